@@ -1,0 +1,83 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Argument specs shared by the modules; each has its documentation fragment of the same name."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible.module_utils.basic import env_fallback
+
+_Names = t.Sequence[t.Sequence[str]]
+
+
+@dataclass
+class ArgumentSpec:
+    """An argument spec together with the rules that belong to it, so that both merge."""
+
+    options: t.Dict[str, t.Any] = field(default_factory=dict)
+    mutually_exclusive: _Names = ()
+    required_together: _Names = ()
+    required_one_of: _Names = ()
+    required_if: t.Sequence[t.Any] = ()
+
+    def merge(self, other: ArgumentSpec) -> ArgumentSpec:
+        return ArgumentSpec(
+            {**self.options, **other.options},
+            [*self.mutually_exclusive, *other.mutually_exclusive],
+            [*self.required_together, *other.required_together],
+            [*self.required_one_of, *other.required_one_of],
+            [*self.required_if, *other.required_if],
+        )
+
+    def to_kwargs(self) -> t.Dict[str, t.Any]:
+        return {
+            "argument_spec": self.options,
+            "mutually_exclusive": self.mutually_exclusive,
+            "required_together": self.required_together,
+            "required_one_of": self.required_one_of,
+            "required_if": self.required_if,
+        }
+
+
+def store_spec(*, required: bool = True) -> ArgumentSpec:
+    return ArgumentSpec({"store": {"type": "dict", "required": required, "options": _STORE_OPTIONS}})
+
+
+def postgres_spec() -> ArgumentSpec:
+    return ArgumentSpec(dict(_POSTGRES_OPTIONS), mutually_exclusive=[["dsn", "login_host"], ["dsn", "login_unix_socket"]])
+
+
+_STORE_OPTIONS: t.Dict[str, t.Any] = {
+    "provider": {"type": "str", "default": "aws", "choices": ["aws", "r2", "minio", "supabase", "generic", "directory"]},
+    "bucket": {"type": "str"},
+    "prefix": {"type": "str", "default": ""},
+    "path": {"type": "path"},
+    "endpoint_url": {"type": "str", "fallback": (env_fallback, ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])},
+    "region": {"type": "str", "fallback": (env_fallback, ["AWS_REGION", "AWS_DEFAULT_REGION"])},
+    "access_key": {"type": "str", "no_log": False, "fallback": (env_fallback, ["AWS_ACCESS_KEY_ID"])},
+    "secret_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["AWS_SECRET_ACCESS_KEY"])},
+    "session_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["AWS_SESSION_TOKEN"])},
+    "ca_bundle": {"type": "path", "fallback": (env_fallback, ["AWS_CA_BUNDLE"])},
+    "parallel": {"type": "int", "default": 4},
+    "timeout": {"type": "int", "default": 60},
+}
+
+_POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
+    "dsn": {"type": "str", "no_log": True},
+    "login_host": {"type": "str", "fallback": (env_fallback, ["PGHOST"])},
+    "login_port": {"type": "int", "default": 5432, "fallback": (env_fallback, ["PGPORT"])},
+    "login_user": {"type": "str", "fallback": (env_fallback, ["PGUSER"])},
+    "login_password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["PGPASSWORD"])},
+    "login_unix_socket": {"type": "str"},
+    "login_db": {"type": "str", "fallback": (env_fallback, ["PGDATABASE"])},
+    "ssl_mode": {"type": "str", "default": "prefer", "choices": ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"]},
+    "ca_cert": {"type": "path"},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path"},
+    "connect_timeout": {"type": "int", "default": 10},
+    "client_bin_dir": {"type": "path"},
+}

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module parameters turned into the typed requests of the domain packages."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.connection import ConnectionOptions, parse_dsn
+from .._store.base import ObjectStore
+from .._store.open import StoreOptions, open_store
+
+_Params = t.Mapping[str, t.Any]
+
+_KEYWORDS = {
+    "login_host": "host",
+    "login_user": "user",
+    "login_password": "password",
+    "login_db": "dbname",
+    "ca_cert": "sslrootcert",
+    "ssl_cert": "sslcert",
+    "ssl_key": "sslkey",
+}
+
+
+def connection_options(params: _Params) -> ConnectionOptions:
+    """The connection that the options of the postgres fragment describe; login_db wins over the dsn's."""
+    if params["dsn"]:
+        keywords = parse_dsn(params["dsn"])
+        if params["login_db"]:
+            keywords["dbname"] = params["login_db"]
+        if params["login_password"]:
+            keywords.setdefault("password", params["login_password"])
+    else:
+        keywords = {keyword: str(params[option]) for option, keyword in _KEYWORDS.items() if params[option]}
+        if params["login_unix_socket"]:
+            keywords["host"] = params["login_unix_socket"]
+        keywords["port"] = str(params["login_port"])
+        keywords["sslmode"] = params["ssl_mode"]
+    keywords.setdefault("connect_timeout", str(params["connect_timeout"]))
+    return ConnectionOptions(keywords=keywords, client_bin_dir=params["client_bin_dir"])
+
+
+def opened_store(params: _Params) -> ObjectStore:
+    """The store that the option store describes. Raises RecoveryError when it cannot be opened."""
+    options = params["store"]
+    if not options:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "The option store is missing.",
+            next_step="Give a bucket and provider, or provider directory and a path.",
+        )
+    return open_store(StoreOptions(**options))

@@ -1,0 +1,36 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gate before a destructive step: what a person read is what runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+from .errors import ErrorKind, RecoveryError
+
+ENVIRONMENTS = ("production", "staging", "sandbox")
+
+
+def plan_digest(plan: t.Mapping[str, t.Any]) -> str:
+    """Sixteen hexadecimal digits that change when any part of the plan does."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def require_confirmation(environment: str, confirm: t.Optional[str], target: str, digest: str) -> None:
+    """Raise RecoveryError(confirmation_required) unless production is confirmed by target name or plan digest.
+
+    A confirmation that is given is checked in every environment, because it names what was meant.
+    """
+    if confirm in (target, digest) or (confirm is None and environment != "production"):
+        return
+    given = "was not confirmed" if confirm is None else f"was confirmed as {confirm!r}"
+    raise RecoveryError(
+        ErrorKind.CONFIRMATION_REQUIRED,
+        f"This replaces {target!r} in {environment}, which {given}.",
+        next_step=f"Set recovery_confirm to {target!r}, or to the plan's digest {digest} as check mode prints it.",
+        details={"plan_digest": digest},
+    )

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one exception of the collection: a stable kind and three sentences for the person on call."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class ErrorKind:
+    """Stable names that modules return as C(error_kind); scripts and alerts may branch on them."""
+
+    INVALID_OPTIONS = "invalid_options"
+    LIBRARY_MISSING = "library_missing"
+    CLIENT_MISSING = "client_missing"
+    CLIENT_TOO_OLD = "client_too_old"
+    UNREACHABLE = "unreachable"
+    ACCESS_DENIED = "access_denied"
+    UNSUPPORTED = "unsupported"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+
+    UNKNOWN_SOURCE = "unknown_source"
+    NO_BACKUP_SET = "no_backup_set"
+    UNSUPPORTED_MANIFEST = "unsupported_manifest"
+    DAMAGED = "damaged"
+    NOT_EQUAL = "not_equal"
+    ALREADY_EXISTS = "already_exists"
+    OBJECT_MISSING = "object_missing"
+
+    BACKUP_RUNNING = "backup_running"
+    RLS_BLIND = "rls_blind"
+    TRANSACTION_POOLER = "transaction_pooler"
+    LOCKED = "locked"
+    SPOOL_FULL = "spool_full"
+    STORE_FULL = "store_full"
+    STORE_FAILED = "store_failed"
+    DUMP_FAILED = "dump_failed"
+
+    TARGET_EXISTS = "target_exists"
+    TARGET_MISSING = "target_missing"
+    TARGET_IN_USE = "target_in_use"
+    ROLES_MISSING = "roles_missing"
+    RESTORE_FAILED = "restore_failed"
+    CONFIRMATION_REQUIRED = "confirmation_required"
+    NOT_A_SANDBOX = "not_a_sandbox"
+
+    CHECK_FAILED = "check_failed"
+    QUERY_FAILED = "query_failed"
+    SERVICE_FAILED = "service_failed"
+    REPORT_FAILED = "report_failed"
+
+
+class RecoveryError(Exception):
+    """A failure that a person can act on.
+
+    kind: one of L(ErrorKind). what: what happened. left: what was left as it was.
+    next_step: what to do now. details: further facts for the result, never secrets.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        what: str,
+        *,
+        left: str = "Nothing was changed.",
+        next_step: str = "",
+        details: t.Optional[t.Mapping[str, t.Any]] = None,
+    ) -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.what = what
+        self.left = left
+        self.next_step = next_step
+        self.details: t.Dict[str, t.Any] = dict(details or {})
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.left, self.next_step) if part)

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Child processes that never outlive the work they were started for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import typing as t
+
+#: Waits for one byte; end of file instead means that the parent died, so the group is killed
+#: and the scratch folder is removed. It is a process of its own because SIGKILL cannot be caught.
+_REAPER = """
+import os, shutil, signal, sys
+if not os.read(0, 1):
+    try:
+        os.killpg(int(sys.argv[1]), signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    if sys.argv[2]:
+        shutil.rmtree(sys.argv[2], ignore_errors=True)
+"""
+
+
+class Child:
+    """A program in a process group of its own; the whole group dies with this process or with close.
+
+    stderr is read line by line through C(lines); stdout is a pipe only when asked for.
+    """
+
+    def __init__(
+        self,
+        arguments: t.Sequence[str],
+        environment: t.Mapping[str, str],
+        *,
+        scratch: str = "",
+        stdin: t.Optional[int] = subprocess.DEVNULL,
+        stdout: t.Optional[int] = subprocess.DEVNULL,
+    ) -> None:
+        self.arguments = tuple(arguments)
+        self._process = subprocess.Popen(
+            self.arguments,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _REAPER, str(self._process.pid), scratch],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def stdin(self) -> t.IO[bytes]:
+        stream = self._process.stdin
+        if stream is None:
+            raise ValueError("the child was started without a pipe for stdin")
+        return stream
+
+    @property
+    def stdout(self) -> t.IO[bytes]:
+        stream = self._process.stdout
+        if stream is None:
+            raise ValueError("the child was started without a pipe for stdout")
+        return stream
+
+    def lines(self) -> t.Iterator[str]:
+        """Lines of stderr until the program closes it."""
+        if self._process.stderr is None:
+            return
+        for line in self._process.stderr:
+            yield line.decode("utf-8", "replace").rstrip("\n")
+
+    def wait(self) -> int:
+        """The exit code; negative is the signal that killed the program."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what is left of the group and dismiss the reaper; safe to call twice."""
+        self.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        if self._reaper.stdin is not None and not self._reaper.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._reaper.stdin.write(b"x")
+                self._reaper.stdin.close()
+        self._reaper.wait()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

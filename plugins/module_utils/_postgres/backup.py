@@ -1,0 +1,363 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backs up one PostgreSQL database as a set: dump, hash, compress, store and fingerprint at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+from .._core.clock import Timings, compact_instant, format_instant, utc_now
+from .._core.codec import require_codec
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.sizes import readable_size
+from .._core.version import VERSION
+from .._sets.audit import write_audit
+from .._sets.fingerprint import Fingerprint
+from .._sets.layout import check_source
+from .._sets.manifest import Manifest
+from .._sets.writer import SetWriter, StoredFile
+from .._store.base import ObjectStore
+from .client import ClientPrograms, find_client
+from .connection import ConnectionOptions
+from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
+from .fingerprint import Scope, take_fingerprint
+from .profiles import NOT_COVERED, with_profile
+from .snapshot import HeldSnapshot, held_snapshot, refuse_blind, refuse_pooler
+from .toc import Toc, sequence_values
+
+_RELATION_KINDS = ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE")
+
+
+@dataclass(frozen=True)
+class BackupRequest:
+    """What to back up and where to. lock_timeout is in seconds; jobs counts pg_dump's workers."""
+
+    connection: ConnectionOptions
+    source: str
+    tier: str = "daily"
+    jobs: int = 2
+    codec: str = "zstd"
+    level: t.Optional[int] = None
+    selection: Selection = field(default_factory=Selection)
+    profile: str = "none"
+    fingerprint: str = "full"
+    spool_dir: t.Optional[str] = None
+    lock_timeout: float = 30
+    parallel: int = 4
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class BackupResult:
+    """A committed set. Bytes: plain as dumped, stored as the set refers to, uploaded and reused by this run."""
+
+    changed: bool
+    set_id: str
+    source: str
+    tier: str
+    recovery_point: str
+    lsn: t.Optional[str]
+    objects: int
+    tables: int
+    rows: t.Optional[int]
+    bytes_plain: int
+    bytes_stored: int
+    bytes_uploaded: int
+    bytes_reused: int
+    throughput: float
+    timings: t.Mapping[str, float]
+    coverage: t.Mapping[str, t.Any]
+    summary: str
+
+
+def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
+    """Take one backup set of a database.
+
+    Raises RecoveryError with a kind that names the reason; then no set was written, earlier sets are as
+    they were, no lock stays and no child process runs.
+    """
+    check_source(request.source)
+    require_codec(request.codec)
+    refuse_pooler(request.connection)
+    timings = Timings()
+    with contextlib.ExitStack() as stack:
+        with timings.phase("preflight"):
+            held = stack.enter_context(held_snapshot(request.connection, request.source))
+            client = find_client(held.facts.major, request.connection.client_bin_dir)
+            refuse_blind(_taken(held, with_profile(request.selection, request.profile)), request.connection)
+            spool = stack.enter_context(_spool(request.spool_dir, held))
+            run = _Run(request, store, held, client, spool, timings)
+        if request.check_mode:
+            return run.predicted()
+        try:
+            result = run.complete()
+        except RecoveryError as error:
+            with contextlib.suppress(RecoveryError):
+                write_audit(store, request.source, "backup", "failed", {"tier": request.tier, "error_kind": error.kind})
+            raise
+    write_audit(
+        store,
+        request.source,
+        "backup",
+        "succeeded",
+        {"set_id": result.set_id, "tier": result.tier, "bytes": result.bytes_stored, "seconds": timings.total()},
+    )
+    return result
+
+
+class _Run:
+    """The state of one backup while its parts overlap."""
+
+    def __init__(
+        self,
+        request: BackupRequest,
+        store: ObjectStore,
+        held: HeldSnapshot,
+        client: ClientPrograms,
+        spool: str,
+        timings: Timings,
+    ) -> None:
+        self._request, self._store, self._held, self._client = request, store, held, client
+        self._spool, self._timings = spool, timings
+        self._stop = threading.Event()
+        self._toc: t.Optional[Toc] = None
+        self._fingerprint: t.Optional[t.Any] = None
+        self._roles_refused: t.Optional[str] = None
+        self._created_at = utc_now()
+
+    def complete(self) -> BackupResult:
+        dump_folder = os.path.join(self._spool, "dump")
+        request = self._request
+        arguments = dump_arguments(
+            self._client,
+            with_profile(request.selection, request.profile),
+            jobs=request.jobs,
+            snapshot=self._held.snapshot,
+            lock_timeout=request.lock_timeout,
+            folder=dump_folder,
+        )
+        with contextlib.ExitStack() as stack:
+            side = stack.enter_context(ThreadPoolExecutor(max_workers=2))
+            stack.callback(self._stop.set)
+            with self._timings.phase("dump"):
+                child = stack.enter_context(start_dump(arguments, request.connection, self._spool))
+                writer = stack.enter_context(
+                    SetWriter(
+                        self._store,
+                        request.source,
+                        request.tier,
+                        codec=request.codec,
+                        level=request.level,
+                        parallel=request.parallel,
+                        on_failure=child.kill,
+                    )
+                )
+                roles = side.submit(self._dump_roles)
+                try:
+                    for file in follow_dump(child, dump_folder, lambda toc: self._on_toc(toc, side, child.kill)):
+                        self._add(writer, dump_folder, file)
+                except RecoveryError:
+                    self._raise_first_cause(writer)
+                    raise
+            if roles.result():
+                writer.add(self._spool, "globals.sql", "globals")
+            with self._timings.phase("wait for uploads"):
+                stored = writer.finish()
+            fingerprint = self._fingerprint.result() if self._fingerprint else None
+            with self._timings.phase("commit"):
+                manifest = writer.commit(self._manifest(stored, fingerprint))
+        return self._result(manifest, stored)
+
+    def predicted(self) -> BackupResult:
+        """What check mode can know: the size of the tables, not what they compress to."""
+        size = sum(table.size for table in self._held.tables)
+        return BackupResult(
+            changed=True,
+            set_id=compact_instant(self._held.recovery_point),
+            source=self._request.source,
+            tier=self._request.tier,
+            recovery_point=format_instant(self._held.recovery_point),
+            lsn=self._held.lsn,
+            objects=0,
+            tables=len(self._held.tables),
+            rows=None,
+            bytes_plain=size,
+            bytes_stored=0,
+            bytes_uploaded=0,
+            bytes_reused=0,
+            throughput=0.0,
+            timings=self._timings.as_dict(),
+            coverage={},
+            summary=f"Would back up {len(self._held.tables)} tables, about {readable_size(size)} in the database.",
+        )
+
+    def _on_toc(self, toc: Toc, side: ThreadPoolExecutor, kill: t.Callable[[], None]) -> None:
+        self._toc = toc
+        if self._request.fingerprint == "none":
+            return
+        self._fingerprint = side.submit(self._take_fingerprint, toc)
+        self._fingerprint.add_done_callback(lambda future: kill() if future.exception() else None)
+
+    def _take_fingerprint(self, toc: Toc) -> Fingerprint:
+        with self._timings.phase("fingerprint"):
+            return take_fingerprint(
+                self._request.connection,
+                self._request.fingerprint,
+                jobs=self._request.jobs,
+                scope=scope_of(toc),
+                snapshot=self._held.snapshot,
+                sequences=sequence_values(toc),
+                stop=self._stop,
+            )
+
+    def _dump_roles(self) -> bool:
+        path = os.path.join(self._spool, "globals.sql")
+        self._roles_refused = dump_roles(self._client, self._request.connection, path)
+        return self._roles_refused is None
+
+    def _add(self, writer: SetWriter, folder: str, file: DumpedFile) -> None:
+        writer.add(folder, file.path, file.role, file.schema, file.table)
+
+    def _raise_first_cause(self, writer: SetWriter) -> None:
+        """pg_dump was killed because something else failed: raise that instead."""
+        if self._fingerprint is not None and self._fingerprint.done():
+            self._fingerprint.result()
+        writer.raise_failure()
+
+    def _manifest(self, stored: t.Sequence[StoredFile], fingerprint: t.Optional[Fingerprint]) -> Manifest:
+        held, request = self._held, self._request
+        entries = tuple(item.entry for item in stored)
+        uploaded = sum(item.uploaded for item in stored)
+        stored_size = sum(entry.stored_size for entry in {entry.key: entry for entry in entries}.values())
+        return Manifest(
+            set_id=compact_instant(held.recovery_point),
+            source=request.source,
+            tier=request.tier,
+            engine="postgresql",
+            recovery_point=format_instant(held.recovery_point),
+            lsn=held.lsn,
+            created_at=format_instant(self._created_at),
+            finished_at=format_instant(utc_now()),
+            tool_version=VERSION,
+            server=asdict(held.facts),
+            client={"pg_dump": self._client.version},
+            objects=entries,
+            fingerprint=fingerprint,
+            coverage=self._coverage(),
+            bytes={
+                "plain": sum(entry.plain_size for entry in entries),
+                "stored": stored_size,
+                "uploaded": uploaded,
+                "reused": stored_size - uploaded,
+            },
+            timings=self._timings.as_dict(),
+        )
+
+    def _coverage(self) -> t.Dict[str, t.Any]:
+        toc = self._required_toc()
+        missing = list(NOT_COVERED[self._request.profile])
+        if self._roles_refused is not None:
+            missing.append(f"roles and memberships ({self._roles_refused})")
+        return {
+            "schemas": sorted({entry.schema for entry in toc.of_kind("TABLE") if entry.schema}),
+            "tables": len(toc.of_kind("TABLE DATA")),
+            "functions": len(toc.of_kind("FUNCTION", "PROCEDURE")),
+            "triggers": len(toc.of_kind("TRIGGER")),
+            "policies": len(toc.of_kind("POLICY")),
+            "grants": len(toc.of_kind("ACL", "DEFAULT ACL")),
+            "extensions": sorted(entry.tag for entry in toc.of_kind("EXTENSION")),
+            "roles": self._roles_refused is None,
+            "excluded": asdict(with_profile(self._request.selection, self._request.profile)),
+            "not_covered": missing,
+        }
+
+    def _required_toc(self) -> Toc:
+        if self._toc is None:
+            raise RecoveryError(ErrorKind.DUMP_FAILED, "pg_dump wrote no table of contents.")
+        return self._toc
+
+    def _result(self, manifest: Manifest, stored: t.Sequence[StoredFile]) -> BackupResult:
+        timings = self._timings.as_dict()
+        size = manifest.bytes
+        rows = manifest.fingerprint.rows if manifest.fingerprint else None
+        tables = int(manifest.coverage["tables"])
+        return BackupResult(
+            changed=True,
+            set_id=manifest.set_id,
+            source=manifest.source,
+            tier=manifest.tier,
+            recovery_point=manifest.recovery_point,
+            lsn=manifest.lsn,
+            objects=len(stored),
+            tables=tables,
+            rows=rows,
+            bytes_plain=size["plain"],
+            bytes_stored=size["stored"],
+            bytes_uploaded=size["uploaded"],
+            bytes_reused=size["reused"],
+            throughput=round(size["plain"] / max(timings["total"], 0.001), 1),
+            timings=timings,
+            coverage=manifest.coverage,
+            summary=(
+                f"Set {manifest.set_id} of {manifest.source} ({manifest.tier}): {tables} tables, "
+                f"{'not counted' if rows is None else rows} rows, {readable_size(size['plain'])} in "
+                f"{timings['total']:.1f} s; {readable_size(size['uploaded'])} uploaded, "
+                f"{readable_size(size['reused'])} reused."
+            ),
+        )
+
+
+def scope_of(toc: Toc) -> Scope:
+    """What a dump with this table of contents holds."""
+    return Scope(
+        tables=frozenset((entry.schema, entry.tag) for entry in toc.of_kind("TABLE DATA")),
+        relations=frozenset((entry.schema, entry.tag) for entry in toc.of_kind(*_RELATION_KINDS)),
+        large_objects=bool(toc.of_kind("BLOBS")),
+    )
+
+
+def _taken(held: HeldSnapshot, selection: Selection) -> t.List[t.Any]:
+    """The tables that plain names (not patterns) leave in; pg_dump itself refuses what is missed here."""
+    return [
+        table
+        for table in held.tables
+        if table.schema not in selection.exclude_schemas
+        and (not selection.include_schemas or table.schema in selection.include_schemas)
+        and f"{table.schema}.{table.name}" not in selection.exclude_tables + selection.exclude_table_data
+    ]
+
+
+@contextlib.contextmanager
+def _spool(parent: t.Optional[str], held: HeldSnapshot) -> t.Iterator[str]:
+    """A private folder for the dump, with room for at least the largest table; removed at the end."""
+    place = parent or tempfile.gettempdir()
+    largest = max((table.size for table in held.tables), default=0)
+    try:
+        free = shutil.disk_usage(place).free
+        if free < largest:
+            raise RecoveryError(
+                ErrorKind.SPOOL_FULL,
+                f"The spool folder {place} has {readable_size(free)} free; the largest table has {readable_size(largest)}.",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Set spool_dir to a file system with more room.",
+            )
+        folder = tempfile.mkdtemp(prefix="lifeline-spool-", dir=place)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The spool folder {place} cannot be used: {error.strerror}.",
+            next_step="Set spool_dir to a folder that exists and is writable.",
+        ) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

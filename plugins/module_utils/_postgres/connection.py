@@ -1,0 +1,210 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How to reach a PostgreSQL server, for psycopg2 and for the client programs alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from .._core.errors import ErrorKind, RecoveryError
+
+try:
+    import psycopg2
+    import psycopg2.extensions
+except ImportError:
+    psycopg2 = None
+
+#: libpq keyword to the environment variable that the client programs read.
+#: https://www.postgresql.org/docs/current/libpq-envars.html
+_ENVIRONMENT = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "passfile": "PGPASSFILE",
+    "service": "PGSERVICE",
+    "options": "PGOPTIONS",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "channel_binding": "PGCHANNELBINDING",
+    "gssencmode": "PGGSSENCMODE",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+}
+
+#: The settings of every session of ours: text forms must not depend on the role or the server.
+_SESSION = (
+    "SET statement_timeout = 0",
+    "SET lock_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SET datestyle = 'ISO, YMD'",
+    "SET intervalstyle = 'postgres'",
+    "SET timezone = 'UTC'",
+    "SET extra_float_digits = 3",
+    "SET bytea_output = 'hex'",
+    "SET xmloption = 'content'",
+    "SET search_path = pg_catalog",
+    "SET row_security = off",
+)
+
+Connection = t.Any
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """libpq keywords of one server. The values hold the password, so they are never printed."""
+
+    keywords: t.Mapping[str, str] = field(repr=False)
+    client_bin_dir: t.Optional[str] = None
+
+    @property
+    def database(self) -> str:
+        return self.keywords.get("dbname") or self.keywords.get("user") or ""
+
+    @property
+    def port(self) -> int:
+        return int(self.keywords.get("port") or 5432)
+
+    @property
+    def place(self) -> str:
+        """For messages: C(host:port/database), without credentials."""
+        host = self.keywords.get("host") or self.keywords.get("hostaddr") or "local socket"
+        return f"{host}:{self.port}/{self.database}"
+
+    def with_database(self, name: str) -> ConnectionOptions:
+        return replace(self, keywords={**self.keywords, "dbname": name})
+
+    def environment(self) -> t.Dict[str, str]:
+        """The environment for pg_dump, pg_restore and psql: theirs, with our keywords in it."""
+        inherited = {key: value for key, value in os.environ.items() if key not in _ENVIRONMENT.values()}
+        ours = {_ENVIRONMENT[key]: value for key, value in self.keywords.items() if key in _ENVIRONMENT}
+        # Messages are parsed, so their language is fixed.
+        return {**inherited, **ours, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"}
+
+
+def parse_dsn(dsn: str) -> t.Dict[str, str]:
+    """libpq keywords of a URI or keyword string. Raises RecoveryError without repeating the text."""
+    _require_psycopg2()
+    try:
+        return dict(psycopg2.extensions.parse_dsn(dsn))
+    except psycopg2.ProgrammingError:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "The option dsn is not a PostgreSQL connection string.",
+            next_step="Write it as postgresql://user@host:5432/database or as host=... dbname=...",
+        ) from None
+
+
+@contextlib.contextmanager
+def connection(options: ConnectionOptions, *, application: str = "lifeline.recovery") -> t.Iterator[Connection]:
+    """A psycopg2 connection in autocommit mode with fixed session settings; closed at the end.
+
+    Raises RecoveryError(unreachable, access_denied or target_missing).
+    """
+    opened = connect(options, application=application)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def connect(options: ConnectionOptions, *, application: str = "lifeline.recovery") -> Connection:
+    """As connection, for callers that close it themselves."""
+    _require_psycopg2()
+    keywords: t.Dict[str, t.Any] = {
+        "keepalives_idle": "30",
+        "keepalives_interval": "10",
+        "keepalives_count": "3",
+        **options.keywords,
+        "application_name": application,
+        "client_encoding": "UTF8",
+    }
+    try:
+        opened = psycopg2.connect(**keywords)
+    except psycopg2.OperationalError as error:
+        raise _connection_error(options, str(error)) from None
+    opened.autocommit = True
+    with opened.cursor() as cursor:
+        for statement in _SESSION:
+            cursor.execute(statement)
+        if opened.server_version >= 140000:
+            # A backend whose client was killed must not go on computing a digest.
+            cursor.execute("SET client_connection_check_interval = '2s'")
+        if opened.server_version >= 170000:
+            cursor.execute("SET transaction_timeout = 0")
+    return opened
+
+
+def fetch_all(conn: Connection, sql: str, parameters: t.Any = None) -> t.List[t.Tuple[t.Any, ...]]:
+    with conn.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def fetch_value(conn: Connection, sql: str, parameters: t.Any = None) -> t.Any:
+    """The first column of the first row, or None when there is no row."""
+    with conn.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def quote_identifier(*parts: str) -> str:
+    """C(public, my table) becomes C("public"."my table")."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def quote_literal(text: str) -> str:
+    """A string constant that means the same whatever standard_conforming_strings says."""
+    escaped = text.replace("'", "''")
+    return " E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else "'" + escaped + "'"
+
+
+def query_error(error: Exception) -> RecoveryError:
+    """A failed statement in the server's own words, which name no data but what the statement had."""
+    diagnosis = getattr(error, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(error).strip().splitlines()[0]
+    return RecoveryError(ErrorKind.QUERY_FAILED, f"PostgreSQL refused a statement: {message}.")
+
+
+def _require_psycopg2() -> None:
+    if psycopg2 is None:
+        raise RecoveryError(
+            ErrorKind.LIBRARY_MISSING,
+            "The Python library psycopg2 is missing on this host.",
+            next_step="Install it with: pip install psycopg2-binary",
+        )
+
+
+def _connection_error(options: ConnectionOptions, message: str) -> RecoveryError:
+    text = " ".join(message.split())
+    password = options.keywords.get("password")
+    if password:
+        text = text.replace(password, "********")
+    lowered = text.lower()
+    if "does not exist" in lowered and "database" in lowered:
+        return RecoveryError(
+            ErrorKind.TARGET_MISSING,
+            f"The database {options.database!r} does not exist on {options.place}.",
+            next_step="Check login_db, or create the database first.",
+        )
+    if any(part in lowered for part in ("authentication failed", "no password", "pg_hba", "permission denied", "role")):
+        return RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"PostgreSQL at {options.place} refused the login: {text}.",
+            next_step="Check login_user, login_password and the server's pg_hba.conf.",
+        )
+    return RecoveryError(
+        ErrorKind.UNREACHABLE,
+        f"PostgreSQL at {options.place} cannot be reached: {text}.",
+        next_step="Check login_host, login_port, the firewall, and that the server runs.",
+    )

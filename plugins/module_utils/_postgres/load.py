@@ -1,0 +1,103 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Loads an archive or a script into a database that exists; the first error ends it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import Child
+from .client import ClientPrograms
+from .connection import ConnectionOptions
+from .dump import quote_connection_database
+
+#: Building indexes with more memory is what makes a restore quick; nothing here weakens the result,
+#: because a load that is cut off is thrown away whole.
+_SETTINGS = "-c maintenance_work_mem=256MB -c synchronous_commit=off -c statement_timeout=0 -c lock_timeout=0"
+
+
+def load_archive(
+    client: ClientPrograms,
+    options: ConnectionOptions,
+    archive: str,
+    *,
+    jobs: int,
+    owner: bool = True,
+    privileges: bool = True,
+    clean: bool = False,
+) -> None:
+    """pg_restore with --exit-on-error. With clean, what the archive holds is dropped first, all in one transaction.
+
+    Raises RecoveryError(restore_failed, roles_missing, locked, client_too_old or access_denied).
+    """
+    arguments = [
+        client.path("pg_restore"),
+        "--exit-on-error",
+        "--no-password",
+        f"--dbname={quote_connection_database(options.database)}",
+        *([] if owner else ["--no-owner"]),
+        *([] if privileges else ["--no-privileges"]),
+        *(["--clean", "--if-exists", "--single-transaction"] if clean else [f"--jobs={jobs}"]),
+        archive,
+    ]
+    with Child(arguments, _environment(options)) as child:
+        complaints = list(child.lines())
+        _raise_unless_good("pg_restore", child.wait(), complaints)
+
+
+def load_script(client: ClientPrograms, options: ConnectionOptions, chunks: t.Iterable[bytes]) -> None:
+    """psql with ON_ERROR_STOP, fed with a plain SQL dump; no startup file is read.
+
+    Raises RecoveryError(restore_failed), with the line of the script that failed.
+    """
+    arguments = [
+        client.path("psql"),
+        "--no-psqlrc",
+        "--quiet",
+        "--no-password",
+        "--set=ON_ERROR_STOP=1",
+        f"--dbname={quote_connection_database(options.database)}",
+        "--file=-",
+    ]
+    with Child(arguments, _environment(options), stdin=subprocess.PIPE) as child:
+        complaints: t.List[str] = []
+        reader = threading.Thread(target=lambda: complaints.extend(child.lines()), daemon=True)
+        reader.start()
+        try:
+            for chunk in chunks:
+                child.stdin.write(chunk)
+            child.stdin.close()
+        except BrokenPipeError:
+            pass  # psql stopped at an error, which its exit code and words tell below
+        code = child.wait()
+        reader.join()
+        _raise_unless_good("psql", code, complaints)
+
+
+def _environment(options: ConnectionOptions) -> t.Dict[str, str]:
+    environment = options.environment()
+    given = environment.get("PGOPTIONS", "")
+    return {**environment, "PGOPTIONS": f"{_SETTINGS} {given}".strip()}
+
+
+def _raise_unless_good(program: str, code: int, complaints: t.Sequence[str]) -> None:
+    if code == 0:
+        return
+    told = [line for line in complaints if re.search(r"error|fatal|detail|hint", line, re.IGNORECASE)] or list(complaints)
+    text = " ".join(" ".join(told[:4]).split())
+    kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run the restore again."
+    if re.search(r'role ".*" does not exist', text):
+        kind, next_step = ErrorKind.ROLES_MISSING, "Set create_roles to true, or owner and privileges to false."
+    elif "unsupported version" in text:
+        kind, next_step = ErrorKind.CLIENT_TOO_OLD, "Install the client of the server that made the dump, or a newer one."
+    elif "lock timeout" in text:
+        kind, next_step = ErrorKind.LOCKED, "End the sessions that hold the tables, then run the restore again."
+    elif "permission denied" in text or "must be owner" in text:
+        kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as a role that may create these objects."
+    raise RecoveryError(kind, f"{program} stopped at an error (exit code {code}): {text}.", left="", next_step=next_step)

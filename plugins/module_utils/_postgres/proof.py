@@ -1,0 +1,104 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a restore has to show: content equal to the set, foreign keys that hold, statistics for the planner."""
+
+from __future__ import annotations
+
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+from .._core.clock import Timings
+from .._sets.fingerprint import Fingerprint, compare
+from .connection import ConnectionOptions, connection
+from .fingerprint import Scope, take_fingerprint
+from .foreign_keys import count_violations, foreign_keys
+
+#: How many differences a result lists; the count is always whole.
+_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Proof:
+    """fingerprint: mode, equal (None when there was nothing to compare with), tables, rows, differences.
+
+    foreign_keys: checked, violated (a list of names with counts).
+    """
+
+    fingerprint: t.Mapping[str, t.Any] = field(default_factory=lambda: {"mode": "none", "equal": None})
+    foreign_keys: t.Mapping[str, t.Any] = field(default_factory=lambda: {"checked": 0, "violated": []})
+
+    @property
+    def good(self) -> bool:
+        return self.fingerprint["equal"] is not False and not self.foreign_keys["violated"]
+
+    @property
+    def words(self) -> str:
+        equal = self.fingerprint["equal"]
+        if equal is None:
+            return "its content was not compared"
+        return f"{self.fingerprint['rows']} rows in {self.fingerprint['tables']} tables are equal to the set"
+
+    @property
+    def complaint(self) -> str:
+        found = [f"{item['what']} ({item['expected']}, now {item['actual']})" for item in self.fingerprint.get("differences", [])]
+        found += [f"{item['name']} has {item['rows']} rows without parent" for item in self.foreign_keys["violated"]]
+        return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def prove(
+    options: ConnectionOptions,
+    expected: t.Optional[Fingerprint],
+    *,
+    mode: str,
+    jobs: int,
+    grants: bool,
+    timings: Timings,
+) -> Proof:
+    """Compare with the expected fingerprint, test foreign keys, and ANALYZE, at the same time."""
+    with timings.phase("verify"), ThreadPoolExecutor(max_workers=2) as pool:
+        keys = pool.submit(_analyze_and_test_keys, options)
+        fingerprint: t.Mapping[str, t.Any] = {"mode": "none", "equal": None}
+        if expected is not None and mode != "none":
+            fingerprint = _compared(options, expected, mode, jobs, grants)
+        return Proof(fingerprint, keys.result())
+
+
+def _compared(
+    options: ConnectionOptions, expected: Fingerprint, mode: str, jobs: int, grants: bool
+) -> t.Dict[str, t.Any]:
+    chosen = "full" if mode == "full" and expected.mode == "full" else "counts"
+    actual = take_fingerprint(options, chosen, jobs=jobs, scope=_scope(expected))
+    if not grants:
+        kept = {category: items for category, items in expected.structure.items() if category not in ("grants", "schemas")}
+        expected = Fingerprint(**{**vars(expected), "structure": kept})
+    comparison = compare(expected, actual)
+    return {
+        "mode": chosen,
+        "equal": comparison.equal,
+        "tables": comparison.tables,
+        "rows": comparison.rows,
+        "differences": [asdict(item) for item in comparison.differences[:_SHOWN]],
+        "difference_count": len(comparison.differences),
+    }
+
+
+def _scope(expected: Fingerprint) -> Scope:
+    """Tables that the set knows; relations are not limited, so a renamed one shows as missing."""
+    tables = frozenset((table.schema, table.name) for table in expected.tables)
+    return Scope(tables, None, expected.large_objects is not None)
+
+
+def _analyze_and_test_keys(options: ConnectionOptions) -> t.Dict[str, t.Any]:
+    with connection(options, application="lifeline.recovery verify") as conn:
+        with conn.cursor() as cursor:
+            cursor.execute("ANALYZE")
+        keys = foreign_keys(conn, include_not_valid=False)
+        violated = []
+        for key in keys:
+            rows = count_violations(conn, key)
+            if rows:
+                violated.append({"name": f"{key.name} on {key.schema}.{key.table}", "rows": rows})
+    return {"checked": len(keys), "violated": violated}

@@ -1,0 +1,358 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restores a set, or a dump that others made, and proves what came back."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from .._core.clock import Timings, compact_instant, utc_now
+from .._core.confirmation import plan_digest, require_confirmation
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.sizes import readable_size
+from .._sets.audit import write_audit
+from .._sets.catalogue import find_set
+from .._sets.fetch import fetch_objects
+from .._sets.manifest import Manifest
+from .._sets.recovery_points import Selection
+from .._store.base import ObjectStore
+from . import catalog, databases
+from .archive import ForeignDump, inspect_dump
+from .backup import BackupRequest, back_up
+from .client import ClientPrograms, find_client
+from .connection import Connection, ConnectionOptions, connection, fetch_value
+from .dump import read_toc
+from .load import load_archive, load_script
+from .proof import Proof, prove
+from .roles import create_roles, missing_roles, roles_of
+from .toc import Toc
+
+MODES = ("new", "swap", "in_place", "undo")
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lifeline.recovery restore into ' || %s, 0))"
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """What to restore (a set by source and selection, or an archive) and where to.
+
+    connection leads to a maintenance database of the target's server, for in_place to the target itself.
+    """
+
+    connection: ConnectionOptions
+    target_db: str
+    mode: str = "new"
+    source: t.Optional[str] = None
+    selection: Selection = field(default_factory=Selection)
+    archive: t.Optional[str] = None
+    undo_db: t.Optional[str] = None
+    jobs: int = 2
+    create_roles: bool = False
+    owner: bool = True
+    privileges: bool = True
+    fingerprint: str = "full"
+    terminate_sessions: bool = False
+    environment: str = "production"
+    confirm: t.Optional[str] = None
+    spool_dir: t.Optional[str] = None
+    parallel: int = 4
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    """A restored and proved database. undo names what takes the restore back, where something does."""
+
+    changed: bool
+    mode: str
+    target_db: str
+    set_id: t.Optional[str]
+    recovery_point: t.Optional[str]
+    archive: t.Optional[str]
+    bytes_fetched: int
+    roles_created: t.Sequence[str]
+    fingerprint: t.Mapping[str, t.Any]
+    foreign_keys: t.Mapping[str, t.Any]
+    undo: t.Mapping[str, str]
+    plan: t.Mapping[str, t.Any]
+    plan_digest: str
+    timings: t.Mapping[str, float]
+    summary: str
+
+
+def restore(request: RestoreRequest, store: t.Optional[ObjectStore]) -> RestoreResult:
+    """Restore a database. Until it is loaded and proved, nothing under the target's name changes.
+
+    Raises RecoveryError: target_exists, target_missing, target_in_use, roles_missing, damaged, not_equal,
+    confirmation_required, restore_failed and those of the store; the error says what was left.
+    """
+    run = _Run(request, store)
+    try:
+        result = run.complete()
+    except RecoveryError as error:
+        run.audit("failed", {"error_kind": error.kind})
+        raise
+    if result.changed and not request.check_mode:
+        run.audit("succeeded", {"set_id": result.set_id, "mode": result.mode, "target_db": result.target_db})
+    return result
+
+
+class _Run:
+    def __init__(self, request: RestoreRequest, store: t.Optional[ObjectStore]) -> None:
+        self._request, self._store = request, store
+        self._timings = Timings()
+        self._manifest: t.Optional[Manifest] = None
+        self._foreign: t.Optional[ForeignDump] = None
+        self._stamp = compact_instant(utc_now())
+        self._roles_created: t.List[str] = []
+        self._fetched = 0
+
+    def audit(self, status: str, details: t.Mapping[str, t.Any]) -> None:
+        if self._store is None or not self._request.source or self._request.check_mode:
+            return
+        with contextlib.suppress(RecoveryError):
+            write_audit(self._store, self._request.source, "restore", status, details)
+
+    def complete(self) -> RestoreResult:
+        request = self._request
+        with contextlib.ExitStack() as stack:
+            with self._timings.phase("preflight"):
+                admin = stack.enter_context(connection(request.connection, application="lifeline.recovery restore"))
+                if not fetch_value(admin, _LOCK, (request.target_db,)):
+                    raise RecoveryError(
+                        ErrorKind.TARGET_IN_USE,
+                        f"Another restore into {request.target_db!r} is running.",
+                        next_step="Wait for it to end.",
+                    )
+                if request.mode != "undo":
+                    self._choose()
+                plan = self._plan(admin)
+                digest = plan_digest(plan)
+            if request.check_mode:
+                return self._result(plan, digest, Proof(), {}, changed=True)
+            if request.mode != "new":
+                require_confirmation(request.environment, request.confirm, request.target_db, digest)
+            if request.mode == "undo":
+                return self._result(plan, digest, Proof(), self._undo(admin), changed=True)
+            client = find_client(max(self._archive_major(), catalog.server_facts(admin).major), request.connection.client_bin_dir)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeline-restore-", dir=request.spool_dir))
+            self._fetch(folder)
+            if request.mode == "in_place":
+                proof, undo = self._in_place(admin, client, folder)
+            else:
+                proof, undo = self._beside(admin, client, folder)
+        return self._result(plan, digest, proof, undo, changed=True)
+
+    def _choose(self) -> None:
+        request = self._request
+        if request.archive:
+            self._foreign = inspect_dump(request.archive)
+        elif self._store is not None and request.source:
+            self._manifest = find_set(self._store, request.source, request.selection)
+        else:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                "There is nothing to restore.",
+                next_step="Give store and source, or the path of an archive.",
+            )
+
+    def _plan(self, admin: Connection) -> t.Dict[str, t.Any]:
+        request = self._request
+        there = databases.exists(admin, request.target_db)
+        if request.mode == "new" and there:
+            raise RecoveryError(
+                ErrorKind.TARGET_EXISTS,
+                f"The database {request.target_db!r} exists on {request.connection.place}.",
+                left="It is as it was.",
+                next_step="Choose another target_db, or mode swap to replace it and keep the old one.",
+            )
+        if request.mode != "new" and not there:
+            raise RecoveryError(
+                ErrorKind.TARGET_MISSING,
+                f"There is no database {request.target_db!r} on {request.connection.place}.",
+                next_step="Use mode new to create it.",
+            )
+        if request.mode == "undo" and not (request.undo_db and databases.exists(admin, request.undo_db)):
+            raise RecoveryError(
+                ErrorKind.TARGET_MISSING,
+                f"There is no database {request.undo_db!r} to go back to.",
+                next_step="Give undo_db as the result of the restore named it.",
+            )
+        return {
+            "mode": request.mode,
+            "target_db": request.target_db,
+            "server": request.connection.place.rsplit("/", 1)[0],
+            "system_identifier": catalog.server_facts(admin).system_identifier,
+            "set_id": self._manifest.set_id if self._manifest else None,
+            "archive": request.archive,
+            "undo_db": request.undo_db,
+            "replaces": readable_size(databases.size(admin, request.target_db)) if there else None,
+            "sessions": len(databases.sessions(admin, request.target_db)) if there else 0,
+        }
+
+    def _fetch(self, folder: str) -> None:
+        if self._manifest is None or self._store is None:
+            return
+        with self._timings.phase("fetch"):
+            fetched = fetch_objects(self._store, self._manifest.objects, folder, parallel=self._request.parallel)
+        self._fetched = sum(item.entry.stored_size for item in fetched)
+
+    def _beside(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
+        """Restore under a working name, prove it, and only then give it the target's name."""
+        request = self._request
+        working = derived_name(request.target_db, "_restoring")
+        options = request.connection.with_database(working)
+        with self._timings.phase("provision"):
+            self._provide_roles(admin, folder)
+            # Left by a run that was killed: the lock proves that nobody works on it now.
+            databases.drop(admin, working)
+            server = self._manifest.server if self._manifest else {}
+            databases.create(admin, working, encoding=server.get("encoding", "UTF8"), collation=server.get("collation", "C.UTF-8"))
+        try:
+            with self._timings.phase("load"):
+                self._load(client, options, folder, clean=False)
+        except BaseException:
+            databases.drop(admin, working)
+            raise
+        proof = self._prove(options, working)
+        with self._timings.phase("swap" if request.mode == "swap" else "rename"):
+            if request.mode == "new":
+                databases.rename(admin, working, request.target_db)
+                return proof, {}
+            kept = derived_name(request.target_db, f"_before_{self._stamp.lower()}")
+            databases.swap(admin, request.target_db, working, kept, end_sessions=request.terminate_sessions)
+        return proof, {"mode": "undo", "undo_db": kept}
+
+    def _in_place(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
+        """Replace the content within the database, in one transaction, after an undo set was taken."""
+        request = self._request
+        options = request.connection.with_database(request.target_db)
+        if self._store is None or not request.source:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                "Mode in_place takes an undo set first, and there is no store for it.",
+                next_step="Give store and source.",
+            )
+        if not request.terminate_sessions:
+            databases.refuse_sessions(admin, request.target_db)
+        with self._timings.phase("undo set"):
+            undo = back_up(
+                BackupRequest(connection=options, source=request.source, tier="undo", jobs=request.jobs, spool_dir=request.spool_dir),
+                self._store,
+            )
+        with self._timings.phase("provision"):
+            self._provide_roles(admin, folder)
+            databases.terminate(admin, request.target_db)
+        with self._timings.phase("load"):
+            self._load(client, options, folder, clean=True)
+        return self._prove(options, request.target_db), {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
+
+    def _provide_roles(self, admin: Connection, folder: str) -> None:
+        toc = self._toc(folder)
+        if toc is None or not (self._request.owner or self._request.privileges):
+            return
+        missing = missing_roles(admin, roles_of(toc))
+        if not missing:
+            return
+        if not self._request.create_roles:
+            raise RecoveryError(
+                ErrorKind.ROLES_MISSING,
+                f"The server lacks {len(missing)} roles that own or may use objects of the set: {', '.join(missing[:10])}.",
+                next_step="Create them, or set create_roles to true: they are made without login.",
+                details={"roles": missing},
+            )
+        create_roles(admin, missing)
+        self._roles_created = missing
+
+    def _toc(self, folder: str) -> t.Optional[Toc]:
+        if self._foreign is None:
+            return read_toc(folder)
+        return read_toc(self._foreign.path) if self._foreign.format == "directory" else None
+
+    def _load(self, client: ClientPrograms, options: ConnectionOptions, folder: str, *, clean: bool) -> None:
+        request, foreign = self._request, self._foreign
+        try:
+            if foreign is not None and foreign.format == "script":
+                load_script(client, options, foreign.chunks())
+                return
+            load_archive(
+                client,
+                options,
+                folder if foreign is None else foreign.path,
+                jobs=request.jobs,
+                owner=request.owner,
+                privileges=request.privileges,
+                clean=clean,
+            )
+        except RecoveryError as error:
+            error.left = (
+                f"The database {request.target_db!r} is as it was."
+                if request.mode != "new"
+                else f"No database {request.target_db!r} was made."
+            )
+            raise
+
+    def _prove(self, options: ConnectionOptions, name: str) -> Proof:
+        expected = self._manifest.fingerprint if self._manifest else None
+        proof = prove(
+            options, expected, mode=self._request.fingerprint, jobs=self._request.jobs, grants=self._request.privileges,
+            timings=self._timings,
+        )  # fmt: skip
+        if not proof.good:
+            raise RecoveryError(
+                ErrorKind.NOT_EQUAL,
+                f"What was restored is not what was backed up: {proof.complaint}.",
+                left=f"It was kept as the database {name!r} to look at"
+                + ("." if self._request.mode == "in_place" else f"; {self._request.target_db!r} is as it was."),
+                next_step="Restore another set.",
+                details={"fingerprint": asdict(proof)["fingerprint"], "foreign_keys": asdict(proof)["foreign_keys"]},
+            )
+        return proof
+
+    def _undo(self, admin: Connection) -> t.Dict[str, str]:
+        request = self._request
+        kept = derived_name(request.target_db, f"_undone_{self._stamp.lower()}")
+        with self._timings.phase("swap"):
+            databases.swap(
+                admin, request.target_db, request.undo_db or "", kept, end_sessions=request.terminate_sessions
+            )
+        return {"mode": "undo", "undo_db": kept}
+
+    def _archive_major(self) -> int:
+        return int(self._manifest.client["pg_dump"].split(".")[0]) if self._manifest else 0
+
+    def _result(
+        self, plan: t.Mapping[str, t.Any], digest: str, proof: Proof, undo: t.Mapping[str, str], *, changed: bool
+    ) -> RestoreResult:
+        request, manifest = self._request, self._manifest
+        timings = self._timings.as_dict()
+        what = f"set {manifest.set_id}" if manifest else (request.archive or request.undo_db or "")
+        done = "Would restore" if request.check_mode else "Restored"
+        return RestoreResult(
+            changed=changed,
+            mode=request.mode,
+            target_db=request.target_db,
+            set_id=manifest.set_id if manifest else None,
+            recovery_point=manifest.recovery_point if manifest else None,
+            archive=request.archive,
+            bytes_fetched=self._fetched,
+            roles_created=self._roles_created,
+            fingerprint=proof.fingerprint,
+            foreign_keys=proof.foreign_keys,
+            undo=undo,
+            plan=plan,
+            plan_digest=digest,
+            timings=timings,
+            summary=f"{done} {what} as {request.target_db!r} ({request.mode}) in {timings['total']:.1f} s; {proof.words}.",
+        )
+
+
+def derived_name(name: str, suffix: str) -> str:
+    """name with suffix, shortened to the 63 bytes that PostgreSQL keeps of a name."""
+    room = 63 - len(suffix.encode())
+    return name.encode()[:room].decode("utf-8", "ignore") + suffix

@@ -1,0 +1,50 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The roles that an archive speaks of: owners, grantees, and those of policies."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .connection import Connection, fetch_all, quote_identifier
+from .toc import Toc
+
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)'
+
+_PATTERNS = {
+    "ACL": (rf"\b(?:TO|FROM) ({_NAME})(?: WITH GRANT OPTION)?;",),
+    "DEFAULT ACL": (rf"\bFOR ROLE ({_NAME})", rf"\b(?:TO|FROM) ({_NAME})(?: WITH GRANT OPTION)?;"),
+    "POLICY": (rf"\bTO ({_NAME}(?:, {_NAME})*)(?: USING| WITH CHECK|;)",),
+}
+
+_NOT_ROLES = {"PUBLIC", "public", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE", ""}
+
+
+def roles_of(toc: Toc) -> t.Set[str]:
+    """Every role that must exist before the archive can be restored with its owners and rights."""
+    found = {entry.owner for entry in toc.entries}
+    for kind, patterns in _PATTERNS.items():
+        for entry in toc.of_kind(kind):
+            for pattern in patterns:
+                for match in re.finditer(pattern, entry.definition):
+                    found.update(_unquote(name) for name in re.findall(_NAME, match.group(1)))
+    return found - _NOT_ROLES
+
+
+def missing_roles(conn: Connection, wanted: t.Collection[str]) -> t.List[str]:
+    there = {row[0] for row in fetch_all(conn, "SELECT rolname FROM pg_roles")}
+    return sorted(set(wanted) - there)
+
+
+def create_roles(conn: Connection, names: t.Iterable[str]) -> None:
+    """Create roles that cannot log in and have no rights of their own."""
+    with conn.cursor() as cursor:
+        for name in names:
+            cursor.execute(f"CREATE ROLE {quote_identifier(name)} NOLOGIN")
+
+
+def _unquote(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name

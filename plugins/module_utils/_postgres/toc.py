@@ -1,0 +1,152 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads toc.dat, the table of contents of a directory archive, without pg_restore.
+
+"pg_restore -l" prints names unquoted, so they cannot be told apart when they hold spaces.
+The layout is that of PostgreSQL's src/bin/pg_dump/pg_backup_archiver.c, archive versions 1.14 to 1.16.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._sets.fingerprint import SequenceFingerprint
+
+_MAGIC = b"PGDMP"
+#: pg_dump marks the toc.dat of a directory archive as one of a tar archive.
+_FORMATS = (3, 5)
+_OLDEST, _NEWEST = (1, 14), (1, 16)
+
+
+@dataclass(frozen=True)
+class TocEntry:
+    """One entry. file_name is the data file beside toc.dat, or empty when the entry has no data."""
+
+    dump_id: int
+    has_data: bool
+    tag: str
+    kind: str
+    definition: str
+    copy_statement: str
+    schema: str
+    owner: str
+    dependencies: t.Tuple[int, ...]
+    file_name: str
+
+
+@dataclass(frozen=True)
+class Toc:
+    version: t.Tuple[int, int]
+    database: str
+    server_version: str
+    dump_version: str
+    entries: t.Tuple[TocEntry, ...]
+
+    def of_kind(self, *kinds: str) -> t.List[TocEntry]:
+        return [entry for entry in self.entries if entry.kind in kinds]
+
+
+def parse_toc(data: bytes) -> Toc:
+    """Parse the bytes of toc.dat.
+
+    Raises RecoveryError: damaged when it is not one or is cut off, unsupported for other archive versions.
+    """
+    try:
+        return _Reader(data).toc()
+    except (EOFError, UnicodeDecodeError, ValueError) as error:
+        raise RecoveryError(ErrorKind.DAMAGED, f"toc.dat cannot be read: {error}.", left="") from None
+
+
+def sequence_values(toc: Toc) -> t.List[SequenceFingerprint]:
+    """What the dump will set each sequence to, from its setval statements."""
+    found = []
+    for entry in toc.of_kind("SEQUENCE SET"):
+        match = re.search(r", (-?\d+), (true|false)\)", entry.definition)
+        if match:
+            found.append(SequenceFingerprint(entry.schema, entry.tag, int(match.group(1)), match.group(2) == "true"))
+    return found
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+        self._int_size = 4
+
+    def toc(self) -> Toc:
+        if self._take(5) != _MAGIC:
+            raise ValueError("it does not begin as an archive of pg_dump")
+        version = (self._byte(), self._byte())
+        self._byte()
+        if not _OLDEST <= version <= _NEWEST:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                f"The archive has version {version[0]}.{version[1]}, which is not known to this version.",
+                left="",
+                next_step="Update the collection, or use a pg_dump of PostgreSQL 14 to 18.",
+            )
+        self._int_size = self._byte()
+        self._byte()
+        if self._byte() not in _FORMATS:
+            raise ValueError("it is not of a directory archive")
+        if version >= (1, 15):
+            self._byte()
+        else:
+            self._int()
+        for _field in range(7):
+            self._int()
+        database, server, client = self._text(), self._text(), self._text()
+        count = self._int()
+        return Toc(version, database, server, client, tuple(self._entry(version) for _entry in range(count)))
+
+    def _entry(self, version: t.Tuple[int, int]) -> TocEntry:
+        dump_id = self._int()
+        has_data = self._int() != 0
+        self._text()
+        self._text()
+        tag, kind = self._text(), self._text()
+        self._int()
+        definition = self._text()
+        self._text()
+        copy_statement, schema = self._text(), self._text()
+        self._text()
+        self._text()
+        if version >= (1, 16):
+            self._int()
+        owner = self._text()
+        self._text()
+        dependencies = []
+        while True:
+            dependency = self._optional_text()
+            if dependency is None:
+                break
+            dependencies.append(int(dependency))
+        return TocEntry(
+            dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), self._text()
+        )
+
+    def _take(self, count: int) -> bytes:
+        data = self._stream.read(count)
+        if len(data) != count:
+            raise EOFError("it ends too early")
+        return data
+
+    def _byte(self) -> int:
+        return self._take(1)[0]
+
+    def _int(self) -> int:
+        negative = self._byte()
+        value = int.from_bytes(self._take(self._int_size), "little")
+        return -value if negative else value
+
+    def _optional_text(self) -> t.Optional[str]:
+        length = self._int()
+        return None if length < 0 else self._take(length).decode("utf-8")
+
+    def _text(self) -> str:
+        return self._optional_text() or ""

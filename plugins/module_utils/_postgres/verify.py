@@ -1,0 +1,164 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Proves that a set in the store can be restored: every object read, the archive decoded, rows counted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from .._core.clock import Timings, format_instant, utc_now
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import Child
+from .._sets.audit import write_audit
+from .._sets.catalogue import Verification, record_verification
+from .._sets.fetch import FetchedObject, fetch_objects
+from .._sets.manifest import Manifest, ObjectEntry
+from .._store.base import ObjectStore
+from .client import ClientPrograms, find_client
+
+DEPTHS = ("presence", "digests", "decode")
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """depth: presence asks the store for each object; digests reads them; decode also runs pg_restore."""
+
+    depth: str = "decode"
+    spool_dir: t.Optional[str] = None
+    client_bin_dir: t.Optional[str] = None
+    parallel: int = 4
+    record: bool = True
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """A set that is as its manifest says, to the depth asked for. bytes_read counts stored bytes."""
+
+    changed: bool
+    set_id: str
+    source: str
+    tier: str
+    depth: str
+    status: str
+    objects: int
+    bytes_read: int
+    rows: t.Optional[int]
+    tables: int
+    timings: t.Mapping[str, float]
+    summary: str
+
+
+def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -> VerifyResult:
+    """Verify a set and, with record, note the outcome in the store.
+
+    Raises RecoveryError: damaged or object_missing when the set is not what its manifest says (this too is
+    recorded), client_missing or client_too_old when decoding is not possible here.
+    """
+    timings = Timings()
+    try:
+        fetched = _verify(store, manifest, request, timings)
+    except RecoveryError as error:
+        if request.record and error.kind in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
+            _record(store, manifest, request.depth, "failed", tuple(error.details.get("damaged", ())))
+        raise
+    if request.record:
+        _record(store, manifest, request.depth, "passed", ())
+    rows = sum(item.rows or 0 for item in fetched) if fetched else None
+    size = sum(item.entry.stored_size for item in fetched)
+    return VerifyResult(
+        changed=request.record,
+        set_id=manifest.set_id,
+        source=manifest.source,
+        tier=manifest.tier,
+        depth=request.depth,
+        status="passed",
+        objects=len(manifest.objects),
+        bytes_read=size,
+        rows=rows,
+        tables=sum(1 for entry in manifest.objects if entry.role == "data"),
+        timings=timings.as_dict(),
+        summary=f"Set {manifest.set_id} of {manifest.source}: {len(manifest.objects)} objects are as recorded ({request.depth}).",
+    )
+
+
+def decode_archive(client: ClientPrograms, folder: str) -> None:
+    """Have pg_restore read the whole archive in folder. Raises RecoveryError(damaged) when it cannot."""
+    arguments = [client.path("pg_restore"), "--exit-on-error", "--file=/dev/null", folder]
+    with Child(arguments, {**os.environ, "LC_ALL": "C"}) as child:
+        complaints = list(child.lines())
+        if child.wait() != 0:
+            raise RecoveryError(
+                ErrorKind.DAMAGED,
+                f"pg_restore cannot read the archive: {' '.join(complaints[-3:])}.",
+                next_step="Use another set.",
+            )
+
+
+def check_rows(manifest: Manifest, fetched: t.Iterable[FetchedObject]) -> None:
+    """Compare the rows in the archive with the fingerprint. Raises RecoveryError(damaged)."""
+    if manifest.fingerprint is None:
+        return
+    expected = {(table.schema, table.name): table.rows for table in manifest.fingerprint.tables}
+    seen = {(item.entry.schema, item.entry.table): item for item in fetched if item.rows is not None}
+    for name, rows in expected.items():
+        item = seen.get(name)
+        if item is None or item.rows != rows:
+            counted = "no data" if item is None else f"{item.rows} rows"
+            raise RecoveryError(
+                ErrorKind.DAMAGED,
+                f"The set {manifest.set_id} holds {counted} of table {'.'.join(name)}, which had {rows} at its recovery point.",
+                next_step="Use another set; this one lost rows before it was stored.",
+                details={"damaged": [] if item is None else [item.entry.key]},
+            )
+
+
+def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timings: Timings) -> t.List[FetchedObject]:
+    with timings.phase("presence"):
+        for entry in _distinct(manifest):
+            _check_presence(store, entry)
+    if request.depth == "presence":
+        return []
+    if request.depth == "digests":
+        with timings.phase("digests"):
+            fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
+        check_rows(manifest, fetched)
+        return fetched
+    client = find_client(int(manifest.server["version_num"]) // 10000, request.client_bin_dir)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeline-verify-", dir=request.spool_dir))
+        with timings.phase("digests"):
+            fetched = fetch_objects(store, manifest.objects, folder, parallel=request.parallel)
+        check_rows(manifest, fetched)
+        with timings.phase("decode"):
+            decode_archive(client, folder)
+    return fetched
+
+
+def _distinct(manifest: Manifest) -> t.List[ObjectEntry]:
+    return list({entry.key: entry for entry in manifest.objects}.values())
+
+
+def _check_presence(store: ObjectStore, entry: ObjectEntry) -> None:
+    info = store.head(entry.key)
+    if info is None or info.size != entry.stored_size:
+        seen = "missing" if info is None else f"{info.size} bytes long instead of {entry.stored_size}"
+        raise RecoveryError(
+            ErrorKind.OBJECT_MISSING if info is None else ErrorKind.DAMAGED,
+            f"The object {entry.key} in {store.location} is {seen}.",
+            next_step="Use another set or another copy; the next backup stores this content anew.",
+            details={"damaged": [entry.key]},
+        )
+
+
+def _record(store: ObjectStore, manifest: Manifest, depth: str, status: str, damaged: t.Tuple[str, ...]) -> None:
+    now = format_instant(utc_now())
+    record_verification(
+        store, manifest.source, manifest.tier, Verification(manifest.set_id, now, depth, status, damaged)
+    )
+    write_audit(store, manifest.source, "verify", status, {"set_id": manifest.set_id, "tier": manifest.tier, "depth": depth})

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Brings objects of a set back and proves each one: stored digest, plain digest, sizes, row counts."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from .._core.codec import decompress
+from .._core.digest import Tally
+from .._core.errors import ErrorKind, RecoveryError
+from .._store.base import ObjectStore
+from .manifest import ObjectEntry
+
+_END_OF_COPY = b"\\.\n\n\n"
+
+
+@dataclass(frozen=True)
+class FetchedObject:
+    """rows is the number of COPY lines of a data object, None for other roles."""
+
+    entry: ObjectEntry
+    rows: t.Optional[int]
+
+
+def fetch_objects(
+    store: ObjectStore, entries: t.Sequence[ObjectEntry], folder: t.Optional[str], *, parallel: int = 4
+) -> t.List[FetchedObject]:
+    """Read every entry, and write its plain bytes to folder unless that is None.
+
+    Raises RecoveryError(object_missing or damaged) for the first object that is not as recorded.
+    """
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="fetch") as pool:
+        ordered = sorted(entries, key=lambda entry: -entry.stored_size)
+        futures = [pool.submit(fetch_object, store, entry, folder) for entry in ordered]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]) -> FetchedObject:
+    """As fetch_objects, for one entry."""
+    stored, plain, lines = Tally(), Tally(), _CopyLines()
+    is_data = entry.role == "data"
+    target = open(os.path.join(folder, entry.path), "xb") if folder is not None else None
+    try:
+        for chunk in decompress(stored.watch(store.read(entry.key)), entry.codec):
+            plain.add(chunk)
+            if is_data:
+                lines.add(chunk)
+            if target is not None:
+                target.write(chunk)
+    except RecoveryError as error:
+        if error.kind == ErrorKind.DAMAGED:
+            raise _damaged(store, entry, error.what) from None
+        raise
+    finally:
+        if target is not None:
+            target.close()
+    for name, seen, expected in (
+        ("stored size", stored.size, entry.stored_size),
+        ("stored digest", stored.sha256, entry.stored_sha256),
+        ("plain size", plain.size, entry.plain_size),
+        ("plain digest", plain.sha256, entry.plain_sha256),
+    ):
+        if seen != expected:
+            raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
+    return FetchedObject(entry, lines.rows(store, entry) if is_data else None)
+
+
+class _CopyLines:
+    """Counts rows of COPY text: one line each, because newlines in data are escaped."""
+
+    def __init__(self) -> None:
+        self._newlines = 0
+        self._tail = b""
+
+    def add(self, chunk: bytes) -> None:
+        self._newlines += chunk.count(b"\n")
+        self._tail = (self._tail + chunk[-len(_END_OF_COPY) :])[-len(_END_OF_COPY) :]
+
+    def rows(self, store: ObjectStore, entry: ObjectEntry) -> int:
+        if self._tail != _END_OF_COPY:
+            raise _damaged(store, entry, "its rows have no end mark")
+        return self._newlines - 3
+
+
+def _damaged(store: ObjectStore, entry: ObjectEntry, why: str) -> RecoveryError:
+    table = f" (table {entry.schema}.{entry.table})" if entry.table else ""
+    return RecoveryError(
+        ErrorKind.DAMAGED,
+        f"The object {entry.key}{table} in {store.location} is damaged: {why}.",
+        next_step="Use another set or another copy; the next backup stores this content anew.",
+        details={"damaged": [entry.key]},
+    )

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where things lie in a store. Listing C(sets/) is the catalogue."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+
+TIERS = ("hourly", "daily", "weekly", "monthly", "emergency", "undo")
+
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_source(source: str) -> str:
+    """A source's name is a folder in the store, so it is limited to safe characters."""
+    if not _SOURCE.fullmatch(source):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"{source!r} cannot be the name of a source.",
+            next_step="Use letters, digits, dot, underscore and hyphen, beginning with a letter or digit.",
+        )
+    return source
+
+
+def object_key(source: str, tier: str, plain_sha256: str) -> str:
+    return f"{source}/{tier}/objects/{plain_sha256[:2]}/{plain_sha256}"
+
+
+def sets_prefix(source: str, tier: str) -> str:
+    return f"{source}/{tier}/sets/"
+
+
+def set_key(source: str, tier: str, set_id: str) -> str:
+    return f"{sets_prefix(source, tier)}{set_id}.json"
+
+
+def verified_prefix(source: str, tier: str) -> str:
+    return f"{source}/{tier}/verified/"
+
+
+def verified_key(source: str, tier: str, set_id: str) -> str:
+    return f"{verified_prefix(source, tier)}{set_id}.json"
+
+
+def audit_key(source: str, instant: str, operation: str) -> str:
+    """instant is in the compact form, so its first six digits are year and month."""
+    return f"{source}/audit/{instant[:4]}/{instant[4:6]}/{instant}-{operation}.json"
+
+
+class SetName(t.NamedTuple):
+    source: str
+    tier: str
+    set_id: str
+
+
+def parse_set_key(key: str) -> t.Optional[SetName]:
+    """The set that a key is the manifest of, or None for any other object."""
+    match = re.fullmatch(r"([^/]+)/([a-z]+)/sets/(\d{8}T\d{6}Z)\.json", key)
+    return SetName(*match.groups()) if match and match.group(2) in TIERS else None

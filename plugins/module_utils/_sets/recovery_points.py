@@ -1,0 +1,75 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Chooses a recovery point among sets. Pure: it sees names and instants, not the store."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from .._core.clock import parse_instant
+from .._core.errors import ErrorKind, RecoveryError
+from .layout import SetName
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which set: C(latest), C(random) with seed, or an id; before keeps only older recovery points."""
+
+    which: str = "latest"
+    before: t.Optional[datetime] = None
+    tier: t.Optional[str] = None
+    seed: t.Optional[int] = None
+
+
+def select(names: t.Iterable[SetName], selection: Selection, source: str) -> SetName:
+    """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead."""
+    found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
+    candidates = [name for name in found if selection.tier in (None, name.tier)]
+    if selection.before is not None:
+        candidates = [name for name in candidates if parse_instant(name.set_id) < selection.before]
+    if selection.which not in ("latest", "random"):
+        candidates = [name for name in candidates if name.set_id == selection.which]
+    if not candidates:
+        raise _nothing(found, selection, source)
+    if selection.which == "random":
+        return random.Random(selection.seed).choice(candidates)
+    return candidates[-1]
+
+
+def longest_gap(points: t.Sequence[datetime], since: datetime, until: datetime) -> t.Optional[float]:
+    """Seconds of the longest stretch without a recovery point that ends at until; None without any point.
+
+    A point before the window counts for the gap that reaches into it.
+    """
+    ordered = sorted(point for point in points if point <= until)
+    inside = [point for point in ordered if point >= since]
+    earlier = [point for point in ordered if point < since][-1:]
+    marks = [*earlier, *inside]
+    if not marks:
+        return None
+    return max((after - before).total_seconds() for before, after in zip(marks, [*marks[1:], until]))
+
+
+def _nothing(found: t.Sequence[SetName], selection: Selection, source: str) -> RecoveryError:
+    if not found:
+        return RecoveryError(
+            ErrorKind.UNKNOWN_SOURCE,
+            f"The store holds no backup set of the source {source!r}.",
+            next_step="Check source, bucket and prefix with lifeline.recovery.backup_info.",
+        )
+    wish = [selection.which]
+    if selection.tier:
+        wish.append(f"tier {selection.tier}")
+    if selection.before:
+        wish.append(f"before {selection.before.isoformat()}")
+    return RecoveryError(
+        ErrorKind.NO_BACKUP_SET,
+        f"No backup set of {source!r} matches {', '.join(wish)}; there are {len(found)}, "
+        f"from {found[0].set_id} ({found[0].tier}) to {found[-1].set_id} ({found[-1].tier}).",
+        next_step="List them with lifeline.recovery.backup_info.",
+    )

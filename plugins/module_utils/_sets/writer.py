@@ -1,0 +1,193 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Turns finished files into stored objects, and a complete collection of them into a backup set."""
+
+from __future__ import annotations
+
+import os
+import threading
+import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from .._core.clock import compact_instant
+from .._core.codec import compress
+from .._core.digest import Tally, file_chunks, file_tally
+from .._core.errors import ErrorKind, RecoveryError
+from .._store.base import ObjectInfo, ObjectStore
+from .catalogue import list_sets, load_set, previous_set, verifications
+from .layout import object_key, set_key
+from .manifest import Manifest, ObjectEntry
+
+#: From this size on, compressing one file is worth several threads.
+_LARGE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What became of one file; uploaded is the number of bytes sent for it, 0 when it was reused."""
+
+    entry: ObjectEntry
+    uploaded: int
+
+
+class SetWriter:
+    """Stores files under the digest of their plain bytes and commits the set at the end.
+
+    Used as a context: leaving it without commit leaves no set, at most unreferenced objects.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        source: str,
+        tier: str,
+        *,
+        codec: str,
+        level: t.Optional[int],
+        parallel: int,
+        on_failure: t.Callable[[], None],
+    ) -> None:
+        self._store, self._source, self._tier = store, source, tier
+        self._codec, self._level = codec, level
+        self._on_failure = on_failure
+        self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="object")
+        self._lock = threading.Lock()
+        self._claimed: t.Dict[str, Future[StoredFile]] = {}
+        self._futures: t.List[Future[StoredFile]] = []
+        self._older: t.Optional[t.Dict[str, ObjectEntry]] = None
+        previous = previous_set(store, source, tier)
+        self._previous = {entry.plain_sha256: entry for entry in previous.objects} if previous else {}
+        self._damaged = {key for item in verifications(store, source, tier).values() for key in item.damaged}
+
+    def __enter__(self) -> SetWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, folder: str, path: str, role: str, schema: str = "", table: str = "") -> None:
+        """Take a finished file: hash, store unless the tier has its content, and remove it from the folder."""
+        template = ObjectEntry(path, role, "", self._codec, 0, "", 0, "", schema, table)
+        future = self._pool.submit(self._take, os.path.join(folder, path), template)
+        future.add_done_callback(self._notice)
+        self._futures.append(future)
+
+    def finish(self) -> t.List[StoredFile]:
+        """Wait for all files; then ask the store for each object, because only what it shows is there."""
+        stored = [future.result() for future in self._futures]
+        list(self._pool.map(self._confirm, stored))
+        return stored
+
+    def raise_failure(self) -> None:
+        """Raise what stopped the first file that failed, if one did."""
+        for future in self._futures:
+            if future.done() and not future.cancelled():
+                future.result()
+
+    def commit(self, manifest: Manifest) -> Manifest:
+        """Write the manifest last. A taken name moves on by a second. Returns the manifest as written."""
+        for _attempt in range(5):
+            key = set_key(self._source, self._tier, manifest.set_id)
+            try:
+                self._store.put(key, [manifest.to_json()], if_absent=True)
+                return manifest
+            except RecoveryError as error:
+                if error.kind != ErrorKind.ALREADY_EXISTS:
+                    raise
+            later = manifest.recovery_instant + timedelta(seconds=_attempt + 1)
+            manifest = replace(manifest, set_id=compact_instant(later))
+        raise RecoveryError(
+            ErrorKind.ALREADY_EXISTS,
+            f"Sets of {self._source!r} exist for this and the next seconds.",
+            left="No set was written.",
+            next_step="Run the backup again.",
+        )
+
+    def _notice(self, future: Future[StoredFile]) -> None:
+        if not future.cancelled() and future.exception() is not None:
+            self._on_failure()
+
+    def _take(self, file: str, template: ObjectEntry) -> StoredFile:
+        tally = file_tally(file)
+        with self._lock:
+            twin = self._claimed.get(tally.sha256)
+            mine: Future[StoredFile] = Future()
+            if twin is None:
+                self._claimed[tally.sha256] = mine
+        if twin is not None:
+            entry = twin.result().entry
+            os.unlink(file)
+            return StoredFile(replace(entry, path=template.path, role=template.role, schema=template.schema, table=template.table), 0)
+        try:
+            stored = self._store_file(file, tally, template)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        mine.set_result(stored)
+        os.unlink(file)
+        return stored
+
+    def _store_file(self, file: str, tally: Tally, template: ObjectEntry) -> StoredFile:
+        known = self._known(tally.sha256)
+        if known is not None:
+            return StoredFile(
+                replace(known, path=template.path, role=template.role, schema=template.schema, table=template.table), 0
+            )
+        key = object_key(self._source, self._tier, tally.sha256)
+        threads = min(4, os.cpu_count() or 1) if tally.size >= _LARGE else 0
+        packed = Tally()
+        chunks = compress(file_chunks(file), self._codec, level=self._level, threads=threads)
+        info = self._store.put(key, packed.watch(chunks))
+        entry = replace(
+            template,
+            key=key,
+            plain_size=tally.size,
+            plain_sha256=tally.sha256,
+            stored_size=packed.size,
+            stored_sha256=packed.sha256,
+            etag=info.etag,
+        )
+        return StoredFile(entry, packed.size)
+
+    def _known(self, plain_sha256: str) -> t.Optional[ObjectEntry]:
+        """The entry of content that the tier holds whole; None when it must be stored."""
+        key = object_key(self._source, self._tier, plain_sha256)
+        if key in self._damaged:
+            return None
+        entry = self._previous.get(plain_sha256)
+        info = self._store.head(key)
+        if info is None:
+            return None
+        if entry is None:
+            # An older set may describe these bytes; storing others over them would damage that set.
+            entry = self._older_entries().get(plain_sha256)
+        return entry if entry is not None and _is_as_recorded(info, entry) else None
+
+    def _older_entries(self) -> t.Dict[str, ObjectEntry]:
+        with self._lock:
+            if self._older is None:
+                self._older = {}
+                for name in list_sets(self._store, self._source, self._tier):
+                    for entry in load_set(self._store, name).objects:
+                        self._older.setdefault(entry.plain_sha256, entry)
+            return self._older
+
+    def _confirm(self, stored: StoredFile) -> None:
+        info = self._store.head(stored.entry.key)
+        if info is None or not _is_as_recorded(info, stored.entry):
+            seen = "missing" if info is None else f"{info.size} bytes"
+            raise RecoveryError(
+                ErrorKind.STORE_FAILED,
+                f"{self._store.location} accepted {stored.entry.key} with {stored.entry.stored_size} bytes, "
+                f"but shows it as {seen}.",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Check the store, then run the backup again.",
+            )
+
+
+def _is_as_recorded(info: ObjectInfo, entry: ObjectEntry) -> bool:
+    return info.size == entry.stored_size and (info.etag is None or entry.etag is None or info.etag == entry.etag)
