@@ -81,3 +81,24 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
     "connect_timeout": {"type": "int", "default": 10},
     "client_bin_dir": {"type": "path"},
 }
+
+
+def selection_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "source": {"type": "str"},
+            "tier": {"type": "str", "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]},
+            "set": {"type": "str"},
+            "before": {"type": "str"},
+            "seed": {"type": "int"},
+        }
+    )
+
+
+def confirmation_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "recovery_environment": {"type": "str", "default": "production", "choices": ["production", "staging", "sandbox"]},
+            "recovery_confirm": {"type": "str"},
+        }
+    )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.connection import ConnectionOptions, parse_dsn
+from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
 
@@ -54,3 +56,21 @@ def opened_store(params: _Params) -> ObjectStore:
             next_step="Give a bucket and provider, or provider directory and a path.",
         )
     return open_store(StoreOptions(**options))
+
+
+def set_selection(params: _Params) -> Selection:
+    """Which set the options set, before, tier and seed ask for; the latest when none is named."""
+    return Selection(
+        which=params["set"] or "latest",
+        before=parse_instant(params["before"]) if params["before"] else None,
+        tier=params["tier"],
+        seed=params["seed"],
+    )
+
+
+def required_source(params: _Params) -> str:
+    if not params["source"]:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, "The option source is missing.", next_step="Name the source of the backup set."
+        )
+    return str(params["source"])

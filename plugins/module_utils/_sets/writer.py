@@ -79,8 +79,7 @@ class SetWriter:
     def finish(self) -> t.List[StoredFile]:
         """Wait for all files; then ask the store for each object, because only what it shows is there."""
         stored = [future.result() for future in self._futures]
-        list(self._pool.map(self._confirm, stored))
-        return stored
+        return list(self._pool.map(self._confirm, stored))
 
     def raise_failure(self) -> None:
         """Raise what stopped the first file that failed, if one did."""
@@ -141,7 +140,7 @@ class SetWriter:
         threads = min(4, os.cpu_count() or 1) if tally.size >= _LARGE else 0
         packed = Tally()
         chunks = compress(file_chunks(file), self._codec, level=self._level, threads=threads)
-        info = self._store.put(key, packed.watch(chunks))
+        self._store.put(key, packed.watch(chunks))
         entry = replace(
             template,
             key=key,
@@ -149,7 +148,6 @@ class SetWriter:
             plain_sha256=tally.sha256,
             stored_size=packed.size,
             stored_sha256=packed.sha256,
-            etag=info.etag,
         )
         return StoredFile(entry, packed.size)
 
@@ -176,7 +174,7 @@ class SetWriter:
                         self._older.setdefault(entry.plain_sha256, entry)
             return self._older
 
-    def _confirm(self, stored: StoredFile) -> None:
+    def _confirm(self, stored: StoredFile) -> StoredFile:
         info = self._store.head(stored.entry.key)
         if info is None or not _is_as_recorded(info, stored.entry):
             seen = "missing" if info is None else f"{info.size} bytes"
@@ -187,6 +185,7 @@ class SetWriter:
                 left="No backup set was written; earlier sets are as they were.",
                 next_step="Check the store, then run the backup again.",
             )
+        return replace(stored, entry=replace(stored.entry, etag=info.etag))
 
 
 def _is_as_recorded(info: ObjectInfo, entry: ObjectEntry) -> bool:

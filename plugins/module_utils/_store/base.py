@@ -39,6 +39,7 @@ class ObjectStore(t.Protocol):
 
         With if_absent an existing key raises RecoveryError(already_exists) and is left as it is;
         a store without conditional writes checks first, which is not safe against a race.
+        The answer's etag may be None even where head gives one.
         An exception raised by the iterable aborts the upload and leaves no object and no parts.
         """
 

@@ -1,0 +1,171 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Describes the sets of a store for people and for checks: age, size, change, verification."""
+
+from __future__ import annotations
+
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._store.base import ObjectStore
+from .catalogue import Verification, list_sets, load_set, verifications
+from .layout import SetName
+from .manifest import Manifest
+from .recovery_points import Selection, longest_gap, select
+
+
+@dataclass(frozen=True)
+class InfoRequest:
+    """Which sets to describe; rpo and window are in seconds; limit counts sets per source, newest first."""
+
+    source: t.Optional[str] = None
+    tier: t.Optional[str] = None
+    selection: t.Optional[Selection] = None
+    rpo: t.Optional[float] = None
+    window: float = 7 * 86400
+    limit: int = 100
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """One set. size_change is the ratio to the previous set of its tier minus one, None for the first.
+
+    problem says why a manifest cannot be used; then the numbers are 0.
+    """
+
+    set_id: str
+    source: str
+    tier: str
+    recovery_point: str
+    age_seconds: float
+    bytes_plain: int
+    bytes_stored: int
+    tables: int
+    rows: t.Optional[int]
+    size_change: t.Optional[float]
+    verified: t.Optional[Verification]
+    server_version: str
+    problem: t.Optional[str]
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """A source as a whole. exposure_seconds is the longest gap between recovery points in the window."""
+
+    source: str
+    sets: int
+    newest: t.Optional[str]
+    newest_verified: t.Optional[str]
+    age_seconds: t.Optional[float]
+    exposure_seconds: t.Optional[float]
+    rpo_seconds: t.Optional[float]
+    rpo_met: t.Optional[bool]
+
+
+@dataclass(frozen=True)
+class InfoResult:
+    """sets are newest first; selected is the one that the selection chose."""
+
+    sets: t.Sequence[SetInfo]
+    sources: t.Sequence[SourceInfo]
+    selected: t.Optional[SetInfo]
+
+
+def describe_sets(store: ObjectStore, request: InfoRequest, now: datetime) -> InfoResult:
+    """Read the manifests and tell what there is; a source without sets gives none, unless one must be selected.
+
+    Raises RecoveryError(unknown_source or no_backup_set) when a selection was asked for and finds nothing.
+    """
+    names = list_sets(store, request.source, request.tier)
+    if request.selection is not None:
+        if not request.source:
+            raise RecoveryError(ErrorKind.INVALID_OPTIONS, "A set can only be chosen of one source.", next_step="Set source.")
+        chosen = select(names, request.selection, request.source)
+    else:
+        chosen = None
+    by_source: t.Dict[str, t.List[SetName]] = {}
+    for name in names:
+        by_source.setdefault(name.source, []).append(name)
+    described: t.List[SetInfo] = []
+    sources: t.List[SourceInfo] = []
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for source, mine in sorted(by_source.items()):
+            recent = mine[-request.limit :]
+            if chosen is not None and chosen not in recent:
+                recent = [chosen, *recent]
+            infos = _described(store, recent, list(pool.map(lambda name: _load(store, name), recent)), now)
+            sources.append(_summary(source, mine, infos, request, now))
+            described.extend(reversed(infos))
+    selected = next((info for info in described if chosen == (info.source, info.tier, info.set_id)), None)
+    return InfoResult(described if chosen is None else [selected] if selected else [], sources, selected)
+
+
+def _load(store: ObjectStore, name: SetName) -> t.Union[Manifest, RecoveryError]:
+    try:
+        return load_set(store, name)
+    except RecoveryError as error:
+        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST):
+            raise
+        return error
+
+
+def _described(
+    store: ObjectStore,
+    names: t.Sequence[SetName],
+    loaded: t.Sequence[t.Union[Manifest, RecoveryError]],
+    now: datetime,
+) -> t.List[SetInfo]:
+    verified = {tier: verifications(store, names[0].source, tier) for tier in {name.tier for name in names}}
+    last_size: t.Dict[str, int] = {}
+    infos = []
+    for name, manifest in zip(names, loaded):
+        if isinstance(manifest, RecoveryError):
+            infos.append(SetInfo(name.set_id, name.source, name.tier, "", 0.0, 0, 0, 0, None, None, None, "", manifest.what))
+            continue
+        plain = manifest.bytes["plain"]
+        before = last_size.get(name.tier)
+        last_size[name.tier] = plain
+        infos.append(
+            SetInfo(
+                set_id=name.set_id,
+                source=name.source,
+                tier=name.tier,
+                recovery_point=manifest.recovery_point,
+                age_seconds=round((now - manifest.recovery_instant).total_seconds(), 3),
+                bytes_plain=plain,
+                bytes_stored=manifest.bytes["stored"],
+                tables=int(manifest.coverage.get("tables", 0)),
+                rows=manifest.fingerprint.rows if manifest.fingerprint else None,
+                size_change=round(plain / before - 1, 4) if before else None,
+                verified=verified[name.tier].get(name.set_id),
+                server_version=str(manifest.server.get("version", "")),
+                problem=None,
+            )
+        )
+    return infos
+
+
+def _summary(
+    source: str, names: t.Sequence[SetName], infos: t.Sequence[SetInfo], request: InfoRequest, now: datetime
+) -> SourceInfo:
+    usable = [info for info in infos if info.problem is None]
+    proved = [info for info in usable if info.verified is not None and info.verified.status == "passed"]
+    points = [now - timedelta(seconds=info.age_seconds) for info in usable]
+    exposure = longest_gap(points, now - timedelta(seconds=request.window), now)
+    age = usable[-1].age_seconds if usable else None
+    met = None if request.rpo is None else exposure is not None and exposure <= request.rpo
+    return SourceInfo(
+        source=source,
+        sets=len(names),
+        newest=usable[-1].set_id if usable else None,
+        newest_verified=proved[-1].set_id if proved else None,
+        age_seconds=age,
+        exposure_seconds=round(exposure, 3) if exposure is not None else None,
+        rpo_seconds=request.rpo,
+        rpo_met=met,
+    )

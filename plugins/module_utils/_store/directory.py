@@ -1,0 +1,163 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A store in a local folder: temporary file, fsync, atomic rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import typing as t
+from datetime import datetime, timezone
+
+from .._core.errors import ErrorKind, RecoveryError
+from .base import ObjectInfo
+
+_CHUNK = 1024 * 1024
+
+#: Keys never begin a part with a dot, so an unfinished file is never listed.
+_TEMPORARY = ".unfinished-"
+
+
+class DirectoryStore:
+    """Objects as files below a folder. Files are 0600, folders 0700."""
+
+    def __init__(self, path: str, prefix: str = "") -> None:
+        self._root = os.path.abspath(os.path.join(path, prefix.strip("/")))
+        self.location = self._root
+
+    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
+        target = self._path(key)
+        folder = os.path.dirname(target)
+        with self._failures(key):
+            self._make_folders(folder)
+            handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
+        try:
+            with self._failures(key):
+                with os.fdopen(handle, "wb") as stream:
+                    for chunk in chunks:
+                        stream.write(chunk)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                if if_absent:
+                    self._link(temporary, target, key)
+                else:
+                    os.replace(temporary, target)
+                _sync_folder(folder)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        info = self.head(key)
+        if info is None:
+            raise RecoveryError(ErrorKind.STORE_FAILED, f"{key} vanished from {self.location} while it was written.")
+        return info
+
+    def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
+        try:
+            stream = open(self._path(key), "rb")
+        except FileNotFoundError:
+            raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.") from None
+        except OSError as error:
+            raise self._error(error, key) from None
+        with stream, self._failures(key):
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(start)
+            position = start
+            while position < size:
+                chunk = stream.read(min(_CHUNK, size - position))
+                if not chunk:
+                    raise RecoveryError(ErrorKind.STORE_FAILED, f"{key} in {self.location} became shorter while it was read.")
+                position += len(chunk)
+                yield chunk
+
+    def head(self, key: str) -> t.Optional[ObjectInfo]:
+        try:
+            status = os.stat(self._path(key))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._error(error, key) from None
+        return ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc))
+
+    def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
+        folder = prefix.rpartition("/")[0]
+        if not os.path.isdir(self._root):
+            return
+        for key in self._walk(self._path(folder) if folder else self._root, f"{folder}/" if folder else ""):
+            if key.startswith(prefix):
+                info = self.head(key)
+                if info is not None:
+                    yield info
+
+    def delete(self, keys: t.Iterable[str]) -> None:
+        for key in keys:
+            with self._failures(key), contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(key))
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def _walk(self, folder: str, prefix: str) -> t.Iterator[str]:
+        try:
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._error(error, prefix) from None
+        # A folder sorts as its name with a slash, which is what makes the order that of the keys.
+        for entry in sorted(entries, key=lambda item: item.name + ("/" if item.is_dir() else "")):
+            if entry.is_dir():
+                yield from self._walk(entry.path, f"{prefix}{entry.name}/")
+            elif not entry.name.startswith(_TEMPORARY):
+                yield prefix + entry.name
+
+    def _path(self, key: str) -> str:
+        if not key or key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
+            raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"{key!r} cannot be a key.", next_step="Check source and prefix.")
+        return os.path.join(self._root, *key.split("/"))
+
+    def _make_folders(self, folder: str) -> None:
+        missing = []
+        while not os.path.isdir(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        for path in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, 0o700)
+            _sync_folder(os.path.dirname(path))
+
+    def _link(self, temporary: str, target: str, key: str) -> None:
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            raise RecoveryError(
+                ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is as it was."
+            ) from None
+
+    @contextlib.contextmanager
+    def _failures(self, key: str) -> t.Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._error(error, key) from None
+
+    def _error(self, error: OSError, key: str) -> RecoveryError:
+        words = f"{self.location} failed at {key}: {error.strerror}."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return RecoveryError(
+                ErrorKind.STORE_FULL, words, left="Earlier sets are as they were.", next_step="Make room, then run it again."
+            )
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return RecoveryError(ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it.")
+        return RecoveryError(ErrorKind.STORE_FAILED, words, next_step="Check the file system, then run it again.")
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,297 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A store in an S3 bucket: equal parts, bounded memory, reads that resume."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from .._core.clock import utc_now
+from .._core.errors import ErrorKind, RecoveryError
+from .base import PART_SIZE, ObjectInfo
+from .s3_errors import is_transient, store_error
+
+try:
+    import boto3
+    import botocore.config
+    import botocore.exceptions
+    import urllib3.exceptions
+
+    _READ_FAILURES: t.Tuple[t.Type[BaseException], ...] = (
+        botocore.exceptions.BotoCoreError,
+        urllib3.exceptions.HTTPError,
+        OSError,
+    )
+except ImportError:
+    boto3 = None
+    _READ_FAILURES = (OSError,)
+
+_CHUNK = 1024 * 1024
+_ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """Where the bucket is. parallel bounds the parts in flight over all uploads; timeout is in seconds."""
+
+    provider: str
+    bucket: str
+    prefix: str
+    endpoint_url: t.Optional[str]
+    region: t.Optional[str]
+    access_key: t.Optional[str] = field(repr=False)
+    secret_key: t.Optional[str] = field(repr=False)
+    session_token: t.Optional[str] = field(repr=False)
+    ca_bundle: t.Optional[str]
+    parallel: int
+    timeout: int
+
+
+class S3Store:
+    """Objects of one bucket under one prefix. Its methods may be called from several threads."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        if boto3 is None:
+            raise RecoveryError(
+                ErrorKind.LIBRARY_MISSING,
+                "The Python library boto3 is missing on this host.",
+                next_step="Install it with: pip install boto3",
+            )
+        self._bucket = settings.bucket
+        self._prefix = f"{settings.prefix}/" if settings.prefix else ""
+        self.location = f"s3://{settings.bucket}/{settings.prefix}".rstrip("/")
+        self._client = _client(settings)
+        self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
+        # One permit a part buffer, whoever fills it: this bounds memory over all uploads at once.
+        self._buffers = threading.BoundedSemaphore(settings.parallel + 2)
+
+    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
+        parts = _PartReader(chunks, self._buffers)
+        try:
+            first = parts.next()
+            if if_absent and self.head(key) is not None:
+                raise self._exists(key)
+            if parts.exhausted:
+                etag = self._put_single(key, first, if_absent)
+            else:
+                self._put_parts(key, first, parts, if_absent)
+                # Some stores show another ETag later than they answered here.
+                etag = None
+        finally:
+            parts.close()
+        return ObjectInfo(key, parts.size, utc_now(), etag)
+
+    def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
+        position, etag, failures = start, None, 0
+        while True:
+            try:
+                for chunk, etag in self._body(key, position, etag):
+                    position += len(chunk)
+                    failures = 0
+                    yield chunk
+                return
+            except RecoveryError:
+                raise
+            except _READ_FAILURES as error:
+                failures += 1
+                if failures >= _ATTEMPTS:
+                    raise store_error(error, self.location, key) from None
+                _pause(failures)
+
+    def head(self, key: str) -> t.Optional[ObjectInfo]:
+        try:
+            answer = self._call("head_object", key, Key=self._prefix + key)
+        except RecoveryError as error:
+            if error.kind == ErrorKind.OBJECT_MISSING:
+                return None
+            raise
+        return ObjectInfo(key, answer["ContentLength"], answer["LastModified"], answer.get("ETag"))
+
+    def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
+        token: t.Dict[str, str] = {}
+        while True:
+            page = self._call("list_objects_v2", prefix, Prefix=self._prefix + prefix, **token)
+            for item in page.get("Contents", ()):
+                yield ObjectInfo(item["Key"][len(self._prefix) :], item["Size"], item["LastModified"], item.get("ETag"))
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, keys: t.Iterable[str]) -> None:
+        for key in keys:
+            self._call("delete_object", key, Key=self._prefix + key)
+
+    def close(self) -> None:
+        self._parts.shutdown(wait=True)
+        self._client.close()
+
+    def _put_single(self, key: str, data: bytes, if_absent: bool) -> t.Optional[str]:
+        condition = {"IfNoneMatch": "*"} if if_absent else {}
+        answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
+        return t.cast(t.Optional[str], answer.get("ETag"))
+
+    def _put_parts(self, key: str, first: bytes, parts: _PartReader, if_absent: bool) -> None:
+        name = self._prefix + key
+        upload = self._call("create_multipart_upload", key, Key=name)["UploadId"]
+        sent: t.List[Future[t.Dict[str, t.Any]]] = []
+        try:
+            data: t.Optional[bytes] = first
+            while data is not None:
+                sent.append(self._parts.submit(self._put_part, key, upload, len(sent) + 1, data, parts))
+                if any(future.done() and future.exception() for future in sent):
+                    break
+                data = parts.next() if not parts.exhausted else None
+            listing = [future.result() for future in sent]
+            condition = {"IfNoneMatch": "*"} if if_absent else {}
+            self._call(
+                "complete_multipart_upload", key, Key=name, UploadId=upload, MultipartUpload={"Parts": listing}, **condition
+            )
+        except BaseException:
+            for future in sent:
+                future.cancel()
+            for future in sent:
+                if not future.cancelled():
+                    future.exception()
+            with contextlib.suppress(RecoveryError):
+                self._call("abort_multipart_upload", key, Key=name, UploadId=upload)
+            raise
+
+    def _put_part(self, key: str, upload: str, number: int, data: bytes, parts: _PartReader) -> t.Dict[str, t.Any]:
+        try:
+            answer = self._call(
+                "upload_part", key, Key=self._prefix + key, UploadId=upload, PartNumber=number, Body=data
+            )
+        finally:
+            parts.release()
+        # An echoed checksum is required by AWS when it was sent, and unknown to others.
+        checksums = {name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"}
+        return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+
+    def _body(self, key: str, start: int, etag: t.Optional[str]) -> t.Iterator[t.Tuple[bytes, t.Optional[str]]]:
+        extra = {"Range": f"bytes={start}-"} if start else {}
+        if etag:
+            extra["IfMatch"] = etag
+        try:
+            answer = self._call("get_object", key, Key=self._prefix + key, **extra)
+        except RecoveryError as error:
+            if start and error.details.get("code") in ("InvalidRange", "416"):
+                return
+            raise
+        expected, seen = answer["ContentLength"], 0
+        with contextlib.closing(answer["Body"]) as body:
+            while True:
+                chunk = body.read(_CHUNK)
+                if not chunk:
+                    break
+                seen += len(chunk)
+                yield chunk, answer.get("ETag")
+        if seen != expected:
+            raise OSError(f"the answer ended after {seen} of {expected} bytes")
+
+    def _call(self, operation: str, key: str, **arguments: t.Any) -> t.Any:
+        """One request; what is passing is tried again, beyond what botocore itself tries."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return getattr(self._client, operation)(Bucket=self._bucket, **arguments)
+            except _READ_FAILURES + (botocore.exceptions.ClientError,) as error:
+                mapped = store_error(error, self.location, key)
+                if mapped.kind == ErrorKind.ALREADY_EXISTS:
+                    raise self._exists(key) from None
+                if attempt >= _ATTEMPTS or not is_transient(error):
+                    raise mapped from None
+                _pause(attempt)
+
+    def _exists(self, key: str) -> RecoveryError:
+        return RecoveryError(
+            ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is as it was."
+        )
+
+
+class _PartReader:
+    """Joins chunks into parts of PART_SIZE; takes a permit for each, which release gives back."""
+
+    def __init__(self, chunks: t.Iterable[bytes], permits: threading.BoundedSemaphore) -> None:
+        self._chunks = iter(chunks)
+        self._permits = permits
+        self._lock = threading.Lock()
+        self._held = 0
+        self._rest = b""
+        self.exhausted = False
+        self.size = 0
+
+    def next(self) -> bytes:
+        """The next part: PART_SIZE bytes, or fewer at the end. Blocks while all buffers are in use."""
+        self._permits.acquire()
+        with self._lock:
+            self._held += 1
+        collected, length = [self._rest], len(self._rest)
+        self._rest = b""
+        while length < PART_SIZE:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self.exhausted = True
+                break
+            collected.append(chunk)
+            length += len(chunk)
+        part = b"".join(collected)
+        if length > PART_SIZE:
+            part, self._rest = part[:PART_SIZE], part[PART_SIZE:]
+        elif length == PART_SIZE:
+            # Look ahead, so that the last part is known as such.
+            following = next(self._chunks, None)
+            while following == b"":
+                following = next(self._chunks, None)
+            self._rest = following or b""
+            self.exhausted = following is None
+        self.size += len(part)
+        return part
+
+    def release(self) -> None:
+        with self._lock:
+            if self._held == 0:
+                return
+            self._held -= 1
+        self._permits.release()
+
+    def close(self) -> None:
+        while self._held:
+            self.release()
+
+
+def _client(settings: S3Settings) -> t.Any:
+    checksums = {} if settings.provider == "aws" else {
+        # Stores other than AWS answer the newer checksum trailers with errors about something else.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }  # fmt: skip
+    config = botocore.config.Config(
+        s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
+        retries={"mode": "standard", "max_attempts": 4},
+        connect_timeout=min(settings.timeout, 10),
+        read_timeout=settings.timeout,
+        max_pool_connections=settings.parallel * 2 + 16,
+        **checksums,
+    )
+    session = boto3.session.Session(
+        aws_access_key_id=settings.access_key,
+        aws_secret_access_key=settings.secret_key,
+        aws_session_token=settings.session_token,
+        region_name=settings.region,
+    )
+    return session.client(
+        "s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None
+    )
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(8.0, 0.2 * 2**attempt) * random.uniform(0.5, 1.0))

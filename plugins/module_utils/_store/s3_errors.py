@@ -1,0 +1,91 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a failed request to an S3 store means for the person on call."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+
+_PASSING_CODES = frozenset(
+    "SlowDown RequestTimeout RequestTimeTooSkewed InternalError ServiceUnavailable TooManyRequests Throttling "
+    "ThrottlingException RequestLimitExceeded BandwidthLimitExceeded 429 500 502 503 504".split()
+)
+
+_DENIED = frozenset(
+    "AccessDenied InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken InvalidToken Unauthorized Forbidden "
+    "AccountProblem AllAccessDisabled 401 403".split()
+)
+
+_KINDS = (
+    (frozenset(("NoSuchKey", "404", "NotFound")), ErrorKind.OBJECT_MISSING, "Check the key."),
+    (frozenset(("NoSuchBucket",)), ErrorKind.STORE_FAILED, "Create the bucket, or correct store.bucket."),
+    (
+        frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409")),
+        ErrorKind.ALREADY_EXISTS,
+        "Choose another name.",
+    ),
+    (
+        frozenset(("InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "EntityTooLarge", "507")),
+        ErrorKind.STORE_FULL,
+        "Make room in the store, then run it again.",
+    ),
+    (frozenset(("NotImplemented", "501")), ErrorKind.UNSUPPORTED, "Check store.provider."),
+    (_DENIED, ErrorKind.ACCESS_DENIED, "Check store.access_key, store.secret_key and the rights of the key."),
+)
+
+#: Names of botocore's exceptions that say nobody answered.
+_UNREACHABLE = frozenset(
+    "EndpointConnectionError ConnectTimeoutError ReadTimeoutError ConnectionClosedError ProxyConnectionError "
+    "SSLError ConnectionError NewConnectionError MaxRetryError HTTPClientError".split()
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again may help."""
+    code, status = _code(error)
+    if code:
+        return code in _PASSING_CODES or status in (429, 500, 502, 503, 504)
+    return type(error).__name__ in ("ReadTimeoutError", "ConnectionClosedError", "ProtocolError", "IncompleteRead")
+
+
+def store_error(error: BaseException, location: str, key: str) -> RecoveryError:
+    """The failure as a RecoveryError; its text names place and key, never credentials."""
+    code, status = _code(error)
+    if code:
+        for codes, kind, next_step in _KINDS:
+            if code in codes or str(status) in codes:
+                return RecoveryError(
+                    kind, f"{location} refused {key or 'a listing'}: {code}.", next_step=next_step, details={"code": code}
+                )
+        return RecoveryError(
+            ErrorKind.STORE_FAILED,
+            f"{location} failed at {key or 'a listing'}: {code} (HTTP {status}).",
+            next_step="Try again; when it stays, ask the store's provider.",
+            details={"code": code},
+        )
+    name = type(error).__name__
+    if "Credentials" in name:
+        return RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"There are no usable credentials for {location}.",
+            next_step="Set store.access_key and store.secret_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        )
+    if name in _UNREACHABLE or isinstance(error, OSError):
+        return RecoveryError(
+            ErrorKind.UNREACHABLE,
+            f"{location} cannot be reached ({name}).",
+            next_step="Check store.endpoint_url, the network, and that the store runs.",
+        )
+    return RecoveryError(ErrorKind.STORE_FAILED, f"{location} failed at {key or 'a listing'} ({name}).")
+
+
+def _code(error: BaseException) -> t.Tuple[str, int]:
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return "", 0
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return str(response.get("Error", {}).get("Code", "")) or str(status), status

@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_info
+short_description: List backup sets, choose one, and judge their age
+version_added: 1.0.0
+description:
+  - Reads the catalogue of a store, which is nothing but the manifests in it, and describes the sets of one source or of all.
+  - Judges the recovery point objective by exposure, the longest gap between recovery points in a window, because the age
+    of the newest set alone says little.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._store
+  - lifeline.recovery._selection
+options:
+  rpo_seconds:
+    description:
+      - The recovery point objective in seconds that RV(sources[].rpo_met) is judged by.
+    type: int
+  window_seconds:
+    description:
+      - How far back exposure is looked for, in seconds. The default is a week.
+    type: int
+    default: 604800
+  limit:
+    description:
+      - How many of a source's newest sets are described.
+    type: int
+    default: 100
+seealso:
+  - module: lifeline.recovery.pg_backup
+  - module: lifeline.recovery.backup_verify
+"""
+
+EXAMPLES = r"""
+- name: List the sets of one source
+  lifeline.recovery.backup_info:
+    source: school
+    store:
+      bucket: school-backups
+  register: backups
+
+- name: Find the last set before the incident
+  lifeline.recovery.backup_info:
+    source: school
+    set: latest
+    before: "2026-03-01T12:40:00Z"
+    store:
+      bucket: school-backups
+  register: candidate
+
+- name: See whether every source keeps an objective of a day
+  lifeline.recovery.backup_info:
+    rpo_seconds: 86400
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+  register: all_sources
+"""
+
+RETURN = r"""
+sets:
+  description: The sets, newest first within their source; only the chosen one when O(set) or O(before) is given.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    set_id:
+      description: The id of the set.
+      type: str
+      sample: 20260301T020005Z
+    source:
+      description: Its source.
+      type: str
+      sample: school
+    tier:
+      description: Its tier.
+      type: str
+      sample: daily
+    recovery_point:
+      description: The instant it shows the source at.
+      type: str
+      sample: "2026-03-01T02:00:05.123+00:00"
+    age_seconds:
+      description: Seconds since the recovery point.
+      type: float
+      sample: 3600.5
+    bytes_plain:
+      description: Size of the dump before compression.
+      type: int
+      sample: 734003200
+    bytes_stored:
+      description: Size of its objects in the store.
+      type: int
+      sample: 183500800
+    tables:
+      description: How many tables have rows in it.
+      type: int
+      sample: 38
+    rows:
+      description: How many rows, or null without a fingerprint.
+      type: int
+      sample: 1250000
+    size_change:
+      description: Plain size against the previous set of the tier; V(-0.25) means a quarter less.
+      type: float
+      sample: 0.012
+    verified:
+      description: The last verification - set_id, verified_at, depth, status, damaged; null when there was none.
+      type: dict
+      sample: {set_id: 20260301T020005Z, verified_at: "2026-03-01T03:00:00.000+00:00", depth: decode, status: passed, damaged: []}
+    server_version:
+      description: The version of the server that was backed up.
+      type: str
+      sample: "16.4"
+    problem:
+      description: Why the manifest cannot be used, or null.
+      type: str
+      sample: null
+  sample: []
+sources:
+  description: Each source as a whole.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    source:
+      description: The source.
+      type: str
+      sample: school
+    sets:
+      description: How many sets it has.
+      type: int
+      sample: 30
+    newest:
+      description: The newest usable set.
+      type: str
+      sample: 20260301T020005Z
+    newest_verified:
+      description: The newest set whose last verification passed.
+      type: str
+      sample: 20260228T020004Z
+    age_seconds:
+      description: Age of the newest set.
+      type: float
+      sample: 3600.5
+    exposure_seconds:
+      description: The longest gap between recovery points in the window, up to now.
+      type: float
+      sample: 86412.0
+    rpo_seconds:
+      description: The objective, as given.
+      type: int
+      sample: 86400
+    rpo_met:
+      description: Whether the exposure is within the objective; null without one.
+      type: bool
+      sample: false
+  sample: []
+selected:
+  description: The set that O(set), O(before) and O(tier) choose, like an element of RV(sets); null when nothing was asked.
+  type: dict
+  returned: success
+  sample: null
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: no_backup_set
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, selection_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, set_selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.info import InfoRequest, InfoResult, describe_sets
+
+SPEC = ArgumentSpec(
+    {
+        "rpo_seconds": {"type": "int"},
+        "window_seconds": {"type": "int", "default": 604800},
+        "limit": {"type": "int", "default": 100},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
+    params = module.params
+
+    def work() -> InfoResult:
+        request = InfoRequest(
+            source=params["source"],
+            tier=params["tier"],
+            selection=set_selection(params) if params["set"] or params["before"] else None,
+            rpo=params["rpo_seconds"],
+            window=params["window_seconds"],
+            limit=params["limit"],
+        )
+        return describe_sets(opened_store(params), request, utc_now())
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

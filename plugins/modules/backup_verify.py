@@ -1,0 +1,193 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_verify
+short_description: Prove that a backup set can be read back and decoded
+version_added: 1.0.0
+description:
+  - Reads every object of a set, compares its stored and its plain digest with the manifest, has C(pg_restore) decode the whole
+    archive, and counts the rows of each table against the fingerprint.
+  - Listing an archive proves nothing, because its table of contents is written first; this decodes all of it.
+  - Records the outcome beside the set. A damaged object is stored anew by the next backup, and a verified set can be
+    protected from removal.
+  - It does not restore. Only M(lifeline.recovery.pg_restore) and a drill prove that.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+  - zstandard
+  - pg_restore (for O(depth=decode))
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._store
+  - lifeline.recovery._selection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode the set is verified as always, but the outcome is not recorded.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every verification is recorded with its time.
+options:
+  depth:
+    description:
+      - V(presence) asks the store for every object and its size. It is quick, and misses damage inside.
+      - V(digests) reads every object and counts rows.
+      - V(decode) also has C(pg_restore) read the archive. It needs room for the plain dump in O(spool_dir).
+    type: str
+    choices: [presence, digests, decode]
+    default: decode
+  spool_dir:
+    description:
+      - A folder for the fetched archive. Without it, the system's folder for temporary files.
+    type: path
+  client_bin_dir:
+    description:
+      - The folder of C(pg_restore). Without it, the client of the server's major version is looked for.
+    type: path
+seealso:
+  - module: lifeline.recovery.backup_info
+  - module: lifeline.recovery.pg_restore
+"""
+
+EXAMPLES = r"""
+- name: Verify the newest set
+  lifeline.recovery.backup_verify:
+    source: school
+    store:
+      bucket: school-backups
+
+- name: Verify a random set of the last month by its digests
+  lifeline.recovery.backup_verify:
+    source: school
+    tier: daily
+    set: random
+    seed: 202603
+    depth: digests
+    store:
+      bucket: school-backups
+
+- name: See quickly whether all objects of a set are there
+  lifeline.recovery.backup_verify:
+    source: school
+    set: 20260301T020005Z
+    depth: presence
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+"""
+
+RETURN = r"""
+set_id:
+  description: The set that was verified.
+  type: str
+  returned: success
+  sample: 20260301T020005Z
+source:
+  description: Its source.
+  type: str
+  returned: success
+  sample: school
+tier:
+  description: Its tier.
+  type: str
+  returned: success
+  sample: daily
+depth:
+  description: The depth, as given.
+  type: str
+  returned: success
+  sample: decode
+status:
+  description: Always V(passed); a set that is not as recorded fails the module.
+  type: str
+  returned: success
+  sample: passed
+objects:
+  description: How many files the set has.
+  type: int
+  returned: success
+  sample: 42
+bytes_read:
+  description: Stored bytes that were read.
+  type: int
+  returned: success
+  sample: 183500800
+rows:
+  description: Rows counted in the archive, or null when O(depth=presence).
+  type: int
+  returned: success
+  sample: 1250000
+tables:
+  description: How many tables have rows in the set.
+  type: int
+  returned: success
+  sample: 38
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {presence: 0.2, digests: 2.1, decode: 1.4, total: 3.7}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "Set 20260301T020005Z of school: 42 objects are as recorded (decode)."
+damaged:
+  description: Keys of the objects that are not as recorded.
+  type: list
+  elements: str
+  returned: failure because of damage
+  sample: [school/daily/objects/ab/ab12]
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: damaged
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, selection_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, required_source, set_selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import VerifyRequest, VerifyResult, verify_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+
+SPEC = ArgumentSpec(
+    {
+        "depth": {"type": "str", "default": "decode", "choices": ["presence", "digests", "decode"]},
+        "spool_dir": {"type": "path"},
+        "client_bin_dir": {"type": "path"},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
+    params = module.params
+
+    def work() -> VerifyResult:
+        store = opened_store(params)
+        manifest = find_set(store, required_source(params), set_selection(params))
+        request = VerifyRequest(
+            depth=params["depth"],
+            spool_dir=params["spool_dir"],
+            client_bin_dir=params["client_bin_dir"],
+            parallel=params["store"]["parallel"],
+            record=not module.check_mode,
+        )
+        return verify_set(store, manifest, request)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_backup
+short_description: Back up a PostgreSQL database as a verified, content-addressed set
+version_added: 1.0.0
+description:
+  - Dumps one database in one snapshot with C(pg_dump), and stores each table as an object named by its content.
+    A table that did not change since the last set of the tier is neither compressed nor uploaded again.
+  - Takes a fingerprint (row counts and order-independent digests) in the same snapshot, so that a later restore can be
+    proved equal to its source.
+  - The set exists from the moment its manifest is written, which happens last and only after the store showed every
+    object. A backup that is killed leaves no set, no lock and no running child.
+  - Refuses, before a byte is dumped, what would give a bad backup - a role that row-level security blinds, a transaction
+    pooler, too little spool space, an unreachable store, or a backup of the same source that is running.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2
+  - boto3 (for stores that speak S3)
+  - zstandard (for O(compression=zstd))
+  - pg_dump, pg_dumpall, pg_restore and psql of the server's major version or newer
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode all refusals are tested, and the size of the tables is reported; nothing is dumped or stored.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run is a new recovery point, and so a new set.
+options:
+  source:
+    description:
+      - The stable name of what is backed up. It is a folder in the store.
+    type: str
+    required: true
+  tier:
+    description:
+      - The tier that the set belongs to. Each tier has its own retention and shares no objects with another.
+    type: str
+    choices: [hourly, daily, weekly, monthly, emergency, undo]
+    default: daily
+  jobs:
+    description:
+      - How many tables C(pg_dump) reads at once, and how many the fingerprint reads at once.
+      - More jobs end sooner and load the server more.
+    type: int
+    default: 2
+  compression:
+    description:
+      - The codec of stored objects.
+      - V(gzip) is slower and larger; use it when whoever restores by hand has no zstd.
+    type: str
+    choices: [zstd, gzip, none]
+    default: zstd
+  compression_level:
+    description:
+      - The codec's level. Without it, 1 for zstd and 6 for gzip.
+      - Higher levels take much more time for little less storage.
+    type: int
+  include_schemas:
+    description:
+      - Back up only schemas that match these patterns of C(pg_dump).
+    type: list
+    elements: str
+    default: []
+  exclude_schemas:
+    description:
+      - Leave out schemas that match these patterns.
+    type: list
+    elements: str
+    default: []
+  exclude_tables:
+    description:
+      - Leave out tables that match these patterns, definition and rows.
+    type: list
+    elements: str
+    default: []
+  exclude_table_data:
+    description:
+      - Leave out the rows of tables that match these patterns, for example of logs.
+    type: list
+    elements: str
+    default: []
+  profile:
+    description:
+      - What to leave out because the platform makes it itself.
+      - V(supabase) leaves out the internal schemas of a Supabase project and keeps the rows of auth and storage.
+    type: str
+    choices: [none, supabase]
+    default: none
+  fingerprint:
+    description:
+      - V(full) records row counts and digests of all tables, V(counts) only counts, V(none) nothing.
+      - Without V(full), a restore cannot be proved equal to its source.
+    type: str
+    choices: [full, counts, none]
+    default: full
+  spool_dir:
+    description:
+      - A folder for the dump on its way to the store. Without it, the system's folder for temporary files.
+      - It needs room for the largest tables, not for the whole database, while uploads keep up.
+    type: path
+  lock_timeout:
+    description:
+      - Seconds to wait for a table that another session has locked before the backup gives up.
+    type: int
+    default: 30
+seealso:
+  - module: lifeline.recovery.pg_restore
+  - module: lifeline.recovery.backup_verify
+  - module: lifeline.recovery.backup_info
+"""
+
+EXAMPLES = r"""
+- name: Back up the school's database to an S3 bucket
+  lifeline.recovery.pg_backup:
+    source: school
+    login_host: db.example.org
+    login_user: backup
+    login_password: "{{ vault_backup_password }}"
+    login_db: school
+    store:
+      bucket: school-backups
+      region: eu-central-1
+
+- name: Take an emergency set before a migration, on Cloudflare R2
+  lifeline.recovery.pg_backup:
+    source: school
+    tier: emergency
+    dsn: "{{ vault_school_dsn }}"
+    store:
+      provider: r2
+      endpoint_url: "https://{{ account_id }}.r2.cloudflarestorage.com"
+      bucket: school-backups
+  register: emergency
+
+- name: Back up a Supabase project without the rows of a log, to a local folder
+  lifeline.recovery.pg_backup:
+    source: lessons
+    profile: supabase
+    exclude_table_data:
+      - public.request_log
+    login_unix_socket: /run/postgresql
+    login_db: lessons
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+"""
+
+RETURN = r"""
+set_id:
+  description: The id of the set, which is its recovery point in compact form.
+  type: str
+  returned: success
+  sample: 20260301T020005Z
+source:
+  description: The source, as given.
+  type: str
+  returned: success
+  sample: school
+tier:
+  description: The tier, as given.
+  type: str
+  returned: success
+  sample: daily
+recovery_point:
+  description: The instant that the set shows the source at, by the server's clock.
+  type: str
+  returned: success
+  sample: "2026-03-01T02:00:05.123+00:00"
+lsn:
+  description: The position in the write-ahead log at the recovery point.
+  type: str
+  returned: success
+  sample: 0/16B3748
+objects:
+  description: How many files the set has.
+  type: int
+  returned: success
+  sample: 42
+tables:
+  description: How many tables have rows in the set.
+  type: int
+  returned: success
+  sample: 38
+rows:
+  description: How many rows all tables had, or null when there is no fingerprint.
+  type: int
+  returned: success
+  sample: 1250000
+bytes_plain:
+  description: Size of the dump in bytes before compression.
+  type: int
+  returned: success
+  sample: 734003200
+bytes_stored:
+  description: Size of the set's objects in the store.
+  type: int
+  returned: success
+  sample: 183500800
+bytes_uploaded:
+  description: Bytes that this run sent to the store.
+  type: int
+  returned: success
+  sample: 5242880
+bytes_reused:
+  description: Bytes of the set that the tier already held.
+  type: int
+  returned: success
+  sample: 178257920
+throughput:
+  description: Plain bytes per second over the whole run.
+  type: float
+  returned: success
+  sample: 146800640.0
+timings:
+  description: Seconds per phase. Phases overlap, so they add up to more than RV(timings.total).
+  type: dict
+  returned: success
+  sample: {preflight: 0.05, dump: 4.1, fingerprint: 3.2, "wait for uploads": 0.4, commit: 0.02, total: 5.0}
+coverage:
+  description: What the set holds by kind, what was left out, and what no set of this kind can hold.
+  type: dict
+  returned: success
+  sample: {schemas: [public], tables: 38, policies: 12, grants: 40, roles: true, not_covered: [passwords of roles]}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "Set 20260301T020005Z of school (daily): 38 tables, 1250000 rows, 700.0 MiB in 5.0 s; 5.0 MiB uploaded, 170.0 MiB reused."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: backup_running
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, postgres_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import connection_options, opened_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import BackupRequest, BackupResult, back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
+
+SPEC = ArgumentSpec(
+    {
+        "source": {"type": "str", "required": True},
+        "tier": {"type": "str", "default": "daily", "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]},
+        "jobs": {"type": "int", "default": 2},
+        "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
+        "compression_level": {"type": "int"},
+        "include_schemas": {"type": "list", "elements": "str", "default": []},
+        "exclude_schemas": {"type": "list", "elements": "str", "default": []},
+        "exclude_tables": {"type": "list", "elements": "str", "default": []},
+        "exclude_table_data": {"type": "list", "elements": "str", "default": []},
+        "profile": {"type": "str", "default": "none", "choices": ["none", "supabase"]},
+        "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
+        "spool_dir": {"type": "path"},
+        "lock_timeout": {"type": "int", "default": 30},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    params = module.params
+
+    def work() -> BackupResult:
+        request = BackupRequest(
+            connection=connection_options(params),
+            source=params["source"],
+            tier=params["tier"],
+            jobs=params["jobs"],
+            codec=params["compression"],
+            level=params["compression_level"],
+            selection=Selection(
+                include_schemas=tuple(params["include_schemas"]),
+                exclude_schemas=tuple(params["exclude_schemas"]),
+                exclude_tables=tuple(params["exclude_tables"]),
+                exclude_table_data=tuple(params["exclude_table_data"]),
+            ),
+            profile=params["profile"],
+            fingerprint=params["fingerprint"],
+            spool_dir=params["spool_dir"],
+            lock_timeout=params["lock_timeout"],
+            parallel=params["store"]["parallel"],
+            check_mode=module.check_mode,
+        )
+        return back_up(request, opened_store(params))
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

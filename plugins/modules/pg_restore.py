@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_restore
+short_description: Restore a PostgreSQL database and prove that it equals its source
+version_added: 1.0.0
+description:
+  - Fetches a backup set, proves every object by its digests, loads it in parallel under a working name, and compares the
+    fingerprint of what came back with the set's. Only then does the database get its name.
+  - Any error that C(pg_restore) meets fails the restore; none is ignored.
+  - Restores dumps that others made too - plain SQL (also with gzip or zstd), custom and directory archives - with a
+    C(.sha256) file beside them where there is one.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2
+  - boto3 (for stores that speak S3)
+  - zstandard
+  - pg_restore and psql of the server's major version or newer
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store_optional
+  - lifeline.recovery._selection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode the set is chosen and the plan with its digest is returned; nothing is fetched or changed.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - V(new) fails when the database exists, the other modes replace it every time.
+options:
+  target_db:
+    description:
+      - The name of the database to restore. O(login_db) names a maintenance database of the same server, V(postgres)
+        when it is not given.
+    type: str
+    required: true
+  mode:
+    description:
+      - V(new) makes a database that does not exist yet.
+      - V(swap) restores beside the live database, and then exchanges the names in one transaction. The old database is
+        kept, and RV(undo) tells how to go back.
+      - V(in_place) replaces the content within the live database in one transaction, for managed servers that can neither
+        create nor rename one. An undo set is stored first.
+      - V(undo) gives a database that V(swap) kept its name back.
+    type: str
+    choices: [new, swap, in_place, undo]
+    default: new
+  archive:
+    description:
+      - The path of a dump that others made, on the host where the module runs, instead of a set.
+    type: path
+  undo_db:
+    description:
+      - The kept database that O(mode=undo) goes back to.
+    type: str
+  jobs:
+    description:
+      - How many tables, indexes and constraints are worked on at once.
+    type: int
+    default: 2
+  create_roles:
+    description:
+      - Create roles that the set speaks of and the server lacks, without login and without rights of their own.
+      - Otherwise missing roles fail the restore before anything is loaded.
+    type: bool
+    default: false
+  owner:
+    description:
+      - Restore the owners of objects. Without it, all objects belong to the role that restores.
+    type: bool
+    default: true
+  privileges:
+    description:
+      - Restore grants. Without them, roles of the application have no access to what was restored.
+    type: bool
+    default: true
+  fingerprint:
+    description:
+      - V(full) compares row counts and digests of all tables with the set, V(counts) only counts, V(none) nothing.
+      - Whatever is chosen, foreign keys are tested by looking for rows without a parent.
+    type: str
+    choices: [full, counts, none]
+    default: full
+  terminate_sessions:
+    description:
+      - End the sessions on the target. Otherwise sessions fail O(mode=swap) and O(mode=in_place) before anything changes.
+    type: bool
+    default: false
+  recovery_environment:
+    description:
+      - Where this runs. In V(production), modes that replace a database need O(recovery_confirm).
+    type: str
+    choices: [production, staging, sandbox]
+    default: production
+  recovery_confirm:
+    description:
+      - The exact name of the target, or the plan's digest that check mode printed.
+      - When it is given it must fit, in every environment.
+    type: str
+  spool_dir:
+    description:
+      - A folder with room for the plain dump. Without it, the system's folder for temporary files.
+    type: path
+seealso:
+  - module: lifeline.recovery.pg_backup
+  - module: lifeline.recovery.integrity_check
+"""
+
+EXAMPLES = r"""
+- name: Restore the newest set into a new database
+  lifeline.recovery.pg_restore:
+    source: school
+    target_db: school_copy
+    create_roles: true
+    login_host: db.example.org
+    login_user: postgres
+    login_password: "{{ vault_postgres_password }}"
+    store:
+      bucket: school-backups
+
+- name: Put the state before the incident in place of the live database
+  lifeline.recovery.pg_restore:
+    source: school
+    before: "2026-03-01T12:40:00Z"
+    target_db: school
+    mode: swap
+    terminate_sessions: true
+    recovery_confirm: school
+    login_unix_socket: /run/postgresql
+    store:
+      bucket: school-backups
+  register: recovery
+
+- name: Restore a compressed dump that another tool made
+  lifeline.recovery.pg_restore:
+    archive: /var/backups/postgres/school.sql.gz
+    target_db: school_from_dump
+    login_unix_socket: /run/postgresql
+"""
+
+RETURN = r"""
+mode:
+  description: The mode, as given.
+  type: str
+  returned: success
+  sample: swap
+target_db:
+  description: The database that was restored.
+  type: str
+  returned: success
+  sample: school
+set_id:
+  description: The set that was restored, or null for an archive.
+  type: str
+  returned: success
+  sample: 20260301T020005Z
+recovery_point:
+  description: The instant that the database now shows, or null for an archive.
+  type: str
+  returned: success
+  sample: "2026-03-01T02:00:05.123+00:00"
+archive:
+  description: The archive, as given.
+  type: str
+  returned: success
+  sample: null
+bytes_fetched:
+  description: Stored bytes that were read from the store.
+  type: int
+  returned: success
+  sample: 183500800
+roles_created:
+  description: Roles that were made without login.
+  type: list
+  elements: str
+  returned: success
+  sample: [anon, authenticated]
+fingerprint:
+  description:
+    - The comparison with the set - mode, equal, tables, rows, differences (the first 50) and difference_count.
+    - C(equal) is null when there was nothing to compare with.
+  type: dict
+  returned: always, once the data was loaded
+  sample: {mode: full, equal: true, tables: 38, rows: 1250000, differences: [], difference_count: 0}
+foreign_keys:
+  description: How many foreign keys were tested, and which have rows without a parent.
+  type: dict
+  returned: always, once the data was loaded
+  sample: {checked: 31, violated: []}
+undo:
+  description: The options that take this restore back, or nothing for V(new).
+  type: dict
+  returned: success
+  sample: {mode: undo, undo_db: school_before_20260301t124500z}
+plan:
+  description: What check mode shows and a confirmation is about.
+  type: dict
+  returned: success
+  sample: {mode: swap, target_db: school, set_id: 20260301T020005Z, replaces: 700.0 MiB, sessions: 3}
+plan_digest:
+  description: Sixteen digits that O(recovery_confirm) may be; they change with the plan.
+  type: str
+  returned: success
+  sample: 3f1c9a0b5d7e2468
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {preflight: 0.1, fetch: 2.3, provision: 0.1, load: 14.2, verify: 3.9, swap: 0.1, total: 20.7}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "Restored set 20260301T020005Z as 'school' (swap) in 20.7 s; 1250000 rows in 38 tables are equal to the set."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: target_exists
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    confirmation_spec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    connection_options,
+    opened_store,
+    set_selection,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import RestoreRequest, RestoreResult, restore
+
+SPEC = ArgumentSpec(
+    {
+        "target_db": {"type": "str", "required": True},
+        "mode": {"type": "str", "default": "new", "choices": ["new", "swap", "in_place", "undo"]},
+        "archive": {"type": "path"},
+        "undo_db": {"type": "str"},
+        "jobs": {"type": "int", "default": 2},
+        "create_roles": {"type": "bool", "default": False},
+        "owner": {"type": "bool", "default": True},
+        "privileges": {"type": "bool", "default": True},
+        "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
+        "terminate_sessions": {"type": "bool", "default": False},
+        "spool_dir": {"type": "path"},
+    },
+    mutually_exclusive=[["archive", "set"], ["archive", "before"]],
+    required_if=[["mode", "undo", ["undo_db"]]],
+)
+
+
+def main() -> None:
+    spec = SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec(required=False)).merge(selection_spec())
+    module = create_module(spec)
+    params = module.params
+
+    def work() -> RestoreResult:
+        options = connection_options(params)
+        request = RestoreRequest(
+            connection=options if options.keywords.get("dbname") else options.with_database("postgres"),
+            target_db=params["target_db"],
+            mode=params["mode"],
+            source=params["source"],
+            selection=set_selection(params),
+            archive=params["archive"],
+            undo_db=params["undo_db"],
+            jobs=params["jobs"],
+            create_roles=params["create_roles"],
+            owner=params["owner"],
+            privileges=params["privileges"],
+            fingerprint=params["fingerprint"],
+            terminate_sessions=params["terminate_sessions"],
+            environment=params["recovery_environment"],
+            confirm=params["recovery_confirm"],
+            spool_dir=params["spool_dir"],
+            check_mode=module.check_mode,
+        )
+        return restore(request, opened_store(params) if params["store"] else None)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

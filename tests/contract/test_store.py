@@ -1,0 +1,220 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every store promises, against each store and each server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import subprocess
+import sys
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import PART_SIZE, ObjectStore, read_all
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
+
+from tests.doubles.s3 import S3Server, moto_server, rclone_server
+
+
+@pytest.fixture(scope="module")
+def servers() -> t.Iterator[dict[str, S3Server]]:
+    with rclone_server() as rclone, moto_server() as moto:
+        yield {"rclone": rclone, "moto": moto}
+
+
+@pytest.fixture(params=["directory", "rclone", "moto"])
+def store(request: pytest.FixtureRequest, servers: dict[str, S3Server], tmp_path: Path) -> t.Iterator[ObjectStore]:
+    if request.param == "directory":
+        opened = open_store(StoreOptions(provider="directory", path=str(tmp_path / "store")))
+    else:
+        opened = open_store(StoreOptions(**servers[request.param].store_options(prefix=secrets.token_hex(4))))
+    yield opened
+    opened.close()
+
+
+def data_of(size: int) -> bytes:
+    return (hashlib.sha256(str(size).encode()).digest() * (size // 32 + 1))[:size]
+
+
+def in_chunks(data: bytes, size: int = 1000_003) -> t.Iterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, PART_SIZE - 1, PART_SIZE, PART_SIZE + 1, 3 * PART_SIZE + 7])
+def test_what_is_put_is_read_back(store: ObjectStore, size: int) -> None:
+    data = data_of(size)
+    put = store.put("a/b/object", in_chunks(data))
+    head = store.head("a/b/object")
+    assert head is not None
+    assert (put.size, head.size) == (size, size)
+    assert put.etag in (None, head.etag)
+    assert b"".join(store.read("a/b/object")) == data
+
+
+def test_reading_begins_at_the_offset(store: ObjectStore) -> None:
+    data = data_of(3_000_000)
+    store.put("object", [data])
+    assert b"".join(store.read("object", start=2_999_990)) == data[2_999_990:]
+    assert b"".join(store.read("object", start=3_000_000)) == b""
+
+
+def test_many_threads_put_at_once(store: ObjectStore) -> None:
+    def put(number: int) -> None:
+        store.put(f"many/{number}", in_chunks(data_of(5_000_000 * (number % 4 + 1) + number)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, range(12)))
+    for number in range(12):
+        expected = data_of(5_000_000 * (number % 4 + 1) + number)
+        assert hashlib.sha256(b"".join(store.read(f"many/{number}"))).digest() == hashlib.sha256(expected).digest()
+
+
+@pytest.mark.parametrize("before", [10, PART_SIZE * 2 + 5])
+def test_a_source_that_fails_leaves_nothing(store: ObjectStore, servers: dict[str, S3Server], before: int) -> None:
+    def failing() -> t.Iterator[bytes]:
+        yield from in_chunks(data_of(before))
+        raise RuntimeError("the dump died")
+
+    with pytest.raises(RuntimeError, match="the dump died"):
+        store.put("x/failed", failing())
+    assert store.head("x/failed") is None
+    assert list(store.list("x/")) == []
+    assert "Uploads" not in servers["moto"].client().list_multipart_uploads(Bucket="backups")
+
+
+def test_put_replaces_and_if_absent_does_not(store: ObjectStore) -> None:
+    store.put("key", [b"one"])
+    store.put("key", [b"two"])
+    with pytest.raises(RecoveryError) as caught:
+        store.put("key", [b"three"], if_absent=True)
+    assert caught.value.kind == ErrorKind.ALREADY_EXISTS
+    assert read_all(store, "key") == b"two"
+    store.put("other", [b"new"], if_absent=True)
+    assert read_all(store, "other") == b"new"
+
+
+def test_listing_is_in_key_order_by_prefix(store: ObjectStore) -> None:
+    keys = ["a/1", "a/2", "a-b/1", "a.json", "b/c/d", "b/c.json", "z"]
+    for key in reversed(keys):
+        store.put(key, [key.encode()])
+    assert [item.key for item in store.list()] == sorted(keys)
+    assert [item.key for item in store.list("a/")] == ["a/1", "a/2"]
+    assert [item.key for item in store.list("a")] == ["a-b/1", "a.json", "a/1", "a/2"]
+    assert [item.size for item in store.list("b/c/d")] == [5]
+    assert list(store.list("nothing/")) == []
+
+
+def test_listing_passes_a_thousand(store: ObjectStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: store.put(f"many/{number:05d}", [b"x"]), range(1005)))
+    assert [item.key for item in store.list("many/")] == [f"many/{number:05d}" for number in range(1005)]
+
+
+def test_what_is_missing_is_said(store: ObjectStore) -> None:
+    assert store.head("missing") is None
+    with pytest.raises(RecoveryError) as caught:
+        list(store.read("missing"))
+    assert caught.value.kind == ErrorKind.OBJECT_MISSING
+    store.put("there", [b"x"])
+    store.delete(["missing", "there"])
+    assert store.head("there") is None
+
+
+def test_wrong_credentials_are_named_and_never_shown(servers: dict[str, S3Server]) -> None:
+    options = servers["rclone"].store_options(secret_key="a-wrong-secret-key-0123456789")
+    store = open_store(StoreOptions(**options))
+    with pytest.raises(RecoveryError) as caught:
+        store.put("key", [b"x"])
+    assert caught.value.kind == ErrorKind.ACCESS_DENIED
+    assert "a-wrong-secret" not in str(caught.value) + repr(StoreOptions(**options)) + repr(vars(store))
+
+
+def test_a_store_that_does_not_answer_is_unreachable() -> None:
+    store = open_store(
+        StoreOptions(provider="minio", bucket="b", endpoint_url="http://127.0.0.1:9", access_key="a", secret_key="b")
+    )
+    with pytest.raises(RecoveryError) as caught:
+        store.head("key")
+    assert caught.value.kind == ErrorKind.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"provider": "directory"}, {"provider": "aws"}, {"provider": "r2", "bucket": "b"}, {"bucket": "b", "parallel": 0}],
+)
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, t.Any]) -> None:
+    with pytest.raises(RecoveryError) as caught:
+        open_store(StoreOptions(**options))
+    assert caught.value.kind == ErrorKind.INVALID_OPTIONS
+
+
+@pytest.mark.parametrize("key", ["../escape", "/absolute", "a//b", "a/../../b", ""])
+def test_a_directory_store_keeps_to_its_folder(tmp_path: Path, key: str) -> None:
+    store = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
+    with pytest.raises(RecoveryError):
+        store.put(key, [b"x"])
+
+
+def test_a_directory_store_is_private(tmp_path: Path) -> None:
+    store = open_store(StoreOptions(provider="directory", path=str(tmp_path / "store")))
+    store.put("a/b", [b"x"])
+    assert os.stat(tmp_path / "store" / "a").st_mode & 0o077 == 0
+    assert os.stat(tmp_path / "store" / "a" / "b").st_mode & 0o077 == 0
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    script = f"""
+import resource, signal, sys
+sys.path[:0] = {sys.path!r}
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import *
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000))
+store = open_store(StoreOptions(provider="directory", path={str(tmp_path)!r}))
+try:
+    store.put("big", [b"x" * 4000000])
+except RecoveryError as error:
+    print(error.kind, len(list(store.list())))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["store_full", "0"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_parts_are_equal_but_for_the_last(servers: dict[str, S3Server]) -> None:
+    server = servers["moto"]
+    store = open_store(StoreOptions(**server.store_options(prefix="parts")))
+    store.put("object", in_chunks(data_of(2 * PART_SIZE + 100), 777_777))
+    sizes = [
+        server.client().head_object(Bucket=server.bucket, Key="parts/object", PartNumber=number)["ContentLength"]
+        for number in (1, 2, 3)
+    ]
+    assert sizes == [PART_SIZE, PART_SIZE, 100]
+
+
+def test_memory_is_bounded_by_the_parts_in_flight(servers: dict[str, S3Server]) -> None:
+    options = servers["rclone"].store_options(prefix="memory", parallel=2)
+    script = f"""
+import resource, sys
+sys.path[:0] = {sys.path!r}
+from concurrent.futures import ThreadPoolExecutor
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import *
+store = open_store(StoreOptions(**{options!r}))
+store.put("warm", [b"x"])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+chunk = bytes(1024 * 1024)
+with ThreadPoolExecutor(6) as pool:
+    list(pool.map(lambda n: store.put(str(n), (chunk for _ in range(100))), range(6)))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    # 600 MiB flow through 4 buffers of 16 MiB; joining chunks needs as much again for a moment.
+    assert int(done.stdout) < 200

