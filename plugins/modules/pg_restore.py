@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._store_optional
   - lifeline.recovery._selection
+  - lifeline.recovery._confirmation
 attributes:
   check_mode:
     support: full
@@ -97,17 +98,6 @@ options:
       - End the sessions on the target. Otherwise sessions fail O(mode=swap) and O(mode=in_place) before anything changes.
     type: bool
     default: false
-  recovery_environment:
-    description:
-      - Where this runs. In V(production), modes that replace a database need O(recovery_confirm).
-    type: str
-    choices: [production, staging, sandbox]
-    default: production
-  recovery_confirm:
-    description:
-      - The exact name of the target, or the plan's digest that check mode printed.
-      - When it is given it must fit, in every environment.
-    type: str
   spool_dir:
     description:
       - A folder with room for the plain dump. Without it, the system's folder for temporary files.

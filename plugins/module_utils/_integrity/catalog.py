@@ -1,0 +1,168 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the checks ask PostgreSQL's catalog: which relations there are, and whether we may read them whole."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._postgres.connection import Connection, fetch_all, quote_identifier
+from .._postgres.names import QualifiedName
+from .check import CannotVerify, NotThere
+from .options import OptionReader
+
+TABLES = "rpf"
+RELATIONS = "rpfvm"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A row of pg_class. kind: relkind."""
+
+    oid: int
+    name: QualifiedName
+    kind: str
+
+    @property
+    def only(self) -> str:
+        """For FROM: the rows a constraint of this very table speaks of, which leaves inheritance children out."""
+        return ("" if self.kind == "p" else "ONLY ") + self.name.quoted
+
+
+@dataclass(frozen=True)
+class Column:
+    """A row of pg_attribute with what pg_type says. category: typcategory of the type under any domain."""
+
+    name: str
+    type_oid: int
+    type_name: str
+    type_schema: str
+    category: str
+    element_oid: int
+
+    @property
+    def quoted(self) -> str:
+        return quote_identifier(self.name)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The schemas that a check of the whole catalog looks at; all but the system's when none is named."""
+
+    schemas: t.Tuple[str, ...] = ()
+    excluded: t.Tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, options: OptionReader) -> Scope:
+        return cls(options.texts("schemas"), options.texts("exclude_schemas"))
+
+    def __str__(self) -> str:
+        return ", ".join(self.schemas) or "all schemas"
+
+    def resolve(self, conn: Connection) -> t.List[str]:
+        """The names of the schemas that there are. Raises NotThere for a named one that is missing."""
+        present = [row[0] for row in fetch_all(conn, _SCHEMAS)]
+        missing = [name for name in self.schemas if name not in present]
+        if missing:
+            raise NotThere(f"There is no schema {', '.join(missing)}.")
+        return [name for name in self.schemas or present if name not in self.excluded]
+
+
+_SCHEMAS = """
+SELECT nspname::text FROM pg_namespace
+WHERE nspname !~ '^pg_(toast|temp|catalog)' AND nspname <> 'information_schema' ORDER BY 1
+"""
+
+_RELATION = """
+SELECT c.oid, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind = ANY (%s)
+"""
+
+_SIMILAR = """
+SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE lower(c.relname) = lower(%s) AND c.relkind = ANY (%s) AND n.nspname !~ '^pg_'
+ORDER BY lower(n.nspname) = lower(%s) DESC, 1, 2 LIMIT 1
+"""
+
+_RIGHTS = """
+SELECT current_user::text, n.nspname::text, has_schema_privilege(n.oid, 'USAGE'),
+  has_table_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'SELECT'), row_security_active(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
+"""
+
+_COLUMNS = """
+SELECT a.attname::text, b.oid, format_type(a.atttypid, a.atttypmod), n.nspname::text, b.typcategory::text,
+  CASE WHEN b.typcategory = 'A' THEN b.typelem ELSE 0 END
+FROM pg_attribute a
+JOIN pg_type y ON y.oid = a.atttypid
+JOIN pg_type b ON b.oid = CASE WHEN y.typbasetype = 0 THEN y.oid ELSE y.typbasetype END
+JOIN pg_namespace n ON n.oid = b.typnamespace
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+_PRIMARY_KEY = """
+SELECT a.attname::text
+FROM pg_index i
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k (number, position)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.position
+"""
+
+
+def find_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS) -> Relation:
+    """Look a relation up whatever our rights. Raises NotThere, with the nearest name there is."""
+    found = fetch_all(conn, _RELATION, [*name, list(kinds)])
+    if found:
+        return Relation(found[0][0], name, found[0][1])
+    similar = fetch_all(conn, _SIMILAR, [name.name, list(kinds), name.schema])
+    hint = f" There is {QualifiedName(*similar[0])}." if similar else ""
+    raise NotThere(f"The table {name} does not exist.{hint}")
+
+
+def readable_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS) -> Relation:
+    """As find_relation. Raises CannotVerify when we may not read it, or would not see all its rows."""
+    relation = find_relation(conn, name, kinds)
+    obstacle = reading_obstacle(conn, relation)
+    if obstacle:
+        raise CannotVerify(obstacle)
+    return relation
+
+
+def reading_obstacle(conn: Connection, relation: Relation) -> t.Optional[str]:
+    """One sentence on the right that is missing to read all rows, or None."""
+    role, schema, schema_usage, table, any_column, blinded = fetch_all(conn, _RIGHTS, [relation.oid])[0]
+    if not schema_usage:
+        return f"The role {role} lacks USAGE on the schema {schema}."
+    if not table and not any_column:
+        return f"The role {role} lacks SELECT on {relation.name}."
+    if blinded:
+        return (
+            f"Row-level security would hide rows of {relation.name} from the role {role}: "
+            "it needs BYPASSRLS, or to own a table without FORCE ROW LEVEL SECURITY."
+        )
+    return None
+
+
+def find_columns(conn: Connection, relation: Relation, names: t.Sequence[str]) -> t.List[Column]:
+    """The columns in the order asked for. Raises NotThere, with the nearest name there is."""
+    present = {row[0]: Column(*row) for row in fetch_all(conn, _COLUMNS, [relation.oid])}
+    for name in names:
+        if name not in present:
+            similar = [known for known in present if known.lower() == name.lower()]
+            hint = f" There is {similar[0]}." if similar else ""
+            raise NotThere(f"The column {name} of {relation.name} does not exist.{hint}")
+    return [present[name] for name in names]
+
+
+def primary_key(conn: Connection, relation: Relation) -> t.List[str]:
+    """The columns of the primary key in its order; empty when there is none."""
+    return [row[0] for row in fetch_all(conn, _PRIMARY_KEY, [relation.oid])]
+
+
+def row_columns(conn: Connection, relation: Relation, further: t.Sequence[str], alias: str) -> str:
+    """A select list that tells a row from others: the primary key, then the columns at issue."""
+    names = list(dict.fromkeys([*primary_key(conn, relation), *further]))
+    return ", ".join(f"{alias}.{quote_identifier(name)}" for name in names)

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every kind of check promises, whatever the engine."""
+
+from __future__ import annotations
+
+import abc
+import typing as t
+from dataclasses import dataclass
+
+from .options import OptionReader
+from .result import Finding
+
+Connection = t.Any
+
+#: Compares the database behind a connection with a backup set; gives one dictionary a difference.
+CompareFingerprint = t.Callable[[Connection], t.Sequence[t.Mapping[str, t.Any]]]
+
+
+class NotThere(Exception):
+    """What the check speaks about does not exist: the check has failed."""
+
+
+class CannotVerify(Exception):
+    """The check could not be carried out: never green, and not the database's fault either."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a running check has: a session inside a read-only transaction, and how much it may show.
+
+    sample: offending rows to return at most. deadline: monotonic seconds at which to give up.
+    """
+
+    connection: Connection
+    sample: int
+    deadline: float
+    compare_fingerprint: t.Optional[CompareFingerprint] = None
+
+
+class Check(abc.ABC):
+    """One check, ready to run: a frozen dataclass made from its description."""
+
+    @classmethod
+    @abc.abstractmethod
+    def read(cls, options: OptionReader) -> Check:
+        """Take the options of this kind from the reader, which collects what is wrong with them."""
+
+    @property
+    @abc.abstractmethod
+    def subject(self) -> str:
+        """What is checked, for the default name of the check."""
+
+    @abc.abstractmethod
+    def run(self, context: Context) -> Finding:
+        """Look and tell. Raises NotThere, CannotVerify, or what the driver raises."""

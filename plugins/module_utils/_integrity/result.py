@@ -1,0 +1,101 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a check found, and what a run of checks amounts to."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+PASSED = "passed"
+FAILED = "failed"
+WARNING = "warning"
+ERROR = "error"
+SKIPPED = "skipped"
+
+STATUSES = (PASSED, FAILED, WARNING, ERROR, SKIPPED)
+
+Sample = t.Sequence[t.Mapping[str, t.Any]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one kind of check says, before anybody weighs it. sample: offending rows, bounded by the caller's wish."""
+
+    holds: bool
+    expected: t.Any
+    actual: t.Any
+    message: str
+    sample: Sample = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of a run. status: passed, failed, warning, error (could not be verified) or skipped."""
+
+    name: str
+    type: str
+    status: str
+    severity: str
+    expected: t.Any
+    actual: t.Any
+    message: str
+    sample: Sample = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """All results of a run in the order of their descriptions. verdict: passed, failed or error."""
+
+    verdict: str
+    summary: str
+    counts: t.Mapping[str, int]
+    checks: t.Sequence[CheckResult]
+    timings: t.Mapping[str, float] = field(default_factory=dict)
+    junit_path: t.Optional[str] = None
+
+
+def weigh(finding: Finding, severity: str) -> str:
+    """The status of a check that could be carried out; one of severity warning never fails a run by default."""
+    if finding.holds:
+        return PASSED
+    return WARNING if severity == WARNING else FAILED
+
+
+def count_statuses(results: t.Iterable[CheckResult]) -> t.Dict[str, int]:
+    counts = dict.fromkeys(STATUSES, 0)
+    for result in results:
+        counts[result.status] += 1
+    return counts
+
+
+def judge(results: t.Sequence[CheckResult], *, warnings_fail: bool = False) -> str:
+    """The verdict: failed when something is known to be wrong, error when something could not be verified.
+
+    A run in which nothing was carried out is an error: an unread database is not a sound one.
+    """
+    statuses = {result.status for result in results}
+    if FAILED in statuses or (warnings_fail and WARNING in statuses):
+        return FAILED
+    if ERROR in statuses or statuses <= {SKIPPED}:
+        return ERROR
+    return PASSED
+
+
+def summarise(results: t.Sequence[CheckResult]) -> str:
+    """One sentence for a person: how many, and the names of those that are not well."""
+    phrases = []
+    for status, phrase in ((FAILED, "failed"), (ERROR, "could not be verified"), (WARNING, "gave a warning")):
+        names = [result.name for result in results if result.status == status]
+        if names:
+            phrases.append(f"{len(names)} {phrase} ({', '.join(names)})")
+    total = f"{len(results)} check{'' if len(results) == 1 else 's'}"
+    skipped = sum(result.status == SKIPPED for result in results)
+    if phrases:
+        return f"Of {total}, {'; '.join(phrases)}."
+    if skipped == len(results):
+        return f"Of {total}, none was carried out."
+    return f"{total} passed." if not skipped else f"Of {total}, {len(results) - skipped} passed and {skipped} skipped."

@@ -1,0 +1,359 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A sandbox: a real PostgreSQL and a real S3 server in one folder, without cloud, root or container."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.catalog import server_facts
+from .._postgres.connection import ConnectionOptions, connection
+from .._store.open import StoreOptions, open_store
+from .programs import find_postgres, find_rclone, reachable_copy
+from .state import SandboxState, ServerState, is_running, load_state, process_start, save_state, stop_process
+
+#: The longest path of a socket is 107 bytes; PostgreSQL adds its own file name to the folder.
+_LONGEST_SOCKET_DIR = 85
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class SandboxRequest:
+    """path is the sandbox's folder; postgres_version a major version or C(auto)."""
+
+    path: str
+    postgres_version: str = "auto"
+    postgres_bin_dir: t.Optional[str] = None
+    bucket: str = "backups"
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class SandboxResult:
+    """connection holds login options of our modules, store their option store; both empty unless it runs."""
+
+    changed: bool
+    state: str
+    removed: bool
+    postgres_version: str = ""
+    system_identifier: t.Optional[str] = None
+    connection: t.Optional[t.Mapping[str, t.Any]] = None
+    store: t.Optional[t.Mapping[str, t.Any]] = None
+
+
+def start(request: SandboxRequest) -> SandboxResult:
+    """Make and start what is not there yet. Raises RecoveryError(client_missing or service_failed)."""
+    state = load_state(request.path)
+    if state is not None and _works(state):
+        return _running(state, changed=False)
+    if request.check_mode:
+        return SandboxResult(changed=True, state="started", removed=False)
+    if state is None:
+        state = _create(request)
+    if not is_running(state.postgres):
+        _start_postgres(request, state)
+    if not is_running(state.s3):
+        _start_s3(request, state)
+    if not _works(state):
+        raise RecoveryError(
+            ErrorKind.SERVICE_FAILED,
+            f"The servers of the sandbox in {request.path} run but do not answer.",
+            next_step=f"Read the logs in {request.path}, remove the sandbox and start it again.",
+        )
+    return _running(state, changed=True)
+
+
+def stop(request: SandboxRequest) -> SandboxResult:
+    """Stop both servers and prove that they are gone; the data stays."""
+    state = load_state(request.path)
+    running = state is not None and (is_running(state.postgres) or is_running(state.s3))
+    if state is not None and not request.check_mode:
+        # SIGINT is PostgreSQL's fast shutdown.
+        stop_process(state.postgres, signal.SIGINT)
+        stop_process(state.s3, signal.SIGTERM)
+    return SandboxResult(changed=running, state="stopped", removed=False)
+
+
+def remove(request: SandboxRequest) -> SandboxResult:
+    """Stop and delete the sandbox. A folder that no sandbox made is refused."""
+    if not os.path.lexists(request.path):
+        return SandboxResult(changed=False, state="absent", removed=True)
+    state = load_state(request.path)
+    if state is None:
+        raise RecoveryError(
+            ErrorKind.NOT_A_SANDBOX,
+            f"{request.path} is not the folder of a sandbox.",
+            left="It is as it was.",
+            next_step="Give the path that the sandbox was started with.",
+        )
+    if request.check_mode:
+        return SandboxResult(changed=True, state="absent", removed=False)
+    stop(request)
+    if state.socket_dir and not state.socket_dir.startswith(request.path):
+        shutil.rmtree(state.socket_dir, ignore_errors=True)
+    shutil.rmtree(request.path)
+    gone = not os.path.lexists(request.path) and not is_running(state.postgres) and not is_running(state.s3)
+    return SandboxResult(changed=True, state="absent", removed=gone)
+
+
+def _create(request: SandboxRequest) -> SandboxState:
+    if os.path.isdir(request.path) and os.listdir(request.path):
+        raise RecoveryError(
+            ErrorKind.NOT_A_SANDBOX,
+            f"{request.path} holds files of somebody else.",
+            left="They are as they were.",
+            next_step="Give a path that does not exist yet.",
+        )
+    try:
+        os.makedirs(request.path, exist_ok=True)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.SERVICE_FAILED,
+            f"The folder {request.path} cannot be made: {error.strerror}.",
+            next_step="Give a path below a folder that this user may write to.",
+        ) from None
+    state = SandboxState(
+        postgres_password=secrets.token_urlsafe(18),
+        access_key=secrets.token_hex(10),
+        secret_key=secrets.token_urlsafe(30),
+        bucket=request.bucket,
+    )
+    save_state(request.path, state)
+    return state
+
+
+def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
+    folder = os.path.join(request.path, "postgres")
+    os.makedirs(folder, exist_ok=True)
+    user = _server_user()
+    _give(folder, user)
+    programs = find_postgres(request.postgres_version, request.postgres_bin_dir)
+    programs = reachable_copy(programs, request.path, lambda path: _can_reach(path, user))
+    if not _can_reach(folder, user):
+        raise RecoveryError(
+            ErrorKind.SERVICE_FAILED,
+            f"The user that runs PostgreSQL cannot reach {folder}.",
+            next_step="Give a path whose parent folders others may enter, for example below /tmp or /var/tmp.",
+        )
+    data = os.path.join(folder, "data")
+    if not os.path.exists(os.path.join(data, "PG_VERSION")):
+        _initialise(programs.bin_dir, folder, data, state.postgres_password, user)
+    state.version, state.bin_dir = programs.version, programs.bin_dir
+    state.socket_dir = _socket_dir(folder, user)
+    state.postgres = ServerState(port=_free_port())
+    settings = {
+        "listen_addresses": _HOST,
+        "port": str(state.postgres.port),
+        "unix_socket_directories": state.socket_dir,
+        # What is lost with the machine is a sandbox.
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "max_wal_size": "2GB",
+    }
+    arguments = [os.path.join(programs.bin_dir, "postgres"), "-D", data]
+    arguments += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    log = os.path.join(request.path, "postgres.log")
+    process = _spawn(arguments, log, dict(os.environ), user)
+    _settle(request, state, state.postgres, process, log, lambda: _answers_postgres(state))
+
+
+def _start_s3(request: SandboxRequest, state: SandboxState) -> None:
+    folder = os.path.join(request.path, "s3")
+    os.makedirs(os.path.join(folder, state.bucket), exist_ok=True)
+    state.s3 = ServerState(port=_free_port())
+    # In the environment, because a command line can be read by everybody; it is parsed as one CSV field.
+    environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{state.access_key},{state.secret_key}"'}
+    arguments = [find_rclone(), "serve", "s3", folder, "--addr", f"{_HOST}:{state.s3.port}", "--config", os.devnull]
+    log = os.path.join(request.path, "s3.log")
+    process = _spawn(arguments, log, environment, None)
+    _settle(request, state, state.s3, process, log, lambda: _answers_s3(state))
+
+
+def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Optional[str]) -> None:
+    password_file = os.path.join(folder, "initial-password")
+    handle = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(password)
+    _give(password_file, user)
+    arguments = [
+        os.path.join(bin_dir, "initdb"),
+        f"--pgdata={data}",
+        "--username=postgres",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--auth-host=scram-sha-256",
+        "--auth-local=scram-sha-256",
+        f"--pwfile={password_file}",
+        "--no-sync",
+    ]
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd="/", **_as_user(user))
+    finally:
+        os.unlink(password_file)
+    if done.returncode != 0:
+        shutil.rmtree(data, ignore_errors=True)
+        raise RecoveryError(ErrorKind.SERVICE_FAILED, f"initdb failed: {' '.join(done.stderr.split())[-400:]}.")
+
+
+def _spawn(
+    arguments: t.Sequence[str], log: str, environment: t.Mapping[str, str], user: t.Optional[str]
+) -> subprocess.Popen[bytes]:
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            list(arguments),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
+            cwd="/",
+            start_new_session=True,
+            **_as_user(user),
+        )
+    finally:
+        os.close(handle)
+
+
+def _settle(
+    request: SandboxRequest,
+    state: SandboxState,
+    server: ServerState,
+    process: subprocess.Popen[bytes],
+    log: str,
+    answers: t.Callable[[], bool],
+) -> None:
+    """Note the process, then wait until it answers. Raises RecoveryError(service_failed) with the log's end."""
+    server.pid, server.started = process.pid, process_start(process.pid)
+    save_state(request.path, state)
+    deadline = time.monotonic() + 60
+    while not answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            with open(log, encoding="utf-8", errors="replace") as stream:
+                last = " ".join(stream.read()[-600:].split())
+            raise RecoveryError(
+                ErrorKind.SERVICE_FAILED, f"{os.path.basename(process.args[0])} did not start: {last}.", next_step=f"Read {log}."
+            )
+        time.sleep(0.05)
+
+
+def _works(state: SandboxState) -> bool:
+    both = is_running(state.postgres) and is_running(state.s3)
+    return both and _answers_postgres(state) and _answers_s3(state)
+
+
+def _answers_postgres(state: SandboxState) -> bool:
+    try:
+        with connection(_options(state)):
+            return True
+    except RecoveryError:
+        return False
+
+
+def _answers_s3(state: SandboxState) -> bool:
+    try:
+        with socket.create_connection((_HOST, state.s3.port), timeout=5):
+            pass
+        store = open_store(StoreOptions(**_store(state)))
+        next(iter(store.list("nothing/")), None)
+        store.close()
+        return True
+    except (OSError, RecoveryError):
+        return False
+
+
+def _running(state: SandboxState, *, changed: bool) -> SandboxResult:
+    with connection(_options(state)) as conn:
+        facts = server_facts(conn)
+    login = {
+        "login_host": _HOST,
+        "login_port": state.postgres.port,
+        "login_user": "postgres",
+        "login_password": state.postgres_password,
+        "client_bin_dir": state.bin_dir,
+    }
+    return SandboxResult(
+        changed=changed,
+        state="started",
+        removed=False,
+        postgres_version=facts.version,
+        system_identifier=facts.system_identifier,
+        connection=login,
+        store=_store(state),
+    )
+
+
+def _options(state: SandboxState) -> ConnectionOptions:
+    return ConnectionOptions(
+        {
+            "host": _HOST,
+            "port": str(state.postgres.port),
+            "user": "postgres",
+            "password": state.postgres_password,
+            "dbname": "postgres",
+            "connect_timeout": "5",
+        }
+    )
+
+
+def _store(state: SandboxState) -> t.Dict[str, t.Any]:
+    return {
+        "provider": "generic",
+        "bucket": state.bucket,
+        "endpoint_url": f"http://{_HOST}:{state.s3.port}",
+        "access_key": state.access_key,
+        "secret_key": state.secret_key,
+    }
+
+
+def _server_user() -> t.Optional[str]:
+    """PostgreSQL refuses to run as root, so root lends it another user."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def _as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _can_reach(path: str, user: t.Optional[str]) -> bool:
+    if user is None:
+        return os.access(path, os.X_OK)
+    probe = subprocess.run(["/usr/bin/test", "-x", path], check=False, cwd="/", **_as_user(user))
+    return probe.returncode == 0
+
+
+def _give(path: str, user: t.Optional[str]) -> None:
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def _socket_dir(folder: str, user: t.Optional[str]) -> str:
+    if len(folder.encode()) <= _LONGEST_SOCKET_DIR:
+        return folder
+    short = tempfile.mkdtemp(prefix="lifeline-")
+    _give(short, user)
+    return short
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])

