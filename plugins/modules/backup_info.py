@@ -20,6 +20,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
 options:
@@ -180,7 +181,12 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, selection_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, set_selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.info import InfoRequest, InfoResult, describe_sets
@@ -195,7 +201,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> InfoResult:

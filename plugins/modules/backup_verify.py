@@ -24,6 +24,7 @@ requirements:
   - pg_restore (for O(depth=decode))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
 attributes:
@@ -49,10 +50,6 @@ options:
   spool_dir:
     description:
       - A folder for the fetched archive. Without it, the system's folder for temporary files.
-    type: path
-  client_bin_dir:
-    description:
-      - The folder of C(pg_restore). Without it, the client of the server's major version is looked for.
     type: path
 seealso:
   - module: lifeline.recovery.backup_info
@@ -156,7 +153,12 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, selection_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, required_source, set_selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import VerifyRequest, VerifyResult, verify_set
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
@@ -165,13 +167,12 @@ SPEC = ArgumentSpec(
     {
         "depth": {"type": "str", "default": "decode", "choices": ["presence", "digests", "decode"]},
         "spool_dir": {"type": "path"},
-        "client_bin_dir": {"type": "path"},
     }
 )
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> VerifyResult:

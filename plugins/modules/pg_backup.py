@@ -118,6 +118,10 @@ options:
       - Seconds to wait for a table that another session has locked before the backup gives up.
     type: int
     default: 30
+  journal:
+    description:
+      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
+    type: path
 seealso:
   - module: lifeline.recovery.pg_restore
   - module: lifeline.recovery.backup_verify
@@ -250,7 +254,11 @@ error_kind:
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, postgres_spec, store_spec
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import connection_options, opened_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    connection_options,
+    journal_listener,
+    opened_store,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import BackupRequest, BackupResult, back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
 
@@ -268,6 +276,7 @@ SPEC = ArgumentSpec(
         "profile": {"type": "str", "default": "none", "choices": ["none", "supabase"]},
         "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
         "spool_dir": {"type": "path"},
+        "journal": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 30},
     }
 )
@@ -297,6 +306,7 @@ def main() -> None:
             lock_timeout=params["lock_timeout"],
             parallel=params["store"]["parallel"],
             check_mode=module.check_mode,
+            listener=journal_listener(params["journal"]),
         )
         return back_up(request, opened_store(params))
 

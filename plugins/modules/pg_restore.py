@@ -102,6 +102,10 @@ options:
     description:
       - A folder with room for the plain dump. Without it, the system's folder for temporary files.
     type: path
+  journal:
+    description:
+      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
+    type: path
 seealso:
   - module: lifeline.recovery.pg_backup
   - module: lifeline.recovery.integrity_check
@@ -207,7 +211,7 @@ timings:
   description: Seconds per phase.
   type: dict
   returned: success
-  sample: {preflight: 0.1, fetch: 2.3, provision: 0.1, load: 14.2, verify: 3.9, swap: 0.1, total: 20.7}
+  sample: {preflight: 0.1, fetch: 2.3, provision: 0.1, restore: 14.2, verify: 3.9, swap: 0.1, total: 20.7}
 summary:
   description: The result in one sentence.
   type: str
@@ -229,7 +233,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    connection_options,
+    journal_listener,
+    maintenance_options,
     opened_store,
     set_selection,
 )
@@ -248,6 +253,7 @@ SPEC = ArgumentSpec(
         "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
         "terminate_sessions": {"type": "bool", "default": False},
         "spool_dir": {"type": "path"},
+        "journal": {"type": "path"},
     },
     mutually_exclusive=[["archive", "set"], ["archive", "before"]],
     required_if=[["mode", "undo", ["undo_db"]]],
@@ -260,9 +266,8 @@ def main() -> None:
     params = module.params
 
     def work() -> RestoreResult:
-        options = connection_options(params)
         request = RestoreRequest(
-            connection=options if options.keywords.get("dbname") else options.with_database("postgres"),
+            connection=maintenance_options(params),
             target_db=params["target_db"],
             mode=params["mode"],
             source=params["source"],
@@ -279,6 +284,7 @@ def main() -> None:
             confirm=params["recovery_confirm"],
             spool_dir=params["spool_dir"],
             check_mode=module.check_mode,
+            listener=journal_listener(params["journal"]),
         )
         return restore(request, opened_store(params) if params["store"] else None)
 

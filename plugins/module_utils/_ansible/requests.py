@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core.clock import parse_instant
+from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._drill.journal import JournalEvent, append_event, moment_now
 from .._postgres.connection import ConnectionOptions, parse_dsn
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
@@ -46,6 +47,12 @@ def connection_options(params: _Params) -> ConnectionOptions:
     return ConnectionOptions(keywords=keywords, client_bin_dir=params["client_bin_dir"])
 
 
+def maintenance_options(params: _Params) -> ConnectionOptions:
+    """As connection_options, with the database postgres where none is named."""
+    options = connection_options(params)
+    return options if options.keywords.get("dbname") else options.with_database("postgres")
+
+
 def opened_store(params: _Params) -> ObjectStore:
     """The store that the option store describes. Raises RecoveryError when it cannot be opened."""
     options = params["store"]
@@ -74,3 +81,17 @@ def required_source(params: _Params) -> str:
             ErrorKind.INVALID_OPTIONS, "The option source is missing.", next_step="Name the source of the backup set."
         )
     return str(params["source"])
+
+
+def journal_listener(path: t.Optional[str]) -> t.Optional[PhaseListener]:
+    """Notes each phase in the journal at path, if there is one."""
+    if not path:
+        return None
+
+    def note(name: str, event: str) -> None:
+        if event == "start":
+            append_event(path, JournalEvent(name, "start", moment_now()))
+        else:
+            append_event(path, JournalEvent(name, "end", moment_now(), status=event))
+
+    return note

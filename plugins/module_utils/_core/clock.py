@@ -51,23 +51,33 @@ def parse_instant(text: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
-class Timings:
-    """Seconds per named phase; a phase entered twice adds up."""
+#: Called with a phase's name and C(start), C(ok) or C(failed), so that others can watch long work.
+PhaseListener = t.Callable[[str, str], None]
 
-    def __init__(self) -> None:
+
+class Timings:
+    """Seconds per named phase; a phase entered twice adds up. The listener hears of each start and end."""
+
+    def __init__(self, listener: t.Optional[PhaseListener] = None) -> None:
         self._started = time.monotonic()
         self._seconds: t.Dict[str, float] = {}
+        self._listener = listener
 
     @contextlib.contextmanager
     def phase(self, name: str) -> t.Iterator[None]:
         began = time.monotonic()
+        self._tell(name, "start")
+        status = "failed"
         try:
             yield
+            status = "ok"
         finally:
-            self.add(name, time.monotonic() - began)
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - began
+            self._tell(name, status)
 
-    def add(self, name: str, seconds: float) -> None:
-        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+    def _tell(self, name: str, event: str) -> None:
+        if self._listener is not None:
+            self._listener(name, event)
 
     def total(self) -> float:
         return time.monotonic() - self._started

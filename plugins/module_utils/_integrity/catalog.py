@@ -16,6 +16,7 @@ from .options import OptionReader
 
 TABLES = "rpf"
 RELATIONS = "rpfvm"
+SEQUENCES = "S"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def find_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS)
         return Relation(found[0][0], name, found[0][1])
     similar = fetch_all(conn, _SIMILAR, [name.name, list(kinds), name.schema])
     hint = f" There is {QualifiedName(*similar[0])}." if similar else ""
-    raise NotThere(f"The table {name} does not exist.{hint}")
+    noun = "sequence" if kinds == SEQUENCES else "table"
+    raise NotThere(f"The {noun} {name} does not exist.{hint}")
 
 
 def readable_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS) -> Relation:

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from .options import OptionReader
 from .result import Finding
+from .values import plain_value
 
 Connection = t.Any
+
+HIDDEN = "(not shown: sample is 0)"
 
 #: Compares the database behind a connection with a backup set; gives one dictionary a difference.
 CompareFingerprint = t.Callable[[Connection], t.Sequence[t.Mapping[str, t.Any]]]
@@ -38,6 +41,11 @@ class Context:
     sample: int
     deadline: float
     compare_fingerprint: t.Optional[CompareFingerprint] = None
+
+    def show(self, value: t.Any) -> t.Any:
+        """A value of the database as a result may hold it; with sample 0 texts stay where they are."""
+        shown = plain_value(value)
+        return shown if self.sample > 0 or shown is None or isinstance(shown, (bool, int, float)) else HIDDEN
 
 
 class Check(abc.ABC):

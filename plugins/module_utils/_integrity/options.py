@@ -33,6 +33,10 @@ class OptionReader:
     def given(self, key: str) -> bool:
         return self._given.get(key) is not None
 
+    def has(self, key: str) -> bool:
+        """As given, but an explicit null counts too."""
+        return key in self._given
+
     def mistake(self, text: str) -> None:
         self.mistakes.append(text)
 

@@ -15,7 +15,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
-from .._core.clock import Timings, compact_instant, format_instant, utc_now
+from .._core.clock import PhaseListener, Timings, compact_instant, format_instant, utc_now
 from .._core.codec import require_codec
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_size
@@ -54,6 +54,7 @@ class BackupRequest:
     lock_timeout: float = 30
     parallel: int = 4
     check_mode: bool = False
+    listener: t.Optional[PhaseListener] = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
     check_source(request.source)
     require_codec(request.codec)
     refuse_pooler(request.connection)
-    timings = Timings()
+    timings = Timings(request.listener)
     with contextlib.ExitStack() as stack:
         with timings.phase("preflight"):
             held = stack.enter_context(held_snapshot(request.connection, request.source))

@@ -11,7 +11,7 @@ import tempfile
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-from .._core.clock import Timings, compact_instant, utc_now
+from .._core.clock import PhaseListener, Timings, compact_instant, utc_now
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_size
@@ -62,6 +62,7 @@ class RestoreRequest:
     spool_dir: t.Optional[str] = None
     parallel: int = 4
     check_mode: bool = False
+    listener: t.Optional[PhaseListener] = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def restore(request: RestoreRequest, store: t.Optional[ObjectStore]) -> RestoreR
 class _Run:
     def __init__(self, request: RestoreRequest, store: t.Optional[ObjectStore]) -> None:
         self._request, self._store = request, store
-        self._timings = Timings()
+        self._timings = Timings(request.listener)
         self._manifest: t.Optional[Manifest] = None
         self._foreign: t.Optional[ForeignDump] = None
         self._stamp = compact_instant(utc_now())
@@ -214,7 +215,7 @@ class _Run:
             server = self._manifest.server if self._manifest else {}
             databases.create(admin, working, encoding=server.get("encoding", "UTF8"), collation=server.get("collation", "C.UTF-8"))
         try:
-            with self._timings.phase("load"):
+            with self._timings.phase("restore"):
                 self._load(client, options, folder, clean=False)
         except BaseException:
             databases.drop(admin, working)
@@ -248,7 +249,7 @@ class _Run:
         with self._timings.phase("provision"):
             self._provide_roles(admin, folder)
             databases.terminate(admin, request.target_db)
-        with self._timings.phase("load"):
+        with self._timings.phase("restore"):
             self._load(client, options, folder, clean=True)
         return self._prove(options, request.target_db), {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
 

@@ -17,7 +17,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
 from .manifest import ObjectEntry
 
-_END_OF_COPY = b"\\.\n\n\n"
+#: What pg_dump writes after the rows of a table.
+END_OF_COPY = b"\\.\n\n\n"
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,10 @@ class _CopyLines:
 
     def add(self, chunk: bytes) -> None:
         self._newlines += chunk.count(b"\n")
-        self._tail = (self._tail + chunk[-len(_END_OF_COPY) :])[-len(_END_OF_COPY) :]
+        self._tail = (self._tail + chunk[-len(END_OF_COPY) :])[-len(END_OF_COPY) :]
 
     def rows(self, store: ObjectStore, entry: ObjectEntry) -> int:
-        if self._tail != _END_OF_COPY:
+        if self._tail != END_OF_COPY:
             raise _damaged(store, entry, "its rows have no end mark")
         return self._newlines - 3
 

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Proves that verification can fail: damaged views of a set must be caught, the undamaged one must pass."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._core.codec import compress, decompress
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.verify import VerifyRequest, verify_set
+from .._sets.fetch import END_OF_COPY
+from .._sets.manifest import Manifest, ObjectEntry
+from .._store.base import ObjectInfo, ObjectStore, read_all
+
+DAMAGES = ("flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows")
+
+#: The object that is damaged is held in memory, so a smaller table stands for the large ones.
+_LARGEST = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DamageResult:
+    """caught: verification refused the damaged set; how: in which words."""
+
+    damage: str
+    caught: bool
+    how: str
+
+
+@dataclass(frozen=True)
+class SelfTestResult:
+    changed: bool
+    set_id: str
+    table: str
+    self_tests: t.Sequence[DamageResult]
+    all_caught: bool
+
+
+def run_self_tests(store: ObjectStore, manifest: Manifest) -> SelfTestResult:
+    """Try every damage on one table of the set; nothing in the store is changed.
+
+    Raises RecoveryError: unsupported when no table has rows, and whatever stops the undamaged set from passing.
+    """
+    entry = _subject(manifest)
+    alone = _alone(manifest, entry)
+    request = VerifyRequest(depth="digests", record=False)
+    verify_set(store, alone, request)
+    stored = read_all(store, entry.key, limit=2 * _LARGEST)
+    results = [_try(store, alone, entry, stored, damage, request) for damage in DAMAGES]
+    return SelfTestResult(
+        changed=False,
+        set_id=manifest.set_id,
+        table=f"{entry.schema}.{entry.table}",
+        self_tests=results,
+        all_caught=all(result.caught for result in results),
+    )
+
+
+class DamagedStore:
+    """A store in which one object has other bytes, or none; all else shows through."""
+
+    def __init__(self, store: ObjectStore, key: str, data: t.Optional[bytes]) -> None:
+        self._store, self._key, self._data = store, key, data
+        self.location = store.location
+
+    def head(self, key: str) -> t.Optional[ObjectInfo]:
+        info = self._store.head(key)
+        if key != self._key or info is None:
+            return info
+        return None if self._data is None else replace(info, size=len(self._data))
+
+    def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
+        if key != self._key:
+            yield from self._store.read(key, start=start)
+            return
+        if self._data is None:
+            raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
+        yield self._data[start:]
+
+    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
+        raise RecoveryError(ErrorKind.UNSUPPORTED, "A damaged view of a store is not written to.")
+
+    def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
+        return self._store.list(prefix)
+
+    def delete(self, keys: t.Iterable[str]) -> None:
+        raise RecoveryError(ErrorKind.UNSUPPORTED, "A damaged view of a store is not deleted from.")
+
+    def close(self) -> None:
+        """The store behind it belongs to the caller."""
+
+
+def damaged_bytes(stored: bytes, codec: str, damage: str) -> t.Optional[bytes]:
+    """The stored bytes of a data object after the damage; None when it is missing."""
+    if damage == "missing":
+        return None
+    if damage == "truncated":
+        return stored[: len(stored) // 2]
+    if damage == "flipped_byte":
+        middle = len(stored) // 2
+        return stored[:middle] + bytes((stored[middle] ^ 0x01,)) + stored[middle + 1 :]
+    plain = b"".join(decompress([stored], codec))
+    rows = plain[: -len(END_OF_COPY)].split(b"\n")[:-1]
+    kept = [] if damage == "empty_but_valid" else rows[:-1]
+    return b"".join(compress([b"".join(row + b"\n" for row in kept) + END_OF_COPY], codec))
+
+
+def _try(
+    store: ObjectStore, alone: Manifest, entry: ObjectEntry, stored: bytes, damage: str, request: VerifyRequest
+) -> DamageResult:
+    data = damaged_bytes(stored, entry.codec, damage)
+    manifest = alone
+    if data is not None and damage in ("empty_but_valid", "dropped_rows"):
+        # As if the backup itself had lost the rows: every digest fits, only the content is wrong.
+        manifest = replace(alone, objects=(_described(entry, data),))
+    try:
+        verify_set(DamagedStore(store, entry.key, data), manifest, request)
+    except RecoveryError as error:
+        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
+            raise
+        return DamageResult(damage, True, error.what)
+    return DamageResult(damage, False, "the damaged set passed verification")
+
+
+def _subject(manifest: Manifest) -> ObjectEntry:
+    rows = {(table.schema, table.name): table.rows for table in manifest.fingerprint.tables} if manifest.fingerprint else {}
+    candidates = [
+        entry
+        for entry in manifest.objects
+        if entry.role == "data" and entry.plain_size <= _LARGEST and rows.get((entry.schema, entry.table), 0) > 0
+    ]
+    if not candidates:
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"The set {manifest.set_id} has no fingerprinted table with rows and less than 64 MiB to damage.",
+            next_step="Take a set with fingerprint full or counts.",
+        )
+    return max(candidates, key=lambda entry: entry.plain_size)
+
+
+def _alone(manifest: Manifest, entry: ObjectEntry) -> Manifest:
+    fingerprint = manifest.fingerprint
+    if fingerprint is None:
+        raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
+    table = tuple(item for item in fingerprint.tables if (item.schema, item.name) == (entry.schema, entry.table))
+    return replace(manifest, objects=(entry,), fingerprint=replace(fingerprint, tables=table))
+
+
+def _described(entry: ObjectEntry, stored: bytes) -> ObjectEntry:
+    plain = b"".join(decompress([stored], entry.codec))
+    return replace(
+        entry,
+        stored_size=len(stored),
+        stored_sha256=hashlib.sha256(stored).hexdigest(),
+        plain_size=len(plain),
+        plain_sha256=hashlib.sha256(plain).hexdigest(),
+    )

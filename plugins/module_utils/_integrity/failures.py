@@ -1,0 +1,56 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a check on PostgreSQL could not be carried out, in one sentence."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import RecoveryError
+from .check import CannotVerify, NotThere
+from .result import ERROR, FAILED
+
+#: undefined_table, undefined_column, invalid_schema_name.
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NOT_THERE = ("42P01", "42703", "3F000")
+_NO_RIGHT = "42501"
+_CANCELLED = "57014"
+_READ_ONLY = "25006"
+
+
+def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str, str]:
+    """Status and message for what a check raised: failed when something is missing, error for all else.
+
+    show_values: whether the server's words may be repeated when they quote a value of a row.
+    """
+    if isinstance(error, NotThere):
+        return FAILED, str(error)
+    if isinstance(error, CannotVerify):
+        return ERROR, str(error)
+    if isinstance(error, RecoveryError):
+        return ERROR, error.what
+    code = getattr(error, "pgcode", None)
+    said = _said(error)
+    if code in _NOT_THERE:
+        return FAILED, f"Something it asks for does not exist: {said}."
+    if code == _NO_RIGHT and "row-level security" in said:
+        return ERROR, f"Row-level security would hide rows from this role, which needs BYPASSRLS: {said}."
+    if code == _NO_RIGHT:
+        return ERROR, f"This role lacks a right: {said}."
+    if code == _CANCELLED:
+        return ERROR, f"It was cancelled after its time limit of {timeout} s: {said}."
+    if code == _READ_ONLY:
+        return ERROR, f"A check may only read: {said}."
+    if code is None:
+        return ERROR, f"It ended unexpectedly: {said}."
+    if code.startswith("22") and not show_values:
+        return ERROR, f"PostgreSQL refused a value (condition {code}; its text is not shown, sample is 0)."
+    return ERROR, f"PostgreSQL refused a statement: {said}."
+
+
+def _said(error: Exception) -> str:
+    diagnosis = getattr(error, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(error) or type(error).__name__
+    return str(message).strip().splitlines()[0].rstrip(".")

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Descriptions of checks turned into checks; all mistakes are found before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .check import Check
+from .fingerprints import Fingerprint
+from .options import OptionReader
+from .result import ERROR, WARNING
+
+
+@dataclass(frozen=True)
+class PlannedCheck:
+    """A check and how it is to be run. timeout: seconds for each statement, None for the run's own."""
+
+    name: str
+    type: str
+    severity: str
+    skip: bool
+    timeout: t.Optional[int]
+    check: Check
+
+
+def plan_checks(
+    kinds: t.Mapping[str, t.Type[Check]], descriptions: t.Sequence[t.Any], *, fingerprint_known: bool
+) -> t.List[PlannedCheck]:
+    """Read every description.
+
+    Raises RecoveryError(invalid_options) that names each mistake with its index; its details hold
+    them as a list of dictionaries with index and mistake.
+    """
+    if not descriptions:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "There is no check to run.",
+            next_step="Give at least one in the option checks: a run without checks proves nothing.",
+        )
+    planned: t.List[PlannedCheck] = []
+    mistakes: t.List[t.Dict[str, t.Any]] = []
+    for index, description in enumerate(descriptions):
+        found, check = _read(kinds, description, fingerprint_known)
+        mistakes += [{"index": index, "mistake": text} for text in found]
+        if check:
+            planned.append(check)
+    if mistakes:
+        told = "; ".join(f"checks[{item['index']}]: {item['mistake']}" for item in mistakes)
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The checks are not described correctly: {told}.",
+            left="No check was run.",
+            details={"mistakes": mistakes},
+        )
+    return planned
+
+
+def _read(
+    kinds: t.Mapping[str, t.Type[Check]], description: t.Any, fingerprint_known: bool
+) -> t.Tuple[t.List[str], t.Optional[PlannedCheck]]:
+    if not isinstance(description, t.Mapping):
+        return ["it must be a dictionary with at least a type"], None
+    options = OptionReader(description)
+    kind = options.text("type")
+    if kind not in kinds:
+        return options.mistakes or [f"unknown type {kind!r}, {_suggestion(kind, kinds)}"], None
+    name = options.optional_text("name")
+    severity = options.choice("severity", (ERROR, WARNING), ERROR)
+    skip = options.boolean("skip", False)
+    timeout = options.integer("timeout")
+    check = kinds[kind].read(options)
+    options.finish()
+    if isinstance(check, Fingerprint) and not fingerprint_known and not skip:
+        options.mistake("there is no backup set to compare with")
+    if options.mistakes:
+        return [f"{kind}: {text}" for text in options.mistakes], None
+    return [], PlannedCheck(name or f"{kind} {check.subject}", kind, severity, skip, timeout, check)
+
+
+def _suggestion(kind: str, kinds: t.Iterable[str]) -> str:
+    close = difflib.get_close_matches(kind, list(kinds), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(kinds))}"

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which kinds of check there are, and for which engine. A further engine is a further entry of DIALECTS."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .check import Check, Connection
+from .counts import RowCount, Tables
+from .documents import JsonShape
+from .failures import explain
+from .fingerprints import Fingerprint
+from .foreign_keys import ForeignKeys
+from .queries import Freshness, Sql
+from .relations import Orphans, References
+from .security import Grants, RowSecurity
+from .sequences import Sequences
+from .session import open_session, read_only_transaction
+from .structure import Constraints, Indexes
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine is asked.
+
+    open: options to a session that cannot write; transaction: a snapshot with a time limit in seconds;
+    explain: an exception to a status and a sentence; checks: the name of a kind to its class.
+    """
+
+    open: t.Callable[[t.Any], Connection]
+    transaction: t.Callable[[Connection, int], t.ContextManager[None]]
+    explain: t.Callable[..., t.Tuple[str, str]]
+    checks: t.Mapping[str, t.Type[Check]]
+
+
+DIALECTS: t.Mapping[str, Dialect] = {
+    "postgresql": Dialect(
+        open=open_session,
+        transaction=read_only_transaction,
+        explain=explain,
+        checks={
+            "constraints": Constraints,
+            "fingerprint": Fingerprint,
+            "foreign_keys": ForeignKeys,
+            "freshness": Freshness,
+            "grants": Grants,
+            "indexes": Indexes,
+            "json": JsonShape,
+            "orphans": Orphans,
+            "references": References,
+            "rls": RowSecurity,
+            "row_count": RowCount,
+            "sequences": Sequences,
+            "sql": Sql,
+            "tables": Tables,
+        },
+    ),
+}

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs checks one after the other; what goes wrong in one never makes it green and never stops the others."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._core.clock import Timings
+from .._core.errors import ErrorKind, RecoveryError
+from .check import CompareFingerprint, Connection, Context
+from .junit import prepare_junit, write_junit
+from .plan import PlannedCheck, plan_checks
+from .registry import DIALECTS, Dialect
+from .result import ERROR, PASSED, SKIPPED, WARNING, CheckResult, Report, count_statuses, judge, summarise, weigh
+
+NEVER = "never"
+
+
+@dataclass(frozen=True)
+class IntegrityRequest:
+    """A run of checks on one database.
+
+    target: what the engine's sessions are opened with. checks: descriptions as people write them.
+    fail_on: error, warning or never. sample: rows shown of what a check found. timeout: seconds for
+    each statement, 0 for no limit. junit_path: where to write a JUnit report, if anywhere.
+    """
+
+    target: t.Any
+    checks: t.Sequence[t.Any]
+    engine: str = "postgresql"
+    fail_on: str = ERROR
+    sample: int = 5
+    timeout: int = 300
+    junit_path: t.Optional[str] = None
+    compare_fingerprint: t.Optional[CompareFingerprint] = None
+
+
+def check_integrity(request: IntegrityRequest) -> Report:
+    """Run all checks and judge them.
+
+    Raises RecoveryError: invalid_options before anything runs; unreachable, access_denied or
+    target_missing when no session could be opened; check_failed when the verdict is not passed and
+    fail_on is not never. The last two carry the report in their details.
+    """
+    dialect = DIALECTS[request.engine]
+    planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
+    if request.junit_path:
+        prepare_junit(request.junit_path)
+    timings = Timings()
+    try:
+        with timings.phase("connect"):
+            conn = dialect.open(request.target)
+    except RecoveryError as error:
+        report = _report(request, [_unverified(plan, error.what) for plan in planned], timings)
+        raise RecoveryError(
+            error.kind, error.what, left=error.left, next_step=error.next_step, details=_as_details(report)
+        ) from None
+    with timings.phase("checks"):
+        results = _run_all(request, dialect, conn, planned)
+    report = _report(request, results, timings)
+    if report.verdict != PASSED and request.fail_on != NEVER:
+        raise RecoveryError(
+            ErrorKind.CHECK_FAILED,
+            report.summary,
+            left="The database was only read.",
+            next_step="See the messages and samples of these checks in the result.",
+            details=_as_details(report),
+        )
+    return report
+
+
+def run_check(dialect: Dialect, plan: PlannedCheck, context: Context, timeout: int) -> CheckResult:
+    """One check in a transaction of its own. Never raises."""
+    began = time.monotonic()
+    expected: t.Any = None
+    actual: t.Any = None
+    sample: t.Sequence[t.Mapping[str, t.Any]] = ()
+    try:
+        with dialect.transaction(context.connection, timeout):
+            finding = plan.check.run(context)
+        status, message = weigh(finding, plan.severity), finding.message
+        expected, actual, sample = finding.expected, finding.actual, finding.sample
+    except Exception as error:
+        status, message = dialect.explain(error, timeout=timeout, show_values=context.sample > 0)
+        if status != ERROR and plan.severity == WARNING:
+            status = WARNING
+    seconds = round(time.monotonic() - began, 3)
+    return CheckResult(plan.name, plan.type, status, plan.severity, expected, actual, message, sample, seconds)
+
+
+def _run_all(
+    request: IntegrityRequest, dialect: Dialect, conn: Connection, planned: t.Sequence[PlannedCheck]
+) -> t.List[CheckResult]:
+    results = []
+    try:
+        for plan in planned:
+            if plan.skip:
+                message = "It is switched off in its description."
+                results.append(CheckResult(plan.name, plan.type, SKIPPED, plan.severity, None, None, message))
+                continue
+            if conn.closed:
+                try:
+                    conn = dialect.open(request.target)
+                except RecoveryError as error:
+                    results.append(_unverified(plan, f"The connection was lost: {error.what}"))
+                    continue
+            timeout = request.timeout if plan.timeout is None else plan.timeout
+            deadline = time.monotonic() + timeout if timeout else float("inf")
+            context = Context(conn, request.sample, deadline, request.compare_fingerprint)
+            results.append(run_check(dialect, plan, context, timeout))
+    finally:
+        conn.close()
+    return results
+
+
+def _unverified(plan: PlannedCheck, message: str) -> CheckResult:
+    return CheckResult(plan.name, plan.type, SKIPPED if plan.skip else ERROR, plan.severity, None, None, message)
+
+
+def _report(request: IntegrityRequest, results: t.Sequence[CheckResult], timings: Timings) -> Report:
+    if request.junit_path:
+        write_junit(request.junit_path, results)
+    return Report(
+        verdict=judge(results, warnings_fail=request.fail_on == WARNING),
+        summary=summarise(results),
+        counts=count_statuses(results),
+        checks=results,
+        timings=timings.as_dict(),
+        junit_path=request.junit_path,
+    )
+
+
+def _as_details(report: Report) -> t.Dict[str, t.Any]:
+    return {
+        "verdict": report.verdict,
+        "summary": report.summary,
+        "counts": report.counts,
+        "checks": report.checks,
+        "timings": report.timings,
+        "junit_path": report.junit_path,
+    }

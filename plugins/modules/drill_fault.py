@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drill_fault
+short_description: Inject a disaster into a sandbox
+version_added: 1.0.0
+description:
+  - Does to a sandbox what a disaster does, so that a drill recovers from something real.
+  - Refuses unless O(recovery_environment=sandbox), and unless the server is the one that O(system_identifier) names, so that a
+    wrong host name cannot hit production.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store_optional
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  fault:
+    description:
+      - V(database_loss) drops the database with all its sessions.
+    type: str
+    choices: [database_loss]
+    default: database_loss
+  database:
+    description:
+      - The database that the fault hits. O(login_db) names a maintenance database, V(postgres) when it is not given.
+    type: str
+    required: true
+  system_identifier:
+    description:
+      - The identity of the sandbox's server, as M(lifeline.recovery.sandbox) returns it.
+    type: str
+    required: true
+  recovery_environment:
+    description:
+      - Where this runs. Anything but V(sandbox) is refused.
+    type: str
+    choices: [production, staging, sandbox]
+    default: production
+seealso:
+  - module: lifeline.recovery.sandbox
+"""
+
+EXAMPLES = r"""
+- name: Lose the database
+  lifeline.recovery.drill_fault:
+    fault: database_loss
+    database: school
+    system_identifier: "{{ sandbox.system_identifier }}"
+    recovery_environment: sandbox
+    login_host: 127.0.0.1
+    login_port: "{{ sandbox.connection.login_port }}"
+    login_user: postgres
+    login_password: "{{ sandbox.connection.login_password }}"
+
+- name: See what would be lost
+  lifeline.recovery.drill_fault:
+    database: school
+    system_identifier: "{{ sandbox.system_identifier }}"
+    recovery_environment: sandbox
+    dsn: "{{ sandbox_dsn }}"
+  check_mode: true
+
+- name: Lose a database on a local socket
+  lifeline.recovery.drill_fault:
+    database: school
+    system_identifier: "7441034912345678901"
+    recovery_environment: sandbox
+    login_unix_socket: /tmp/lifeline-sandbox/postgres
+"""
+
+RETURN = r"""
+fault:
+  description: The fault, as given.
+  type: str
+  returned: success
+  sample: database_loss
+database:
+  description: The database that was hit.
+  type: str
+  returned: success
+  sample: school
+incident_at:
+  description: When it happened.
+  type: str
+  returned: success
+  sample: "2026-03-01T12:40:00.000+00:00"
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: not_a_sandbox
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, postgres_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import maintenance_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FaultRequest, inject
+
+SPEC = ArgumentSpec(
+    {
+        "fault": {"type": "str", "default": "database_loss", "choices": ["database_loss"]},
+        "database": {"type": "str", "required": True},
+        "system_identifier": {"type": "str", "required": True},
+        "recovery_environment": {"type": "str", "default": "production", "choices": ["production", "staging", "sandbox"]},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)))
+    params = module.params
+    run_module(
+        module,
+        lambda: inject(
+            FaultRequest(
+                connection=maintenance_options(params),
+                fault=params["fault"],
+                database=params["database"],
+                environment=params["recovery_environment"],
+                system_identifier=params["system_identifier"],
+                check_mode=module.check_mode,
+            )
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
