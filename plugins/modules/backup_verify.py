@@ -159,8 +159,16 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, required_source, set_selection
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import VerifyRequest, VerifyResult, verify_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    opened_store,
+    required_source,
+    set_selection,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import (
+    VerifyRequest,
+    VerifyResult,
+    verify_set,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 
 SPEC = ArgumentSpec(

@@ -107,7 +107,11 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, postgres_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import maintenance_options
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FaultRequest, inject
 
@@ -116,7 +120,11 @@ SPEC = ArgumentSpec(
         "fault": {"type": "str", "default": "database_loss", "choices": ["database_loss"]},
         "database": {"type": "str", "required": True},
         "system_identifier": {"type": "str", "required": True},
-        "recovery_environment": {"type": "str", "default": "production", "choices": ["production", "staging", "sandbox"]},
+        "recovery_environment": {
+            "type": "str",
+            "default": "production",
+            "choices": ["production", "staging", "sandbox"],
+        },
     }
 )
 

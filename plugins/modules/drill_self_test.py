@@ -86,8 +86,16 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import postgres_spec, selection_spec, store_spec
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, required_source, set_selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    opened_store,
+    required_source,
+    set_selection,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.self_test import SelfTestResult, run_self_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 

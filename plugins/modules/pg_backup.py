@@ -253,19 +253,31 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, postgres_spec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     connection_options,
     journal_listener,
     opened_store,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import BackupRequest, BackupResult, back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+    BackupRequest,
+    BackupResult,
+    back_up,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
 
 SPEC = ArgumentSpec(
     {
         "source": {"type": "str", "required": True},
-        "tier": {"type": "str", "default": "daily", "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]},
+        "tier": {
+            "type": "str",
+            "default": "daily",
+            "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"],
+        },
         "jobs": {"type": "int", "default": 2},
         "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
         "compression_level": {"type": "int"},

@@ -238,7 +238,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.request
     opened_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import RestoreRequest, RestoreResult, restore
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import (
+    RestoreRequest,
+    RestoreResult,
+    restore,
+)
 
 SPEC = ArgumentSpec(
     {
@@ -261,7 +265,9 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    spec = SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec(required=False)).merge(selection_spec())
+    spec = (
+        SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec(required=False)).merge(selection_spec())
+    )
     module = create_module(spec)
     params = module.params
 

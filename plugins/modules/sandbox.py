@@ -125,7 +125,12 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import SandboxRequest, remove, start, stop
+from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import (
+    SandboxRequest,
+    remove,
+    start,
+    stop,
+)
 
 SPEC = ArgumentSpec(
     {

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import PART_SIZE, ObjectStore, read_all
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-
 from tests.doubles.s3 import S3Server, moto_server, rclone_server
 
 

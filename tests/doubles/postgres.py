@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
 
 _WHEEL_FOLDERS = {"16": "pginstall", "18": "pginstall18"}
@@ -38,7 +39,9 @@ class PostgresServer:
     password: str = field(repr=False)
     _databases: t.List[str] = field(default_factory=list)
 
-    def options(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> ConnectionOptions:
+    def options(
+        self, database: str = "postgres", *, user: str = "postgres", password: str | None = None
+    ) -> ConnectionOptions:
         return ConnectionOptions(
             keywords={
                 "host": "127.0.0.1",
@@ -211,9 +214,7 @@ def _reachable(bin_dir: Path, root: Path, user: str | None) -> Path:
     """The programs, copied next to the data when the server's user cannot reach them."""
     if user is None:
         return bin_dir
-    probe = subprocess.run(
-        ["/bin/sh", "-c", f'test -x "{bin_dir}/postgres"'], check=False, **_as_user(user)
-    )
+    probe = subprocess.run(["/bin/sh", "-c", f'test -x "{bin_dir}/postgres"'], check=False, **_as_user(user))
     if probe.returncode == 0:
         return bin_dir
     os.chmod(root, 0o755)

@@ -72,7 +72,9 @@ def rclone_server() -> t.Iterator[S3Server]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield _ready(S3Server(f"http://127.0.0.1:{port}", access, secret, folder=folder / "backups", process=process))
+            yield _ready(
+                S3Server(f"http://127.0.0.1:{port}", access, secret, folder=folder / "backups", process=process)
+            )
         finally:
             process.terminate()
             process.wait(10)

@@ -22,7 +22,7 @@ def create_module(spec: ArgumentSpec, *, supports_check_mode: bool = True) -> An
     return AnsibleModule(supports_check_mode=supports_check_mode, **spec.to_kwargs())
 
 
-def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> t.NoReturn:
+def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
     """Call work and leave the module with its result: a dataclass or a dictionary.
 
     Keys whose name starts with an underscore are not returned.

@@ -48,11 +48,17 @@ def store_spec(*, required: bool = True) -> ArgumentSpec:
 
 
 def postgres_spec() -> ArgumentSpec:
-    return ArgumentSpec(dict(_POSTGRES_OPTIONS), mutually_exclusive=[["dsn", "login_host"], ["dsn", "login_unix_socket"]])
+    return ArgumentSpec(
+        dict(_POSTGRES_OPTIONS), mutually_exclusive=[["dsn", "login_host"], ["dsn", "login_unix_socket"]]
+    )
 
 
 _STORE_OPTIONS: t.Dict[str, t.Any] = {
-    "provider": {"type": "str", "default": "aws", "choices": ["aws", "r2", "minio", "supabase", "generic", "directory"]},
+    "provider": {
+        "type": "str",
+        "default": "aws",
+        "choices": ["aws", "r2", "minio", "supabase", "generic", "directory"],
+    },
     "bucket": {"type": "str"},
     "prefix": {"type": "str", "default": ""},
     "path": {"type": "path"},
@@ -74,7 +80,11 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
     "login_password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["PGPASSWORD"])},
     "login_unix_socket": {"type": "str"},
     "login_db": {"type": "str", "fallback": (env_fallback, ["PGDATABASE"])},
-    "ssl_mode": {"type": "str", "default": "prefer", "choices": ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"]},
+    "ssl_mode": {
+        "type": "str",
+        "default": "prefer",
+        "choices": ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"],
+    },
     "ca_cert": {"type": "path"},
     "ssl_cert": {"type": "path"},
     "ssl_key": {"type": "path"},
@@ -98,7 +108,11 @@ def selection_spec() -> ArgumentSpec:
 def confirmation_spec() -> ArgumentSpec:
     return ArgumentSpec(
         {
-            "recovery_environment": {"type": "str", "default": "production", "choices": ["production", "staging", "sandbox"]},
+            "recovery_environment": {
+                "type": "str",
+                "default": "production",
+                "choices": ["production", "staging", "sandbox"],
+            },
             "recovery_confirm": {"type": "str"},
         }
     )

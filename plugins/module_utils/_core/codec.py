@@ -14,7 +14,7 @@ from .errors import ErrorKind, RecoveryError
 try:
     import zstandard
 except ImportError:
-    zstandard = None
+    zstandard = None  # type: ignore[assignment]
 
 CODECS = ("zstd", "gzip", "none")
 

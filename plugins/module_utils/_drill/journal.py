@@ -100,9 +100,7 @@ def read_journal(path: str, now: t.Optional[Moment] = None) -> Journal:
             next_step="Give the path that the drill's phases were recorded in.",
         ) from None
     except OSError as error:
-        raise RecoveryError(
-            ErrorKind.REPORT_FAILED, f"The journal {path} cannot be read: {error.strerror}."
-        ) from error
+        raise RecoveryError(ErrorKind.REPORT_FAILED, f"The journal {path} cannot be read: {error.strerror}.") from error
     events, problems = _parse(content)
     return replay(events, now or moment_now(), problems)
 

@@ -74,7 +74,9 @@ def measure_recovery(
         return RecoverySpan(problem="The machine restarted between the incident and the end of the recovery.")
     ended = max(ends)
     if ended < began or any(phase.began is not None and phase.began < began for phase in proofs):
-        return RecoverySpan(problem="The recovery was proved before the incident began, so the proof is not of this one.")
+        return RecoverySpan(
+            problem="The recovery was proved before the incident began, so the proof is not of this one."
+        )
     return RecoverySpan(ended - began, began, ended)
 
 

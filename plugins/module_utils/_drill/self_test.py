@@ -128,7 +128,11 @@ def _try(
 
 
 def _subject(manifest: Manifest) -> ObjectEntry:
-    rows = {(table.schema, table.name): table.rows for table in manifest.fingerprint.tables} if manifest.fingerprint else {}
+    rows = (
+        {(table.schema, table.name): table.rows for table in manifest.fingerprint.tables}
+        if manifest.fingerprint
+        else {}
+    )
     candidates = [
         entry
         for entry in manifest.objects

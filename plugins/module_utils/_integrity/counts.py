@@ -79,7 +79,8 @@ class Tables(Check):
 
     @classmethod
     def read(cls, options: OptionReader) -> Tables:
-        check = cls(options.tables("present"), options.integer("min_count"), options.optional_text("schema") or "public")
+        schema = options.optional_text("schema") or "public"
+        check = cls(options.tables("present"), options.integer("min_count"), schema)
         if not options.given("present") and not options.given("min_count"):
             options.mistake("one of present, min_count is required")
         return check

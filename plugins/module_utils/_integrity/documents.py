@@ -47,7 +47,9 @@ class JsonShape(Check):
         relation = readable_relation(conn, self.table)
         column = find_columns(conn, relation, [self.column])[0]
         if column.type_name not in ("json", "jsonb") and column.category != _TEXTS:
-            raise CannotVerify(f"The column {column.name} of {self.table} is of type {column.type_name}, not JSON or text.")
+            raise CannotVerify(
+                f"The column {column.name} of {self.table} is of type {column.type_name}, neither JSON nor text."
+            )
         keys = primary_key(conn, relation)
         listed = ", ".join([*map(quote_identifier, keys), f"{column.quoted}::text"])
         rows = Rows(context, f"SELECT {listed} FROM {relation.name.quoted}", [])

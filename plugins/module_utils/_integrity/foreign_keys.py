@@ -23,7 +23,10 @@ _MATCH_FULL = "f"
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A row of pg_constraint. operators: key = foreign key, written with their schemas; collations where they differ."""
+    """A row of pg_constraint.
+
+    operators: key = foreign key, one a column, with their schemas; collations: empty where the sides agree.
+    """
 
     name: str
     table: Relation
@@ -93,7 +96,8 @@ class ForeignKeys(Check):
         message = _message(keys, broken)
         if obstacles:
             message += f" Others could not be verified: {' '.join(obstacles)}"
-        return Finding(not broken, [], [_described(key, count) for key, count in broken], message, _sample(context, broken))
+        actual = [_described(key, count) for key, count in broken]
+        return Finding(not broken, [], actual, message, _sample(context, broken))
 
 
 def foreign_keys(conn: Connection, schemas: t.Sequence[str]) -> t.List[ForeignKey]:

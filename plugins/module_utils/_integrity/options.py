@@ -45,8 +45,8 @@ class OptionReader:
         for key in self._given:
             if key not in self._known:
                 close = difflib.get_close_matches(str(key), self._known, n=1)
-                hint = f", did you mean {close[0]!r}" if close else f", known are {', '.join(sorted(self._known))}"
-                self.mistake(f"unknown option {key!r}{hint}")
+                hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(self._known))}"
+                self.mistake(f"unknown option {key!r} ({hint})")
 
     def raw(self, key: str) -> t.Any:
         self._known.append(key)

@@ -69,7 +69,7 @@ def _read(
     options = OptionReader(description)
     kind = options.text("type")
     if kind not in kinds:
-        return options.mistakes or [f"unknown type {kind!r}, {_suggestion(kind, kinds)}"], None
+        return options.mistakes or [f"unknown type {kind!r} ({_suggestion(kind, kinds)})"], None
     name = options.optional_text("name")
     severity = options.choice("severity", (ERROR, WARNING), ERROR)
     skip = options.boolean("skip", False)

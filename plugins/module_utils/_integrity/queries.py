@@ -79,7 +79,8 @@ class Sql(Check):
         shown = rows.take(context.sample)
         count = len(shown) + rows.skip_all()
         holds = (count == 0) is self.expectation["empty"]
-        message = f"The query gave {count} row{'' if count == 1 else 's'}; expected {_EMPTY[self.expectation['empty']]}."
+        wanted = "none" if self.expectation["empty"] else "at least one"
+        message = f"The query gave {count} row{'' if count == 1 else 's'}; expected {wanted}."
         return Finding(holds, self.expectation, count, message, [] if holds else _dictionaries(rows, shown))
 
     def _judge_number(self, context: Context, rows: Rows) -> Finding:
@@ -125,9 +126,6 @@ class Sql(Check):
         shown = context.show(value)
         wanted = ", ".join(f"{key} {_quoted(bound)}" for key, bound in self.expectation.items())
         return Finding(holds, self.expectation, shown, f"The query gave {_quoted(shown)}; expected {wanted}.")
-
-
-_EMPTY = {True: "none", False: "at least one"}
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ class Freshness(Check):
         seconds = round(age, 3)
         actual = {"newest": newest, "age": seconds}
         if -seconds > self.max_future:
-            message = f"The newest instant is {newest}, {readable_seconds(-seconds)} in the future; it says nothing about age."
+            message = f"The newest instant is {newest}, {readable_seconds(-seconds)} ahead, so it tells no age."
             return Finding(False, expected, actual, message)
         message = (
             f"The newest instant is {newest}, {readable_seconds(max(seconds, 0))} old; "
@@ -198,7 +196,9 @@ class Freshness(Check):
         relation = readable_relation(context.connection, t.cast(QualifiedName, self.table))
         column = find_columns(context.connection, relation, [str(self.column)])[0]
         if column.type_oid not in _INSTANTS:
-            raise CannotVerify(f"The column {column.name} of {self.table} is of type {column.type_name}, not an instant.")
+            raise CannotVerify(
+                f"The column {column.name} of {self.table} is of type {column.type_name}, not an instant."
+            )
         finite = f"FILTER (WHERE isfinite(c.{column.quoted}))"
         return f"SELECT max(c.{column.quoted}) {finite}::timestamptz FROM {relation.name.quoted} c"
 
@@ -218,7 +218,7 @@ class Freshness(Check):
         return f"SELECT {quote_literal(value)}::timestamptz"
 
 
-_RFC_3339 = "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+00:00\"'"
+_RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.MS"+00:00"\''
 
 
 def _rows_option(options: OptionReader) -> t.Any:

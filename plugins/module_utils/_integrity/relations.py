@@ -49,9 +49,7 @@ class Orphans(Check):
         conn = context.connection
         child = readable_relation(conn, self.table)
         parent = readable_relation(conn, self.parent)
-        pairs = list(
-            zip(find_columns(conn, child, self.columns), find_columns(conn, parent, self.parent_columns))
-        )
+        pairs = list(zip(find_columns(conn, child, self.columns), find_columns(conn, parent, self.parent_columns)))
         _see_operators(conn, [column for pair in pairs for column in pair])
         filled = " AND ".join(f"c.{mine.quoted} IS NOT NULL" for mine, _theirs in pairs)
         matches = " AND ".join(_equal(f"c.{mine.quoted}", mine, f"p.{theirs.quoted}", theirs) for mine, theirs in pairs)

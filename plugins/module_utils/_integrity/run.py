@@ -47,6 +47,13 @@ def check_integrity(request: IntegrityRequest) -> Report:
     target_missing when no session could be opened; check_failed when the verdict is not passed and
     fail_on is not never. The last two carry the report in their details.
     """
+    if request.sample < 0 or request.timeout < 0:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "The options sample and timeout must not be negative.",
+            left="No check was run.",
+            next_step="Give 0 to show no rows, or for no limit of time.",
+        )
     dialect = DIALECTS[request.engine]
     planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
     if request.junit_path:

@@ -25,7 +25,8 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 
 _OF_SCHEMAS = """
 WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p')
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """
 
@@ -65,7 +66,9 @@ class RowSecurity(Check):
         if not rows:
             raise NotThere(f"There is no table {self.subject}.")
         problems = [
-            {"table": str(QualifiedName(*row[:2])), "problem": problem} for row in rows for problem in self._problems(*row[2:])
+            {"table": str(QualifiedName(*row[:2])), "problem": problem}
+            for row in rows
+            for problem in self._problems(*row[2:])
         ]
         wrong = list(dict.fromkeys(problem["table"] for problem in problems))
         if problems:
@@ -168,7 +171,9 @@ class Grants(Check):
         ]
         listed = ", ".join(f"{item['privilege']} on {item['object']}" for item in wrong)
         verb = "lacks" if self.granted else "has, and should not have,"
-        message = f"The role {self.role} {verb} {listed}." if wrong else f"The role {self.role} has what it should have."
+        message = f"The role {self.role} {verb} {listed}."
+        if not wrong:
+            message = f"The privileges of the role {self.role} are as expected."
         expected = {"privileges": list(self.privileges), "granted": self.granted}
         return Finding(not wrong, expected, wrong, message)
 

@@ -57,7 +57,7 @@ def open_session(options: ConnectionOptions) -> Connection:
 @contextlib.contextmanager
 def read_only_transaction(conn: Connection, timeout: int) -> t.Iterator[None]:
     """One snapshot for everything inside; rolled back at the end. timeout: seconds for each statement, 0 is none."""
-    execute(conn, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    execute(conn, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     try:
         # After this first query the server refuses to make the transaction writable.
         fetch_all(conn, "SELECT set_config('statement_timeout', %s, true)", [str(timeout * 1000)])

@@ -38,7 +38,8 @@ def read_shape(description: t.Any, mistakes: t.List[str], place: str = "shape") 
     for key in description:
         if key not in _KEYS:
             mistakes.append(f"{place}: unknown key {key!r}, known are {', '.join(_KEYS)}")
-    properties = description.get("properties") or {}
+    properties = description.get("properties")
+    properties = {} if properties is None else properties
     if not isinstance(properties, t.Mapping):
         mistakes.append(f"{place}.properties must be a dictionary")
         properties = {}
@@ -105,8 +106,10 @@ def _kind(value: t.Any) -> str:
         return "boolean"
     if isinstance(value, (int, float)):
         # 2.0 is an integer in JSON Schema as well.
-        return "integer" if value == value and float(value).is_integer() else "number"
-    return {str: "string", list: "array"}.get(type(value), "object")
+        return "integer" if isinstance(value, int) or value.is_integer() else "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def _types(description: t.Mapping[str, t.Any], mistakes: t.List[str], place: str) -> t.Tuple[str, ...]:

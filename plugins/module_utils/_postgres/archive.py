@@ -64,7 +64,9 @@ def _check_sidecar(path: str) -> None:
         found = re.search(r"\b[0-9a-fA-F]{64}\b", stream.read())
     if found is None:
         raise RecoveryError(
-            ErrorKind.DAMAGED, f"{sidecar} holds no SHA-256 digest.", next_step="Mend or remove it, then run the restore again."
+            ErrorKind.DAMAGED,
+            f"{sidecar} holds no SHA-256 digest.",
+            next_step="Mend or remove it, then run the restore again.",
         )
     actual = file_tally(path).sha256
     if actual != found.group(0).lower():

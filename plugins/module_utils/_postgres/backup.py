@@ -254,7 +254,7 @@ class _Run:
             objects=entries,
             fingerprint=fingerprint,
             coverage=self._coverage(),
-            bytes={
+            sizes={
                 "plain": sum(entry.plain_size for entry in entries),
                 "stored": stored_size,
                 "uploaded": uploaded,
@@ -288,7 +288,7 @@ class _Run:
 
     def _result(self, manifest: Manifest, stored: t.Sequence[StoredFile]) -> BackupResult:
         timings = self._timings.as_dict()
-        size = manifest.bytes
+        size = manifest.sizes
         rows = manifest.fingerprint.rows if manifest.fingerprint else None
         tables = int(manifest.coverage["tables"])
         return BackupResult(
@@ -347,7 +347,8 @@ def _spool(parent: t.Optional[str], held: HeldSnapshot) -> t.Iterator[str]:
         if free < largest:
             raise RecoveryError(
                 ErrorKind.SPOOL_FULL,
-                f"The spool folder {place} has {readable_size(free)} free; the largest table has {readable_size(largest)}.",
+                f"The spool folder {place} has {readable_size(free)} free; "
+                f"the largest table has {readable_size(largest)}.",
                 left="No backup set was written; earlier sets are as they were.",
                 next_step="Set spool_dir to a file system with more room.",
             )

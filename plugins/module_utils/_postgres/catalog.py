@@ -199,13 +199,18 @@ def column_types(conn: Connection, oids: t.Sequence[int]) -> t.Dict[int, t.List[
     return columns
 
 
-def structure(conn: Connection, relations: t.Optional[t.Collection[t.Tuple[str, str]]] = None) -> t.Dict[str, t.Dict[str, str]]:
+def structure(
+    conn: Connection, relations: t.Optional[t.Collection[t.Tuple[str, str]]] = None
+) -> t.Dict[str, t.Dict[str, str]]:
     """Category to {identity: digest of the definition}; limited to some (schema, name) relations."""
     found = {category: _digests(fetch_all(conn, sql)) for category, sql in _STRUCTURE.items()}
     condition, parameters = _USER_RELATION, None
     if relations is not None:
         condition += " AND (n.nspname, c.relname) IN (SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[]))"
-        parameters = {"schemas": [schema for schema, _name in relations], "names": [name for _schema, name in relations]}
+        parameters = {
+            "schemas": [schema for schema, _name in relations],
+            "names": [name for _schema, name in relations],
+        }
     for category, sql in _RELATION_STRUCTURE.items():
         statement = sql.replace("{relations}", condition)
         if parameters is not None:

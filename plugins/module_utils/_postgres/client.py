@@ -52,7 +52,9 @@ def find_client(minimum_major: int, bin_dir: t.Optional[str] = None) -> ClientPr
     install = f"Install the package postgresql-client-{minimum_major}, or set client_bin_dir."
     if not found:
         raise RecoveryError(
-            ErrorKind.CLIENT_MISSING, f"pg_dump, pg_dumpall, pg_restore and psql are missing {where}.", next_step=install
+            ErrorKind.CLIENT_MISSING,
+            f"pg_dump, pg_dumpall, pg_restore and psql are missing {where}.",
+            next_step=install,
         )
     able = [client for client in found if client.major >= minimum_major]
     if not able:

@@ -17,7 +17,7 @@ try:
     import psycopg2
     import psycopg2.extensions
 except ImportError:
-    psycopg2 = None
+    psycopg2 = None  # type: ignore[assignment]
 
 #: libpq keyword to the environment variable that the client programs read.
 #: https://www.postgresql.org/docs/current/libpq-envars.html

@@ -15,7 +15,7 @@ from .connection import Connection, fetch_all, fetch_value, query_error, quote_i
 try:
     import psycopg2
 except ImportError:
-    psycopg2 = None
+    psycopg2 = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

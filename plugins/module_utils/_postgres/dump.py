@@ -168,10 +168,18 @@ def _failure(code: int, complaints: t.Sequence[str]) -> RecoveryError:
             next_step="Look for the out-of-memory killer in the kernel's log, then run the backup again.",
         )
     for pattern, kind, next_step in (
-        ("No space left on device|Disk quota exceeded", ErrorKind.SPOOL_FULL, "Set spool_dir to a file system with more room."),
+        (
+            "No space left on device|Disk quota exceeded",
+            ErrorKind.SPOOL_FULL,
+            "Set spool_dir to a file system with more room.",
+        ),
         ("row-level security", ErrorKind.RLS_BLIND, "Back up as a superuser or a role with BYPASSRLS."),
         ("version mismatch", ErrorKind.CLIENT_TOO_OLD, "Install the client of the server's major version."),
-        ("lock timeout|could not obtain lock", ErrorKind.LOCKED, "Run it when no migration holds the table, or raise lock_timeout."),
+        (
+            "lock timeout|could not obtain lock",
+            ErrorKind.LOCKED,
+            "Run it when no migration holds the table, or raise lock_timeout.",
+        ),
         ("permission denied", ErrorKind.ACCESS_DENIED, "Grant the role the membership pg_read_all_data."),
     ):
         if re.search(pattern, text):

@@ -27,7 +27,7 @@ from .connection import Connection, ConnectionOptions, connection, fetch_all, qu
 try:
     import psycopg2
 except ImportError:
-    psycopg2 = None
+    psycopg2 = None  # type: ignore[assignment]
 
 ALGORITHM = "hash_record_extended/1"
 
@@ -35,7 +35,24 @@ _OLDEST_MAJOR = 14
 
 #: Types of pg_catalog whose own hash tells apart all that differs.
 _DIRECT = frozenset(
-    "bool int2 int4 int8 oid date time timestamp timestamptz uuid bytea inet cidr macaddr macaddr8 pg_lsn".split()
+    [
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "oid",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+        "bytea",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "pg_lsn",
+    ]
 )
 
 #: Types whose binary form is exact where their equality is not, and quicker than text.
@@ -109,7 +126,9 @@ def take_fingerprint(
                 f"The server is PostgreSQL {facts.version}; a fingerprint needs 14 or newer.",
                 next_step="Upgrade the server: versions before 14 get no fixes any more.",
             )
-        tables = [table for table in catalog.user_tables(conn) if scope is None or (table.schema, table.name) in scope.tables]
+        tables = [
+            table for table in catalog.user_tables(conn) if scope is None or (table.schema, table.name) in scope.tables
+        ]
         statements = _statements(conn, tables, mode)
         relations = None if scope is None else scope.relations
         structure = catalog.structure(conn, relations)
@@ -172,7 +191,9 @@ def _statements(conn: Connection, tables: t.Sequence[catalog.Table], mode: str) 
 def _live_sequences(conn: Connection) -> t.List[SequenceFingerprint]:
     found = []
     for schema, name in fetch_all(conn, _SEQUENCES):
-        last_value, is_called = fetch_all(conn, f"SELECT last_value, is_called FROM {quote_identifier(schema, name)}")[0]
+        last_value, is_called = fetch_all(conn, f"SELECT last_value, is_called FROM {quote_identifier(schema, name)}")[
+            0
+        ]
         found.append(SequenceFingerprint(schema, name, last_value, is_called))
     return found
 

@@ -13,6 +13,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
+from .._sets.fetch import StreamedObjects
 from .client import ClientPrograms
 from .connection import ConnectionOptions
 from .dump import quote_connection_database
@@ -31,8 +32,11 @@ def load_archive(
     owner: bool = True,
     privileges: bool = True,
     clean: bool = False,
+    stream: t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]] = None,
 ) -> None:
     """pg_restore with --exit-on-error. With clean, what the archive holds is dropped first, all in one transaction.
+
+    stream, called with a function that kills pg_restore, feeds the files of the archive that are named pipes.
 
     Raises RecoveryError(restore_failed, roles_missing, locked, client_too_old or access_denied).
     """
@@ -47,8 +51,18 @@ def load_archive(
         archive,
     ]
     with Child(arguments, _environment(options)) as child:
-        complaints = list(child.lines())
-        _raise_unless_good("pg_restore", child.wait(), complaints)
+        streams = stream(child.kill) if stream else None
+        try:
+            complaints = list(child.lines())
+            code = child.wait()
+            if streams and code == 0:
+                streams.finish()
+            elif streams:
+                streams.raise_failure()
+        finally:
+            if streams:
+                streams.close()
+        _raise_unless_good("pg_restore", code, complaints)
 
 
 def load_script(client: ClientPrograms, options: ConnectionOptions, chunks: t.Iterable[bytes]) -> None:
@@ -89,15 +103,22 @@ def _environment(options: ConnectionOptions) -> t.Dict[str, str]:
 def _raise_unless_good(program: str, code: int, complaints: t.Sequence[str]) -> None:
     if code == 0:
         return
-    told = [line for line in complaints if re.search(r"error|fatal|detail|hint", line, re.IGNORECASE)] or list(complaints)
+    told = [line for line in complaints if re.search(r"error|fatal|detail|hint", line, re.IGNORECASE)] or list(
+        complaints
+    )
     text = " ".join(" ".join(told[:4]).split())
     kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run the restore again."
     if re.search(r'role ".*" does not exist', text):
         kind, next_step = ErrorKind.ROLES_MISSING, "Set create_roles to true, or owner and privileges to false."
     elif "unsupported version" in text:
-        kind, next_step = ErrorKind.CLIENT_TOO_OLD, "Install the client of the server that made the dump, or a newer one."
+        kind, next_step = (
+            ErrorKind.CLIENT_TOO_OLD,
+            "Install the client of the server that made the dump, or a newer one.",
+        )
     elif "lock timeout" in text:
         kind, next_step = ErrorKind.LOCKED, "End the sessions that hold the tables, then run the restore again."
     elif "permission denied" in text or "must be owner" in text:
         kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as a role that may create these objects."
-    raise RecoveryError(kind, f"{program} stopped at an error (exit code {code}): {text}.", left="", next_step=next_step)
+    raise RecoveryError(
+        kind, f"{program} stopped at an error (exit code {code}): {text}.", left="", next_step=next_step
+    )

@@ -43,7 +43,10 @@ class Proof:
 
     @property
     def complaint(self) -> str:
-        found = [f"{item['what']} ({item['expected']}, now {item['actual']})" for item in self.fingerprint.get("differences", [])]
+        found = [
+            f"{item['what']} ({item['expected']}, now {item['actual']})"
+            for item in self.fingerprint.get("differences", [])
+        ]
         found += [f"{item['name']} has {item['rows']} rows without parent" for item in self.foreign_keys["violated"]]
         return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
@@ -72,7 +75,9 @@ def _compared(
     chosen = "full" if mode == "full" and expected.mode == "full" else "counts"
     actual = take_fingerprint(options, chosen, jobs=jobs, scope=_scope(expected))
     if not grants:
-        kept = {category: items for category, items in expected.structure.items() if category not in ("grants", "schemas")}
+        kept = {
+            category: items for category, items in expected.structure.items() if category not in ("grants", "schemas")
+        }
         expected = Fingerprint(**{**vars(expected), "structure": kept})
     comparison = compare(expected, actual)
     return {

@@ -17,8 +17,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_size
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
-from .._sets.fetch import fetch_objects
-from .._sets.manifest import Manifest
+from .._sets.fetch import StreamedObjects, fetch_objects
+from .._sets.manifest import Manifest, ObjectEntry
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from . import catalog, databases
@@ -33,6 +33,10 @@ from .roles import create_roles, missing_roles, roles_of
 from .toc import Toc
 
 MODES = ("new", "swap", "in_place", "undo")
+
+#: From this plain size on, in bytes, a table is streamed; each stream has a thread.
+_STREAMED_FROM = 4 * 1024 * 1024
+_MOST_STREAMS = 64
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lifeline.recovery restore into ' || %s, 0))"
 
@@ -112,6 +116,7 @@ class _Run:
         self._stamp = compact_instant(utc_now())
         self._roles_created: t.List[str] = []
         self._fetched = 0
+        self._streamed: t.List[ObjectEntry] = []
 
     def audit(self, status: str, details: t.Mapping[str, t.Any]) -> None:
         if self._store is None or not self._request.source or self._request.check_mode:
@@ -140,7 +145,9 @@ class _Run:
                 require_confirmation(request.environment, request.confirm, request.target_db, digest)
             if request.mode == "undo":
                 return self._result(plan, digest, Proof(), self._undo(admin), changed=True)
-            client = find_client(max(self._archive_major(), catalog.server_facts(admin).major), request.connection.client_bin_dir)
+            client = find_client(
+                max(self._archive_major(), catalog.server_facts(admin).major), request.connection.client_bin_dir
+            )
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeline-restore-", dir=request.spool_dir))
             self._fetch(folder)
             if request.mode == "in_place":
@@ -197,11 +204,23 @@ class _Run:
         }
 
     def _fetch(self, folder: str) -> None:
+        """Bring small objects into the folder; large tables flow through pipes while pg_restore reads them."""
         if self._manifest is None or self._store is None:
             return
+        entries = self._manifest.objects
+        large = [entry for entry in entries if entry.role == "data" and entry.plain_size >= _STREAMED_FROM]
+        self._streamed = sorted(large, key=lambda entry: -entry.plain_size)[:_MOST_STREAMS]
+        names = {entry.path for entry in self._streamed}
         with self._timings.phase("fetch"):
-            fetched = fetch_objects(self._store, self._manifest.objects, folder, parallel=self._request.parallel)
-        self._fetched = sum(item.entry.stored_size for item in fetched)
+            rest = [entry for entry in entries if entry.path not in names]
+            fetch_objects(self._store, rest, folder, parallel=self._request.parallel)
+        self._fetched = sum(entry.stored_size for entry in entries)
+
+    def _stream(self, folder: str) -> t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]]:
+        store, streamed = self._store, self._streamed
+        if store is None or not streamed:
+            return None
+        return lambda kill: StreamedObjects(store, streamed, folder, kill)
 
     def _beside(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Restore under a working name, prove it, and only then give it the target's name."""
@@ -213,7 +232,9 @@ class _Run:
             # Left by a run that was killed: the lock proves that nobody works on it now.
             databases.drop(admin, working)
             server = self._manifest.server if self._manifest else {}
-            databases.create(admin, working, encoding=server.get("encoding", "UTF8"), collation=server.get("collation", "C.UTF-8"))
+            databases.create(
+                admin, working, encoding=server.get("encoding", "UTF8"), collation=server.get("collation", "C.UTF-8")
+            )
         try:
             with self._timings.phase("restore"):
                 self._load(client, options, folder, clean=False)
@@ -243,7 +264,13 @@ class _Run:
             databases.refuse_sessions(admin, request.target_db)
         with self._timings.phase("undo set"):
             undo = back_up(
-                BackupRequest(connection=options, source=request.source, tier="undo", jobs=request.jobs, spool_dir=request.spool_dir),
+                BackupRequest(
+                    connection=options,
+                    source=request.source,
+                    tier="undo",
+                    jobs=request.jobs,
+                    spool_dir=request.spool_dir,
+                ),
                 self._store,
             )
         with self._timings.phase("provision"):
@@ -263,7 +290,7 @@ class _Run:
         if not self._request.create_roles:
             raise RecoveryError(
                 ErrorKind.ROLES_MISSING,
-                f"The server lacks {len(missing)} roles that own or may use objects of the set: {', '.join(missing[:10])}.",
+                f"The server lacks {len(missing)} roles that the set speaks of: {', '.join(missing[:10])}.",
                 next_step="Create them, or set create_roles to true: they are made without login.",
                 details={"roles": missing},
             )
@@ -289,6 +316,7 @@ class _Run:
                 owner=request.owner,
                 privileges=request.privileges,
                 clean=clean,
+                stream=self._stream(folder),
             )
         except RecoveryError as error:
             error.left = (
@@ -349,7 +377,9 @@ class _Run:
             plan=plan,
             plan_digest=digest,
             timings=timings,
-            summary=f"{done} {what} as {request.target_db!r} ({request.mode}) in {timings['total']:.1f} s; {proof.words}.",
+            summary=(
+                f"{done} {what} as {request.target_db!r} ({request.mode}) in {timings['total']:.1f} s; {proof.words}."
+            ),
         )
 
 

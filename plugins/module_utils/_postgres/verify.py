@@ -83,7 +83,10 @@ def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -
         rows=rows,
         tables=sum(1 for entry in manifest.objects if entry.role == "data"),
         timings=timings.as_dict(),
-        summary=f"Set {manifest.set_id} of {manifest.source}: {len(manifest.objects)} objects are as recorded ({request.depth}).",
+        summary=(
+            f"Set {manifest.set_id} of {manifest.source}: "
+            f"{len(manifest.objects)} objects are as recorded ({request.depth})."
+        ),
     )
 
 
@@ -112,7 +115,8 @@ def check_rows(manifest: Manifest, fetched: t.Iterable[FetchedObject]) -> None:
             counted = "no data" if item is None else f"{item.rows} rows"
             raise RecoveryError(
                 ErrorKind.DAMAGED,
-                f"The set {manifest.set_id} holds {counted} of table {'.'.join(name)}, which had {rows} at its recovery point.",
+                f"The set {manifest.set_id} holds {counted} of table {'.'.join(name)}, "
+                f"which had {rows} at its recovery point.",
                 next_step="Use another set; this one lost rows before it was stored.",
                 details={"damaged": [] if item is None else [item.entry.key]},
             )
@@ -161,4 +165,6 @@ def _record(store: ObjectStore, manifest: Manifest, depth: str, status: str, dam
     record_verification(
         store, manifest.source, manifest.tier, Verification(manifest.set_id, now, depth, status, damaged)
     )
-    write_audit(store, manifest.source, "verify", status, {"set_id": manifest.set_id, "tier": manifest.tier, "depth": depth})
+    write_audit(
+        store, manifest.source, "verify", status, {"set_id": manifest.set_id, "tier": manifest.tier, "depth": depth}
+    )

@@ -41,7 +41,9 @@ def find_postgres(version: str, bin_dir: t.Optional[str]) -> PostgresPrograms:
         if version != "auto":
             candidates = [item for item in candidates if item.version == version]
     for item in candidates:
-        if all(os.access(os.path.join(item.bin_dir, name), os.X_OK) for name in ("initdb", "postgres", "pg_dump", "psql")):
+        if all(
+            os.access(os.path.join(item.bin_dir, name), os.X_OK) for name in ("initdb", "postgres", "pg_dump", "psql")
+        ):
             return item
     wanted = "" if version == "auto" else f" {version}"
     raise RecoveryError(

@@ -246,7 +246,9 @@ def _settle(
             with open(log, encoding="utf-8", errors="replace") as stream:
                 last = " ".join(stream.read()[-600:].split())
             raise RecoveryError(
-                ErrorKind.SERVICE_FAILED, f"{os.path.basename(process.args[0])} did not start: {last}.", next_step=f"Read {log}."
+                ErrorKind.SERVICE_FAILED,
+                f"The server with the log {os.path.basename(log)} did not start: {last}.",
+                next_step=f"Read {log}.",
             )
         time.sleep(0.05)
 

@@ -19,9 +19,7 @@ from .layout import audit_key
 SCHEMA = "lifeline.recovery/audit/1"
 
 
-def write_audit(
-    store: ObjectStore, source: str, operation: str, status: str, details: t.Mapping[str, t.Any]
-) -> str:
+def write_audit(store: ObjectStore, source: str, operation: str, status: str, details: t.Mapping[str, t.Any]) -> str:
     """Write who did what, when, and how it ended; returns the key. details must hold no secrets."""
     now = utc_now()
     record = {

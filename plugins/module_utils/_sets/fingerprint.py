@@ -106,7 +106,10 @@ def compare(expected: Fingerprint, actual: Fingerprint) -> Comparison:
 
 def _table_differences(expected: Fingerprint, actual: Fingerprint) -> t.Iterator[Difference]:
     there = {(table.schema, table.name): table for table in actual.tables}
-    pairs = [(f"table {table.schema}.{table.name}", table, there.get((table.schema, table.name))) for table in expected.tables]
+    pairs = [
+        (f"table {table.schema}.{table.name}", table, there.get((table.schema, table.name)))
+        for table in expected.tables
+    ]
     if expected.large_objects:
         pairs.append(("large objects", expected.large_objects, actual.large_objects))
     for what, before, after in pairs:

@@ -84,7 +84,9 @@ def describe_sets(store: ObjectStore, request: InfoRequest, now: datetime) -> In
     names = list_sets(store, request.source, request.tier)
     if request.selection is not None:
         if not request.source:
-            raise RecoveryError(ErrorKind.INVALID_OPTIONS, "A set can only be chosen of one source.", next_step="Set source.")
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS, "A set can only be chosen of one source.", next_step="Set source."
+            )
         chosen = select(names, request.selection, request.source)
     else:
         chosen = None
@@ -125,9 +127,11 @@ def _described(
     infos = []
     for name, manifest in zip(names, loaded):
         if isinstance(manifest, RecoveryError):
-            infos.append(SetInfo(name.set_id, name.source, name.tier, "", 0.0, 0, 0, 0, None, None, None, "", manifest.what))
+            infos.append(
+                SetInfo(name.set_id, name.source, name.tier, "", 0.0, 0, 0, 0, None, None, None, "", manifest.what)
+            )
             continue
-        plain = manifest.bytes["plain"]
+        plain = manifest.sizes["plain"]
         before = last_size.get(name.tier)
         last_size[name.tier] = plain
         infos.append(
@@ -138,7 +142,7 @@ def _described(
                 recovery_point=manifest.recovery_point,
                 age_seconds=round((now - manifest.recovery_instant).total_seconds(), 3),
                 bytes_plain=plain,
-                bytes_stored=manifest.bytes["stored"],
+                bytes_stored=manifest.sizes["stored"],
                 tables=int(manifest.coverage.get("tables", 0)),
                 rows=manifest.fingerprint.rows if manifest.fingerprint else None,
                 size_change=round(plain / before - 1, 4) if before else None,

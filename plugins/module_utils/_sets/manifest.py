@@ -56,7 +56,7 @@ class Manifest:
     objects: t.Tuple[ObjectEntry, ...]
     fingerprint: t.Optional[Fingerprint]
     coverage: t.Mapping[str, t.Any]
-    bytes: t.Mapping[str, int]
+    sizes: t.Mapping[str, int]
     timings: t.Mapping[str, float]
     schema: str = field(default=SCHEMA)
 

@@ -120,7 +120,9 @@ class SetWriter:
         if twin is not None:
             entry = twin.result().entry
             os.unlink(file)
-            return StoredFile(replace(entry, path=template.path, role=template.role, schema=template.schema, table=template.table), 0)
+            return StoredFile(
+                replace(entry, path=template.path, role=template.role, schema=template.schema, table=template.table), 0
+            )
         try:
             stored = self._store_file(file, tally, template)
         except BaseException as error:

@@ -69,7 +69,9 @@ class DirectoryStore:
             while position < size:
                 chunk = stream.read(min(_CHUNK, size - position))
                 if not chunk:
-                    raise RecoveryError(ErrorKind.STORE_FAILED, f"{key} in {self.location} became shorter while it was read.")
+                    raise RecoveryError(
+                        ErrorKind.STORE_FAILED, f"{key} in {self.location} became shorter while it was read."
+                    )
                 position += len(chunk)
                 yield chunk
 
@@ -116,7 +118,9 @@ class DirectoryStore:
 
     def _path(self, key: str) -> str:
         if not key or key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
-            raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"{key!r} cannot be a key.", next_step="Check source and prefix.")
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS, f"{key!r} cannot be a key.", next_step="Check source and prefix."
+            )
         return os.path.join(self._root, *key.split("/"))
 
     def _make_folders(self, folder: str) -> None:
@@ -134,7 +138,9 @@ class DirectoryStore:
             os.link(temporary, target)
         except FileExistsError:
             raise RecoveryError(
-                ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is as it was."
+                ErrorKind.ALREADY_EXISTS,
+                f"There is an object {key} in {self.location} already.",
+                left="It is as it was.",
             ) from None
 
     @contextlib.contextmanager
@@ -148,10 +154,15 @@ class DirectoryStore:
         words = f"{self.location} failed at {key}: {error.strerror}."
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return RecoveryError(
-                ErrorKind.STORE_FULL, words, left="Earlier sets are as they were.", next_step="Make room, then run it again."
+                ErrorKind.STORE_FULL,
+                words,
+                left="Earlier sets are as they were.",
+                next_step="Make room, then run it again.",
             )
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return RecoveryError(ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it.")
+            return RecoveryError(
+                ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it."
+            )
         return RecoveryError(ErrorKind.STORE_FAILED, words, next_step="Check the file system, then run it again.")
 
 

@@ -25,14 +25,15 @@ try:
     import botocore.exceptions
     import urllib3.exceptions
 
-    _READ_FAILURES: t.Tuple[t.Type[BaseException], ...] = (
+    _READ_FAILURES: t.Tuple[t.Type[Exception], ...] = (
         botocore.exceptions.BotoCoreError,
         urllib3.exceptions.HTTPError,
         OSError,
     )
+    _FAILURES: t.Tuple[t.Type[Exception], ...] = (*_READ_FAILURES, botocore.exceptions.ClientError)
 except ImportError:
-    boto3 = None
-    _READ_FAILURES = (OSError,)
+    boto3 = None  # type: ignore[assignment]
+    _READ_FAILURES = _FAILURES = (OSError,)
 
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 6
@@ -71,7 +72,7 @@ class S3Store:
         self._client = _client(settings)
         self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
         # One permit a part buffer, whoever fills it: this bounds memory over all uploads at once.
-        self._buffers = threading.BoundedSemaphore(settings.parallel + 2)
+        self._buffers = threading.BoundedSemaphore(settings.parallel + 1)
 
     def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
         parts = _PartReader(chunks, self._buffers)
@@ -90,10 +91,12 @@ class S3Store:
         return ObjectInfo(key, parts.size, utc_now(), etag)
 
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
-        position, etag, failures = start, None, 0
+        position, failures = start, 0
+        etag: t.Optional[str] = None
         while True:
             try:
-                for chunk, etag in self._body(key, position, etag):
+                for chunk, seen in self._body(key, position, etag):
+                    etag = seen
                     position += len(chunk)
                     failures = 0
                     yield chunk
@@ -133,17 +136,17 @@ class S3Store:
         self._parts.shutdown(wait=True)
         self._client.close()
 
-    def _put_single(self, key: str, data: bytes, if_absent: bool) -> t.Optional[str]:
+    def _put_single(self, key: str, data: bytearray, if_absent: bool) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
         return t.cast(t.Optional[str], answer.get("ETag"))
 
-    def _put_parts(self, key: str, first: bytes, parts: _PartReader, if_absent: bool) -> None:
+    def _put_parts(self, key: str, first: bytearray, parts: _PartReader, if_absent: bool) -> None:
         name = self._prefix + key
         upload = self._call("create_multipart_upload", key, Key=name)["UploadId"]
         sent: t.List[Future[t.Dict[str, t.Any]]] = []
         try:
-            data: t.Optional[bytes] = first
+            data: t.Optional[bytearray] = first
             while data is not None:
                 sent.append(self._parts.submit(self._put_part, key, upload, len(sent) + 1, data, parts))
                 if any(future.done() and future.exception() for future in sent):
@@ -152,7 +155,12 @@ class S3Store:
             listing = [future.result() for future in sent]
             condition = {"IfNoneMatch": "*"} if if_absent else {}
             self._call(
-                "complete_multipart_upload", key, Key=name, UploadId=upload, MultipartUpload={"Parts": listing}, **condition
+                "complete_multipart_upload",
+                key,
+                Key=name,
+                UploadId=upload,
+                MultipartUpload={"Parts": listing},
+                **condition,
             )
         except BaseException:
             for future in sent:
@@ -164,7 +172,7 @@ class S3Store:
                 self._call("abort_multipart_upload", key, Key=name, UploadId=upload)
             raise
 
-    def _put_part(self, key: str, upload: str, number: int, data: bytes, parts: _PartReader) -> t.Dict[str, t.Any]:
+    def _put_part(self, key: str, upload: str, number: int, data: bytearray, parts: _PartReader) -> t.Dict[str, t.Any]:
         try:
             answer = self._call(
                 "upload_part", key, Key=self._prefix + key, UploadId=upload, PartNumber=number, Body=data
@@ -172,7 +180,9 @@ class S3Store:
         finally:
             parts.release()
         # An echoed checksum is required by AWS when it was sent, and unknown to others.
-        checksums = {name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"}
+        checksums: t.Dict[str, t.Any] = {
+            name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
+        }
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
     def _body(self, key: str, start: int, etag: t.Optional[str]) -> t.Iterator[t.Tuple[bytes, t.Optional[str]]]:
@@ -203,7 +213,7 @@ class S3Store:
             attempt += 1
             try:
                 return getattr(self._client, operation)(Bucket=self._bucket, **arguments)
-            except _READ_FAILURES + (botocore.exceptions.ClientError,) as error:
+            except _FAILURES as error:
                 mapped = store_error(error, self.location, key)
                 if mapped.kind == ErrorKind.ALREADY_EXISTS:
                     raise self._exists(key) from None
@@ -225,34 +235,30 @@ class _PartReader:
         self._permits = permits
         self._lock = threading.Lock()
         self._held = 0
-        self._rest = b""
+        self._rest: bytes = b""
         self.exhausted = False
         self.size = 0
 
-    def next(self) -> bytes:
+    def next(self) -> bytearray:
         """The next part: PART_SIZE bytes, or fewer at the end. Blocks while all buffers are in use."""
         self._permits.acquire()
         with self._lock:
             self._held += 1
-        collected, length = [self._rest], len(self._rest)
-        self._rest = b""
-        while length < PART_SIZE:
-            chunk = next(self._chunks, None)
+        part = bytearray()
+        while len(part) < PART_SIZE:
+            chunk = self._rest or next(self._chunks, None)
+            self._rest = b""
             if chunk is None:
                 self.exhausted = True
                 break
-            collected.append(chunk)
-            length += len(chunk)
-        part = b"".join(collected)
-        if length > PART_SIZE:
-            part, self._rest = part[:PART_SIZE], part[PART_SIZE:]
-        elif length == PART_SIZE:
+            room = PART_SIZE - len(part)
+            part += chunk[:room]
+            self._rest = chunk[room:]
+        while not self.exhausted and not self._rest:
             # Look ahead, so that the last part is known as such.
             following = next(self._chunks, None)
-            while following == b"":
-                following = next(self._chunks, None)
-            self._rest = following or b""
             self.exhausted = following is None
+            self._rest = following or b""
         self.size += len(part)
         return part
 
@@ -269,7 +275,7 @@ class _PartReader:
 
 
 def _client(settings: S3Settings) -> t.Any:
-    checksums = {} if settings.provider == "aws" else {
+    checksums: t.Dict[str, t.Any] = {} if settings.provider == "aws" else {
         # Stores other than AWS answer the newer checksum trailers with errors about something else.
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
@@ -288,9 +294,7 @@ def _client(settings: S3Settings) -> t.Any:
         aws_session_token=settings.session_token,
         region_name=settings.region,
     )
-    return session.client(
-        "s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None
-    )
+    return session.client("s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None)
 
 
 def _pause(attempt: int) -> None:

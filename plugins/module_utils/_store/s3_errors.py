@@ -11,13 +11,39 @@ import typing as t
 from .._core.errors import ErrorKind, RecoveryError
 
 _PASSING_CODES = frozenset(
-    "SlowDown RequestTimeout RequestTimeTooSkewed InternalError ServiceUnavailable TooManyRequests Throttling "
-    "ThrottlingException RequestLimitExceeded BandwidthLimitExceeded 429 500 502 503 504".split()
+    [
+        "SlowDown",
+        "RequestTimeout",
+        "RequestTimeTooSkewed",
+        "InternalError",
+        "ServiceUnavailable",
+        "TooManyRequests",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "429",
+        "500",
+        "502",
+        "503",
+        "504",
+    ]
 )
 
 _DENIED = frozenset(
-    "AccessDenied InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken InvalidToken Unauthorized Forbidden "
-    "AccountProblem AllAccessDisabled 401 403".split()
+    [
+        "AccessDenied",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "Unauthorized",
+        "Forbidden",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "401",
+        "403",
+    ]
 )
 
 _KINDS = (
@@ -39,8 +65,18 @@ _KINDS = (
 
 #: Names of botocore's exceptions that say nobody answered.
 _UNREACHABLE = frozenset(
-    "EndpointConnectionError ConnectTimeoutError ReadTimeoutError ConnectionClosedError ProxyConnectionError "
-    "SSLError ConnectionError NewConnectionError MaxRetryError HTTPClientError".split()
+    [
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "ConnectionClosedError",
+        "ProxyConnectionError",
+        "SSLError",
+        "ConnectionError",
+        "NewConnectionError",
+        "MaxRetryError",
+        "HTTPClientError",
+    ]
 )
 
 
@@ -56,11 +92,11 @@ def store_error(error: BaseException, location: str, key: str) -> RecoveryError:
     """The failure as a RecoveryError; its text names place and key, never credentials."""
     code, status = _code(error)
     if code:
-        for codes, kind, next_step in _KINDS:
-            if code in codes or str(status) in codes:
-                return RecoveryError(
-                    kind, f"{location} refused {key or 'a listing'}: {code}.", next_step=next_step, details={"code": code}
-                )
+        known = [row for row in _KINDS if code in row[0]] or [row for row in _KINDS if str(status) in row[0]]
+        for _codes, kind, next_step in known[:1]:
+            return RecoveryError(
+                kind, f"{location} refused {key or 'a listing'}: {code}.", next_step=next_step, details={"code": code}
+            )
         return RecoveryError(
             ErrorKind.STORE_FAILED,
             f"{location} failed at {key or 'a listing'}: {code} (HTTP {status}).",

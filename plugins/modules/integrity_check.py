@@ -1,0 +1,297 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: integrity_check
+short_description: Check that the content of a database is sound
+version_added: 1.0.0
+description:
+  - Runs a list of typed checks on a database and says of each what was expected, what is there, and which rows are at fault.
+  - Reads only. Each check runs in a transaction of its own that cannot write, and sees one moment of the database.
+  - A check that cannot be carried out, for want of a right or of time, has the status V(error) and never passes. A table,
+    column, role or schema that is missing makes its check V(failed).
+  - All descriptions are read before the first check runs, and all mistakes in them are reported at once, with their index.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._postgres
+options:
+  engine:
+    description:
+      - What kind of database is checked.
+    type: str
+    choices: [postgresql]
+    default: postgresql
+  checks:
+    description:
+      - The checks, in the order in which they run. Each is a dictionary with a C(type) and the options of that type.
+      - Options of all types - C(name) for reports (by default the type and its subject), C(severity), which is V(error) or
+        V(warning) (a failed check of severity V(warning) has the status V(warning)), C(timeout) in seconds instead of
+        O(timeout), and C(skip) to switch a check off without forgetting it.
+      - Tables are named C(table), which means C(public.table), or C(schema.table), or with quotes around a part that
+        holds a dot or a quote. Case counts, quoted or not. Columns are named as they are, without quotes.
+      - Types that look at the whole catalog take C(schemas) and C(exclude_schemas), lists of names. By default they look at
+        all schemas but the system's.
+      - V(row_count) - C(table) has rows in the number of C(equals), or C(min) and C(max).
+      - V(tables) - the tables in the list C(present) exist, and C(schema) (by default V(public)) holds at least
+        C(min_count) tables.
+      - V(orphans) - every row of C(table) whose C(columns) are all filled has its values in the C(parent_columns) of
+        C(parent).
+      - V(foreign_keys) - every row keeps every foreign key, also those that claim to be valid. PostgreSQL believes a
+        constraint that was loaded past with triggers off, this check does not.
+      - V(references) - every id inside an array, json or jsonb C(column) of C(table) exists in C(parent_column) of
+        C(parent). For JSON, C(path) is a jsonpath that gives the ids, by default V($[*]).
+      - V(rls) - row-level security of C(tables), or of all tables in C(schemas) but C(exclude_tables), is C(enabled)
+        (by default V(true)), C(forced) when that is given, has the C(policies) of these names, and at least C(min_policies).
+      - V(grants) - C(role) holds the C(privileges) on the C(objects), or, with C(granted=false), none of them.
+        C(object_type) is V(table) (the default), V(sequence), V(schema), V(function) or V(database). C(schema.*) means all
+        tables or sequences of a schema; functions are written C(schema.name(type, type)).
+      - V(sql) - C(query) gives one value that C(equals) this one, or lies between C(min) and C(max); or it gives C(rows),
+        which is their number or a list of them; or it is C(empty) (V(true) or V(false)). C(search_path) is by default
+        V([public]).
+      - V(freshness) - the newest instant in C(column) of C(table), or the one that C(query) gives, is at most C(max_age)
+        seconds old. An empty table fails. An instant more than C(max_future) seconds (by default V(300)) ahead fails as
+        well, for it would hide that nothing new arrives. C(at) is the instant to measure from, by default now.
+      - V(sequences) - the next value of every sequence lies beyond the values in the columns it fills.
+      - V(indexes) - every index is valid and ready, those of constraints too, and the indexes in C(present) exist.
+      - V(constraints) - no CHECK or NOT NULL constraint is left NOT VALID. With C(allow_not_valid=true), only rows that
+        break such a constraint fail.
+      - V(json) - every document in the json, jsonb or text C(column) of C(table) is JSON and has the C(shape), a dictionary
+        of C(type), C(required), C(properties), C(items), C(min_items) and C(enum) with their meaning in JSON Schema.
+        With C(nullable=false), NULL fails.
+      - V(fingerprint) - the content equals that of a backup set.
+    type: list
+    elements: dict
+    required: true
+  fail_on:
+    description:
+      - What makes the module fail.
+      - With V(error), a check that failed or could not be carried out. With V(warning), a warning too.
+      - With V(never), the module only reports; the result still tells the verdict. A mistake in O(checks) and a server that
+        cannot be reached fail in any case.
+    type: str
+    choices: [error, warning, never]
+    default: error
+  sample:
+    description:
+      - How many offending rows a check shows at most, by their primary key and the columns at issue.
+      - V(0) shows no row and no text from a row, for databases whose content must not reach a log.
+    type: int
+    default: 5
+  timeout:
+    description:
+      - Seconds that one statement of a check may take before the check ends as V(error). V(0) is no limit.
+      - Raise it where a foreign key of a very large table is looked up.
+    type: int
+    default: 600
+  junit_path:
+    description:
+      - A file to write a JUnit report to, in a folder that exists. It holds no rows, and is not written in check mode.
+      - It is written whether the module fails or not.
+    type: path
+seealso:
+  - module: lifeline.recovery.pg_restore
+  - module: lifeline.recovery.backup_verify
+"""
+
+EXAMPLES = r"""
+- name: Check what a restore brought back
+  lifeline.recovery.integrity_check:
+    login_host: db.example.com
+    login_user: recovery
+    login_db: school
+    checks:
+      - type: foreign_keys
+      - type: sequences
+      - type: rls
+        schemas: [public]
+        min_policies: 1
+      - type: row_count
+        table: public.profiles
+        min: 1
+
+- name: Watch the live database, without a row of it in the log
+  lifeline.recovery.integrity_check:
+    login_unix_socket: /var/run/postgresql
+    login_db: school
+    sample: 0
+    junit_path: /var/lib/lifeline/integrity.xml
+    checks:
+      - name: A booking arrived in the last day
+        type: freshness
+        table: public.bookings
+        column: created_at
+        max_age: 86400
+      - name: Every tag of a lesson exists
+        type: references
+        table: public.lessons
+        column: tag_ids
+        parent: public.tags
+        parent_column: id
+
+- name: Report, and let a later task decide
+  lifeline.recovery.integrity_check:
+    login_db: school
+    fail_on: never
+    checks:
+      - name: Paid bookings have an invoice
+        type: sql
+        severity: warning
+        query: SELECT id FROM bookings WHERE paid AND invoice IS NULL
+        empty: true
+      - name: Course content has lessons
+        type: json
+        table: public.course_versions
+        column: content
+        shape:
+          type: object
+          required: [lessons]
+          properties:
+            lessons: {type: array, min_items: 1, items: {type: object, required: [title]}}
+  register: integrity
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - V(passed), V(failed) when something is known to be wrong, V(error) when something could not be verified.
+  type: str
+  returned: when the checks were described correctly
+  sample: failed
+summary:
+  description: One sentence that names the checks that did not pass.
+  type: str
+  returned: when the checks were described correctly
+  sample: "Of 6 checks, 1 failed (foreign_keys in all schemas)."
+counts:
+  description: How many checks have each status.
+  type: dict
+  returned: when the checks were described correctly
+  sample: {passed: 5, failed: 1, warning: 0, error: 0, skipped: 0}
+checks:
+  description: The results in the order of O(checks).
+  type: list
+  elements: dict
+  returned: when the checks were described correctly
+  contains:
+    name:
+      description: The name of the check.
+      type: str
+      sample: foreign_keys in all schemas
+    type:
+      description: Its type.
+      type: str
+      sample: foreign_keys
+    status:
+      description: V(passed), V(failed), V(warning), V(error) or V(skipped).
+      type: str
+      sample: failed
+    severity:
+      description: V(error) or V(warning), as given.
+      type: str
+      sample: error
+    expected:
+      description: What should be there; its form depends on the type.
+      type: raw
+      sample: []
+    actual:
+      description: What is there, in the same form. Null when the check could not be carried out.
+      type: raw
+      sample:
+        - constraint: children_parent_id_fkey
+          table: public.children
+          columns: [parent_id]
+          parent: public.profiles
+          parent_columns: [id]
+          orphans: 3
+          claims_valid: true
+    message:
+      description: One sentence for a person.
+      type: str
+      sample: >-
+        1 of 14 foreign keys are broken (children_parent_id_fkey of public.children: 3 rows although it claims to be valid).
+    sample:
+      description: Offending rows, at most O(sample).
+      type: list
+      elements: dict
+      sample: [{constraint: children_parent_id_fkey, table: public.children, row: {id: 17, parent_id: 4}}]
+    seconds:
+      description: How long the check took.
+      type: float
+      sample: 0.042
+  sample: []
+timings:
+  description: Seconds per phase, with the total last.
+  type: dict
+  returned: when the checks were described correctly
+  sample: {connect: 0.012, checks: 0.31, total: 0.322}
+junit_path:
+  description: The JUnit file, or null.
+  type: str
+  returned: when the checks were described correctly
+  sample: /var/lib/lifeline/integrity.xml
+mistakes:
+  description: What is wrong with O(checks), each with the index of its description.
+  type: list
+  elements: dict
+  returned: when the checks were not described correctly
+  sample: [{index: 1, mistake: "row_count: unknown option 'tabel' (did you mean 'table'?)"}]
+error_kind:
+  description: A stable name of what went wrong; V(check_failed) whenever the verdict made the module fail.
+  type: str
+  returned: failure
+  sample: check_failed
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import connection_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import Report
+from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
+
+SPEC = ArgumentSpec(
+    {
+        "engine": {"type": "str", "default": "postgresql", "choices": ["postgresql"]},
+        "checks": {"type": "list", "elements": "dict", "required": True},
+        "fail_on": {"type": "str", "default": "error", "choices": ["error", "warning", "never"]},
+        "sample": {"type": "int", "default": 5},
+        "timeout": {"type": "int", "default": 600},
+        "junit_path": {"type": "path"},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(postgres_spec()))
+    params = module.params
+
+    def work() -> Report:
+        request = IntegrityRequest(
+            target=connection_options(params),
+            checks=params["checks"],
+            engine=params["engine"],
+            fail_on=params["fail_on"],
+            sample=params["sample"],
+            timeout=params["timeout"],
+            junit_path=None if module.check_mode else params["junit_path"],
+            # The one place where a backup set to compare with enters: connection -> list of differences.
+            compare_fingerprint=None,
+        )
+        return check_integrity(request)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()
