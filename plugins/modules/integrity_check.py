@@ -23,6 +23,8 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
+  - lifeline.recovery._store_optional
+  - lifeline.recovery._selection
 options:
   engine:
     description:
@@ -217,7 +219,7 @@ checks:
       description: One sentence for a person.
       type: str
       sample: >-
-        1 of 14 foreign keys are broken (children_parent_id_fkey of public.children: 3 rows although it claims to be valid).
+        Broken foreign keys: 1 of 14 (children_parent_id_fkey of public.children: 3 rows although it claims to be valid).
     sample:
       description: Offending rows, at most O(sample).
       type: list
@@ -255,8 +257,13 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
+    selection_spec,
+    store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import connection_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    connection_options,
+    set_comparison,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import Report
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
 
@@ -273,7 +280,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()))
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)).merge(selection_spec()))
     params = module.params
 
     def work() -> Report:
@@ -285,8 +292,7 @@ def main() -> None:
             sample=params["sample"],
             timeout=params["timeout"],
             junit_path=None if module.check_mode else params["junit_path"],
-            # The one place where a backup set to compare with enters: connection -> list of differences.
-            compare_fingerprint=None,
+            compare_fingerprint=set_comparison(params),
         )
         return check_integrity(request)
 

@@ -231,7 +231,7 @@ throughput:
   returned: success
   sample: 146800640.0
 timings:
-  description: Seconds per phase. Phases overlap, so they add up to more than RV(timings.total).
+  description: Seconds per phase. Phases overlap, so they add up to more than C(total).
   type: dict
   returned: success
   sample: {preflight: 0.05, dump: 4.1, fingerprint: 3.2, "wait for uploads": 0.4, commit: 0.02, total: 5.0}

@@ -39,4 +39,8 @@ cd "$copy"
 # Files are found by git, and the repository around this copy ignores it.
 git init --quiet . && git add --all
 unset ANSIBLE_CONFIG
-ansible-test sanity --local --requirements --python default --color no "$@"
+# Only the Python of this environment: others on the path may be stubs of a version manager.
+tool=$(command -v ansible-test)
+version=$("$(dirname "$tool")/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+export PATH="$(dirname "$tool"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ansible-test sanity --local --requirements --python "$version" --color no "$@"

@@ -12,6 +12,8 @@ from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._drill.journal import JournalEvent, append_event, moment_now
 from .._postgres.connection import ConnectionOptions, parse_dsn
+from .._postgres.proof import compare_with
+from .._sets.catalogue import find_set
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
@@ -95,3 +97,19 @@ def journal_listener(path: t.Optional[str]) -> t.Optional[PhaseListener]:
             append_event(path, JournalEvent(name, "end", moment_now(), status=event))
 
     return note
+
+
+def set_comparison(params: _Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Dict[str, str]]]]:
+    """Compares the database of the connection with the set that store, source and set name, if they do."""
+    if not params["store"] or not params["source"]:
+        return None
+    options = connection_options(params)
+
+    def compare(_connection: t.Any) -> t.List[t.Dict[str, str]]:
+        manifest = find_set(opened_store(params), params["source"], set_selection(params))
+        if manifest.fingerprint is None:
+            raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
+        comparison = compare_with(options, manifest.fingerprint, manifest.fingerprint.mode, jobs=2)
+        return [vars(difference) for difference in comparison.differences]
+
+    return compare

@@ -52,13 +52,14 @@ class JournalEvent:
 
 @dataclass(frozen=True)
 class Journal:
-    """problems: sentences about lines and clocks that cannot be trusted."""
+    """problems: sentences about lines and clocks that cannot be trusted. open_phases: started and not ended."""
 
     phases: t.Tuple[Phase, ...] = ()
     marks: t.Tuple[Mark, ...] = ()
     problems: t.Tuple[str, ...] = ()
     started_at: t.Optional[datetime] = None
     finished_at: t.Optional[datetime] = None
+    open_phases: t.Tuple[str, ...] = ()
 
 
 def moment_now() -> Moment:
@@ -130,6 +131,7 @@ def replay(events: t.Sequence[JournalEvent], now: Moment, problems: t.Sequence[s
         (*problems, *_clock_problems(events)),
         min([*instants, *(phase.started_at for phase in phases)], default=None),
         max(instants, default=None),
+        tuple(open_events),
     )
 
 

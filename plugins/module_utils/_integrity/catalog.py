@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._postgres.connection import Connection, fetch_all, quote_identifier
+from .._postgres.foreign_keys import Relation
 from .._postgres.names import QualifiedName
 from .check import CannotVerify, NotThere
 from .options import OptionReader
@@ -17,20 +18,6 @@ from .options import OptionReader
 TABLES = "rpf"
 RELATIONS = "rpfvm"
 SEQUENCES = "S"
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A row of pg_class. kind: relkind."""
-
-    oid: int
-    name: QualifiedName
-    kind: str
-
-    @property
-    def only(self) -> str:
-        """For FROM: the rows a constraint of this very table speaks of, which leaves inheritance children out."""
-        return ("" if self.kind == "p" else "ONLY ") + self.name.quoted
 
 
 @dataclass(frozen=True)

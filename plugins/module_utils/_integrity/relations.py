@@ -10,8 +10,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier, quote_literal
+from .._postgres.foreign_keys import Relation
 from .._postgres.names import QualifiedName
-from .catalog import Column, Relation, find_columns, readable_relation, row_columns
+from .catalog import Column, find_columns, readable_relation, row_columns
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
 from .result import Finding

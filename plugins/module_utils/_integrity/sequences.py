@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
+from .._postgres.foreign_keys import Relation
 from .._postgres.names import QualifiedName
-from .catalog import Relation, Scope, reading_obstacle
+from .catalog import Scope, reading_obstacle
 from .check import CannotVerify, Check, Context
 from .options import OptionReader, as_number
 from .result import Finding
@@ -60,9 +61,9 @@ class Sequences(Check):
         if obstacles and not wrong:
             raise CannotVerify(" ".join(obstacles))
         told = "; ".join(f"{item['sequence']} {item['problem']} {item['table']} ({item['column']})" for item in wrong)
-        message = f"{len(wrong)} of {len(uses)} sequences are not ready for the next row ({told})."
+        message = f"Sequences not ready for the next row: {len(wrong)} of {len(uses)} ({told})."
         if not wrong:
-            message = f"All {len(uses)} sequences are ahead of their columns."
+            message = f"Sequences looked up: {len(uses)}; all are ahead of their columns."
         elif obstacles:
             message += f" Others could not be verified: {' '.join(obstacles)}"
         return Finding(not wrong, [], wrong, message)

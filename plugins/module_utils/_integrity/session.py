@@ -17,7 +17,7 @@ from .values import plain_value
 try:
     import psycopg2.extensions
 except ImportError:
-    psycopg2 = None
+    psycopg2 = None  # type: ignore[assignment]
 
 #: pg_type.oid of date, time, timestamp, timestamptz, interval, timetz, and of their arrays.
 _TIMES = (1082, 1083, 1114, 1184, 1186, 1266)
@@ -57,7 +57,7 @@ def open_session(options: ConnectionOptions) -> Connection:
 @contextlib.contextmanager
 def read_only_transaction(conn: Connection, timeout: int) -> t.Iterator[None]:
     """One snapshot for everything inside; rolled back at the end. timeout: seconds for each statement, 0 is none."""
-    execute(conn, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    execute(conn, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     try:
         # After this first query the server refuses to make the transaction writable.
         fetch_all(conn, "SELECT set_config('statement_timeout', %s, true)", [str(timeout * 1000)])

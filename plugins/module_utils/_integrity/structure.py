@@ -10,8 +10,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._postgres.connection import Connection, fetch_all, fetch_value
+from .._postgres.foreign_keys import Relation
 from .._postgres.names import QualifiedName
-from .catalog import Relation, Scope, reading_obstacle
+from .catalog import Scope, reading_obstacle
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
 from .result import Finding

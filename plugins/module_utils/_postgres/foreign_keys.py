@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Foreign keys proved by anti-join, because a constraint that claims to be valid may not be."""
+"""Foreign keys of the catalog and the rows that break them: a constraint that claims to be valid may not be kept."""
 
 from __future__ import annotations
 
@@ -10,60 +10,122 @@ import typing as t
 from dataclasses import dataclass
 
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
+from .names import QualifiedName
 
-_KEYS = """
-    SELECT o.conname, n.nspname, c.relname, pn.nspname, p.relname, o.confmatchtype::text,
-           ARRAY(SELECT a.attname::text FROM unnest(o.conkey) WITH ORDINALITY k(num, pos)
-                 JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.num ORDER BY k.pos),
-           ARRAY(SELECT a.attname::text FROM unnest(o.confkey) WITH ORDINALITY k(num, pos)
-                 JOIN pg_attribute a ON a.attrelid = o.confrelid AND a.attnum = k.num ORDER BY k.pos)
-    FROM pg_constraint o
-    JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_class p ON p.oid = o.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
-    WHERE o.contype = 'f' AND o.conparentid = 0 AND (%(validated)s OR o.convalidated)
-      AND (%(schemas)s::text[] IS NULL OR n.nspname = ANY (%(schemas)s))
-    ORDER BY n.nspname, c.relname, o.conname
-"""
+_MATCH_FULL = "f"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A row of pg_class. kind: relkind."""
+
+    oid: int
+    name: QualifiedName
+    kind: str
+
+    @property
+    def only(self) -> str:
+        """For FROM: the rows a constraint of this very table speaks of, which leaves inheritance children out."""
+        return ("" if self.kind == "p" else "ONLY ") + self.name.quoted
 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """columns of schema.table refer to parent_columns of the parent; full is MATCH FULL."""
+    """A row of pg_constraint.
+
+    operators: key = foreign key, one a column, with their schemas; collations: empty where the sides agree.
+    """
 
     name: str
-    schema: str
-    table: str
-    parent_schema: str
-    parent_table: str
-    full: bool
+    table: Relation
     columns: t.Tuple[str, ...]
+    parent: Relation
     parent_columns: t.Tuple[str, ...]
+    operators: t.Tuple[str, ...]
+    collations: t.Tuple[str, ...]
+    match: str
+    valid: bool
+    period: bool
+
+    @property
+    def violation(self) -> str:
+        """A condition on the alias c of the table, true for the rows that break the constraint."""
+        mine = [f"c.{quote_identifier(name)}" for name in self.columns]
+        filled = " AND ".join(f"{column} IS NOT NULL" for column in mine)
+        broken = f"({filled} AND {self._without_parent(mine)})"
+        if self.match == _MATCH_FULL and len(mine) > 1:
+            some = " OR ".join(f"{column} IS NOT NULL" for column in mine)
+            broken += f" OR (NOT ({filled}) AND ({some}))"
+        return broken
+
+    def _without_parent(self, mine: t.Sequence[str]) -> str:
+        theirs = [f"p.{quote_identifier(name)}" for name in self.parent_columns]
+        equal = [
+            f"{key} {operator} {column}{collation}"
+            for key, operator, column, collation in zip(theirs, self.operators, mine, self.collations)
+        ]
+        if not self.period:
+            return f"NOT EXISTS (SELECT FROM {self.parent.only} p WHERE {' AND '.join(equal)})"
+        # PERIOD: the parents' ranges together must cover the child's.
+        conditions = [*equal[:-1], f"{theirs[-1]} OPERATOR(pg_catalog.&&) {mine[-1]}"]
+        return (
+            f"NOT COALESCE({mine[-1]} OPERATOR(pg_catalog.<@) (SELECT range_agg({theirs[-1]}) "
+            f"FROM {self.parent.only} p WHERE {' AND '.join(conditions)}), false)"
+        )
 
 
-def foreign_keys(
-    conn: Connection, schemas: t.Optional[t.Sequence[str]] = None, *, include_not_valid: bool = True
-) -> t.List[ForeignKey]:
-    """Every foreign key of the catalog; those of partitions are covered by their parent's."""
-    rows = fetch_all(conn, _KEYS, {"schemas": list(schemas) if schemas else None, "validated": include_not_valid})
+def foreign_keys(conn: Connection, schemas: t.Optional[t.Sequence[str]] = None) -> t.List[ForeignKey]:
+    """The foreign keys declared on tables of these schemas, or of all, each once however many partitions it has."""
     return [
-        ForeignKey(name, schema, table, parent_schema, parent, match == "f", tuple(columns), tuple(parents))
-        for name, schema, table, parent_schema, parent, match, columns, parents in rows
+        ForeignKey(
+            name=row[0],
+            table=Relation(row[1], QualifiedName(row[2], row[3]), row[4]),
+            columns=tuple(row[5]),
+            parent=Relation(row[6], QualifiedName(row[7], row[8]), row[9]),
+            parent_columns=tuple(row[10]),
+            operators=tuple(row[11]),
+            collations=tuple(row[12]),
+            match=row[13],
+            valid=row[14],
+            period=row[15],
+        )
+        for row in fetch_all(conn, _FOREIGN_KEYS, {"schemas": None if schemas is None else list(schemas)})
     ]
 
 
-def violation_filter(key: ForeignKey) -> str:
-    """FROM and WHERE of the child rows, alias C(child), that have no parent."""
-    equal = " AND ".join(
-        f"parent.{quote_identifier(parent)} = child.{quote_identifier(column)}"
-        for column, parent in zip(key.columns, key.parent_columns)
-    )
-    present = [f"child.{quote_identifier(column)} IS NOT NULL" for column in key.columns]
-    relevant = f"({' OR '.join(present)})" if key.full else " AND ".join(present)
-    return (
-        f"FROM {quote_identifier(key.schema, key.table)} child WHERE {relevant} AND NOT EXISTS "
-        f"(SELECT FROM {quote_identifier(key.parent_schema, key.parent_table)} parent WHERE {equal})"
-    )
+#: conperiod and conenforced are of PostgreSQL 18, hence the detour through JSON. A constraint that is
+#: NOT ENFORCED promises nothing, and the copies that partitions have of one (conparentid) repeat it.
+_FOREIGN_KEYS = """
+SELECT k.conname::text,
+  c.oid, cn.nspname::text, c.relname::text, c.relkind::text,
+  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (n, i)
+        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i),
+  p.oid, pn.nspname::text, p.relname::text, p.relkind::text,
+  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (n, i)
+        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
+  ARRAY(SELECT format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) FROM unnest(k.conpfeqop) WITH ORDINALITY u (op, i)
+        JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace n ON n.oid = o.oprnamespace ORDER BY u.i),
+  ARRAY(SELECT CASE WHEN x.attcollation = y.attcollation OR l.oid IS NULL THEN ''
+                    ELSE format(' COLLATE %%I.%%I', ln.nspname, l.collname) END
+        FROM unnest(k.conkey, k.confkey) WITH ORDINALITY u (n, m, i)
+        JOIN pg_attribute x ON x.attrelid = k.conrelid AND x.attnum = u.n
+        JOIN pg_attribute y ON y.attrelid = k.confrelid AND y.attnum = u.m
+        LEFT JOIN pg_collation l ON l.oid = y.attcollation
+        LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace ORDER BY u.i),
+  k.confmatchtype::text, k.convalidated, COALESCE((to_jsonb(k) ->> 'conperiod')::boolean, false)
+FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND (%(schemas)s::text[] IS NULL OR cn.nspname = ANY (%(schemas)s))
+  AND COALESCE((to_jsonb(k) ->> 'conenforced')::boolean, true)
+ORDER BY 3, 4, 1
+"""
+
+
+def violating_rows(key: ForeignKey) -> str:
+    """FROM and WHERE of the rows, alias c, that break the key."""
+    return f"FROM {key.table.only} c WHERE {key.violation}"
 
 
 def count_violations(conn: Connection, key: ForeignKey) -> int:
-    return int(fetch_value(conn, f"SELECT count(*) {violation_filter(key)}"))
+    return int(fetch_value(conn, f"SELECT count(*) {violating_rows(key)}"))

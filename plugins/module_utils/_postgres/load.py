@@ -31,10 +31,9 @@ def load_archive(
     jobs: int,
     owner: bool = True,
     privileges: bool = True,
-    clean: bool = False,
     stream: t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]] = None,
 ) -> None:
-    """pg_restore with --exit-on-error. With clean, what the archive holds is dropped first, all in one transaction.
+    """pg_restore with --exit-on-error, in parallel.
 
     stream, called with a function that kills pg_restore, feeds the files of the archive that are named pipes.
 
@@ -47,7 +46,7 @@ def load_archive(
         f"--dbname={quote_connection_database(options.database)}",
         *([] if owner else ["--no-owner"]),
         *([] if privileges else ["--no-privileges"]),
-        *(["--clean", "--if-exists", "--single-transaction"] if clean else [f"--jobs={jobs}"]),
+        f"--jobs={jobs}",
         archive,
     ]
     with Child(arguments, _environment(options)) as child:
@@ -65,7 +64,58 @@ def load_archive(
         _raise_unless_good("pg_restore", code, complaints)
 
 
-def load_script(client: ClientPrograms, options: ConnectionOptions, chunks: t.Iterable[bytes]) -> None:
+def replace_content(
+    client: ClientPrograms,
+    options: ConnectionOptions,
+    archive: str,
+    first: t.Sequence[str],
+    *,
+    owner: bool = True,
+    privileges: bool = True,
+    stream: t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]] = None,
+) -> None:
+    """Run the statements and load the archive behind them, all in one transaction. Raises as load_archive."""
+    arguments = [
+        client.path("pg_restore"),
+        "--exit-on-error",
+        "--file=-",
+        *([] if owner else ["--no-owner"]),
+        *([] if privileges else ["--no-privileges"]),
+        archive,
+    ]
+    with Child(arguments, _environment(options), stdout=subprocess.PIPE) as child:
+        complaints: t.List[str] = []
+        reader = threading.Thread(target=lambda: complaints.extend(child.lines()), daemon=True)
+        reader.start()
+        streams = stream(child.kill) if stream else None
+
+        def chunks() -> t.Iterator[bytes]:
+            yield "".join(f"{statement};\n" for statement in first).encode()
+            while True:
+                chunk = child.stdout.read(1024 * 1024)
+                if not chunk:
+                    break
+                yield chunk
+            # An archive that breaks off must not be committed: this runs before psql sees the end.
+            code = child.wait()
+            reader.join()
+            if streams and code == 0:
+                streams.finish()
+            elif streams:
+                streams.raise_failure()
+            _raise_unless_good("pg_restore", code, complaints)
+
+        try:
+            load_script(client, options, chunks(), single_transaction=True)
+        finally:
+            if streams:
+                child.kill()
+                streams.close()
+
+
+def load_script(
+    client: ClientPrograms, options: ConnectionOptions, chunks: t.Iterable[bytes], *, single_transaction: bool = False
+) -> None:
     """psql with ON_ERROR_STOP, fed with a plain SQL dump; no startup file is read.
 
     Raises RecoveryError(restore_failed), with the line of the script that failed.
@@ -76,6 +126,8 @@ def load_script(client: ClientPrograms, options: ConnectionOptions, chunks: t.It
         "--quiet",
         "--no-password",
         "--set=ON_ERROR_STOP=1",
+        "--output=/dev/null",
+        *(["--single-transaction"] if single_transaction else []),
         f"--dbname={quote_connection_database(options.database)}",
         "--file=-",
     ]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from .._core.clock import Timings
-from .._sets.fingerprint import Fingerprint, compare
+from .._sets.fingerprint import Comparison, Fingerprint, compare
 from .connection import ConnectionOptions, connection
 from .fingerprint import Scope, take_fingerprint
 from .foreign_keys import count_violations, foreign_keys
@@ -69,19 +69,24 @@ def prove(
         return Proof(fingerprint, keys.result())
 
 
-def _compared(
-    options: ConnectionOptions, expected: Fingerprint, mode: str, jobs: int, grants: bool
-) -> t.Dict[str, t.Any]:
+def compare_with(
+    options: ConnectionOptions, expected: Fingerprint, mode: str, *, jobs: int, grants: bool = True
+) -> Comparison:
+    """Fingerprint the database as it is now and compare; grants false leaves rights out."""
     chosen = "full" if mode == "full" and expected.mode == "full" else "counts"
     actual = take_fingerprint(options, chosen, jobs=jobs, scope=_scope(expected))
     if not grants:
-        kept = {
-            category: items for category, items in expected.structure.items() if category not in ("grants", "schemas")
-        }
-        expected = Fingerprint(**{**vars(expected), "structure": kept})
-    comparison = compare(expected, actual)
+        kept = {name: items for name, items in expected.structure.items() if name not in ("grants", "schemas")}
+        expected = replace(expected, structure=kept)
+    return compare(expected, actual)
+
+
+def _compared(
+    options: ConnectionOptions, expected: Fingerprint, mode: str, jobs: int, grants: bool
+) -> t.Dict[str, t.Any]:
+    comparison = compare_with(options, expected, mode, jobs=jobs, grants=grants)
     return {
-        "mode": chosen,
+        "mode": "full" if mode == "full" and expected.mode == "full" else "counts",
         "equal": comparison.equal,
         "tables": comparison.tables,
         "rows": comparison.rows,
@@ -100,10 +105,10 @@ def _analyze_and_test_keys(options: ConnectionOptions) -> t.Dict[str, t.Any]:
     with connection(options, application="lifeline.recovery verify") as conn:
         with conn.cursor() as cursor:
             cursor.execute("ANALYZE")
-        keys = foreign_keys(conn, include_not_valid=False)
+        keys = [key for key in foreign_keys(conn) if key.valid]
         violated = []
         for key in keys:
             rows = count_violations(conn, key)
             if rows:
-                violated.append({"name": f"{key.name} on {key.schema}.{key.table}", "rows": rows})
+                violated.append({"name": f"{key.name} on {key.table.name}", "rows": rows})
     return {"checked": len(keys), "violated": violated}

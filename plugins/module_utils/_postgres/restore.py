@@ -27,9 +27,10 @@ from .backup import BackupRequest, back_up
 from .client import ClientPrograms, find_client
 from .connection import Connection, ConnectionOptions, connection, fetch_value
 from .dump import read_toc
-from .load import load_archive, load_script
+from .load import load_archive, load_script, replace_content
 from .proof import Proof, prove
 from .roles import create_roles, missing_roles, roles_of
+from .room import statements_that_make_room
 from .toc import Toc
 
 MODES = ("new", "swap", "in_place", "undo")
@@ -237,7 +238,7 @@ class _Run:
             )
         try:
             with self._timings.phase("restore"):
-                self._load(client, options, folder, clean=False)
+                self._load(client, options, folder)
         except BaseException:
             databases.drop(admin, working)
             raise
@@ -277,7 +278,7 @@ class _Run:
             self._provide_roles(admin, folder)
             databases.terminate(admin, request.target_db)
         with self._timings.phase("restore"):
-            self._load(client, options, folder, clean=True)
+            self._replace(client, options, folder)
         return self._prove(options, request.target_db), {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
 
     def _provide_roles(self, admin: Connection, folder: str) -> None:
@@ -302,7 +303,28 @@ class _Run:
             return read_toc(folder)
         return read_toc(self._foreign.path) if self._foreign.format == "directory" else None
 
-    def _load(self, client: ClientPrograms, options: ConnectionOptions, folder: str, *, clean: bool) -> None:
+    def _replace(self, client: ClientPrograms, options: ConnectionOptions, folder: str) -> None:
+        toc = self._toc(folder)
+        if toc is None:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                "Mode in_place restores sets and directory archives, because it must know what to replace.",
+                next_step="Use mode swap for this dump.",
+            )
+        with connection(options, application="lifeline.recovery restore") as conn:
+            first = statements_that_make_room(conn, toc)
+        archive = folder if self._foreign is None else self._foreign.path
+        request = self._request
+        try:
+            replace_content(
+                client, options, archive, first,
+                owner=request.owner, privileges=request.privileges, stream=self._stream(folder),
+            )  # fmt: skip
+        except RecoveryError as error:
+            error.left = f"The database {request.target_db!r} is as it was."
+            raise
+
+    def _load(self, client: ClientPrograms, options: ConnectionOptions, folder: str) -> None:
         request, foreign = self._request, self._foreign
         try:
             if foreign is not None and foreign.format == "script":
@@ -315,7 +337,6 @@ class _Run:
                 jobs=request.jobs,
                 owner=request.owner,
                 privileges=request.privileges,
-                clean=clean,
                 stream=self._stream(folder),
             )
         except RecoveryError as error:

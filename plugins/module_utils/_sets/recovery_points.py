@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
@@ -31,7 +31,9 @@ def select(names: t.Iterable[SetName], selection: Selection, source: str) -> Set
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
     candidates = [name for name in found if selection.tier in (None, name.tier)]
     if selection.before is not None:
-        candidates = [name for name in candidates if parse_instant(name.set_id) < selection.before]
+        # An id has whole seconds: a set of the same second may be later, and hold the damage.
+        limit = selection.before - timedelta(seconds=1)
+        candidates = [name for name in candidates if parse_instant(name.set_id) <= limit]
     if selection.which not in ("latest", "random"):
         candidates = [name for name in candidates if name.set_id == selection.which]
     if not candidates:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.plan import plan_checks
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.registry import DIALECTS

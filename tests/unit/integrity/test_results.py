@@ -9,6 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.junit import TestCase, junit_xml
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.junit import as_case
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.shape import (
     first_problem,
     parse_json,

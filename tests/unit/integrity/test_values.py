@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.sequences import (
     SequenceUse,
     next_value,

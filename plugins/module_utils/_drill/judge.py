@@ -1,0 +1,270 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verdict on a drill. Pure: the same evidence always gives the same verdict.
+
+Every rule adds findings, and the verdict is the worst of them; so more bad news never makes it better.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime
+
+from .measure import Exposure, RecoverySpan, incident_instant, last_attempts, measure_exposure, measure_recovery
+from .model import (
+    Check,
+    Evidence,
+    Judgement,
+    Objectives,
+    Phase,
+    PhaseStatus,
+    RecoveryLoss,
+    RecoveryTime,
+    Verdict,
+)
+from .words import instant, named, number, plural, span
+
+#: From best to worst; the other verdicts are of drills that did not run.
+_SEVERITY = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR)
+
+#: Phases after the recovery, whose failure does not explain why a proof is missing.
+_AFTERWARDS = ("teardown", "self_test", "self_tests")
+
+_Finding = t.Tuple[str, str]
+_Findings = t.List[_Finding]
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Weigh the evidence; see L(Judgement) for what comes out."""
+    incident_at = incident_instant(evidence.incident_at, evidence.phases, evidence.marks)
+    if evidence.outcome != "ran":
+        return _not_run(evidence)
+    recovered = not any(phase.name not in _AFTERWARDS for phase in _failed(evidence.phases))
+    time_span = measure_recovery(evidence.phases, evidence.marks, incident_at)
+    exposure = _exposure(evidence, incident_at)
+    rto = _recovery_time(evidence.objectives, time_span, recovered)
+    rpo = _recovery_loss(evidence, incident_at, exposure)
+    findings: _Findings = [
+        *_judge_phases(evidence.phases),
+        *_judge_time(rto, time_span, recovered),
+        *_judge_loss(evidence, rpo, incident_at, recovered),
+        *_judge_data(evidence, recovered),
+        *_judge_self_tests(evidence),
+        *_judge_sandbox(evidence),
+    ]
+    verdict = max((finding[0] for finding in findings), key=_SEVERITY.index, default=Verdict.ERROR)
+    if verdict != Verdict.PASSED:
+        findings = [finding for finding in findings if finding[0] != Verdict.PASSED]
+    findings.sort(key=lambda finding: -_SEVERITY.index(finding[0]))
+    notes = (*_exposure_notes(exposure, evidence.objectives), *_check_notes(evidence.checks), *evidence.notes)
+    return Judgement(verdict, tuple(text for _verdict, text in findings), notes, rto, rpo)
+
+
+def _not_run(evidence: Evidence) -> Judgement:
+    reason = {
+        Verdict.SKIPPED: "The drill was skipped on purpose; nothing was recovered and nothing is proved.",
+        Verdict.MISSED: "The drill was due and did not run; nothing is proved.",
+    }[evidence.outcome]
+    objectives = evidence.objectives
+    return Judgement(
+        evidence.outcome,
+        (reason,),
+        evidence.notes,
+        RecoveryTime(objectives.rto_seconds, None, None),
+        RecoveryLoss(objectives.rpo_seconds, None, None, None),
+    )
+
+
+def _exposure(evidence: Evidence, incident_at: t.Optional[datetime]) -> t.Optional[Exposure]:
+    if incident_at is None:
+        return None
+    return measure_exposure(evidence.recovery_points, incident_at, evidence.objectives.window_seconds)
+
+
+def _recovery_time(objectives: Objectives, measured: RecoverySpan, recovered: bool) -> RecoveryTime:
+    objective, seconds = objectives.rto_seconds, _milliseconds(measured.seconds)
+    met: t.Optional[bool] = None
+    if objective is not None:
+        if not recovered:
+            met = False
+        elif seconds is not None:
+            met = seconds <= objective
+    return RecoveryTime(objective, seconds, met, measured.began, measured.ended)
+
+
+def _recovery_loss(
+    evidence: Evidence, incident_at: t.Optional[datetime], exposure: t.Optional[Exposure]
+) -> RecoveryLoss:
+    objective = evidence.objectives.rpo_seconds
+    observed: t.Optional[float] = None
+    # A marker ahead of the incident means two clocks that disagree: then there is no observation.
+    if incident_at is not None and evidence.marker_at is not None and evidence.marker_at <= incident_at:
+        observed = _milliseconds((incident_at - evidence.marker_at).total_seconds())
+    longest = _milliseconds(exposure.seconds) if exposure else None
+    met: t.Optional[bool] = None
+    if objective is not None:
+        known = [seconds for seconds in (observed, longest) if seconds is not None]
+        if any(seconds > objective for seconds in known):
+            met = False
+        elif len(known) == 2:
+            met = True
+    return RecoveryLoss(
+        objective, observed, longest, met, exposure.points if exposure else (), exposure.gap if exposure else None
+    )
+
+
+def _judge_phases(phases: t.Sequence[Phase]) -> t.Iterator[_Finding]:
+    for phase in phases:
+        if phase.status == PhaseStatus.UNKNOWN:
+            yield Verdict.ERROR, f"The phase {phase.name} cannot be timed: {phase.note or 'its length is not known'}."
+    for phase in _failed(phases):
+        yield Verdict.FAILED, f"The phase {phase.name} failed{': ' + phase.note if phase.note else ''}."
+
+
+def _judge_time(rto: RecoveryTime, measured: RecoverySpan, recovered: bool) -> t.Iterator[_Finding]:
+    if rto.measured_seconds is None:
+        yield Verdict.ERROR if recovered else Verdict.FAILED, f"The recovery time was not measured. {measured.problem}"
+    elif rto.met:
+        yield (
+            Verdict.PASSED,
+            f"Recovered in {span(rto.measured_seconds)}; the objective is {span(rto.objective_seconds or 0)}.",
+        )
+    elif rto.met is False:
+        yield (
+            Verdict.FAILED,
+            f"The recovery took {span(rto.measured_seconds)}, longer than the objective of "
+            f"{span(rto.objective_seconds or 0)}.",
+        )
+    else:
+        yield Verdict.PASSED, f"Recovered in {span(rto.measured_seconds)}; the source has no objective for it."
+
+
+def _judge_loss(
+    evidence: Evidence, rpo: RecoveryLoss, incident_at: t.Optional[datetime], recovered: bool
+) -> t.Iterator[_Finding]:
+    unverified = Verdict.ERROR if recovered else Verdict.FAILED
+    objective = rpo.objective_seconds
+    if incident_at is None:
+        yield unverified, "The data loss is not known, for nothing tells when the incident began."
+    elif evidence.marker_at is None:
+        yield unverified, "The data loss is not known, for no marker row was found in the recovered data."
+    elif rpo.observed_seconds is None:
+        yield (
+            Verdict.ERROR,
+            f"The newest recovered marker ({instant(evidence.marker_at)}) is later than the incident "
+            f"({instant(incident_at)}): the clocks disagree, so the data loss is not known.",
+        )
+    elif objective is None:
+        yield Verdict.PASSED, f"The last {span(rpo.observed_seconds)} were lost; the source has no objective for it."
+    elif rpo.observed_seconds > objective:
+        yield (
+            Verdict.FAILED,
+            f"The last {span(rpo.observed_seconds)} were lost, more than the objective of {span(objective)}.",
+        )
+    if objective is None:
+        return
+    if rpo.exposure_seconds is None:
+        yield unverified, "The exposure is not known, for no recovery point before the incident was given."
+    elif rpo.exposure_seconds > objective:
+        yield (
+            Verdict.FAILED,
+            f"The longest gap between recovery points is {span(rpo.exposure_seconds)}: another moment would have cost "
+            f"more than the objective of {span(objective)}.",
+        )
+    elif rpo.observed_seconds is not None and rpo.met:
+        yield (
+            Verdict.PASSED,
+            f"The last {span(rpo.observed_seconds)} were lost and at worst {span(rpo.exposure_seconds)} would have "
+            f"been; the objective is {span(objective)}.",
+        )
+
+
+def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
+    fingerprint, checks = evidence.fingerprint, evidence.checks
+    equal = fingerprint is not None and fingerprint.equal is True
+    if fingerprint is None or fingerprint.equal is None:
+        yield (
+            Verdict.ERROR if recovered else Verdict.FAILED,
+            "The recovered data were not compared with the fingerprint of the backup set.",
+        )
+    elif not fingerprint.equal:
+        yield Verdict.FAILED, "The recovered data differ from the fingerprint of the backup set."
+    else:
+        yield (
+            Verdict.PASSED,
+            f"{plural(fingerprint.tables, 'table')} with {plural(fingerprint.rows, 'row')} "
+            f"{'is' if fingerprint.tables == 1 else 'are'} equal to the backup set's fingerprint.",
+        )
+    for status, verdict, phrase in (
+        ("error", Verdict.ERROR, "could not be carried out"),
+        ("failed", Verdict.FAILED, "failed"),
+    ):
+        names = [check.name for check in checks if check.status == status]
+        if names:
+            yield verdict, f"{plural(len(names), 'check')} {phrase}: {named(names)}."
+    left_out = [check.name for check in checks if check.status == "skipped" and check.mandatory]
+    if left_out:
+        yield Verdict.ERROR, f"{plural(len(left_out), 'mandatory check')} not carried out: {named(left_out)}."
+    passed = [check for check in checks if check.status == "passed"]
+    if passed:
+        yield Verdict.PASSED, f"{number(len(passed))} of {plural(len(checks), 'check')} passed."
+    proofs = any(check.proves_data for check in passed)
+    if recovered and not proofs and not (equal and fingerprint is not None and fingerprint.rows > 0):
+        yield Verdict.ERROR, "Nothing proves that data came back: no check of data passed and no row was compared."
+
+
+def _judge_self_tests(evidence: Evidence) -> t.Iterator[_Finding]:
+    tests = evidence.self_tests
+    untried = [test.damage for test in tests if test.caught is None]
+    slipped = [test.damage for test in tests if test.caught is False]
+    if not tests and evidence.self_tests_required:
+        yield Verdict.ERROR, "No damaged copy was tried, so nothing shows that this drill can fail."
+    if untried:
+        yield Verdict.ERROR, f"Damage that was not tried: {named(untried)}."
+    if slipped:
+        yield Verdict.FAILED, f"Damage that was not caught: {named(slipped)}."
+    if tests and not untried and not slipped:
+        yield Verdict.PASSED, f"All {plural(len(tests), 'kind')} of damage to the set were caught."
+
+
+def _judge_sandbox(evidence: Evidence) -> t.Iterator[_Finding]:
+    if not evidence.sandbox_used:
+        return
+    if evidence.sandbox_removed is None:
+        yield Verdict.ERROR, "Nobody looked whether the sandbox is gone."
+    elif not evidence.sandbox_removed:
+        yield Verdict.FAILED, "The sandbox is still there, with a copy of the data in it."
+    else:
+        yield Verdict.PASSED, "The sandbox was removed."
+
+
+def _exposure_notes(exposure: t.Optional[Exposure], objectives: Objectives) -> t.Iterator[str]:
+    if exposure is None:
+        return
+    if exposure.points and not exposure.window_covered:
+        yield (
+            f"The recovery points reach back {span(exposure.history_seconds)}, less than the look-back window of "
+            f"{span(objectives.window_seconds)}; the exposure says nothing about the time before."
+        )
+    if exposure.after_incident:
+        points = plural(exposure.after_incident, "recovery point")
+        yield f"{points} later than the incident did not count."
+
+
+def _check_notes(checks: t.Sequence[Check]) -> t.Iterator[str]:
+    warned = [check.name for check in checks if check.status == "warning"]
+    skipped = [check.name for check in checks if check.status == "skipped" and not check.mandatory]
+    if warned:
+        yield f"{plural(len(warned), 'check')} gave a warning: {named(warned)}."
+    if skipped:
+        yield f"Left out, so that it proves nothing: {named(skipped)}."
+
+
+def _failed(phases: t.Sequence[Phase]) -> t.List[Phase]:
+    return [phase for phase in last_attempts(phases) if phase.status == PhaseStatus.FAILED]
+
+
+def _milliseconds(seconds: t.Optional[float]) -> t.Optional[float]:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,43 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was measured as bars, with the objective as a line across them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .markup import Markup
+from .svg import Scale, box, chart, flag, level, text, upright
+from .words import span
+
+_ROW = 40
+_TOP = 24
+
+
+def draw_objective(
+    key: str, title: str, measured: t.Sequence[t.Tuple[str, t.Optional[float]]], objective: t.Optional[float]
+) -> t.Optional[Markup]:
+    """One bar a measured length; None when there is nothing to draw."""
+    known = [seconds for _name, seconds in measured if seconds is not None]
+    if not known and objective is None:
+        return None
+    scale = Scale(0.0, max([*known, objective or 0.0, 0.001]) * 1.12)
+    bottom = _TOP + _ROW * len(measured)
+    drawn: t.List[Markup] = [level(bottom, "grid")]
+    for index, (name, seconds) in enumerate(measured):
+        y = _TOP + _ROW * index
+        late = objective is not None and seconds is not None and seconds > objective
+        drawn.append(text(0, y + 11, name, "name"))
+        drawn.append(box(0, 100, y + 17, 14, "track"))
+        if seconds is None:
+            drawn.append(text(0, y + 28, "? not measured", "value unknown", dx=6))
+        else:
+            drawn.append(box(0, scale.at(seconds), y + 17, 14, "bar late" if late else "bar within"))
+    if objective is not None:
+        drawn.append(upright(scale.at(objective), 4, bottom, "mark objective"))
+        drawn.append(flag(scale.at(objective), 14, f"objective {span(objective)}", "flag objective"))
+    told = ", ".join(f"{name} {'not measured' if value is None else span(value)}" for name, value in measured)
+    limit = "no objective" if objective is None else f"objective {span(objective)}"
+    return chart(key, title, f"{told}; {limit}.", bottom + 4, drawn)

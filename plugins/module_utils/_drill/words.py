@@ -1,0 +1,88 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How verdicts, lengths and instants read on the page and in sentences."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from datetime import datetime, timezone
+
+from .._core.clock import parse_instant
+from .._core.sizes import readable_seconds
+
+#: A sign and a word for each status, so that colour never carries the meaning alone.
+SIGNS = {
+    "passed": ("✓", "passed"),
+    "ok": ("✓", "ok"),
+    "failed": ("✕", "failed"),
+    "error": ("!", "not verified"),
+    "unknown": ("?", "not timed"),
+    "warning": ("△", "warning"),
+    "skipped": ("–", "skipped"),
+    "missed": ("○", "missed"),
+}
+
+HEADLINES = {
+    "passed": "Passed",
+    "failed": "Failed",
+    "error": "Could not be verified",
+    "skipped": "Skipped",
+    "missed": "Missed",
+}
+
+_WORST_FIRST = ("failed", "error", "warning", "skipped", "passed")
+
+
+def span(seconds: float) -> str:
+    """A length without idle zeros: C(18.4 s), C(15 min), C(4 min 05 s), C(1 h), C(7 d 3 h)."""
+    if seconds < 0:
+        return "−" + span(-seconds)
+    if seconds < 60 and seconds == int(seconds):
+        return f"{int(seconds)} s"
+    if seconds < 48 * 3600:
+        text = readable_seconds(seconds)
+        for idle in (" 00 min", " 00 s"):
+            text = text[: -len(idle)] if text.endswith(idle) else text
+        return text
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def instant(value: t.Union[str, datetime, None]) -> str:
+    """C(2026-03-01 02:00:05 UTC), or a dash where nothing is known."""
+    if not value:
+        return "–"
+    moment = value if isinstance(value, datetime) else parse_instant(value)
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def number(value: float) -> str:
+    """Thousands set apart by a thin space, which no language reads as a decimal sign."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def plural(count: int, word: str, words: str = "") -> str:
+    return f"{number(count)} {word if count == 1 else words or word + 's'}"
+
+
+def compact(value: t.Any, limit: int = 240) -> str:
+    """A value of a check on one line; long ones are cut, and the cut shows."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def worst_first(checks: t.Iterable[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
+    return sorted(checks, key=lambda check: _WORST_FIRST.index(check["status"]))
+
+
+def named(names: t.Sequence[str], most: int = 3) -> str:
+    """The first names of a list, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,356 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drill_report
+short_description: Judge a drill and write its report
+version_added: 1.0.0
+description:
+  - Weighs the timeline, the recovered data, the checks and the caught damage of a drill against the objectives of the source,
+    and writes a folder with C(report.json), C(report.html), C(junit.xml) and C(metrics.prom).
+  - The recovery time runs from the incident to the end of the verification or of the first access, with all waiting between.
+    The data loss is taken from the newest marker row that came back. The objective for it must also hold for the longest gap
+    between recovery points, for a drill shortly after a backup says nothing about the hours before the next one.
+  - The verdict is V(passed) only when everything is proved. What could not be verified makes it V(error), never V(passed).
+  - It also needs the sandbox proved gone, every kind of damage caught, and data compared or checked.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store_optional
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Judges and writes nothing. The paths returned are those of the report that would be written.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run writes a report of its own.
+options:
+  journal:
+    description:
+      - The file that M(lifeline.recovery.drill_phase) recorded the phases in.
+      - Without it, or when it does not exist, nothing was timed and the verdict cannot be V(passed).
+    type: path
+  reports_dir:
+    description:
+      - The folder of all reports. Each drill gets a folder C(<instant>-<scenario>) in it, and C(latest) points to the newest.
+      - Earlier reports in it are the history that the page draws. Those that cannot be read are named and left out.
+    type: path
+    required: true
+  scenario:
+    description:
+      - The name of what was rehearsed, such as V(database_loss).
+    type: str
+    required: true
+  source:
+    description:
+      - The name of the source.
+    type: str
+    required: true
+  environment:
+    description:
+      - Where the drill ran, such as V(sandbox). Drills are compared with earlier ones of the same environment.
+    type: str
+    default: sandbox
+  outcome:
+    description:
+      - V(ran) is judged. V(skipped) records that a drill was left out on purpose, V(missed) that it was due and did not run.
+    type: str
+    choices: [ran, skipped, missed]
+    default: ran
+  rto_seconds:
+    description:
+      - The recovery time objective in seconds. Without it any measured time is good enough.
+    type: float
+  rpo_seconds:
+    description:
+      - The recovery point objective in seconds. Without it any loss is good enough, but it must still be known.
+    type: float
+  window_seconds:
+    description:
+      - How many seconds before the incident the longest gap between recovery points is looked for, by default seven days.
+      - When the recovery points do not reach back that far, the report says so.
+    type: float
+    default: 604800
+  backup_set:
+    description:
+      - The id of the set that was restored.
+    type: str
+  recovery_point:
+    description:
+      - The instant that this set shows the source at, in RFC 3339.
+    type: str
+  set_facts:
+    description:
+      - Further facts about the set for the page, such as sizes and counts. Names with C(bytes) at an end are shown as sizes.
+    type: dict
+    default: {}
+  incident_at:
+    description:
+      - When the incident began, in RFC 3339. By default the mark C(incident), else the start of the phase C(failure).
+    type: str
+  recovery_points:
+    description:
+      - The instants of all sets of the source that could be restored, in RFC 3339 and in any order.
+      - Points after the incident do not count.
+    type: list
+    elements: str
+    default: []
+  marker_at:
+    description:
+      - The instant in the newest marker row that was found in the recovered data, in RFC 3339.
+      - Without it the loss is not known. One later than the incident means that clocks disagree. Either makes V(error).
+    type: str
+  checks:
+    description:
+      - The RV(lifeline.recovery.integrity_check#module:checks) of M(lifeline.recovery.integrity_check), or dictionaries like
+        them with C(name), C(status), C(expected) and C(actual).
+      - C(mandatory=true) makes a skipped check an V(error). C(proves_data) says whether a pass proves that data came back,
+        by default true for the types V(row_count), V(sql), V(freshness), V(references), V(json) and V(fingerprint).
+    type: list
+    elements: dict
+    default: []
+  fingerprint:
+    description:
+      - The RV(lifeline.recovery.pg_restore#module:fingerprint) of M(lifeline.recovery.pg_restore) - C(tables), C(rows) and
+        C(equal), which is null when nothing was compared.
+    type: dict
+  self_tests:
+    description:
+      - The RV(lifeline.recovery.drill_self_test#module:self_tests) of M(lifeline.recovery.drill_self_test) - C(damage) and
+        C(caught).
+    type: list
+    elements: dict
+    default: []
+  self_tests_required:
+    description:
+      - Whether a drill without any damaged copy is an V(error). Turn it off only where no set can be damaged.
+    type: bool
+    default: true
+  sandbox_used:
+    description:
+      - Whether there was a sandbox that must be gone. Turn it off for a rehearsal on servers that stay.
+    type: bool
+    default: true
+  sandbox_removed:
+    description:
+      - Whether the sandbox is proved gone. Left out, nobody looked.
+    type: bool
+  versions:
+    description:
+      - Versions of what took part, by name.
+    type: dict
+    default: {}
+  notes:
+    description:
+      - Sentences for the reader of the report.
+    type: list
+    elements: str
+    default: []
+  metrics_textfile:
+    description:
+      - A second place for the metrics, for example in the folder of node_exporter's textfile collector.
+      - Every scenario and source needs a file of its own.
+    type: path
+  fail_on_verdict:
+    description:
+      - Fail when the verdict is not V(passed), after the report was written. Otherwise a later task decides.
+    type: bool
+    default: false
+seealso:
+  - module: lifeline.recovery.drill_phase
+  - module: lifeline.recovery.drill_self_test
+  - module: lifeline.recovery.integrity_check
+"""
+
+EXAMPLES = r"""
+- name: Judge the drill and write its report
+  lifeline.recovery.drill_report:
+    journal: /var/lib/lifeline/drill.journal
+    reports_dir: /var/lib/lifeline/reports
+    scenario: database_loss
+    source: school
+    environment: sandbox
+    rto_seconds: 900
+    rpo_seconds: 3600
+    backup_set: "{{ backup.set_id }}"
+    recovery_point: "{{ backup.recovery_point }}"
+    incident_at: "{{ fault.incident_at }}"
+    recovery_points: "{{ catalogue.sets | map(attribute='recovery_point') | list }}"
+    marker_at: "{{ marker.query_result[0].written_at }}"
+    checks: "{{ integrity.checks }}"
+    fingerprint: "{{ restored.fingerprint }}"
+    self_tests: "{{ self_test.self_tests }}"
+    sandbox_removed: "{{ teardown.removed }}"
+  register: drill
+
+- name: Record that the drill of this month did not run
+  lifeline.recovery.drill_report:
+    reports_dir: /var/lib/lifeline/reports
+    scenario: database_loss
+    source: school
+    outcome: missed
+
+- name: Rehearse on servers that stay, and let the play fail unless it passed
+  lifeline.recovery.drill_report:
+    journal: /var/lib/lifeline/drill.journal
+    reports_dir: /var/lib/lifeline/reports
+    scenario: standby_restore
+    source: school
+    environment: staging
+    marker_at: "{{ marker.query_result[0].written_at }}"
+    fingerprint: "{{ restored.fingerprint }}"
+    self_tests: "{{ self_test.self_tests }}"
+    sandbox_used: false
+    metrics_textfile: /var/lib/node_exporter/lifeline_school.prom
+    fail_on_verdict: true
+"""
+
+RETURN = r"""
+verdict:
+  description: V(passed), V(failed), V(error) when something could not be verified, V(skipped) or V(missed).
+  type: str
+  returned: when the drill was judged
+  sample: passed
+exit_class:
+  description: The verdict as a number for scripts - V(0) passed, V(1) failed, V(3) not verified or not run.
+  type: int
+  returned: when the drill was judged
+  sample: 0
+reasons:
+  description: Why the verdict is what it is, weightiest first.
+  type: list
+  elements: str
+  returned: when the drill was judged
+  sample: ["Recovered in 18.4 s; the objective is 15 min.", "38 tables with 1250000 rows are equal to the backup set's fingerprint."]
+notes:
+  description: What else a reader must know, such as warnings.
+  type: list
+  elements: str
+  returned: when the drill was judged
+  sample: []
+rto:
+  description: The recovery time in seconds, its objective, and whether it was met, which is null when that is not known.
+  type: dict
+  returned: when the drill was judged
+  sample: {objective_seconds: 900.0, measured_seconds: 18.412, met: true}
+rpo:
+  description: The data loss and the longest gap between recovery points in seconds, their objective, and what they rest on.
+  type: dict
+  returned: when the drill was judged
+  sample:
+    objective_seconds: 3600.0
+    observed_seconds: 12.204
+    exposure_seconds: 3540.0
+    met: true
+    marker_at: "2026-03-01T02:59:48.000+00:00"
+    window_seconds: 604800.0
+    recovery_points: ["2026-03-01T02:01:00.204+00:00"]
+    longest_gap: {from: "2026-03-01T02:01:00.204+00:00", until: "2026-03-01T03:00:00.204+00:00"}
+phases:
+  description: The timeline. C(offset_seconds) is from the incident, null where it is not known.
+  type: list
+  elements: dict
+  returned: when the drill was judged
+  sample:
+    - {name: restore, started_at: "2026-03-01T03:00:02.110+00:00", seconds: 9.72, status: ok, offset_seconds: 1.906, note: ''}
+report_dir:
+  description: The folder of the report.
+  type: str
+  returned: when the drill was judged
+  sample: /var/lib/lifeline/reports/20260301T025930Z-database_loss
+report_html:
+  description: The page for people.
+  type: str
+  returned: when the drill was judged
+  sample: /var/lib/lifeline/reports/20260301T025930Z-database_loss/report.html
+report_json:
+  description: The report as data.
+  type: str
+  returned: when the drill was judged
+  sample: /var/lib/lifeline/reports/20260301T025930Z-database_loss/report.json
+earlier_drills:
+  description: How many earlier drills of this scenario, source and environment the history holds.
+  type: int
+  returned: when the drill was judged
+  sample: 11
+broken_reports:
+  description: Folders whose report could not be read.
+  type: list
+  elements: str
+  returned: when the drill was judged
+  sample: []
+summary:
+  description: The result in five lines.
+  type: list
+  elements: str
+  returned: when the drill was judged
+  sample:
+    - "Passed: drill database_loss of school (sandbox)."
+    - "RTO: measured 18.4 s, objective 15 min."
+    - "RPO: lost 12.2 s, exposure 59 min, objective 1 h."
+    - "Proof: 1250000 rows in 38 tables equal; 6 of 6 checks passed; 5 of 5 kinds of damage caught."
+    - "Slowest phase: restore, 9.7 s."
+error_kind:
+  description: A stable name of what went wrong; V(check_failed) when the verdict made the module fail.
+  type: str
+  returned: failure
+  sample: check_failed
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import read_request
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import publish_report
+
+SPEC = ArgumentSpec(
+    {
+        "journal": {"type": "path"},
+        "reports_dir": {"type": "path", "required": True},
+        "scenario": {"type": "str", "required": True},
+        "source": {"type": "str", "required": True},
+        "environment": {"type": "str", "default": "sandbox"},
+        "outcome": {"type": "str", "default": "ran", "choices": ["ran", "skipped", "missed"]},
+        "rto_seconds": {"type": "float"},
+        "rpo_seconds": {"type": "float"},
+        "window_seconds": {"type": "float", "default": 604800},
+        "backup_set": {"type": "str"},
+        "recovery_point": {"type": "str"},
+        "set_facts": {"type": "dict", "default": {}},
+        "incident_at": {"type": "str"},
+        "recovery_points": {"type": "list", "elements": "str", "default": []},
+        "marker_at": {"type": "str"},
+        "checks": {"type": "list", "elements": "dict", "default": []},
+        "fingerprint": {"type": "dict"},
+        "self_tests": {"type": "list", "elements": "dict", "default": []},
+        "self_tests_required": {"type": "bool", "default": True},
+        "sandbox_used": {"type": "bool", "default": True},
+        "sandbox_removed": {"type": "bool"},
+        "versions": {"type": "dict", "default": {}},
+        "notes": {"type": "list", "elements": "str", "default": []},
+        "metrics_textfile": {"type": "path"},
+        "fail_on_verdict": {"type": "bool", "default": False},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)))
+    run_module(module, lambda: publish_report(read_request(module.params, check_mode=module.check_mode)))
+
+
+if __name__ == "__main__":
+    main()

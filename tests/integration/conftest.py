@@ -1,0 +1,33 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stores for the tests of modules."""
+
+from __future__ import annotations
+
+import secrets
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.s3 import S3Server, rclone_server
+
+
+@pytest.fixture(scope="session")
+def s3() -> t.Iterator[S3Server]:
+    with rclone_server() as server:
+        yield server
+
+
+@pytest.fixture
+def store(s3: S3Server) -> dict[str, t.Any]:
+    """The option store: a prefix of its own on a real S3 server."""
+    return s3.store_options(prefix=secrets.token_hex(6))
+
+
+@pytest.fixture
+def folder_store(tmp_path: Path) -> dict[str, t.Any]:
+    """The option store: a local folder."""
+    return {"provider": "directory", "path": str(tmp_path / "store")}
