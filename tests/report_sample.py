@@ -116,7 +116,7 @@ def sample_history(count: int = 11) -> t.List[Report]:
     reports = []
     for week in range(count, 0, -1):
         incident = INCIDENT - timedelta(days=7 * week, minutes=7 * (week % 3))
-        evidence = sample_evidence(incident, 1.7 - 0.055 * (count - week) + 0.12 * (week % 3))
+        evidence = sample_evidence(incident, max(0.9, 1.7 - 0.055 * (count - week)) + 0.12 * (week % 3))
         if week == 8:
             evidence = sample_evidence(incident, 13)
         if week == 5:

@@ -58,7 +58,8 @@ def _grid(heights: Scale, top: float) -> Markup:
     return joined(
         level(_BASE, "axis"),
         [level(_y(heights, value), "grid") for value in values],
-        [text(100, _y(heights, value) - 4, span(_rounded(value)), "tick", "end") for value in values],
+        # To the left of the figure, where the style keeps room.
+        [text(0, _y(heights, value) + 4, span(_rounded(value)), "tick", "end", -8) for value in [*values, 0.0]],
     )
 
 

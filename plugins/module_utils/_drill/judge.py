@@ -4,7 +4,8 @@
 
 """The verdict on a drill. Pure: the same evidence always gives the same verdict.
 
-Every rule adds findings, and the verdict is the worst of them; so more bad news never makes it better.
+Every rule adds findings, and the verdict is the worst of them. A proof that is missing makes it C(error), unless
+the recovery itself failed: then there was nothing to prove, and the verdict is C(failed).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def judge(evidence: Evidence) -> Judgement:
         *_judge_time(rto, time_span, recovered),
         *_judge_loss(evidence, rpo, incident_at, recovered),
         *_judge_data(evidence, recovered),
-        *_judge_self_tests(evidence),
+        *_judge_self_tests(evidence, recovered),
         *_judge_sandbox(evidence),
     ]
     verdict = max((finding[0] for finding in findings), key=_SEVERITY.index, default=Verdict.ERROR)
@@ -176,8 +177,8 @@ def _judge_loss(
     elif rpo.observed_seconds is not None and rpo.met:
         yield (
             Verdict.PASSED,
-            f"The last {span(rpo.observed_seconds)} were lost and at worst {span(rpo.exposure_seconds)} would have "
-            f"been; the objective is {span(objective)}.",
+            f"The last {span(rpo.observed_seconds)} were lost, and the longest gap between recovery points is "
+            f"{span(rpo.exposure_seconds)}; the objective is {span(objective)}.",
         )
 
 
@@ -215,12 +216,13 @@ def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
         yield Verdict.ERROR, "Nothing proves that data came back: no check of data passed and no row was compared."
 
 
-def _judge_self_tests(evidence: Evidence) -> t.Iterator[_Finding]:
+def _judge_self_tests(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
     tests = evidence.self_tests
     untried = [test.damage for test in tests if test.caught is None]
     slipped = [test.damage for test in tests if test.caught is False]
     if not tests and evidence.self_tests_required:
-        yield Verdict.ERROR, "No damaged copy was tried, so nothing shows that this drill can fail."
+        unverified = Verdict.ERROR if recovered else Verdict.FAILED
+        yield unverified, "No damaged copy was tried, so nothing shows that this drill can fail."
     if untried:
         yield Verdict.ERROR, f"Damage that was not tried: {named(untried)}."
     if slipped:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import timedelta
 
 from .._core.clock import parse_instant
 from .markup import Markup, element, joined
@@ -49,7 +50,7 @@ def draw_loss(report: Report) -> t.Optional[Markup]:
         _incident(scale, instant(report["incident_at"])),
         _marker(scale, marker, rpo["marker_at"]) if marker is not None else None,
         _objective(scale, rpo["objective_seconds"]),
-        text(0, _AXIS + 66, instant((rpo.get("recovery_points") or [rpo["marker_at"]])[0])[:16], "tick"),
+        text(0, _AXIS + 66, instant(incident + timedelta(seconds=low))[:16], "tick"),
         text(100, _AXIS + 66, "incident" if high <= 0 else "marker", "tick", "end"),
     ]
     return chart("loss", "Recovery points before the incident", _told(report, points, marker), _AXIS + 74, drawn)
@@ -102,7 +103,7 @@ def _objective(scale: Scale, objective: t.Optional[float]) -> t.Optional[Markup]
         return None
     y = _AXIS + 42
     if -objective < scale.low:
-        return text(100, y + 4, f"RPO objective, {span(objective)}: beyond the left edge", "flag objective", "end")
+        return text(100, y + 4, f"← RPO objective, {span(objective)}", "flag objective", "end")
     left, right = scale.at(-objective), scale.at(0)
     label = f"RPO objective, {span(objective)}"
     beside = text(left, y + 4, label, "flag objective", "end", -7) if left > 50 else None

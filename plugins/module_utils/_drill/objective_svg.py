@@ -26,10 +26,11 @@ def draw_objective(
     scale = Scale(0.0, max([*known, objective or 0.0, 0.001]) * 1.12)
     bottom = _TOP + _ROW * len(measured)
     drawn: t.List[Markup] = [level(bottom, "grid")]
+    names: t.List[Markup] = []
     for index, (name, seconds) in enumerate(measured):
         y = _TOP + _ROW * index
         late = objective is not None and seconds is not None and seconds > objective
-        drawn.append(text(0, y + 11, name, "name"))
+        names.append(text(0, y + 11, name, "name"))
         drawn.append(box(0, 100, y + 17, 14, "track"))
         if seconds is None:
             drawn.append(text(0, y + 28, "? not measured", "value unknown", dx=6))
@@ -40,4 +41,4 @@ def draw_objective(
         drawn.append(flag(scale.at(objective), 14, f"objective {span(objective)}", "flag objective"))
     told = ", ".join(f"{name} {'not measured' if value is None else span(value)}" for name, value in measured)
     limit = "no objective" if objective is None else f"objective {span(objective)}"
-    return chart(key, title, f"{told}; {limit}.", bottom + 4, drawn)
+    return chart(key, title, f"{told}; {limit}.", bottom + 4, drawn, names)

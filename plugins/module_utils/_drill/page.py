@@ -92,7 +92,7 @@ def _recovery_time(report: Report) -> Markup:
 def _data_loss(report: Report) -> Markup:
     rpo = report["rpo"]
     observed, exposure, objective = rpo["observed_seconds"], rpo["exposure_seconds"], rpo["objective_seconds"]
-    figures = [("lost this time", observed, ""), ("at worst", exposure, ""), ("objective", objective, "small")]
+    figures = [("lost this time", observed, ""), ("longest gap", exposure, ""), ("objective", objective, "small")]
     drawn = draw_objective(
         "rpo", "Data loss against its objective", [("lost this time", observed), ("longest gap", exposure)], objective
     )
@@ -151,7 +151,7 @@ def _checks(report: Report) -> Markup:
         return card("Checks", _lead("No check was given."))
     passed = sum(check["status"] == "passed" for check in checks)
     lead = f"{number(passed)} of {plural(len(checks), 'check')} passed."
-    return card("Checks", _lead(lead), checks_table(checks), long=len(checks) > 12)
+    return card("Checks", _lead(lead), checks_table(checks), long=True)
 
 
 def _fingerprint(report: Report) -> Markup:
@@ -208,7 +208,7 @@ def _history(report: Report, earlier: t.Sequence[Report], broken: t.Sequence[str
     if broken:
         names = ", ".join(broken[:10]) + (" …" if len(broken) > 10 else "")
         parts.append(_lead(f"△ {plural(len(broken), 'earlier report')} could not be read and left out: {names}."))
-    return card("History", *parts)
+    return card("History", *parts, long=True)
 
 
 def _facts(report: Report) -> Markup:

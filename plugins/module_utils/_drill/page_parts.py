@@ -41,7 +41,7 @@ def checks_table(checks: t.Sequence[Report]) -> Markup:
         )
         for check in worst_first(checks)
     ]
-    return _table(("Result", "Check", "Expected", "Actual"), rows)
+    return _table(("Result", "Check", "Expected", "Actual"), rows, "stack checks")
 
 
 def self_test_list(tests: t.Sequence[Report]) -> Markup:
@@ -73,7 +73,7 @@ def history_table(runs: t.Sequence[Report]) -> Markup:
         )
         for run in list(reversed(runs))[:_MOST_RUNS]
     ]
-    return _table(("Verdict", "Drill", "Recovery time", "Lost", "Longest gap"), rows)
+    return _table(("Verdict", "Drill", "Recovery time", "Lost", "Longest gap"), rows, "stack runs")
 
 
 def facts_list(facts: t.Sequence[t.Tuple[str, str]]) -> Markup:
@@ -94,9 +94,9 @@ def set_facts(given: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, str]]:
             yield title, number(value)
 
 
-def _table(titles: t.Sequence[str], rows: t.Sequence[Markup]) -> Markup:
+def _table(titles: t.Sequence[str], rows: t.Sequence[Markup], style: str) -> Markup:
     head = element("thead", element("tr", [element("th", title, scope="col") for title in titles]))
-    return element("table", head, element("tbody", rows), class_="stack")
+    return element("table", head, element("tbody", rows), class_=style)
 
 
 def _why(check: Report) -> t.Optional[Markup]:

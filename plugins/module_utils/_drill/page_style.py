@@ -119,10 +119,18 @@ code { font: .875em/1.45 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation M
 .notes li + li { margin-top: .25rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10.5rem), 1fr)); gap: .75rem 1.25rem; }
 .facts dt { color: var(--muted); font-size: .8125rem; }
-.facts dd { margin: 0; font-variant-numeric: tabular-nums; }
+.facts dd { margin: 0; font-size: .9375rem; font-variant-numeric: tabular-nums; }
 footer { color: var(--muted); font-size: .8125rem; margin-top: 1.5rem; }
+.chart.history { margin-left: 4.4rem; width: calc(100% - 4.4rem); }
+@media (min-width: 40.01rem) {
+  .stack.checks { table-layout: fixed; }
+  .checks th:first-child { width: 8.2rem; } .checks th:nth-child(2) { width: 36%; }
+  .chart.timeline { margin-left: 12.5rem; width: calc(100% - 12.5rem); }
+  .chart.timeline .label { transform: translate(-12.5rem, 16px); }
+}
 @media (min-width: 52rem) { .verdict ul { columns: 2; column-gap: 2.5rem; } .verdict li { break-inside: avoid; } }
 @media (max-width: 40rem) {
+  .chart .tick.fine { display: none; }
   main { padding: 1rem .75rem 2rem; }
   .card, .verdict { padding: 1rem; }
   .verdict .seal { width: 3.25rem; height: 3.25rem; font-size: 1.8rem; }
@@ -132,16 +140,22 @@ footer { color: var(--muted); font-size: .8125rem; margin-top: 1.5rem; }
   .stack tr:last-child { border-bottom: 0; }
   .stack td { border: 0; padding: .1rem 0; }
   .stack td.status { width: auto; }
+  .stack.runs td { display: inline-block; margin-right: .8rem; }
   .stack td[data-label]::before { content: attr(data-label) ": "; color: var(--muted); font-size: .8125rem; }
 }
 @page { margin: 14mm; }
 @media print {
-  body { background: #fff; font-size: 10.5pt; } main { max-width: none; padding: 0; }
+  body { background: #fff; font-size: 9.5pt; }
+  html { font-size: 13px; }
+  main { max-width: none; padding: 0; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
-  .card { break-inside: avoid; padding: .9rem 1rem; }
+  .card { break-inside: avoid; padding: .8rem 1rem; margin-top: .6rem; }
+  .pair { gap: .6rem; margin-top: .6rem; grid-template-columns: 1fr 1fr; }
   .card.long { break-inside: auto; }
-  tr, li, h2 { break-inside: avoid; }
-  h2 { break-after: avoid; } thead { display: table-header-group; }
+  th, td { padding-top: .3rem; padding-bottom: .3rem; }
+  tr, li, h2, .chart { break-inside: avoid; }
+  h2, .lead { break-after: avoid; }
+  thead { display: table-header-group; }
 }
 """
 

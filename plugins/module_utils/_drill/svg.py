@@ -39,7 +39,7 @@ def chart(key: str, title: str, description: str, height: float, *children: Chil
         element("title", title, id=f"{key}-title"),
         element("desc", description, id=f"{key}-desc"),
         *children,
-        class_="chart",
+        class_=f"chart {key}",
         width="100%",
         height=f"{height:g}",
         role="img",
@@ -104,10 +104,18 @@ def ticks(low: float, high: float, most: int = 5) -> t.List[float]:
 
 def time_axis(scale: Scale, values: t.Sequence[float], top: float, bottom: float) -> Markup:
     """Grid lines with their offsets from the incident below."""
+    step = values[1] - values[0] if len(values) > 1 else 1.0
     return joined(
         [upright(scale.at(value), top, bottom, "grid") for value in values],
         [
-            text(scale.at(value), bottom + 16, tick_label(value), "tick", _tick_anchor(scale.at(value)))
+            # Every second label gives way where there is no room, never the one at zero.
+            text(
+                scale.at(value),
+                bottom + 16,
+                tick_label(value),
+                "tick fine" if round(value / step) % 2 else "tick",
+                _tick_anchor(scale.at(value)),
+            )
             for value in values
         ],
     )

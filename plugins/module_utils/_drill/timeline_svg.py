@@ -88,7 +88,7 @@ def _flags(report: Report, phases: t.Sequence[t.Tuple[float, Report]]) -> t.Tupl
     if objective <= _FARTHEST * max(last, last - first):
         flags.append(_Flag(objective, f"RTO objective, {span(objective)}", "objective"))
         return flags, ""
-    return flags, f"RTO objective, {span(objective)}: beyond the right edge →"
+    return flags, f"RTO objective, {span(objective)} →"
 
 
 def _row(scale: Scale, offset: float, phase: Report, y: float) -> Markup:
@@ -101,7 +101,9 @@ def _row(scale: Scale, offset: float, phase: Report, y: float) -> Markup:
     return element(
         "g",
         element("title", told),
-        text(0, y + 12, joined(_name(phase), element("tspan", shown, dx="8", class_=f"value {phase['status']}"))),
+        text(
+            0, y + 12, joined(_name(phase), element("tspan", shown, dx="8", class_=f"value {phase['status']}")), "label"
+        ),
         level(y + 24, "rail"),
         box(left, right, y + 18, 12, f"phase {style}"),
     )

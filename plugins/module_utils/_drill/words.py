@@ -83,6 +83,6 @@ def worst_first(checks: t.Iterable[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.
 
 
 def named(names: t.Sequence[str], most: int = 3) -> str:
-    """The first names of a list, and how many more there are."""
-    shown = ", ".join(names[:most])
+    """The first names of a list, each cut to a readable length, and how many more there are."""
+    shown = ", ".join(compact(name, 72) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -92,7 +92,7 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
     timings = Timings(request.listener)
     with contextlib.ExitStack() as stack:
         with timings.phase("preflight"):
-            held = stack.enter_context(held_snapshot(request.connection, request.source))
+            held = stack.enter_context(held_snapshot(request.connection, request.source, request.lock_timeout))
             client = find_client(held.facts.major, request.connection.client_bin_dir)
             refuse_blind(_taken(held, with_profile(request.selection, request.profile)), request.connection)
             spool = stack.enter_context(_spool(request.spool_dir, held))

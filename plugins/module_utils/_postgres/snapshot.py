@@ -15,6 +15,11 @@ from .._core.errors import ErrorKind, RecoveryError
 from . import catalog
 from .connection import Connection, ConnectionOptions, connection, fetch_value
 
+try:
+    import psycopg2.errors
+except ImportError:
+    psycopg2 = None  # type: ignore[assignment]
+
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lifeline.recovery backup of ' || %s, 0))"
 
 _LSN = """
@@ -44,10 +49,11 @@ def refuse_pooler(options: ConnectionOptions) -> None:
 
 
 @contextlib.contextmanager
-def held_snapshot(options: ConnectionOptions, source: str) -> t.Iterator[HeldSnapshot]:
+def held_snapshot(options: ConnectionOptions, source: str, lock_timeout: float) -> t.Iterator[HeldSnapshot]:
     """Lock the source against a second backup and export a snapshot of it.
 
-    Raises RecoveryError: transaction_pooler, backup_running, unreachable, access_denied, target_missing.
+    lock_timeout, in seconds, bounds the wait for a table that is locked.
+    Raises RecoveryError: transaction_pooler, backup_running, locked, unreachable, access_denied, target_missing.
     """
     refuse_pooler(options)
     with connection(options, application="lifeline.recovery backup") as conn:
@@ -64,7 +70,7 @@ def held_snapshot(options: ConnectionOptions, source: str) -> t.Iterator[HeldSna
         recovery_point = fetch_value(conn, "SELECT clock_timestamp()")
         snapshot = fetch_value(conn, "SELECT pg_export_snapshot()")
         lsn = fetch_value(conn, _LSN)
-        yield HeldSnapshot(snapshot, recovery_point, lsn, facts, tuple(catalog.user_tables(conn)))
+        yield HeldSnapshot(snapshot, recovery_point, lsn, facts, _tables(conn, lock_timeout))
 
 
 def refuse_blind(tables: t.Iterable[catalog.Table], options: ConnectionOptions) -> None:
@@ -78,6 +84,20 @@ def refuse_blind(tables: t.Iterable[catalog.Table], options: ConnectionOptions) 
             next_step=f"Back up as a superuser or a role with BYPASSRLS: ALTER ROLE {role} BYPASSRLS.",
             details={"tables": hidden},
         )
+
+
+def _tables(conn: Connection, lock_timeout: float) -> t.Tuple[catalog.Table, ...]:
+    # The size of a table is only told to who may look at it, so this waits for its lock.
+    fetch_value(conn, "SELECT set_config('lock_timeout', %s, false)", (f"{int(lock_timeout * 1000)}ms",))
+    try:
+        return tuple(catalog.user_tables(conn))
+    except psycopg2.errors.LockNotAvailable:
+        raise RecoveryError(
+            ErrorKind.LOCKED,
+            f"A table is locked by another session for longer than {lock_timeout:g} seconds.",
+            left="No backup set was written; earlier sets are as they were.",
+            next_step="Run it when no migration holds the table, or raise lock_timeout.",
+        ) from None
 
 
 def _refuse_changing_backend(conn: Connection, options: ConnectionOptions) -> None:
