@@ -160,7 +160,9 @@ def test_a_locked_table_ends_the_backup_after_the_lock_timeout(
 def test_a_full_spool_leaves_no_set(
     postgres: PostgresServer, database: str, folder_store: Options, tmp_path: Path
 ) -> None:
-    postgres.psql(database, "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 3000) AS x FROM generate_series(1, 600) n")
+    postgres.psql(
+        database, "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 3000) AS x FROM generate_series(1, 600) n"
+    )
     spool = tmp_path / "spool"
     spool.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(spool)], check=False).returncode != 0:
