@@ -228,7 +228,7 @@ def _judge_self_tests(evidence: Evidence, recovered: bool) -> t.Iterator[_Findin
     if slipped:
         yield Verdict.FAILED, f"Damage that was not caught: {named(slipped)}."
     if tests and not untried and not slipped:
-        yield Verdict.PASSED, f"All {plural(len(tests), 'kind')} of damage to the set were caught."
+        yield Verdict.PASSED, f"Damage to the set was caught: {number(len(tests))} of {plural(len(tests), 'kind')}."
 
 
 def _judge_sandbox(evidence: Evidence) -> t.Iterator[_Finding]:

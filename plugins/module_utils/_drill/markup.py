@@ -24,16 +24,16 @@ Child = t.Union[str, Markup, None, t.Iterable[t.Any]]
 Attribute = t.Union[str, int, float, None]
 
 
-def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
+def element(tag: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """One element. class_ gives class; an underscore in a name gives a hyphen; None leaves an attribute out."""
     inside = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    if name in _VOID:
-        return Markup(f"<{name}{inside}>")
-    return Markup(f"<{name}{inside}>{joined(*children)}</{name}>")
+    if tag in _VOID:
+        return Markup(f"<{tag}{inside}>")
+    return Markup(f"<{tag}{inside}>{joined(*children)}</{tag}>")
 
 
 def joined(*children: Child) -> Markup:

@@ -142,9 +142,9 @@ def summarise(report: Report) -> t.List[str]:
         last = "Why: " + report["reasons"][0]
     return [
         f"{HEADLINES[report['verdict']]}: drill {report['scenario']} of {report['source']} ({report['environment']}).",
-        f"RTO: measured {_length(rto['measured_seconds'])}, objective {_length(rto['objective_seconds'])}.",
-        f"RPO: lost {_length(rpo['observed_seconds'])}, exposure {_length(rpo['exposure_seconds'])}, "
-        f"objective {_length(rpo['objective_seconds'])}.",
+        f"RTO: measured {_measured(rto['measured_seconds'])}, objective {_limit(rto['objective_seconds'])}.",
+        f"RPO: lost {_measured(rpo['observed_seconds'])}, exposure {_measured(rpo['exposure_seconds'])}, "
+        f"objective {_limit(rpo['objective_seconds'])}.",
         f"Proof: {content}; {number(passed)} of {plural(len(report['checks']), 'check')} passed; "
         f"{number(caught)} of {plural(len(report['self_tests']), 'kind')} of damage caught.",
         last,
@@ -205,7 +205,11 @@ def _instant(instant: t.Optional[datetime]) -> t.Optional[str]:
     return None if instant is None else format_instant(instant)
 
 
-def _length(seconds: t.Optional[float]) -> str:
+def _measured(seconds: t.Optional[float]) -> str:
+    return "unknown" if seconds is None else span(seconds)
+
+
+def _limit(seconds: t.Optional[float]) -> str:
     return "none" if seconds is None else span(seconds)
 
 

@@ -1,0 +1,133 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.modules import ROOT
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.school import load_school
+
+
+def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook with variables from a private file; its output is in the result."""
+    file = folder / "variables.json"
+    file.write_text(json.dumps(variables))
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"),
+         f"lifeline.recovery.{name}", "-e", f"@{file}", *extra],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": _tree(),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+    )  # fmt: skip
+
+
+def _tree() -> str:
+    import ansible_collections.lifeline.recovery as collection
+
+    return str(Path(next(iter(collection.__path__))).parents[2])
+
+
+@pytest.fixture
+def inventory(postgres: PostgresServer, database: str, store: dict[str, t.Any]) -> dict[str, t.Any]:
+    load_school(postgres, database)
+    login = postgres.module_options()
+    login.pop("login_db")
+    return {
+        "recovery_environment": "production",
+        "recovery_source": "school",
+        "recovery_database": database,
+        "recovery_connection": login,
+        "recovery_store": store,
+    }
+
+
+def test_backup_verify_check_and_restore(postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path) -> None:
+    database = inventory["recovery_database"]
+    outputs = []
+    for name, more in (
+        ("backup", {}),
+        ("verify", {"recovery_rpo_seconds": 3600}),
+        ("check", {"recovery_connection": {**inventory["recovery_connection"], "login_db": database},
+                   "recovery_checks": [{"type": "foreign_keys"}, {"type": "sequences"}]}),
+    ):  # fmt: skip
+        done = play(name, {**inventory, **more}, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        outputs.append(done.stdout)
+    late = play("verify", {**inventory, "recovery_rpo_seconds": 0, "recovery_verify_depth": "presence"}, tmp_path)
+    assert late.returncode != 0
+    assert "Back up more often" in late.stdout
+    planned = play("restore", {**inventory, "restore_mode": "swap"}, tmp_path, "--check")
+    assert planned.returncode == 0, planned.stdout
+    assert "plan digest" in planned.stdout
+    refused = play("restore", {**inventory, "restore_mode": "swap"}, tmp_path)
+    assert refused.returncode != 0
+    assert "recovery_confirm" in refused.stdout
+    done = play("restore", {**inventory, "restore_mode": "swap", "recovery_confirm": database}, tmp_path, "-v")
+    assert done.returncode == 0, done.stdout
+    for text in (*outputs, late.stdout, planned.stdout, refused.stdout, done.stdout):
+        assert postgres.password not in text
+        assert inventory["recovery_store"]["secret_key"] not in text
+
+
+@pytest.mark.slow
+def test_a_drill_passes_leaves_a_report_and_nothing_else(tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    variables = {
+        "drill_reports_dir": str(reports),
+        "drill_sandbox_path": f"/tmp/{tmp_path.parent.name}-{os.getpid()}-drill",
+    }
+    done = play("drill", variables, tmp_path, "-v")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((reports / "latest/report.json").read_text())
+    assert report["verdict"] == "passed"
+    assert report["fingerprint"]["equal"] is True
+    assert [item["damage"] for item in report["self_tests"] if item["caught"]] == [
+        "flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows"
+    ]  # fmt: skip
+    assert {"backup", "failure", "detection", "decision", "fetch", "restore", "verify", "first_access"} <= {
+        phase["name"] for phase in report["phases"]
+    }
+    assert report["rto"]["met"] is True
+    assert report["rpo"]["observed_seconds"] > 0
+    assert sorted(path.name for path in (reports / "latest").iterdir()) == [
+        "junit.xml", "metrics.prom", "report.html", "report.json"
+    ]  # fmt: skip
+    assert not Path(variables["drill_sandbox_path"]).exists()
+
+
+@pytest.mark.slow
+def test_a_drill_that_misses_its_objective_fails(tmp_path: Path) -> None:
+    variables = {
+        "drill_reports_dir": str(tmp_path / "reports"),
+        "drill_sandbox_path": f"/tmp/{tmp_path.parent.name}-{os.getpid()}-late",
+        "drill_rto_seconds": 1,
+        "drill_rows": 1000,
+    }
+    done = play("drill", variables, tmp_path)
+    assert done.returncode != 0
+    report = json.loads((tmp_path / "reports/latest/report.json").read_text())
+    assert report["verdict"] == "failed"
+    assert report["rto"]["met"] is False
+
+
+def test_a_drill_refuses_production(tmp_path: Path) -> None:
+    done = play("drill", {"recovery_environment": "production", "drill_reports_dir": str(tmp_path / "r")}, tmp_path)
+    assert done.returncode != 0
+    assert "Nothing was changed" in done.stdout
+    assert not (tmp_path / "r").exists()

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection as a whole: what must be in step with what."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.doubles.modules import ROOT
+
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
+UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
+#: A package imports only from those before it.
+LAYERS = ["_core", "_store", "_sets", "_postgres", "_integrity", "_drill", "_sandbox", "_ansible"]
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_action_group_has_every_module() -> None:
+    assert yaml.safe_load(read("meta/runtime.yml"))["action_groups"]["recovery"] == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_takes_store_and_connection_and_has_three_examples(module: str) -> None:
+    source = read(f"plugins/modules/{module}.py")
+    assert "lifeline.recovery._postgres\n" in source
+    assert "lifeline.recovery._store" in source
+    assert "lifeline.recovery._attributes" in source
+    examples = re.search(r'EXAMPLES = r"""\n(.*?)"""', source, re.DOTALL)
+    assert examples is not None
+    tasks = yaml.safe_load(examples.group(1))
+    assert len(tasks) >= 3
+    assert all(f"lifeline.recovery.{module}" in task for task in tasks)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_documents_what_it_takes(role: str) -> None:
+    specification = yaml.safe_load(read(f"roles/{role}/meta/argument_specs.yml"))["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load(read(f"roles/{role}/defaults/main.yml"))
+    assert list(specification) == list(defaults)
+    assert {name: option["default"] for name, option in specification.items()} == defaults
+    assert [name for name in defaults if f"`{name}`" not in read(f"roles/{role}/README.md")] == []
+    assert all(name.startswith(f"{role}_") for name in defaults)
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_is_in_the_readme(playbook: str) -> None:
+    assert f"`{playbook}`" in read("README.md")
+
+
+def test_every_role_is_reached_from_a_playbook() -> None:
+    texts = "".join(path.read_text() for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml"))
+    assert [role for role in ROLES if f"lifeline.recovery.{role}" not in texts] == []
+
+
+@pytest.mark.parametrize("path", UTILITIES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_packages_import_only_downward(path: Path) -> None:
+    own = path.parent.name
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module:
+            other = node.module.split(".")[0]
+            assert LAYERS.index(other) < LAYERS.index(own), f"{own} imports {other}"
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            assert own == "_ansible" or not any(name.split(".")[0] == "ansible" for name in names)
+
+
+def test_init_files_are_empty() -> None:
+    assert [path for path in UTILITIES if path.name == "__init__.py" and path.stat().st_size] == []
+
+
+def test_the_version_is_one() -> None:
+    from ansible_collections.lifeline.recovery.plugins.module_utils._core.version import VERSION
+
+    assert yaml.safe_load(read("galaxy.yml"))["version"] == VERSION
+
+
+def test_there_is_no_sanity_ignore_file() -> None:
+    assert list((ROOT / "tests").rglob("ignore-*.txt")) == []
+
+
+def test_the_built_collection_works_without_the_repository(tmp_path: Path) -> None:
+    tools = Path(sys.executable).parent
+    subprocess.run(
+        [str(tools / "ansible-galaxy"), "collection", "build", str(ROOT), "--output-path", str(tmp_path)],
+        check=True,
+        capture_output=True,
+    )
+    (archive,) = tmp_path.glob("*.tar.gz")
+    target = tmp_path / "tree/ansible_collections/lifeline/recovery"
+    target.mkdir(parents=True)
+    with tarfile.open(archive) as packed:
+        names = packed.getnames()
+        packed.extractall(target, filter="data")
+    assert {name.split("/")[0] for name in names} & {"tests", "inventories", "Makefile", ".cache", "reports"} == set()
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "tree")}
+    listed = subprocess.run(
+        [str(tools / "ansible-doc"), "--list", "--json", "lifeline.recovery"],
+        check=True, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert [name for name in MODULES if f"lifeline.recovery.{name}" not in listed.stdout] == []
+    for playbook in PLAYBOOKS:
+        name = f"lifeline.recovery.{playbook.removesuffix('.yml')}"
+        subprocess.run(
+            [str(tools / "ansible-playbook"), "--syntax-check", "-i", "localhost,", name],
+            check=True, capture_output=True, env=environment,
+        )  # fmt: skip
