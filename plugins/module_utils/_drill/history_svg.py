@@ -80,11 +80,14 @@ def _bar(heights: Scale, report: Report, left: float, right: float, *, newest: b
 def _dates(shown: t.Sequence[Report], places: int) -> t.Iterator[Markup]:
     width = 100 / places
     every = len(shown) <= _FEWEST_PLACES
+    same_day = len({report["started_at"][:10] for report in shown}) == 1
     for index, report in enumerate(shown):
         if every or index in (0, len(shown) - 1):
             anchor = "middle" if every else "start" if index == 0 else "end"
             x = width * (index + 0.5) if every else width * (index if index == 0 else index + 1)
-            yield text(x, _BASE + 17, report["started_at"][5 if every else 0 : 10], "tick", anchor)
+            when = instant(report["started_at"])
+            label = when[11:16] if every and same_day else when[5:10] if every else when[:10]
+            yield text(x, _BASE + 17, label, "tick", anchor)
 
 
 def _rounded(seconds: float) -> float:

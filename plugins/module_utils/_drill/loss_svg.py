@@ -88,9 +88,7 @@ def _incident(scale: Scale, when: str) -> Markup:
 
 def _marker(scale: Scale, marker: float, when: str) -> Markup:
     x = scale.at(marker)
-    lost = (
-        f"Newest recovered row: {span(-marker)} before" if marker <= 0 else "Newest recovered row: after the incident!"
-    )
+    lost = f"Recovered up to −{span(-marker)}" if marker <= 0 else "! Recovered marker after the incident"
     return joined(
         upright(x, 30, _AXIS, "mark recovered"),
         flag(x, 41, lost, "flag recovered"),

@@ -37,9 +37,11 @@ _WORST_FIRST = ("failed", "error", "warning", "skipped", "passed")
 
 
 def span(seconds: float) -> str:
-    """A length without idle zeros: C(18.4 s), C(15 min), C(4 min 05 s), C(1 h), C(7 d 3 h)."""
+    """A length without idle zeros: C(60 ms), C(18.4 s), C(15 min), C(4 min 05 s), C(1 h), C(7 d 3 h)."""
     if seconds < 0:
         return "−" + span(-seconds)
+    if 0 < seconds < 0.1:
+        return f"{max(1, round(seconds * 1000))} ms"
     if seconds < 60 and seconds == int(seconds):
         return f"{int(seconds)} s"
     if seconds < 48 * 3600:

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each way to back up and to restore, as its users would run it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from pathlib import Path
+
+from tests.benchmark.measure import PeakMemory
+from tests.doubles.modules import parse_result, start_module
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.s3 import S3Server
+
+Facts = dict[str, int]
+
+
+class Contenders:
+    """All of them on one server, one S3 server and one scratch folder."""
+
+    def __init__(self, server: PostgresServer, s3: S3Server, database: str, scratch: Path) -> None:
+        self._server, self._s3, self._database, self._scratch = server, s3, database, scratch
+        self._environment = server.options(database).environment()
+        self._runs = 0
+
+    def plan(self) -> Facts:
+        """pg_dump into gzip, a digest, an upload: one after the other, as shell scripts do."""
+        dump = self._scratch / "plan.sql.gz"
+        with dump.open("wb") as target:
+            source = subprocess.Popen([self._tool("pg_dump")], env=self._environment, stdout=subprocess.PIPE)
+            subprocess.run(["gzip"], stdin=source.stdout, stdout=target, check=True)
+            if source.wait() != 0:
+                raise RuntimeError("pg_dump failed")
+        subprocess.run(["sha256sum", str(dump)], check=True, stdout=subprocess.DEVNULL)
+        self._s3.client().upload_file(str(dump), self._s3.bucket, "plan/plan.sql.gz")
+        return {"stored": dump.stat().st_size, "uploaded": dump.stat().st_size}
+
+    def bare_dump(self) -> Facts:
+        folder = self._scratch / "bare"
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([self._tool("pg_dump"), "-Fd", "-j2", "-f", str(folder)], env=self._environment, check=True)
+        return {"stored": sum(path.stat().st_size for path in folder.iterdir())}
+
+    def ours(self, fingerprint: str, *, again: bool = False) -> Facts:
+        """The module as Ansible runs it; a source of its own each time unless it is to follow the last one."""
+        self._runs += 0 if again else 1
+        result, peak = self._module(
+            "pg_backup",
+            {
+                "source": f"run{self._runs}",
+                "store": self._s3.store_options(prefix="ours"),
+                "fingerprint": fingerprint,
+                **self._server.module_options(self._database),
+            },
+        )
+        return {"peak": peak, "stored": result["bytes_stored"], "uploaded": result["bytes_uploaded"]}
+
+    def psql(self) -> None:
+        with self._target("restored_by_psql") as name:
+            options = self._server.options(name).environment()
+            source = subprocess.Popen(["gzip", "-dc", str(self._scratch / "plan.sql.gz")], stdout=subprocess.PIPE)
+            command = [self._tool("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+            subprocess.run(command, env=options, stdin=source.stdout, stdout=subprocess.DEVNULL, check=True)
+            source.wait()
+
+    def bare_restore(self) -> None:
+        with self._target("restored_bare") as name:
+            command = [self._tool("pg_restore"), "-j2", "-d", name, str(self._scratch / "bare")]
+            subprocess.run(command, env=self._server.options(name).environment(), check=True)
+
+    def our_restore(self, fingerprint: str) -> Facts:
+        name = f"restored_by_us_{fingerprint}"
+        try:
+            _result, peak = self._module(
+                "pg_restore",
+                {
+                    "source": f"run{self._runs}",
+                    "store": self._s3.store_options(prefix="ours"),
+                    "target_db": name,
+                    "fingerprint": fingerprint,
+                    **self._server.module_options(),
+                },
+            )
+        finally:
+            self._server.drop_database(name)
+        return {"peak": peak}
+
+    def _module(self, name: str, arguments: dict[str, t.Any]) -> tuple[dict[str, t.Any], int]:
+        with start_module(name, arguments) as process:
+            memory = PeakMemory(process.pid)
+            output, errors = process.communicate()
+        return parse_result(output, errors), memory.peak
+
+    def _tool(self, name: str) -> str:
+        return str(self._server.bin_dir / name)
+
+    @contextlib.contextmanager
+    def _target(self, name: str) -> t.Iterator[str]:
+        self._server.create_database(name)
+        try:
+            yield name
+        finally:
+            self._server.drop_database(name)
+
+
+class PgBackRest:
+    """A full backup with two processes and zstd. Its S3 client insists on TLS, so the repository is a local folder,
+    which spares it the upload: the comparison favours pgBackRest."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._root = Path(tempfile.mkdtemp(prefix="lifeline-pgbackrest-", dir="/tmp"))
+        self._user = "nobody" if os.geteuid() == 0 else None
+        for name in ("repo", "log", "lock", "spool"):
+            (self._root / name).mkdir()
+        socket = server.data_dir.parent
+        self._config = self._root / "pgbackrest.conf"
+        self._config.write_text(
+            f"[global]\nrepo1-path={self._root}/repo\nlog-path={self._root}/log\nlock-path={self._root}/lock\n"
+            f"spool-path={self._root}/spool\ncompress-type=zst\nprocess-max=2\nstart-fast=y\nrepo1-retention-full=2\n"
+            "log-level-console=warn\nlog-level-file=off\n"
+            f"[bench]\npg1-path={server.data_dir}\npg1-port={server.port}\npg1-socket-path={socket}\npg1-user=postgres\n"
+        )
+        if self._user:
+            entry = pwd.getpwnam(self._user)
+            for path in (self._root, *self._root.rglob("*")):
+                os.chown(path, entry.pw_uid, entry.pw_gid)
+        command = f"{shutil.which('pgbackrest')} --config={self._config} --stanza=bench archive-push %p"
+        with server.session() as cursor:
+            cursor.execute("ALTER SYSTEM SET archive_command = %s", (command,))
+            cursor.execute("SELECT pg_reload_conf()")
+        self._run("stanza-create")
+
+    def backup(self) -> Facts:
+        self._run("backup", "--type=full")
+        return {"stored": self._newest_size()}
+
+    def close(self, server: PostgresServer) -> None:
+        with server.session() as cursor:
+            cursor.execute("ALTER SYSTEM RESET archive_command")
+            cursor.execute("SELECT pg_reload_conf()")
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _newest_size(self) -> int:
+        newest = max((self._root / "repo/backup/bench").glob("2*F"), key=lambda path: path.name)
+        return sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
+
+    def _run(self, *arguments: str) -> None:
+        options: dict[str, t.Any] = {}
+        if self._user:
+            entry = pwd.getpwnam(self._user)
+            options = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        command = ["pgbackrest", f"--config={self._config}", "--stanza=bench", *arguments]
+        subprocess.run(command, check=True, cwd="/tmp", **options)
