@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import random
-import threading
 import time
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,23 +71,27 @@ class S3Store:
         self.location = f"s3://{settings.bucket}/{settings.prefix}".rstrip("/")
         self._client = _client(settings)
         self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
-        # One permit a part buffer, whoever fills it: this bounds memory over all uploads at once.
-        self._buffers = threading.BoundedSemaphore(settings.parallel + 1)
+        # All uploads share these buffers, which bounds memory; one is made when it is first needed.
+        self._buffers: queue.LifoQueue[t.Optional[bytearray]] = queue.LifoQueue()
+        for _buffer in range(settings.parallel + 1):
+            self._buffers.put(None)
 
     def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
         parts = _PartReader(chunks, self._buffers)
+        first = parts.next()
+        if not parts.exhausted:
+            if if_absent and self.head(key) is not None:
+                first.give_back()
+                raise self._exists(key)
+            self._put_parts(key, first, parts, if_absent)
+            # Some stores show another ETag later than they answer at the end of an upload in parts.
+            return ObjectInfo(key, parts.size, utc_now())
         try:
-            first = parts.next()
             if if_absent and self.head(key) is not None:
                 raise self._exists(key)
-            if parts.exhausted:
-                etag = self._put_single(key, first, if_absent)
-            else:
-                self._put_parts(key, first, parts, if_absent)
-                # Some stores show another ETag later than they answered here.
-                etag = None
+            etag = self._put_single(key, first.body, if_absent)
         finally:
-            parts.close()
+            first.give_back()
         return ObjectInfo(key, parts.size, utc_now(), etag)
 
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
@@ -136,22 +140,26 @@ class S3Store:
         self._parts.shutdown(wait=True)
         self._client.close()
 
-    def _put_single(self, key: str, data: bytearray, if_absent: bool) -> t.Optional[str]:
+    def _put_single(self, key: str, data: t.Union[bytes, bytearray], if_absent: bool) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
         return t.cast(t.Optional[str], answer.get("ETag"))
 
-    def _put_parts(self, key: str, first: bytearray, parts: _PartReader, if_absent: bool) -> None:
+    def _put_parts(self, key: str, first: _Part, parts: _PartReader, if_absent: bool) -> None:
         name = self._prefix + key
-        upload = self._call("create_multipart_upload", key, Key=name)["UploadId"]
+        try:
+            upload = self._call("create_multipart_upload", key, Key=name)["UploadId"]
+        except BaseException:
+            first.give_back()
+            raise
         sent: t.List[Future[t.Dict[str, t.Any]]] = []
         try:
-            data: t.Optional[bytearray] = first
-            while data is not None:
-                sent.append(self._parts.submit(self._put_part, key, upload, len(sent) + 1, data, parts))
-                if any(future.done() and future.exception() for future in sent):
+            part = first
+            while True:
+                sent.append(self._parts.submit(self._put_part, key, upload, len(sent) + 1, part))
+                if parts.exhausted or any(future.done() and future.exception() for future in sent):
                     break
-                data = parts.next() if not parts.exhausted else None
+                part = parts.next()
             listing = [future.result() for future in sent]
             condition = {"IfNoneMatch": "*"} if if_absent else {}
             self._call(
@@ -163,24 +171,22 @@ class S3Store:
                 **condition,
             )
         except BaseException:
+            # Each part gives its buffer back when it was sent, so all are waited for rather than cancelled.
             for future in sent:
-                future.cancel()
-            for future in sent:
-                if not future.cancelled():
-                    future.exception()
+                future.exception()
             with contextlib.suppress(RecoveryError):
                 self._call("abort_multipart_upload", key, Key=name, UploadId=upload)
             raise
 
-    def _put_part(self, key: str, upload: str, number: int, data: bytearray, parts: _PartReader) -> t.Dict[str, t.Any]:
+    def _put_part(self, key: str, upload: str, number: int, part: _Part) -> t.Dict[str, t.Any]:
         try:
             answer = self._call(
-                "upload_part", key, Key=self._prefix + key, UploadId=upload, PartNumber=number, Body=data
+                "upload_part", key, Key=self._prefix + key, UploadId=upload, PartNumber=number, Body=part.body
             )
         finally:
-            parts.release()
+            part.give_back()
         # An echoed checksum is required by AWS when it was sent, and unknown to others.
-        checksums: t.Dict[str, t.Any] = {
+        checksums = {
             name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
         }
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
@@ -228,50 +234,54 @@ class S3Store:
 
 
 class _PartReader:
-    """Joins chunks into parts of PART_SIZE; takes a permit for each, which release gives back."""
+    """Joins chunks into parts of PART_SIZE, in buffers that are lent by a pool and given back after sending."""
 
-    def __init__(self, chunks: t.Iterable[bytes], permits: threading.BoundedSemaphore) -> None:
+    def __init__(self, chunks: t.Iterable[bytes], buffers: queue.LifoQueue[t.Optional[bytearray]]) -> None:
         self._chunks = iter(chunks)
-        self._permits = permits
-        self._lock = threading.Lock()
-        self._held = 0
-        self._rest: bytes = b""
+        self._buffers = buffers
+        self._rest = b""
         self.exhausted = False
         self.size = 0
 
-    def next(self) -> bytearray:
+    def next(self) -> _Part:
         """The next part: PART_SIZE bytes, or fewer at the end. Blocks while all buffers are in use."""
-        self._permits.acquire()
-        with self._lock:
-            self._held += 1
-        part = bytearray()
-        while len(part) < PART_SIZE:
-            chunk = self._rest or next(self._chunks, None)
-            self._rest = b""
-            if chunk is None:
-                self.exhausted = True
-                break
-            room = PART_SIZE - len(part)
-            part += chunk[:room]
-            self._rest = chunk[room:]
-        while not self.exhausted and not self._rest:
-            # Look ahead, so that the last part is known as such.
-            following = next(self._chunks, None)
-            self.exhausted = following is None
-            self._rest = following or b""
-        self.size += len(part)
-        return part
+        buffer = self._buffers.get() or bytearray(PART_SIZE)
+        filled = 0
+        try:
+            while filled < PART_SIZE:
+                chunk = self._rest or next(self._chunks, None)
+                self._rest = b""
+                if chunk is None:
+                    self.exhausted = True
+                    break
+                taken = min(len(chunk), PART_SIZE - filled)
+                buffer[filled : filled + taken] = chunk[:taken]
+                self._rest = chunk[taken:]
+                filled += taken
+            while not self.exhausted and not self._rest:
+                # Look ahead, so that the last part is known as such.
+                following = next(self._chunks, None)
+                self.exhausted = following is None
+                self._rest = following or b""
+        except BaseException:
+            self._buffers.put(buffer)
+            raise
+        self.size += filled
+        return _Part(buffer, filled, self._buffers)
 
-    def release(self) -> None:
-        with self._lock:
-            if self._held == 0:
-                return
-            self._held -= 1
-        self._permits.release()
 
-    def close(self) -> None:
-        while self._held:
-            self.release()
+class _Part:
+    """A filled buffer; it must be given back exactly once."""
+
+    def __init__(self, buffer: bytearray, length: int, pool: queue.LifoQueue[t.Optional[bytearray]]) -> None:
+        self._buffer, self._length, self._pool = buffer, length, pool
+
+    @property
+    def body(self) -> t.Union[bytes, bytearray]:
+        return self._buffer if self._length == PART_SIZE else bytes(memoryview(self._buffer)[: self._length])
+
+    def give_back(self) -> None:
+        self._pool.put(self._buffer)
 
 
 def _client(settings: S3Settings) -> t.Any:
