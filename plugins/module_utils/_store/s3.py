@@ -73,7 +73,7 @@ class S3Store:
         self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
         # All uploads share these buffers, which bounds memory; one is made when it is first needed.
         self._buffers: queue.LifoQueue[t.Optional[bytearray]] = queue.LifoQueue()
-        for _buffer in range(settings.parallel + 1):
+        for _buffer in range(max(2, settings.parallel)):
             self._buffers.put(None)
 
     def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
@@ -140,7 +140,7 @@ class S3Store:
         self._parts.shutdown(wait=True)
         self._client.close()
 
-    def _put_single(self, key: str, data: t.Union[bytes, bytearray], if_absent: bool) -> t.Optional[str]:
+    def _put_single(self, key: str, data: bytearray, if_absent: bool) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
         return t.cast(t.Optional[str], answer.get("ETag"))
@@ -277,11 +277,13 @@ class _Part:
         self._buffer, self._length, self._pool = buffer, length, pool
 
     @property
-    def body(self) -> t.Union[bytes, bytearray]:
-        return self._buffer if self._length == PART_SIZE else bytes(memoryview(self._buffer)[: self._length])
+    def body(self) -> bytearray:
+        """The bytes to send, without a copy: a last part cuts its buffer off."""
+        del self._buffer[self._length :]
+        return self._buffer
 
     def give_back(self) -> None:
-        self._pool.put(self._buffer)
+        self._pool.put(self._buffer if self._length == PART_SIZE else None)
 
 
 def _client(settings: S3Settings) -> t.Any:
