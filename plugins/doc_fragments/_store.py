@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    # The store that a module reads or writes.
-    DOCUMENTATION = r"""
+_HEAD = r"""
 options:
   store:
     description:
       - Where backup sets lie - a bucket of any S3 service, or a local folder.
       - Set it once for all modules with C(module_defaults) for C(group/lifeline.recovery.recovery).
     type: dict
-    required: true
+"""
+
+_SUBOPTIONS = r"""
     suboptions:
       provider:
         description:
@@ -75,3 +74,11 @@ options:
         type: int
         default: 60
 """
+
+
+class ModuleDocFragment:
+    # The store that a module reads or writes.
+    DOCUMENTATION = _HEAD + "    required: true\n" + _SUBOPTIONS
+
+    # For modules that can do without a store, or take it only so that defaults fit all modules.
+    OPTIONAL = _HEAD + _SUBOPTIONS

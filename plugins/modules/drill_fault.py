@@ -20,7 +20,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store_optional
+  - lifeline.recovery._store.optional
 attributes:
   check_mode:
     support: full

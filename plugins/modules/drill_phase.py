@@ -19,7 +19,7 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store_optional
+  - lifeline.recovery._store.optional
 attributes:
   check_mode:
     support: full

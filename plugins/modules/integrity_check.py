@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
-  - lifeline.recovery._store_optional
+  - lifeline.recovery._store.optional
   - lifeline.recovery._selection
 options:
   engine:

@@ -25,7 +25,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store_optional
+  - lifeline.recovery._store.optional
   - lifeline.recovery._selection
   - lifeline.recovery._confirmation
 attributes:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.doubles.modules import run_module, start_module
+from tests.doubles.modules import ModuleFailed, run_module, start_module
 from tests.doubles.postgres import PostgresServer
 
 Options = dict[str, t.Any]
@@ -95,7 +95,8 @@ def wait_until_quiet(server: PostgresServer, spool: Path) -> None:
     while True:
         with server.session() as cursor:
             cursor.execute(
-                "SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^(lifeline|pg_dump)')"
+                "SELECT (SELECT count(*) FROM pg_stat_activity"
+                " WHERE application_name ~ '^(lifeline|pg_dump|pg_restore)')"
                 " + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')"
             )
             left = int(cursor.fetchone()[0])
@@ -106,3 +107,44 @@ def wait_until_quiet(server: PostgresServer, spool: Path) -> None:
             return
         assert time.monotonic() < deadline, (left, programs, list(spool.iterdir()))
         time.sleep(0.1)
+
+
+def test_a_killed_restore_leaves_nothing_and_the_next_one_works(
+    postgres: PostgresServer, busy: str, tmp_path: Path
+) -> None:
+    store = {"provider": "directory", "path": str(tmp_path / "store")}
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    run_module("pg_backup", {"source": "school", "store": store, **postgres.module_options(busy)})
+    target = f"{busy}_copy"
+    arguments = {
+        "source": "school", "store": store, "target_db": target, "spool_dir": str(spool), **postgres.module_options()
+    }  # fmt: skip
+    chance = random.Random(7)
+    for _number in range(4):
+        process = start_module("pg_restore", arguments)
+        time.sleep(chance.uniform(0.4, 1.2))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        wait_until_quiet(postgres, spool)
+        postgres.drop_database(target)
+    assert run_module("pg_restore", arguments)["fingerprint"]["equal"] is True
+    postgres.drop_database(target)
+
+
+def test_a_large_table_that_is_damaged_on_its_way_makes_no_database(
+    postgres: PostgresServer, busy: str, tmp_path: Path
+) -> None:
+    store = {"provider": "directory", "path": str(tmp_path / "store")}
+    run_module("pg_backup", {"source": "school", "store": store, **postgres.module_options(busy)})
+    largest = max((tmp_path / "store/school/daily/objects").glob("*/*"), key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 4
+    largest.write_bytes(data)
+    target = f"{busy}_copy"
+    with pytest.raises(ModuleFailed) as caught:
+        run_module("pg_restore", {"source": "school", "store": store, "target_db": target, **postgres.module_options()})
+    assert caught.value.result["error_kind"] == "damaged"
+    with postgres.session() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{target}%",))
+        assert cursor.fetchall() == []

@@ -20,7 +20,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.confirmati
     require_confirmation,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.process import Child
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.process import Child, scratch_folder
 
 CODECS = st.sampled_from(["zstd", "gzip", "none"])
 
@@ -75,32 +75,32 @@ def test_a_confirmation_names_the_target_or_the_plan() -> None:
 
 
 def test_a_child_and_its_children_die_with_their_parent(tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     script = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.process import Child
-child = Child(["sh", "-c", "sleep 600 & echo $! > {tmp_path}/pid; wait"], os.environ, scratch={str(scratch)!r})
-while not os.path.exists("{tmp_path}/pid") or not open("{tmp_path}/pid").read().strip():
-    pass
-os.kill(os.getpid(), 9)
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.process import Child, scratch_folder
+with scratch_folder("scratch-", {str(tmp_path)!r}) as folder:
+    child = Child(["sh", "-c", "sleep 600 & echo $! > {tmp_path}/pid; wait"], os.environ)
+    while not os.path.exists("{tmp_path}/pid") or not open("{tmp_path}/pid").read().strip():
+        pass
+    os.kill(os.getpid(), 9)
 """
     subprocess.run([sys.executable, "-c", script], check=False)
     grandchild = int((tmp_path / "pid").read_text())
     deadline = 200
-    while deadline and (scratch.exists() or _lives(grandchild)):
+    while deadline and (list(tmp_path.glob("scratch-*")) or _lives(grandchild)):
         deadline -= 1
         subprocess.run(["sleep", "0.05"], check=True)
-    assert not scratch.exists()
+    assert list(tmp_path.glob("scratch-*")) == []
     assert not _lives(grandchild)
 
 
-def test_a_child_that_ends_well_leaves_its_scratch_alone(tmp_path: Path) -> None:
-    with Child(["true"], {"PATH": "/usr/bin:/bin"}, scratch=str(tmp_path)) as child:
+def test_a_child_that_ends_well_and_its_folder_leave_nothing(tmp_path: Path) -> None:
+    with scratch_folder("scratch-", str(tmp_path)) as folder, Child(["true"], {"PATH": "/usr/bin:/bin"}) as child:
         assert list(child.lines()) == []
         assert child.wait() == 0
-    assert tmp_path.exists()
+        assert Path(folder).stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def _lives(pid: int) -> bool:

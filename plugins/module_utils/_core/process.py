@@ -8,23 +8,63 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import typing as t
 
 #: Waits for one byte; end of file instead means that the parent died, so the group is killed
 #: and the scratch folder is removed. It is a process of its own because SIGKILL cannot be caught.
 _REAPER = """
-import os, shutil, signal, sys
+import os, shutil, signal, sys, time
 if not os.read(0, 1):
+    group, scratch = int(sys.argv[1]), sys.argv[2]
     try:
-        os.killpg(int(sys.argv[1]), signal.SIGKILL)
+        if group:
+            os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    if sys.argv[2]:
-        shutil.rmtree(sys.argv[2], ignore_errors=True)
+    for _try in range(100):
+        if not scratch or not os.path.lexists(scratch):
+            break
+        shutil.rmtree(scratch, ignore_errors=True)
+        time.sleep(0.05)
 """
+
+
+class _Reaper:
+    """Cleans up after this process should it die before C(dismiss)."""
+
+    def __init__(self, group: int = 0, scratch: str = "") -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _REAPER, str(group), scratch],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        pipe = self._process.stdin
+        if pipe is not None and not pipe.closed:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.write(b"x")
+                pipe.close()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def scratch_folder(prefix: str, parent: t.Optional[str] = None) -> t.Iterator[str]:
+    """A private folder that is removed at the end, also when this process is killed. Raises OSError."""
+    folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    reaper = _Reaper(scratch=folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        reaper.dismiss()
 
 
 class Child:
@@ -38,7 +78,6 @@ class Child:
         arguments: t.Sequence[str],
         environment: t.Mapping[str, str],
         *,
-        scratch: str = "",
         stdin: t.Optional[int] = subprocess.DEVNULL,
         stdout: t.Optional[int] = subprocess.DEVNULL,
     ) -> None:
@@ -51,13 +90,7 @@ class Child:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _REAPER, str(self._process.pid), scratch],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._reaper = _Reaper(group=self._process.pid)
 
     @property
     def stdin(self) -> t.IO[bytes]:
@@ -96,11 +129,7 @@ class Child:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
-        if self._reaper.stdin is not None and not self._reaper.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._reaper.stdin.write(b"x")
-                self._reaper.stdin.close()
-        self._reaper.wait()
+        self._reaper.dismiss()
 
     def __enter__(self) -> Child:
         return self

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .._sets.recovery_points import longest_gap
 from .model import Mark, Phase, PhaseStatus
 
 INCIDENT_MARK = "incident"
@@ -85,21 +86,18 @@ def measure_exposure(points: t.Iterable[datetime], incident_at: datetime, window
 
     A gap that reaches into the window counts whole: a loss at its end would have cost all of it.
     """
-    known = sorted(set(points))
+    known = set(points)
     before = [point for point in known if point <= incident_at]
-    if not before:
-        return Exposure(None, None, (), 0.0, False, len(known))
     window_start = incident_at - timedelta(seconds=window_seconds)
-    older = [point for point in before if point <= window_start]
-    used = [*older[-1:], *(point for point in before if point > window_start)]
-    gaps = [(later - earlier, earlier, later) for earlier, later in zip(used, [*used[1:], incident_at])]
-    longest, earlier, later = max(gaps, key=lambda gap: gap[0])
+    gap = longest_gap(before, window_start, incident_at)
+    if gap is None:
+        return Exposure(None, None, (), 0.0, False, len(known))
     return Exposure(
-        seconds=longest.total_seconds(),
-        gap=(earlier, later),
-        points=tuple(used),
-        history_seconds=(incident_at - before[0]).total_seconds(),
-        window_covered=bool(older),
+        seconds=gap.seconds,
+        gap=(gap.earlier, gap.later),
+        points=gap.points,
+        history_seconds=(incident_at - min(before)).total_seconds(),
+        window_covered=min(before) <= window_start,
         after_incident=len(known) - len(before),
     )
 

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from .._core.clock import PhaseListener, Timings, compact_instant, format_instant, utc_now
 from .._core.codec import require_codec
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import write_audit
@@ -95,7 +96,7 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
             held = stack.enter_context(held_snapshot(request.connection, request.source, request.lock_timeout))
             client = find_client(held.facts.major, request.connection.client_bin_dir)
             refuse_blind(_taken(held, with_profile(request.selection, request.profile)), request.connection)
-            spool = stack.enter_context(_spool(request.spool_dir, held))
+            spool = _spool(stack, request.spool_dir, held)
             run = _Run(request, store, held, client, spool, timings)
         if request.check_mode:
             return run.predicted()
@@ -150,7 +151,7 @@ class _Run:
             side = stack.enter_context(ThreadPoolExecutor(max_workers=2))
             stack.callback(self._stop.set)
             with self._timings.phase("dump"):
-                child = stack.enter_context(start_dump(arguments, request.connection, self._spool))
+                child = stack.enter_context(start_dump(arguments, request.connection))
                 writer = stack.enter_context(
                     SetWriter(
                         self._store,
@@ -337,8 +338,7 @@ def _taken(held: HeldSnapshot, selection: Selection) -> t.List[t.Any]:
     ]
 
 
-@contextlib.contextmanager
-def _spool(parent: t.Optional[str], held: HeldSnapshot) -> t.Iterator[str]:
+def _spool(stack: contextlib.ExitStack, parent: t.Optional[str], held: HeldSnapshot) -> str:
     """A private folder for the dump, with room for at least the largest table; removed at the end."""
     place = parent or tempfile.gettempdir()
     largest = max((table.size for table in held.tables), default=0)
@@ -352,14 +352,11 @@ def _spool(parent: t.Optional[str], held: HeldSnapshot) -> t.Iterator[str]:
                 left="No backup set was written; earlier sets are as they were.",
                 next_step="Set spool_dir to a file system with more room.",
             )
-        folder = tempfile.mkdtemp(prefix="lifeline-spool-", dir=place)
+        spool = stack.enter_context(scratch_folder("lifeline-spool-", place))
     except OSError as error:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"The spool folder {place} cannot be used: {error.strerror}.",
             next_step="Set spool_dir to a folder that exists and is writable.",
         ) from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return spool

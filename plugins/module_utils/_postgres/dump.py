@@ -110,8 +110,8 @@ def read_toc(folder: str) -> Toc:
         return parse_toc(stream.read())
 
 
-def start_dump(arguments: t.Sequence[str], options: ConnectionOptions, scratch: str) -> Child:
-    return Child(arguments, options.environment(), scratch=scratch)
+def start_dump(arguments: t.Sequence[str], options: ConnectionOptions) -> Child:
+    return Child(arguments, options.environment())
 
 
 def dump_roles(client: ClientPrograms, options: ConnectionOptions, path: str) -> t.Optional[str]:

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import typing as t
 from dataclasses import asdict, dataclass, field
 
 from .._core.clock import PhaseListener, Timings, compact_instant, utc_now
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
@@ -149,7 +149,7 @@ class _Run:
             client = find_client(
                 max(self._archive_major(), catalog.server_facts(admin).major), request.connection.client_bin_dir
             )
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeline-restore-", dir=request.spool_dir))
+            folder = stack.enter_context(scratch_folder("lifeline-restore-", request.spool_dir))
             self._fetch(folder)
             if request.mode == "in_place":
                 proof, undo = self._in_place(admin, client, folder)

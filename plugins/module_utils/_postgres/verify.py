@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import typing as t
 from dataclasses import dataclass
 
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.process import Child
+from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
 from .._sets.catalogue import Verification, record_verification
 from .._sets.fetch import FetchedObject, fetch_objects
@@ -135,7 +134,7 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
         return fetched
     client = find_client(int(manifest.server["version_num"]) // 10000, request.client_bin_dir)
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeline-verify-", dir=request.spool_dir))
+        folder = stack.enter_context(scratch_folder("lifeline-verify-", request.spool_dir))
         with timings.phase("digests"):
             fetched = fetch_objects(store, manifest.objects, folder, parallel=request.parallel)
         check_rows(manifest, fetched)

@@ -160,7 +160,8 @@ def _summary(
     usable = [info for info in infos if info.problem is None]
     proved = [info for info in usable if info.verified is not None and info.verified.status == "passed"]
     points = [now - timedelta(seconds=info.age_seconds) for info in usable]
-    exposure = longest_gap(points, now - timedelta(seconds=request.window), now)
+    gap = longest_gap(points, now - timedelta(seconds=request.window), now)
+    exposure = gap.seconds if gap is not None else None
     age = usable[-1].age_seconds if usable else None
     met = None if request.rpo is None else exposure is not None and exposure <= request.rpo
     return SourceInfo(

@@ -26,6 +26,19 @@ class Selection:
     seed: t.Optional[int] = None
 
 
+@dataclass(frozen=True)
+class Gap:
+    """A stretch without a recovery point, and the points that it was found among."""
+
+    earlier: datetime
+    later: datetime
+    points: t.Tuple[datetime, ...]
+
+    @property
+    def seconds(self) -> float:
+        return (self.later - self.earlier).total_seconds()
+
+
 def select(names: t.Iterable[SetName], selection: Selection, source: str) -> SetName:
     """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead."""
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
@@ -43,18 +56,18 @@ def select(names: t.Iterable[SetName], selection: Selection, source: str) -> Set
     return candidates[-1]
 
 
-def longest_gap(points: t.Sequence[datetime], since: datetime, until: datetime) -> t.Optional[float]:
-    """Seconds of the longest stretch without a recovery point that ends at until; None without any point.
+def longest_gap(points: t.Iterable[datetime], since: datetime, until: datetime) -> t.Optional[Gap]:
+    """The longest stretch without a recovery point between since and until; None without any point.
 
-    A point before the window counts for the gap that reaches into it.
+    A gap that reaches into the window counts whole: a loss at its end would have cost all of it.
     """
-    ordered = sorted(point for point in points if point <= until)
-    inside = [point for point in ordered if point >= since]
-    earlier = [point for point in ordered if point < since][-1:]
-    marks = [*earlier, *inside]
-    if not marks:
+    known = sorted({point for point in points if point <= until})
+    if not known:
         return None
-    return max((after - before).total_seconds() for before, after in zip(marks, [*marks[1:], until]))
+    older = [point for point in known if point <= since]
+    used = (*older[-1:], *(point for point in known if point > since))
+    earlier, later = max(zip(used, [*used[1:], until]), key=lambda pair: pair[1] - pair[0])
+    return Gap(earlier, later, used)
 
 
 def _nothing(found: t.Sequence[SetName], selection: Selection, source: str) -> RecoveryError:

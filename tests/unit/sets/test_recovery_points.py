@@ -80,12 +80,14 @@ def test_exposure_is_at_least_the_age_and_at_most_the_history(hours: list[int]) 
     now = NOON + timedelta(hours=501)
     gap = longest_gap(points, NOON, now)
     assert gap is not None
-    assert (now - max(points)).total_seconds() <= gap <= (now - min(points)).total_seconds()
+    assert (now - max(points)).total_seconds() <= gap.seconds <= (now - min(points)).total_seconds()
 
 
 def test_a_nightly_dump_an_hour_ago_still_exposes_a_day() -> None:
     points = [NOON - timedelta(days=day, hours=1) for day in range(5)]
-    assert longest_gap(points, NOON - timedelta(days=7), NOON) == 86400
+    gap = longest_gap(points, NOON - timedelta(days=7), NOON)
+    assert gap is not None
+    assert gap.seconds == 86400
     assert longest_gap([], NOON - timedelta(days=7), NOON) is None
 
 
