@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 import typing as t
 from datetime import datetime, timezone
@@ -20,6 +21,9 @@ _CHUNK = 1024 * 1024
 
 #: Keys never begin a part with a dot, so an unfinished file is never listed.
 _TEMPORARY = ".unfinished-"
+
+#: A folder is no object, and nothing lies below a file.
+_NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class DirectoryStore:
@@ -36,12 +40,14 @@ class DirectoryStore:
             self._make_folders(folder)
             handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
         try:
-            with self._failures(key):
-                with os.fdopen(handle, "wb") as stream:
-                    for chunk in chunks:
-                        stream.write(chunk)
-                    stream.flush()
+            with os.fdopen(handle, "wb", buffering=0) as stream:
+                # A failure of the chunks' own source is not the store's, so only writes are guarded.
+                for chunk in chunks:
+                    with self._failures(key):
+                        _write(stream, chunk)
+                with self._failures(key):
                     os.fsync(stream.fileno())
+            with self._failures(key):
                 if if_absent:
                     self._link(temporary, target, key)
                 else:
@@ -58,7 +64,7 @@ class DirectoryStore:
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
         try:
             stream = open(self._path(key), "rb")
-        except FileNotFoundError:
+        except _NO_OBJECT:
             raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.") from None
         except OSError as error:
             raise self._error(error, key) from None
@@ -78,10 +84,12 @@ class DirectoryStore:
     def head(self, key: str) -> t.Optional[ObjectInfo]:
         try:
             status = os.stat(self._path(key))
-        except (FileNotFoundError, NotADirectoryError):
+        except _NO_OBJECT:
             return None
         except OSError as error:
             raise self._error(error, key) from None
+        if stat.S_ISDIR(status.st_mode):
+            return None
         return ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc))
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
@@ -96,8 +104,10 @@ class DirectoryStore:
 
     def delete(self, keys: t.Iterable[str]) -> None:
         for key in keys:
-            with self._failures(key), contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(key))
+            path = self._path(key)
+            with self._failures(key), contextlib.suppress(*_NO_OBJECT):
+                if not os.path.isdir(path):
+                    os.unlink(path)
 
     def close(self) -> None:
         """There is nothing to release."""
@@ -105,7 +115,7 @@ class DirectoryStore:
     def _walk(self, folder: str, prefix: str) -> t.Iterator[str]:
         try:
             entries = list(os.scandir(folder))
-        except FileNotFoundError:
+        except _NO_OBJECT:
             return
         except OSError as error:
             raise self._error(error, prefix) from None
@@ -164,6 +174,12 @@ class DirectoryStore:
                 ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it."
             )
         return RecoveryError(ErrorKind.STORE_FAILED, words, next_step="Check the file system, then run it again.")
+
+
+def _write(stream: t.BinaryIO, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[stream.write(rest) :]
 
 
 def _sync_folder(folder: str) -> None:

@@ -47,6 +47,8 @@ def open_store(options: StoreOptions) -> ObjectStore:
         raise _invalid(f"A store of provider {options.provider} needs a bucket.", "Set store.bucket.")
     if options.provider in _NEEDS_ENDPOINT and not options.endpoint_url:
         raise _invalid(f"A store of provider {options.provider} needs an endpoint_url.", "Set store.endpoint_url.")
+    if bool(options.access_key) != bool(options.secret_key):
+        raise _invalid("A store needs access_key and secret_key together, or neither.", "Set both, or none.")
     return S3Store(
         S3Settings(
             provider=options.provider,

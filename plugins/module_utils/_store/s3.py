@@ -37,6 +37,7 @@ except ImportError:
 
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 6
+_ASK_PROVIDER = "Ask the store's provider."
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class S3Settings:
     ca_bundle: t.Optional[str]
     parallel: int
     timeout: int
+
+
+@dataclass(frozen=True)
+class _Version:
+    """What tells an object from the one that replaced it."""
+
+    etag: t.Optional[str]
+    size: int
 
 
 class S3Store:
@@ -80,9 +89,12 @@ class S3Store:
         parts = _PartReader(chunks, self._buffers)
         first = parts.next()
         if not parts.exhausted:
-            if if_absent and self.head(key) is not None:
+            try:
+                if if_absent and self.head(key) is not None:
+                    raise self._exists(key)
+            except BaseException:
                 first.give_back()
-                raise self._exists(key)
+                raise
             self._put_parts(key, first, parts, if_absent)
             # Some stores show another ETag later than they answer at the end of an upload in parts.
             return ObjectInfo(key, parts.size, utc_now())
@@ -96,11 +108,11 @@ class S3Store:
 
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
         position, failures = start, 0
-        etag: t.Optional[str] = None
+        begun: t.Optional[_Version] = None
         while True:
             try:
-                for chunk, seen in self._body(key, position, etag):
-                    etag = seen
+                for chunk, version in self._body(key, position, begun):
+                    begun = version
                     position += len(chunk)
                     failures = 0
                     yield chunk
@@ -142,7 +154,13 @@ class S3Store:
 
     def _put_single(self, key: str, data: bytearray, if_absent: bool) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
-        answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
+        try:
+            answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
+        except RecoveryError as error:
+            # A first try that was applied, but whose answer was lost, makes the second find its own object.
+            if error.details.get("retried") and self._holds(key, data):
+                return None
+            raise
         return t.cast(t.Optional[str], answer.get("ETag"))
 
     def _put_parts(self, key: str, first: _Part, parts: _PartReader, if_absent: bool) -> None:
@@ -191,24 +209,36 @@ class S3Store:
         }
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
-    def _body(self, key: str, start: int, etag: t.Optional[str]) -> t.Iterator[t.Tuple[bytes, t.Optional[str]]]:
+    def _body(self, key: str, start: int, begun: t.Optional[_Version]) -> t.Iterator[t.Tuple[bytes, _Version]]:
+        if begun and start == begun.size:
+            return
         extra = {"Range": f"bytes={start}-"} if start else {}
-        if etag:
-            extra["IfMatch"] = etag
+        if begun and begun.etag:
+            extra["IfMatch"] = begun.etag
         try:
             answer = self._call("get_object", key, Key=self._prefix + key, **extra)
         except RecoveryError as error:
-            if start and error.details.get("code") in ("InvalidRange", "416"):
+            if error.details.get("code") in ("InvalidRange", "416"):
+                if begun:
+                    raise self._changed(key) from None
                 return
             raise
         expected, seen = answer["ContentLength"], 0
+        version = _Version(answer.get("ETag"), start + expected)
         with contextlib.closing(answer["Body"]) as body:
+            # Some stores ignore IfMatch, so what answers is compared here as well.
+            if begun and version != begun:
+                raise self._changed(key)
+            if start and not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
+                raise RecoveryError(
+                    ErrorKind.UNSUPPORTED, f"{self.location} cannot read {key} from an offset.", next_step=_ASK_PROVIDER
+                )
             while True:
                 chunk = body.read(_CHUNK)
                 if not chunk:
                     break
                 seen += len(chunk)
-                yield chunk, answer.get("ETag")
+                yield chunk, version
         if seen != expected:
             raise OSError(f"the answer ended after {seen} of {expected} bytes")
 
@@ -221,16 +251,36 @@ class S3Store:
                 return getattr(self._client, operation)(Bucket=self._bucket, **arguments)
             except _FAILURES as error:
                 mapped = store_error(error, self.location, key)
-                if mapped.kind == ErrorKind.ALREADY_EXISTS:
-                    raise self._exists(key) from None
+                if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfMatch" in arguments:
+                    raise self._changed(key) from None
+                if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfNoneMatch" in arguments:
+                    raise self._exists(key, retried=attempt > 1 or _retried(error)) from None
                 if attempt >= _ATTEMPTS or not is_transient(error):
                     raise mapped from None
                 _pause(attempt)
 
-    def _exists(self, key: str) -> RecoveryError:
+    def _exists(self, key: str, *, retried: bool = False) -> RecoveryError:
         return RecoveryError(
-            ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is as it was."
+            ErrorKind.ALREADY_EXISTS,
+            f"There is an object {key} in {self.location} already.",
+            left="It is as it was.",
+            details={"retried": True} if retried else None,
         )
+
+    def _changed(self, key: str) -> RecoveryError:
+        return RecoveryError(
+            ErrorKind.STORE_FAILED,
+            f"{key} in {self.location} was replaced while it was read.",
+            next_step="Read it again, and find out what writes to this store.",
+        )
+
+    def _holds(self, key: str, data: bytearray) -> bool:
+        position = 0
+        for chunk in self.read(key):
+            if data[position : position + len(chunk)] != chunk:
+                return False
+            position += len(chunk)
+        return position == len(data)
 
 
 class _PartReader:
@@ -300,13 +350,27 @@ def _client(settings: S3Settings) -> t.Any:
         max_pool_connections=settings.parallel * 2 + 16,
         **checksums,
     )
-    session = boto3.session.Session(
-        aws_access_key_id=settings.access_key,
-        aws_secret_access_key=settings.secret_key,
-        aws_session_token=settings.session_token,
-        region_name=settings.region,
-    )
-    return session.client("s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None)
+    try:
+        session = boto3.session.Session(
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=settings.secret_key,
+            aws_session_token=settings.session_token,
+            region_name=settings.region,
+        )
+        return session.client(
+            "s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None
+        )
+    except (ValueError, botocore.exceptions.BotoCoreError) as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The options of the store in bucket {settings.bucket} cannot be used ({type(error).__name__}).",
+            next_step="Check store.endpoint_url (with http:// or https://), store.region and the AWS profile.",
+        ) from None
+
+
+def _retried(error: BaseException) -> bool:
+    response: t.Mapping[str, t.Any] = getattr(error, "response", {})
+    return bool(response.get("ResponseMetadata", {}).get("RetryAttempts"))
 
 
 def _pause(attempt: int) -> None:
