@@ -13,7 +13,6 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
-from .._sets.fetch import StreamedObjects
 from .client import ClientPrograms
 from .connection import ConnectionOptions
 from .dump import quote_connection_database
@@ -31,11 +30,8 @@ def load_archive(
     jobs: int,
     owner: bool = True,
     privileges: bool = True,
-    stream: t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]] = None,
 ) -> None:
     """pg_restore with --exit-on-error, in parallel.
-
-    stream, called with a function that kills pg_restore, feeds the files of the archive that are named pipes.
 
     Raises RecoveryError(restore_failed, roles_missing, locked, client_too_old or access_denied).
     """
@@ -50,17 +46,8 @@ def load_archive(
         archive,
     ]
     with Child(arguments, _environment(options)) as child:
-        streams = stream(child.kill) if stream else None
-        try:
-            complaints = list(child.lines())
-            code = child.wait()
-            if streams and code == 0:
-                streams.finish()
-            elif streams:
-                streams.raise_failure()
-        finally:
-            if streams:
-                streams.close()
+        complaints = list(child.lines())
+        code = child.wait()
         _raise_unless_good("pg_restore", code, complaints)
 
 
@@ -72,7 +59,6 @@ def replace_content(
     *,
     owner: bool = True,
     privileges: bool = True,
-    stream: t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]] = None,
 ) -> None:
     """Run the statements and load the archive behind them, all in one transaction. Raises as load_archive."""
     arguments = [
@@ -87,7 +73,6 @@ def replace_content(
         complaints: t.List[str] = []
         reader = threading.Thread(target=lambda: complaints.extend(child.lines()), daemon=True)
         reader.start()
-        streams = stream(child.kill) if stream else None
 
         def chunks() -> t.Iterator[bytes]:
             yield "".join(f"{statement};\n" for statement in first).encode()
@@ -99,18 +84,9 @@ def replace_content(
             # An archive that breaks off must not be committed: this runs before psql sees the end.
             code = child.wait()
             reader.join()
-            if streams and code == 0:
-                streams.finish()
-            elif streams:
-                streams.raise_failure()
             _raise_unless_good("pg_restore", code, complaints)
 
-        try:
-            load_script(client, options, chunks(), single_transaction=True)
-        finally:
-            if streams:
-                child.kill()
-                streams.close()
+        load_script(client, options, chunks(), single_transaction=True)
 
 
 def load_script(

@@ -17,8 +17,8 @@ from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
-from .._sets.fetch import StreamedObjects, fetch_objects
-from .._sets.manifest import Manifest, ObjectEntry
+from .._sets.fetch import fetch_objects
+from .._sets.manifest import Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from . import catalog, databases
@@ -34,10 +34,6 @@ from .room import statements_that_make_room
 from .toc import Toc
 
 MODES = ("new", "swap", "in_place", "undo")
-
-#: From this plain size on, in bytes, a table is streamed; each stream has a thread.
-_STREAMED_FROM = 4 * 1024 * 1024
-_MOST_STREAMS = 64
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lifeline.recovery restore into ' || %s, 0))"
 
@@ -117,7 +113,6 @@ class _Run:
         self._stamp = compact_instant(utc_now())
         self._roles_created: t.List[str] = []
         self._fetched = 0
-        self._streamed: t.List[ObjectEntry] = []
 
     def audit(self, status: str, details: t.Mapping[str, t.Any]) -> None:
         if self._store is None or not self._request.source or self._request.check_mode:
@@ -205,23 +200,11 @@ class _Run:
         }
 
     def _fetch(self, folder: str) -> None:
-        """Bring small objects into the folder; large tables flow through pipes while pg_restore reads them."""
         if self._manifest is None or self._store is None:
             return
-        entries = self._manifest.objects
-        large = [entry for entry in entries if entry.role == "data" and entry.plain_size >= _STREAMED_FROM]
-        self._streamed = sorted(large, key=lambda entry: -entry.plain_size)[:_MOST_STREAMS]
-        names = {entry.path for entry in self._streamed}
         with self._timings.phase("fetch"):
-            rest = [entry for entry in entries if entry.path not in names]
-            fetch_objects(self._store, rest, folder, parallel=self._request.parallel)
-        self._fetched = sum(entry.stored_size for entry in entries)
-
-    def _stream(self, folder: str) -> t.Optional[t.Callable[[t.Callable[[], None]], StreamedObjects]]:
-        store, streamed = self._store, self._streamed
-        if store is None or not streamed:
-            return None
-        return lambda kill: StreamedObjects(store, streamed, folder, kill)
+            fetched = fetch_objects(self._store, self._manifest.objects, folder, parallel=self._request.parallel)
+        self._fetched = sum(item.entry.stored_size for item in fetched)
 
     def _beside(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Restore under a working name, prove it, and only then give it the target's name."""
@@ -317,8 +300,7 @@ class _Run:
         request = self._request
         try:
             replace_content(
-                client, options, archive, first,
-                owner=request.owner, privileges=request.privileges, stream=self._stream(folder),
+                client, options, archive, first, owner=request.owner, privileges=request.privileges,
             )  # fmt: skip
         except RecoveryError as error:
             error.left = f"The database {request.target_db!r} is as it was."
@@ -337,7 +319,6 @@ class _Run:
                 jobs=request.jobs,
                 owner=request.owner,
                 privileges=request.privileges,
-                stream=self._stream(folder),
             )
         except RecoveryError as error:
             error.left = (

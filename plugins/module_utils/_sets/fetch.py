@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
+import errno
 import os
-import threading
+import shutil
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from dataclasses import dataclass
 from .._core.codec import decompress
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sizes import readable_size
 from .._store.base import ObjectStore
 from .manifest import ObjectEntry
-
-#: F_SETPIPE_SZ of Linux, which the module fcntl names from Python 3.10 on.
-_SET_PIPE_SIZE = 1031
 
 #: What pg_dump writes after the rows of a table.
 END_OF_COPY = b"\\.\n\n\n"
@@ -40,8 +37,11 @@ def fetch_objects(
 ) -> t.List[FetchedObject]:
     """Read every entry, and write its plain bytes to folder unless that is None.
 
-    Raises RecoveryError(object_missing or damaged) for the first object that is not as recorded.
+    Raises RecoveryError(object_missing or damaged) for the first object that is not as recorded,
+    and spool_full when the folder has no room for them.
     """
+    if folder is not None:
+        _require_room(folder, sum(entry.plain_size for entry in entries))
     with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="fetch") as pool:
         ordered = sorted(entries, key=lambda entry: -entry.stored_size)
         futures = [pool.submit(fetch_object, store, entry, folder) for entry in ordered]
@@ -56,65 +56,13 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
     """As fetch_objects, for one entry."""
     if folder is None:
         return _checked(store, entry, None)
-    with open(os.path.join(folder, entry.path), "xb") as target:
-        return _checked(store, entry, target)
-
-
-class StreamedObjects:
-    """Named pipes that a reader of the folder opens as files, fed from the store while it reads.
-
-    What it reads is proved only at its end, so the reader's result counts only after C(finish).
-    """
-
-    def __init__(
-        self, store: ObjectStore, entries: t.Sequence[ObjectEntry], folder: str, on_failure: t.Callable[[], None]
-    ) -> None:
-        self._paths = [os.path.join(folder, entry.path) for entry in entries]
-        self._on_failure = on_failure
-        self._closing = threading.Event()
-        for path in self._paths:
-            os.mkfifo(path, 0o600)
-        self._pool = ThreadPoolExecutor(max_workers=max(1, len(entries)), thread_name_prefix="stream")
-        self._futures = [self._pool.submit(self._feed, store, entry, path) for entry, path in zip(entries, self._paths)]
-
-    def finish(self) -> None:
-        """After the reader has ended well: raise what an object lacked, or that one was not read to its end."""
-        self.close()
-        for future, path in zip(self._futures, self._paths):
-            if not future.result():
-                raise RecoveryError(
-                    ErrorKind.RESTORE_FAILED, f"{os.path.basename(path)} of the archive was not read to its end."
-                )
-
-    def raise_failure(self) -> None:
-        """After the reader has failed: raise what went wrong with an object, if anything did."""
-        self.close()
-        for future in self._futures:
-            future.result()
-
-    def close(self) -> None:
-        """Release feeders that nobody reads from any more, and wait for all; safe to call twice."""
-        self._closing.set()
-        for path in self._paths:
-            # A feeder waits in open until a reader comes; this is one, and it leaves at once.
-            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-        self._pool.shutdown(wait=True)
-
-    def _feed(self, store: ObjectStore, entry: ObjectEntry, path: str) -> bool:
-        """Whether the object was read to its end and is as recorded."""
-        try:
-            with open(path, "wb", buffering=0) as target:
-                if self._closing.is_set():
-                    return False
-                with contextlib.suppress(OSError):
-                    fcntl.fcntl(target, _SET_PIPE_SIZE, 1024 * 1024)
-                _checked(store, entry, target)
-                return True
-        except BrokenPipeError:
-            return False
-        except BaseException:
-            self._on_failure()
+    try:
+        with open(os.path.join(folder, entry.path), "xb") as target:
+            return _checked(store, entry, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+        raise _no_room(folder, entry.plain_size) from None
 
 
 def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[bytes]]) -> FetchedObject:
@@ -126,7 +74,7 @@ def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[byt
             if is_data:
                 lines.add(chunk)
             if target is not None:
-                _write_all(target, chunk)
+                target.write(chunk)
     except RecoveryError as error:
         if error.kind == ErrorKind.DAMAGED:
             raise _damaged(store, entry, error.what) from None
@@ -140,12 +88,6 @@ def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[byt
         if seen != expected:
             raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
     return FetchedObject(entry, lines.rows(store, entry) if is_data else None)
-
-
-def _write_all(target: t.IO[bytes], chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[target.write(view) :]
 
 
 class _CopyLines:
@@ -172,4 +114,17 @@ def _damaged(store: ObjectStore, entry: ObjectEntry, why: str) -> RecoveryError:
         f"The object {entry.key}{table} in {store.location} is damaged: {why}.",
         next_step="Use another set or another copy; the next backup stores this content anew.",
         details={"damaged": [entry.key]},
+    )
+
+
+def _require_room(folder: str, wanted: int) -> None:
+    if shutil.disk_usage(folder).free < wanted:
+        raise _no_room(folder, wanted)
+
+
+def _no_room(folder: str, wanted: int) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.SPOOL_FULL,
+        f"The spool folder {folder} has no room for {readable_size(wanted)}.",
+        next_step="Set spool_dir to a file system with more room.",
     )
