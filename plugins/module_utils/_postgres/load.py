@@ -19,7 +19,9 @@ from .dump import quote_connection_database
 
 #: Building indexes with more memory is what makes a restore quick; nothing here weakens the result,
 #: because a load that is cut off is thrown away whole.
-_SETTINGS = "-c maintenance_work_mem=256MB -c synchronous_commit=off -c statement_timeout=0 -c lock_timeout=0"
+_SETTINGS = (
+    "-c maintenance_work_mem=256MB -c synchronous_commit=off -c jit=off -c statement_timeout=0 -c lock_timeout=0"
+)
 
 
 def load_archive(

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
-from .base import PART_SIZE, ObjectInfo
+from .base import ObjectInfo
+from .parts import Part, PartReader
 from .s3_errors import is_transient, store_error
 
 try:
@@ -86,7 +87,7 @@ class S3Store:
             self._buffers.put(None)
 
     def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
-        parts = _PartReader(chunks, self._buffers)
+        parts = PartReader(chunks, self._buffers)
         first = parts.next()
         if not parts.exhausted:
             try:
@@ -163,7 +164,7 @@ class S3Store:
             raise
         return t.cast(t.Optional[str], answer.get("ETag"))
 
-    def _put_parts(self, key: str, first: _Part, parts: _PartReader, if_absent: bool) -> None:
+    def _put_parts(self, key: str, first: Part, parts: PartReader, if_absent: bool) -> None:
         name = self._prefix + key
         try:
             upload = self._call("create_multipart_upload", key, Key=name)["UploadId"]
@@ -196,7 +197,7 @@ class S3Store:
                 self._call("abort_multipart_upload", key, Key=name, UploadId=upload)
             raise
 
-    def _put_part(self, key: str, upload: str, number: int, part: _Part) -> t.Dict[str, t.Any]:
+    def _put_part(self, key: str, upload: str, number: int, part: Part) -> t.Dict[str, t.Any]:
         try:
             answer = self._call(
                 "upload_part", key, Key=self._prefix + key, UploadId=upload, PartNumber=number, Body=part.body
@@ -281,59 +282,6 @@ class S3Store:
                 return False
             position += len(chunk)
         return position == len(data)
-
-
-class _PartReader:
-    """Joins chunks into parts of PART_SIZE, in buffers that are lent by a pool and given back after sending."""
-
-    def __init__(self, chunks: t.Iterable[bytes], buffers: queue.LifoQueue[t.Optional[bytearray]]) -> None:
-        self._chunks = iter(chunks)
-        self._buffers = buffers
-        self._rest = b""
-        self.exhausted = False
-        self.size = 0
-
-    def next(self) -> _Part:
-        """The next part: PART_SIZE bytes, or fewer at the end. Blocks while all buffers are in use."""
-        buffer = self._buffers.get() or bytearray(PART_SIZE)
-        filled = 0
-        try:
-            while filled < PART_SIZE:
-                chunk = self._rest or next(self._chunks, None)
-                self._rest = b""
-                if chunk is None:
-                    self.exhausted = True
-                    break
-                taken = min(len(chunk), PART_SIZE - filled)
-                buffer[filled : filled + taken] = chunk[:taken]
-                self._rest = chunk[taken:]
-                filled += taken
-            while not self.exhausted and not self._rest:
-                # Look ahead, so that the last part is known as such.
-                following = next(self._chunks, None)
-                self.exhausted = following is None
-                self._rest = following or b""
-        except BaseException:
-            self._buffers.put(buffer)
-            raise
-        self.size += filled
-        return _Part(buffer, filled, self._buffers)
-
-
-class _Part:
-    """A filled buffer; it must be given back exactly once."""
-
-    def __init__(self, buffer: bytearray, length: int, pool: queue.LifoQueue[t.Optional[bytearray]]) -> None:
-        self._buffer, self._length, self._pool = buffer, length, pool
-
-    @property
-    def body(self) -> bytearray:
-        """The bytes to send, without a copy: a last part cuts its buffer off."""
-        del self._buffer[self._length :]
-        return self._buffer
-
-    def give_back(self) -> None:
-        self._pool.put(self._buffer if self._length == PART_SIZE else None)
 
 
 def _client(settings: S3Settings) -> t.Any:

@@ -81,11 +81,11 @@ _UNREACHABLE = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help."""
+    """Whether trying again may help; timeouts are not among it, because botocore has tried those four times."""
     code, status = _code(error)
     if code:
         return code in _PASSING_CODES or status in (429, 500, 502, 503, 504)
-    return type(error).__name__ in ("ReadTimeoutError", "ConnectionClosedError", "ProtocolError", "IncompleteRead")
+    return type(error).__name__ in ("ConnectionClosedError", "ProtocolError", "IncompleteRead")
 
 
 def store_error(error: BaseException, location: str, key: str) -> RecoveryError:
