@@ -32,8 +32,9 @@ def load_archive(
     jobs: int,
     owner: bool = True,
     privileges: bool = True,
+    only: t.Sequence[str] = (),
 ) -> None:
-    """pg_restore with --exit-on-error, in parallel.
+    """pg_restore with --exit-on-error, in parallel; only narrows it down by further options.
 
     Raises RecoveryError(restore_failed, roles_missing, locked, client_too_old or access_denied).
     """
@@ -45,6 +46,7 @@ def load_archive(
         *([] if owner else ["--no-owner"]),
         *([] if privileges else ["--no-privileges"]),
         f"--jobs={jobs}",
+        *only,
         archive,
     ]
     with Child(arguments, _environment(options)) as child:

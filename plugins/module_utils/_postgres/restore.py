@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import typing as t
 from dataclasses import asdict, dataclass, field
 
@@ -26,12 +27,13 @@ from .archive import ForeignDump, inspect_dump
 from .backup import BackupRequest, back_up
 from .client import ClientPrograms, find_client
 from .connection import Connection, ConnectionOptions, connection, fetch_value
+from .copy_in import load_rows
 from .dump import read_toc
 from .load import load_archive, load_script, replace_content
 from .proof import Proof, prove
 from .roles import create_roles, missing_roles, roles_of
 from .room import statements_that_make_room
-from .toc import Toc
+from .toc import Toc, list_without_rows
 
 MODES = ("new", "swap", "in_place", "undo")
 
@@ -200,11 +202,14 @@ class _Run:
         }
 
     def _fetch(self, folder: str) -> None:
+        """Bring the archive into the folder, without the rows where these go from the store into the tables."""
         if self._manifest is None or self._store is None:
             return
+        rows_too = self._request.mode == "in_place"
+        entries = [entry for entry in self._manifest.objects if rows_too or entry.role != "data"]
         with self._timings.phase("fetch"):
-            fetched = fetch_objects(self._store, self._manifest.objects, folder, parallel=self._request.parallel)
-        self._fetched = sum(item.entry.stored_size for item in fetched)
+            fetch_objects(self._store, entries, folder, parallel=self._request.parallel)
+        self._fetched = sum(entry.stored_size for entry in self._manifest.objects)
 
     def _beside(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Restore under a working name, prove it, and only then give it the target's name."""
@@ -308,18 +313,19 @@ class _Run:
 
     def _load(self, client: ClientPrograms, options: ConnectionOptions, folder: str) -> None:
         request, foreign = self._request, self._foreign
+        load = functools.partial(load_archive, client, options, owner=request.owner, privileges=request.privileges)
         try:
             if foreign is not None and foreign.format == "script":
                 load_script(client, options, foreign.chunks())
-                return
-            load_archive(
-                client,
-                options,
-                folder if foreign is None else foreign.path,
-                jobs=request.jobs,
-                owner=request.owner,
-                privileges=request.privileges,
-            )
+            elif foreign is not None:
+                load(foreign.path, jobs=request.jobs)
+            elif self._manifest is not None and self._store is not None:
+                toc = read_toc(folder)
+                load(folder, jobs=1, only=["--section=pre-data"])
+                load_rows(options, toc, self._manifest.objects, self._store, jobs=request.jobs)
+                rest = list_without_rows(toc, folder)
+                only = ["--section=data", "--section=post-data", f"--use-list={rest}"]
+                load(folder, jobs=request.jobs, only=only)
         except RecoveryError as error:
             error.left = (
                 f"The database {request.target_db!r} is as it was."

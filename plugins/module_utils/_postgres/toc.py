@@ -11,6 +11,7 @@ The layout is that of PostgreSQL's src/bin/pg_dump/pg_backup_archiver.c, archive
 from __future__ import annotations
 
 import io
+import os
 import re
 import typing as t
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ def sequence_values(toc: Toc) -> t.List[SequenceFingerprint]:
         if match:
             found.append(SequenceFingerprint(entry.schema, entry.tag, int(match.group(1)), match.group(2) == "true"))
     return found
+
+
+def list_without_rows(toc: Toc, folder: str) -> str:
+    """Write a list for pg_restore that leaves out the rows of tables; the path of the list."""
+    path = os.path.join(folder, "without-rows.list")
+    with open(path, "w", encoding="ascii") as stream:
+        # pg_restore reads no more of a line than the number before the semicolon.
+        stream.writelines(f"{entry.dump_id};\n" for entry in toc.entries if entry.kind != "TABLE DATA")
+    return path
 
 
 class _Reader:

@@ -65,29 +65,57 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
         raise _no_room(folder, entry.plain_size) from None
 
 
+def checked_rows(store: ObjectStore, entry: ObjectEntry) -> t.Iterator[bytes]:
+    """The COPY lines of a data object without their end mark.
+
+    Raises RecoveryError as fetch_objects, at the end: what was yielded counts only when this ends.
+    """
+    held = b""
+    for chunk in _Checked(store, entry).chunks():
+        held += chunk
+        yield held[: -len(END_OF_COPY)]
+        held = held[-len(END_OF_COPY) :]
+
+
 def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[bytes]]) -> FetchedObject:
-    stored, plain, lines = Tally(), Tally(), _CopyLines()
-    is_data = entry.role == "data"
-    try:
-        for chunk in decompress(stored.watch(store.read(entry.key)), entry.codec):
-            plain.add(chunk)
-            if is_data:
-                lines.add(chunk)
-            if target is not None:
-                target.write(chunk)
-    except RecoveryError as error:
-        if error.kind == ErrorKind.DAMAGED:
-            raise _damaged(store, entry, error.what) from None
-        raise
-    for name, seen, expected in (
-        ("stored size", stored.size, entry.stored_size),
-        ("stored digest", stored.sha256, entry.stored_sha256),
-        ("plain size", plain.size, entry.plain_size),
-        ("plain digest", plain.sha256, entry.plain_sha256),
-    ):
-        if seen != expected:
-            raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
-    return FetchedObject(entry, lines.rows(store, entry) if is_data else None)
+    checked = _Checked(store, entry)
+    for chunk in checked.chunks():
+        if target is not None:
+            target.write(chunk)
+    return FetchedObject(entry, checked.rows)
+
+
+class _Checked:
+    """Reads one object and compares it with its entry. rows is known when chunks has ended."""
+
+    def __init__(self, store: ObjectStore, entry: ObjectEntry) -> None:
+        self._store, self._entry = store, entry
+        self.rows: t.Optional[int] = None
+
+    def chunks(self) -> t.Iterator[bytes]:
+        store, entry = self._store, self._entry
+        stored, plain, lines = Tally(), Tally(), _CopyLines()
+        is_data = entry.role == "data"
+        try:
+            for chunk in decompress(stored.watch(store.read(entry.key)), entry.codec):
+                plain.add(chunk)
+                if is_data:
+                    lines.add(chunk)
+                yield chunk
+        except RecoveryError as error:
+            if error.kind == ErrorKind.DAMAGED:
+                raise _damaged(store, entry, error.what) from None
+            raise
+        for name, seen, expected in (
+            ("stored size", stored.size, entry.stored_size),
+            ("stored digest", stored.sha256, entry.stored_sha256),
+            ("plain size", plain.size, entry.plain_size),
+            ("plain digest", plain.sha256, entry.plain_sha256),
+        ):
+            if seen != expected:
+                raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
+        if is_data:
+            self.rows = lines.rows(store, entry)
 
 
 class _CopyLines:
