@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
-_HEAD = r"""
+
+class ModuleDocFragment:
+    # The store that a module reads or writes.
+    DOCUMENTATION = r"""
 options:
   store:
     description:
       - Where backup sets lie - a bucket of any S3 service, or a local folder.
-      - Set it once for all modules with C(module_defaults) for C(group/lifeline.recovery.recovery).
+      - Set it once for all modules with C(module_defaults) for C(group/lifeline.recovery.recovery). Every module takes it for
+        that reason; one that cannot do without it says so.
     type: dict
-"""
-
-_SUBOPTIONS = r"""
     suboptions:
       provider:
         description:
@@ -74,11 +75,3 @@ _SUBOPTIONS = r"""
         type: int
         default: 60
 """
-
-
-class ModuleDocFragment:
-    # The store that a module reads or writes.
-    DOCUMENTATION = _HEAD + "    required: true\n" + _SUBOPTIONS
-
-    # For modules that can do without a store, or take it only so that defaults fit all modules.
-    OPTIONAL = _HEAD + _SUBOPTIONS

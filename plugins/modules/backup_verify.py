@@ -163,6 +163,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.request
     opened_store,
     required_source,
     set_selection,
+    store_parallel,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import (
     VerifyRequest,
@@ -190,7 +191,7 @@ def main() -> None:
             depth=params["depth"],
             spool_dir=params["spool_dir"],
             client_bin_dir=params["client_bin_dir"],
-            parallel=params["store"]["parallel"],
+            parallel=store_parallel(params),
             record=not module.check_mode,
         )
         return verify_set(store, manifest, request)

@@ -20,7 +20,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store.optional
+  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -130,7 +130,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)))
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
     params = module.params
     run_module(
         module,

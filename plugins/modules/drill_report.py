@@ -22,7 +22,7 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store.optional
+  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -348,7 +348,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)))
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
     run_module(module, lambda: publish_report(read_request(module.params, check_mode=module.check_mode)))
 
 

@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
-  - lifeline.recovery._store.optional
+  - lifeline.recovery._store
   - lifeline.recovery._selection
 options:
   engine:
@@ -280,7 +280,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)).merge(selection_spec()))
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()).merge(selection_spec()))
     params = module.params
 
     def work() -> Report:

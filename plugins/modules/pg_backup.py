@@ -262,6 +262,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.request
     connection_options,
     journal_listener,
     opened_store,
+    store_parallel,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
     BackupRequest,
@@ -316,7 +317,7 @@ def main() -> None:
             fingerprint=params["fingerprint"],
             spool_dir=params["spool_dir"],
             lock_timeout=params["lock_timeout"],
-            parallel=params["store"]["parallel"],
+            parallel=store_parallel(params),
             check_mode=module.check_mode,
             listener=journal_listener(params["journal"]),
         )

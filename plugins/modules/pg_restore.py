@@ -25,7 +25,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store.optional
+  - lifeline.recovery._store
   - lifeline.recovery._selection
   - lifeline.recovery._confirmation
 attributes:
@@ -265,9 +265,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    spec = (
-        SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec(required=False)).merge(selection_spec())
-    )
+    spec = SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
     module = create_module(spec)
     params = module.params
 

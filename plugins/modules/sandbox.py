@@ -25,7 +25,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store.optional
+  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -144,7 +144,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec(required=False)))
+    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
     params = module.params
     request = SandboxRequest(
         path=params["path"],

@@ -329,3 +329,9 @@ def sessions(server: PostgresServer) -> int:
             return 0
         time.sleep(0.1)
     return found
+
+
+def test_a_store_that_is_not_given_is_asked_for(postgres: PostgresServer, small: str) -> None:
+    result = failure("pg_backup", {"source": "school", **postgres.module_options(small)})
+    assert result["error_kind"] == "invalid_options"
+    assert "store" in result["msg"]

@@ -43,8 +43,8 @@ class ArgumentSpec:
         }
 
 
-def store_spec(*, required: bool = True) -> ArgumentSpec:
-    return ArgumentSpec({"store": {"type": "dict", "required": required, "options": _STORE_OPTIONS}})
+def store_spec() -> ArgumentSpec:
+    return ArgumentSpec({"store": {"type": "dict", "options": _STORE_OPTIONS}})
 
 
 def postgres_spec() -> ArgumentSpec:

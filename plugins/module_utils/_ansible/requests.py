@@ -67,6 +67,11 @@ def opened_store(params: _Params) -> ObjectStore:
     return open_store(StoreOptions(**options))
 
 
+def store_parallel(params: _Params) -> int:
+    """How many objects are transferred at once."""
+    return int(params["store"]["parallel"]) if params["store"] else 1
+
+
 def set_selection(params: _Params) -> Selection:
     """Which set the options set, before, tier and seed ask for; the latest when none is named."""
     return Selection(
