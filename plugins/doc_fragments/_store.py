@@ -68,7 +68,7 @@ options:
           - How many objects, and how many parts of large objects, are transferred at once.
           - Each part in flight takes 16 MiB of memory.
         type: int
-        default: 4
+        default: 3
       timeout:
         description:
           - Seconds to wait for an answer before a request is tried again.

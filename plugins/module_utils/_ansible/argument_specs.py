@@ -68,7 +68,7 @@ _STORE_OPTIONS: t.Dict[str, t.Any] = {
     "secret_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["AWS_SECRET_ACCESS_KEY"])},
     "session_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["AWS_SESSION_TOKEN"])},
     "ca_bundle": {"type": "path", "fallback": (env_fallback, ["AWS_CA_BUNDLE"])},
-    "parallel": {"type": "int", "default": 4},
+    "parallel": {"type": "int", "default": 3},
     "timeout": {"type": "int", "default": 60},
 }
 

@@ -31,7 +31,7 @@ class StoreOptions:
     secret_key: t.Optional[str] = field(default=None, repr=False)
     session_token: t.Optional[str] = field(default=None, repr=False)
     ca_bundle: t.Optional[str] = None
-    parallel: int = 4
+    parallel: int = 3
     timeout: int = 60
 
 
