@@ -7,15 +7,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pwd
+import json
 import shutil
 import subprocess
-import tempfile
 import typing as t
 from pathlib import Path
 
 from tests.benchmark.measure import PeakMemory
+from tests.benchmark.workload import CHANGED
 from tests.doubles.modules import parse_result, start_module
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.s3 import S3Server
@@ -43,10 +42,12 @@ class Contenders:
         self._s3.client().upload_file(str(dump), self._s3.bucket, "plan/plan.sql.gz")
         return {"stored": dump.stat().st_size, "uploaded": dump.stat().st_size}
 
-    def bare_dump(self) -> Facts:
-        folder = self._scratch / "bare"
+    def bare_dump(self, *options: str) -> Facts:
+        """A directory archive on the local disk; the one with default options is what the restore reads."""
+        folder = self._scratch / ("bare" + "".join(options))
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([self._tool("pg_dump"), "-Fd", "-j2", "-f", str(folder)], env=self._environment, check=True)
+        command = [self._tool("pg_dump"), "-Fd", "-j2", *options, "-f", str(folder)]
+        subprocess.run(command, env=self._environment, check=True)
         return {"stored": sum(path.stat().st_size for path in folder.iterdir())}
 
     def ours(self, fingerprint: str, *, again: bool = False) -> Facts:
@@ -61,7 +62,9 @@ class Contenders:
                 **self._server.module_options(self._database),
             },
         )
-        return {"peak": peak, "stored": result["bytes_stored"], "uploaded": result["bytes_uploaded"]}
+        return {"peak": peak, "stored": result["bytes_stored"], "uploaded": result["bytes_uploaded"]} | (
+            {"table": self._stored_size(result["set_id"], CHANGED)} if again else {}
+        )
 
     def psql(self) -> None:
         with self._target("restored_by_psql") as name:
@@ -93,6 +96,12 @@ class Contenders:
             self._server.drop_database(name)
         return {"peak": peak}
 
+    def _stored_size(self, set_id: str, table: str) -> int:
+        """What the rows of a table take in a set, as its manifest says."""
+        key = f"ours/run{self._runs}/daily/sets/{set_id}.json"
+        manifest = json.load(self._s3.client().get_object(Bucket=self._s3.bucket, Key=key)["Body"])
+        return sum(entry["stored_size"] for entry in manifest["objects"] if entry["table"].split(".")[-1] == table)
+
     def _module(self, name: str, arguments: dict[str, t.Any]) -> tuple[dict[str, t.Any], int]:
         with start_module(name, arguments) as process:
             memory = PeakMemory(process.pid)
@@ -109,53 +118,3 @@ class Contenders:
             yield name
         finally:
             self._server.drop_database(name)
-
-
-class PgBackRest:
-    """A full backup with two processes and zstd. Its S3 client insists on TLS, so the repository is a local folder,
-    which spares it the upload: the comparison favours pgBackRest."""
-
-    def __init__(self, server: PostgresServer) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix="lifeline-pgbackrest-", dir="/tmp"))
-        self._user = "nobody" if os.geteuid() == 0 else None
-        for name in ("repo", "log", "lock", "spool"):
-            (self._root / name).mkdir()
-        socket = server.data_dir.parent
-        self._config = self._root / "pgbackrest.conf"
-        self._config.write_text(
-            f"[global]\nrepo1-path={self._root}/repo\nlog-path={self._root}/log\nlock-path={self._root}/lock\n"
-            f"spool-path={self._root}/spool\ncompress-type=zst\nprocess-max=2\nstart-fast=y\nrepo1-retention-full=2\n"
-            "log-level-console=warn\nlog-level-file=off\n"
-            f"[bench]\npg1-path={server.data_dir}\npg1-port={server.port}\npg1-socket-path={socket}\npg1-user=postgres\n"
-        )
-        if self._user:
-            entry = pwd.getpwnam(self._user)
-            for path in (self._root, *self._root.rglob("*")):
-                os.chown(path, entry.pw_uid, entry.pw_gid)
-        command = f"{shutil.which('pgbackrest')} --config={self._config} --stanza=bench archive-push %p"
-        with server.session() as cursor:
-            cursor.execute("ALTER SYSTEM SET archive_command = %s", (command,))
-            cursor.execute("SELECT pg_reload_conf()")
-        self._run("stanza-create")
-
-    def backup(self) -> Facts:
-        self._run("backup", "--type=full")
-        return {"stored": self._newest_size()}
-
-    def close(self, server: PostgresServer) -> None:
-        with server.session() as cursor:
-            cursor.execute("ALTER SYSTEM RESET archive_command")
-            cursor.execute("SELECT pg_reload_conf()")
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def _newest_size(self) -> int:
-        newest = max((self._root / "repo/backup/bench").glob("2*F"), key=lambda path: path.name)
-        return sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
-
-    def _run(self, *arguments: str) -> None:
-        options: dict[str, t.Any] = {}
-        if self._user:
-            entry = pwd.getpwnam(self._user)
-            options = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        command = ["pgbackrest", f"--config={self._config}", "--stanza=bench", *arguments]
-        subprocess.run(command, check=True, cwd="/tmp", **options)

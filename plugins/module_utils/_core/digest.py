@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-CHUNK_SIZE = 1024 * 1024
+CHUNK_SIZE = 256 * 1024
 
 
 class Tally:

@@ -11,7 +11,7 @@ import threading
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._sets.fetch import checked_rows
+from .._sets.fetch import proved_rows
 from .._sets.manifest import ObjectEntry
 from .._store.base import ObjectStore
 from .connection import Connection, ConnectionOptions, connection
@@ -22,8 +22,6 @@ try:
     import psycopg2
 except ImportError:
     psycopg2 = None  # type: ignore[assignment]
-
-_BLOCK = 256 * 1024
 
 
 def load_rows(
@@ -52,7 +50,7 @@ def load_rows(
                         table = waiting.get_nowait()
                     except queue.Empty:
                         return
-                    rows = _Rows(checked_rows(store, by_path[table.file_name]))
+                    rows = _Rows(proved_rows(store, by_path[table.file_name]))
                     _copy(conn, table, rows, is_new=(table.schema, table.tag) in made)
         except BaseException as error:
             failures.append(error)
@@ -84,7 +82,7 @@ def _copy(conn: Connection, table: TocEntry, rows: _Rows, *, is_new: bool) -> No
                 cursor.execute(f"TRUNCATE ONLY {qualified(table)}")
                 statement += " WITH (FREEZE)"
             # Any other table belongs to an extension, and has rows of its own that must stay.
-            cursor.copy_expert(statement, rows, _BLOCK)
+            cursor.copy_expert(statement, rows)
             cursor.execute("COMMIT")
     except psycopg2.Error as error:
         if rows.failure is not None:
@@ -106,18 +104,12 @@ class _Rows:
 
     def __init__(self, chunks: t.Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = memoryview(b"")
         self.failure: t.Optional[RecoveryError] = None
 
-    def read(self, size: int) -> bytes:
-        while not self._rest:
-            try:
-                chunk = next(self._chunks, None)
-            except RecoveryError as error:
-                self.failure = error
-                raise
-            if chunk is None:
-                return b""
-            self._rest = memoryview(chunk)
-        block, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(block)
+    def read(self, _size: int) -> bytes:
+        """The next block however large it is, which psycopg2 passes on as it is; empty at the end."""
+        try:
+            return next((chunk for chunk in self._chunks if chunk), b"")
+        except RecoveryError as error:
+            self.failure = error
+            raise

@@ -18,6 +18,7 @@ from .foreign_keys import count_violations, foreign_keys
 
 #: How many differences a result lists; the count is always whole.
 _SHOWN = 50
+_APPLICATION = "lifeline.recovery verify"
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,25 @@ def prove(
 ) -> Proof:
     """Compare with the expected fingerprint, test foreign keys, and ANALYZE, at the same time."""
     with timings.phase("verify"), ThreadPoolExecutor(max_workers=2) as pool:
-        keys = pool.submit(_analyze_and_test_keys, options)
+        analyzed = pool.submit(_analyze, options)
+        keys = pool.submit(_test_keys, options)
         fingerprint: t.Mapping[str, t.Any] = {"mode": "none", "equal": None}
         if expected is not None and mode != "none":
             fingerprint = _compared(options, expected, mode, jobs, grants)
+        analyzed.result()
         return Proof(fingerprint, keys.result())
 
 
 def compare_with(
-    options: ConnectionOptions, expected: Fingerprint, mode: str, *, jobs: int, grants: bool = True
+    options: ConnectionOptions,
+    expected: Fingerprint,
+    mode: str,
+    *,
+    jobs: int,
+    grants: bool = True,
 ) -> Comparison:
     """Fingerprint the database as it is now and compare; grants false leaves rights out."""
-    chosen = "full" if mode == "full" and expected.mode == "full" else "counts"
-    actual = take_fingerprint(options, chosen, jobs=jobs, scope=_scope(expected))
+    actual = take_fingerprint(options, _depth(expected, mode), jobs=jobs, scope=_scope(expected))
     if not grants:
         kept = {name: items for name, items in expected.structure.items() if name not in ("grants", "schemas")}
         expected = replace(expected, structure=kept)
@@ -82,11 +89,15 @@ def compare_with(
 
 
 def _compared(
-    options: ConnectionOptions, expected: Fingerprint, mode: str, jobs: int, grants: bool
+    options: ConnectionOptions,
+    expected: Fingerprint,
+    mode: str,
+    jobs: int,
+    grants: bool,
 ) -> t.Dict[str, t.Any]:
     comparison = compare_with(options, expected, mode, jobs=jobs, grants=grants)
     return {
-        "mode": "full" if mode == "full" and expected.mode == "full" else "counts",
+        "mode": _depth(expected, mode),
         "equal": comparison.equal,
         "tables": comparison.tables,
         "rows": comparison.rows,
@@ -101,10 +112,21 @@ def _scope(expected: Fingerprint) -> Scope:
     return Scope(tables, None, expected.large_objects is not None)
 
 
-def _analyze_and_test_keys(options: ConnectionOptions) -> t.Dict[str, t.Any]:
-    with connection(options, application="lifeline.recovery verify") as conn:
+def _depth(expected: Fingerprint, mode: str) -> str:
+    """C(full) where that is asked for and can be compared, else C(counts)."""
+    return "full" if mode == "full" and expected.mode == "full" else "counts"
+
+
+def _analyze(options: ConnectionOptions) -> None:
+    with connection(options, application=_APPLICATION) as conn, conn.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _test_keys(options: ConnectionOptions) -> t.Dict[str, t.Any]:
+    with connection(options, application=_APPLICATION) as conn:
         with conn.cursor() as cursor:
-            cursor.execute("ANALYZE")
+            # Enough for the keys of most parents, so that the joins need no temporary files.
+            cursor.execute("SET work_mem = '64MB'")
         keys = [key for key in foreign_keys(conn) if key.valid]
         violated = []
         for key in keys:

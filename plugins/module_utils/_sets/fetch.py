@@ -22,6 +22,10 @@ from .manifest import ObjectEntry
 
 #: What pg_dump writes after the rows of a table.
 END_OF_COPY = b"\\.\n\n\n"
+_NO_END = "its rows have no end mark"
+
+#: Name, what was seen, what the manifest says.
+_Fact = t.Tuple[str, t.Union[int, str], t.Union[int, str]]
 
 
 @dataclass(frozen=True)
@@ -65,16 +69,24 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
         raise _no_room(folder, entry.plain_size) from None
 
 
-def checked_rows(store: ObjectStore, entry: ObjectEntry) -> t.Iterator[bytes]:
-    """The COPY lines of a data object without their end mark.
+def proved_rows(store: ObjectStore, entry: ObjectEntry) -> t.Iterator[bytes]:
+    """The COPY lines of a data object without their end mark, proved by the stored digest and the plain size.
 
+    The stored bytes decide the plain ones, so the plain digest is left to those who judge the set itself.
     Raises RecoveryError as fetch_objects, at the end: what was yielded counts only when this ends.
     """
-    held = b""
-    for chunk in _Checked(store, entry).chunks():
-        held += chunk
-        yield held[: -len(END_OF_COPY)]
-        held = held[-len(END_OF_COPY) :]
+    stored, plain_size, held = Tally(), 0, b""
+    for chunk in _plain(store, entry, stored):
+        plain_size += len(chunk)
+        if len(chunk) < len(END_OF_COPY):
+            chunk = held + chunk
+        elif held:
+            yield held
+        held = chunk
+    if not held.endswith(END_OF_COPY):
+        raise _damaged(store, entry, _NO_END)
+    _require_equal(store, entry, (*_stored_facts(entry, stored), ("plain size", plain_size, entry.plain_size)))
+    yield held[: -len(END_OF_COPY)]
 
 
 def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[bytes]]) -> FetchedObject:
@@ -96,26 +108,41 @@ class _Checked:
         store, entry = self._store, self._entry
         stored, plain, lines = Tally(), Tally(), _CopyLines()
         is_data = entry.role == "data"
-        try:
-            for chunk in decompress(stored.watch(store.read(entry.key)), entry.codec):
-                plain.add(chunk)
-                if is_data:
-                    lines.add(chunk)
-                yield chunk
-        except RecoveryError as error:
-            if error.kind == ErrorKind.DAMAGED:
-                raise _damaged(store, entry, error.what) from None
-            raise
-        for name, seen, expected in (
-            ("stored size", stored.size, entry.stored_size),
-            ("stored digest", stored.sha256, entry.stored_sha256),
-            ("plain size", plain.size, entry.plain_size),
-            ("plain digest", plain.sha256, entry.plain_sha256),
-        ):
-            if seen != expected:
-                raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
+        for chunk in _plain(store, entry, stored):
+            plain.add(chunk)
+            if is_data:
+                lines.add(chunk)
+            yield chunk
+        _require_equal(
+            store,
+            entry,
+            (
+                *_stored_facts(entry, stored),
+                ("plain size", plain.size, entry.plain_size),
+                ("plain digest", plain.sha256, entry.plain_sha256),
+            ),
+        )
         if is_data:
             self.rows = lines.rows(store, entry)
+
+
+def _plain(store: ObjectStore, entry: ObjectEntry, stored: Tally) -> t.Iterator[bytes]:
+    try:
+        yield from decompress(stored.watch(store.read(entry.key)), entry.codec)
+    except RecoveryError as error:
+        if error.kind == ErrorKind.DAMAGED:
+            raise _damaged(store, entry, error.what) from None
+        raise
+
+
+def _stored_facts(entry: ObjectEntry, stored: Tally) -> t.Tuple[_Fact, _Fact]:
+    return ("stored size", stored.size, entry.stored_size), ("stored digest", stored.sha256, entry.stored_sha256)
+
+
+def _require_equal(store: ObjectStore, entry: ObjectEntry, facts: t.Iterable[_Fact]) -> None:
+    for name, seen, expected in facts:
+        if seen != expected:
+            raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
 
 
 class _CopyLines:
@@ -131,7 +158,7 @@ class _CopyLines:
 
     def rows(self, store: ObjectStore, entry: ObjectEntry) -> int:
         if self._tail != END_OF_COPY:
-            raise _damaged(store, entry, "its rows have no end mark")
+            raise _damaged(store, entry, _NO_END)
         return self._newlines - 3
 
 

@@ -57,6 +57,8 @@ class SetWriter:
         self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="object")
         self._lock = threading.Lock()
         self._claimed: t.Dict[str, Future[StoredFile]] = {}
+        # Processors that the uploads themselves leave over; each thread costs some 10 MB.
+        self._threads = min(4, (os.cpu_count() or 1) // (parallel + 1))
         self._futures: t.List[Future[StoredFile]] = []
         self._older: t.Optional[t.Dict[str, ObjectEntry]] = None
         previous = previous_set(store, source, tier)
@@ -139,7 +141,7 @@ class SetWriter:
                 replace(known, path=template.path, role=template.role, schema=template.schema, table=template.table), 0
             )
         key = object_key(self._source, self._tier, tally.sha256)
-        threads = min(4, os.cpu_count() or 1) if tally.size >= _LARGE else 0
+        threads = self._threads if tally.size >= _LARGE else 0
         packed = Tally()
         chunks = compress(file_chunks(file), self._codec, level=self._level, threads=threads)
         self._store.put(key, packed.watch(chunks))
