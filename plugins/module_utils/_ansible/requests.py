@@ -12,6 +12,7 @@ from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._drill.journal import JournalEvent, append_event, moment_now
 from .._postgres.connection import ConnectionOptions, parse_dsn
+from .._postgres.names import QualifiedName, parse_qualified_name
 from .._postgres.proof import compare_with
 from .._sets.catalogue import find_set
 from .._sets.recovery_points import Selection
@@ -80,6 +81,20 @@ def set_selection(params: _Params) -> Selection:
         tier=params["tier"],
         seed=params["seed"],
     )
+
+
+def column_maps(given: t.Mapping[str, t.Any]) -> t.Dict[QualifiedName, t.Dict[str, str]]:
+    """The option column_map. Raises RecoveryError(invalid_options) unless it is a dictionary for each table."""
+    found = {}
+    for name, columns in given.items():
+        if not isinstance(columns, t.Mapping):
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"column_map of {name} is {columns!r}.",
+                next_step="Give a dictionary from the set's column to the live one.",
+            )
+        found[parse_qualified_name(name)] = {str(old): str(new) for old, new in columns.items()}
+    return found
 
 
 def required_source(params: _Params) -> str:

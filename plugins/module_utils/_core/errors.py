@@ -44,6 +44,10 @@ class ErrorKind:
     TARGET_IN_USE = "target_in_use"
     ROLES_MISSING = "roles_missing"
     RESTORE_FAILED = "restore_failed"
+    TABLE_MISSING = "table_missing"
+    SCHEMA_DRIFT = "schema_drift"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    CONFLICT = "conflict"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 

@@ -50,7 +50,7 @@ def load_rows(
                         table = waiting.get_nowait()
                     except queue.Empty:
                         return
-                    rows = _Rows(proved_rows(store, by_path[table.file_name]))
+                    rows = CopySource(proved_rows(store, by_path[table.file_name]))
                     _copy(conn, table, rows, is_new=(table.schema, table.tag) in made)
         except BaseException as error:
             failures.append(error)
@@ -72,7 +72,7 @@ def _prepare(conn: Connection, toc: Toc) -> None:
             cursor.execute(entry.definition)
 
 
-def _copy(conn: Connection, table: TocEntry, rows: _Rows, *, is_new: bool) -> None:
+def _copy(conn: Connection, table: TocEntry, rows: CopySource, *, is_new: bool) -> None:
     statement = table.copy_statement.rstrip().rstrip(";")
     try:
         with conn.cursor() as cursor:
@@ -99,7 +99,7 @@ def _copy(conn: Connection, table: TocEntry, rows: _Rows, *, is_new: bool) -> No
         ) from None
 
 
-class _Rows:
+class CopySource:
     """What psycopg2 reads from; it keeps the reason when there is nothing more to read."""
 
     def __init__(self, chunks: t.Iterator[bytes]) -> None:

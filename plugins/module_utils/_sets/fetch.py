@@ -28,6 +28,14 @@ _NO_END = "its rows have no end mark"
 _Fact = t.Tuple[str, t.Union[int, str], t.Union[int, str]]
 
 
+class Readable(t.Protocol):
+    """What proved_rows needs of a store."""
+
+    location: str
+
+    def read(self, key: str) -> t.Iterator[bytes]: ...
+
+
 @dataclass(frozen=True)
 class FetchedObject:
     """rows is the number of COPY lines of a data object, None for other roles."""
@@ -69,7 +77,21 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
         raise _no_room(folder, entry.plain_size) from None
 
 
-def proved_rows(store: ObjectStore, entry: ObjectEntry) -> t.Iterator[bytes]:
+def fetch_stored(store: ObjectStore, entry: ObjectEntry, path: str) -> None:
+    """Write the stored bytes of an entry to path, as they are, and prove them. Raises as fetch_objects."""
+    stored = Tally()
+    try:
+        with open(path, "wb") as target:
+            for chunk in stored.watch(store.read(entry.key)):
+                target.write(chunk)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _no_room(os.path.dirname(path), entry.stored_size) from None
+    _require_equal(store, entry, _stored_facts(entry, stored))
+
+
+def proved_rows(store: Readable, entry: ObjectEntry) -> t.Iterator[bytes]:
     """The COPY lines of a data object without their end mark, proved by the stored digest and the plain size.
 
     The stored bytes decide the plain ones, so the plain digest is left to those who judge the set itself.
@@ -126,7 +148,7 @@ class _Checked:
             self.rows = lines.rows(store, entry)
 
 
-def _plain(store: ObjectStore, entry: ObjectEntry, stored: Tally) -> t.Iterator[bytes]:
+def _plain(store: Readable, entry: ObjectEntry, stored: Tally) -> t.Iterator[bytes]:
     try:
         yield from decompress(stored.watch(store.read(entry.key)), entry.codec)
     except RecoveryError as error:
@@ -139,7 +161,7 @@ def _stored_facts(entry: ObjectEntry, stored: Tally) -> t.Tuple[_Fact, _Fact]:
     return ("stored size", stored.size, entry.stored_size), ("stored digest", stored.sha256, entry.stored_sha256)
 
 
-def _require_equal(store: ObjectStore, entry: ObjectEntry, facts: t.Iterable[_Fact]) -> None:
+def _require_equal(store: Readable, entry: ObjectEntry, facts: t.Iterable[_Fact]) -> None:
     for name, seen, expected in facts:
         if seen != expected:
             raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
@@ -162,7 +184,7 @@ class _CopyLines:
         return self._newlines - 3
 
 
-def _damaged(store: ObjectStore, entry: ObjectEntry, why: str) -> RecoveryError:
+def _damaged(store: Readable, entry: ObjectEntry, why: str) -> RecoveryError:
     table = f" (table {entry.schema}.{entry.table})" if entry.table else ""
     return RecoveryError(
         ErrorKind.DAMAGED,

@@ -15,10 +15,15 @@ from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .layout import SetName
 
+_UNDO_TIER = "undo"
+
 
 @dataclass(frozen=True)
 class Selection:
-    """Which set: C(latest), C(random) with seed, or an id; before keeps only older recovery points."""
+    """Which set: C(latest), C(random) with seed, or an id; before keeps only older recovery points.
+
+    Sets of the tier undo are only chosen when the tier or the id is given.
+    """
 
     which: str = "latest"
     before: t.Optional[datetime] = None
@@ -42,7 +47,9 @@ class Gap:
 def select(names: t.Iterable[SetName], selection: Selection, source: str) -> SetName:
     """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead."""
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
-    candidates = [name for name in found if selection.tier in (None, name.tier)]
+    # What an undo set shows is what somebody wanted to get rid of, so it must be asked for.
+    asked = selection.tier is not None or selection.which not in ("latest", "random")
+    candidates = [name for name in found if selection.tier in (None, name.tier) and (asked or name.tier != _UNDO_TIER)]
     if selection.before is not None:
         # An id has whole seconds: a set of the same second may be later, and hold the damage.
         limit = selection.before - timedelta(seconds=1)

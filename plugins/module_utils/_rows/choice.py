@@ -1,0 +1,224 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Chooses the rows of a set that were asked for, with all that belongs to them, in tables of the session."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.connection import Connection, fetch_value, quote_identifier
+from .._postgres.names import QualifiedName
+from .._postgres.toc import parse_toc
+from .._sets.manifest import Manifest
+from .closure import choose_children, choose_parents, reachable
+from .columns import match_columns
+from .description import ROWS_ENGINE, ROWS_FILE, Description, SetTable, describe, describe_rows
+from .live import LiveTable, live_references, live_tables, require_rights
+from .local import LocalObjects
+from .scope import Root
+from .staging import (
+    Staged,
+    choose_where,
+    load_all,
+    load_keys,
+    load_matching,
+    load_raw,
+    load_stored_keys,
+    prepare,
+    require_condition,
+    run,
+)
+from .statements import Reference
+
+if t.TYPE_CHECKING:
+    from .restore import RowsRequest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen rows. whole: tables of which everything was asked for. references: of the set and the target."""
+
+    tables: t.Sequence[Staged]
+    whole: t.FrozenSet[QualifiedName]
+    references: t.Sequence[Reference]
+    partitions: t.Mapping[QualifiedName, QualifiedName]
+
+
+def read_description(manifest: Manifest, objects: LocalObjects) -> Description:
+    """What the set holds; only its table of contents is fetched."""
+    if manifest.engine == ROWS_ENGINE:
+        return describe_rows(manifest, objects.content(manifest.object_at(ROWS_FILE)))
+    return describe(manifest, parse_toc(objects.content(manifest.object_at("toc.dat"))))
+
+
+def choose_rows(conn: Connection, request: RowsRequest, description: Description, objects: LocalObjects) -> Choice:
+    """Make the tables of the session and fill them; everything is judged before rows are fetched.
+
+    Raises RecoveryError: invalid_options, table_missing, schema_drift, access_denied, rls_blind.
+    """
+    return _Chooser(conn, request, description, objects).choose()
+
+
+class _Chooser:
+    def __init__(self, conn: Connection, request: RowsRequest, description: Description, objects: LocalObjects) -> None:
+        self._conn, self._request, self._description, self._objects = conn, request, description, objects
+        self._staged: t.Dict[QualifiedName, Staged] = {}
+        self._whole: t.Set[QualifiedName] = set()
+        self._live: t.Dict[QualifiedName, LiveTable] = {}
+        self._references: t.List[Reference] = []
+
+    def choose(self) -> Choice:
+        request, description = self._request, self._description
+        roots = {root.table: root for root in self._roots()}
+        self._look_at_target(roots)
+        groups = [{name} for name in roots]
+        down = request.closure in ("children", "both")
+        if down:
+            known = [item for item in self._references if item.child in self._live and item.child in description.tables]
+            groups = reachable(roots, known)
+        self._require_session_tables()
+        for group in groups:
+            for name in group:
+                self._prepare(name)
+        # User-made types have their operators where the role's own search_path finds them.
+        run(self._conn, "RESET search_path")
+        for name, root in roots.items():
+            if root.where is not None:
+                require_condition(self._conn, self._staged[name], root.where)
+        self._objects.bring(rows.entry for staged in self._staged.values() for rows in staged.table.rows)
+        for group in groups:
+            for name in group & set(roots):
+                self._choose_root(roots[name])
+            narrowed = {name for name in group if name not in self._whole}
+            if down and narrowed:
+                choose_children(self._conn, narrowed, self._staged, self._references, self._objects)
+        if request.mode == "exact":
+            self._choose_strays()
+        if request.closure in ("parents", "both"):
+            choose_parents(self._conn, self._staged, self._live, self._references, self._objects, self._stage_parent)
+        for staged in self._staged.values():
+            run(self._conn, f"ANALYZE {staged.rows}")
+        return Choice(
+            list(self._staged.values()), frozenset(self._whole), self._references, self._description.partitions
+        )
+
+    def _roots(self) -> t.Sequence[Root]:
+        roots = self._request.roots or [
+            Root(name) for name, table in self._description.tables.items() if self._is_rows_set(table)
+        ]
+        if not roots:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                "No table was named.",
+                next_step="Give tables, where or keys; only undo sets and exports know theirs.",
+            )
+        for root in roots:
+            self._description.table(root.table)
+        return roots
+
+    def _is_rows_set(self, table: SetTable) -> bool:
+        return all(rows.entry.path.startswith("rows-") for rows in table.rows) and bool(table.rows)
+
+    def _look_at_target(self, roots: t.Collection[QualifiedName]) -> None:
+        targets = {self._target(name): name for name in self._description.tables}
+        found = live_tables(self._conn, targets)
+        self._live = {targets[name]: table for name, table in found.items()}
+        references = [*self._description.references, *self._request.references]
+        if self._request.into is None:
+            references += live_references(self._conn)
+        self._references = list(dict.fromkeys(references))
+        for name in roots:
+            if name not in self._live:
+                raise RecoveryError(
+                    ErrorKind.TARGET_MISSING,
+                    f"The database {self._request.connection.database} has no table {self._target(name)}.",
+                    next_step="Bring it back whole: name it in tables, without where and keys.",
+                )
+
+    def _target(self, name: QualifiedName) -> QualifiedName:
+        return QualifiedName(self._request.into, name.name) if self._request.into else name
+
+    def _require_session_tables(self) -> None:
+        if not fetch_value(self._conn, "SELECT has_database_privilege(current_database(), 'TEMP')"):
+            raise RecoveryError(
+                ErrorKind.ACCESS_DENIED,
+                "The role has no right to make temporary tables, in which rows are compared before they are merged.",
+                next_step=f"GRANT TEMP ON DATABASE {quote_identifier(self._request.connection.database)} to it.",
+            )
+
+    def _prepare(self, name: QualifiedName) -> Staged:
+        request, live = self._request, self._live[name]
+        require_rights(self._conn, live, request.mode, disable_triggers=request.triggers == "disable")
+        table = self._description.table(name)
+        matching = match_columns(
+            table, live, request.column_map.get(name, {}), tolerant=request.on_schema_drift == "common_columns"
+        )
+        staged = Staged(len(self._staged), table, live, matching)
+        prepare(self._conn, staged)
+        self._staged[name] = staged
+        return staged
+
+    def _choose_root(self, root: Root) -> None:
+        conn, staged = self._conn, self._staged[root.table]
+        if root.where is not None:
+            load_raw(conn, staged, self._objects)
+            choose_where(conn, staged, root.where)
+            alias = quote_identifier(staged.table.name.name)
+            staged.live_scope.append(
+                f"(l.tableoid, l.ctid) IN (SELECT {alias}.tableoid, {alias}.ctid "
+                f"FROM {staged.live.source} AS {alias} WHERE ({root.where}))"
+            )
+        elif root.keys is not None:
+            columns = load_keys(conn, staged, root.keys)
+            staged.live_scope.append(_among_keys(staged, columns, "l"))
+            listed = ", ".join(quote_identifier(name) for name in columns)
+            wanted = (columns, f"SELECT {listed} FROM {staged.keys}", _among_keys(staged, columns, "r"))
+            load_matching(conn, staged, self._objects, [wanted])
+        else:
+            load_all(conn, staged, self._objects)
+            self._whole.add(root.table)
+            if staged.table.keys is not None:
+                columns = load_stored_keys(conn, staged, self._objects, staged.table.keys)
+                staged.live_scope.append(
+                    _among_keys(staged, columns, "l") if staged.live.key else _among_rows(staged, columns)
+                )
+            elif not self._is_rows_set(staged.table):
+                staged.live_scope.append("true")
+
+    def _choose_strays(self) -> None:
+        """Rows that the set has elsewhere: live ones in scope that the set knows with other values."""
+        for name, staged in self._staged.items():
+            if name in self._whole or not staged.live_scope or staged.live.key is None:
+                continue
+            columns = staged.live.key.columns
+            listed = ", ".join(f"l.{quote_identifier(column)}" for column in columns)
+            strays = (
+                f"SELECT {listed} FROM {staged.live.source} l WHERE ({' OR '.join(staged.live_scope)}) "
+                f"AND NOT EXISTS (SELECT FROM {staged.rows} s WHERE {staged.same_key('s', 'l')})"
+            )
+            if fetch_value(self._conn, f"SELECT EXISTS ({strays})"):
+                condition = f"EXISTS (SELECT FROM ({strays}) k WHERE {staged.same_key('r', 'k')})"
+                load_matching(self._conn, staged, self._objects, [(columns, strays, condition)])
+
+    def _stage_parent(self, name: QualifiedName) -> t.Optional[Staged]:
+        table = self._description.tables.get(name)
+        if table is None or not table.rows:
+            return None
+        run(self._conn, "SET search_path = pg_catalog")
+        staged = self._prepare(name)
+        run(self._conn, "RESET search_path")
+        return staged
+
+
+def _among_keys(staged: Staged, columns: t.Sequence[str], alias: str) -> str:
+    match = staged.refers(columns, alias, "k", columns)
+    return f"EXISTS (SELECT FROM {staged.keys} k WHERE {match})"
+
+
+def _among_rows(staged: Staged, columns: t.Sequence[str]) -> str:
+    listed = ", ".join(f"k.{quote_identifier(name)}" for name in columns)
+    return f'{staged.text("l")} IN (SELECT ROW({listed})::text COLLATE "C" FROM {staged.keys} k)'

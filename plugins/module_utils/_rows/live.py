@@ -1,0 +1,190 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the target's catalog says of the tables that rows go back into."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
+from .._postgres.foreign_keys import ForeignKey, foreign_keys
+from .._postgres.names import QualifiedName
+from .statements import Reference
+
+
+@dataclass(frozen=True)
+class LiveColumn:
+    """type as format_type writes it. identity: a, d or empty. generated: computed by the server.
+
+    exact: values that the type calls equal have equal texts.
+    """
+
+    name: str
+    type: str
+    not_null: bool
+    identity: str
+    generated: bool
+    exact: bool
+
+    @property
+    def quoted(self) -> str:
+        return quote_identifier(self.name)
+
+
+@dataclass(frozen=True)
+class UniqueKey:
+    """Columns that tell rows apart, and the equality operator of each, with its schema."""
+
+    name: str
+    columns: t.Tuple[str, ...]
+    operators: t.Tuple[str, ...]
+    primary: bool
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class LiveTable:
+    """kind: relkind. keys: its whole, valid unique indexes over plain columns, the primary key first.
+
+    triggers: (name, tgenabled) of the triggers that people made and that fire.
+    """
+
+    oid: int
+    name: QualifiedName
+    kind: str
+    columns: t.Tuple[LiveColumn, ...]
+    keys: t.Tuple[UniqueKey, ...]
+    triggers: t.Tuple[t.Tuple[str, str], ...]
+    blind: bool
+    owned: bool
+
+    @property
+    def source(self) -> str:
+        """For FROM: its own rows, or those of all its partitions."""
+        return ("" if self.kind == "p" else "ONLY ") + self.name.quoted
+
+    @property
+    def key(self) -> t.Optional[UniqueKey]:
+        """What tells its rows apart: the primary key, or else a unique one whose columns are never null."""
+        return next((key for key in self.keys if not key.nullable), None)
+
+    def column(self, name: str) -> t.Optional[LiveColumn]:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def live_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[QualifiedName, LiveTable]:
+    """Those of the names that exist as tables. Needs a search_path without the schemas of users."""
+    wanted = list(names)
+    parameters = ([name.schema for name in wanted], [name.name for name in wanted])
+    found = {}
+    for oid, schema, name, kind, blind, owned in fetch_all(conn, _RELATIONS, parameters):
+        qualified = QualifiedName(schema, name)
+        found[qualified] = LiveTable(
+            oid,
+            qualified,
+            kind,
+            tuple(LiveColumn(*row) for row in fetch_all(conn, _COLUMNS, (oid,))),
+            tuple(
+                UniqueKey(row[0], tuple(row[1]), tuple(row[2]), row[3], row[4])
+                for row in fetch_all(conn, _KEYS, (oid,))
+            ),
+            tuple(fetch_all(conn, _TRIGGERS, (oid,))),
+            blind,
+            owned,
+        )
+    return found
+
+
+def live_references(conn: Connection) -> t.List[Reference]:
+    """The foreign keys of the target as references."""
+    return [
+        Reference(key.table.name, key.columns, key.parent.name, key.parent_columns)
+        for key in foreign_keys(conn)
+        if not key.period
+    ]
+
+
+def keys_touching(conn: Connection, tables: t.Collection[QualifiedName]) -> t.List[ForeignKey]:
+    """The valid foreign keys from or to these tables."""
+    return [key for key in foreign_keys(conn) if key.valid and (key.table.name in tables or key.parent.name in tables)]
+
+
+def require_rights(
+    conn: Connection, table: LiveTable, mode: str, *, disable_triggers: bool, read_only: bool = False
+) -> None:
+    """Raise RecoveryError(access_denied or rls_blind) that names what the role lacks on the table."""
+    if table.blind:
+        raise RecoveryError(
+            ErrorKind.RLS_BLIND,
+            f"Row level security hides rows of {table.name} from this role.",
+            next_step="Connect as the table's owner, a superuser, or a role with BYPASSRLS.",
+        )
+    needed = ["SELECT"]
+    if not read_only:
+        needed += {"missing": ["INSERT"], "merge": ["INSERT", "UPDATE"], "exact": ["INSERT", "UPDATE", "DELETE"]}[mode]
+    lacking = [right for right in needed if not fetch_value(conn, _MAY, (table.oid, right))]
+    if lacking:
+        raise RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"The role {fetch_value(conn, 'SELECT current_user')} has no right to {' and '.join(lacking)} "
+            f"on {table.name}.",
+            next_step=f"GRANT {', '.join(lacking)} ON {table.name.quoted}, or connect as another role.",
+        )
+    if disable_triggers and table.triggers and not table.owned and not read_only:
+        raise RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"Only the owner of {table.name} may disable its triggers ({', '.join(n for n, _s in table.triggers)}).",
+            next_step="Connect as its owner, or set triggers to fire if what they do may happen again.",
+        )
+
+
+_MAY = "SELECT has_table_privilege(%s::oid, %s)"
+
+_RELATIONS = """
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
+  c.relrowsecurity AND NOT (r.rolsuper OR r.rolbypassrls)
+    AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')),
+  pg_has_role(c.relowner, 'USAGE')
+FROM unnest(%s::text[], %s::text[]) w (schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p')
+CROSS JOIN (SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user) r
+"""
+
+_COLUMNS = """
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text, a.attgenerated <> '',
+  coalesce(l.collisdeterministic, true)
+FROM pg_attribute a LEFT JOIN pg_collation l ON l.oid = a.attcollation
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+
+_KEYS = """
+SELECT i.relname::text,
+  ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int[]) WITH ORDINALITY u (n, p)
+        JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.n WHERE u.p <= x.indnkeyatts ORDER BY u.p),
+  ARRAY(SELECT format('OPERATOR(%%I.%%s)', n.nspname, o.oprname)
+        FROM unnest(x.indclass::oid[]) WITH ORDINALITY u (c, p)
+        JOIN pg_opclass k ON k.oid = u.c
+        JOIN pg_amop m ON m.amopfamily = k.opcfamily AND m.amopstrategy = 3
+          AND m.amoplefttype = k.opcintype AND m.amoprighttype = k.opcintype
+        JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
+        WHERE u.p <= x.indnkeyatts ORDER BY u.p),
+  x.indisprimary,
+  EXISTS (SELECT FROM unnest(x.indkey::int[]) WITH ORDINALITY u (n, p)
+          JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.n
+          WHERE u.p <= x.indnkeyatts AND NOT a.attnotnull)
+FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am y ON y.oid = i.relam
+WHERE x.indrelid = %s AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+  AND y.amname = 'btree'
+ORDER BY x.indisprimary DESC, x.indnkeyatts, i.relname
+"""
+
+_TRIGGERS = """
+SELECT g.tgname::text, g.tgenabled::text FROM pg_trigger g
+WHERE g.tgrelid = %s AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1
+"""

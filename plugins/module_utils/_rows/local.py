@@ -1,0 +1,56 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The objects of some tables, brought here once, compressed as they are, and read as often as needed."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from .._core.codec import decompress
+from .._core.digest import file_chunks
+from .._sets.fetch import fetch_stored, proved_rows
+from .._sets.manifest import ObjectEntry
+from .._store.base import ObjectStore
+from .description import Rows
+
+
+class LocalObjects:
+    """Keeps objects in a folder. bytes_fetched counts what came from the store."""
+
+    def __init__(self, store: ObjectStore, folder: str, *, parallel: int) -> None:
+        self._store, self._folder, self._parallel = store, folder, parallel
+        self._paths: t.Dict[str, str] = {}
+        self.bytes_fetched = 0
+        self.location = store.location
+
+    def bring(self, entries: t.Iterable[ObjectEntry]) -> None:
+        """Fetch those that are not here yet. Raises RecoveryError as fetch_stored."""
+        missing = {entry.key: entry for entry in entries if entry.key not in self._paths}
+        with ThreadPoolExecutor(max_workers=self._parallel, thread_name_prefix="fetch") as pool:
+            futures = {key: pool.submit(self._bring, entry) for key, entry in missing.items()}
+            for key, future in futures.items():
+                self._paths[key] = future.result()
+                self.bytes_fetched += missing[key].stored_size
+
+    def content(self, entry: ObjectEntry) -> bytes:
+        """The plain bytes of a small object."""
+        self.bring([entry])
+        return b"".join(decompress(self.read(entry.key), entry.codec))
+
+    def lines(self, rows: Rows) -> t.Iterator[bytes]:
+        """The COPY lines of an object, in blocks that may end within a line."""
+        self.bring([rows.entry])
+        return proved_rows(self, rows.entry)
+
+    def read(self, key: str) -> t.Iterator[bytes]:
+        """The stored bytes, as a store gives them."""
+        return file_chunks(self._paths[key])
+
+    def _bring(self, entry: ObjectEntry) -> str:
+        path = os.path.join(self._folder, os.path.basename(entry.key))
+        fetch_stored(self._store, entry, path)
+        return path

@@ -1,0 +1,331 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Brings tables or rows of a set back into live tables: chosen, compared, undone first, merged, proved."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from dataclasses import dataclass, field
+
+from .._core.clock import PhaseListener, Timings
+from .._core.confirmation import plan_digest, require_confirmation
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import scratch_folder
+from .._core.sizes import readable_size
+from .._postgres import catalog
+from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
+from .._postgres.foreign_keys import count_violations
+from .._postgres.names import QualifiedName
+from .._sets.audit import write_audit
+from .._sets.catalogue import find_set
+from .._sets.manifest import Manifest
+from .._sets.recovery_points import Selection
+from .._store.base import ObjectStore
+from . import proof
+from .choice import Choice, choose_rows, read_description
+from .live import keys_touching
+from .local import LocalObjects
+from .merge import (
+    UNTOUCHED,
+    Changes,
+    apply_changes,
+    find_changes,
+    merge_error,
+    require_no_conflicts,
+    require_unreferenced,
+    samples,
+)
+from .rows_set import write_rows_set
+from .scope import Root
+from .staging import Staged, run
+from .statements import Reference
+from .undo import rows_to_keep
+
+try:
+    import psycopg2
+except ImportError:
+    psycopg2 = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class RowsRequest:
+    """Which rows of which set go where, and how. column_map: table to {column of the set: live column}."""
+
+    connection: ConnectionOptions
+    source: str
+    selection: Selection
+    roots: t.Sequence[Root]
+    closure: str = "none"
+    mode: str = "missing"
+    references: t.Sequence[Reference] = ()
+    column_map: t.Mapping[QualifiedName, t.Mapping[str, str]] = field(default_factory=dict)
+    on_schema_drift: str = "fail"
+    triggers: str = "disable"
+    max_rows: t.Optional[int] = None
+    max_deletes: t.Optional[int] = 1000
+    undo: bool = True
+    into: t.Optional[str] = None
+    lock_timeout: float = 10.0
+    environment: str = "production"
+    confirm: t.Optional[str] = None
+    spool_dir: t.Optional[str] = None
+    parallel: int = 3
+    check_mode: bool = False
+    diff_mode: bool = False
+    listener: t.Optional[PhaseListener] = None
+
+
+@dataclass(frozen=True)
+class RowsResult:
+    """What came back. undo: the options that take it back, empty when nothing was changed."""
+
+    changed: bool
+    set_id: str
+    recovery_point: str
+    mode: str
+    tables: t.Sequence[Changes]
+    bytes_fetched: int
+    bytes_in_set: int
+    foreign_keys: t.Mapping[str, t.Any]
+    sequences: t.Sequence[str]
+    fingerprint: t.Mapping[str, t.Any]
+    undo: t.Mapping[str, str]
+    plan: t.Mapping[str, t.Any]
+    plan_digest: str
+    timings: t.Mapping[str, float]
+    summary: str
+    diff: t.Mapping[str, str]
+
+
+def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
+    """Bring rows back. One transaction changes the live tables, after an undo set of what it touches was stored.
+
+    Raises RecoveryError: table_missing, schema_drift, limit_exceeded, conflict, confirmation_required, access_denied,
+    rls_blind, locked, not_equal, restore_failed, and those of the store; the live tables are then as they were.
+    """
+    run_ = _Run(request, store)
+    try:
+        result = run_.complete()
+    except RecoveryError as error:
+        if not request.check_mode:
+            with contextlib.suppress(RecoveryError):
+                write_audit(store, request.source, "restore_rows", "failed", {"error_kind": error.kind})
+        raise
+    if not request.check_mode:
+        write_audit(
+            store,
+            request.source,
+            "restore_rows",
+            "succeeded",
+            {"set_id": result.set_id, "mode": result.mode, "undo": result.undo, "tables": result.plan["tables"]},
+        )
+    return result
+
+
+class _Run:
+    def __init__(self, request: RowsRequest, store: ObjectStore) -> None:
+        self._request, self._store = request, store
+        self._timings = Timings(request.listener)
+        self._undo: t.Dict[str, str] = {}
+        self._diff: t.Dict[str, str] = {}
+
+    def complete(self) -> RowsResult:
+        request = self._request
+        with contextlib.ExitStack() as stack:
+            with self._timings.phase("preflight"):
+                conn = stack.enter_context(connection(request.connection, application="lifeline.recovery rows"))
+                manifest = find_set(self._store, request.source, request.selection)
+                folder = stack.enter_context(scratch_folder("lifeline-rows-", request.spool_dir))
+                objects = LocalObjects(self._store, folder, parallel=request.parallel)
+                description = read_description(manifest, objects)
+                facts = catalog.server_facts(conn)
+            with self._timings.phase("choose"):
+                choice = choose_rows(conn, request, description, objects)
+            with self._timings.phase("compare"):
+                _begin(conn, request.lock_timeout)
+                changes = [find_changes(conn, staged, request.mode) for staged in choice.tables]
+                plan = self._plan(manifest, facts, changes)
+                if request.diff_mode:
+                    self._diff = _difference(conn, choice.tables)
+            touched = [staged for staged, change in zip(choice.tables, changes) if change.total]
+            shown: t.Dict[str, t.Any] = {"foreign_keys": {"checked": 0, "violated": []}, "sequences": []}
+            equal: t.Dict[str, t.Any] = {"equal": None, "tables": 0}
+            if touched:
+                self._require_limits(changes)
+                for staged in touched:
+                    require_no_conflicts(conn, staged)
+                require_unreferenced(conn, choice.tables, choice.references)
+            if touched and not request.check_mode:
+                if any(change.updates or change.deletes for change in changes):
+                    require_confirmation(
+                        request.environment, request.confirm, request.connection.database, plan_digest(plan)
+                    )
+                if request.undo:
+                    with self._timings.phase("undo set"):
+                        self._keep_undo(conn, touched, choice, folder, facts, manifest)
+                with self._timings.phase("merge"):
+                    self._merge(conn, touched)
+            if not request.check_mode:
+                with self._timings.phase("verify"):
+                    shown, equal = self._verify(conn, choice, touched, manifest)
+            run(conn, "ROLLBACK" if request.check_mode else "COMMIT")
+        return self._result(manifest, objects, changes, plan, shown, equal)
+
+    def _plan(self, manifest: Manifest, facts: catalog.ServerFacts, changes: t.Sequence[Changes]) -> t.Dict[str, t.Any]:
+        return {
+            "set_id": manifest.set_id,
+            "mode": self._request.mode,
+            "target_db": self._request.connection.database,
+            "server": self._request.connection.place.rsplit("/", 1)[0],
+            "system_identifier": facts.system_identifier,
+            "tables": {
+                change.table: {"insert": change.inserts, "update": change.updates, "delete": change.deletes}
+                for change in changes
+            },
+        }
+
+    def _require_limits(self, changes: t.Sequence[Changes]) -> None:
+        request = self._request
+        for option, limit, number in (
+            ("max_rows", request.max_rows, sum(change.inserts + change.updates for change in changes)),
+            ("max_deletes", request.max_deletes, sum(change.deletes for change in changes)),
+        ):
+            if limit is not None and number > limit:
+                raise RecoveryError(
+                    ErrorKind.LIMIT_EXCEEDED,
+                    f"This would {'delete' if option == 'max_deletes' else 'insert or update'} {number} rows, "
+                    f"{option} allows {limit}.",
+                    left=UNTOUCHED,
+                    next_step=f"Look at it with --check --diff; if it is meant, set {option} to {number}.",
+                )
+
+    def _keep_undo(
+        self,
+        conn: Connection,
+        touched: t.Sequence[Staged],
+        choice: Choice,
+        folder: str,
+        facts: catalog.ServerFacts,
+        manifest: Manifest,
+    ) -> None:
+        kept = write_rows_set(
+            conn,
+            self._store,
+            self._request.source,
+            "undo",
+            [rows_to_keep(staged) for staged in touched],
+            choice.references,
+            folder=folder,
+            facts=facts,
+            parallel=self._request.parallel,
+            about={"undo_of": manifest.set_id, "tables": [str(staged.live.name) for staged in touched]},
+        )
+        self._undo = {"set": kept.set_id, "tier": "undo", "mode": "exact"}
+
+    def _merge(self, conn: Connection, touched: t.Sequence[Staged]) -> None:
+        silenced = self._request.triggers == "disable"
+        names = [(staged.live.name.schema, staged.live.name.name) for staged in touched]
+        structure = catalog.structure(conn, names)
+        try:
+            if silenced:
+                _switch_triggers(conn, touched, on=False)
+            apply_changes(conn, touched)
+            if silenced:
+                _switch_triggers(conn, touched, on=True)
+        except psycopg2.Error as error:
+            raise merge_error(error) from None
+        if catalog.structure(conn, names) != structure:
+            raise RecoveryError(
+                ErrorKind.NOT_EQUAL, "The definition of a table changed during the merge.", left=UNTOUCHED
+            )
+
+    def _verify(
+        self, conn: Connection, choice: Choice, touched: t.Sequence[Staged], manifest: Manifest
+    ) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]:
+        for staged in touched:
+            left = find_changes(conn, staged, self._request.mode)
+            if left.total:
+                raise RecoveryError(
+                    ErrorKind.NOT_EQUAL,
+                    f"After the merge {left.total} rows of {left.table} are still not as in the set.",
+                    left=UNTOUCHED,
+                    next_step="A trigger or rule changed them: set triggers to disable.",
+                )
+        names = {staged.live.name for staged in choice.tables}
+        keys = keys_touching(conn, names) if touched else []
+        violated = [{"name": f"{key.name} on {key.table.name}", "rows": count_violations(conn, key)} for key in keys]
+        sequences = proof.advance_sequences(conn, names) if touched else []
+        equal = {"equal": None, "tables": 0}
+        if self._request.mode == "exact" and self._request.into is None:
+            equal = proof.compare_whole_tables(conn, choice, manifest)
+        return (
+            {
+                "foreign_keys": {"checked": len(keys), "violated": [item for item in violated if item["rows"]]},
+                "sequences": sequences,
+            },
+            equal,
+        )
+
+    def _result(
+        self,
+        manifest: Manifest,
+        objects: LocalObjects,
+        changes: t.Sequence[Changes],
+        plan: t.Mapping[str, t.Any],
+        shown: t.Mapping[str, t.Any],
+        equal: t.Mapping[str, t.Any],
+    ) -> RowsResult:
+        request, timings = self._request, self._timings.as_dict()
+        done = {
+            "inserted": sum(change.inserts for change in changes),
+            "updated": sum(change.updates for change in changes),
+            "deleted": sum(change.deletes for change in changes),
+        }
+        words = ", ".join(f"{number} {word}" for word, number in done.items())
+        return RowsResult(
+            changed=any(done.values()),
+            set_id=manifest.set_id,
+            recovery_point=manifest.recovery_point,
+            mode=request.mode,
+            tables=changes,
+            bytes_fetched=objects.bytes_fetched,
+            bytes_in_set=manifest.stored_bytes,
+            foreign_keys=shown["foreign_keys"],
+            sequences=shown["sequences"],
+            fingerprint=equal,
+            undo=self._undo,
+            plan=plan,
+            plan_digest=plan_digest(plan),
+            timings=timings,
+            summary=(
+                f"{'Would restore' if request.check_mode else 'Restored'} rows of {len(changes)} tables from set "
+                f"{manifest.set_id}: {words}; {readable_size(objects.bytes_fetched)} of "
+                f"{readable_size(manifest.stored_bytes)} fetched, {timings['total']:.1f} s."
+            ),
+            diff=self._diff,
+        )
+
+
+def _begin(conn: Connection, lock_timeout: float) -> None:
+    run(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+    fetch_value(conn, "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout * 1000)}ms",))
+
+
+def _difference(conn: Connection, tables: t.Sequence[Staged]) -> t.Dict[str, str]:
+    before, after = [], []
+    for staged in tables:
+        was, becomes = samples(conn, staged)
+        before += was
+        after += becomes
+    return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
+
+
+def _switch_triggers(conn: Connection, tables: t.Sequence[Staged], *, on: bool) -> None:
+    """Triggers that people made; those of foreign keys stay on. Each gets back the state that it had."""
+    for staged in tables:
+        for name, state in staged.live.triggers:
+            word = ("ENABLE ALWAYS" if state == "A" else "ENABLE") if on else "DISABLE"
+            run(conn, f"ALTER TABLE {staged.live.name.quoted} {word} TRIGGER {quote_identifier(name)}")

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes a set that holds rows of some tables: what an undo of rows needs, or an export."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import asdict, dataclass
+
+from .._core.clock import compact_instant, format_instant, utc_now
+from .._core.version import VERSION
+from .._postgres.catalog import ServerFacts
+from .._postgres.connection import Connection
+from .._sets.fetch import END_OF_COPY
+from .._sets.fingerprint import Fingerprint, TableFingerprint
+from .._sets.manifest import Manifest
+from .._sets.writer import SetWriter
+from .._store.base import ObjectStore
+from .description import ROWS_ENGINE, ROWS_FILE, SetTable, rows_document
+from .statements import Reference
+
+
+@dataclass(frozen=True)
+class RowsToKeep:
+    """rows is a query of the table's columns, keys one of its key or, without one, of all columns."""
+
+    table: SetTable
+    rows: str
+    keys: t.Optional[str] = None
+
+
+def write_rows_set(
+    conn: Connection,
+    store: ObjectStore,
+    source: str,
+    tier: str,
+    tables: t.Sequence[RowsToKeep],
+    references: t.Sequence[Reference],
+    *,
+    folder: str,
+    facts: ServerFacts,
+    parallel: int,
+    about: t.Mapping[str, t.Any],
+) -> Manifest:
+    """Copy the rows of the queries into a new set; about goes into its coverage. Raises those of the store."""
+    began = utc_now()
+    paths: t.Dict[str, str] = {}
+    counted: t.List[TableFingerprint] = []
+    with SetWriter(store, source, tier, codec="zstd", level=None, parallel=parallel, on_failure=_nothing) as writer:
+        for number, item in enumerate(tables):
+            name = item.table.name
+            path = paths[f"rows {name}"] = f"rows-{number}.dat"
+            rows = _copy_out(conn, item.rows, os.path.join(folder, path))
+            counted.append(TableFingerprint(name.schema, name.name, rows))
+            writer.add(folder, path, "data", name.schema, name.name)
+            if item.keys is not None:
+                path = paths[f"keys {name}"] = f"keys-{number}.dat"
+                _copy_out(conn, item.keys, os.path.join(folder, path))
+                writer.add(folder, path, "keys", name.schema, name.name)
+        with open(os.path.join(folder, ROWS_FILE), "wb") as stream:
+            stream.write(rows_document([item.table for item in tables], references, paths))
+        writer.add(folder, ROWS_FILE, "rows")
+        stored = writer.finish()
+        entries = tuple(item.entry for item in stored)
+        return writer.commit(
+            Manifest(
+                set_id=compact_instant(began),
+                source=source,
+                tier=tier,
+                engine=ROWS_ENGINE,
+                recovery_point=format_instant(began),
+                lsn=None,
+                created_at=format_instant(began),
+                finished_at=format_instant(utc_now()),
+                tool_version=VERSION,
+                server=asdict(facts),
+                client={},
+                objects=entries,
+                fingerprint=Fingerprint("counts", "counts", facts.major, tuple(counted)),
+                coverage=about,
+                sizes={
+                    "plain": sum(entry.plain_size for entry in entries),
+                    "stored": sum(entry.stored_size for entry in entries),
+                    "uploaded": sum(item.uploaded for item in stored),
+                },
+                timings={"total": (utc_now() - began).total_seconds()},
+            )
+        )
+
+
+def _copy_out(conn: Connection, query: str, path: str) -> int:
+    with open(path, "wb") as stream, conn.cursor() as cursor:
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT", stream)
+        stream.write(END_OF_COPY)
+        return int(cursor.rowcount)
+
+
+def _nothing() -> None:
+    """The writer's failure is raised where its result is asked for."""

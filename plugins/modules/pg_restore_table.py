@@ -1,0 +1,381 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_restore_table
+short_description: Bring back tables or rows straight from a backup set, into the live database
+version_added: 1.0.0
+description:
+  - Reads only the table of contents of a set and the objects of the tables asked for, compares their rows with the live ones,
+    and makes the live ones like them in one transaction.
+  - Rows are named by O(where), by O(keys), or as whole O(tables). O(closure) adds what refers to them, which is what a cascade
+    took along, and what they refer to.
+  - Rows of the set are compared in temporary tables of the session, which no other role sees and which end with the session.
+  - Before anything changes, the touched rows are stored as they are, as a set of the tier V(undo). RV(undo) holds the options
+    that take the restore back.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2
+  - boto3 (for stores that speak S3)
+  - zstandard
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+  - lifeline.recovery._selection
+  - lifeline.recovery._confirmation
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode all is fetched and compared, so that the numbers are those of a real run, and nothing is changed.
+  diff_mode:
+    support: full
+    details:
+      - Shows the first twenty rows of each kind and table, with the changed columns; that is data of the database.
+  idempotent:
+    support: full
+options:
+  tables:
+    description:
+      - Tables to bring back whole, as C(table), C(schema.table) or C("Odd Schema"."Odd.Table").
+      - A partitioned table stands for all its partitions.
+      - For an undo set or an export nothing needs to be named.
+    type: list
+    elements: str
+    default: []
+  where:
+    description:
+      - Table to SQL condition, as it would stand after C(WHERE), about the columns of that table alone.
+      - It is checked before anything is fetched.
+    type: dict
+    default: {}
+  keys:
+    description:
+      - Table to list of keys. A key is a value of the primary key, or a list of values when that has several columns.
+      - For other columns, give C(columns) and C(values) instead of the list.
+    type: dict
+    default: {}
+  closure:
+    description:
+      - V(children) also brings the rows of the set that refer to the chosen ones, however far, which is what
+        C(ON DELETE CASCADE) took along.
+      - V(parents) also brings rows that the chosen ones refer to, where the database lacks them.
+      - V(both) does both, V(none) neither.
+      - Foreign keys of the set and of the database are followed, and O(references).
+    type: str
+    choices: [none, parents, children, both]
+    default: none
+  references:
+    description:
+      - References that no foreign key declares.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      table:
+        description:
+          - The table that refers.
+        type: str
+        required: true
+      columns:
+        description:
+          - Its columns.
+        type: list
+        elements: str
+        required: true
+      parent:
+        description:
+          - The table that is referred to.
+        type: str
+        required: true
+      parent_columns:
+        description:
+          - Its columns, one for each of O(references[].columns).
+        type: list
+        elements: str
+        required: true
+  mode:
+    description:
+      - V(missing) inserts rows that the database lacks and touches no other.
+      - V(merge) also puts back rows that differ from the set.
+      - V(exact) also deletes live rows, among those asked for, that the set does not have.
+      - Rows of a table without a key have no identity, so V(merge) treats them as V(missing), and V(exact) sees to it that
+        there are as many of each as in the set.
+    type: str
+    choices: [missing, merge, exact]
+    default: missing
+  into:
+    description:
+      - A schema with tables of the same names, to merge the rows into instead of the live tables.
+    type: str
+  triggers:
+    description:
+      - V(disable) keeps triggers that people made from firing for these rows, which takes the owner's right; writers of the
+        touched tables wait meanwhile. Those of foreign keys always fire.
+      - V(fire) lets them fire, with all that they do, such as sending messages.
+    type: str
+    choices: [fire, disable]
+    default: disable
+  column_map:
+    description:
+      - Table to a dictionary of columns that were renamed, from the name in the set to the live one.
+    type: dict
+    default: {}
+  on_schema_drift:
+    description:
+      - V(fail) refuses a table whose columns or types are not those of the set.
+      - V(common_columns) brings back what both know; values are read as the live types.
+    type: str
+    choices: [fail, common_columns]
+    default: fail
+  max_rows:
+    description:
+      - The most rows that may be inserted and updated; more fail before anything changes. Without it, there is no limit.
+    type: int
+  max_deletes:
+    description:
+      - The most rows that may be deleted; more fail before anything changes.
+    type: int
+    default: 1000
+  undo:
+    description:
+      - Store the touched rows as they are before they change.
+    type: bool
+    default: true
+  lock_timeout:
+    description:
+      - How long to wait for locked rows and tables, in seconds.
+    type: float
+    default: 10
+  spool_dir:
+    description:
+      - A folder with room for the stored objects of the tables. Without it, the system's folder for temporary files.
+    type: path
+  journal:
+    description:
+      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
+    type: path
+seealso:
+  - module: lifeline.recovery.pg_backup
+  - module: lifeline.recovery.pg_restore
+"""
+
+EXAMPLES = r"""
+- name: Bring back three deleted students with everything that a cascade took along
+  lifeline.recovery.pg_restore_table:
+    source: school
+    before: "2026-03-01T12:40:00Z"
+    keys:
+      children: [17, 18, 23]
+    closure: children
+    login_db: school
+    login_unix_socket: /run/postgresql
+    store:
+      bucket: school-backups
+  register: recovery
+
+- name: Put the prices back that a faulty job overwrote
+  lifeline.recovery.pg_restore_table:
+    source: school
+    where:
+      bookings: starts_at >= '2026-03-01'
+    mode: merge
+    recovery_confirm: school
+    login_db: school
+    login_unix_socket: /run/postgresql
+    store:
+      bucket: school-backups
+
+- name: Take that restore back
+  lifeline.recovery.pg_restore_table:
+    source: school
+    tier: undo
+    set: "{{ recovery.undo.set }}"
+    mode: exact
+    recovery_confirm: school
+    login_db: school
+    login_unix_socket: /run/postgresql
+    store:
+      bucket: school-backups
+"""
+
+RETURN = r"""
+set_id:
+  description: The set that the rows came from.
+  type: str
+  returned: success
+  sample: 20260301T020005Z
+recovery_point:
+  description: The instant that the set shows.
+  type: str
+  returned: success
+  sample: "2026-03-01T02:00:05.123+00:00"
+mode:
+  description: The mode, as given.
+  type: str
+  returned: success
+  sample: missing
+tables:
+  description: For each table how many rows of the set it was about, and how many were inserted, updated and deleted.
+  type: list
+  elements: dict
+  returned: success
+  sample: [{table: public.children, chosen: 3, inserts: 3, updates: 0, deletes: 0}]
+bytes_fetched:
+  description: Stored bytes that were read from the store, without the manifest.
+  type: int
+  returned: success
+  sample: 7340032
+bytes_in_set:
+  description: Stored bytes of the whole set.
+  type: int
+  returned: success
+  sample: 183500800
+foreign_keys:
+  description: How many foreign keys from and to the touched tables were tested, and which have rows without a parent.
+  type: dict
+  returned: success
+  sample: {checked: 7, violated: []}
+sequences:
+  description: Sequences that were moved beyond the values of their columns.
+  type: list
+  elements: str
+  returned: success
+  sample: [public.bookings_id_seq]
+fingerprint:
+  description: For V(exact) of whole tables, how many were compared by digest with the set, and that they are equal.
+  type: dict
+  returned: success
+  sample: {equal: true, tables: 1}
+undo:
+  description: The options that take this restore back, or nothing when nothing was changed.
+  type: dict
+  returned: success
+  sample: {set: 20260301T124512Z, tier: undo, mode: exact}
+plan:
+  description: What check mode shows and a confirmation is about.
+  type: dict
+  returned: success
+  sample: {set_id: 20260301T020005Z, mode: missing, target_db: school, tables: {public.children: {insert: 3}}}
+plan_digest:
+  description: Sixteen digits that O(recovery_confirm) may be; they change with the plan.
+  type: str
+  returned: success
+  sample: 3f1c9a0b5d7e2468
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {preflight: 0.1, choose: 0.6, compare: 0.1, undo set: 0.1, merge: 0.1, verify: 0.2, total: 1.2}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: >-
+    Restored rows of 2 tables from set 20260301T020005Z: 12 inserted, 0 updated, 0 deleted; 7.0 MiB of 175.0 MiB fetched, 1.2 s.
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: schema_drift
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    confirmation_spec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    column_maps,
+    connection_options,
+    journal_listener,
+    opened_store,
+    required_source,
+    set_selection,
+    store_parallel,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import (
+    RowsRequest,
+    RowsResult,
+    restore_rows,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import read_references, read_roots
+
+SPEC = ArgumentSpec(
+    {
+        "tables": {"type": "list", "elements": "str", "default": []},
+        "where": {"type": "dict", "default": {}},
+        "keys": {"type": "dict", "default": {}, "no_log": False},
+        "closure": {"type": "str", "default": "none", "choices": ["none", "parents", "children", "both"]},
+        "references": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "table": {"type": "str", "required": True},
+                "columns": {"type": "list", "elements": "str", "required": True},
+                "parent": {"type": "str", "required": True},
+                "parent_columns": {"type": "list", "elements": "str", "required": True},
+            },
+        },
+        "mode": {"type": "str", "default": "missing", "choices": ["missing", "merge", "exact"]},
+        "into": {"type": "str"},
+        "triggers": {"type": "str", "default": "disable", "choices": ["fire", "disable"]},
+        "column_map": {"type": "dict", "default": {}},
+        "on_schema_drift": {"type": "str", "default": "fail", "choices": ["fail", "common_columns"]},
+        "max_rows": {"type": "int"},
+        "max_deletes": {"type": "int", "default": 1000},
+        "undo": {"type": "bool", "default": True},
+        "lock_timeout": {"type": "float", "default": 10},
+        "spool_dir": {"type": "path"},
+        "journal": {"type": "path"},
+    }
+)
+
+
+def main() -> None:
+    spec = SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
+    module = create_module(spec)
+    params = module.params
+
+    def work() -> RowsResult:
+        request = RowsRequest(
+            connection=connection_options(params),
+            source=required_source(params),
+            selection=set_selection(params),
+            roots=read_roots(params["tables"], params["where"], params["keys"]),
+            closure=params["closure"],
+            mode=params["mode"],
+            references=read_references(params["references"]),
+            column_map=column_maps(params["column_map"]),
+            on_schema_drift=params["on_schema_drift"],
+            triggers=params["triggers"],
+            max_rows=params["max_rows"],
+            max_deletes=params["max_deletes"],
+            undo=params["undo"],
+            into=params["into"],
+            lock_timeout=params["lock_timeout"],
+            environment=params["recovery_environment"],
+            confirm=params["recovery_confirm"],
+            spool_dir=params["spool_dir"],
+            parallel=store_parallel(params),
+            check_mode=module.check_mode,
+            diff_mode=module._diff,
+            listener=journal_listener(params["journal"]),
+        )
+        return restore_rows(request, opened_store(params))
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rows come back from a set into the live tables, and nothing else changes."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import compare
+from tests.doubles.modules import ModuleFailed, run_module
+from tests.doubles.postgres import PostgresServer
+
+Options = dict[str, t.Any]
+
+SCHEMA = """
+CREATE SCHEMA "Odd Schema";
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE DOMAIN grade AS int CHECK (VALUE BETWEEN 1 AND 6);
+CREATE TABLE parents (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE, notes json);
+CREATE TABLE children (
+    id bigserial PRIMARY KEY, parent int REFERENCES parents ON DELETE CASCADE, name varchar(40) NOT NULL, mark grade,
+    feels mood[], loud text GENERATED ALWAYS AS (upper(name)) STORED, born date, points numeric);
+CREATE TABLE "Odd Schema"."Book ings" (
+    child bigint REFERENCES children ON DELETE CASCADE, "Day" date, room int, "some ""quoted"" name" text DEFAULT 'x',
+    PRIMARY KEY (child, "Day"));
+CREATE TABLE tree (id int PRIMARY KEY, above int REFERENCES tree, label text);
+CREATE TABLE hens (id int PRIMARY KEY, egg int NOT NULL);
+CREATE TABLE eggs (id int PRIMARY KEY, hen int NOT NULL REFERENCES hens);
+CREATE TABLE log (at timestamptz, what text, extra json);
+CREATE TABLE events (id int, day date, what text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE events_old PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE events_new PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO parents (email, notes) SELECT 'p' || n || '@example.org', '{"a": 1}' FROM generate_series(1, 40) n;
+INSERT INTO children (parent, name, mark, feels, born, points)
+    SELECT 1 + n % 40, E'child\\t' || n, 1 + n % 6, '{glad,sad}', '2015-01-01'::date + n, n * 1.50
+    FROM generate_series(1, 200) n;
+INSERT INTO "Odd Schema"."Book ings" SELECT 1 + n % 200, '2026-01-01'::date + n, n, E'line\\n' || n
+    FROM generate_series(1, 600) n;
+INSERT INTO tree SELECT n, nullif(n / 2, 0), 'node ' || n FROM generate_series(1, 63) n;
+INSERT INTO hens SELECT n, n FROM generate_series(1, 10) n;
+INSERT INTO eggs SELECT n, n FROM generate_series(1, 10) n;
+ALTER TABLE hens ADD FOREIGN KEY (egg) REFERENCES eggs;
+INSERT INTO log SELECT '2026-01-01'::timestamptz + n % 5 * interval '1 h', 'same', '{"b":2}'
+    FROM generate_series(1, 30) n;
+INSERT INTO events SELECT n, '2025-06-01'::date + n * 3, 'event ' || n FROM generate_series(1, 150) n;
+"""
+
+
+@pytest.fixture
+def town(postgres: PostgresServer, database: str, folder_store: Options) -> str:
+    """A database with keys, cycles, partitions and odd names, and a set of it."""
+    postgres.psql(database, SCHEMA)
+    run_module("pg_backup", {"source": "town", "store": folder_store, **postgres.module_options(database)})
+    return database
+
+
+class Town:
+    """The database, what it was at the backup, and the module on it."""
+
+    def __init__(self, server: PostgresServer, database: str, store: Options) -> None:
+        self.server, self.database, self.store = server, database, store
+        self.before = take_fingerprint(server.options(database), "full")
+
+    def run(self, statement: str) -> list[t.Any]:
+        with self.server.session(self.database) as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def restore(self, *, check_mode: bool = False, **options: t.Any) -> Options:
+        given = {"source": "town", "store": self.store, "recovery_environment": "sandbox", **options}
+        return run_module(
+            "pg_restore_table", {**self.server.module_options(self.database), **given}, check_mode=check_mode
+        )
+
+    def differences(self) -> list[str]:
+        """What is not as it was at the backup, but for sequences."""
+        now = take_fingerprint(self.server.options(self.database), "full")
+        return [item.what for item in compare(self.before, now).differences if not item.what.startswith("sequence")]
+
+
+@pytest.fixture
+def live(postgres: PostgresServer, town: str, folder_store: Options) -> Town:
+    return Town(postgres, town, folder_store)
+
+
+def test_a_deleted_parent_comes_back_with_what_the_cascade_took(live: Town) -> None:
+    live.run("DELETE FROM parents WHERE id IN (3, 7)")
+    assert len(live.differences()) == 3
+    result = live.restore(keys={"parents": [3, 7]}, closure="children")
+    assert live.differences() == []
+    counts = {item["table"]: item["inserts"] for item in result["tables"]}
+    assert counts == {"public.parents": 2, "public.children": 10, '"Odd Schema"."Book ings"': 30}
+    assert result["foreign_keys"]["violated"] == []
+    assert live.restore(keys={"parents": [3, 7]}, closure="children")["changed"] is False
+
+
+def test_only_the_objects_of_the_tables_are_fetched(live: Town) -> None:
+    live.run("DELETE FROM tree WHERE id > 31")
+    result = live.restore(tables=["tree"])
+    assert live.differences() == []
+    assert result["bytes_fetched"] < result["bytes_in_set"] / 2
+
+
+def test_children_whose_parents_are_gone_bring_these_along(live: Town) -> None:
+    live.run("DELETE FROM parents WHERE id = 5")
+    with pytest.raises(ModuleFailed) as refused:
+        live.restore(where={"children": "parent = 5"})
+    assert refused.value.result["error_kind"] == "conflict"
+    assert "closure" in refused.value.result["msg"]
+    live.restore(where={"children": "parent = 5"}, closure="parents")
+    assert live.differences() == ["table Odd Schema.Book ings"]
+
+
+def test_mode_missing_leaves_rows_that_changed_alone(live: Town) -> None:
+    live.run("UPDATE children SET name = 'new name' WHERE id = 4; DELETE FROM children WHERE id = 9")
+    live.restore(tables=["children"])
+    assert live.run("SELECT name FROM children WHERE id IN (4, 9) ORDER BY id") == [("new name",), ("child\t9",)]
+
+
+def test_mode_merge_puts_back_what_a_bug_overwrote_and_keeps_what_is_new(live: Town) -> None:
+    live.run("UPDATE children SET points = points + 0.00, mark = 1; INSERT INTO children (name) VALUES ('late')")
+    result = live.restore(tables=["children"], mode="merge")
+    assert result["tables"][0]["deletes"] == 0
+    assert live.run("SELECT count(*) FROM children WHERE mark = 1") == [(33,)]
+    assert live.run("SELECT count(*) FROM children WHERE name = 'late'") == [(1,)]
+
+
+def test_mode_exact_makes_tables_equal_and_undo_takes_that_back(live: Town) -> None:
+    live.run(
+        "UPDATE tree SET label = 'x' WHERE id % 2 = 0; DELETE FROM tree WHERE id > 50;"
+        "INSERT INTO tree VALUES (99, 1, 'n');"
+        "DELETE FROM log WHERE ctid IN (SELECT ctid FROM log LIMIT 7); INSERT INTO log VALUES (now(), 'new', '{}');"
+        "UPDATE events SET what = 'x', day = day + 1 WHERE id % 3 = 0; DELETE FROM events WHERE id < 9"
+    )
+    damaged = take_fingerprint(live.server.options(live.database), "full")
+    result = live.restore(tables=["tree", "log", "events"], mode="exact")
+    assert live.differences() == []
+    assert result["fingerprint"] == {"equal": True, "tables": 4}
+    undone = live.restore(**result["undo"])
+    now = take_fingerprint(live.server.options(live.database), "full")
+    assert undone["changed"] is True
+    assert [item for item in compare(damaged, now).differences if not item.what.startswith("sequence")] == []
+
+
+def test_rows_that_refer_to_each_other_in_a_circle_come_back_together(live: Town) -> None:
+    live.run("ALTER TABLE hens DISABLE TRIGGER ALL; ALTER TABLE eggs DISABLE TRIGGER ALL")
+    live.run("DELETE FROM hens WHERE id < 4; DELETE FROM eggs WHERE id < 4")
+    live.run("ALTER TABLE hens ENABLE TRIGGER ALL; ALTER TABLE eggs ENABLE TRIGGER ALL")
+    live.restore(keys={"hens": [1, 2, 3]}, closure="both")
+    assert live.differences() == []
+
+
+def test_a_branch_of_a_tree_comes_back_from_its_root(live: Town) -> None:
+    live.run(
+        "WITH RECURSIVE below AS (SELECT 5 AS id UNION SELECT t.id FROM tree t JOIN below b ON t.above = b.id) "
+        "DELETE FROM tree WHERE id IN (SELECT id FROM below)"
+    )
+    result = live.restore(keys={"tree": [5]}, closure="children")
+    assert result["tables"][0]["inserts"] == 15
+    assert live.differences() == []
+
+
+def test_check_mode_shows_rows_and_changes_nothing(live: Town) -> None:
+    live.run("UPDATE children SET name = 'wrong' WHERE id = 4; DELETE FROM children WHERE id = 9")
+    damaged = take_fingerprint(live.server.options(live.database), "full")
+    shown = live.restore(tables=["children"], mode="merge", _ansible_diff=True, check_mode=True)
+    assert shown["plan"]["tables"]["public.children"] == {"insert": 1, "update": 1, "delete": 0}
+    assert "name='wrong'" in shown["diff"]["before"]
+    assert "id='9'" in shown["diff"]["after"]
+    assert "mark" not in shown["diff"]["before"]
+    assert compare(damaged, take_fingerprint(live.server.options(live.database), "full")).equal
+    assert run_module("backup_info", {"source": "town", "store": live.store, "tier": "undo"})["sets"] == []
+
+
+def test_production_wants_a_confirmation_for_anything_but_inserts(live: Town) -> None:
+    live.run("UPDATE children SET name = 'wrong' WHERE id = 4")
+    with pytest.raises(ModuleFailed) as refused:
+        live.restore(tables=["children"], mode="merge", recovery_environment="production")
+    assert refused.value.result["error_kind"] == "confirmation_required"
+    planned = live.restore(tables=["children"], mode="merge", check_mode=True)
+    confirmed = {"recovery_environment": "production", "recovery_confirm": planned["plan_digest"]}
+    live.restore(tables=["children"], mode="merge", **confirmed)
+    assert live.differences() == []
+
+
+def test_a_sequence_is_moved_beyond_the_rows_that_came_back(live: Town) -> None:
+    live.run("DELETE FROM children WHERE id > 150; SELECT setval('children_id_seq', 150)")
+    assert live.restore(tables=["children"])["sequences"] == ["public.children_id_seq"]
+    assert live.run("INSERT INTO children (name) VALUES ('next') RETURNING id") == [(201,)]
