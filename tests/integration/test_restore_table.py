@@ -28,6 +28,19 @@ CREATE TABLE children (
 CREATE TABLE "Odd Schema"."Book ings" (
     child bigint REFERENCES children ON DELETE CASCADE, "Day" date, room int, "some ""quoted"" name" text DEFAULT 'x',
     PRIMARY KEY (child, "Day"));
+CREATE SEQUENCE numbers;
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := NEW.name || '!'; RETURN NEW; END $$;
+CREATE TRIGGER shouts BEFORE INSERT OR UPDATE ON children FOR EACH ROW EXECUTE FUNCTION shout();
+ALTER TABLE children DISABLE TRIGGER shouts;
+CREATE INDEX by_name ON children (lower(name));
+CREATE STATISTICS together ON parent, mark FROM children;
+CREATE VIEW glad AS SELECT * FROM children WHERE 'glad' = ANY (feels);
+CREATE MATERIALIZED VIEW marks AS SELECT mark, count(*) FROM children GROUP BY mark;
+ALTER TABLE children ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON children USING (parent = 1);
+CREATE POLICY by_child ON parents USING (EXISTS (SELECT FROM children c WHERE c.parent = id));
+COMMENT ON COLUMN children.born IS 'day of birth';
+GRANT SELECT ON children, glad TO PUBLIC;
 CREATE TABLE tree (id int PRIMARY KEY, above int REFERENCES tree, label text);
 CREATE TABLE hens (id int PRIMARY KEY, egg int NOT NULL);
 CREATE TABLE eggs (id int PRIMARY KEY, hen int NOT NULL REFERENCES hens);
@@ -192,3 +205,42 @@ def test_a_sequence_is_moved_beyond_the_rows_that_came_back(live: Town) -> None:
     live.run("DELETE FROM children WHERE id > 150; SELECT setval('children_id_seq', 150)")
     assert live.restore(tables=["children"])["sequences"] == ["public.children_id_seq"]
     assert live.run("INSERT INTO children (name) VALUES ('next') RETURNING id") == [(201,)]
+
+
+def test_a_dropped_table_comes_back_with_all_that_went_with_it(live: Town) -> None:
+    live.run("DROP TABLE children CASCADE; DROP TYPE mood; DROP DOMAIN grade")
+    assert len(live.differences()) > 10
+    planned = live.restore(tables=["children"], check_mode=True)
+    assert "TRIGGER children shouts" in planned["plan"]["makes"]
+    assert live.run("SELECT to_regclass('children')") == [(None,)]
+    result = live.restore(tables=["children"])
+    assert live.differences() == []
+    assert result["fingerprint"] == {"equal": True, "tables": 1}
+    assert live.run("SELECT count(*) FROM marks") == [(6,)]
+    assert live.run("INSERT INTO children (name) VALUES ('next') RETURNING id") == [(201,)]
+
+
+def test_a_dropped_partitioned_table_comes_back_with_its_partitions(live: Town) -> None:
+    live.run("DROP TABLE events; UPDATE tree SET label = 'x' WHERE id = 3")
+    live.restore(tables=["events", "tree"], mode="merge")
+    assert live.differences() == []
+
+
+def test_a_table_that_cannot_be_made_leaves_nothing_behind(live: Town) -> None:
+    live.run("DROP TABLE hens CASCADE; DROP TABLE eggs")
+    with pytest.raises(ModuleFailed) as refused:
+        live.restore(tables=["hens"])
+    assert refused.value.result["error_kind"] == "restore_failed"
+    assert live.run("SELECT to_regclass('hens')") == [(None,)]
+    live.restore(tables=["hens", "eggs"])
+    assert live.differences() == []
+
+
+def test_triggers_that_fire_are_told_when_they_change_rows(live: Town) -> None:
+    live.run("ALTER TABLE children ENABLE TRIGGER shouts; DELETE FROM children WHERE id = 9")
+    with pytest.raises(ModuleFailed) as refused:
+        live.restore(tables=["children"], mode="exact", triggers="fire")
+    assert refused.value.result["error_kind"] == "not_equal"
+    live.restore(tables=["children"])
+    assert live.run("SELECT name FROM children WHERE id = 9") == [("child\t9",)]
+    assert live.run("SELECT tgenabled FROM pg_trigger WHERE tgname = 'shouts'") == [("O",)]

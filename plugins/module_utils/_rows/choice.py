@@ -55,12 +55,42 @@ def read_description(manifest: Manifest, objects: LocalObjects) -> Description:
     return describe(manifest, parse_toc(objects.content(manifest.object_at("toc.dat"))))
 
 
-def choose_rows(conn: Connection, request: RowsRequest, description: Description, objects: LocalObjects) -> Choice:
+def roots_of(request: RowsRequest, description: Description) -> t.Sequence[Root]:
+    """What was asked for; an undo set or an export knows it itself. Raises RecoveryError(table_missing)."""
+    roots = request.roots or [Root(name) for name, table in description.tables.items() if is_rows_table(table)]
+    if not roots:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "No table was named.",
+            next_step="Give tables, where or keys; only undo sets and exports know theirs.",
+        )
+    for root in roots:
+        description.table(root.table)
+    return roots
+
+
+def choose_rows(
+    conn: Connection,
+    request: RowsRequest,
+    roots: t.Sequence[Root],
+    description: Description,
+    objects: LocalObjects,
+) -> Choice:
     """Make the tables of the session and fill them; everything is judged before rows are fetched.
 
-    Raises RecoveryError: invalid_options, table_missing, schema_drift, access_denied, rls_blind.
+    Raises RecoveryError: invalid_options, target_missing, schema_drift, access_denied, rls_blind.
     """
-    return _Chooser(conn, request, description, objects).choose()
+    return _Chooser(conn, request, description, objects).choose({root.table: root for root in roots})
+
+
+def target_of(request: RowsRequest, name: QualifiedName) -> QualifiedName:
+    """The live table that rows of the set's table go to."""
+    return QualifiedName(request.into, name.name) if request.into else name
+
+
+def is_rows_table(table: SetTable) -> bool:
+    """Whether the table is of an undo set or an export, which hold some rows of it."""
+    return bool(table.rows) and all(rows.entry.path.startswith("rows-") for rows in table.rows)
 
 
 class _Chooser:
@@ -71,9 +101,8 @@ class _Chooser:
         self._live: t.Dict[QualifiedName, LiveTable] = {}
         self._references: t.List[Reference] = []
 
-    def choose(self) -> Choice:
+    def choose(self, roots: t.Mapping[QualifiedName, Root]) -> Choice:
         request, description = self._request, self._description
-        roots = {root.table: root for root in self._roots()}
         self._look_at_target(roots)
         groups = [{name} for name in roots]
         down = request.closure in ("children", "both")
@@ -106,41 +135,22 @@ class _Chooser:
             list(self._staged.values()), frozenset(self._whole), self._references, self._description.partitions
         )
 
-    def _roots(self) -> t.Sequence[Root]:
-        roots = self._request.roots or [
-            Root(name) for name, table in self._description.tables.items() if self._is_rows_set(table)
-        ]
-        if not roots:
-            raise RecoveryError(
-                ErrorKind.INVALID_OPTIONS,
-                "No table was named.",
-                next_step="Give tables, where or keys; only undo sets and exports know theirs.",
-            )
-        for root in roots:
-            self._description.table(root.table)
-        return roots
-
-    def _is_rows_set(self, table: SetTable) -> bool:
-        return all(rows.entry.path.startswith("rows-") for rows in table.rows) and bool(table.rows)
-
     def _look_at_target(self, roots: t.Collection[QualifiedName]) -> None:
-        targets = {self._target(name): name for name in self._description.tables}
+        request = self._request
+        targets = {target_of(request, name): name for name in self._description.tables}
         found = live_tables(self._conn, targets)
         self._live = {targets[name]: table for name, table in found.items()}
-        references = [*self._description.references, *self._request.references]
-        if self._request.into is None:
+        references = [*self._description.references, *request.references]
+        if request.into is None:
             references += live_references(self._conn)
         self._references = list(dict.fromkeys(references))
         for name in roots:
             if name not in self._live:
                 raise RecoveryError(
                     ErrorKind.TARGET_MISSING,
-                    f"The database {self._request.connection.database} has no table {self._target(name)}.",
+                    f"The database {request.connection.database} has no table {target_of(request, name)}.",
                     next_step="Bring it back whole: name it in tables, without where and keys.",
                 )
-
-    def _target(self, name: QualifiedName) -> QualifiedName:
-        return QualifiedName(self._request.into, name.name) if self._request.into else name
 
     def _require_session_tables(self) -> None:
         if not fetch_value(self._conn, "SELECT has_database_privilege(current_database(), 'TEMP')"):
@@ -186,7 +196,7 @@ class _Chooser:
                 staged.live_scope.append(
                     _among_keys(staged, columns, "l") if staged.live.key else _among_rows(staged, columns)
                 )
-            elif not self._is_rows_set(staged.table):
+            elif not is_rows_table(staged.table):
                 staged.live_scope.append("true")
 
     def _choose_strays(self) -> None:

@@ -42,18 +42,28 @@ def advance_sequences(conn: Connection, tables: t.Collection[QualifiedName]) -> 
     return moved
 
 
-def compare_whole_tables(conn: Connection, choice: Choice, manifest: Manifest) -> t.Dict[str, t.Any]:
-    """Compare the digests of tables that were restored whole with the set's; equal is None without any.
+def compare_whole_tables(
+    conn: Connection, choice: t.Optional[Choice], made: t.FrozenSet[QualifiedName], manifest: Manifest
+) -> t.Dict[str, t.Any]:
+    """Compare the digests of tables that were restored whole, or made again, with the set's; equal is None without any.
 
     Raises RecoveryError(not_equal).
     """
     if manifest.fingerprint is None or manifest.fingerprint.mode != "full":
         return {"equal": None, "tables": 0}
-    plain = {staged.table.name for staged in choice.tables if _is_unchanged(staged) and not staged.table.keys}
+    names = set(made)
+    partitions: t.Mapping[QualifiedName, QualifiedName] = {}
+    if choice is not None:
+        partitions = choice.partitions
+        names |= {
+            staged.table.name
+            for staged in choice.tables
+            if staged.table.name in choice.whole and _is_unchanged(staged) and not staged.table.keys
+        }
     wanted = {
         (table.schema, table.name): table
         for table in manifest.fingerprint.tables
-        if _root(QualifiedName(table.schema, table.name), choice) & choice.whole & plain
+        if _lineage(QualifiedName(table.schema, table.name), partitions) & names
     }
     tables = [table for table in catalog.user_tables(conn) if (table.schema, table.name) in wanted]
     columns = catalog.column_types(conn, [table.oid for table in tables])
@@ -71,11 +81,11 @@ def compare_whole_tables(conn: Connection, choice: Choice, manifest: Manifest) -
     return {"equal": True if tables else None, "tables": len(tables)}
 
 
-def _root(name: QualifiedName, choice: Choice) -> t.Set[QualifiedName]:
+def _lineage(name: QualifiedName, partitions: t.Mapping[QualifiedName, QualifiedName]) -> t.Set[QualifiedName]:
     """The table and all that it is a partition of."""
     names = {name}
-    while name in choice.partitions:
-        name = choice.partitions[name]
+    while name in partitions:
+        name = partitions[name]
         names.add(name)
     return names
 

@@ -16,17 +16,21 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._postgres import catalog
+from .._postgres.client import ClientPrograms, find_client
 from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
+from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
 from .._postgres.names import QualifiedName
+from .._postgres.toc import parse_toc
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.manifest import Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from . import proof
-from .choice import Choice, choose_rows, read_description
-from .live import keys_touching
+from .choice import Choice, choose_rows, read_description, roots_of
+from .description import ROWS_ENGINE, Description, Rows
+from .live import keys_touching, live_tables
 from .local import LocalObjects
 from .merge import (
     UNTOUCHED,
@@ -38,9 +42,10 @@ from .merge import (
     require_unreferenced,
     samples,
 )
+from .rebuild import Rebuild, plan_rebuild, run_entries, write_toc
 from .rows_set import write_rows_set
 from .scope import Root
-from .staging import Staged, run
+from .staging import Staged, copy_rows, run
 from .statements import Reference
 from .undo import rows_to_keep
 
@@ -131,6 +136,7 @@ class _Run:
         self._timings = Timings(request.listener)
         self._undo: t.Dict[str, str] = {}
         self._diff: t.Dict[str, str] = {}
+        self._rebuild: t.Optional[Rebuild] = None
 
     def complete(self) -> RowsResult:
         request = self._request
@@ -142,12 +148,21 @@ class _Run:
                 objects = LocalObjects(self._store, folder, parallel=request.parallel)
                 description = read_description(manifest, objects)
                 facts = catalog.server_facts(conn)
+                roots = roots_of(request, description)
+                gone = self._gone(conn, roots)
+            made: t.List[Changes] = []
+            if gone:
+                with self._timings.phase("make tables"):
+                    _begin(conn, request.lock_timeout)
+                    made = self._make(conn, gone, manifest, description, objects, facts, folder)
             with self._timings.phase("choose"):
-                choice = choose_rows(conn, request, description, objects)
+                rest = [root for root in roots if root.table not in gone]
+                choice = choose_rows(conn, request, rest, description, objects)
             with self._timings.phase("compare"):
-                _begin(conn, request.lock_timeout)
+                if not gone:
+                    _begin(conn, request.lock_timeout)
                 changes = [find_changes(conn, staged, request.mode) for staged in choice.tables]
-                plan = self._plan(manifest, facts, changes)
+                plan = self._plan(manifest, facts, [*made, *changes])
                 if request.diff_mode:
                     self._diff = _difference(conn, choice.tables)
             touched = [staged for staged, change in zip(choice.tables, changes) if change.total]
@@ -168,11 +183,59 @@ class _Run:
                         self._keep_undo(conn, touched, choice, folder, facts, manifest)
                 with self._timings.phase("merge"):
                     self._merge(conn, touched)
+            if self._rebuild is not None and not request.check_mode:
+                with self._timings.phase("make indexes"):
+                    run_entries(conn, self._client(facts, manifest), folder, self._rebuild.after)
+                    run(conn, "RESET search_path")
             if not request.check_mode:
                 with self._timings.phase("verify"):
                     shown, equal = self._verify(conn, choice, touched, manifest)
             run(conn, "ROLLBACK" if request.check_mode else "COMMIT")
-        return self._result(manifest, objects, changes, plan, shown, equal)
+        return self._result(manifest, objects, [*made, *changes], plan, shown, equal)
+
+    def _gone(self, conn: Connection, roots: t.Sequence[Root]) -> t.FrozenSet[QualifiedName]:
+        """Whole tables that were asked for and that the database does not have any more."""
+        wanted = [root.table for root in roots if root.is_whole and self._request.into is None]
+        return frozenset(wanted) - frozenset(live_tables(conn, wanted))
+
+    def _make(
+        self,
+        conn: Connection,
+        gone: t.FrozenSet[QualifiedName],
+        manifest: Manifest,
+        description: Description,
+        objects: LocalObjects,
+        facts: catalog.ServerFacts,
+        folder: str,
+    ) -> t.List[Changes]:
+        """Make tables that are gone and load their rows, in the transaction that is open."""
+        if manifest.engine == ROWS_ENGINE:
+            raise RecoveryError(
+                ErrorKind.TARGET_MISSING,
+                f"The database has no table {', '.join(map(str, sorted(gone)))}, and this set holds no definitions.",
+                next_step="Make the tables from a set of the database first.",
+            )
+        content = objects.content(manifest.object_at(TOC_NAME))
+        write_toc(folder, content)
+        self._rebuild = plan_rebuild(conn, parse_toc(content), gone)
+        tables = [description.table(name) for name in sorted(gone)]
+        if not self._request.check_mode:
+            run_entries(conn, self._client(facts, manifest), folder, self._rebuild.before)
+        made = []
+        for table in tables:
+            number = sum(self._load(conn, objects, rows) for rows in table.rows)
+            made.append(Changes(str(table.name), number, number, 0, 0))
+        return made
+
+    def _load(self, conn: Connection, objects: LocalObjects, rows: Rows) -> int:
+        if self._request.check_mode:
+            return sum(chunk.count(b"\n") for chunk in objects.lines(rows))
+        name = QualifiedName(rows.entry.schema, rows.entry.table)
+        return copy_rows(conn, name, name.quoted, rows.columns, objects.lines(rows))
+
+    def _client(self, facts: catalog.ServerFacts, manifest: Manifest) -> ClientPrograms:
+        major = int(manifest.client["pg_dump"].split(".")[0])
+        return find_client(max(major, facts.major), self._request.connection.client_bin_dir)
 
     def _plan(self, manifest: Manifest, facts: catalog.ServerFacts, changes: t.Sequence[Changes]) -> t.Dict[str, t.Any]:
         return {
@@ -181,6 +244,7 @@ class _Run:
             "target_db": self._request.connection.database,
             "server": self._request.connection.place.rsplit("/", 1)[0],
             "system_identifier": facts.system_identifier,
+            "makes": self._rebuild.words if self._rebuild else [],
             "tables": {
                 change.table: {"insert": change.inserts, "update": change.updates, "delete": change.deletes}
                 for change in changes
@@ -254,13 +318,15 @@ class _Run:
                     left=UNTOUCHED,
                     next_step="A trigger or rule changed them: set triggers to disable.",
                 )
-        names = {staged.live.name for staged in choice.tables}
-        keys = keys_touching(conn, names) if touched else []
+        made = self._rebuild.tables if self._rebuild else frozenset()
+        names = {staged.live.name for staged in touched} | made
+        keys = keys_touching(conn, names)
         violated = [{"name": f"{key.name} on {key.table.name}", "rows": count_violations(conn, key)} for key in keys]
-        sequences = proof.advance_sequences(conn, names) if touched else []
+        sequences = proof.advance_sequences(conn, names)
         equal = {"equal": None, "tables": 0}
-        if self._request.mode == "exact" and self._request.into is None:
-            equal = proof.compare_whole_tables(conn, choice, manifest)
+        exact = self._request.mode == "exact" and self._request.into is None
+        if exact or made:
+            equal = proof.compare_whole_tables(conn, choice if exact else None, made, manifest)
         return (
             {
                 "foreign_keys": {"checked": len(keys), "violated": [item for item in violated if item["rows"]]},

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.connection import Connection, fetch_all, quote_identifier, quote_literal
 from .._postgres.copy_in import CopySource
+from .._postgres.names import QualifiedName
 from .columns import Matching
 from .description import Rows, SetTable
 from .lines import Wanted, copy_field, is_comparable, matching_lines
@@ -150,7 +151,7 @@ def load_stored_keys(conn: Connection, staged: Staged, objects: LocalObjects, ke
     """Put the keys that an undo set is about into the table for keys; the live columns that they are values of."""
     columns = tuple(staged.matching.live_name(name) or name for name in keys.columns)
     _make_keys(conn, staged, columns)
-    _copy(conn, staged, staged.keys, columns, objects.lines(keys))
+    copy_rows(conn, staged.table.name, staged.keys, columns, objects.lines(keys))
     return columns
 
 
@@ -264,20 +265,25 @@ def _load(
     for number, rows in enumerate(staged.table.rows):
         columns = [staged.matching.live_name(name) or places[name] for name in rows.columns]
         lines = objects.lines(rows)
-        _copy(conn, staged, relation, columns, lines if filters is None else matching_lines(lines, filters[number]))
+        chosen = lines if filters is None else matching_lines(lines, filters[number])
+        copy_rows(conn, staged.table.name, relation, columns, chosen)
 
 
-def _copy(conn: Connection, staged: Staged, relation: str, columns: t.Sequence[str], lines: t.Iterator[bytes]) -> None:
+def copy_rows(
+    conn: Connection, name: QualifiedName, relation: str, columns: t.Sequence[str], lines: t.Iterator[bytes]
+) -> int:
+    """COPY lines of the set's table into a relation; their number."""
     listed = f"({', '.join(quote_identifier(name) for name in columns)})" if columns else ""
     source = CopySource(lines)
     try:
         with conn.cursor() as cursor:
             cursor.copy_expert(f"COPY {relation} {listed} FROM STDIN", source)
+            return int(cursor.rowcount)
     except psycopg2.Error as error:
         if source.failure is not None:
             raise source.failure from None
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT if error.pgcode and error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
-            f"Rows of {staged.table.name} do not fit its columns any more: {error.diag.message_primary}.",
+            f"Rows of {name} do not fit its columns any more: {error.diag.message_primary}.",
             next_step="Restore into another schema with the option into, and convert them there.",
         ) from None

@@ -91,6 +91,17 @@ def foreign_key(statement: str) -> t.Optional[Reference]:
     return Reference(child, columns, parent, parent_columns)
 
 
+def constraint_of(statement: str) -> t.Tuple[QualifiedName, str]:
+    """The table and the name of the constraint that an ALTER TABLE adds."""
+    tokens = _Tokens(statement)
+    tokens.skip("ALTER")
+    tokens.skip("TABLE")
+    if tokens.peek() == "ONLY":
+        tokens.next()
+    table = tokens.name()
+    return table, tokens.identifier() if tokens.seek("ADD", "CONSTRAINT") else ""
+
+
 def partition_of(statement: str) -> t.Optional[t.Tuple[QualifiedName, QualifiedName]]:
     """(partition, parent) of an ALTER TABLE ... ATTACH PARTITION."""
     tokens = _Tokens(statement)
@@ -133,6 +144,9 @@ class _Tokens:
                 self._place = place + len(words)
                 return True
         return False
+
+    def identifier(self) -> str:
+        return _plain(self.next())
 
     def name(self) -> QualifiedName:
         first = _plain(self.next())
