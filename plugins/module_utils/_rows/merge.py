@@ -160,6 +160,13 @@ def apply_changes(conn: Connection, tables: t.Sequence[Staged]) -> None:
 def merge_error(error: t.Any) -> RecoveryError:
     """A refused statement of a merge, in words that say what to do."""
     diagnosis = error.diag
+    if diagnosis.message_primary is None:
+        return RecoveryError(
+            ErrorKind.UNREACHABLE,
+            "The connection to PostgreSQL was lost.",
+            left=UNTOUCHED,
+            next_step="Look whether the server runs, then run it again.",
+        )
     message = " ".join(part.rstrip(".") + "." for part in (diagnosis.message_primary, diagnosis.message_detail) if part)
     kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run it again."
     if isinstance(error, psycopg2.errors.ForeignKeyViolation):

@@ -113,7 +113,10 @@ def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
     """
     run_ = _Run(request, store)
     try:
-        result = run_.complete()
+        try:
+            result = run_.complete()
+        except psycopg2.Error as error:
+            raise run_.in_words(error) from None
     except RecoveryError as error:
         if not request.check_mode:
             with contextlib.suppress(RecoveryError):
@@ -137,6 +140,7 @@ class _Run:
         self._undo: t.Dict[str, str] = {}
         self._diff: t.Dict[str, str] = {}
         self._rebuild: t.Optional[Rebuild] = None
+        self._ending = False
 
     def complete(self) -> RowsResult:
         request = self._request
@@ -190,8 +194,17 @@ class _Run:
             if not request.check_mode:
                 with self._timings.phase("verify"):
                     shown, equal = self._verify(conn, choice, touched, manifest)
+            self._ending = not request.check_mode
             run(conn, "ROLLBACK" if request.check_mode else "COMMIT")
         return self._result(manifest, objects, [*made, *changes], plan, shown, equal)
+
+    def in_words(self, error: t.Any) -> RecoveryError:
+        """A refused statement or a lost connection, with what is known of the live tables."""
+        told = merge_error(error)
+        if self._ending:
+            told.left = "Whether the rows came back is not known."
+            told.next_step = "Run it again: it does what is left to do, if anything is."
+        return told
 
     def _gone(self, conn: Connection, roots: t.Sequence[Root]) -> t.FrozenSet[QualifiedName]:
         """Whole tables that were asked for and that the database does not have any more."""

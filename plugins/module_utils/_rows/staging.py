@@ -282,6 +282,8 @@ def copy_rows(
     except psycopg2.Error as error:
         if source.failure is not None:
             raise source.failure from None
+        if error.diag.message_primary is None:
+            raise
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT if error.pgcode and error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
             f"Rows of {name} do not fit its columns any more: {error.diag.message_primary}.",
