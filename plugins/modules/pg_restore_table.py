@@ -238,7 +238,7 @@ bytes_in_set:
   returned: success
   sample: 183500800
 foreign_keys:
-  description: How many foreign keys from and to the touched tables were tested, and which have rows without a parent.
+  description: How many foreign keys of the touched tables, and to those that lost rows, were tested, and which have rows without a parent.
   type: dict
   returned: success
   sample: {checked: 7, violated: []}

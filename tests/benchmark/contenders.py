@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 from tests.benchmark.measure import PeakMemory
-from tests.benchmark.workload import CHANGED
+from tests.benchmark.workload import CHANGED, STUDENTS, STUDENTS_LIST, STUDENTS_TABLES
 from tests.doubles.modules import parse_result, start_module
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.s3 import S3Server
@@ -95,6 +95,41 @@ class Contenders:
         finally:
             self._server.drop_database(name)
         return {"peak": peak}
+
+    def plan_rows(self) -> None:
+        """The whole dump, downloaded and loaded into a temporary database; then some rows are copied over."""
+        dump = self._scratch / "downloaded.sql.gz"
+        self._s3.client().download_file(self._s3.bucket, "plan/plan.sql.gz", str(dump))
+        with self._target("restored_for_rows") as name:
+            source = subprocess.Popen(["gzip", "-dc", str(dump)], stdout=subprocess.PIPE)
+            options = self._server.options(name).environment()
+            command = [self._tool("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
+            subprocess.run(
+                [*command, "-f", "-"], env=options, stdin=source.stdout, stdout=subprocess.DEVNULL, check=True
+            )
+            source.wait()
+            for table, column in STUDENTS_TABLES.items():
+                query = f"COPY (SELECT * FROM {table} WHERE {column} IN ({STUDENTS_LIST})) TO STDOUT"
+                rows = subprocess.run([*command, "-c", query], env=options, stdout=subprocess.PIPE, check=True).stdout
+                load = [*command, "-c", f"COPY {table} FROM STDIN"]
+                subprocess.run(load, env=self._environment, input=rows, check=True)
+
+    def our_rows(self) -> Facts:
+        """The same rows straight from the set; table is what the tables that were named take there."""
+        source = f"run{self._runs}"
+        keys = {table: {"columns": [column], "values": list(STUDENTS)} for table, column in STUDENTS_TABLES.items()}
+        result, peak = self._module(
+            "pg_restore_table",
+            {
+                "source": source,
+                "store": self._s3.store_options(prefix="ours"),
+                "keys": keys,
+                "recovery_environment": "sandbox",
+                **self._server.module_options(self._database),
+            },
+        )
+        stored = sum(self._stored_size(result["set_id"], table) for table in STUDENTS_TABLES)
+        return {"peak": peak, "table": stored, "fetched": result["bytes_fetched"]}
 
     def _stored_size(self, set_id: str, table: str) -> int:
         """What the rows of a table take in a set, as its manifest says."""

@@ -25,8 +25,8 @@ QUIET = 0.15
 class Measured:
     """wall and cpu in seconds (cpu: of child processes that were waited for); the other sizes in bytes.
 
-    table is the stored size of the table that changed; disturbed the share of the processors, 0 to 1, that others
-    used just before.
+    table is the stored size of the tables that changed or that rows came from; disturbed the share of the processors,
+    0 to 1, that others used just before.
     """
 
     wall: float
@@ -35,11 +35,12 @@ class Measured:
     stored: int = 0
     uploaded: int = 0
     table: int = 0
+    fetched: int = 0
     disturbed: float = 0.0
 
 
 def measured(work: t.Callable[[], t.Mapping[str, int] | None], *, disturbed: float = 0.0) -> Measured:
-    """Time a piece of work; it may return peak, stored, uploaded and table."""
+    """Time a piece of work; it may return peak, stored, uploaded, table and fetched."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     facts = dict(work() or {})

@@ -18,7 +18,7 @@ from tests.benchmark import table as rows
 from tests.benchmark.contenders import Contenders
 from tests.benchmark.measure import QUIET, Measured, measured, settle
 from tests.benchmark.pgbackrest import PgBackRest, install, is_installed, set_archive_command
-from tests.benchmark.workload import change_one_table, make_database
+from tests.benchmark.workload import change_one_table, delete_students, make_database
 from tests.doubles.postgres import PostgresServer, available_versions, postgres_server
 from tests.doubles.s3 import rclone_server
 
@@ -105,6 +105,10 @@ def _works(
     yield rows.BARE_RESTORE, contenders.bare_restore
     yield rows.OUR_RESTORE, lambda: contenders.our_restore("none")
     yield rows.OUR_RESTORE_FULL, lambda: contenders.our_restore("full")
+    delete_students(server, _DATABASE)
+    yield rows.PLAN_ROWS, contenders.plan_rows
+    delete_students(server, _DATABASE)
+    yield rows.OUR_ROWS, contenders.our_rows
 
 
 if __name__ == "__main__":

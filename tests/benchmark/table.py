@@ -24,6 +24,8 @@ OURS, OURS_FULL, CHANGED_ONCE = "ours, no fingerprint", "ours, full fingerprint"
 PSQL, BARE_RESTORE = "psql < dump.sql.gz", "pg_restore -j2"
 OUR_RESTORE, OUR_RESTORE_FULL = "ours, content not compared", "ours, proved equal"
 
+PLAN_ROWS, OUR_ROWS = "plan: three students, from the dump", "ours, three students"
+
 Results = t.Mapping[str, t.List[Measured]]
 
 #: Words, the row that is divided, the row it is divided by, and the most that is aimed at, where something is.
@@ -36,6 +38,7 @@ _RATIOS: tuple[tuple[str, str, str, float | None], ...] = (
     ("backup without fingerprint / with", OURS, OURS_FULL, None),
     ("restore proved equal / bare pg_restore -j2", OUR_RESTORE_FULL, BARE_RESTORE, 1.1),
     ("restore proved equal / psql", OUR_RESTORE_FULL, PSQL, None),
+    ("three students / the plan's way", OUR_ROWS, PLAN_ROWS, 0.1),
     ("restore not compared / bare pg_restore -j2", OUR_RESTORE, BARE_RESTORE, None),
 )
 
@@ -63,6 +66,11 @@ def figures(results: Results) -> list[Figure]:
     if changed:
         found.append(
             _figure(f"uploaded after a change of {CHANGED} / what it takes stored", max(changed), _MOST_UPLOADED)
+        )
+    fetched = [item.fetched / item.table for item in results.get(OUR_ROWS, []) if item.table]
+    if fetched:
+        found.append(
+            _figure("fetched for three students / what their tables take stored", max(fetched), _MOST_UPLOADED)
         )
     peak = max((item.peak for items in results.values() for item in items), default=0)
     return [*found, _figure("peak memory of our process, MB", peak / 1e6, _MOST_MEMORY / 1e6)]

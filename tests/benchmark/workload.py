@@ -75,6 +75,12 @@ _INDEXES = (
 CHANGED = "bookings"
 
 
+#: Three students and, by their column, the tables that have rows of theirs to bring back.
+STUDENTS = (17, 23, 42)
+STUDENTS_LIST = ", ".join(map(str, STUDENTS))
+STUDENTS_TABLES = {"profiles": "id", "bookings": "profile"}
+
+
 def make_database(server: PostgresServer, name: str, scale: float) -> int:
     """Create and fill the database; its size in bytes."""
     server.create_database(name)
@@ -98,3 +104,9 @@ def make_database(server: PostgresServer, name: str, scale: float) -> int:
 def change_one_table(server: PostgresServer, name: str) -> None:
     with server.session(name) as cursor:
         cursor.execute(f"UPDATE {CHANGED} SET note = note || ' moved' WHERE id % 1000 = 0")
+
+
+def delete_students(server: PostgresServer, name: str) -> None:
+    with server.session(name) as cursor:
+        for table, column in (("user_progress", "profile"), *reversed(STUDENTS_TABLES.items())):
+            cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({STUDENTS_LIST})")

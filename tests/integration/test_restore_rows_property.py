@@ -106,7 +106,10 @@ def _damage(cursor: t.Any, plan: Plan) -> None:
             "insert": (
                 f'INSERT INTO "T {table}" OVERRIDING SYSTEM VALUE VALUES ({number + 50}, {_value(extra, 1)}{null})'
             ),
-            "one": f'DELETE FROM "T {table}" WHERE ctid IN (SELECT ctid FROM "T {table}" WHERE id = {number % 3 + 1} LIMIT 1)',
+            "one": (
+                f'DELETE FROM "T {table}" WHERE ctid IN '
+                f'(SELECT ctid FROM "T {table}" WHERE id = {number % 3 + 1} LIMIT 1)'
+            ),
             "move": f'UPDATE "T {table}" SET r0 = NULL WHERE id = {number}',
         }[kind]
         with contextlib.suppress(psycopg2.Error):

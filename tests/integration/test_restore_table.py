@@ -244,3 +244,115 @@ def test_triggers_that_fire_are_told_when_they_change_rows(live: Town) -> None:
     live.restore(tables=["children"])
     assert live.run("SELECT name FROM children WHERE id = 9") == [("child\t9",)]
     assert live.run("SELECT tgenabled FROM pg_trigger WHERE tgname = 'shouts'") == [("O",)]
+
+
+def refusal(live: Town, **options: t.Any) -> Options:
+    """The failed result; the tables are as they were before."""
+    before = take_fingerprint(live.server.options(live.database), "full")
+    with pytest.raises(ModuleFailed) as refused:
+        live.restore(**options)
+    after = take_fingerprint(live.server.options(live.database), "full")
+    assert compare(before, after).equal
+    assert live.run("SELECT count(*) FROM pg_class WHERE relname LIKE 'lifeline%'") == [(0,)]
+    return refused.value.result
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({}, "invalid_options", "No table was named"),
+        ({"tables": ["pupils"]}, "table_missing", "has no table public.pupils"),
+        ({"tables": ["nowhere.children"]}, "table_missing", "public.children"),
+        ({"where": {"children": "id = 1; DROP TABLE tree"}}, "invalid_options", "not one SQL expression"),
+        ({"where": {"children": "id = 1) OR (true"}}, "invalid_options", "not one SQL expression"),
+        ({"where": {"children": "nme = 'x'"}}, "invalid_options", 'column "nme" does not exist'),
+        ({"where": {"children": "id ="}}, "invalid_options", "syntax error"),
+        ({"keys": {"children": ["seven"]}}, "invalid_options", "invalid input syntax"),
+        ({"keys": {"children": [[1, 2]]}}, "invalid_options", "2 parts"),
+        ({"keys": {"children": []}}, "invalid_options", "at least one key"),
+        ({"keys": {"children": [1]}, "where": {"children": "true"}}, "invalid_options", "by where and by keys"),
+        ({"tables": ["children"], "column_map": {"children": {"nam": "name"}}}, "invalid_options", "no such column"),
+        ({"tables": ["children"], "into": "elsewhere"}, "target_missing", "elsewhere.children"),
+        ({"tables": ["tree"], "source": "village"}, "unknown_source", "village"),
+    ],
+)
+def test_a_wrong_wish_is_refused_before_anything_changes(live: Town, options: Options, kind: str, words: str) -> None:
+    result = refusal(live, **options)
+    assert result["error_kind"] == kind
+    assert words in result["msg"]
+
+
+def test_a_table_that_changed_since_is_refused_until_somebody_says_how(live: Town) -> None:
+    live.run("ALTER TABLE tree RENAME label TO title; ALTER TABLE tree ADD extra int, ALTER id TYPE bigint")
+    live.run("DELETE FROM tree WHERE id > 31")
+    result = refusal(live, tables=["tree"])
+    assert result["error_kind"] == "schema_drift"
+    assert sorted(result["drift"]) == [
+        "its column id was integer and is bigint",
+        "its column label is gone",
+        "the set does not know its column extra",
+        "the set does not know its column title",
+    ]
+    live.restore(tables=["tree"], column_map={"tree": {"label": "title"}}, on_schema_drift="common_columns")
+    assert live.run("SELECT count(*), count(title) FROM tree") == [(63, 63)]
+
+
+def test_limits_hold_before_anything_changes(live: Town) -> None:
+    live.run("DELETE FROM tree WHERE id > 31; INSERT INTO log SELECT now(), 'n', '{}' FROM generate_series(1, 9)")
+    assert refusal(live, tables=["tree"], max_rows=31)["error_kind"] == "limit_exceeded"
+    assert refusal(live, tables=["log"], mode="exact", max_deletes=8)["error_kind"] == "limit_exceeded"
+    live.restore(tables=["tree"], max_rows=32)
+
+
+def test_a_value_that_a_new_row_took_is_shown(live: Town) -> None:
+    live.run("DELETE FROM parents WHERE id = 3; INSERT INTO parents (email) VALUES ('p3@example.org')")
+    result = refusal(live, keys={"parents": [3]})
+    assert result["error_kind"] == "conflict"
+    assert result["conflicts"] == [{"set": "3", "live": "41", "value": "p3@example.org"}]
+    live.restore(tables=["parents"], mode="exact")
+    assert live.run("SELECT id FROM parents WHERE email = 'p3@example.org'") == [(3,)]
+
+
+def test_exact_does_not_take_rows_along_that_nobody_asked_about(live: Town) -> None:
+    live.run("INSERT INTO parents (email) VALUES ('new@example.org')")
+    live.run("INSERT INTO children (parent, name) VALUES (41, 'new child')")
+    result = refusal(live, tables=["parents"], mode="exact")
+    assert result["error_kind"] == "conflict"
+    assert "1 rows of public.children refer to rows of public.parents" in result["msg"]
+    live.restore(tables=["parents"], mode="exact", closure="children")
+    assert live.differences() == []
+
+
+def test_a_role_without_rights_is_told_which(live: Town) -> None:
+    live.run(f"CREATE ROLE \"r{live.database}\" LOGIN PASSWORD 'pw-of-a-test'")
+    live.run(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "r{live.database}"')
+    login = {"login_user": f"r{live.database}", "login_password": "pw-of-a-test"}
+    try:
+        result = refusal(live, tables=["tree"], mode="merge", **login)
+        assert result["error_kind"] == "access_denied"
+        assert "no right to INSERT and UPDATE on public.tree" in result["msg"]
+        assert refusal(live, tables=["children"], **login)["error_kind"] == "rls_blind"
+    finally:
+        live.run(f'DROP OWNED BY "r{live.database}"; DROP ROLE "r{live.database}"')
+
+
+def test_rows_that_somebody_holds_end_the_wait(live: Town) -> None:
+    live.run("UPDATE tree SET label = 'x' WHERE id = 4")
+    with live.server.session(live.database) as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT FROM tree WHERE id = 4 FOR UPDATE")
+        with pytest.raises(ModuleFailed) as refused:
+            live.restore(tables=["tree"], mode="merge", lock_timeout=0.2)
+        cursor.execute("ROLLBACK")
+    assert refused.value.result["error_kind"] == "locked"
+
+
+def test_an_undo_set_is_verified_and_is_no_database(live: Town) -> None:
+    live.run("UPDATE tree SET label = 'x' WHERE id = 4")
+    undo = live.restore(tables=["tree"], mode="merge")["undo"]
+    chosen = {"source": "town", "store": live.store, "tier": "undo", "set": undo["set"]}
+    assert run_module("backup_verify", {**chosen, "client_bin_dir": str(live.server.bin_dir)})["rows"] == 1
+    with pytest.raises(ModuleFailed) as refused:
+        run_module("pg_restore", {**chosen, "target_db": "nothing", **live.server.module_options()})
+    assert refused.value.result["error_kind"] == "unsupported"
+    assert live.restore(tables=["tree"])["bytes_in_set"] > 1000

@@ -13,10 +13,10 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.toc import parse_toc
-from .._sets.manifest import Manifest
+from .._sets.manifest import ROWS_ENGINE, Manifest
 from .closure import choose_children, choose_parents, reachable
 from .columns import match_columns
-from .description import ROWS_ENGINE, ROWS_FILE, Description, SetTable, describe, describe_rows
+from .description import ROWS_FILE, Description, SetTable, describe, describe_rows
 from .live import LiveTable, live_references, live_tables, require_rights
 from .local import LocalObjects
 from .scope import Root

@@ -49,6 +49,7 @@ def choose_children(
         edges = [item for item in inward if item.child == name]
         for edge in edges:
             child.live_scope.append(_refers(edge, tables, "l"))
+            child.live_scope += _refers_to_scope(edge, tables)
         if circular:
             load_raw(conn, child, objects)
         elif edges:
@@ -121,6 +122,18 @@ def _refers(edge: Reference, tables: t.Mapping[QualifiedName, Staged], alias: st
     parent, child = tables[edge.parent], tables[edge.child]
     match = child.refers(_live(child, edge.columns), alias, "p", _live(parent, edge.parent_columns))
     return f"EXISTS (SELECT FROM {parent.rows} p WHERE NOT p.{SUPPORT} AND {match})"
+
+
+def _refers_to_scope(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) -> t.List[str]:
+    """A condition: the live child refers to a live parent that exact may delete."""
+    parent, child = tables[edge.parent], tables[edge.child]
+    if not parent.live_scope or parent is child:
+        return []
+    # The alias l inside is the parent's, before IN the child's.
+    mine = ", ".join(f"l.{quote_identifier(name)}" for name in _live(child, edge.columns))
+    theirs = ", ".join(f"l.{quote_identifier(name)}" for name in _live(parent, edge.parent_columns))
+    scope = " OR ".join(parent.live_scope)
+    return [f"({mine}) IN (SELECT {theirs} FROM {parent.live.source} l WHERE {scope})"]
 
 
 def _live(staged: Staged, columns: t.Sequence[str]) -> t.Tuple[str, ...]:

@@ -16,8 +16,6 @@ from .._postgres.toc import Toc
 from .._sets.manifest import Manifest, ObjectEntry
 from .statements import Column, Reference, copied_columns, defined_columns, foreign_key, partition_of, primary_key
 
-#: The engine of sets that hold rows of some tables and no database: undo sets of rows, and exports.
-ROWS_ENGINE = "postgresql-rows"
 ROWS_FILE = "rows.json"
 
 

@@ -108,9 +108,11 @@ def live_references(conn: Connection) -> t.List[Reference]:
     ]
 
 
-def keys_touching(conn: Connection, tables: t.Collection[QualifiedName]) -> t.List[ForeignKey]:
-    """The valid foreign keys from or to these tables."""
-    return [key for key in foreign_keys(conn) if key.valid and (key.table.name in tables or key.parent.name in tables)]
+def keys_touching(
+    conn: Connection, tables: t.Collection[QualifiedName], reduced: t.Collection[QualifiedName]
+) -> t.List[ForeignKey]:
+    """The valid foreign keys of these tables, and those to tables that lost or changed rows."""
+    return [key for key in foreign_keys(conn) if key.valid and (key.table.name in tables or key.parent.name in reduced)]
 
 
 def require_rights(

@@ -24,12 +24,12 @@ from .._postgres.names import QualifiedName
 from .._postgres.toc import parse_toc
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
-from .._sets.manifest import Manifest
+from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from . import proof
 from .choice import Choice, choose_rows, read_description, roots_of
-from .description import ROWS_ENGINE, Description, Rows
+from .description import Description, Rows
 from .live import keys_touching, live_tables
 from .local import LocalObjects
 from .merge import (
@@ -333,7 +333,10 @@ class _Run:
                 )
         made = self._rebuild.tables if self._rebuild else frozenset()
         names = {staged.live.name for staged in touched} | made
-        keys = keys_touching(conn, names)
+        reduced = {staged.live.name for staged in touched if self._request.mode != "missing"}
+        # Enough for the keys of most parents, so that the joins need no temporary files.
+        run(conn, "SET LOCAL work_mem = '64MB'")
+        keys = keys_touching(conn, names, reduced)
         violated = [{"name": f"{key.name} on {key.table.name}", "rows": count_violations(conn, key)} for key in keys]
         sequences = proof.advance_sequences(conn, names)
         equal = {"equal": None, "tables": 0}

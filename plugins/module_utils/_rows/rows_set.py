@@ -16,10 +16,10 @@ from .._postgres.catalog import ServerFacts
 from .._postgres.connection import Connection
 from .._sets.fetch import END_OF_COPY
 from .._sets.fingerprint import Fingerprint, TableFingerprint
-from .._sets.manifest import Manifest
+from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter
 from .._store.base import ObjectStore
-from .description import ROWS_ENGINE, ROWS_FILE, SetTable, rows_document
+from .description import ROWS_FILE, SetTable, rows_document
 from .statements import Reference
 
 

@@ -17,6 +17,9 @@ from .fingerprint import Fingerprint
 
 SCHEMA = "lifeline.recovery/backup-set/1"
 
+#: The engine of sets that hold rows of some tables and no database: undo sets of rows, and exports.
+ROWS_ENGINE = "postgresql-rows"
+
 
 @dataclass(frozen=True)
 class ObjectEntry:

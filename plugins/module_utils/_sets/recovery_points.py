@@ -56,6 +56,8 @@ def select(names: t.Iterable[SetName], selection: Selection, source: str) -> Set
         candidates = [name for name in candidates if parse_instant(name.set_id) <= limit]
     if selection.which not in ("latest", "random"):
         candidates = [name for name in candidates if name.set_id == selection.which]
+    if selection.tier is None:
+        candidates = [name for name in candidates if name.tier != _UNDO_TIER] or candidates
     if not candidates:
         raise _nothing(found, selection, source)
     if selection.which == "random":
