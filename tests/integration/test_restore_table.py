@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -356,3 +359,54 @@ def test_an_undo_set_is_verified_and_is_no_database(live: Town) -> None:
         run_module("pg_restore", {**chosen, "target_db": "nothing", **live.server.module_options()})
     assert refused.value.result["error_kind"] == "unsupported"
     assert live.restore(tables=["tree"])["bytes_in_set"] > 1000
+
+
+def test_a_damaged_object_is_noticed_before_anything_changes(live: Town) -> None:
+    live.run("DELETE FROM tree WHERE id > 31")
+    info = run_module("backup_info", {"source": "town", "store": live.store})["sets"][0]
+    folder = Path(live.store["path"]) / "town" / info["tier"] / "objects"
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_size > 100:
+            data = bytearray(path.read_bytes())
+            data[len(data) // 2] ^= 1
+            path.chmod(0o600)
+            path.write_bytes(data)
+    assert refusal(live, tables=["tree"])["error_kind"] == "damaged"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> t.Iterator[Path]:
+    """A file system of 1 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mounted, check=False, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_spool_ends_it_before_anything_changes(live: Town, small_disk: Path) -> None:
+    live.run("UPDATE children SET name = repeat(md5(id::text), 1) || repeat('x', 8)")
+    live.run("CREATE TABLE big AS SELECT n AS id, md5(n::text) AS text FROM generate_series(1, 60000) n")
+    live.run("ALTER TABLE big ADD PRIMARY KEY (id)")
+    run_module("pg_backup", {"source": "town", "store": live.store, **live.server.module_options(live.database)})
+    live.run("UPDATE big SET text = text || id")
+    assert refusal(live, tables=["big"], mode="merge", spool_dir=str(small_disk))["error_kind"] == "spool_full"
+
+
+def test_two_restores_at_once_bring_the_rows_back_once(live: Town) -> None:
+    live.run("DELETE FROM parents WHERE id < 20")
+
+    def one(_number: int) -> str:
+        try:
+            live.restore(keys={"parents": list(range(1, 20))}, closure="children")
+        except ModuleFailed as refused:
+            return str(refused.result["error_kind"])
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = set(pool.map(one, range(2)))
+    assert "done" in outcomes
+    assert outcomes <= {"done", "conflict", "locked"}
+    assert live.differences() == []

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 from dataclasses import asdict, dataclass
 
 from .._core.clock import compact_instant, format_instant, utc_now
+from .._core.errors import ErrorKind, RecoveryError
 from .._core.version import VERSION
 from .._postgres.catalog import ServerFacts
 from .._postgres.connection import Connection
@@ -92,10 +94,19 @@ def write_rows_set(
 
 
 def _copy_out(conn: Connection, query: str, path: str) -> int:
-    with open(path, "wb") as stream, conn.cursor() as cursor:
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT", stream)
-        stream.write(END_OF_COPY)
-        return int(cursor.rowcount)
+    try:
+        with open(path, "wb") as stream, conn.cursor() as cursor:
+            cursor.copy_expert(f"COPY ({query}) TO STDOUT", stream)
+            stream.write(END_OF_COPY)
+            return int(cursor.rowcount)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RecoveryError(
+            ErrorKind.SPOOL_FULL,
+            f"The folder {os.path.dirname(path)} has no room for the rows.",
+            next_step="Set spool_dir to a file system with more room.",
+        ) from None
 
 
 def _nothing() -> None:
