@@ -291,6 +291,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     confirmation_spec,
     postgres_spec,
+    rows_spec,
     selection_spec,
     store_spec,
 )
@@ -312,21 +313,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope impo
 
 SPEC = ArgumentSpec(
     {
-        "tables": {"type": "list", "elements": "str", "default": []},
-        "where": {"type": "dict", "default": {}},
-        "keys": {"type": "dict", "default": {}, "no_log": False},
-        "closure": {"type": "str", "default": "none", "choices": ["none", "parents", "children", "both"]},
-        "references": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "table": {"type": "str", "required": True},
-                "columns": {"type": "list", "elements": "str", "required": True},
-                "parent": {"type": "str", "required": True},
-                "parent_columns": {"type": "list", "elements": "str", "required": True},
-            },
-        },
         "mode": {"type": "str", "default": "missing", "choices": ["missing", "merge", "exact"]},
         "into": {"type": "str"},
         "triggers": {"type": "str", "default": "disable", "choices": ["fire", "disable"]},
@@ -343,7 +329,13 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    spec = SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
+    spec = (
+        SPEC.merge(rows_spec(closure="none"))
+        .merge(confirmation_spec())
+        .merge(postgres_spec())
+        .merge(store_spec())
+        .merge(selection_spec())
+    )
     module = create_module(spec)
     params = module.params
 

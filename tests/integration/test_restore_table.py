@@ -410,3 +410,38 @@ def test_two_restores_at_once_bring_the_rows_back_once(live: Town) -> None:
     assert "done" in outcomes
     assert outcomes <= {"done", "conflict", "locked"}
     assert live.differences() == []
+
+
+def test_an_export_of_one_family_goes_into_another_database(live: Town, postgres: PostgresServer) -> None:
+    login = live.server.module_options(live.database)
+    wish = {"source": "family", "store": live.store, "keys": {"parents": [3]}, "closure": "children", **login}
+    counted = run_module("pg_export_rows", wish, check_mode=True)
+    assert counted["set_id"] is None
+    taken = run_module("pg_export_rows", wish)
+    assert taken["tables"] == {"public.parents": 1, "public.children": 5, '"Odd Schema"."Book ings"': 15}
+    live.run("DELETE FROM parents WHERE id = 3; UPDATE parents SET email = 'x' || id")
+    other = postgres.create_database()
+    try:
+        postgres.psql(other, SCHEMA.split("INSERT INTO parents")[0])
+        into = {"source": "family", "store": live.store, "recovery_environment": "sandbox"}
+        result = run_module("pg_restore_table", {**into, **postgres.module_options(other)})
+        assert [item["inserts"] for item in result["tables"]] == [1, 5, 15]
+        assert run_module("pg_restore_table", {**into, **postgres.module_options(other)})["changed"] is False
+        with postgres.session(other) as cursor:
+            cursor.execute('SELECT count(*) FROM "Odd Schema"."Book ings" b JOIN children c ON c.id = b.child')
+            assert cursor.fetchone()[0] == 15
+    finally:
+        postgres.drop_database(other)
+
+
+def test_an_export_takes_all_that_its_rows_need(live: Town) -> None:
+    login = live.server.module_options(live.database)
+    wish = {"source": "child", "store": live.store, "where": {"children": "id = 5"}, **login}
+    assert run_module("pg_export_rows", wish)["tables"] == {
+        "public.parents": 1, "public.children": 1, '"Odd Schema"."Book ings"': 3
+    }  # fmt: skip
+    live.run("DELETE FROM parents")
+    assert run_module("pg_export_rows", {**wish, "from_source": "town"})["rows"] == 5
+    with pytest.raises(ModuleFailed) as refused:
+        run_module("pg_export_rows", {**wish, "where": {}})
+    assert refused.value.result["error_kind"] == "invalid_options"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 
 from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
@@ -77,10 +78,14 @@ def set_selection(params: _Params) -> Selection:
     """Which set the options set, before, tier and seed ask for; the latest when none is named."""
     return Selection(
         which=params["set"] or "latest",
-        before=parse_instant(params["before"]) if params["before"] else None,
+        before=optional_instant(params["before"]),
         tier=params["tier"],
         seed=params["seed"],
     )
+
+
+def optional_instant(text: t.Optional[str]) -> t.Optional[datetime]:
+    return parse_instant(text) if text else None
 
 
 def column_maps(given: t.Mapping[str, t.Any]) -> t.Dict[QualifiedName, t.Dict[str, str]]:

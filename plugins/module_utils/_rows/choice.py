@@ -22,12 +22,11 @@ from .local import LocalObjects
 from .scope import Root
 from .staging import (
     Staged,
-    choose_where,
     load_all,
     load_keys,
     load_matching,
-    load_raw,
     load_stored_keys,
+    load_where,
     prepare,
     require_condition,
     run,
@@ -74,10 +73,11 @@ def choose_rows(
     request: RowsRequest,
     roots: t.Sequence[Root],
     description: Description,
-    objects: LocalObjects,
+    objects: t.Optional[LocalObjects],
 ) -> Choice:
-    """Make the tables of the session and fill them; everything is judged before rows are fetched.
+    """Make the tables of the session and fill them, from objects of a set, or None for the live tables themselves.
 
+    Everything is judged before rows are fetched.
     Raises RecoveryError: invalid_options, target_missing, schema_drift, access_denied, rls_blind.
     """
     return _Chooser(conn, request, description, objects).choose({root.table: root for root in roots})
@@ -94,7 +94,9 @@ def is_rows_table(table: SetTable) -> bool:
 
 
 class _Chooser:
-    def __init__(self, conn: Connection, request: RowsRequest, description: Description, objects: LocalObjects) -> None:
+    def __init__(
+        self, conn: Connection, request: RowsRequest, description: Description, objects: t.Optional[LocalObjects]
+    ) -> None:
         self._conn, self._request, self._description, self._objects = conn, request, description, objects
         self._staged: t.Dict[QualifiedName, Staged] = {}
         self._whole: t.Set[QualifiedName] = set()
@@ -118,7 +120,8 @@ class _Chooser:
         for name, root in roots.items():
             if root.where is not None:
                 require_condition(self._conn, self._staged[name], root.where)
-        self._objects.bring(rows.entry for staged in self._staged.values() for rows in staged.table.rows)
+        if self._objects is not None:
+            self._objects.bring(rows.entry for staged in self._staged.values() for rows in staged.table.rows)
         for group in groups:
             for name in group & set(roots):
                 self._choose_root(roots[name])
@@ -162,7 +165,8 @@ class _Chooser:
 
     def _prepare(self, name: QualifiedName) -> Staged:
         request, live = self._request, self._live[name]
-        require_rights(self._conn, live, request.mode, disable_triggers=request.triggers == "disable")
+        silent = request.triggers == "disable"
+        require_rights(self._conn, live, request.mode, disable_triggers=silent, read_only=request.read_only)
         table = self._description.table(name)
         matching = match_columns(
             table, live, request.column_map.get(name, {}), tolerant=request.on_schema_drift == "common_columns"
@@ -175,8 +179,7 @@ class _Chooser:
     def _choose_root(self, root: Root) -> None:
         conn, staged = self._conn, self._staged[root.table]
         if root.where is not None:
-            load_raw(conn, staged, self._objects)
-            choose_where(conn, staged, root.where)
+            load_where(conn, staged, self._objects, root.where)
             alias = quote_identifier(staged.table.name.name)
             staged.live_scope.append(
                 f"(l.tableoid, l.ctid) IN (SELECT {alias}.tableoid, {alias}.ctid "
@@ -191,7 +194,7 @@ class _Chooser:
         else:
             load_all(conn, staged, self._objects)
             self._whole.add(root.table)
-            if staged.table.keys is not None:
+            if staged.table.keys is not None and self._objects is not None:
                 columns = load_stored_keys(conn, staged, self._objects, staged.table.keys)
                 staged.live_scope.append(
                     _among_keys(staged, columns, "l") if staged.live.key else _among_rows(staged, columns)
@@ -216,7 +219,7 @@ class _Chooser:
 
     def _stage_parent(self, name: QualifiedName) -> t.Optional[Staged]:
         table = self._description.tables.get(name)
-        if table is None or not table.rows:
+        if table is None or not (table.rows or self._description.is_live):
             return None
         run(self._conn, "SET search_path = pg_catalog")
         staged = self._prepare(name)

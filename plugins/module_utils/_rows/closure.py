@@ -39,7 +39,7 @@ def choose_children(
     group: t.Collection[QualifiedName],
     tables: t.Mapping[QualifiedName, Staged],
     references: t.Sequence[Reference],
-    objects: LocalObjects,
+    objects: t.Optional[LocalObjects],
 ) -> None:
     """Choose the rows of a group that refer to chosen rows, those of the group itself among them."""
     inward = [item for item in references if item.child in group and item.parent in tables]
@@ -70,11 +70,12 @@ def choose_parents(
     tables: t.Dict[QualifiedName, Staged],
     live: t.Mapping[QualifiedName, LiveTable],
     references: t.Sequence[Reference],
-    objects: LocalObjects,
+    objects: t.Optional[LocalObjects],
     stage: t.Callable[[QualifiedName], t.Optional[Staged]],
 ) -> None:
     """Choose, as support, what chosen rows refer to and neither the target nor the choice has.
 
+    objects is None where rows are taken out of the live database itself.
     stage makes a table ready that was not touched so far and adds it to tables, or gives None when the set lacks it.
     """
     waiting = list(tables)
@@ -84,12 +85,14 @@ def choose_parents(
             if edge.child != child.table.name or edge.parent not in live:
                 continue
             known = tables.get(edge.parent)
-            if not fetch_value(conn, f"SELECT EXISTS ({_needed(edge, child, live[edge.parent], known)})"):
+            # What is taken out of the live database needs all that it refers to.
+            beyond = live[edge.parent] if objects is not None else None
+            if not fetch_value(conn, f"SELECT EXISTS ({_needed(edge, child, beyond, known)})"):
                 continue
             parent = known or stage(edge.parent)
             if parent is None:
                 continue
-            needed = _needed(edge, child, parent.live, parent)
+            needed = _needed(edge, child, beyond, parent)
             names = _live(parent, edge.parent_columns)
             columns, wanted = (", ".join(f"{alias}.{quote_identifier(name)}" for name in names) for alias in "rn")
             condition = f"({columns}) IN (SELECT {wanted} FROM ({needed}) n)"
@@ -97,16 +100,16 @@ def choose_parents(
                 waiting.append(edge.parent)
 
 
-def _needed(edge: Reference, child: Staged, live: LiveTable, parent: t.Optional[Staged]) -> str:
-    """A query, with the parent's column names, of the values that have no row yet."""
+def _needed(edge: Reference, child: Staged, live: t.Optional[LiveTable], parent: t.Optional[Staged]) -> str:
+    """A query, with the parent's column names, of the values that have no row yet, live or chosen."""
     columns = _live(child, edge.columns)
     names = _live(parent, edge.parent_columns) if parent else edge.parent_columns
     listed = ", ".join(f"c.{quote_identifier(one)} AS {quote_identifier(other)}" for one, other in zip(columns, names))
     filled = " AND ".join(f"c.{quote_identifier(name)} IS NOT NULL" for name in columns)
     match = child.refers(columns, "c", "p", names)
-    sources = [live.source] + ([parent.rows] if parent else [])
-    absent = " AND ".join(f"NOT EXISTS (SELECT FROM {source} p WHERE {match})" for source in sources)
-    return f"SELECT DISTINCT {listed} FROM {child.rows} c WHERE {filled} AND {absent}"
+    sources = ([live.source] if live else []) + ([parent.rows] if parent else [])
+    absent = "".join(f" AND NOT EXISTS (SELECT FROM {source} p WHERE {match})" for source in sources)
+    return f"SELECT DISTINCT {listed} FROM {child.rows} c WHERE {filled}{absent}"
 
 
 def _parents(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) -> str:

@@ -33,9 +33,10 @@ def match_columns(table: SetTable, live: LiveTable, column_map: t.Mapping[str, s
 
     Raises RecoveryError(schema_drift) for any difference unless tolerant, and invalid_options for a wrong map.
     """
-    stored = dict.fromkeys(
-        name for rows in (*table.rows, *([table.keys] if table.keys else [])) for name in rows.columns
-    )
+    of_objects = (*table.rows, *([table.keys] if table.keys else []))
+    stored = dict.fromkeys(name for rows in of_objects for name in rows.columns)
+    if not of_objects:
+        stored = dict.fromkeys(column.name for column in table.columns)
     for old, new in column_map.items():
         if old not in stored or live.column(new) is None:
             raise RecoveryError(

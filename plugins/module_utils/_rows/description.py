@@ -47,12 +47,16 @@ class SetTable:
 
 @dataclass(frozen=True)
 class Description:
-    """All tables of a set by name, partitioned ones with the rows of their partitions, and all references."""
+    """All tables of a set by name, partitioned ones with the rows of their partitions, and all references.
+
+    is_live: it is the live database that is described, so rows are not in objects.
+    """
 
     set_id: str
     tables: t.Mapping[QualifiedName, SetTable]
     references: t.Tuple[Reference, ...]
     partitions: t.Mapping[QualifiedName, QualifiedName]
+    is_live: bool = False
 
     def table(self, name: QualifiedName) -> SetTable:
         """Raises RecoveryError(table_missing) for a table that the set lacks, or whose rows it lacks."""
@@ -65,7 +69,7 @@ class Description:
                 f"The set {self.set_id} has no table {name}.",
                 next_step=f"It has {', '.join(near)}." if near else "It has no tables at all.",
             )
-        if not found.rows and found.keys is None:
+        if not (found.rows or found.keys or self.is_live):
             raise RecoveryError(
                 ErrorKind.TABLE_MISSING,
                 f"The set {self.set_id} has the table {name} without rows, because the backup left them out.",

@@ -57,7 +57,10 @@ except ImportError:
 
 @dataclass(frozen=True)
 class RowsRequest:
-    """Which rows of which set go where, and how. column_map: table to {column of the set: live column}."""
+    """Which rows of which set go where, and how. column_map: table to {column of the set: live column}.
+
+    read_only: rows are chosen and not brought back.
+    """
 
     connection: ConnectionOptions
     source: str
@@ -78,6 +81,7 @@ class RowsRequest:
     confirm: t.Optional[str] = None
     spool_dir: t.Optional[str] = None
     parallel: int = 3
+    read_only: bool = False
     check_mode: bool = False
     diff_mode: bool = False
     listener: t.Optional[PhaseListener] = None

@@ -155,12 +155,12 @@ def load_stored_keys(conn: Connection, staged: Staged, objects: LocalObjects, ke
     return columns
 
 
-def load_all(conn: Connection, staged: Staged, objects: LocalObjects) -> None:
-    """Choose every row that the set has of the table."""
+def load_all(conn: Connection, staged: Staged, objects: t.Optional[LocalObjects]) -> None:
+    """Choose every row that the set has of the table; where objects is None, here and below, the live table."""
     _load(conn, staged, objects, staged.rows, None)
 
 
-def load_raw(conn: Connection, staged: Staged, objects: LocalObjects) -> None:
+def load_raw(conn: Connection, staged: Staged, objects: t.Optional[LocalObjects]) -> None:
     """Load every row, for the server to choose from."""
     if not staged.raw_is_whole:
         run(conn, f"TRUNCATE {staged.raw}")
@@ -172,7 +172,7 @@ def load_raw(conn: Connection, staged: Staged, objects: LocalObjects) -> None:
 def load_matching(
     conn: Connection,
     staged: Staged,
-    objects: LocalObjects,
+    objects: t.Optional[LocalObjects],
     wanted: t.Sequence[t.Tuple[t.Tuple[str, ...], str, str]],
     *,
     support: bool = False,
@@ -182,6 +182,11 @@ def load_matching(
     wanted: (live columns, a query of their values, a condition on the alias r that says the same). Lines are looked at
     here where texts can be compared, and else all rows are loaded for the server to choose from.
     """
+    condition = " OR ".join(f"({condition})" for _columns, _query, condition in wanted)
+    if objects is None and staged.live.key is not None:
+        run(conn, f"TRUNCATE {staged.raw}")
+        _copy_live(conn, staged, staged.raw, f"{staged.live.source} r", condition)
+        return choose(conn, staged, "true", support=support)
     # Without a key, rows are told apart by their place among all rows.
     fetched = None if staged.raw_is_whole or staged.live.key is None else _filters(conn, staged, wanted)
     if fetched is None:
@@ -208,9 +213,14 @@ def choose(conn: Connection, staged: Staged, condition: str, *, support: bool = 
         return int(cursor.rowcount)
 
 
-def choose_where(conn: Connection, staged: Staged, condition: str) -> int:
-    """As choose, for a condition in the words of a person, in which the table has its own name."""
+def load_where(conn: Connection, staged: Staged, objects: t.Optional[LocalObjects], condition: str) -> int:
+    """Choose by a condition in the words of a person, in which the table has its own name."""
     alias = quote_identifier(staged.table.name.name)
+    if objects is None and staged.live.key is not None:
+        run(conn, f"TRUNCATE {staged.raw}")
+        _copy_live(conn, staged, staged.raw, f"{staged.live.source} AS {alias}", condition)
+        return choose(conn, staged, "true")
+    load_raw(conn, staged, objects)
     numbers = f"SELECT {alias}.{NUMBER} FROM {staged.raw} AS {alias} WHERE ({condition})"
     return choose(conn, staged, f"r.{NUMBER} IN ({numbers})")
 
@@ -257,16 +267,24 @@ def _filters(
 def _load(
     conn: Connection,
     staged: Staged,
-    objects: LocalObjects,
+    objects: t.Optional[LocalObjects],
     relation: str,
     filters: t.Optional[t.List[t.List[Wanted]]],
 ) -> None:
+    if objects is None:
+        _copy_live(conn, staged, relation, staged.live.source, "true")
+        return
     places = {name: f"lifeline gone {number}" for number, name in enumerate(staged.matching.gone)}
     for number, rows in enumerate(staged.table.rows):
         columns = [staged.matching.live_name(name) or places[name] for name in rows.columns]
         lines = objects.lines(rows)
         chosen = lines if filters is None else matching_lines(lines, filters[number])
         copy_rows(conn, staged.table.name, relation, columns, chosen)
+
+
+def _copy_live(conn: Connection, staged: Staged, relation: str, source: str, condition: str) -> None:
+    columns = ", ".join(staged.columns)
+    run(conn, f"INSERT INTO {relation} ({columns}) SELECT {columns} FROM {source} WHERE {condition}")
 
 
 def copy_rows(
