@@ -6,6 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+SCENARIO ?= database_loss
 SCALE ?= 1.0
 ROUNDS ?= 3
 VENV := .venv
@@ -24,9 +25,9 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 .PHONY: drill
-drill: $(VENV)/run ## rehearse the loss of a database in a sandbox, and name the report
-	@echo "== drill: back up, lose, recover and prove a PostgreSQL database"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ansible-playbook -i inventories/sandbox lifeline.recovery.drill $(ARGS)
+drill: $(VENV)/run ## rehearse a recovery in a sandbox, SCENARIO=database_loss, and name the report
+	@echo "== drill $(SCENARIO): back up, lose, recover and prove a PostgreSQL database"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ansible-playbook -i inventories/sandbox lifeline.recovery.drill -e drill_scenario=$(SCENARIO) $(ARGS)
 	@echo "The report: $$(cd reports/latest && pwd -P)/report.html"
 
 .PHONY: test

@@ -32,8 +32,11 @@ options:
   fault:
     description:
       - V(database_loss) drops the database with all its sessions.
+      - The others happen in the content that the role P(lifeline.recovery.sandbox#role) makes. V(rows_deleted) takes three children
+        with all that a cascade takes along, V(table_truncated) the rows of a table and of its dependents, V(table_dropped) a
+        partitioned table with all that hangs on it, V(tenant_deleted) one user with everything; V(bad_update) overwrites a column.
     type: str
-    choices: [database_loss]
+    choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted]
     default: database_loss
   database:
     description:
@@ -113,11 +116,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import maintenance_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FaultRequest, inject
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FAULTS, FaultRequest, inject
 
 SPEC = ArgumentSpec(
     {
-        "fault": {"type": "str", "default": "database_loss", "choices": ["database_loss"]},
+        "fault": {"type": "str", "default": "database_loss", "choices": list(FAULTS)},
         "database": {"type": "str", "required": True},
         "system_identifier": {"type": "str", "required": True},
         "recovery_environment": {

@@ -148,6 +148,10 @@ options:
       - Store the touched rows as they are before they change.
     type: bool
     default: true
+  reason:
+    description:
+      - Why the rows are brought back, in one sentence, for the audit record.
+    type: str
   lock_timeout:
     description:
       - How long to wait for locked rows and tables, in seconds.
@@ -321,6 +325,7 @@ SPEC = ArgumentSpec(
         "max_rows": {"type": "int"},
         "max_deletes": {"type": "int", "default": 1000},
         "undo": {"type": "bool", "default": True},
+        "reason": {"type": "str"},
         "lock_timeout": {"type": "float", "default": 10},
         "spool_dir": {"type": "path"},
         "journal": {"type": "path"},
@@ -355,6 +360,7 @@ def main() -> None:
             max_deletes=params["max_deletes"],
             undo=params["undo"],
             into=params["into"],
+            reason=params["reason"],
             lock_timeout=params["lock_timeout"],
             environment=params["recovery_environment"],
             confirm=params["recovery_confirm"],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
 
 from .._core.clock import format_instant, utc_now
@@ -14,7 +15,28 @@ from .._postgres import databases
 from .._postgres.catalog import server_facts
 from .._postgres.connection import ConnectionOptions, connection
 
-FAULTS = ("database_loss",)
+#: What each fault does in the database of the sandbox, as one transaction. The loss of a database is no statement.
+FAULTS: t.Mapping[str, t.Sequence[str]] = {
+    "database_loss": (),
+    "rows_deleted": (
+        "DELETE FROM public.bookings WHERE child_id IN (11, 12, 13)",
+        "DELETE FROM public.children WHERE id IN (11, 12, 13)",
+    ),
+    "table_truncated": ("TRUNCATE public.user_progress CASCADE",),
+    "table_dropped": ("DROP TABLE public.bookings CASCADE",),
+    "bad_update": ("UPDATE public.bookings SET price = 0 WHERE room <= 2",),
+    "tenant_deleted": (
+        "DELETE FROM public.bookings b USING public.children c "
+        "WHERE c.id = b.child_id AND c.parent_id = md5('user7')::uuid",
+        "DELETE FROM public.course_versions v USING public.courses c "
+        "WHERE c.id = v.course_id AND c.owner_id = md5('user7')::uuid",
+        "DELETE FROM public.courses WHERE owner_id = md5('user7')::uuid",
+        "DELETE FROM auth.users WHERE id = md5('user7')::uuid",
+    ),
+}
+
+
+_APPLICATION = "lifeline.recovery drill"
 
 
 @dataclass(frozen=True)
@@ -38,20 +60,26 @@ class FaultResult:
 
 
 def inject(request: FaultRequest) -> FaultResult:
-    """Inject a fault. database_loss drops the database with its sessions.
+    """Inject a fault. database_loss drops the database with its sessions; the others run their statements.
 
     Raises RecoveryError(not_a_sandbox) unless the environment is a sandbox and the server is the one named.
     """
     if request.environment != "sandbox":
         raise _refused(f"recovery_environment is {request.environment!r}")
-    with connection(request.connection, application="lifeline.recovery drill") as conn:
+    with connection(request.connection, application=_APPLICATION) as conn:
         found = server_facts(conn).system_identifier
         if found != request.system_identifier:
             raise _refused(f"the server is {found}, not the sandbox {request.system_identifier}")
         there = databases.exists(conn, request.database)
         incident_at = format_instant(utc_now())
-        if there and not request.check_mode:
+        statements = FAULTS[request.fault]
+        if there and not statements and not request.check_mode:
             databases.drop(conn, request.database)
+    if there and statements and not request.check_mode:
+        options = request.connection.with_database(request.database)
+        with connection(options, application=_APPLICATION) as conn, conn.cursor() as cursor:
+            # Several statements in one text are one transaction.
+            cursor.execute("; ".join(statements))
     return FaultResult(changed=there, fault=request.fault, database=request.database, incident_at=incident_at)
 
 

@@ -76,6 +76,7 @@ class RowsRequest:
     max_deletes: t.Optional[int] = 1000
     undo: bool = True
     into: t.Optional[str] = None
+    reason: t.Optional[str] = None
     lock_timeout: float = 10.0
     environment: str = "production"
     confirm: t.Optional[str] = None
@@ -124,7 +125,13 @@ def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
     except RecoveryError as error:
         if not request.check_mode:
             with contextlib.suppress(RecoveryError):
-                write_audit(store, request.source, "restore_rows", "failed", {"error_kind": error.kind})
+                write_audit(
+                    store,
+                    request.source,
+                    "restore_rows",
+                    "failed",
+                    {"error_kind": error.kind, "reason": request.reason},
+                )
         raise
     if not request.check_mode:
         write_audit(
@@ -132,7 +139,13 @@ def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
             request.source,
             "restore_rows",
             "succeeded",
-            {"set_id": result.set_id, "mode": result.mode, "undo": result.undo, "tables": result.plan["tables"]},
+            {
+                "set_id": result.set_id,
+                "mode": result.mode,
+                "undo": result.undo,
+                "tables": result.plan["tables"],
+                "reason": request.reason,
+            },
         )
     return result
 
