@@ -85,6 +85,68 @@ def test_backup_verify_check_and_restore(postgres: PostgresServer, inventory: di
         assert inventory["recovery_store"]["secret_key"] not in text
 
 
+def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path) -> None:
+    database = inventory["recovery_database"]
+
+    def count() -> tuple[int, ...]:
+        with postgres.session(database) as cursor:
+            cursor.execute("SELECT (SELECT count(*) FROM public.children), (SELECT count(*) FROM public.bookings)")
+            return t.cast("tuple[int, ...]", cursor.fetchone())
+
+    def delete(condition: str) -> None:
+        with postgres.session(database) as cursor:
+            cursor.execute(
+                f"DELETE FROM public.bookings WHERE child_id IN (SELECT id FROM public.children {condition})"
+            )
+            cursor.execute(f"DELETE FROM public.children {condition}")
+
+    assert play("backup", inventory, tmp_path).returncode == 0
+    before = count()
+    delete("WHERE id IN (11, 12)")
+    wish = {
+        **inventory,
+        "table_restore_keys": {"children": [11, 12]},
+        "table_restore_closure": "children",
+        "recovery_reason": "An administrator deleted two children.",
+    }
+    refused = play("restore_rows", {**wish, "recovery_reason": ""}, tmp_path)
+    assert refused.returncode != 0
+    assert "Nobody will know why" in refused.stdout
+    planned = play("restore_rows", wish, tmp_path, "--check", "--diff")
+    assert planned.returncode == 0, planned.stdout
+    assert "public.children: id='11'" in planned.stdout
+    assert count() != before
+    done = play("restore_rows", wish, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert count() == before
+    delete("WHERE parent_id = md5('user9')::uuid")
+    with postgres.session(database) as cursor:
+        cursor.execute("SELECT md5('user9')::uuid::text")
+        (key,) = cursor.fetchone()
+    tenant = {
+        **inventory,
+        "recovery_tenant_table": "auth.users",
+        "recovery_tenant_keys": [key],
+        "recovery_reason": "A user's rows were deleted by mistake.",
+        "tenant_restore_tier": "daily",
+        "recovery_confirm": database,
+    }
+    nobody = play("restore_tenant", {**tenant, "recovery_tenant_keys": []}, tmp_path)
+    assert "It is not said who" in nobody.stdout
+    done = play("restore_tenant", tenant, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert count() == before
+    with postgres.session(database) as cursor:
+        cursor.execute("DROP TABLE public.bookings CASCADE")
+    wish = {**inventory, "table_restore_tables": ["bookings"], "recovery_reason": "x", "table_restore_tier": "daily"}
+    done = play("restore_table", wish, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert count() == before
+    for text in (planned.stdout, done.stdout):
+        assert postgres.password not in text
+        assert inventory["recovery_store"]["secret_key"] not in text
+
+
 @pytest.mark.slow
 def test_a_drill_passes_leaves_a_report_and_nothing_else(tmp_path: Path) -> None:
     reports = tmp_path / "reports"
