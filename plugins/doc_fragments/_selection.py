@@ -17,7 +17,7 @@ options:
     type: str
   tier:
     description:
-      - Look only at sets of this tier. Without it, sets of all tiers compete by their recovery point.
+      - Look only at sets of this tier. Without it, sets of all tiers but V(undo) compete by their recovery point.
     type: str
     choices: [hourly, daily, weekly, monthly, emergency, undo]
   set:

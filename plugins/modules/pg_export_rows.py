@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
   - lifeline.recovery._store
+  - lifeline.recovery._rows
 attributes:
   check_mode:
     support: full
@@ -53,17 +54,6 @@ options:
     type: list
     elements: str
     default: []
-  where:
-    description:
-      - Table to SQL condition, as it would stand after C(WHERE), about the columns of that table alone.
-    type: dict
-    default: {}
-  keys:
-    description:
-      - Table to list of keys. A key is a value of the primary key, or a list of values when that has several columns.
-      - For other columns, give C(columns) and C(values) instead of the list.
-    type: dict
-    default: {}
   closure:
     description:
       - V(children) also takes the rows that refer to the chosen ones, however far.
@@ -72,35 +62,6 @@ options:
     type: str
     choices: [none, parents, children, both]
     default: both
-  references:
-    description:
-      - References that no foreign key declares.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      table:
-        description:
-          - The table that refers.
-        type: str
-        required: true
-      columns:
-        description:
-          - Its columns.
-        type: list
-        elements: str
-        required: true
-      parent:
-        description:
-          - The table that is referred to.
-        type: str
-        required: true
-      parent_columns:
-        description:
-          - Its columns, one for each of O(references[].columns).
-        type: list
-        elements: str
-        required: true
   from_source:
     description:
       - The source of a backup set to take the rows from, instead of the live tables. The live tables must exist, because

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
+  - lifeline.recovery._rows
   - lifeline.recovery._confirmation
 attributes:
   check_mode:
@@ -49,18 +50,6 @@ options:
     type: list
     elements: str
     default: []
-  where:
-    description:
-      - Table to SQL condition, as it would stand after C(WHERE), about the columns of that table alone.
-      - It is checked before anything is fetched.
-    type: dict
-    default: {}
-  keys:
-    description:
-      - Table to list of keys. A key is a value of the primary key, or a list of values when that has several columns.
-      - For other columns, give C(columns) and C(values) instead of the list.
-    type: dict
-    default: {}
   closure:
     description:
       - V(children) also brings the rows of the set that refer to the chosen ones, however far, which is what
@@ -71,35 +60,6 @@ options:
     type: str
     choices: [none, parents, children, both]
     default: none
-  references:
-    description:
-      - References that no foreign key declares.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      table:
-        description:
-          - The table that refers.
-        type: str
-        required: true
-      columns:
-        description:
-          - Its columns.
-        type: list
-        elements: str
-        required: true
-      parent:
-        description:
-          - The table that is referred to.
-        type: str
-        required: true
-      parent_columns:
-        description:
-          - Its columns, one for each of O(references[].columns).
-        type: list
-        elements: str
-        required: true
   mode:
     description:
       - V(missing) inserts rows that the database lacks and touches no other.

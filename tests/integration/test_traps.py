@@ -163,3 +163,43 @@ def test_content_that_must_exist_once_does_not_come_twice(
              "recovery_confirm": database, **postgres.module_options()},
         )  # fmt: skip
         assert psql(postgres, database, "-c", "SELECT count(*) FROM organisations").stdout.strip() == "1"
+
+
+def test_rows_cannot_be_picked_from_a_dump_but_from_a_set(
+    postgres: PostgresServer, database: str, folder_store: Options, tmp_path: Path
+) -> None:
+    load_school(postgres, database)
+    dump = tmp_path / "dump.sql"
+    programs = {name: str(postgres.bin_dir / name) for name in ("pg_dump", "pg_restore")}
+    for arguments in (
+        [programs["pg_dump"], "--where=id = 5", "-f", str(dump)],
+        [programs["pg_restore"], "--table=children", "-d", database, str(dump)],
+    ):
+        dump.write_text("-- PostgreSQL database dump\n")
+        environment = postgres.options(database).environment()
+        assert subprocess.run(arguments, env=environment, capture_output=True, check=False).returncode != 0
+    login = postgres.module_options(database)
+    run_module("pg_backup", {"source": "school", "store": folder_store, **login})
+    psql(postgres, database, "-c", "DELETE FROM public.bookings WHERE child_id = 5")
+    wish = {"source": "school", "store": folder_store, "where": {"bookings": "child_id = 5"}}
+    assert run_module("pg_restore_table", {**wish, **login})["tables"][0]["inserts"] == 3
+
+
+def test_truncating_a_table_to_reload_it_empties_its_dependents_but_a_merge_does_not(
+    postgres: PostgresServer, database: str, folder_store: Options, tmp_path: Path
+) -> None:
+    load_school(postgres, database)
+    login = postgres.module_options(database)
+    run_module("pg_backup", {"source": "school", "store": folder_store, **login})
+    count = ["-c", "SELECT count(*) FROM public.user_progress"]
+    rows = psql(postgres, database, *count).stdout
+    psql(postgres, database, "-c", "UPDATE public.children SET name = 'wrong'")
+    wish = {"source": "school", "store": folder_store, "tables": ["children"], "mode": "exact"}
+    merged = run_module("pg_restore_table", {**wish, "recovery_environment": "sandbox", **login})
+    assert merged["fingerprint"]["equal"] is True
+    assert psql(postgres, database, *count).stdout == rows
+    copied = tmp_path / "children"
+    psql(postgres, database, "-c", f"\\copy public.children TO '{copied}'")
+    psql(postgres, database, "-c", "TRUNCATE public.children CASCADE", "-c", f"\\copy public.children FROM '{copied}'")
+    assert psql(postgres, database, "-c", "SELECT count(*) > 0 FROM public.children").stdout == "t\n"
+    assert psql(postgres, database, *count).stdout == "0\n"

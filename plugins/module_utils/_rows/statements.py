@@ -75,11 +75,7 @@ def primary_key(statement: str) -> t.Optional[t.Tuple[str, ...]]:
 def foreign_key(statement: str) -> t.Optional[Reference]:
     """The reference of an ALTER TABLE that adds a foreign key; None for one over periods, which is no equality."""
     tokens = _Tokens(statement)
-    tokens.skip("ALTER")
-    tokens.skip("TABLE")
-    if tokens.peek() == "ONLY":
-        tokens.next()
-    child = tokens.name()
+    child = tokens.altered_table()
     if not tokens.seek("FOREIGN", "KEY"):
         return None
     columns = tokens.identifiers()
@@ -94,22 +90,14 @@ def foreign_key(statement: str) -> t.Optional[Reference]:
 def constraint_of(statement: str) -> t.Tuple[QualifiedName, str]:
     """The table and the name of the constraint that an ALTER TABLE adds."""
     tokens = _Tokens(statement)
-    tokens.skip("ALTER")
-    tokens.skip("TABLE")
-    if tokens.peek() == "ONLY":
-        tokens.next()
-    table = tokens.name()
+    table = tokens.altered_table()
     return table, tokens.identifier() if tokens.seek("ADD", "CONSTRAINT") else ""
 
 
 def partition_of(statement: str) -> t.Optional[t.Tuple[QualifiedName, QualifiedName]]:
     """(partition, parent) of an ALTER TABLE ... ATTACH PARTITION."""
     tokens = _Tokens(statement)
-    tokens.skip("ALTER")
-    tokens.skip("TABLE")
-    if tokens.peek() == "ONLY":
-        tokens.next()
-    parent = tokens.name()
+    parent = tokens.altered_table()
     if not tokens.seek("ATTACH", "PARTITION"):
         return None
     return tokens.name(), parent
@@ -144,6 +132,14 @@ class _Tokens:
                 self._place = place + len(words)
                 return True
         return False
+
+    def altered_table(self) -> QualifiedName:
+        """The table of an ALTER TABLE, and moves behind it."""
+        self.skip("ALTER")
+        self.skip("TABLE")
+        if self.peek() == "ONLY":
+            self.next()
+        return self.name()
 
     def identifier(self) -> str:
         return _plain(self.next())

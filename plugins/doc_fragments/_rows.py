@@ -1,0 +1,55 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this fragment is PRIVATE to the collection and may change without notice.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # Which rows, and what counts as a reference between them.
+    DOCUMENTATION = r"""
+options:
+  where:
+    description:
+      - Table to SQL condition, as it would stand after C(WHERE), about the columns of that table alone.
+      - It is checked before anything is fetched.
+    type: dict
+    default: {}
+  keys:
+    description:
+      - Table to list of keys. A key is a value of the primary key, or a list of values when that has several columns.
+      - For other columns, give C(columns) and C(values) instead of the list.
+    type: dict
+    default: {}
+  references:
+    description:
+      - References that no foreign key declares.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      table:
+        description:
+          - The table that refers.
+        type: str
+        required: true
+      columns:
+        description:
+          - Its columns.
+        type: list
+        elements: str
+        required: true
+      parent:
+        description:
+          - The table that is referred to.
+        type: str
+        required: true
+      parent_columns:
+        description:
+          - Its columns, one for each of O(references[].columns).
+        type: list
+        elements: str
+        required: true
+"""
