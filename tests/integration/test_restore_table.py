@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import compare
 from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.doubles.postgres import PostgresServer, available_versions
 
 Options = dict[str, t.Any]
 
@@ -113,6 +113,24 @@ def test_a_deleted_parent_comes_back_with_what_the_cascade_took(live: Town) -> N
     assert counts == {"public.parents": 2, "public.children": 10, '"Odd Schema"."Book ings"': 30}
     assert result["foreign_keys"]["violated"] == []
     assert live.restore(keys={"parents": [3, 7]}, closure="children")["changed"] is False
+
+
+@pytest.mark.parametrize("version", available_versions())
+def test_every_version_brings_rows_and_tables_back(
+    servers: t.Callable[[str], PostgresServer], folder_store: Options, version: str
+) -> None:
+    server = servers(version)
+    database = server.create_database()
+    try:
+        server.psql(database, SCHEMA)
+        run_module("pg_backup", {"source": "town", "store": folder_store, **server.module_options(database)})
+        live = Town(server, database, folder_store)
+        live.run("DELETE FROM parents WHERE id = 3; DROP TABLE tree; UPDATE events SET what = 'x'")
+        live.restore(keys={"parents": [3]}, closure="children")
+        live.restore(tables=["tree", "events"], mode="exact")
+        assert live.differences() == []
+    finally:
+        server.drop_database(database)
 
 
 def test_only_the_objects_of_the_tables_are_fetched(live: Town) -> None:
