@@ -80,23 +80,22 @@ def live_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[Qu
     """Those of the names that exist as tables. Needs a search_path without the schemas of users."""
     wanted = list(names)
     parameters = ([name.schema for name in wanted], [name.name for name in wanted])
-    found = {}
-    for oid, schema, name, kind, blind, owned in fetch_all(conn, _RELATIONS, parameters):
-        qualified = QualifiedName(schema, name)
-        found[qualified] = LiveTable(
+    relations = fetch_all(conn, _RELATIONS, parameters)
+    oids = [row[0] for row in relations]
+    columns, keys, triggers = (_by_table(fetch_all(conn, sql, (oids,))) for sql in (_COLUMNS, _KEYS, _TRIGGERS))
+    return {
+        QualifiedName(schema, name): LiveTable(
             oid,
-            qualified,
+            QualifiedName(schema, name),
             kind,
-            tuple(LiveColumn(*row) for row in fetch_all(conn, _COLUMNS, (oid,))),
-            tuple(
-                UniqueKey(row[0], tuple(row[1]), tuple(row[2]), row[3], row[4])
-                for row in fetch_all(conn, _KEYS, (oid,))
-            ),
-            tuple(fetch_all(conn, _TRIGGERS, (oid,))),
+            tuple(LiveColumn(*row) for row in columns.get(oid, ())),
+            tuple(UniqueKey(row[0], tuple(row[1]), tuple(row[2]), row[3], row[4]) for row in keys.get(oid, ())),
+            tuple((row[0], row[1]) for row in triggers.get(oid, ())),
             blind,
             owned,
         )
-    return found
+        for oid, schema, name, kind, blind, owned in relations
+    }
 
 
 def live_references(conn: Connection) -> t.List[Reference]:
@@ -144,6 +143,14 @@ def require_rights(
         )
 
 
+def _by_table(rows: t.Iterable[t.Tuple[t.Any, ...]]) -> t.Dict[int, t.List[t.Tuple[t.Any, ...]]]:
+    """Rows by their first column, without it."""
+    found: t.Dict[int, t.List[t.Tuple[t.Any, ...]]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(row[1:])
+    return found
+
+
 _MAY = "SELECT has_table_privilege(%s::oid, %s)"
 
 _RELATIONS = """
@@ -158,15 +165,15 @@ CROSS JOIN (SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_
 """
 
 _COLUMNS = """
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text, a.attgenerated <> '',
-  coalesce(l.collisdeterministic, true)
+SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
+  a.attgenerated <> '', coalesce(l.collisdeterministic, true)
 FROM pg_attribute a LEFT JOIN pg_collation l ON l.oid = a.attcollation
-WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum
+WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum
 """
 
 _KEYS = """
-SELECT i.relname::text,
+SELECT x.indrelid, i.relname::text,
   ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int[]) WITH ORDINALITY u (n, p)
         JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.n WHERE u.p <= x.indnkeyatts ORDER BY u.p),
   ARRAY(SELECT format('OPERATOR(%%I.%%s)', n.nspname, o.oprname)
@@ -181,12 +188,12 @@ SELECT i.relname::text,
           JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.n
           WHERE u.p <= x.indnkeyatts AND NOT a.attnotnull)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am y ON y.oid = i.relam
-WHERE x.indrelid = %s AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+WHERE x.indrelid = ANY (%s) AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
   AND y.amname = 'btree'
-ORDER BY x.indisprimary DESC, x.indnkeyatts, i.relname
+ORDER BY x.indrelid, x.indisprimary DESC, x.indnkeyatts, i.relname
 """
 
 _TRIGGERS = """
-SELECT g.tgname::text, g.tgenabled::text FROM pg_trigger g
-WHERE g.tgrelid = %s AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1
+SELECT g.tgrelid, g.tgname::text, g.tgenabled::text FROM pg_trigger g
+WHERE g.tgrelid = ANY (%s) AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1, 2
 """
