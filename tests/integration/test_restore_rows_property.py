@@ -238,10 +238,10 @@ def _die_at(patch: pytest.MonkeyPatch, server: PostgresServer, place: int) -> li
             super().execute(*arguments)
 
     connect = psycopg2.connect
-    mortal = lambda **keywords: connect(**keywords, **({"cursor_factory": Cursor} if _is_ours(keywords) else {}))  # noqa: E731
+
+    def mortal(**keywords: t.Any) -> t.Any:
+        ours = keywords.get("application_name") == "lifeline.recovery rows"
+        return connect(**keywords, **({"cursor_factory": Cursor} if ours else {}))
+
     patch.setattr(psycopg2, "connect", mortal)
     return deaths
-
-
-def _is_ours(keywords: t.Mapping[str, t.Any]) -> bool:
-    return keywords.get("application_name") == "lifeline.recovery rows"
