@@ -208,6 +208,8 @@ def test_a_target_that_exists_or_is_in_use(postgres: PostgresServer, small: str,
         assert "the shop" in result["msg"]
         cursor.execute("SELECT count(*) FROM t")
         assert cursor.fetchone() == (2,)
+        cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (f"{small}_restoring",))
+        assert cursor.fetchone() == (0,)
 
 
 def test_roles_that_the_server_lacks(servers: t.Callable[[str], PostgresServer], folder_store: Options) -> None:

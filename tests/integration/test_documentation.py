@@ -32,19 +32,17 @@ def test_a_set_is_restored_by_hand(
     target = f"{database}_by_hand"
     options = postgres.options("postgres").environment()
     options.pop("PGDATABASE")
-    subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands.group(1)],
-        env={
-            **options,
-            "PATH": f"{postgres.bin_dir}:{os.environ['PATH']}",
-            "STORE": folder_store["path"],
-            "SOURCE": "school",
-            "WORK": str(tmp_path),
-            "TARGET": target,
-        },
-        check=True,
-        capture_output=True,
-    )
+    environment = {
+        **options,
+        "PATH": f"{postgres.bin_dir}:{os.environ['PATH']}",
+        "STORE": folder_store["path"],
+        "SOURCE": "school",
+        "WORK": str(tmp_path / "work"),
+        "TARGET": target,
+    }
+    command = ["bash", "-c", commands.group(1)]
+    (tmp_path / "work").mkdir()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     checked = run_module(
         "integrity_check",
         {
@@ -57,3 +55,14 @@ def test_a_set_is_restored_by_hand(
     )
     assert checked["verdict"] == "passed"
     postgres.drop_database(target)
+    largest = max(Path(folder_store["path"]).rglob("objects/*/*"), key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 1
+    largest.chmod(0o600)
+    largest.write_bytes(data)
+    shutil.rmtree(tmp_path / "work")
+    (tmp_path / "work").mkdir()
+    assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode != 0
+    with postgres.session() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (target,))
+        assert cursor.fetchone() == (0,)

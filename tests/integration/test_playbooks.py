@@ -85,6 +85,29 @@ def test_backup_verify_check_and_restore(postgres: PostgresServer, inventory: di
         assert inventory["recovery_store"]["secret_key"] not in text
 
 
+@pytest.mark.parametrize(
+    ("playbook", "wrong"),
+    [
+        ("backup", {"backup_tier": "yearly"}),
+        ("restore", {"restore_mode": "swapp"}),
+        ("restore", {"restore_jobs": "two"}),
+        ("restore_rows", {"table_restore_mode": "all"}),
+        ("restore_tenant", {"tenant_restore_mode": "all"}),
+    ],
+)
+def test_a_wrong_argument_of_a_role_prints_no_secret(playbook: str, wrong: dict[str, t.Any], tmp_path: Path) -> None:
+    inventory = {
+        "recovery_source": "school",
+        "recovery_database": "school",
+        "recovery_connection": {"login_host": "127.0.0.1", "login_password": "secret-of-the-database"},
+        "recovery_store": {"bucket": "b", "access_key": "a", "secret_key": "secret-of-the-store"},
+    }
+    done = play(playbook, {**inventory, **wrong}, tmp_path, "-vvv")
+    assert done.returncode != 0
+    assert "Validation of arguments failed" in done.stdout
+    assert "secret-of-the" not in done.stdout + done.stderr
+
+
 def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path) -> None:
     database = inventory["recovery_database"]
 

@@ -69,7 +69,7 @@ def refuse_sessions(conn: Connection, name: str) -> None:
         who = ", ".join(sorted({f"{session.user} ({session.application or 'unnamed'})" for session in found})[:5])
         raise RecoveryError(
             ErrorKind.TARGET_IN_USE,
-            f"The database {name!r} has {len(found)} sessions: {who}.",
+            f"The database {name!r} has {len(found)} session{'s' * (len(found) > 1)}: {who}.",
             left="It is as it was.",
             next_step="Stop the application, or set terminate_sessions to true.",
         )

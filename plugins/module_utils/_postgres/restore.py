@@ -220,6 +220,8 @@ class _Run:
     def _beside(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Restore under a working name, prove it, and only then give it the target's name."""
         request = self._request
+        if request.mode == "swap" and not request.terminate_sessions:
+            databases.refuse_sessions(admin, request.target_db)
         working = derived_name(request.target_db, "_restoring")
         options = request.connection.with_database(working)
         with self._timings.phase("provision"):
@@ -242,7 +244,11 @@ class _Run:
                 databases.rename(admin, working, request.target_db)
                 return proof, {}
             kept = derived_name(request.target_db, f"_before_{self._stamp.lower()}")
-            databases.swap(admin, request.target_db, working, kept, end_sessions=request.terminate_sessions)
+            try:
+                databases.swap(admin, request.target_db, working, kept, end_sessions=request.terminate_sessions)
+            except RecoveryError:
+                databases.drop(admin, working)
+                raise
         return proof, {"mode": "undo", "undo_db": kept}
 
     def _in_place(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
