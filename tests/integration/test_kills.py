@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -80,13 +81,22 @@ def test_killed_backups_leave_no_set_that_does_not_verify(postgres: PostgresServ
 
 def kill_something(process: t.Any, *, whole: bool) -> int:
     """Kill the module, or one of its children; 1 when the backup was complete nevertheless."""
-    children = [child for child in psutil.Process(process.pid).children(recursive=True) if "pg_dump" in child.name()]
+    children = [child for child in psutil.Process(process.pid).children(recursive=True) if _is_dump(child)]
     if whole or not children:
         os.kill(process.pid, signal.SIGKILL)
     else:
-        children[0].kill()
+        # It may end by itself just now; then the backup goes on.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children[0].kill()
     process.communicate(timeout=60)
     return 1 if process.returncode == 0 else 0
+
+
+def _is_dump(process: psutil.Process) -> bool:
+    try:
+        return "pg_dump" in process.name()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until_quiet(server: PostgresServer, spool: Path) -> None:
