@@ -74,4 +74,126 @@ options:
           - Seconds to wait for an answer before a request is tried again.
         type: int
         default: 60
+      object_lock:
+        description:
+          - Lock every object that is written, so that nobody can delete it for some days. Needs a bucket with object lock.
+          - The provider V(r2) has lock rules instead; M(lifeline.recovery.r2_bucket_lock) sets them.
+        type: dict
+        suboptions:
+          mode:
+            description:
+              - V(governance) can be lifted by who has the right to, V(compliance) by nobody.
+            type: str
+            choices: [governance, compliance]
+            default: governance
+          days:
+            description:
+              - For how many days. A set that reuses an object makes its lock last as long as its own.
+            type: int
+            required: true
+      storage_class:
+        description:
+          - The storage class of the objects, as V(STANDARD_IA) or V(GLACIER). Manifests and records stay in the default class.
+          - What lies in an archive is made readable by M(lifeline.recovery.backup_thaw).
+        type: str
+      encrypt_to:
+        description:
+          - Public keys that everything is encrypted to, with age. Whoever holds one of the private keys can read.
+          - A host that only backs up needs no private key, and cannot read what it wrote.
+          - With other keys than before, everything is stored anew; nothing is encrypted again in place.
+        type: list
+        elements: str
+        default: []
+      name_key:
+        description:
+          - A secret that the names of encrypted objects are keyed with. Who has it not cannot even test a guess of what they hold.
+          - Without it, names are keyed by source and recipients, so that equal tables of different sources have different names.
+        type: str
+      identity_file:
+        description:
+          - A file with a private key, as C(age-keygen) writes it. Needed to restore what is encrypted.
+        type: path
+      copies:
+        description:
+          - Further stores that get each set after it was committed in the first. Sets of the tier V(undo) are not copied.
+          - Modules that read use the first copy that can serve them when the first store cannot, and warn.
+          - What is copied stays encrypted as it is. Each copy has its own retention.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          provider:
+            description: As O(store.provider).
+            type: str
+            choices: [aws, r2, minio, supabase, generic, directory]
+            default: aws
+          bucket:
+            description: As O(store.bucket).
+            type: str
+          prefix:
+            description: As O(store.prefix).
+            type: str
+            default: ''
+          path:
+            description: As O(store.path).
+            type: path
+          endpoint_url:
+            description: As O(store.endpoint_url), but never from the environment, which describes the first store.
+            type: str
+          region:
+            description: As O(store.region), but never from the environment.
+            type: str
+          access_key:
+            description: As O(store.access_key), but never from the environment.
+            type: str
+          secret_key:
+            description: As O(store.secret_key), but never from the environment.
+            type: str
+          session_token:
+            description: As O(store.session_token), but never from the environment.
+            type: str
+          ca_bundle:
+            description: As O(store.ca_bundle), but never from the environment.
+            type: path
+          parallel:
+            description: As O(store.parallel).
+            type: int
+            default: 3
+          timeout:
+            description: As O(store.timeout).
+            type: int
+            default: 60
+          object_lock:
+            description: As O(store.object_lock).
+            type: dict
+            suboptions:
+              mode:
+                description: As O(store.object_lock.mode).
+                type: str
+                choices: [governance, compliance]
+                default: governance
+              days:
+                description: As O(store.object_lock.days).
+                type: int
+                required: true
+          storage_class:
+            description: As O(store.storage_class).
+            type: str
+      audit_log:
+        description:
+          - A table that each audit record is written to as well. When that fails the module warns, because an operation must not
+            depend on it.
+        type: dict
+        suboptions:
+          dsn:
+            description:
+              - How to connect to the database of the table, as URI or keywords of libpq.
+            type: str
+            required: true
+          table:
+            description:
+              - The table, with a schema if it needs one. It is made when it is missing, with the columns C(operation_type),
+                C(performed_by), C(performed_at), C(status) and C(details).
+            type: str
+            default: backup_audit_log
 """

@@ -187,7 +187,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, set_selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import readable_store, set_selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.info import InfoRequest, InfoResult, describe_sets
 
@@ -213,7 +213,7 @@ def main() -> None:
             window=params["window_seconds"],
             limit=params["limit"],
         )
-        return describe_sets(opened_store(params), request, utc_now())
+        return describe_sets(readable_store(params, params["source"]), request, utc_now())
 
     run_module(module, work)
 

@@ -160,7 +160,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    opened_store,
+    readable_store,
     required_source,
     set_selection,
     store_parallel,
@@ -185,7 +185,7 @@ def main() -> None:
     params = module.params
 
     def work() -> VerifyResult:
-        store = opened_store(params)
+        store = readable_store(params, params["source"])
         manifest = find_set(store, required_source(params), set_selection(params))
         request = VerifyRequest(
             depth=params["depth"],

@@ -92,7 +92,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    opened_store,
+    readable_store,
     required_source,
     set_selection,
 )
@@ -105,7 +105,7 @@ def main() -> None:
     params = module.params
 
     def work() -> SelfTestResult:
-        store = opened_store(params)
+        store = readable_store(params, params["source"])
         return run_self_tests(store, find_set(store, required_source(params), set_selection(params)))
 
     run_module(module, work)

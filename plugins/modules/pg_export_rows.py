@@ -187,8 +187,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     connection_options,
-    opened_store,
     optional_instant,
+    readable_store,
     store_parallel,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._rows.export import (
@@ -233,7 +233,7 @@ def main() -> None:
             parallel=store_parallel(params),
             check_mode=module.check_mode,
         )
-        return export_rows(request, opened_store(params))
+        return export_rows(request, readable_store(params, params["source"]))
 
     run_module(module, work)
 

@@ -235,7 +235,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     journal_listener,
     maintenance_options,
-    opened_store,
+    readable_store,
     set_selection,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import (
@@ -290,7 +290,7 @@ def main() -> None:
             check_mode=module.check_mode,
             listener=journal_listener(params["journal"]),
         )
-        return restore(request, opened_store(params) if params["store"] else None)
+        return restore(request, readable_store(params, params["source"]) if params["store"] else None)
 
     run_module(module, work)
 

@@ -263,7 +263,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.request
     column_maps,
     connection_options,
     journal_listener,
-    opened_store,
+    readable_store,
     required_source,
     set_selection,
     store_parallel,
@@ -330,7 +330,7 @@ def main() -> None:
             diff_mode=module._diff,
             listener=journal_listener(params["journal"]),
         )
-        return restore_rows(request, opened_store(params))
+        return restore_rows(request, readable_store(params, params["source"]))
 
     run_module(module, work)
 

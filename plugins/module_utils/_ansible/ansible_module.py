@@ -17,6 +17,9 @@ from .._core.clock import format_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .argument_specs import ArgumentSpec
 
+#: What the domain wants to be said beside the result.
+WARNINGS: t.List[str] = []
+
 
 def create_module(spec: ArgumentSpec, *, supports_check_mode: bool = True) -> AnsibleModule:
     return AnsibleModule(supports_check_mode=supports_check_mode, **spec.to_kwargs())
@@ -32,6 +35,7 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
     except RecoveryError as error:
         details = as_plain(error.details)
         details.setdefault("changed", False)
+        _warn(module)
         module.fail_json(
             msg=str(error),
             error_kind=error.kind,
@@ -43,7 +47,13 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
     except KeyboardInterrupt:
         module.fail_json(msg="Interrupted by a signal.", error_kind=ErrorKind.INTERRUPTED)
     result.setdefault("changed", False)
+    _warn(module)
     module.exit_json(**result)
+
+
+def _warn(module: AnsibleModule) -> None:
+    for text in WARNINGS:
+        module.warn(text)
 
 
 def as_plain(value: t.Any) -> t.Any:

@@ -53,7 +53,7 @@ def postgres_spec() -> ArgumentSpec:
     )
 
 
-_STORE_OPTIONS: t.Dict[str, t.Any] = {
+_PLACE_OPTIONS: t.Dict[str, t.Any] = {
     "provider": {
         "type": "str",
         "default": "aws",
@@ -70,6 +70,34 @@ _STORE_OPTIONS: t.Dict[str, t.Any] = {
     "ca_bundle": {"type": "path", "fallback": (env_fallback, ["AWS_CA_BUNDLE"])},
     "parallel": {"type": "int", "default": 3},
     "timeout": {"type": "int", "default": 60},
+    "object_lock": {
+        "type": "dict",
+        "options": {
+            "mode": {"type": "str", "default": "governance", "choices": ["governance", "compliance"]},
+            "days": {"type": "int", "required": True},
+        },
+    },
+    "storage_class": {"type": "str"},
+}
+
+#: Another store's place is never taken from the environment, which describes the first.
+_COPY_OPTIONS: t.Dict[str, t.Any] = {
+    name: {key: value for key, value in option.items() if key != "fallback"} for name, option in _PLACE_OPTIONS.items()
+}
+
+_STORE_OPTIONS: t.Dict[str, t.Any] = {
+    **_PLACE_OPTIONS,
+    "encrypt_to": {"type": "list", "elements": "str", "default": []},
+    "name_key": {"type": "str", "no_log": True},
+    "identity_file": {"type": "path"},
+    "copies": {"type": "list", "elements": "dict", "default": [], "options": _COPY_OPTIONS},
+    "audit_log": {
+        "type": "dict",
+        "options": {
+            "dsn": {"type": "str", "required": True, "no_log": True},
+            "table": {"type": "str", "default": "backup_audit_log"},
+        },
+    },
 }
 
 _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {

@@ -7,20 +7,33 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from datetime import datetime
 
 from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._drill.journal import JournalEvent, append_event, moment_now
+from .._postgres.audit_table import insert_audit
 from .._postgres.connection import ConnectionOptions, parse_dsn
 from .._postgres.names import QualifiedName, parse_qualified_name
 from .._postgres.proof import compare_with
-from .._sets.catalogue import find_set
+from .._sets.catalogue import find_set, list_sets
 from .._sets.recovery_points import Selection
+from .._sets.retention import DEFAULTS, Policy
 from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
+from .ansible_module import WARNINGS
 
 _Params = t.Mapping[str, t.Any]
+
+#: What one store may suffer from and another not.
+_ANOTHER_MAY_SERVE = (
+    ErrorKind.UNREACHABLE,
+    ErrorKind.ACCESS_DENIED,
+    ErrorKind.STORE_FAILED,
+    ErrorKind.TIMEOUT,
+    ErrorKind.OBJECT_MISSING,
+)
 
 _KEYWORDS = {
     "login_host": "host",
@@ -66,7 +79,50 @@ def opened_store(params: _Params) -> ObjectStore:
             "The option store is missing.",
             next_step="Give a bucket and provider, or provider directory and a path.",
         )
-    return open_store(StoreOptions(**options))
+    given = dict(options)
+    audit_log = given.pop("audit_log", None)
+    store = open_store(StoreOptions(**given))
+    if audit_log:
+        for one in (store, *store.copies):
+            one.audit_sinks = [_audit_sink(audit_log)]
+    return store
+
+
+def readable_store(params: _Params, source: t.Optional[str] = None) -> ObjectStore:
+    """As opened_store, for those who read sets: the first of store and copies that answers and has the source.
+
+    Warns when that is a copy. Raises the first store's error when none has it.
+    """
+    first = opened_store(params)
+    if not first.copies:
+        return first
+    problem: t.Optional[RecoveryError] = None
+    for store in (first, *first.copies):
+        try:
+            if list_sets(store, source):
+                if store is not first:
+                    why = problem.what if problem else f"{first.location} has no sets of it."
+                    WARNINGS.append(f"Reading from the copy {store.location}: {why}")
+                return store
+        except RecoveryError as error:
+            if error.kind not in _ANOTHER_MAY_SERVE:
+                raise
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return first
+
+
+def _audit_sink(audit_log: _Params) -> t.Callable[[str, _Params], None]:
+    def tell(source: str, record: _Params) -> None:
+        try:
+            insert_audit(ConnectionOptions(parse_dsn(audit_log["dsn"])), audit_log["table"], source, record)
+        except RecoveryError as error:
+            WARNINGS.append(
+                f"The audit record is in the store, but not in the table {audit_log['table']}: {error.what}"
+            )
+
+    return tell
 
 
 def store_parallel(params: _Params) -> int:
@@ -82,6 +138,18 @@ def set_selection(params: _Params) -> Selection:
         tier=params["tier"],
         seed=params["seed"],
     )
+
+
+def retention_policy(params: _Params) -> t.Optional[Policy]:
+    """The policy of the keep options, or None when none of them is given."""
+    names = ("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
+    within, minimum = params["keep_within_days"], params["minimum"]
+    if within is None and minimum is None and all(params[name] is None for name in names):
+        return None
+    policy = Policy(**{name: params[name] for name in names}, keep_within=None if within is None else within * 86400)
+    if minimum is not None and within is None and all(params[name] is None for name in names) and params["tier"]:
+        policy = DEFAULTS[params["tier"]]
+    return policy if minimum is None else replace(policy, minimum=minimum)
 
 
 def optional_instant(text: t.Optional[str]) -> t.Optional[datetime]:
@@ -131,7 +199,7 @@ def set_comparison(params: _Params) -> t.Optional[t.Callable[[t.Any], t.List[t.D
     options = connection_options(params)
 
     def compare(_connection: t.Any) -> t.List[t.Dict[str, str]]:
-        manifest = find_set(opened_store(params), params["source"], set_selection(params))
+        manifest = find_set(readable_store(params, params["source"]), params["source"], set_selection(params))
         if manifest.fingerprint is None:
             raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
         comparison = compare_with(options, manifest.fingerprint, manifest.fingerprint.mode, jobs=2)

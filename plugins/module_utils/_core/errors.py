@@ -37,6 +37,10 @@ class ErrorKind:
     SPOOL_FULL = "spool_full"
     STORE_FULL = "store_full"
     STORE_FAILED = "store_failed"
+    NO_IDENTITY = "no_identity"
+    NOT_LOCKED = "not_locked"
+    ARCHIVED = "archived"
+    COPY_FAILED = "copy_failed"
     DUMP_FAILED = "dump_failed"
 
     TARGET_EXISTS = "target_exists"

@@ -10,12 +10,13 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._core.codec import compress, decompress
+from .._core.codec import compress
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sealing import Sealing
 from .._postgres.verify import VerifyRequest, verify_set
-from .._sets.fetch import END_OF_COPY
+from .._sets.fetch import END_OF_COPY, plain_chunks
 from .._sets.manifest import Manifest, ObjectEntry
-from .._store.base import ObjectInfo, ObjectStore, read_all
+from .._store.base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened, read_all
 
 DAMAGES = ("flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows")
 
@@ -66,7 +67,9 @@ class DamagedStore:
 
     def __init__(self, store: ObjectStore, key: str, data: t.Optional[bytes]) -> None:
         self._store, self._key, self._data = store, key, data
-        self.location = store.location
+        self.location, self.sealing = store.location, store.sealing
+        self.copies: t.Sequence[ObjectStore] = ()
+        self.audit_sinks: t.Sequence[AuditSink] = ()
 
     def head(self, key: str) -> t.Optional[ObjectInfo]:
         info = self._store.head(key)
@@ -82,21 +85,38 @@ class DamagedStore:
             raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
         yield self._data[start:]
 
-    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
-        raise RecoveryError(ErrorKind.UNSUPPORTED, "A damaged view of a store is not written to.")
+    def open(self, key: str) -> Opened:
+        raise _only_read()
+
+    def put(
+        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+    ) -> ObjectInfo:
+        raise _only_read()
+
+    def remove(self, key: str) -> t.Optional[str]:
+        raise _only_read()
+
+    def retain(self, key: str) -> None:
+        raise _only_read()
+
+    def thaw(self, key: str, *, days: int, speed: str) -> bool:
+        raise _only_read()
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         return self._store.list(prefix)
 
     def delete(self, keys: t.Iterable[str]) -> None:
-        raise RecoveryError(ErrorKind.UNSUPPORTED, "A damaged view of a store is not deleted from.")
+        raise _only_read()
 
     def close(self) -> None:
         """The store behind it belongs to the caller."""
 
 
-def damaged_bytes(stored: bytes, codec: str, damage: str) -> t.Optional[bytes]:
-    """The stored bytes of a data object after the damage; None when it is missing."""
+def damaged_bytes(stored: bytes, entry: ObjectEntry, damage: str, sealing: Sealing) -> t.Optional[bytes]:
+    """The stored bytes of a data object after the damage; None when it is missing.
+
+    Where rows are gone they are not encrypted, because that takes no part in what is tested.
+    """
     if damage == "missing":
         return None
     if damage == "truncated":
@@ -104,16 +124,20 @@ def damaged_bytes(stored: bytes, codec: str, damage: str) -> t.Optional[bytes]:
     if damage == "flipped_byte":
         middle = len(stored) // 2
         return stored[:middle] + bytes((stored[middle] ^ 0x01,)) + stored[middle + 1 :]
-    plain = b"".join(decompress([stored], codec))
+    plain = b"".join(plain_chunks([stored], entry, sealing))
     rows = plain[: -len(END_OF_COPY)].split(b"\n")[:-1]
     kept = [] if damage == "empty_but_valid" else rows[:-1]
-    return b"".join(compress([b"".join(row + b"\n" for row in kept) + END_OF_COPY], codec))
+    return b"".join(compress([b"".join(row + b"\n" for row in kept) + END_OF_COPY], entry.codec))
+
+
+def _only_read() -> RecoveryError:
+    return RecoveryError(ErrorKind.UNSUPPORTED, "A damaged view of a store is only verified.")
 
 
 def _try(
     store: ObjectStore, alone: Manifest, entry: ObjectEntry, stored: bytes, damage: str, request: VerifyRequest
 ) -> DamageResult:
-    data = damaged_bytes(stored, entry.codec, damage)
+    data = damaged_bytes(stored, entry, damage, store.sealing)
     manifest = alone
     if data is not None and damage in ("empty_but_valid", "dropped_rows"):
         # As if the backup itself had lost the rows: every digest fits, only the content is wrong.
@@ -156,7 +180,8 @@ def _alone(manifest: Manifest, entry: ObjectEntry) -> Manifest:
 
 
 def _described(entry: ObjectEntry, stored: bytes) -> ObjectEntry:
-    plain = b"".join(decompress([stored], entry.codec))
+    entry = replace(entry, encrypted=False)
+    plain = b"".join(plain_chunks([stored], entry, Sealing()))
     return replace(
         entry,
         stored_size=len(stored),

@@ -104,7 +104,8 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
             result = run.complete()
         except RecoveryError as error:
             with contextlib.suppress(RecoveryError):
-                write_audit(store, request.source, "backup", "failed", {"tier": request.tier, "error_kind": error.kind})
+                status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
+                write_audit(store, request.source, "backup", status, {"tier": request.tier, "error_kind": error.kind})
             raise
     write_audit(
         store,

@@ -17,7 +17,14 @@ from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
 from .._sets.catalogue import Verification, record_verification
 from .._sets.fetch import FetchedObject, fetch_objects
-from .._sets.manifest import ROWS_ENGINE, Manifest, ObjectEntry
+from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, Manifest, ObjectEntry
+from .._sets.references import (
+    check_presence,
+    check_stored,
+    distinct_objects,
+    for_each,
+    require_present,
+)
 from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
 
@@ -61,15 +68,13 @@ def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -
     """
     timings = Timings()
     try:
-        fetched = _verify(store, manifest, request, timings)
+        seen = _verify(store, manifest, request, timings)
     except RecoveryError as error:
         if request.record and error.kind in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
             _record(store, manifest, request.depth, "failed", tuple(error.details.get("damaged", ())))
         raise
     if request.record:
         _record(store, manifest, request.depth, "passed", ())
-    rows = sum(item.rows or 0 for item in fetched) if fetched else None
-    size = sum(item.entry.stored_size for item in fetched)
     return VerifyResult(
         changed=request.record,
         set_id=manifest.set_id,
@@ -77,14 +82,14 @@ def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -
         tier=manifest.tier,
         depth=request.depth,
         status="passed",
-        objects=len(manifest.objects),
-        bytes_read=size,
-        rows=rows,
+        objects=seen.objects,
+        bytes_read=seen.size,
+        rows=seen.rows,
         tables=sum(1 for entry in manifest.objects if entry.role == "data"),
         timings=timings.as_dict(),
         summary=(
             f"Set {manifest.set_id} of {manifest.source}: "
-            f"{len(manifest.objects)} objects are as recorded ({request.depth})."
+            f"{seen.objects} objects are as recorded ({request.depth}{', as stored' if seen.sealed else ''})."
         ),
     )
 
@@ -121,18 +126,30 @@ def check_rows(manifest: Manifest, fetched: t.Iterable[FetchedObject]) -> None:
             )
 
 
-def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timings: Timings) -> t.List[FetchedObject]:
+@dataclass(frozen=True)
+class _Seen:
+    """What a verification looked at; sealed: compared as it is stored, because it could not be decrypted."""
+
+    objects: int
+    size: int = 0
+    rows: t.Optional[int] = None
+    sealed: bool = False
+
+
+def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timings: Timings) -> _Seen:
+    if manifest.engine == BUCKET_ENGINE:
+        return _verify_bucket(store, manifest, request, timings)
     with timings.phase("presence"):
         for entry in _distinct(manifest):
-            _check_presence(store, entry)
+            check_presence(store, entry)
     if request.depth == "presence":
-        return []
+        return _Seen(len(manifest.objects))
     # A set of rows has no archive to decode: its COPY lines are counted with the digests.
     if request.depth == "digests" or manifest.engine == ROWS_ENGINE:
         with timings.phase("digests"):
             fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
         check_rows(manifest, fetched)
-        return fetched
+        return _seen(fetched, sealed=bool(manifest.recipients) and not store.sealing.can_read)
     client = find_client(int(manifest.server["version_num"]) // 10000, request.client_bin_dir)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder("lifeline-verify-", request.spool_dir))
@@ -141,23 +158,28 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
         check_rows(manifest, fetched)
         with timings.phase("decode"):
             decode_archive(client, folder)
-    return fetched
+    return _seen(fetched, sealed=False)
+
+
+def _seen(fetched: t.Sequence[FetchedObject], *, sealed: bool) -> _Seen:
+    rows = None if sealed else sum(item.rows or 0 for item in fetched)
+    return _Seen(len(fetched), sum(item.entry.stored_size for item in fetched), rows, sealed)
+
+
+def _verify_bucket(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timings: Timings) -> _Seen:
+    """The objects of a bucket are many, so that their presence is read from a listing."""
+    with timings.phase("presence"):
+        objects = require_present(store, manifest)
+    if request.depth == "presence":
+        return _Seen(objects)
+    with timings.phase("digests"):
+        entries = distinct_objects(store, manifest)
+        size = sum(for_each(entries, lambda entry: check_stored(store, entry), parallel=request.parallel))
+    return _Seen(objects, size, None, bool(manifest.recipients) and not store.sealing.can_read)
 
 
 def _distinct(manifest: Manifest) -> t.List[ObjectEntry]:
     return list({entry.key: entry for entry in manifest.objects}.values())
-
-
-def _check_presence(store: ObjectStore, entry: ObjectEntry) -> None:
-    info = store.head(entry.key)
-    if info is None or info.size != entry.stored_size:
-        seen = "missing" if info is None else f"{info.size} bytes long instead of {entry.stored_size}"
-        raise RecoveryError(
-            ErrorKind.OBJECT_MISSING if info is None else ErrorKind.DAMAGED,
-            f"The object {entry.key} in {store.location} is {seen}.",
-            next_step="Use another set or another copy; the next backup stores this content anew.",
-            details={"damaged": [entry.key]},
-        )
 
 
 def _record(store: ObjectStore, manifest: Manifest, depth: str, status: str, damaged: t.Tuple[str, ...]) -> None:

@@ -10,9 +10,8 @@ import os
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from .._core.codec import decompress
 from .._core.digest import file_chunks
-from .._sets.fetch import fetch_stored, proved_rows
+from .._sets.fetch import fetch_stored, plain_chunks, proved_rows
 from .._sets.manifest import ObjectEntry
 from .._store.base import ObjectStore
 from .description import Rows
@@ -25,7 +24,7 @@ class LocalObjects:
         self._store, self._folder, self._parallel = store, folder, parallel
         self._paths: t.Dict[str, str] = {}
         self.bytes_fetched = 0
-        self.location = store.location
+        self.location, self.sealing = store.location, store.sealing
 
     def bring(self, entries: t.Iterable[ObjectEntry]) -> None:
         """Fetch those that are not here yet. Raises RecoveryError as fetch_stored."""
@@ -39,7 +38,7 @@ class LocalObjects:
     def content(self, entry: ObjectEntry) -> bytes:
         """The plain bytes of a small object."""
         self.bring([entry])
-        return b"".join(decompress(self.read(entry.key), entry.codec))
+        return b"".join(plain_chunks(self.read(entry.key), entry, self.sealing))
 
     def lines(self, rows: Rows) -> t.Iterator[bytes]:
         """The COPY lines of an object, in blocks that may end within a line."""

@@ -2,21 +2,65 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit record: one document an operation, in the store that the operation worked with."""
+"""The audit record: one document an operation, in the store that the operation worked with.
+
+Each record names the one before it and its digest, so that one that was changed or taken away is missed. Who may
+write everything can write all of them anew; only a lock of the store stands against that.
+"""
 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
+import secrets
 import socket
 import typing as t
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
 
-from .._core.clock import compact_instant, format_instant, utc_now
-from .._store.base import ObjectStore
-from .layout import audit_key
+from .._core.clock import compact_instant, format_instant, parse_instant, utc_now
+from .._core.errors import ErrorKind, RecoveryError
+from .._store.base import ObjectStore, read_all
+from .layout import audit_key, audit_prefix
 
 SCHEMA = "lifeline.recovery/audit/1"
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """Who did what to a source, when, from which host, and how it ended."""
+
+    key: str
+    operation_type: str
+    performed_by: str
+    performed_at: str
+    host: str
+    source: str
+    status: str
+    details: t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class AuditQuery:
+    """Which records; limit counts the newest."""
+
+    operation: t.Optional[str] = None
+    status: t.Optional[str] = None
+    since: t.Optional[datetime] = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """records are newest first, of total that match. breaks says in words where the chain is not whole."""
+
+    records: t.Sequence[AuditRecord]
+    total: int
+    chain: str
+    breaks: t.Sequence[str]
 
 
 def write_audit(store: ObjectStore, source: str, operation: str, status: str, details: t.Mapping[str, t.Any]) -> str:
@@ -31,11 +75,81 @@ def write_audit(store: ObjectStore, source: str, operation: str, status: str, de
         "source": source,
         "status": status,
         "details": dict(details),
+        "previous": _previous(store, source, now),
     }
-    # The process id keeps two operations of one second apart.
-    key = audit_key(source, compact_instant(now), f"{operation}-{os.getpid()}")
+    # What is random keeps two operations of one second apart.
+    key = audit_key(source, compact_instant(now), f"{operation}-{secrets.token_hex(3)}")
     store.put(key, [json.dumps(record, sort_keys=True).encode() + b"\n"])
+    for sink in store.audit_sinks:
+        sink(source, record)
     return key
+
+
+def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResult:
+    """The records of a source, and whether their chain is whole. Reads all of them, one at a time."""
+    newest: t.Deque[AuditRecord] = deque(maxlen=query.limit)
+    total = 0
+    digests: t.Dict[str, str] = {}
+    links: t.List[t.Tuple[str, t.Optional[t.Mapping[str, str]]]] = []
+    removed_through = ""
+    breaks = []
+    for item in store.list(audit_prefix(source)):
+        data = read_all(store, item.key)
+        digests[item.key] = hashlib.sha256(data).hexdigest()
+        try:
+            document = json.loads(data)
+            record = AuditRecord(item.key, **{name: document[name] for name in _FIELDS})
+            instant = parse_instant(record.performed_at)
+        except (ValueError, KeyError, TypeError, RecoveryError):
+            breaks.append(f"{item.key} is no audit record.")
+            continue
+        links.append((item.key, document.get("previous")))
+        removed_through = max(removed_through, str(record.details.get("audit_removed_through", "")))
+        if (
+            query.operation in (None, record.operation_type)
+            and query.status in (None, record.status)
+            and (query.since is None or instant >= query.since)
+        ):
+            total += 1
+            newest.append(record)
+    breaks += _breaks(links, digests, removed_through)
+    records = sorted(newest, key=lambda record: record.performed_at, reverse=True)
+    return AuditResult(records, total, "broken" if breaks else "intact", breaks)
+
+
+_FIELDS = ("operation_type", "performed_by", "performed_at", "host", "source", "status", "details")
+
+
+def _breaks(
+    links: t.Sequence[t.Tuple[str, t.Optional[t.Mapping[str, str]]]], digests: t.Mapping[str, str], through: str
+) -> t.Iterator[str]:
+    for position, (key, previous) in enumerate(links):
+        if previous is None:
+            if position and not through:
+                yield f"{key} names no record before it."
+        elif previous["key"] not in digests:
+            # Retention notes how far it took records away.
+            if previous["key"] > through:
+                yield f"{previous['key']} is missing, which {key} names."
+        elif digests[previous["key"]] != previous["sha256"]:
+            yield f"{previous['key']} was changed after {key} was written."
+
+
+def _previous(store: ObjectStore, source: str, now: datetime) -> t.Optional[t.Dict[str, str]]:
+    """The newest record and its digest, None for the first one or where nothing may be listed or read."""
+    month = audit_key(source, compact_instant(now), "").rpartition("/")[0] + "/"
+    try:
+        last = None
+        for prefix in (month, audit_prefix(source)):
+            for item in store.list(prefix):
+                last = item.key
+            if last is not None:
+                return {"key": last, "sha256": hashlib.sha256(read_all(store, last)).hexdigest()}
+    except RecoveryError as error:
+        # A gap in the chain, which audit_info shows, is better than an operation without a record.
+        if error.kind not in (ErrorKind.ACCESS_DENIED, ErrorKind.OBJECT_MISSING):
+            raise
+    return None
 
 
 def _actor() -> str:

@@ -52,7 +52,7 @@ def load_set(store: ObjectStore, name: SetName) -> Manifest:
             f"The set {name.set_id} of {name.source!r} has no manifest at {store.location}, so it is not a backup.",
             next_step="List the sets with lifeline.recovery.backup_info.",
         ) from None
-    manifest = parse_manifest(data, key)
+    manifest = parse_manifest(data, key, store.sealing)
     if (manifest.source, manifest.tier, manifest.set_id) != tuple(name):
         raise RecoveryError(
             ErrorKind.DAMAGED,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from .._core.codec import decompress
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sealing import Sealing
 from .._core.sizes import readable_size
 from .._store.base import ObjectStore
 from .manifest import ObjectEntry
@@ -32,16 +33,22 @@ class Readable(t.Protocol):
     """What proved_rows needs of a store."""
 
     location: str
+    sealing: Sealing
 
     def read(self, key: str) -> t.Iterator[bytes]: ...
 
 
 @dataclass(frozen=True)
 class FetchedObject:
-    """rows is the number of COPY lines of a data object, None for other roles."""
+    """rows is the number of COPY lines of a data object, None for other roles and for what stays encrypted."""
 
     entry: ObjectEntry
     rows: t.Optional[int]
+
+
+def plain_chunks(chunks: t.Iterable[bytes], entry: ObjectEntry, sealing: Sealing) -> t.Iterator[bytes]:
+    """The plain bytes of an entry out of its stored ones. Raises RecoveryError(damaged or no_identity)."""
+    return decompress(sealing.decrypt(chunks) if entry.encrypted else chunks, entry.codec)
 
 
 def fetch_objects(
@@ -50,7 +57,9 @@ def fetch_objects(
     """Read every entry, and write its plain bytes to folder unless that is None.
 
     Raises RecoveryError(object_missing or damaged) for the first object that is not as recorded,
-    and spool_full when the folder has no room for them.
+    archived for one that must be thawed, no_identity when they are to be written and cannot be decrypted,
+    and spool_full when the folder has no room for them. Without a folder and without an identity, what is
+    encrypted is compared as it is stored.
     """
     if folder is not None:
         _require_room(folder, sum(entry.plain_size for entry in entries))
@@ -75,6 +84,11 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise _no_room(folder, entry.plain_size) from None
+
+
+def read_object(store: ObjectStore, entry: ObjectEntry) -> bytes:
+    """The plain bytes of an entry that fits into memory, proved. Raises as fetch_objects."""
+    return b"".join(_Checked(store, entry, sealed_will_do=False).chunks())
 
 
 def fetch_stored(store: ObjectStore, entry: ObjectEntry, path: str) -> None:
@@ -112,7 +126,7 @@ def proved_rows(store: Readable, entry: ObjectEntry) -> t.Iterator[bytes]:
 
 
 def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[bytes]]) -> FetchedObject:
-    checked = _Checked(store, entry)
+    checked = _Checked(store, entry, sealed_will_do=target is None)
     for chunk in checked.chunks():
         if target is not None:
             target.write(chunk)
@@ -122,13 +136,18 @@ def _checked(store: ObjectStore, entry: ObjectEntry, target: t.Optional[t.IO[byt
 class _Checked:
     """Reads one object and compares it with its entry. rows is known when chunks has ended."""
 
-    def __init__(self, store: ObjectStore, entry: ObjectEntry) -> None:
-        self._store, self._entry = store, entry
+    def __init__(self, store: ObjectStore, entry: ObjectEntry, *, sealed_will_do: bool) -> None:
+        self._store, self._entry, self._sealed_will_do = store, entry, sealed_will_do
         self.rows: t.Optional[int] = None
 
     def chunks(self) -> t.Iterator[bytes]:
         store, entry = self._store, self._entry
         stored, plain, lines = Tally(), Tally(), _CopyLines()
+        if entry.encrypted and not store.sealing.can_read and self._sealed_will_do:
+            for _chunk in stored.watch(store.read(entry.key)):
+                pass
+            _require_equal(store, entry, _stored_facts(entry, stored))
+            return
         is_data = entry.role == "data"
         for chunk in _plain(store, entry, stored):
             plain.add(chunk)
@@ -150,7 +169,7 @@ class _Checked:
 
 def _plain(store: Readable, entry: ObjectEntry, stored: Tally) -> t.Iterator[bytes]:
     try:
-        yield from decompress(stored.watch(store.read(entry.key)), entry.codec)
+        yield from plain_chunks(stored.watch(store.read(entry.key)), entry, store.sealing)
     except RecoveryError as error:
         if error.kind == ErrorKind.DAMAGED:
             raise _damaged(store, entry, error.what) from None

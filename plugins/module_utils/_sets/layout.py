@@ -27,8 +27,13 @@ def check_source(source: str) -> str:
     return source
 
 
-def object_key(source: str, tier: str, plain_sha256: str) -> str:
-    return f"{source}/{tier}/objects/{plain_sha256[:2]}/{plain_sha256}"
+def objects_prefix(source: str, tier: str) -> str:
+    return f"{source}/{tier}/objects/"
+
+
+def object_key(source: str, tier: str, name: str) -> str:
+    """name: 64 hexadecimal digits, the digest of the plain bytes or what stands for it."""
+    return f"{objects_prefix(source, tier)}{name[:2]}/{name}"
 
 
 def sets_prefix(source: str, tier: str) -> str:
@@ -47,9 +52,22 @@ def verified_key(source: str, tier: str, set_id: str) -> str:
     return f"{verified_prefix(source, tier)}{set_id}.json"
 
 
+def pruned_prefix(source: str, tier: str) -> str:
+    return f"{source}/{tier}/pruned/"
+
+
+def pruned_key(source: str, tier: str, set_id: str) -> str:
+    """Where the manifest of a set stays for a while that retention took out of the catalogue."""
+    return f"{pruned_prefix(source, tier)}{set_id}.json"
+
+
+def audit_prefix(source: str) -> str:
+    return f"{source}/audit/"
+
+
 def audit_key(source: str, instant: str, operation: str) -> str:
     """instant is in the compact form, so its first six digits are year and month."""
-    return f"{source}/audit/{instant[:4]}/{instant[4:6]}/{instant}-{operation}.json"
+    return f"{audit_prefix(source)}{instant[:4]}/{instant[4:6]}/{instant}-{operation}.json"
 
 
 class SetName(t.NamedTuple):

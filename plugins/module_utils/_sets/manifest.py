@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import typing as t
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sealing import Sealing
 from .fingerprint import Fingerprint
 
 SCHEMA = "lifeline.recovery/backup-set/1"
@@ -20,12 +22,18 @@ SCHEMA = "lifeline.recovery/backup-set/1"
 #: The engine of sets that hold rows of some tables and no database: undo sets of rows, and exports.
 ROWS_ENGINE = "postgresql-rows"
 
+#: The engine of sets that hold the objects of a bucket.
+BUCKET_ENGINE = "bucket"
+
+_OPEN = Sealing()
+
 
 @dataclass(frozen=True)
 class ObjectEntry:
     """One file of the dump. key is relative to the tier; sizes are in bytes.
 
-    role: toc, data, large_objects, large_object or globals. table is C(schema.name) in a form for people.
+    role: toc, data, large_objects, large_object or globals; keys and rows in a set of rows; inventory and
+    references in a set of a bucket. plain_sha256 is empty in an encrypted set that was read without an identity.
     """
 
     path: str
@@ -39,11 +47,16 @@ class ObjectEntry:
     schema: str = ""
     table: str = ""
     etag: t.Optional[str] = None
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that a restore needs to know. recovery_point, created_at, finished_at are RFC 3339."""
+    """Everything that a restore needs to know. recovery_point, created_at, finished_at are RFC 3339.
+
+    recipients are those that the objects are encrypted to. What tells about content - plain digests and the
+    fingerprint - is then encrypted as well, in sealed, and absent for those who cannot read it.
+    """
 
     set_id: str
     source: str
@@ -61,6 +74,8 @@ class Manifest:
     coverage: t.Mapping[str, t.Any]
     sizes: t.Mapping[str, int]
     timings: t.Mapping[str, float]
+    recipients: t.Tuple[str, ...] = ()
+    sealed: t.Optional[str] = field(default=None, repr=False)
     schema: str = field(default=SCHEMA)
 
     @property
@@ -77,16 +92,27 @@ class Manifest:
                 return entry
         raise RecoveryError(ErrorKind.DAMAGED, f"The set {self.set_id} has no object for {path}.", left="")
 
-    def to_json(self) -> bytes:
+    def to_json(self, sealing: Sealing = _OPEN) -> bytes:
+        """The document as it is stored; sealing encrypts what an encrypted set keeps to itself."""
         document = asdict(self)
+        if not self.recipients:
+            del document["recipients"], document["sealed"]
+        else:
+            secrets = {"fingerprint": document["fingerprint"], "plain_sha256": {}}
+            for entry in document["objects"]:
+                secrets["plain_sha256"][entry["path"]] = entry["plain_sha256"]
+                entry["plain_sha256"] = ""
+            document["fingerprint"] = None
+            if self.sealed is None:
+                document["sealed"] = base64.b64encode(sealing.seal(json.dumps(secrets).encode())).decode()
         return (json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
-def parse_manifest(data: bytes, key: str) -> Manifest:
-    """Read a manifest; key is for messages.
+def parse_manifest(data: bytes, key: str, sealing: Sealing = _OPEN) -> Manifest:
+    """Read a manifest; key is for messages. What is sealed is opened where sealing has an identity.
 
     Raises RecoveryError: unsupported_manifest for another schema or keys this version does not know,
-    damaged when it is not a whole manifest.
+    damaged when it is not a whole manifest, no_identity when the identity is not that of a recipient.
     """
     try:
         document = json.loads(data)
@@ -104,11 +130,26 @@ def parse_manifest(data: bytes, key: str) -> Manifest:
         document["objects"] = tuple(ObjectEntry(**entry) for entry in document["objects"])
         if document["fingerprint"] is not None:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
+        document["recipients"] = tuple(document.get("recipients", ()))
         manifest = Manifest(**document)
         parse_instant(manifest.recovery_point)
     except (KeyError, TypeError, RecoveryError) as error:
         raise _damaged(key, f"a part is missing or malformed ({error})") from None
-    return manifest
+    return _opened(manifest, key, sealing) if manifest.sealed and sealing.can_read else manifest
+
+
+def _opened(manifest: Manifest, key: str, sealing: Sealing) -> Manifest:
+    try:
+        secrets = json.loads(sealing.open(base64.b64decode(manifest.sealed or "")))
+        digests = secrets["plain_sha256"]
+        fingerprint = secrets["fingerprint"]
+        return replace(
+            manifest,
+            objects=tuple(replace(entry, plain_sha256=digests[entry.path]) for entry in manifest.objects),
+            fingerprint=None if fingerprint is None else Fingerprint.from_dict(fingerprint),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(key, "what it seals is malformed") from None
 
 
 def _damaged(key: str, why: str) -> RecoveryError:

@@ -19,6 +19,7 @@ from .._core.digest import Tally, file_chunks, file_tally
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectInfo, ObjectStore
 from .catalogue import list_sets, load_set, previous_set, verifications
+from .copies import copy_to_all
 from .layout import object_key, set_key
 from .manifest import Manifest, ObjectEntry
 
@@ -62,7 +63,7 @@ class SetWriter:
         self._futures: t.List[Future[StoredFile]] = []
         self._older: t.Optional[t.Dict[str, ObjectEntry]] = None
         previous = previous_set(store, source, tier)
-        self._previous = {entry.plain_sha256: entry for entry in previous.objects} if previous else {}
+        self._previous = {entry.key: entry for entry in previous.objects} if previous else {}
         self._damaged = {key for item in verifications(store, source, tier).values() for key in item.damaged}
 
     def __enter__(self) -> SetWriter:
@@ -73,7 +74,8 @@ class SetWriter:
 
     def add(self, folder: str, path: str, role: str, schema: str = "", table: str = "") -> None:
         """Take a finished file: hash, store unless the tier has its content, and remove it from the folder."""
-        template = ObjectEntry(path, role, "", self._codec, 0, "", 0, "", schema, table)
+        encrypted = self._store.sealing.encrypts
+        template = ObjectEntry(path, role, "", self._codec, 0, "", 0, "", schema, table, encrypted=encrypted)
         future = self._pool.submit(self._take, os.path.join(folder, path), template)
         future.add_done_callback(self._notice)
         self._futures.append(future)
@@ -90,11 +92,16 @@ class SetWriter:
                 future.result()
 
     def commit(self, manifest: Manifest) -> Manifest:
-        """Write the manifest last. A taken name moves on by a second. Returns the manifest as written."""
+        """Write the manifest last, then the copies. A taken name moves on by a second. Returns it as written.
+
+        Raises RecoveryError(copy_failed) when the set exists here, but not in every copy.
+        """
+        manifest = replace(manifest, recipients=self._store.sealing.recipients)
         for _attempt in range(5):
             key = set_key(self._source, self._tier, manifest.set_id)
             try:
-                self._store.put(key, [manifest.to_json()], if_absent=True)
+                self._store.put(key, [manifest.to_json(self._store.sealing)], if_absent=True)
+                copy_to_all(self._store, manifest)
                 return manifest
             except RecoveryError as error:
                 if error.kind != ErrorKind.ALREADY_EXISTS:
@@ -135,16 +142,14 @@ class SetWriter:
         return stored
 
     def _store_file(self, file: str, tally: Tally, template: ObjectEntry) -> StoredFile:
-        known = self._known(tally.sha256)
+        key, known = self._place(tally.sha256)
         if known is not None:
-            return StoredFile(
-                replace(known, path=template.path, role=template.role, schema=template.schema, table=template.table), 0
-            )
-        key = object_key(self._source, self._tier, tally.sha256)
+            entry = replace(known, plain_sha256=tally.sha256, path=template.path, role=template.role)
+            return StoredFile(replace(entry, schema=template.schema, table=template.table), 0)
         threads = self._threads if tally.size >= _LARGE else 0
         packed = Tally()
         chunks = compress(file_chunks(file), self._codec, level=self._level, threads=threads)
-        self._store.put(key, packed.watch(chunks))
+        self._store.put(key, packed.watch(self._store.sealing.encrypt(chunks)))
         entry = replace(
             template,
             key=key,
@@ -155,19 +160,22 @@ class SetWriter:
         )
         return StoredFile(entry, packed.size)
 
-    def _known(self, plain_sha256: str) -> t.Optional[ObjectEntry]:
-        """The entry of content that the tier holds whole; None when it must be stored."""
-        key = object_key(self._source, self._tier, plain_sha256)
-        if key in self._damaged:
-            return None
-        entry = self._previous.get(plain_sha256)
-        info = self._store.head(key)
-        if info is None:
-            return None
-        if entry is None:
-            # An older set may describe these bytes; storing others over them would damage that set.
-            entry = self._older_entries().get(plain_sha256)
-        return entry if entry is not None and _is_as_recorded(info, entry) else None
+    def _place(self, plain_sha256: str) -> t.Tuple[str, t.Optional[ObjectEntry]]:
+        """Where the content lies or will lie, and its entry when the tier holds it whole."""
+        sealing, generation = self._store.sealing, 0
+        while True:
+            key = object_key(self._source, self._tier, sealing.name_of(self._source, plain_sha256, generation))
+            entry = self._previous.get(key)
+            info = self._store.head(key)
+            if info is not None and entry is None:
+                # An older set may describe these bytes; storing others over them would damage that set.
+                entry = self._older_entries().get(key)
+            if info is not None and entry is not None and key not in self._damaged and _is_as_recorded(info, entry):
+                return key, entry
+            # Encrypted anew it has other bytes, which must not take the place of what a set describes.
+            if not sealing.encrypts or (entry is None and key not in self._damaged):
+                return key, None
+            generation += 1
 
     def _older_entries(self) -> t.Dict[str, ObjectEntry]:
         with self._lock:
@@ -175,7 +183,7 @@ class SetWriter:
                 self._older = {}
                 for name in list_sets(self._store, self._source, self._tier):
                     for entry in load_set(self._store, name).objects:
-                        self._older.setdefault(entry.plain_sha256, entry)
+                        self._older.setdefault(entry.key, entry)
             return self._older
 
     def _confirm(self, stored: StoredFile) -> StoredFile:
@@ -189,6 +197,9 @@ class SetWriter:
                 left="No backup set was written; earlier sets are as they were.",
                 next_step="Check the store, then run the backup again.",
             )
+        if not stored.uploaded:
+            # Its lock began with the set that stored it, and must last as long as this one's.
+            self._store.retain(stored.entry.key)
         return replace(stored, entry=replace(stored.entry, etag=info.etag))
 
 

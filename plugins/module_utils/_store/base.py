@@ -7,21 +7,54 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from .._core.sealing import Sealing
 
 #: Cloudflare R2 refuses multipart uploads whose parts differ in size, so all stores use one size.
 PART_SIZE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Headers:
+    """What an S3 store keeps beside an object's bytes. metadata has its keys in lower case, without a prefix."""
+
+    content_type: t.Optional[str] = None
+    cache_control: t.Optional[str] = None
+    content_disposition: t.Optional[str] = None
+    content_encoding: t.Optional[str] = None
+    content_language: t.Optional[str] = None
+    metadata: t.Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ObjectInfo:
-    """One object as the store describes it. size is in bytes; modified is the store's own clock."""
+    """One object as the store describes it. size is in bytes; modified is the store's own clock.
+
+    headers are only known of a single object, not in a listing. archived: it must be thawed before it can be read.
+    locked_until: the store refuses to delete it before that instant.
+    """
 
     key: str
     size: int
     modified: datetime
     etag: t.Optional[str] = None
+    headers: t.Optional[Headers] = None
+    storage_class: t.Optional[str] = None
+    archived: bool = False
+    locked_until: t.Optional[datetime] = None
+
+
+class Opened(t.NamedTuple):
+    """An object that is being read: its description, and its bytes as C(ObjectStore.read) yields them."""
+
+    info: ObjectInfo
+    chunks: t.Iterator[bytes]
+
+
+#: Told of every audit record that is written: source and record.
+AuditSink = t.Callable[[str, t.Mapping[str, t.Any]], None]
 
 
 class ObjectStore(t.Protocol):
@@ -34,21 +67,35 @@ class ObjectStore(t.Protocol):
     #: For messages: where this store is, without credentials. C(s3://bucket/prefix) or a path.
     location: str
 
-    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
+    #: How the sets in it are encrypted.
+    sealing: Sealing
+
+    #: Stores that get a copy of each set after it was committed here.
+    copies: t.Sequence[ObjectStore]
+
+    #: Who else is told of audit records.
+    audit_sinks: t.Sequence[AuditSink]
+
+    def put(
+        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+    ) -> ObjectInfo:
         """Store the chunks under key; the object is visible only when it is complete.
 
         With if_absent an existing key raises RecoveryError(already_exists) and is left as it is;
         a store without conditional writes checks first, which is not safe against a race.
-        The answer's etag may be None even where head gives one.
+        The answer's etag may be None even where head gives one. A local folder keeps no headers.
         An exception raised by the iterable aborts the upload and leaves no object and no parts.
         """
 
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
         """Yield the object's bytes from offset start, resuming after a broken connection.
 
-        Raises RecoveryError(object_missing) when there is no such key; never yields fewer bytes
-        than the object has without raising.
+        Raises RecoveryError(object_missing) when there is no such key, archived when it must be thawed first;
+        never yields fewer bytes than the object has without raising.
         """
+
+    def open(self, key: str) -> Opened:
+        """As read, with the description of what is read, in one request. Raises at once when it is missing."""
 
     def head(self, key: str) -> t.Optional[ObjectInfo]:
         """Describe one object, or None when it does not exist."""
@@ -58,6 +105,15 @@ class ObjectStore(t.Protocol):
 
     def delete(self, keys: t.Iterable[str]) -> None:
         """Remove the keys; a key that does not exist is not an error."""
+
+    def remove(self, key: str) -> t.Optional[str]:
+        """As delete, for one key; the reason when the store holds on to it, as it does to what is locked."""
+
+    def retain(self, key: str) -> None:
+        """Lock an object for as long as one that is written now; nothing in a store that locks nothing."""
+
+    def thaw(self, key: str, *, days: int, speed: str) -> bool:
+        """Ask for an archived object to be made readable for some days; whether it is readable by now."""
 
     def close(self) -> None:
         """Release connections and threads."""

@@ -15,7 +15,8 @@ import typing as t
 from datetime import datetime, timezone
 
 from .._core.errors import ErrorKind, RecoveryError
-from .base import ObjectInfo
+from .._core.sealing import Sealing
+from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 
 _CHUNK = 1024 * 1024
 
@@ -32,8 +33,13 @@ class DirectoryStore:
     def __init__(self, path: str, prefix: str = "") -> None:
         self._root = os.path.abspath(os.path.join(path, prefix.strip("/")))
         self.location = self._root
+        self.sealing = Sealing()
+        self.copies: t.Sequence[ObjectStore] = ()
+        self.audit_sinks: t.Sequence[AuditSink] = ()
 
-    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
+    def put(
+        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+    ) -> ObjectInfo:
         target = self._path(key)
         folder = os.path.dirname(target)
         with self._failures(key):
@@ -81,6 +87,12 @@ class DirectoryStore:
                 position += len(chunk)
                 yield chunk
 
+    def open(self, key: str) -> Opened:
+        info = self.head(key)
+        if info is None:
+            raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
+        return Opened(info, self.read(key))
+
     def head(self, key: str) -> t.Optional[ObjectInfo]:
         try:
             status = os.stat(self._path(key))
@@ -108,6 +120,22 @@ class DirectoryStore:
             with self._failures(key), contextlib.suppress(*_NO_OBJECT):
                 if not os.path.isdir(path):
                     os.unlink(path)
+
+    def remove(self, key: str) -> t.Optional[str]:
+        try:
+            self.delete([key])
+        except RecoveryError as error:
+            # A file with the immutable flag, or in a folder that this user may not change.
+            if error.kind != ErrorKind.ACCESS_DENIED:
+                raise
+            return error.what
+        return None
+
+    def retain(self, key: str) -> None:
+        """Files are not locked."""
+
+    def thaw(self, key: str, *, days: int, speed: str) -> bool:
+        return True
 
     def close(self) -> None:
         """There is nothing to release."""

@@ -10,9 +10,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sealing import Sealing
 from .base import ObjectStore
 from .directory import DirectoryStore
-from .s3 import S3Settings, S3Store
+from .s3 import S3Store
+from .s3_client import LockRule, S3Settings
 
 _NEEDS_ENDPOINT = ("r2", "minio", "supabase", "generic")
 
@@ -33,15 +35,41 @@ class StoreOptions:
     ca_bundle: t.Optional[str] = None
     parallel: int = 3
     timeout: int = 60
+    object_lock: t.Optional[t.Mapping[str, t.Any]] = None
+    storage_class: t.Optional[str] = None
+    encrypt_to: t.Sequence[str] = ()
+    name_key: t.Optional[str] = field(default=None, repr=False)
+    identity_file: t.Optional[str] = None
+    copies: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 def open_store(options: StoreOptions) -> ObjectStore:
-    """A DirectoryStore or an S3Store. Raises RecoveryError(invalid_options or library_missing)."""
+    """A DirectoryStore or an S3Store, with its copies.
+
+    Raises RecoveryError: invalid_options, library_missing, unsupported, or no_identity.
+    """
+    sealing = Sealing(tuple(options.encrypt_to or ()), options.name_key, options.identity_file)
+    if sealing.name_key and not sealing.recipients:
+        raise _invalid("The store has a name_key, but no encrypt_to.", "Set store.encrypt_to as well.")
+    sealing.require_usable()
+    store = _open_one(options)
+    store.sealing = sealing
+    # What is copied is copied as it is stored, so a copy is read with the same key.
+    inherited = {"encrypt_to": options.encrypt_to, "name_key": options.name_key, "identity_file": options.identity_file}
+    store.copies = tuple(open_store(StoreOptions(**{**copy, **inherited})) for copy in options.copies or ())
+    return store
+
+
+def _open_one(options: StoreOptions) -> t.Union[DirectoryStore, S3Store]:
     if options.parallel < 1 or options.timeout < 1:
         raise _invalid("The store's parallel and timeout must be at least 1.", "Correct them.")
     if options.provider == "directory":
         if not options.path:
             raise _invalid("A store of provider directory needs a path.", "Set store.path.")
+        if options.object_lock or options.storage_class:
+            raise _invalid(
+                "A store of provider directory has neither object_lock nor storage_class.", "Leave them out."
+            )
         return DirectoryStore(options.path, options.prefix)
     if not options.bucket:
         raise _invalid(f"A store of provider {options.provider} needs a bucket.", "Set store.bucket.")
@@ -62,8 +90,18 @@ def open_store(options: StoreOptions) -> ObjectStore:
             ca_bundle=options.ca_bundle,
             parallel=options.parallel,
             timeout=options.timeout,
+            lock=_lock_rule(options.object_lock),
+            storage_class=options.storage_class,
         )
     )
+
+
+def _lock_rule(given: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[LockRule]:
+    if not given:
+        return None
+    if not 1 <= int(given["days"]) <= 36500:
+        raise _invalid("object_lock.days must be between 1 and 36500.", "Correct it.")
+    return LockRule(str(given["mode"]), int(given["days"]))
 
 
 def _default_region(provider: str) -> t.Optional[str]:

@@ -12,17 +12,18 @@ import random
 import time
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 
 from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
-from .base import ObjectInfo
+from .._core.sealing import Sealing
+from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 from .parts import Part, PartReader
+from .s3_client import ARCHIVES, S3Settings, make_client, require_able
 from .s3_errors import is_transient, store_error
 
 try:
-    import boto3
-    import botocore.config
     import botocore.exceptions
     import urllib3.exceptions
 
@@ -33,29 +34,11 @@ try:
     )
     _FAILURES: t.Tuple[t.Type[Exception], ...] = (*_READ_FAILURES, botocore.exceptions.ClientError)
 except ImportError:
-    boto3 = None  # type: ignore[assignment]
     _READ_FAILURES = _FAILURES = (OSError,)
 
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 6
 _ASK_PROVIDER = "Ask the store's provider."
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """Where the bucket is. parallel bounds the parts in flight over all uploads; timeout is in seconds."""
-
-    provider: str
-    bucket: str
-    prefix: str
-    endpoint_url: t.Optional[str]
-    region: t.Optional[str]
-    access_key: t.Optional[str] = field(repr=False)
-    secret_key: t.Optional[str] = field(repr=False)
-    session_token: t.Optional[str] = field(repr=False)
-    ca_bundle: t.Optional[str]
-    parallel: int
-    timeout: int
 
 
 @dataclass(frozen=True)
@@ -70,23 +53,25 @@ class S3Store:
     """Objects of one bucket under one prefix. Its methods may be called from several threads."""
 
     def __init__(self, settings: S3Settings) -> None:
-        if boto3 is None:
-            raise RecoveryError(
-                ErrorKind.LIBRARY_MISSING,
-                "The Python library boto3 is missing on this host.",
-                next_step="Install it with: pip install boto3",
-            )
+        require_able(settings)
+        self.sealing = Sealing()
+        self.copies: t.Sequence[ObjectStore] = ()
+        self.audit_sinks: t.Sequence[AuditSink] = ()
+        self._lock, self._class = settings.lock, settings.storage_class
         self._bucket = settings.bucket
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self.location = f"s3://{settings.bucket}/{settings.prefix}".rstrip("/")
-        self._client = _client(settings)
+        self._client = make_client(settings)
         self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
         # All uploads share these buffers, which bounds memory; one is made when it is first needed.
         self._buffers: queue.LifoQueue[t.Optional[bytearray]] = queue.LifoQueue()
         for _buffer in range(max(2, settings.parallel)):
             self._buffers.put(None)
 
-    def put(self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False) -> ObjectInfo:
+    def put(
+        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+    ) -> ObjectInfo:
+        beside = self._beside(key, headers)
         parts = PartReader(chunks, self._buffers)
         first = parts.next()
         if not parts.exhausted:
@@ -96,23 +81,32 @@ class S3Store:
             except BaseException:
                 first.give_back()
                 raise
-            self._put_parts(key, first, parts, if_absent)
+            self._put_parts(key, first, parts, if_absent, beside)
             # Some stores show another ETag later than they answer at the end of an upload in parts.
             return ObjectInfo(key, parts.size, utc_now())
         try:
             if if_absent and self.head(key) is not None:
                 raise self._exists(key)
-            etag = self._put_single(key, first.body, if_absent)
+            etag = self._put_single(key, first.body, if_absent, beside)
         finally:
             first.give_back()
         return ObjectInfo(key, parts.size, utc_now(), etag)
 
+    def open(self, key: str) -> Opened:
+        answer = self._get(key)
+        info = _described(key, answer)
+        return Opened(info, self._from(key, 0, answer))
+
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
+        return self._from(key, start, None)
+
+    def _from(self, key: str, start: int, opened: t.Optional[t.Any]) -> t.Iterator[bytes]:
         position, failures = start, 0
         begun: t.Optional[_Version] = None
         while True:
             try:
-                for chunk, version in self._body(key, position, begun):
+                answer, opened = opened, None
+                for chunk, version in self._body(key, position, begun, answer):
                     begun = version
                     position += len(chunk)
                     failures = 0
@@ -133,14 +127,20 @@ class S3Store:
             if error.kind == ErrorKind.OBJECT_MISSING:
                 return None
             raise
-        return ObjectInfo(key, answer["ContentLength"], answer["LastModified"], answer.get("ETag"))
+        return _described(key, answer)
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         token: t.Dict[str, str] = {}
         while True:
             page = self._call("list_objects_v2", prefix, Prefix=self._prefix + prefix, **token)
             for item in page.get("Contents", ()):
-                yield ObjectInfo(item["Key"][len(self._prefix) :], item["Size"], item["LastModified"], item.get("ETag"))
+                yield ObjectInfo(
+                    item["Key"][len(self._prefix) :],
+                    item["Size"],
+                    item["LastModified"],
+                    item.get("ETag"),
+                    storage_class=item.get("StorageClass"),
+                )
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -149,14 +149,91 @@ class S3Store:
         for key in keys:
             self._call("delete_object", key, Key=self._prefix + key)
 
+    def remove(self, key: str) -> t.Optional[str]:
+        try:
+            if self._lock is None:
+                self.delete([key])
+            else:
+                self._remove_versions(key)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.ACCESS_DENIED:
+                raise
+            return error.what
+        return None
+
+    def retain(self, key: str) -> None:
+        if self._lock is not None:
+            until = utc_now() + self._lock.duration
+            self._call(
+                "put_object_retention",
+                key,
+                Key=self._prefix + key,
+                Retention={"Mode": self._lock.mode.upper(), "RetainUntilDate": until},
+            )
+
+    def thaw(self, key: str, *, days: int, speed: str) -> bool:
+        info = self.head(key)
+        if info is None:
+            raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
+        if not info.archived:
+            return True
+        request = {"Days": days, "GlacierJobParameters": {"Tier": speed.capitalize()}}
+        try:
+            self._call("restore_object", key, Key=self._prefix + key, RestoreRequest=request)
+        except RecoveryError as error:
+            if error.details.get("code") != "RestoreAlreadyInProgress":
+                raise
+        return False
+
+    def presigned_url(self, key: str, *, seconds: int, upload: bool = False) -> str:
+        """A URL with which anybody may read, or write, the object for some seconds. It is a secret."""
+        operation = "put_object" if upload else "get_object"
+        arguments = {"Bucket": self._bucket, "Key": self._prefix + key}
+        return str(self._client.generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds))
+
+    def copy(self, key: str, target: str, headers: t.Optional[Headers] = None) -> None:
+        """Copy an object within the bucket on the server's side; with headers these replace its own."""
+        beside = self._beside(target, headers)
+        if headers is not None:
+            beside["MetadataDirective"] = "REPLACE"
+        source = {"Bucket": self._bucket, "Key": self._prefix + key}
+        self._call("copy_object", key, Key=self._prefix + target, CopySource=source, **beside)
+
     def close(self) -> None:
         self._parts.shutdown(wait=True)
         self._client.close()
 
-    def _put_single(self, key: str, data: bytearray, if_absent: bool) -> t.Optional[str]:
+    def _beside(self, key: str, headers: t.Optional[Headers]) -> t.Dict[str, t.Any]:
+        """What is sent along with the bytes of an object. Catalogue and records stay readable at once."""
+        given: t.Dict[str, t.Any] = {}
+        if self._lock is not None:
+            given["ObjectLockMode"] = self._lock.mode.upper()
+            given["ObjectLockRetainUntilDate"] = utc_now() + self._lock.duration
+        if self._class and (headers is not None or "/objects/" in key):
+            given["StorageClass"] = self._class
+        if headers is not None:
+            given.update({name: value for name, value in _named(headers) if value})
+        return given
+
+    def _remove_versions(self, key: str) -> None:
+        # Without its version an object would only be hidden, and go on costing.
+        while True:
+            try:
+                answer = self._call("head_object", key, Key=self._prefix + key)
+            except RecoveryError as error:
+                if error.kind == ErrorKind.OBJECT_MISSING:
+                    return
+                raise
+            version = {"VersionId": answer["VersionId"]} if answer.get("VersionId") else {}
+            self._call("delete_object", key, Key=self._prefix + key, **version)
+
+    def _get(self, key: str, **extra: t.Any) -> t.Any:
+        return self._call("get_object", key, Key=self._prefix + key, **extra)
+
+    def _put_single(self, key: str, data: bytearray, if_absent: bool, beside: t.Mapping[str, t.Any]) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         try:
-            answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition)
+            answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition, **beside)
         except RecoveryError as error:
             # A first try that was applied, but whose answer was lost, makes the second find its own object.
             if error.details.get("retried") and self._holds(key, data):
@@ -164,10 +241,12 @@ class S3Store:
             raise
         return t.cast(t.Optional[str], answer.get("ETag"))
 
-    def _put_parts(self, key: str, first: Part, parts: PartReader, if_absent: bool) -> None:
+    def _put_parts(
+        self, key: str, first: Part, parts: PartReader, if_absent: bool, beside: t.Mapping[str, t.Any]
+    ) -> None:
         name = self._prefix + key
         try:
-            upload = self._call("create_multipart_upload", key, Key=name)["UploadId"]
+            upload = self._call("create_multipart_upload", key, Key=name, **beside)["UploadId"]
         except BaseException:
             first.give_back()
             raise
@@ -210,14 +289,16 @@ class S3Store:
         }
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
-    def _body(self, key: str, start: int, begun: t.Optional[_Version]) -> t.Iterator[t.Tuple[bytes, _Version]]:
+    def _body(
+        self, key: str, start: int, begun: t.Optional[_Version], opened: t.Optional[t.Any]
+    ) -> t.Iterator[t.Tuple[bytes, _Version]]:
         if begun and start == begun.size:
             return
         extra = {"Range": f"bytes={start}-"} if start else {}
         if begun and begun.etag:
             extra["IfMatch"] = begun.etag
         try:
-            answer = self._call("get_object", key, Key=self._prefix + key, **extra)
+            answer = opened or self._get(key, **extra)
         except RecoveryError as error:
             if error.details.get("code") in ("InvalidRange", "416"):
                 if begun:
@@ -284,36 +365,36 @@ class S3Store:
         return position == len(data)
 
 
-def _client(settings: S3Settings) -> t.Any:
-    checksums: t.Dict[str, t.Any] = {} if settings.provider == "aws" else {
-        # Stores other than AWS answer the newer checksum trailers with errors about something else.
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-    }  # fmt: skip
-    config = botocore.config.Config(
-        s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
-        retries={"mode": "standard", "max_attempts": 4},
-        connect_timeout=min(settings.timeout, 10),
-        read_timeout=settings.timeout,
-        max_pool_connections=settings.parallel * 2 + 16,
-        **checksums,
+_HEADERS = {
+    "ContentType": "content_type",
+    "CacheControl": "cache_control",
+    "ContentDisposition": "content_disposition",
+    "ContentEncoding": "content_encoding",
+    "ContentLanguage": "content_language",
+    "Metadata": "metadata",
+}
+
+
+def _named(headers: Headers) -> t.Iterator[t.Tuple[str, t.Any]]:
+    for name, attribute in _HEADERS.items():
+        yield name, getattr(headers, attribute)
+
+
+def _described(key: str, answer: t.Mapping[str, t.Any]) -> ObjectInfo:
+    headers = Headers(**{attribute: answer[name] for name, attribute in _HEADERS.items() if answer.get(name)})
+    storage_class = answer.get("StorageClass")
+    # S3 names no class for STANDARD, and tells of a thawed object that its request is over.
+    thawed = 'ongoing-request="false"' in str(answer.get("Restore", ""))
+    return ObjectInfo(
+        key,
+        answer["ContentLength"],
+        answer["LastModified"],
+        answer.get("ETag"),
+        headers,
+        storage_class,
+        storage_class in ARCHIVES and not thawed,
+        t.cast(t.Optional[datetime], answer.get("ObjectLockRetainUntilDate")),
     )
-    try:
-        session = boto3.session.Session(
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=settings.secret_key,
-            aws_session_token=settings.session_token,
-            region_name=settings.region,
-        )
-        return session.client(
-            "s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None
-        )
-    except (ValueError, botocore.exceptions.BotoCoreError) as error:
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS,
-            f"The options of the store in bucket {settings.bucket} cannot be used ({type(error).__name__}).",
-            next_step="Check store.endpoint_url (with http:// or https://), store.region and the AWS profile.",
-        ) from None
 
 
 def _retried(error: BaseException) -> bool:

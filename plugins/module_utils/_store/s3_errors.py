@@ -41,6 +41,7 @@ _DENIED = frozenset(
         "Forbidden",
         "AccountProblem",
         "AllAccessDisabled",
+        "ObjectLocked",
         "401",
         "403",
     ]
@@ -58,6 +59,11 @@ _KINDS = (
         frozenset(("InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "EntityTooLarge", "507")),
         ErrorKind.STORE_FULL,
         "Make room in the store, then run it again.",
+    ),
+    (
+        frozenset(("InvalidObjectState",)),
+        ErrorKind.ARCHIVED,
+        "Make the set readable with lifeline.recovery.backup_thaw, then run it again.",
     ),
     (frozenset(("NotImplemented", "501")), ErrorKind.UNSUPPORTED, "Check store.provider."),
     (_DENIED, ErrorKind.ACCESS_DENIED, "Check store.access_key, store.secret_key and the rights of the key."),

@@ -1,0 +1,271 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Takes sets out of the catalogue by retention, and sweeps the objects that no set needs any more.
+
+A set leaves in two steps. Its manifest moves to C(pruned/), where it can be taken back; a day later the objects
+that nothing else refers to go, and then the manifest. A backup that runs meanwhile reuses objects of sets that it
+saw in the catalogue less than that day ago, so what it commits is whole.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .._core.clock import compact_instant
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.name_index import NameIndex
+from .._core.sizes import readable_size
+from .._store.base import ObjectInfo, ObjectStore, read_all
+from .audit import write_audit
+from .catalogue import list_sets, verifications
+from .layout import (
+    TIERS,
+    audit_prefix,
+    objects_prefix,
+    pruned_key,
+    pruned_prefix,
+    set_key,
+    sets_prefix,
+    verified_prefix,
+)
+from .manifest import parse_manifest
+from .references import for_each, referenced_objects
+from .retention import DEFAULTS, Decision, Policy, decide
+
+#: How long records of an operation are kept, in days; others as long as backups.
+AUDIT_DAYS: t.Mapping[str, int] = {"backup": 365, "drill": 730, "verify": 730, "restore": 2555}
+
+
+@dataclass(frozen=True)
+class PruneRequest:
+    """What to prune. policy is that of one tier; without it each tier has its default. grace is in seconds."""
+
+    source: t.Optional[str] = None
+    tier: t.Optional[str] = None
+    policy: t.Optional[Policy] = None
+    grace: float = 86400
+    audit_days: t.Mapping[str, int] = field(default_factory=dict)
+    parallel: int = 8
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class PrunedSet:
+    """A set and its fate: kept with reasons, removed, or retained because the store holds on to it."""
+
+    source: str
+    tier: str
+    set_id: str
+    fate: str
+    reasons: t.Tuple[str, ...]
+
+
+@dataclass
+class PruneResult:
+    """sets are oldest first by source and tier. blocked says why objects of a tier were not swept."""
+
+    changed: bool = False
+    sets: t.List[PrunedSet] = field(default_factory=list)
+    kept: int = 0
+    removed: int = 0
+    retained: int = 0
+    objects_removed: int = 0
+    objects_retained: int = 0
+    bytes_freed: int = 0
+    audit_removed: int = 0
+    blocked: t.List[str] = field(default_factory=list)
+    summary: str = ""
+
+
+def prune(store: ObjectStore, request: PruneRequest, now: datetime) -> PruneResult:
+    """Apply retention to a source, or to all. In check mode nothing is written, and the result is what would be.
+
+    Raises RecoveryError: invalid_options for an unsound policy, unknown_source for a source without sets.
+    """
+    if request.policy is not None:
+        if request.tier is None:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                "The keep_ options are those of one tier, and none is named.",
+                left="Nothing was removed.",
+                next_step="Set tier, or leave the keep_ options out for the defaults of each tier.",
+            )
+        request.policy.require_sound()
+    result = PruneResult()
+    names = list_sets(store, request.source, request.tier)
+    sources = sorted({name.source for name in names})
+    if request.source is not None and not sources and not _has_anything(store, request.source):
+        raise RecoveryError(
+            ErrorKind.UNKNOWN_SOURCE,
+            f"The store holds no backup set of the source {request.source!r}.",
+            next_step="Check source, bucket and prefix with lifeline.recovery.backup_info.",
+        )
+    for source in sources or ([request.source] if request.source else []):
+        before = (result.removed, result.objects_removed)
+        for tier in [request.tier] if request.tier else TIERS:
+            _Tier(store, source, tier, request, now, result).prune()
+        through = _prune_audit(store, source, request, now, result)
+        if not request.check_mode and ((result.removed, result.objects_removed) != before or through):
+            details = {
+                "sets": [item.set_id for item in result.sets if item.source == source and item.fate == "removed"],
+                "objects": result.objects_removed - before[1],
+                **({"audit_removed_through": through} if through else {}),
+            }
+            write_audit(store, source, "prune", "succeeded", details)
+    result.changed = bool(result.removed or result.objects_removed or result.audit_removed)
+    result.summary = _summary(result, request.check_mode)
+    return result
+
+
+def prune_diff(result: PruneResult) -> t.Dict[str, str]:
+    """The catalogue before and after, a line a set."""
+    lines = [(item, f"{item.source}/{item.tier}/{item.set_id}\n") for item in result.sets]
+    return {
+        "before": "".join(line for _item, line in lines),
+        "after": "".join(line for item, line in lines if item.fate != "removed"),
+    }
+
+
+class _Tier:
+    """One tier of one source, while it is pruned."""
+
+    def __init__(
+        self, store: ObjectStore, source: str, tier: str, request: PruneRequest, now: datetime, result: PruneResult
+    ) -> None:
+        self._store, self._source, self._tier = store, source, tier
+        self._request, self._now, self._result = request, now, result
+        self._cutoff = now - timedelta(seconds=request.grace)
+
+    def prune(self) -> None:
+        names = list_sets(self._store, self._source, self._tier)
+        passed = {
+            set_id for set_id, item in verifications(self._store, self._source, self._tier).items() if _passed(item)
+        }
+        policy = self._request.policy or DEFAULTS[self._tier]
+        gone = set()
+        for decision in decide([name.set_id for name in names], policy, passed, self._now):
+            fate = "kept" if decision.stays else self._remove(decision.set_id)
+            if fate == "removed":
+                gone.add(decision.set_id)
+            self._count(decision, fate)
+        self._sweep(gone)
+
+    def _remove(self, set_id: str) -> str:
+        """Move the manifest out of the catalogue."""
+        key, aside = set_key(self._source, self._tier, set_id), pruned_key(self._source, self._tier, set_id)
+        info = self._store.head(key)
+        if info is None:
+            return "removed"
+        if info.locked_until is not None and info.locked_until > self._now:
+            return "retained"
+        if self._request.check_mode:
+            return "removed"
+        self._store.put(aside, [read_all(self._store, key)])
+        if self._store.remove(key) is not None:
+            self._store.remove(aside)
+            return "retained"
+        return "removed"
+
+    def _sweep(self, gone: t.Set[str]) -> None:
+        """Remove the objects that neither the catalogue nor the newly pruned need."""
+        expired: t.List[ObjectInfo] = []
+        with NameIndex() as needed:
+            try:
+                needed.add_all(self._references(expired))
+            except RecoveryError as error:
+                # Not knowing what one set needs, no object may go.
+                if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.OBJECT_MISSING):
+                    raise
+                self._result.blocked.append(f"{self._source}/{self._tier}: {error.what}")
+                return
+            unneeded = (
+                item
+                for item in self._store.list(objects_prefix(self._source, self._tier))
+                if item.key not in needed and item.modified <= self._cutoff
+            )
+            for size in for_each(unneeded, self._sweep_object, parallel=self._request.parallel):
+                if size is None:
+                    self._result.objects_retained += 1
+                elif size >= 0:
+                    self._result.objects_removed += 1
+                    self._result.bytes_freed += size
+        if not self._request.check_mode:
+            for item in expired:
+                self._store.remove(item.key)
+            self._forget_verifications(gone)
+
+    def _references(self, expired: t.List[ObjectInfo]) -> t.Iterator[t.Tuple[str, int]]:
+        for prefix in (sets_prefix(self._source, self._tier), pruned_prefix(self._source, self._tier)):
+            for item in self._store.list(prefix):
+                if "/pruned/" in item.key and item.modified <= self._cutoff and not self._is_live(item.key):
+                    expired.append(item)
+                    continue
+                manifest = parse_manifest(read_all(self._store, item.key), item.key, self._store.sealing)
+                for entry in referenced_objects(self._store, manifest):
+                    yield entry.key, entry.stored_size
+
+    def _is_live(self, aside: str) -> bool:
+        """Whether a set that was put aside is still in the catalogue, because its removal was cut short."""
+        return self._store.head(aside.replace("/pruned/", "/sets/", 1)) is not None
+
+    def _sweep_object(self, item: ObjectInfo) -> t.Optional[int]:
+        """The bytes freed; None when the store holds on to it, -1 when it was stored anew meanwhile."""
+        info = self._store.head(item.key)
+        if info is None or info.modified > self._cutoff:
+            return -1
+        if info.locked_until is not None and info.locked_until > self._now:
+            return None
+        if self._request.check_mode:
+            return info.size
+        return info.size if self._store.remove(item.key) is None else None
+
+    def _forget_verifications(self, gone: t.Set[str]) -> None:
+        if not gone:
+            return
+        for item in list(self._store.list(verified_prefix(self._source, self._tier))):
+            if item.key.rpartition("/")[2].partition(".")[0] in gone:
+                self._store.remove(item.key)
+
+    def _count(self, decision: Decision, fate: str) -> None:
+        result = self._result
+        result.sets.append(PrunedSet(self._source, self._tier, decision.set_id, fate, decision.reasons))
+        setattr(result, fate, getattr(result, fate) + 1)
+
+
+def _prune_audit(store: ObjectStore, source: str, request: PruneRequest, now: datetime, result: PruneResult) -> str:
+    """Remove audit records that are past their time; the newest key removed, or an empty text."""
+    days = {**AUDIT_DAYS, **request.audit_days}
+    through = ""
+    old = []
+    for item in store.list(audit_prefix(source)):
+        name = item.key.rpartition("/")[2]
+        instant, _hyphen, operation = name.partition("-")
+        kept_for = days.get(operation.rpartition("-")[0], days["backup"])
+        if instant < compact_instant(now - timedelta(days=kept_for)):
+            old.append(item.key)
+    for key in old:
+        if request.check_mode or store.remove(key) is None:
+            through = max(through, key)
+            result.audit_removed += 1
+    return through
+
+
+def _passed(verification: t.Any) -> bool:
+    return bool(verification.status == "passed")
+
+
+def _has_anything(store: ObjectStore, source: str) -> bool:
+    return next(iter(store.list(f"{source}/")), None) is not None
+
+
+def _summary(result: PruneResult, check_mode: bool) -> str:
+    would = "Would remove" if check_mode else "Removed"
+    return (
+        f"{would} {result.removed} of {result.kept + result.removed + result.retained} sets and "
+        f"{result.objects_removed} objects ({readable_size(result.bytes_freed)}); "
+        f"{result.retained} sets and {result.objects_retained} objects are held by a lock."
+    )

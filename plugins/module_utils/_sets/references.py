@@ -1,0 +1,110 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which objects a set needs, streamed: a set of a bucket may need millions."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.name_index import NameIndex
+from .._store.base import ObjectStore
+from .fetch import fetch_object, read_object
+from .layout import object_key, objects_prefix
+from .manifest import BUCKET_ENGINE, Manifest, ObjectEntry
+
+_Item = t.TypeVar("_Item")
+_Result = t.TypeVar("_Result")
+
+
+def referenced_objects(store: ObjectStore, manifest: Manifest) -> t.Iterator[ObjectEntry]:
+    """Every object of a set; what lies several times under one key may come several times.
+
+    Needs no identity: an encrypted set of a bucket lists its objects a second time, under names that tell nothing.
+    """
+    yield from manifest.objects
+    if manifest.engine != BUCKET_ENGINE:
+        return
+    parts = [entry for entry in manifest.objects if entry.role == "references"]
+    for part in parts or [entry for entry in manifest.objects if entry.role == "inventory"]:
+        for line in read_object(store, part).splitlines():
+            yield _entry(manifest, json.loads(line))
+
+
+def distinct_objects(store: ObjectStore, manifest: Manifest) -> t.Iterator[ObjectEntry]:
+    """As referenced_objects, each key once, in memory that does not grow with their number."""
+    with NameIndex() as seen:
+        for entry in referenced_objects(store, manifest):
+            if entry.key not in seen:
+                seen.add(entry.key)
+                yield entry
+
+
+def require_present(store: ObjectStore, manifest: Manifest) -> int:
+    """How many objects the set has, all of them in the listing of the store, or at least there when asked for.
+
+    Raises RecoveryError as check_presence.
+    """
+    with NameIndex() as there:
+        there.add_all((item.key, item.size) for item in store.list(objects_prefix(manifest.source, manifest.tier)))
+        count = 0
+        for entry in distinct_objects(store, manifest):
+            count += 1
+            if there.get(entry.key) != entry.stored_size:
+                # A listing may be old; the object itself is not.
+                check_presence(store, entry)
+    return count
+
+
+def check_presence(store: ObjectStore, entry: ObjectEntry) -> None:
+    """Ask the store for an object and its size. Raises RecoveryError(object_missing or damaged)."""
+    info = store.head(entry.key)
+    if info is None or info.size != entry.stored_size:
+        seen = "missing" if info is None else f"{info.size} bytes long instead of {entry.stored_size}"
+        raise RecoveryError(
+            ErrorKind.OBJECT_MISSING if info is None else ErrorKind.DAMAGED,
+            f"The object {entry.key} in {store.location} is {seen}.",
+            next_step="Use another set or another copy; the next backup stores this content anew.",
+            details={"damaged": [entry.key]},
+        )
+
+
+def check_stored(store: ObjectStore, entry: ObjectEntry) -> int:
+    """Read an object and compare it with its entry; the bytes read. Raises as fetch_object."""
+    fetch_object(store, entry, None)
+    return entry.stored_size
+
+
+def for_each(items: t.Iterable[_Item], work: t.Callable[[_Item], _Result], *, parallel: int) -> t.Iterator[_Result]:
+    """The results of work on every item, in any order, with a bounded number of items in flight.
+
+    What work raises is raised after those in flight have ended.
+    """
+    with ThreadPoolExecutor(max_workers=parallel) as pool:
+        running: t.Set[Future[_Result]] = set()
+        for item in items:
+            if len(running) >= 4 * parallel:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+            running.add(pool.submit(work, item))
+        for future in running:
+            yield future.result()
+
+
+def _entry(manifest: Manifest, line: t.Mapping[str, t.Any]) -> ObjectEntry:
+    return ObjectEntry(
+        path=str(line.get("key", "")),
+        role="file",
+        key=object_key(manifest.source, manifest.tier, line["object"]),
+        codec=str(line.get("codec", "none")),
+        plain_size=int(line.get("size", 0)),
+        plain_sha256=str(line.get("sha256", "")),
+        stored_size=int(line["stored_size"]),
+        stored_sha256=str(line["stored_sha256"]),
+        encrypted=bool(manifest.recipients),
+    )

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Grandfather, father, son: which sets of a tier stay. Pure: it sees names and instants, not the store."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .._core.clock import parse_instant
+from .._core.errors import ErrorKind, RecoveryError
+
+#: Name of the rule, how many, and what two sets of one period have in common.
+_PERIODS: t.Tuple[t.Tuple[str, str, t.Callable[[datetime], t.Any]], ...] = (
+    ("hourly", "keep_hourly", lambda instant: instant.strftime("%Y%m%d%H")),
+    ("daily", "keep_daily", lambda instant: instant.strftime("%Y%m%d")),
+    ("weekly", "keep_weekly", lambda instant: instant.isocalendar()[:2]),
+    ("monthly", "keep_monthly", lambda instant: instant.strftime("%Y%m")),
+    ("yearly", "keep_yearly", lambda instant: instant.year),
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How many periods keep their newest set; None and 0 keep none for that rule. Periods are UTC, weeks ISO.
+
+    Only periods that have sets count, so a source whose backups stopped loses nothing by waiting.
+    keep_within is in seconds before now. minimum is how many of the newest stay in any case, at least 1.
+    """
+
+    keep_hourly: t.Optional[int] = None
+    keep_daily: t.Optional[int] = None
+    keep_weekly: t.Optional[int] = None
+    keep_monthly: t.Optional[int] = None
+    keep_yearly: t.Optional[int] = None
+    keep_within: t.Optional[float] = None
+    minimum: int = 1
+
+    def require_sound(self) -> None:
+        """Raise RecoveryError(invalid_options) for what no person can have meant."""
+        counts = [getattr(self, option) for _name, option, _period in _PERIODS]
+        if any(count is not None and count < 0 for count in counts) or (self.keep_within or 0) < 0:
+            raise _invalid("A keep_ option is negative.", "Give 0 or more.")
+        if self.minimum < 1:
+            raise _invalid("minimum must be at least 1.", "Give 1 or more: the newest set always stays.")
+
+
+#: What the tiers keep when nothing is said: a day of hours, a month of days, a quarter of weeks, a year of months.
+DEFAULTS: t.Mapping[str, Policy] = {
+    "hourly": Policy(keep_hourly=24),
+    "daily": Policy(keep_daily=30, minimum=7),
+    "weekly": Policy(keep_weekly=12, minimum=4),
+    "monthly": Policy(keep_monthly=12, minimum=3),
+    "emergency": Policy(keep_within=90 * 86400.0),
+    "undo": Policy(keep_within=30 * 86400.0),
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One set; reasons why it stays, none when it goes."""
+
+    set_id: str
+    reasons: t.Tuple[str, ...]
+
+    @property
+    def stays(self) -> bool:
+        return bool(self.reasons)
+
+
+def decide(set_ids: t.Iterable[str], policy: Policy, verified: t.Container[str], now: datetime) -> t.List[Decision]:
+    """What becomes of each set of one tier, oldest first. verified: ids that passed their last verification.
+
+    The newest set, the newest verified one and the minimum always stay.
+    """
+    policy.require_sound()
+    newest_first = sorted(set(set_ids), reverse=True)
+    reasons: t.Dict[str, t.List[str]] = {set_id: [] for set_id in newest_first}
+    for set_id in newest_first[:1]:
+        reasons[set_id].append("newest")
+    for set_id in [item for item in newest_first if item in verified][:1]:
+        reasons[set_id].append("newest verified")
+    for set_id in newest_first[: policy.minimum]:
+        reasons[set_id].append("minimum")
+    for name, option, period in _PERIODS:
+        seen: t.List[t.Any] = []
+        for set_id in newest_first:
+            this = period(parse_instant(set_id))
+            if len(seen) < (getattr(policy, option) or 0) and this not in seen[-1:]:
+                seen.append(this)
+                reasons[set_id].append(name)
+    if policy.keep_within:
+        since = now - timedelta(seconds=policy.keep_within)
+        for set_id in newest_first:
+            if parse_instant(set_id) >= since:
+                reasons[set_id].append("within")
+    return [Decision(set_id, tuple(reasons[set_id])) for set_id in reversed(newest_first)]
+
+
+def _invalid(what: str, next_step: str) -> RecoveryError:
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nothing was removed.", next_step=next_step)

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connection to an S3 service: its settings, and what each provider can do."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from .._core.errors import ErrorKind, RecoveryError
+
+try:
+    import boto3
+    import botocore.config
+    import botocore.exceptions
+except ImportError:
+    boto3 = None  # type: ignore[assignment]
+
+#: Who has S3 object lock. R2 and Supabase refuse its headers; R2 has bucket lock rules of its own instead.
+LOCKING = ("aws", "minio", "generic")
+
+#: Storage classes whose objects must be thawed before they can be read.
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+
+#: None stands for any class. https://developers.cloudflare.com/r2/buckets/storage-classes/
+_CLASSES: t.Mapping[str, t.Optional[t.Tuple[str, ...]]] = {
+    "r2": ("STANDARD", "STANDARD_IA"),
+    "supabase": (),
+}
+
+
+@dataclass(frozen=True)
+class LockRule:
+    """How long what is written stays locked. mode: governance, or compliance that nobody can lift."""
+
+    mode: str
+    days: int
+
+    @property
+    def duration(self) -> timedelta:
+        return timedelta(days=self.days)
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """Where the bucket is. parallel bounds the parts in flight over all uploads; timeout is in seconds."""
+
+    provider: str
+    bucket: str
+    prefix: str
+    endpoint_url: t.Optional[str]
+    region: t.Optional[str]
+    access_key: t.Optional[str] = field(repr=False)
+    secret_key: t.Optional[str] = field(repr=False)
+    session_token: t.Optional[str] = field(repr=False)
+    ca_bundle: t.Optional[str]
+    parallel: int
+    timeout: int
+    lock: t.Optional[LockRule] = None
+    storage_class: t.Optional[str] = None
+
+
+def require_able(settings: S3Settings) -> None:
+    """Raise RecoveryError: unsupported for what the provider refuses, library_missing without boto3."""
+    if boto3 is None:
+        raise RecoveryError(
+            ErrorKind.LIBRARY_MISSING,
+            "The Python library boto3 is missing on this host.",
+            next_step="Install it with: pip install boto3",
+        )
+    if settings.lock and settings.provider not in LOCKING:
+        instead = " Use lifeline.recovery.r2_bucket_lock, which sets lock rules." if settings.provider == "r2" else ""
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"The provider {settings.provider} has no S3 object lock.",
+            next_step=f"Leave store.object_lock out.{instead}",
+        )
+    classes = _CLASSES.get(settings.provider)
+    if settings.storage_class and classes is not None and settings.storage_class not in classes:
+        known = f"It has {' and '.join(classes)}." if classes else "It has none to choose."
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"The provider {settings.provider} has no storage class {settings.storage_class}.",
+            next_step=known,
+        )
+
+
+def make_client(settings: S3Settings) -> t.Any:
+    checksums: t.Dict[str, t.Any] = {} if settings.provider == "aws" else {
+        # Stores other than AWS answer the newer checksum trailers with errors about something else.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }  # fmt: skip
+    config = botocore.config.Config(
+        s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
+        retries={"mode": "standard", "max_attempts": 4},
+        connect_timeout=min(settings.timeout, 10),
+        read_timeout=settings.timeout,
+        max_pool_connections=settings.parallel * 2 + 16,
+        **checksums,
+    )
+    try:
+        session = boto3.session.Session(
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=settings.secret_key,
+            aws_session_token=settings.session_token,
+            region_name=settings.region,
+        )
+        return session.client(
+            "s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None
+        )
+    except (ValueError, botocore.exceptions.BotoCoreError) as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The options of the store in bucket {settings.bucket} cannot be used ({type(error).__name__}).",
+            next_step="Check store.endpoint_url (with http:// or https://), store.region and the AWS profile.",
+        ) from None

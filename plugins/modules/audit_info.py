@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: audit_info
+short_description: Read the audit records of a source
+version_added: 1.0.0
+description:
+  - Every backup, restore, verification, prune and copy leaves a record in the store, under C(<source>/audit/). This lists them, and says
+    whether any was changed or taken away since.
+  - Each record names the one before it and its digest. Who may write everything in the store could write all records anew; an object
+    lock stands against that.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+options:
+  source:
+    description:
+      - The source whose records to read.
+    type: str
+    required: true
+  operation:
+    description:
+      - Only records of this operation, as C(backup), C(restore), C(restore_rows), C(export_rows), C(verify), C(prune), C(copy) or C(drill).
+    type: str
+  status:
+    description:
+      - Only records with this outcome, as C(succeeded), C(partial), C(failed) or C(passed).
+    type: str
+  since:
+    description:
+      - Only records from this instant on, as C(2026-03-01T00:00:00Z).
+    type: str
+  limit:
+    description:
+      - At most this many, the newest.
+    type: int
+    default: 50
+seealso:
+  - module: lifeline.recovery.backup_prune
+"""
+
+EXAMPLES = r"""
+- name: The last fifty operations on a source
+  lifeline.recovery.audit_info:
+    source: school
+    store:
+      bucket: school-backups
+
+- name: Failed backups of this year
+  lifeline.recovery.audit_info:
+    source: school
+    operation: backup
+    status: failed
+    since: "2026-01-01T00:00:00Z"
+    store:
+      bucket: school-backups
+
+- name: Fail when a record was tampered with
+  lifeline.recovery.audit_info:
+    source: school
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+  register: audit
+  failed_when: audit is failed or audit.chain != 'intact'
+"""
+
+RETURN = r"""
+records:
+  description: The records, newest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    key:
+      description: Where it lies in the store.
+      type: str
+      returned: always
+    operation_type:
+      description: What was done.
+      type: str
+      returned: always
+    performed_by:
+      description: Who did it.
+      type: str
+      returned: always
+    performed_at:
+      description: When it ended.
+      type: str
+      returned: always
+    host:
+      description: From which host.
+      type: str
+      returned: always
+    source:
+      description: To which source.
+      type: str
+      returned: always
+    status:
+      description: How it ended.
+      type: str
+      returned: always
+    details:
+      description: Facts that depend on the operation.
+      type: dict
+      returned: always
+  sample:
+    - key: school/audit/2026/03/20260301T020019Z-backup-1a2b3c.json
+      operation_type: backup
+      performed_by: backup
+      performed_at: "2026-03-01T02:00:19.480+00:00"
+      host: backup1
+      source: school
+      status: succeeded
+      details: {set_id: 20260301T020005Z, tier: daily, bytes: 183500800, seconds: 14.1}
+total:
+  description: How many records match, also beyond O(limit).
+  type: int
+  returned: success
+  sample: 812
+chain:
+  description: V(intact), or V(broken) when records were changed or are missing.
+  type: str
+  returned: success
+  sample: intact
+breaks:
+  description: Where the chain is broken, in words.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: unreachable
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    optional_instant,
+    readable_store,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, AuditResult, read_audit
+
+SPEC = ArgumentSpec(
+    {
+        "source": {"type": "str", "required": True},
+        "operation": {"type": "str"},
+        "status": {"type": "str"},
+        "since": {"type": "str"},
+        "limit": {"type": "int", "default": 50},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> AuditResult:
+        query = AuditQuery(params["operation"], params["status"], optional_instant(params["since"]), params["limit"])
+        return read_audit(readable_store(params), params["source"], query)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_prune
+short_description: Remove backup sets that retention no longer keeps
+version_added: 1.0.0
+description:
+  - Keeps the newest set of so many hours, days, weeks, months and years, and takes the others out of the catalogue. Then it removes
+    the objects that no set needs any more.
+  - The newest set, the newest verified set and the O(minimum) always stay. Only periods that have sets count, so a source whose
+    backups stopped loses nothing by waiting.
+  - A set leaves in two steps. Its manifest moves from C(sets/) to C(pruned/); moving it back undoes that. After O(grace_seconds) the
+    next run removes its objects. A backup that runs meanwhile is safe.
+  - What a lock of the store holds counts as retained, not as an error.
+  - Old audit records go as well, each kind after its own time.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - The difference is the list of sets before and after.
+  idempotent:
+    support: full
+    details:
+      - Except that objects go one O(grace_seconds) after their set.
+options:
+  source:
+    description:
+      - The source to prune. Without it, all sources of the store.
+    type: str
+  tier:
+    description:
+      - The tier to prune. Without it, all tiers, each by its defaults.
+      - The defaults are 24 hours for V(hourly), 30 days for V(daily), 12 weeks for V(weekly), 12 months for V(monthly), all of the last
+        90 days for V(emergency) and of the last 30 days for V(undo).
+    type: str
+    choices: [hourly, daily, weekly, monthly, emergency, undo]
+  keep_hourly:
+    description:
+      - Keep the newest set of this many hours that have one. With any of these options, the defaults of the tier do not apply.
+    type: int
+  keep_daily:
+    description:
+      - Keep the newest set of this many days that have one.
+    type: int
+  keep_weekly:
+    description:
+      - Keep the newest set of this many weeks that have one. Weeks begin on Monday.
+    type: int
+  keep_monthly:
+    description:
+      - Keep the newest set of this many months that have one.
+    type: int
+  keep_yearly:
+    description:
+      - Keep the newest set of this many years that have one.
+    type: int
+  keep_within_days:
+    description:
+      - Keep all sets of this many days before now.
+    type: float
+  minimum:
+    description:
+      - Keep this many of the newest sets in any case. Without it, 1 with keep options, else that of the tier's defaults.
+    type: int
+  grace_seconds:
+    description:
+      - How long objects stay that nothing needs, and manifests that were moved to C(pruned/). Longer than the longest backup.
+    type: int
+    default: 86400
+  audit_days:
+    description:
+      - How many days the audit records of an operation are kept, by its name, beside the defaults. The defaults are 365 for C(backup) and
+        all that is not named, 730 for C(verify) and C(drill), 2555 for C(restore).
+    type: dict
+    default: {}
+seealso:
+  - module: lifeline.recovery.backup_info
+  - module: lifeline.recovery.backup_verify
+"""
+
+EXAMPLES = r"""
+- name: Prune all tiers of all sources by their defaults
+  lifeline.recovery.backup_prune:
+    store:
+      bucket: school-backups
+
+- name: Keep a fortnight of days, two months of weeks and three years
+  lifeline.recovery.backup_prune:
+    source: school
+    tier: daily
+    keep_daily: 14
+    keep_weekly: 8
+    keep_yearly: 3
+    minimum: 7
+    store:
+      bucket: school-backups
+
+- name: See what would go
+  lifeline.recovery.backup_prune:
+    source: school
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+sets:
+  description: Every set and its fate.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    source:
+      description: The source.
+      type: str
+      returned: always
+    tier:
+      description: The tier.
+      type: str
+      returned: always
+    set_id:
+      description: The id of the set.
+      type: str
+      returned: always
+    fate:
+      description: V(kept), V(removed), or V(retained) when the store holds on to it.
+      type: str
+      returned: always
+    reasons:
+      description: Why it stays.
+      type: list
+      elements: str
+      returned: always
+  sample:
+    - {source: school, tier: daily, set_id: 20260301T020005Z, fate: kept, reasons: [newest, daily]}
+kept:
+  description: How many sets stay by retention.
+  type: int
+  returned: success
+  sample: 30
+removed:
+  description: How many sets were taken out of the catalogue.
+  type: int
+  returned: success
+  sample: 1
+retained:
+  description: How many sets should go, and are held by a lock.
+  type: int
+  returned: success
+  sample: 0
+objects_removed:
+  description: How many objects were removed that no set needs.
+  type: int
+  returned: success
+  sample: 12
+objects_retained:
+  description: How many of them are held by a lock.
+  type: int
+  returned: success
+  sample: 0
+bytes_freed:
+  description: Stored bytes of the removed objects.
+  type: int
+  returned: success
+  sample: 183500800
+audit_removed:
+  description: How many audit records were past their time.
+  type: int
+  returned: success
+  sample: 0
+blocked:
+  description: Tiers whose objects were left alone because a manifest cannot be read, and why.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "Removed 1 of 31 sets and 12 objects (175.0 MiB); 0 sets and 0 objects are held by a lock."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: unknown_source
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, retention_policy
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import (
+    PruneRequest,
+    prune,
+    prune_diff,
+)
+
+SPEC = ArgumentSpec(
+    {
+        "source": {"type": "str"},
+        "tier": {"type": "str", "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]},
+        "keep_hourly": {"type": "int"},
+        "keep_daily": {"type": "int"},
+        "keep_weekly": {"type": "int"},
+        "keep_monthly": {"type": "int"},
+        "keep_yearly": {"type": "int"},
+        "keep_within_days": {"type": "float"},
+        "minimum": {"type": "int"},
+        "grace_seconds": {"type": "int", "default": 86400},
+        "audit_days": {"type": "dict", "default": {}},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> object:
+        request = PruneRequest(
+            source=params["source"],
+            tier=params["tier"],
+            policy=retention_policy(params),
+            grace=params["grace_seconds"],
+            audit_days=params["audit_days"],
+            check_mode=module.check_mode,
+        )
+        result = prune(opened_store(params), request, utc_now())
+        return {**vars(result), "diff": prune_diff(result)}
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()
