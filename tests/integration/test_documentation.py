@@ -15,46 +15,62 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.identity import make_identity
 from tests.doubles.modules import ROOT, run_module
 from tests.doubles.postgres import PostgresServer
+from tests.doubles.s3 import S3Server
 from tests.doubles.school import load_school
 
 
-@pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the program zstd")
-def test_a_set_is_restored_by_hand(
-    postgres: PostgresServer, database: str, folder_store: dict[str, t.Any], tmp_path: Path
-) -> None:
-    load_school(postgres, database)
-    taken = run_module("pg_backup", {"source": "school", "store": folder_store, **postgres.module_options(database)})
-    page = (ROOT / "docs/restore-by-hand.md").read_text(encoding="utf-8")
-    commands = re.search(r"```bash\n(.*?)```", page, re.DOTALL)
-    assert commands is not None
-    target = f"{database}_by_hand"
+def commands_of(page: str, number: int) -> list[str]:
+    """The numbered block of shell commands of a page, as a command."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    return ["bash", "-c", blocks[number]]
+
+
+@pytest.fixture
+def by_hand(postgres: PostgresServer, database: str, tmp_path: Path) -> t.Iterator[dict[str, str]]:
+    """The environment of who restores by hand: an empty folder, and a database that is not there yet."""
     options = postgres.options("postgres").environment()
     options.pop("PGDATABASE")
-    environment = {
+    (tmp_path / "work").mkdir()
+    target = f"{database}_by_hand"
+    yield {
         **options,
-        "PATH": f"{postgres.bin_dir}:{os.environ['PATH']}",
-        "STORE": folder_store["path"],
+        "PATH": f"{postgres.bin_dir}:/usr/bin:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
         "SOURCE": "school",
         "WORK": str(tmp_path / "work"),
         "TARGET": target,
     }
-    command = ["bash", "-c", commands.group(1)]
-    (tmp_path / "work").mkdir()
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    postgres.drop_database(target)
+
+
+def require_equal(postgres: PostgresServer, target: str, store: dict[str, t.Any], set_id: str) -> None:
     checked = run_module(
         "integrity_check",
         {
             "source": "school",
-            "set": taken["set_id"],
-            "store": folder_store,
+            "set": set_id,
+            "store": store,
             "checks": [{"type": "fingerprint"}, {"type": "foreign_keys"}],
             **postgres.module_options(target),
         },
     )
     assert checked["verdict"] == "passed"
-    postgres.drop_database(target)
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the program zstd")
+def test_a_set_is_restored_by_hand(
+    postgres: PostgresServer, database: str, folder_store: dict[str, t.Any], by_hand: dict[str, str], tmp_path: Path
+) -> None:
+    load_school(postgres, database)
+    taken = run_module("pg_backup", {"source": "school", "store": folder_store, **postgres.module_options(database)})
+    command = commands_of("docs/restore-by-hand.md", 1)
+    environment = {**by_hand, "STORE": folder_store["path"]}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    require_equal(postgres, by_hand["TARGET"], folder_store, taken["set_id"])
+    postgres.drop_database(by_hand["TARGET"])
     largest = max(Path(folder_store["path"]).rglob("objects/*/*"), key=lambda path: path.stat().st_size)
     data = bytearray(largest.read_bytes())
     data[len(data) // 2] ^= 1
@@ -64,5 +80,38 @@ def test_a_set_is_restored_by_hand(
     (tmp_path / "work").mkdir()
     assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode != 0
     with postgres.session() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (target,))
+        cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (by_hand["TARGET"],))
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.skipif(
+    not all(Path("/usr/bin", program).exists() for program in ("zstd", "age", "aws")),
+    reason="needs the programs zstd, age and aws",
+)
+def test_an_encrypted_set_in_a_bucket_is_restored_by_hand(
+    postgres: PostgresServer,
+    database: str,
+    s3: S3Server,
+    store: dict[str, t.Any],
+    by_hand: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    load_school(postgres, database)
+    identity = make_identity(tmp_path / "identity")
+    sealed = {**store, "encrypt_to": [identity.recipient], "name_key": "a-key-for-names-of-tests"}
+    taken = run_module("pg_backup", {"source": "school", "store": sealed, **postgres.module_options(database)})
+    environment = {
+        **by_hand,
+        "STORE": str(tmp_path / "fetched"),
+        "ENDPOINT": s3.endpoint_url,
+        "BUCKET": s3.bucket,
+        "PREFIX": store["prefix"],
+        "AWS_ACCESS_KEY_ID": s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "IDENTITY": str(identity.file),
+    }
+    for number in (0, 1):
+        subprocess.run(commands_of("docs/restore-by-hand.md", number), env=environment, check=True, capture_output=True)
+    reading = {**sealed, "identity_file": str(identity.file)}
+    require_equal(postgres, by_hand["TARGET"], reading, taken["set_id"])

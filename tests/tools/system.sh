@@ -6,7 +6,8 @@
 # Installs what the tests use of the system. What cannot be installed is named, with what is left out.
 set -uo pipefail
 
-declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin/zstd]=zstd [/usr/bin/git]=git)
+declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin/zstd]=zstd [/usr/bin/git]=git
+    [/usr/bin/age]=age [/usr/bin/aws]=awscli)
 missing=()
 for file in "${!wanted[@]}"; do [ -e "$file" ] || missing+=("${wanted[$file]}"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
