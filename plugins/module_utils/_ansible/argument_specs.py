@@ -121,6 +121,14 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
 }
 
 
+def files_spec() -> ArgumentSpec:
+    """A bucket of files, beside the store of backups."""
+    options = {name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")}
+    return ArgumentSpec(
+        {"files": {"type": "dict", "required": True, "options": options}, "progress_file": {"type": "path"}}
+    )
+
+
 def selection_spec() -> ArgumentSpec:
     return ArgumentSpec(
         {

@@ -13,6 +13,9 @@ from datetime import datetime
 from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._drill.journal import JournalEvent, append_event, moment_now
+from .._objects.places import refuse_shared_place
+from .._objects.transfer import TransferOptions
+from .._objects.wish import TransferWish
 from .._postgres.audit_table import insert_audit
 from .._postgres.connection import ConnectionOptions, parse_dsn
 from .._postgres.names import QualifiedName, parse_qualified_name
@@ -20,8 +23,9 @@ from .._postgres.proof import compare_with
 from .._sets.catalogue import find_set, list_sets
 from .._sets.recovery_points import Selection
 from .._sets.retention import DEFAULTS, Policy
-from .._store.base import ObjectStore
+from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions, open_store
+from .._store.r2_locks import LockWish, R2Bucket
 from .ansible_module import WARNINGS
 
 _Params = t.Mapping[str, t.Any]
@@ -88,6 +92,47 @@ def opened_store(params: _Params) -> ObjectStore:
     return store
 
 
+def opened_files(params: _Params) -> ObjectStore:
+    """The bucket that the option files describes, with storage_class for modules that have it."""
+    return open_store(StoreOptions(**params["files"], storage_class=params.get("storage_class")))
+
+
+def files_name(params: _Params) -> str:
+    """What to call that bucket where it must be named to be changed."""
+    return str(params["files"]["bucket"] or params["files"]["path"])
+
+
+def checked_places(params: _Params) -> ObjectStore:
+    """As opened_store, for backups of files: not where these are. Raises RecoveryError(invalid_options)."""
+    store = opened_store(params)
+    given = {name: value for name, value in params["store"].items() if name != "audit_log"}
+    files = StoreOptions(**params["files"])
+    refuse_shared_place(files, StoreOptions(**given), allow_same_bucket=params["allow_same_bucket"])
+    return store
+
+
+def transfer_options(params: _Params, *, check_mode: bool) -> TransferOptions:
+    headers = Headers(
+        content_type=params["content_type"],
+        cache_control=params["cache_control"],
+        content_disposition=params["content_disposition"],
+        content_encoding=params["content_encoding"],
+        metadata={str(name).lower(): str(value) for name, value in params["metadata"].items()},
+    )
+    return TransferOptions(
+        headers=headers,
+        if_none_match=params["if_none_match"],
+        delete=params["delete"],
+        parallel=params["parallel_files"],
+        check_mode=check_mode,
+    )
+
+
+def transfer_wish(params: _Params) -> TransferWish:
+    names = ("direction", "src", "content", "copy_from", "dest", "sync", "range_start", "range_length", "progress_file")
+    return TransferWish(params["key"], params["state"] == "present", **{name: params[name] for name in names})
+
+
 def readable_store(params: _Params, source: t.Optional[str] = None) -> ObjectStore:
     """As opened_store, for those who read sets: the first of store and copies that answers and has the source.
 
@@ -150,6 +195,30 @@ def retention_policy(params: _Params) -> t.Optional[Policy]:
     if minimum is not None and within is None and all(params[name] is None for name in names) and params["tier"]:
         policy = DEFAULTS[params["tier"]]
     return policy if minimum is None else replace(policy, minimum=minimum)
+
+
+def r2_bucket(params: _Params) -> R2Bucket:
+    return R2Bucket(
+        account_id=params["account_id"],
+        bucket=params["bucket"],
+        api_token=params["api_token"],
+        jurisdiction=params["jurisdiction"],
+        api_url=params["api_url"],
+    )
+
+
+def lock_wish(params: _Params) -> LockWish:
+    until = optional_instant(params["until"])
+    if params["days"] is not None and params["days"] < 1:
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, "days must be at least 1.", next_step="Correct it.")
+    return LockWish(
+        rule=params["rule"],
+        present=params["state"] == "present",
+        prefix=params["prefix"],
+        days=params["days"],
+        until=until.strftime("%Y-%m-%dT%H:%M:%SZ") if until else None,
+        enabled=params["enabled"],
+    )
 
 
 def optional_instant(text: t.Optional[str]) -> t.Optional[datetime]:

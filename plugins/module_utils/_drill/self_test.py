@@ -68,6 +68,7 @@ class DamagedStore:
     def __init__(self, store: ObjectStore, key: str, data: t.Optional[bytes]) -> None:
         self._store, self._key, self._data = store, key, data
         self.location, self.sealing = store.location, store.sealing
+        self.locks = store.locks
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
 

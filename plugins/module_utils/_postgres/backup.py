@@ -24,7 +24,7 @@ from .._core.version import VERSION
 from .._sets.audit import write_audit
 from .._sets.fingerprint import Fingerprint
 from .._sets.layout import check_source
-from .._sets.manifest import Manifest
+from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.writer import SetWriter, StoredFile
 from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
@@ -245,7 +245,7 @@ class _Run:
             set_id=compact_instant(held.recovery_point),
             source=request.source,
             tier=request.tier,
-            engine="postgresql",
+            engine=DATABASE_ENGINE,
             recovery_point=format_instant(held.recovery_point),
             lsn=held.lsn,
             created_at=format_instant(self._created_at),

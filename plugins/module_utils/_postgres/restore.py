@@ -19,7 +19,7 @@ from .._core.sizes import readable_size
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.fetch import fetch_objects
-from .._sets.manifest import ROWS_ENGINE, Manifest
+from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore
 from . import catalog, databases
@@ -160,12 +160,7 @@ class _Run:
             self._foreign = inspect_dump(request.archive)
         elif self._store is not None and request.source:
             self._manifest = find_set(self._store, request.source, request.selection)
-            if self._manifest.engine == ROWS_ENGINE:
-                raise RecoveryError(
-                    ErrorKind.UNSUPPORTED,
-                    f"The set {self._manifest.set_id} holds rows of some tables, not a database.",
-                    next_step="Bring them back with lifeline.recovery.pg_restore_table.",
-                )
+            self._manifest.require_kind(DATABASE_ENGINE)
         else:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,

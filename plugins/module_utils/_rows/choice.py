@@ -13,7 +13,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.toc import parse_toc
-from .._sets.manifest import ROWS_ENGINE, Manifest
+from .._sets.manifest import DATABASE_ENGINE, ROWS_ENGINE, Manifest
 from .closure import choose_children, choose_parents, reachable
 from .columns import match_columns
 from .description import ROWS_FILE, Description, SetTable, describe, describe_rows
@@ -49,6 +49,7 @@ class Choice:
 
 def read_description(manifest: Manifest, objects: LocalObjects) -> Description:
     """What the set holds; only its table of contents is fetched."""
+    manifest.require_kind(DATABASE_ENGINE, ROWS_ENGINE)
     if manifest.engine == ROWS_ENGINE:
         return describe_rows(manifest, objects.content(manifest.object_at(ROWS_FILE)))
     return describe(manifest, parse_toc(objects.content(manifest.object_at("toc.dat"))))

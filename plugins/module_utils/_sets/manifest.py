@@ -19,11 +19,17 @@ from .fingerprint import Fingerprint
 
 SCHEMA = "lifeline.recovery/backup-set/1"
 
+DATABASE_ENGINE = "postgresql"
+
 #: The engine of sets that hold rows of some tables and no database: undo sets of rows, and exports.
 ROWS_ENGINE = "postgresql-rows"
 
 #: The engine of sets that hold the objects of a bucket.
 BUCKET_ENGINE = "bucket"
+
+#: What restores the sets of an engine that is not a database's.
+_RESTORED_BY = {ROWS_ENGINE: "pg_restore_table", BUCKET_ENGINE: "bucket_restore"}
+_HOLDS = {ROWS_ENGINE: "rows of some tables", BUCKET_ENGINE: "the files of a bucket"}
 
 _OPEN = Sealing()
 
@@ -85,6 +91,15 @@ class Manifest:
     @property
     def stored_bytes(self) -> int:
         return sum(entry.stored_size for entry in self.objects)
+
+    def require_kind(self, *engines: str) -> None:
+        """Raise RecoveryError(unsupported) for a set that something else restores."""
+        if self.engine not in engines:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                f"The set {self.set_id} of {self.source} holds {_HOLDS.get(self.engine, 'a database')}.",
+                next_step=f"Bring it back with lifeline.recovery.{_RESTORED_BY.get(self.engine, 'pg_restore')}.",
+            )
 
     def object_at(self, path: str) -> ObjectEntry:
         for entry in self.objects:

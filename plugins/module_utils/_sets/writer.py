@@ -17,6 +17,7 @@ from .._core.clock import compact_instant
 from .._core.codec import compress
 from .._core.digest import Tally, file_chunks, file_tally
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sealing import Sealing
 from .._store.base import ObjectInfo, ObjectStore
 from .catalogue import list_sets, load_set, previous_set, verifications
 from .copies import copy_to_all
@@ -25,6 +26,8 @@ from .manifest import Manifest, ObjectEntry
 
 #: From this size on, compressing one file is worth several threads.
 _LARGE = 64 * 1024 * 1024
+
+_OPEN = Sealing()
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,14 @@ class SetWriter:
     def __exit__(self, *exception: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def add(self, folder: str, path: str, role: str, schema: str = "", table: str = "") -> None:
-        """Take a finished file: hash, store unless the tier has its content, and remove it from the folder."""
-        encrypted = self._store.sealing.encrypts
+    def add(
+        self, folder: str, path: str, role: str, schema: str = "", table: str = "", *, encrypt: bool = True
+    ) -> None:
+        """Take a finished file: hash, store unless the tier has its content, and remove it from the folder.
+
+        Without encrypt it stays readable for who holds no key.
+        """
+        encrypted = encrypt and self._store.sealing.encrypts
         template = ObjectEntry(path, role, "", self._codec, 0, "", 0, "", schema, table, encrypted=encrypted)
         future = self._pool.submit(self._take, os.path.join(folder, path), template)
         future.add_done_callback(self._notice)
@@ -142,14 +150,15 @@ class SetWriter:
         return stored
 
     def _store_file(self, file: str, tally: Tally, template: ObjectEntry) -> StoredFile:
-        key, known = self._place(tally.sha256)
+        sealing = self._store.sealing if template.encrypted else _OPEN
+        key, known = self._place(tally.sha256, sealing)
         if known is not None:
             entry = replace(known, plain_sha256=tally.sha256, path=template.path, role=template.role)
             return StoredFile(replace(entry, schema=template.schema, table=template.table), 0)
         threads = self._threads if tally.size >= _LARGE else 0
         packed = Tally()
         chunks = compress(file_chunks(file), self._codec, level=self._level, threads=threads)
-        self._store.put(key, packed.watch(self._store.sealing.encrypt(chunks)))
+        self._store.put(key, packed.watch(sealing.encrypt(chunks)))
         entry = replace(
             template,
             key=key,
@@ -160,9 +169,9 @@ class SetWriter:
         )
         return StoredFile(entry, packed.size)
 
-    def _place(self, plain_sha256: str) -> t.Tuple[str, t.Optional[ObjectEntry]]:
+    def _place(self, plain_sha256: str, sealing: Sealing) -> t.Tuple[str, t.Optional[ObjectEntry]]:
         """Where the content lies or will lie, and its entry when the tier holds it whole."""
-        sealing, generation = self._store.sealing, 0
+        generation = 0
         while True:
             key = object_key(self._source, self._tier, sealing.name_of(self._source, plain_sha256, generation))
             entry = self._previous.get(key)

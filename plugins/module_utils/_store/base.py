@@ -70,6 +70,9 @@ class ObjectStore(t.Protocol):
     #: How the sets in it are encrypted.
     sealing: Sealing
 
+    #: Whether what is written gets a lock.
+    locks: bool
+
     #: Stores that get a copy of each set after it was committed here.
     copies: t.Sequence[ObjectStore]
 

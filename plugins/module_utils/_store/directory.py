@@ -34,6 +34,7 @@ class DirectoryStore:
         self._root = os.path.abspath(os.path.join(path, prefix.strip("/")))
         self.location = self._root
         self.sealing = Sealing()
+        self.locks = False
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
 

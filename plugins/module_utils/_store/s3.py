@@ -18,7 +18,7 @@ from datetime import datetime
 from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
-from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
+from .base import PART_SIZE, AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 from .parts import Part, PartReader
 from .s3_client import ARCHIVES, S3Settings, make_client, require_able
 from .s3_errors import is_transient, store_error
@@ -55,6 +55,7 @@ class S3Store:
     def __init__(self, settings: S3Settings) -> None:
         require_able(settings)
         self.sealing = Sealing()
+        self.locks = settings.lock is not None
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
         self._lock, self._class = settings.lock, settings.storage_class
@@ -72,6 +73,12 @@ class S3Store:
         self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
     ) -> ObjectInfo:
         beside = self._beside(key, headers)
+        if isinstance(chunks, list) and sum(map(len, chunks)) <= PART_SIZE:
+            # What lies in memory already needs none of the shared buffers.
+            data = b"".join(chunks)
+            if if_absent and self.head(key) is not None:
+                raise self._exists(key)
+            return ObjectInfo(key, len(data), utc_now(), self._put_single(key, data, if_absent, beside))
         parts = PartReader(chunks, self._buffers)
         first = parts.next()
         if not parts.exhausted:
@@ -230,7 +237,9 @@ class S3Store:
     def _get(self, key: str, **extra: t.Any) -> t.Any:
         return self._call("get_object", key, Key=self._prefix + key, **extra)
 
-    def _put_single(self, key: str, data: bytearray, if_absent: bool, beside: t.Mapping[str, t.Any]) -> t.Optional[str]:
+    def _put_single(
+        self, key: str, data: t.Union[bytes, bytearray], if_absent: bool, beside: t.Mapping[str, t.Any]
+    ) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         try:
             answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition, **beside)
@@ -356,7 +365,7 @@ class S3Store:
             next_step="Read it again, and find out what writes to this store.",
         )
 
-    def _holds(self, key: str, data: bytearray) -> bool:
+    def _holds(self, key: str, data: t.Union[bytes, bytearray]) -> bool:
         position = 0
         for chunk in self.read(key):
             if data[position : position + len(chunk)] != chunk:

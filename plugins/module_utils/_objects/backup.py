@@ -1,0 +1,498 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backs up the files of a bucket as a set: only what changed is read, only what is new is stored."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import typing as t
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from .._core.clock import Timings, compact_instant, format_instant, utc_now
+from .._core.codec import compress, decompress, require_codec
+from .._core.digest import Tally, file_chunks
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.name_index import NameIndex
+from .._core.process import scratch_folder
+from .._core.progress import Progress
+from .._core.sizes import readable_size
+from .._core.version import VERSION
+from .._sets.audit import write_audit
+from .._sets.catalogue import list_sets, load_set, verifications
+from .._sets.fetch import read_object
+from .._sets.layout import check_source, object_key, objects_prefix
+from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
+from .._sets.references import for_each
+from .._sets.writer import SetWriter
+from .._store.base import ObjectStore
+from .inventory import Catalogue, FileEntry, headers_of, parse_line, parts_of
+
+#: Up to this size a file is held in memory; larger ones go through the spool folder.
+_IN_MEMORY = 4 * 1024 * 1024
+
+#: A file that packs to more than this share of its size is stored as it is.
+_WORTH_PACKING = 0.95
+_SAMPLE = 256 * 1024
+
+#: From so many new objects on, a listing costs less than asking for each.
+_MANY = 500
+
+
+@dataclass(frozen=True)
+class BucketBackupRequest:
+    """What to back up. prefixes limit the files, none takes all; keys does so by name. parallel counts files.
+
+    state_dir keeps the last inventory of an encrypted source on this host, which cannot read it from the store.
+    """
+
+    source: str
+    tier: str = "daily"
+    prefixes: t.Tuple[str, ...] = ()
+    keys: t.Optional[t.Sequence[str]] = None
+    codec: str = "zstd"
+    parallel: int = 16
+    spool_dir: t.Optional[str] = None
+    state_dir: t.Optional[str] = None
+    progress_file: t.Optional[str] = None
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class BucketBackupResult:
+    """A committed set. files_changed were read, files_gone are in the last set and no more in the bucket."""
+
+    changed: bool
+    set_id: str
+    source: str
+    tier: str
+    recovery_point: str
+    files: int
+    files_changed: int
+    files_gone: int
+    bytes_plain: int
+    bytes_read: int
+    bytes_uploaded: int
+    objects_uploaded: int
+    timings: t.Mapping[str, float]
+    summary: str
+
+
+def back_up_bucket(request: BucketBackupRequest, origin: ObjectStore, store: ObjectStore) -> BucketBackupResult:
+    """Take one backup set of a bucket. A file that is deleted in the bucket stays in the sets that have it.
+
+    Raises RecoveryError; then no set was written, and earlier sets are as they were.
+    """
+    check_source(request.source)
+    require_codec(request.codec)
+    try:
+        with scratch_folder("lifeline-bucket-", request.spool_dir) as folder:
+            result = _Run(request, origin, store, folder).complete()
+    except RecoveryError as error:
+        if not request.check_mode:
+            status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
+            with contextlib.suppress(RecoveryError):
+                write_audit(store, request.source, "backup", status, {"tier": request.tier, "error_kind": error.kind})
+        raise
+    if not request.check_mode:
+        details = {"set_id": result.set_id, "tier": result.tier, "files": result.files, "bytes": result.bytes_uploaded}
+        write_audit(store, request.source, "backup", "succeeded", details)
+    return result
+
+
+def inventory_lines(store: ObjectStore, manifest: Manifest, state_dir: t.Optional[str] = None) -> t.Iterator[bytes]:
+    """The lines of a set's inventory, by key. Raises RecoveryError as read_object."""
+    for part in manifest.objects:
+        if part.role == "inventory":
+            yield from _part(store, part, state_dir).splitlines()
+
+
+def _part(store: ObjectStore, part: ObjectEntry, state_dir: t.Optional[str]) -> bytes:
+    kept = _kept_path(state_dir, part.key)
+    if part.encrypted and not store.sealing.can_read and kept is not None:
+        with contextlib.suppress(FileNotFoundError), open(kept, "rb") as stream:
+            return stream.read()
+    return read_object(store, part)
+
+
+def _kept_path(state_dir: t.Optional[str], key: str) -> t.Optional[str]:
+    return os.path.join(state_dir, key.rpartition("/")[2]) if state_dir else None
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Where the bytes of a file lie; uploaded is how many were sent for it."""
+
+    object: str
+    codec: str
+    size: int
+    sha256: str
+    uploaded: int
+
+
+class _Run:
+    """One backup of a bucket."""
+
+    def __init__(self, request: BucketBackupRequest, origin: ObjectStore, store: ObjectStore, folder: str) -> None:
+        self._request, self._origin, self._store, self._folder = request, origin, store, folder
+        self._timings = Timings()
+        self._began = utc_now()
+        self._progress = Progress(request.progress_file, request.source)
+        self._catalogue = Catalogue(folder)
+        self._there = NameIndex()
+        self._new = NameIndex()
+        self._damaged = {
+            key for item in verifications(store, request.source, request.tier).values() for key in item.damaged
+        }
+        self._claims: t.Dict[str, Future[_Stored]] = {}
+        self._lock = threading.Lock()
+        self._read = self._uploaded = self._objects = 0
+
+    def complete(self) -> BucketBackupResult:
+        with contextlib.closing(self._catalogue), self._there, self._new:
+            with self._timings.phase("inventory"):
+                self._take_inventory()
+            files, size, changed, changed_size = self._catalogue.totals()
+            gone = self._catalogue.gone()
+            if self._request.check_mode:
+                return self._result("", files, changed, gone, size, changed_size)
+            with self._timings.phase("files"):
+                self._progress.phase("storing", total_items=changed, total_bytes=changed_size)
+                for _done in for_each(self._catalogue.unknown(), self._take, parallel=self._request.parallel):
+                    pass
+            with self._timings.phase("confirm"):
+                self._confirm()
+            with self._timings.phase("commit"):
+                files, size, _unknown, _size = self._catalogue.totals()
+                manifest = self._commit(files, size, changed, gone)
+            self._progress.end()
+            return self._result(manifest.set_id, files, changed, gone, size, self._read)
+
+    def _take_inventory(self) -> None:
+        request = self._request
+        self._progress.phase("listing")
+        self._take_previous()
+        prefix = objects_prefix(request.source, request.tier)
+        self._there.add_all((item.key.rpartition("/")[2], item.size) for item in self._store.list(prefix))
+        self._catalogue.add_files(self._listed())
+        # A line is worth nothing without its object.
+        for line in list_of_lost(self._catalogue.lines(), self._is_there):
+            self._catalogue.forget(line)
+
+    def _listed(self) -> t.Iterator[t.Any]:
+        if self._request.keys is not None:
+            for key in self._request.keys:
+                info = self._origin.head(key)
+                if info is not None:
+                    yield info
+            return
+        for prefix in self._request.prefixes or ("",):
+            for info in self._origin.list(prefix):
+                self._progress.add(1, info.size)
+                # A name that ends so is a folder that some consoles make; it has no bytes and no file.
+                if not (info.key.endswith("/") and not info.size):
+                    yield info
+
+    def _take_previous(self) -> None:
+        """The inventory of the newest set that can be read; without one every file counts as new."""
+        for name in reversed(list_sets(self._store, self._request.source, self._request.tier)):
+            try:
+                manifest = load_set(self._store, name)
+                if manifest.engine != BUCKET_ENGINE:
+                    raise _another_engine(name.source, manifest.engine)
+                self._catalogue.add_old(inventory_lines(self._store, manifest, self._request.state_dir))
+                return
+            except RecoveryError as error:
+                self._catalogue.clear_old()
+                if error.kind == ErrorKind.NO_IDENTITY:
+                    return
+                if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.OBJECT_MISSING):
+                    raise
+
+    def _is_there(self, entry: FileEntry) -> bool:
+        key = object_key(self._request.source, self._request.tier, entry.object)
+        return self._there.get(entry.object) == entry.stored_size and key not in self._damaged
+
+    def _take(self, file: t.Tuple[str, int]) -> None:
+        key, _size = file
+        try:
+            opened = self._origin.open(key)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.OBJECT_MISSING:
+                raise
+            # Deleted since it was listed.
+            self._catalogue.forget(key, file_too=True)
+            return
+        info = opened.info
+        if info.size <= _IN_MEMORY:
+            data = b"".join(opened.chunks)
+            plain = Tally()
+            plain.add(data)
+            stored = self._place(plain, lambda: iter([data]))
+        else:
+            with self._spooled(opened.chunks, info.size) as (path, plain):
+                stored = self._place(plain, lambda: file_chunks(path))
+        self._progress.add(1, plain.size)
+        with self._lock:
+            self._read += plain.size
+            self._uploaded += stored.uploaded
+            self._objects += bool(stored.uploaded)
+        self._catalogue.know(
+            FileEntry(
+                key=key,
+                size=info.size,
+                etag=info.etag or "",
+                modified=info.modified.isoformat(),
+                sha256=plain.sha256,
+                object=stored.object,
+                codec=stored.codec,
+                stored_size=stored.size,
+                stored_sha256=stored.sha256,
+                headers=headers_of(info),
+            )
+        )
+
+    @contextlib.contextmanager
+    def _spooled(self, chunks: t.Iterable[bytes], size: int) -> t.Iterator[t.Tuple[str, Tally]]:
+        if shutil.disk_usage(self._folder).free < size:
+            raise RecoveryError(
+                ErrorKind.SPOOL_FULL,
+                f"The spool folder has no room for a file of {readable_size(size)}.",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Set spool_dir to a file system with more room.",
+            )
+        path = os.path.join(self._folder, f"file-{threading.get_ident()}")
+        plain = Tally()
+        try:
+            with open(path, "wb") as stream:
+                for chunk in plain.watch(chunks):
+                    stream.write(chunk)
+            yield path, plain
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _place(self, plain: Tally, chunks: t.Callable[[], t.Iterator[bytes]]) -> _Stored:
+        """Where the content lies, stored now unless the tier has it. Two equal files are stored once."""
+        digest = plain.sha256
+        with self._lock:
+            done = self._catalogue.remembered(digest)
+            claim = self._claims.get(digest)
+            mine: Future[_Stored] = Future()
+            if done is None and claim is None:
+                self._claims[digest] = mine
+        if done is not None:
+            return _Stored(**done, uploaded=0)
+        if claim is not None:
+            return replace(claim.result(), uploaded=0)
+        try:
+            stored = self._store_once(plain, chunks)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        place = {name: value for name, value in vars(stored).items() if name != "uploaded"}
+        with self._lock:
+            self._catalogue.remember(digest, place)
+            del self._claims[digest]
+        mine.set_result(stored)
+        return stored
+
+    def _store_once(self, plain: Tally, chunks: t.Callable[[], t.Iterator[bytes]]) -> _Stored:
+        request, sealing, generation = self._request, self._store.sealing, 0
+        while True:
+            name = sealing.name_of(request.source, plain.sha256, generation)
+            key = object_key(request.source, request.tier, name)
+            size = self._there.get(name)
+            if size is not None and key not in self._damaged:
+                holder = self._catalogue.holder(name)
+                if holder is not None and holder.stored_size == size:
+                    return _Stored(name, holder.codec, size, holder.stored_sha256, 0)
+                adopted = None if sealing.encrypts else self._adopted(name, key, plain)
+                if adopted is not None:
+                    return adopted
+            if size is None or not sealing.encrypts:
+                break
+            # Encrypted anew it has other bytes, which must not take the place of what an older set describes.
+            generation += 1
+        codec = _codec_for(request.codec, chunks(), plain.size)
+        packed = Tally()
+        body = packed.watch(sealing.encrypt(compress(chunks(), codec)))
+        self._store.put(key, list(body) if plain.size <= _IN_MEMORY else body)
+        self._new.add(name, packed.size)
+        return _Stored(name, codec, packed.size, packed.sha256, packed.size)
+
+    def _adopted(self, name: str, key: str, plain: Tally) -> t.Optional[_Stored]:
+        """An object of an older set, read to prove it; None when it is not what its name says."""
+        stored = b"".join(self._store.read(key)) if plain.size <= _IN_MEMORY else None
+        for codec in ("none", self._request.codec):
+            whole, content = Tally(), Tally()
+            source = iter([stored]) if stored is not None else self._store.read(key)
+            with contextlib.suppress(RecoveryError):
+                for chunk in decompress(whole.watch(source), codec):
+                    content.add(chunk)
+                if content.sha256 == plain.sha256:
+                    return _Stored(name, codec, whole.size, whole.sha256, 0)
+        return None
+
+    def _confirm(self) -> None:
+        """Only what the store shows is there: each new object, by a listing when they are many."""
+        request = self._request
+        with NameIndex() as listed:
+            if len(self._new) > _MANY:
+                prefix = objects_prefix(request.source, request.tier)
+                listed.add_all((item.key.rpartition("/")[2], item.size) for item in self._store.list(prefix))
+            names = ((name, size) for name, size in self._new.items() if listed.get(name) != size)
+            for _done in for_each(names, self._confirm_one, parallel=request.parallel):
+                pass
+        if self._store.locks:
+            reused = (entry for entry in map(parse_line, self._catalogue.lines()) if entry.object not in self._new)
+            for _done in for_each(reused, self._retain, parallel=request.parallel):
+                pass
+
+    def _confirm_one(self, item: t.Tuple[str, int]) -> None:
+        name, size = item
+        key = object_key(self._request.source, self._request.tier, name)
+        info = self._store.head(key)
+        if info is None or info.size != size:
+            seen = "missing" if info is None else f"{info.size} bytes"
+            raise RecoveryError(
+                ErrorKind.STORE_FAILED,
+                f"{self._store.location} accepted {key} with {size} bytes, but shows it as {seen}.",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Check the store, then run the backup again.",
+            )
+
+    def _retain(self, entry: FileEntry) -> None:
+        self._store.retain(object_key(self._request.source, self._request.tier, entry.object))
+
+    def _commit(self, files: int, size: int, changed: int, gone: int) -> Manifest:
+        request, spool = self._request, os.path.join(self._folder, "parts")
+        os.mkdir(spool)
+        with SetWriter(
+            self._store,
+            request.source,
+            request.tier,
+            codec=request.codec,
+            level=None,
+            parallel=4,
+            on_failure=_nothing,
+        ) as writer:
+            for number, part in enumerate(parts_of(self._catalogue.lines())):
+                name = f"inventory-{number:06}.jsonl"
+                _write_lines(os.path.join(spool, name), part)
+                if self._store.sealing.encrypts:
+                    # Who prunes, verifies or copies without a key needs to know which objects there are.
+                    references = f"references-{number:06}.jsonl"
+                    _write_lines(os.path.join(spool, references), [parse_line(line).to_reference() for line in part])
+                    writer.add(spool, references, "references", encrypt=False)
+                    self._keep(os.path.join(spool, name))
+                writer.add(spool, name, "inventory")
+            stored = writer.finish()
+            entries = tuple(item.entry for item in stored)
+            uploaded = self._uploaded + sum(item.uploaded for item in stored)
+            self._uploaded = uploaded
+            return writer.commit(
+                Manifest(
+                    set_id=compact_instant(self._began),
+                    source=request.source,
+                    tier=request.tier,
+                    engine=BUCKET_ENGINE,
+                    recovery_point=format_instant(self._began),
+                    lsn=None,
+                    created_at=format_instant(self._began),
+                    finished_at=format_instant(utc_now()),
+                    tool_version=VERSION,
+                    server={"location": self._origin.location},
+                    client={},
+                    objects=entries,
+                    fingerprint=None,
+                    coverage={
+                        "files": files,
+                        "files_changed": changed,
+                        "files_gone": gone,
+                        "prefixes": list(request.prefixes),
+                    },
+                    sizes={"plain": size, "stored": self._stored_size(), "uploaded": uploaded},
+                    timings=self._timings.as_dict(),
+                )
+            )
+
+    def _keep(self, path: str) -> None:
+        """Keep a part on this host under the name that it gets in the store."""
+        if not self._request.state_dir or self._store.sealing.can_read:
+            return
+        plain = Tally()
+        for chunk in file_chunks(path):
+            plain.add(chunk)
+        os.makedirs(self._request.state_dir, mode=0o700, exist_ok=True)
+        name = self._store.sealing.name_of(self._request.source, plain.sha256)
+        shutil.copyfile(path, os.path.join(self._request.state_dir, name))
+
+    def _stored_size(self) -> int:
+        with NameIndex() as sizes:
+            sizes.add_all((entry.object, entry.stored_size) for entry in map(parse_line, self._catalogue.lines()))
+            return sum(size for _name, size in sizes.items())
+
+    def _result(self, set_id: str, files: int, changed: int, gone: int, size: int, read: int) -> BucketBackupResult:
+        request, timings = self._request, self._timings.as_dict()
+        would = "Would store" if request.check_mode else f"Set {set_id or ''} of {request.source} ({request.tier}):"
+        return BucketBackupResult(
+            changed=True,
+            set_id=set_id or compact_instant(self._began),
+            source=request.source,
+            tier=request.tier,
+            recovery_point=format_instant(self._began),
+            files=files,
+            files_changed=changed,
+            files_gone=gone,
+            bytes_plain=size,
+            bytes_read=read,
+            bytes_uploaded=self._uploaded,
+            objects_uploaded=self._objects,
+            timings=timings,
+            summary=(
+                f"{would} {files} files, {readable_size(size)}; {changed} new or changed, {gone} gone since the last "
+                f"set; {readable_size(self._uploaded)} uploaded in {timings['total']:.1f} s."
+            ),
+        )
+
+
+def list_of_lost(lines: t.Iterable[str], is_there: t.Callable[[FileEntry], bool]) -> t.List[str]:
+    """The keys of the files whose object is not there."""
+    return [entry.key for entry in map(parse_line, lines) if not is_there(entry)]
+
+
+def _codec_for(codec: str, chunks: t.Iterator[bytes], size: int) -> str:
+    """The codec, or none when a sample of the content says that packing gains nothing."""
+    if codec == "none" or not size:
+        return "none"
+    sample = b""
+    for chunk in chunks:
+        sample += chunk
+        if len(sample) >= _SAMPLE:
+            break
+    sample = sample[:_SAMPLE]
+    packed = sum(len(chunk) for chunk in compress([sample], codec))
+    return codec if packed <= _WORTH_PACKING * len(sample) else "none"
+
+
+def _write_lines(path: str, lines: t.Iterable[str]) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
+def _another_engine(source: str, engine: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.INVALID_OPTIONS,
+        f"The source {source!r} has sets of the kind {engine}, not of a bucket.",
+        next_step="Give the bucket a source of its own.",
+    )
+
+
+def _nothing() -> None:
+    """The writer's failure is raised where its result is asked for."""

@@ -1,0 +1,404 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Single objects and whole folders, up and down: sent only when they differ, never half visible."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import mimetypes
+import os
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from .._core.digest import file_chunks
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.progress import Progress
+from .._sets.references import for_each
+from .._store.base import Headers, ObjectInfo, ObjectStore
+from .._store.s3 import S3Store
+from .local import DIGEST, Digests, digests_of, is_same, local_digests, path_for, walk
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """What goes along with an upload, and how. if_none_match refuses to replace; delete is for sync only."""
+
+    headers: Headers = field(default_factory=Headers)
+    if_none_match: bool = False
+    delete: bool = False
+    parallel: int = 8
+    check_mode: bool = False
+
+
+@dataclass
+class TransferResult:
+    """One object, or the files of a sync by what becomes of them. bytes_transferred is what was sent or fetched."""
+
+    changed: bool = False
+    key: t.Optional[str] = None
+    path: t.Optional[str] = None
+    size: t.Optional[int] = None
+    sha256: t.Optional[str] = None
+    etag: t.Optional[str] = None
+    resumed_from: int = 0
+    bytes_transferred: int = 0
+    created: t.List[str] = field(default_factory=list)
+    updated: t.List[str] = field(default_factory=list)
+    deleted: t.List[str] = field(default_factory=list)
+    unchanged: int = 0
+
+
+def upload_file(
+    store: ObjectStore, key: str, path: str, options: TransferOptions, progress: Progress
+) -> TransferResult:
+    """Send a file unless the object has its bytes. Raises RecoveryError(already_exists) with if_none_match."""
+    digests = local_digests(path)
+    if digests is None:
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"There is no file {path}.", next_step="Check src.")
+    progress.phase(f"sending {key}", total_items=1, total_bytes=digests.size)
+    return _upload(store, key, digests, lambda: progress.watch(file_chunks(path)), options, _type_of(path))
+
+
+def upload_content(store: ObjectStore, key: str, data: bytes, options: TransferOptions) -> TransferResult:
+    """As upload_file, for bytes at hand."""
+    return _upload(store, key, digests_of([data]), lambda: [data], options, _type_of(key))
+
+
+def copy_object(store: ObjectStore, source: str, key: str, options: TransferOptions) -> TransferResult:
+    """Copy within the bucket, on the server's side. Raises RecoveryError(object_missing or unsupported)."""
+    if not isinstance(store, S3Store):
+        raise RecoveryError(ErrorKind.UNSUPPORTED, "Only an S3 store copies objects.", next_step="Use src.")
+    info = store.head(source)
+    if info is None:
+        raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {source} in {store.location}.")
+    there = store.head(key)
+    _refuse_taken(store, key, there, options)
+    result = TransferResult(key=key, size=info.size, etag=info.etag, sha256=_digest_of(info))
+    if there is not None and there.size == info.size and (there.etag == info.etag or _both_digests(there, info)):
+        return result
+    result.changed = True
+    if not options.check_mode:
+        store.copy(source, key, options.headers if options.headers != Headers() else None)
+    return result
+
+
+def download_file(
+    store: ObjectStore, key: str, path: str, options: TransferOptions, progress: Progress
+) -> TransferResult:
+    """Fetch an object unless the file has its bytes; an earlier try that was cut short is continued.
+
+    The file appears when it is whole. Raises RecoveryError: object_missing, damaged when the bytes are not those
+    of the digest that the object carries, spool_full.
+    """
+    info = store.head(key)
+    if info is None:
+        raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {store.location}.")
+    result = TransferResult(key=key, path=path, size=info.size, etag=info.etag, sha256=_digest_of(info))
+    there = local_digests(path)
+    if there is not None and is_same(store, info, there):
+        result.sha256 = there.sha256
+        return result
+    result.changed = True
+    if options.check_mode:
+        return result
+    progress.phase(f"fetching {key}", total_items=1, total_bytes=info.size)
+    with _disk_errors(path):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        partial = _Partial(path, info)
+        result.resumed_from = partial.offset
+        progress.add(size=partial.offset)
+        with partial.stream() as stream:
+            for chunk in progress.watch(store.read(key, start=partial.offset)):
+                stream.write(chunk)
+                result.bytes_transferred += len(chunk)
+        fetched = digests_of(file_chunks(partial.path))
+        if fetched.size != info.size or (result.sha256 and fetched.sha256 != result.sha256):
+            partial.discard()
+            raise RecoveryError(
+                ErrorKind.DAMAGED,
+                f"What {store.location} gave for {key} is not what its digest says.",
+                left=f"{path} is as it was.",
+                next_step="Run it again; if it stays, take another copy.",
+            )
+        result.sha256 = fetched.sha256
+        partial.finish(path)
+    return result
+
+
+def download_range(
+    store: ObjectStore, key: str, path: str, start: int, length: int, options: TransferOptions
+) -> TransferResult:
+    """Fetch some bytes of an object into a file. Raises RecoveryError(object_missing)."""
+    collected = bytearray()
+    stream = store.read(key, start=start)
+    for chunk in stream:
+        collected += chunk[: length - len(collected)]
+        if len(collected) >= length:
+            break
+    digests = digests_of([bytes(collected)])
+    there = local_digests(path)
+    result = TransferResult(key=key, path=path, size=digests.size, sha256=digests.sha256)
+    result.changed = there is None or there.sha256 != digests.sha256
+    if result.changed and not options.check_mode:
+        with _disk_errors(path):
+            temporary = f"{path}.lifeline-partial"
+            with open(temporary, "wb") as target:
+                target.write(collected)
+            os.replace(temporary, path)
+        result.bytes_transferred = digests.size
+    return result
+
+
+def remove_objects(store: ObjectStore, keys: t.Iterable[str], options: TransferOptions) -> TransferResult:
+    """Delete objects. Raises RecoveryError(access_denied) for one that the store holds on to."""
+    result = TransferResult()
+    for key in keys:
+        if store.head(key) is None:
+            continue
+        result.deleted.append(key)
+        if not options.check_mode:
+            reason = store.remove(key)
+            if reason is not None:
+                raise RecoveryError(
+                    ErrorKind.ACCESS_DENIED,
+                    f"{store.location} holds on to {key}: {reason}",
+                    left=f"{len(result.deleted) - 1} objects were deleted before it.",
+                    next_step="Wait until its lock ends.",
+                )
+    result.changed = bool(result.deleted)
+    return result
+
+
+def sync_up(
+    store: ObjectStore, prefix: str, folder: str, options: TransferOptions, progress: Progress
+) -> TransferResult:
+    """Make the objects below prefix those of the folder. Objects without a file go only with delete."""
+    result = TransferResult(path=folder, key=prefix)
+    there = {item.key: item for item in store.list(prefix)}
+    files = {prefix + key: path for key, path in walk(folder)}
+
+    def judge(item: t.Tuple[str, str]) -> t.Tuple[str, str, Digests, bool]:
+        key, path = item
+        digests = local_digests(path) or Digests(0, "", "")
+        return key, path, digests, is_same(store, there.get(key), digests)
+
+    wanted = []
+    for key, path, digests, same in for_each(sorted(files.items()), judge, parallel=options.parallel):
+        if same:
+            result.unchanged += 1
+        else:
+            wanted.append((key, path, digests))
+            (result.updated if key in there else result.created).append(key)
+    progress.phase("sending", total_items=len(wanted), total_bytes=sum(item[2].size for item in wanted))
+
+    def send(item: t.Tuple[str, str, Digests]) -> int:
+        key, path, digests = item
+        _upload(store, key, digests, lambda: progress.watch(file_chunks(path)), options, _type_of(path))
+        progress.add(1)
+        return digests.size
+
+    if not options.check_mode:
+        result.bytes_transferred = sum(for_each(wanted, send, parallel=options.parallel))
+    if options.delete:
+        result.deleted = remove_objects(store, sorted(set(there) - set(files)), options).deleted
+    return _sorted(result)
+
+
+def sync_down(
+    store: ObjectStore, prefix: str, folder: str, options: TransferOptions, progress: Progress
+) -> TransferResult:
+    """Make the files of a folder those of the objects below prefix. Files without an object go only with delete.
+
+    A key that would lie outside the folder, or that needs a file where another needs a folder, is refused first.
+    """
+    result = TransferResult(path=folder, key=prefix)
+    there = {}
+    for item in store.list(prefix):
+        # A name that ends so is a folder that some consoles make.
+        if not item.key.endswith("/"):
+            there[path_for(folder, item.key[len(prefix) :].lstrip("/"))] = item
+    _refuse_files_in_the_way(there, folder)
+    present = {path for _key, path in walk(folder)} if os.path.isdir(folder) else set()
+
+    def judge(item: t.Tuple[str, ObjectInfo]) -> t.Tuple[str, ObjectInfo, bool]:
+        path, info = item
+        digests = local_digests(path)
+        return path, info, digests is not None and is_same(store, info, digests)
+
+    wanted = []
+    for path, info, same in for_each(sorted(there.items()), judge, parallel=options.parallel):
+        if same:
+            result.unchanged += 1
+        else:
+            wanted.append((path, info))
+            (result.updated if path in present else result.created).append(path)
+    progress.phase("fetching", total_items=len(wanted), total_bytes=sum(info.size for _path, info in wanted))
+    quiet = Progress(None, "")
+
+    def fetch(item: t.Tuple[str, ObjectInfo]) -> int:
+        path, info = item
+        fetched = download_file(store, info.key, path, options, quiet).bytes_transferred
+        progress.add(1, info.size)
+        return fetched
+
+    if not options.check_mode:
+        result.bytes_transferred = sum(for_each(wanted, fetch, parallel=options.parallel))
+    if options.delete:
+        result.deleted = sorted(present - set(there))
+        if not options.check_mode:
+            for path in result.deleted:
+                os.unlink(path)
+    return _sorted(result)
+
+
+def sync_diff(result: TransferResult) -> t.Dict[str, str]:
+    """What a sync changes, a line a file."""
+    gone = sorted([*result.updated, *result.deleted])
+    come = sorted([*result.created, *result.updated])
+    return {
+        "before": "".join(f"{name}{' (other content)' if name in result.updated else ''}\n" for name in gone),
+        "after": "".join(f"{name}\n" for name in come),
+    }
+
+
+class _Partial:
+    """A download that is not whole yet, beside its file, with a note of which version of the object it is of."""
+
+    def __init__(self, path: str, info: ObjectInfo) -> None:
+        self.path = f"{path}.lifeline-partial"
+        self._note = f"{self.path}.json"
+        version = {"etag": info.etag, "size": info.size, "modified": info.modified.isoformat()}
+        self.offset = 0
+        with contextlib.suppress(OSError, ValueError), open(self._note, encoding="utf-8") as stream:
+            if json.load(stream) == version and info.etag:
+                self.offset = min(os.path.getsize(self.path), info.size)
+        if not self.offset:
+            self.discard()
+            with open(self._note, "w", encoding="utf-8") as stream:
+                json.dump(version, stream)
+
+    def stream(self) -> t.BinaryIO:
+        return open(self.path, "ab")
+
+    def finish(self, path: str) -> None:
+        with open(self.path, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(self.path, path)
+        os.unlink(self._note)
+
+    def discard(self) -> None:
+        for path in (self.path, self._note):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _upload(
+    store: ObjectStore,
+    key: str,
+    digests: Digests,
+    chunks: t.Callable[[], t.Iterable[bytes]],
+    options: TransferOptions,
+    content_type: t.Optional[str],
+) -> TransferResult:
+    there = store.head(key)
+    _refuse_taken(store, key, there, options)
+    result = TransferResult(key=key, size=digests.size, sha256=digests.sha256)
+    headers = replace(
+        options.headers,
+        content_type=options.headers.content_type or content_type,
+        metadata={**options.headers.metadata, DIGEST: digests.sha256},
+    )
+    if there is not None and is_same(store, there, digests) and _headers_fit(there, options.headers):
+        result.etag = there.etag
+        return result
+    result.changed = True
+    if options.check_mode:
+        return result
+    put = store.put(key, chunks(), if_absent=options.if_none_match, headers=headers)
+    if put.size != digests.size:
+        raise RecoveryError(
+            ErrorKind.STORE_FAILED,
+            f"The file of {key} changed while it was sent.",
+            left="The object holds what was read.",
+            next_step="Run it again.",
+        )
+    shown = store.head(key)
+    if shown is None or shown.size != digests.size:
+        raise RecoveryError(
+            ErrorKind.STORE_FAILED,
+            f"{store.location} accepted {key}, but does not show it whole.",
+            left="",
+            next_step="Check the store, then run it again.",
+        )
+    result.etag, result.bytes_transferred = shown.etag, digests.size
+    return result
+
+
+def _headers_fit(info: ObjectInfo, wanted: Headers) -> bool:
+    """Whether every header that was asked for is there already."""
+    if info.headers is None:
+        return True
+    metadata = info.headers.metadata
+    return all(
+        value in (None, getattr(info.headers, name)) for name, value in vars(wanted).items() if name != "metadata"
+    ) and all(metadata.get(name) == value for name, value in wanted.metadata.items())
+
+
+def _refuse_taken(store: ObjectStore, key: str, there: t.Optional[ObjectInfo], options: TransferOptions) -> None:
+    if there is not None and options.if_none_match:
+        raise RecoveryError(
+            ErrorKind.ALREADY_EXISTS,
+            f"There is an object {key} in {store.location} already.",
+            left="It is as it was.",
+            next_step="Choose another key, or leave if_none_match out.",
+        )
+
+
+def _refuse_files_in_the_way(there: t.Mapping[str, ObjectInfo], folder: str) -> None:
+    for path, info in there.items():
+        parent = os.path.dirname(path)
+        while len(parent) > len(folder):
+            if parent in there:
+                raise RecoveryError(
+                    ErrorKind.INVALID_OPTIONS,
+                    f"The keys {there[parent].key!r} and {info.key!r} cannot both be files of one folder.",
+                    next_step="Download one of them by itself.",
+                )
+            parent = os.path.dirname(parent)
+
+
+def _digest_of(info: ObjectInfo) -> t.Optional[str]:
+    return info.headers.metadata.get(DIGEST) if info.headers else None
+
+
+def _both_digests(one: ObjectInfo, other: ObjectInfo) -> bool:
+    return _digest_of(one) is not None and _digest_of(one) == _digest_of(other)
+
+
+def _type_of(path: str) -> t.Optional[str]:
+    return mimetypes.guess_type(path)[0]
+
+
+def _sorted(result: TransferResult) -> TransferResult:
+    result.created.sort()
+    result.updated.sort()
+    result.changed = bool(result.created or result.updated or result.deleted)
+    return result
+
+
+@contextlib.contextmanager
+def _disk_errors(path: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = ErrorKind.SPOOL_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else ErrorKind.ACCESS_DENIED
+        raise RecoveryError(
+            kind,
+            f"{path} cannot be written: {error.strerror}.",
+            left=f"{path} is as it was; what was fetched is kept beside it, and is continued next time.",
+            next_step="Make room or correct the path, then run it again.",
+        ) from None

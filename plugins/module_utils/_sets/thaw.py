@@ -1,0 +1,95 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Makes a set readable that lies in an archive class: ask for every object, wait, go on."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._core.clock import Timings
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.sizes import readable_seconds
+from .._store.base import ObjectStore
+from .manifest import Manifest
+from .references import distinct_objects, for_each
+
+
+@dataclass(frozen=True)
+class ThawRequest:
+    """days: how long the objects stay readable. wait and poll are in seconds; without wait it only asks."""
+
+    days: int = 3
+    speed: str = "standard"
+    wait: float = 0
+    poll: float = 60
+    parallel: int = 8
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class ThawResult:
+    """readable of all objects are; changed tells whether any had to be asked for."""
+
+    changed: bool
+    set_id: str
+    objects: int
+    readable: int
+    ready: bool
+    timings: t.Mapping[str, float]
+    summary: str
+
+
+def thaw_set(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> ThawResult:
+    """Ask for what is archived, and wait as long as the request says.
+
+    Raises RecoveryError: timeout when it is not all readable by then; what was asked for goes on being made readable.
+    """
+    timings = Timings()
+    deadline = time.monotonic() + request.wait
+    asked = False
+    while True:
+        with timings.phase("ask"):
+            total, readable = _ask(store, manifest, request)
+        asked = asked or readable < total
+        if readable == total or request.check_mode or time.monotonic() >= deadline:
+            break
+        with timings.phase("wait"):
+            time.sleep(min(request.poll, max(0.0, deadline - time.monotonic())))
+    if readable < total and request.wait and not request.check_mode:
+        raise RecoveryError(
+            ErrorKind.TIMEOUT,
+            f"{readable} of {total} objects of set {manifest.set_id} are readable after "
+            f"{readable_seconds(request.wait)}.",
+            left="The others go on being made readable.",
+            next_step="Run it again later, or with a longer wait_seconds.",
+            details={"objects": total, "readable": readable, "changed": True},
+        )
+    return ThawResult(
+        changed=asked,
+        set_id=manifest.set_id,
+        objects=total,
+        readable=readable,
+        ready=readable == total,
+        timings=timings.as_dict(),
+        summary=f"{readable} of {total} objects of set {manifest.set_id} of {manifest.source} are readable.",
+    )
+
+
+def _ask(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> t.Tuple[int, int]:
+    def is_readable(key: str) -> bool:
+        if request.check_mode:
+            info = store.head(key)
+            return info is not None and not info.archived
+        return store.thaw(key, days=request.days, speed=request.speed)
+
+    # The inventory of a bucket must be readable before it tells what else there is.
+    parts = [is_readable(entry.key) for entry in manifest.objects if entry.role in ("inventory", "references")]
+    if not all(parts):
+        return len(manifest.objects), sum(parts)
+    keys = (entry.key for entry in distinct_objects(store, manifest))
+    readable = list(for_each(keys, is_readable, parallel=request.parallel))
+    return len(readable), sum(readable)

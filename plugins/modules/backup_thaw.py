@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_thaw
+short_description: Make a backup set readable that lies in an archive class
+version_added: 1.0.0
+description:
+  - Asks the store to make every object of a set readable for some days, and waits until all are, so that a restore can follow. For
+    sets whose O(store.storage_class) is V(GLACIER) or V(DEEP_ARCHIVE).
+  - For a set that is readable it does nothing.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+  - lifeline.recovery._selection
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  days:
+    description:
+      - For how many days the objects stay readable.
+    type: int
+    default: 3
+  speed:
+    description:
+      - How fast, and at what price. V(expedited) takes minutes, V(standard) hours, V(bulk) up to two days. V(expedited) does not exist for
+        V(DEEP_ARCHIVE).
+    type: str
+    choices: [expedited, standard, bulk]
+    default: standard
+  wait_seconds:
+    description:
+      - How long to wait for all of them. With V(0), only ask.
+    type: int
+    default: 0
+  poll_seconds:
+    description:
+      - How often to look.
+    type: int
+    default: 60
+seealso:
+  - module: lifeline.recovery.pg_restore
+"""
+
+EXAMPLES = r"""
+- name: Ask for the newest monthly set
+  lifeline.recovery.backup_thaw:
+    source: school
+    tier: monthly
+    store:
+      bucket: school-backups
+
+- name: Wait until last year's set can be read
+  lifeline.recovery.backup_thaw:
+    source: school
+    tier: monthly
+    before: "2026-01-01T00:00:00Z"
+    wait_seconds: 43200
+    store:
+      bucket: school-backups
+
+- name: See whether a set can be read now
+  lifeline.recovery.backup_thaw:
+    source: school
+    set: 20260101T040005Z
+    store:
+      bucket: school-backups
+  check_mode: true
+"""
+
+RETURN = r"""
+set_id:
+  description: The set.
+  type: str
+  returned: success
+  sample: 20260101T040005Z
+objects:
+  description: How many objects it has.
+  type: int
+  returned: success
+  sample: 42
+readable:
+  description: How many of them can be read now.
+  type: int
+  returned: success
+  sample: 42
+ready:
+  description: Whether all can.
+  type: bool
+  returned: success
+  sample: true
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {ask: 1.2, wait: 14400.0, total: 14401.2}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "42 of 42 objects of set 20260101T040005Z of school are readable."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: timeout
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    opened_store,
+    required_source,
+    set_selection,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.thaw import ThawRequest, ThawResult, thaw_set
+
+SPEC = ArgumentSpec(
+    {
+        "days": {"type": "int", "default": 3},
+        "speed": {"type": "str", "default": "standard", "choices": ["expedited", "standard", "bulk"]},
+        "wait_seconds": {"type": "int", "default": 0},
+        "poll_seconds": {"type": "int", "default": 60},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> ThawResult:
+        store = opened_store(params)
+        request = ThawRequest(
+            days=params["days"],
+            speed=params["speed"],
+            wait=params["wait_seconds"],
+            poll=params["poll_seconds"],
+            check_mode=module.check_mode,
+        )
+        return thaw_set(store, find_set(store, required_source(params), set_selection(params)), request)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

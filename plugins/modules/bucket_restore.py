@@ -1,0 +1,249 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bucket_restore
+short_description: Bring files of a bucket back from a set
+version_added: 1.0.0
+description:
+  - Brings back the files that are missing, or with O(mode=all) also those that differ, in the bucket that was backed up or in another.
+    Nothing is deleted.
+  - What is replaced is first kept in a set of the tier V(undo), which brings it back the same way.
+  - Each content is proved by its digest while it is sent; a file whose object is damaged is not written.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+  - zstandard
+  - pyrage (for encrypted sets)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._files
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+  - lifeline.recovery._selection
+  - lifeline.recovery._confirmation
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - The difference names up to a hundred files of each kind.
+  idempotent:
+    support: full
+options:
+  prefixes:
+    description:
+      - Bring back only files whose name begins with one of these. Without it, all.
+    type: list
+    elements: str
+    default: []
+  mode:
+    description:
+      - V(missing) leaves every file that is there as it is. V(all) also replaces those whose content differs.
+    type: str
+    choices: [missing, all]
+    default: missing
+  undo:
+    description:
+      - Keep what is replaced in a set of the tier V(undo) first.
+    type: bool
+    default: true
+  parallel_files:
+    description:
+      - How many files are transferred at once.
+    type: int
+    default: 16
+  spool_dir:
+    description:
+      - A folder for the plan. Without it, the system's folder for temporary files.
+    type: path
+seealso:
+  - module: lifeline.recovery.bucket_backup
+"""
+
+EXAMPLES = r"""
+- name: Bring back the files that somebody deleted
+  lifeline.recovery.bucket_restore:
+    source: school-media
+    files:
+      bucket: school-media
+    store:
+      bucket: school-backups
+
+- name: Bring one course back as it was before the accident
+  lifeline.recovery.bucket_restore:
+    source: school-media
+    before: "2026-03-01T12:00:00Z"
+    prefixes: [courses/42/]
+    mode: all
+    recovery_confirm: school-media
+    files:
+      bucket: school-media
+    store:
+      bucket: school-backups
+
+- name: Fill a bucket in another region
+  lifeline.recovery.bucket_restore:
+    source: school-media
+    files:
+      bucket: school-media-dr
+      region: eu-west-1
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+"""
+
+RETURN = r"""
+set_id:
+  description: The set that was used.
+  type: str
+  returned: success
+  sample: 20260301T030005Z
+source:
+  description: Its source.
+  type: str
+  returned: success
+  sample: school-media
+tier:
+  description: Its tier.
+  type: str
+  returned: success
+  sample: daily
+files:
+  description: How many files of the set were asked for.
+  type: int
+  returned: success
+  sample: 1200
+restored:
+  description: How many were missing, and were written.
+  type: int
+  returned: success
+  sample: 37
+replaced:
+  description: How many differed, and were replaced.
+  type: int
+  returned: success
+  sample: 0
+equal:
+  description: How many were there with the same content.
+  type: int
+  returned: success
+  sample: 0
+left:
+  description: How many were there and were not looked into.
+  type: int
+  returned: success
+  sample: 1163
+bytes_restored:
+  description: Bytes of the files written.
+  type: int
+  returned: success
+  sample: 40960
+undo:
+  description: The set of the tier V(undo) that holds what was replaced, or null.
+  type: str
+  returned: success
+  sample: 20260301T121500Z
+plan_digest:
+  description: What O(recovery_confirm) may be instead of the name of the bucket.
+  type: str
+  returned: success
+  sample: 0123456789abcdef
+missing_files:
+  description: Names of up to a hundred files that were missing.
+  type: list
+  elements: str
+  returned: success
+  sample: [courses/42/cover.png]
+differing_files:
+  description: Names of up to a hundred files that differed.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {plan: 2.1, files: 9.3, total: 11.4}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "Restored 37 missing and 0 differing of 1200 files (40.0 KiB) from set 20260301T030005Z to s3://school-media; 0 were equal, 1163 were left."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: confirmation_required
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    confirmation_spec,
+    files_spec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    files_name,
+    opened_files,
+    readable_store,
+    required_source,
+    set_selection,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
+    BucketRestoreRequest,
+    restore_bucket,
+    restore_diff,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+
+SPEC = ArgumentSpec(
+    {
+        "prefixes": {"type": "list", "elements": "str", "default": []},
+        "mode": {"type": "str", "default": "missing", "choices": ["missing", "all"]},
+        "undo": {"type": "bool", "default": True},
+        "parallel_files": {"type": "int", "default": 16},
+        "spool_dir": {"type": "path"},
+    }
+)
+
+
+def main() -> None:
+    spec = SPEC.merge(files_spec()).merge(selection_spec()).merge(confirmation_spec())
+    module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> object:
+        request = BucketRestoreRequest(
+            prefixes=tuple(params["prefixes"]),
+            mode=params["mode"],
+            target_name=files_name(params),
+            environment=params["recovery_environment"],
+            confirm=params["recovery_confirm"],
+            undo=params["undo"],
+            parallel=params["parallel_files"],
+            spool_dir=params["spool_dir"],
+            progress_file=params["progress_file"],
+            check_mode=module.check_mode,
+        )
+        source = required_source(params)
+        store = readable_store(params, source)
+        manifest = find_set(store, source, set_selection(params))
+        result = restore_bucket(store, manifest, opened_files(params), request)
+        return {**vars(result), "diff": restore_diff(result)}
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: r2_bucket_lock
+short_description: Set a lock rule of an R2 bucket
+version_added: 1.0.0
+description:
+  - Adds, changes or removes one rule and leaves the others as they are. The service only knows all rules at once, so they are read
+    first, and read again to see that they hold.
+  - R2 has no S3 object lock. A rule holds for everything below its prefix, also for what is there already. Who may edit the bucket may
+    also remove the rule, so give backup hosts a token that cannot.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  account_id:
+    description:
+      - The id of the Cloudflare account.
+    type: str
+    required: true
+  bucket:
+    description:
+      - The bucket.
+    type: str
+    required: true
+  api_token:
+    description:
+      - A token with the right to edit R2. Without it, E(CLOUDFLARE_API_TOKEN).
+    type: str
+    required: true
+  jurisdiction:
+    description:
+      - The jurisdiction of the bucket, where it has one.
+    type: str
+    choices: [default, eu, fedramp]
+  api_url:
+    description:
+      - The URL of the API.
+    type: str
+    default: https://api.cloudflare.com/client/v4
+  rule:
+    description:
+      - The id of the rule.
+    type: str
+    required: true
+  state:
+    description:
+      - Whether the rule is there.
+    type: str
+    choices: [present, absent]
+    default: present
+  prefix:
+    description:
+      - What the rule holds for. Without it, the whole bucket.
+    type: str
+    default: ''
+  days:
+    description:
+      - Hold each object for this many days after it was written. Without it and O(until), for ever.
+    type: int
+  until:
+    description:
+      - Hold all objects until this date, as C(2027-01-01T00:00:00Z).
+    type: str
+  enabled:
+    description:
+      - Whether the rule holds.
+    type: bool
+    default: true
+seealso:
+  - module: lifeline.recovery.store_check
+"""
+
+EXAMPLES = r"""
+- name: Hold daily sets for a month
+  lifeline.recovery.r2_bucket_lock:
+    account_id: 0123456789abcdef0123456789abcdef
+    bucket: school-backups
+    rule: daily-sets
+    prefix: school/daily/
+    days: 30
+
+- name: Hold everything until the audit is over
+  lifeline.recovery.r2_bucket_lock:
+    account_id: 0123456789abcdef0123456789abcdef
+    bucket: school-backups
+    rule: audit-2026
+    until: "2027-01-01T00:00:00Z"
+
+- name: See what removing a rule would change
+  lifeline.recovery.r2_bucket_lock:
+    account_id: 0123456789abcdef0123456789abcdef
+    bucket: school-backups
+    rule: audit-2026
+    state: absent
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+rules:
+  description: All rules of the bucket afterwards.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {id: daily-sets, enabled: true, prefix: school/daily/, condition: {type: Age, maxAgeSeconds: 2592000}}
+before:
+  description: All rules before.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: access_denied
+"""
+
+from ansible.module_utils.basic import env_fallback
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import lock_wish, r2_bucket
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.r2_locks import API, set_lock_rule
+
+SPEC = ArgumentSpec(
+    {
+        "account_id": {"type": "str", "required": True},
+        "bucket": {"type": "str", "required": True},
+        "api_token": {
+            "type": "str",
+            "required": True,
+            "no_log": True,
+            "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"]),
+        },
+        "jurisdiction": {"type": "str", "choices": ["default", "eu", "fedramp"]},
+        "api_url": {"type": "str", "default": API},
+        "rule": {"type": "str", "required": True},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "prefix": {"type": "str", "default": ""},
+        "days": {"type": "int"},
+        "until": {"type": "str"},
+        "enabled": {"type": "bool", "default": True},
+    },
+    mutually_exclusive=[["days", "until"]],
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> object:
+        result = set_lock_rule(r2_bucket(params), lock_wish(params), check_mode=module.check_mode)
+        return {**vars(result), "diff": {"before": {"rules": result.before}, "after": {"rules": result.rules}}}
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: r2_object
+short_description: Upload, download, copy, synchronise or delete objects of R2 or any S3 store
+version_added: 1.0.0
+description:
+  - Sends only what differs. What is sent carries its SHA-256 in the metadata C(lifeline-sha256), because the ETag of an upload in parts
+    is no digest; without that, an ETag that is an MD5 decides, and else the object is read.
+  - Large objects go in equal parts, several at once, as R2 demands. An object is visible only when it is whole.
+  - A download that was cut short is continued, and its file appears when it is whole and proved.
+  - To read facts or lists, use M(lifeline.recovery.r2_object_info).
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._files
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - Names of objects or files before and after. Content is not shown.
+  idempotent:
+    support: full
+options:
+  key:
+    description:
+      - The object. For O(sync=true), and for a key that ends in a slash with O(state=absent), what the keys of all objects begin with.
+    type: str
+    required: true
+  state:
+    description:
+      - Whether the object is there.
+    type: str
+    choices: [present, absent]
+    default: present
+  direction:
+    description:
+      - V(upload) makes the object like the file, V(download) the file like the object. Without it, V(download) when O(dest) is given.
+    type: str
+    choices: [upload, download]
+  src:
+    description:
+      - The file to upload, or with O(sync=true) the folder.
+    type: path
+  content:
+    description:
+      - The text to upload instead of a file.
+    type: str
+  copy_from:
+    description:
+      - The key of an object in the same bucket to copy instead of a file.
+    type: str
+  dest:
+    description:
+      - The file to download to, or with O(sync=true) the folder.
+    type: path
+  sync:
+    description:
+      - Transfer a folder and all below it. Links are left out.
+    type: bool
+    default: false
+  delete:
+    description:
+      - With O(sync=true), also delete on the receiving side what the sending side has not.
+    type: bool
+    default: false
+  range_start:
+    description:
+      - Download from this byte on, with O(range_length).
+    type: int
+  range_length:
+    description:
+      - How many bytes to download.
+    type: int
+  if_none_match:
+    description:
+      - Fail when there is such an object already, instead of replacing it.
+    type: bool
+    default: false
+  content_type:
+    description:
+      - The type of the content. Without it, what the name tells.
+    type: str
+  cache_control:
+    description:
+      - How the content may be cached.
+    type: str
+  content_disposition:
+    description:
+      - How the content is shown.
+    type: str
+  content_encoding:
+    description:
+      - How the content is encoded.
+    type: str
+  metadata:
+    description:
+      - Further metadata. Names are kept in lower case.
+    type: dict
+    default: {}
+  storage_class:
+    description:
+      - The storage class of what is uploaded, as V(STANDARD_IA).
+    type: str
+  parallel_files:
+    description:
+      - How many files of a folder are transferred at once.
+    type: int
+    default: 8
+seealso:
+  - module: lifeline.recovery.r2_object_info
+  - module: lifeline.recovery.bucket_backup
+"""
+
+EXAMPLES = r"""
+- name: Upload an export
+  lifeline.recovery.r2_object:
+    key: exports/school.sql.gz
+    src: /srv/exports/school.sql.gz
+    files:
+      provider: r2
+      endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
+      bucket: school-exports
+
+- name: Fetch it, going on where an earlier try stopped
+  lifeline.recovery.r2_object:
+    key: exports/school.sql.gz
+    dest: /srv/restore/school.sql.gz
+    files:
+      provider: r2
+      endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
+      bucket: school-exports
+
+- name: See what publishing a folder would change
+  lifeline.recovery.r2_object:
+    key: site/
+    src: /srv/site
+    sync: true
+    delete: true
+    files:
+      bucket: school-site
+  check_mode: true
+  diff: true
+
+- name: Remove an object
+  lifeline.recovery.r2_object:
+    key: exports/school.sql.gz
+    state: absent
+    files:
+      bucket: school-exports
+"""
+
+RETURN = r"""
+key:
+  description: The object, or what the keys begin with.
+  type: str
+  returned: success
+  sample: exports/school.sql.gz
+path:
+  description: The local file or folder, or null.
+  type: str
+  returned: success
+  sample: /srv/restore/school.sql.gz
+size:
+  description: Bytes of the object, or null for a folder.
+  type: int
+  returned: success
+  sample: 183500800
+sha256:
+  description: The SHA-256 of the content, where it is known.
+  type: str
+  returned: success
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+etag:
+  description: The ETag, as the store gives it, or null.
+  type: str
+  returned: success
+  sample: '"0cc175b9c0f1b6a831c399e269772661"'
+resumed_from:
+  description: From which byte on a download was continued.
+  type: int
+  returned: success
+  sample: 104857600
+bytes_transferred:
+  description: Bytes sent or fetched.
+  type: int
+  returned: success
+  sample: 78643200
+created:
+  description: With O(sync=true), what was new.
+  type: list
+  elements: str
+  returned: success
+  sample: [site/index.html]
+updated:
+  description: With O(sync=true), what differed.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+deleted:
+  description: What was deleted.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+unchanged:
+  description: With O(sync=true), how many were the same.
+  type: int
+  returned: success
+  sample: 41
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: object_missing
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    files_spec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    opened_files,
+    transfer_options,
+    transfer_wish,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.wish import fulfil, wish_diff
+
+SPEC = ArgumentSpec(
+    {
+        "key": {"type": "str", "required": True, "no_log": False},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "direction": {"type": "str", "choices": ["upload", "download"]},
+        "src": {"type": "path"},
+        "content": {"type": "str"},
+        "copy_from": {"type": "str"},
+        "dest": {"type": "path"},
+        "sync": {"type": "bool", "default": False},
+        "delete": {"type": "bool", "default": False},
+        "range_start": {"type": "int"},
+        "range_length": {"type": "int"},
+        "if_none_match": {"type": "bool", "default": False},
+        "content_type": {"type": "str"},
+        "cache_control": {"type": "str"},
+        "content_disposition": {"type": "str"},
+        "content_encoding": {"type": "str"},
+        "metadata": {"type": "dict", "default": {}},
+        "storage_class": {"type": "str"},
+        "parallel_files": {"type": "int", "default": 8},
+    },
+    mutually_exclusive=[["src", "content", "copy_from", "dest"]],
+    required_together=[["range_start", "range_length"]],
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(files_spec()).merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> object:
+        options = transfer_options(params, check_mode=module.check_mode)
+        result = fulfil(opened_files(params), transfer_wish(params), options)
+        return {**vars(result), "diff": wish_diff(result)}
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

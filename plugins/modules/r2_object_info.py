@@ -1,0 +1,172 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: r2_object_info
+short_description: Describe objects of R2 or any S3 store
+version_added: 1.0.0
+description:
+  - Tells of one object what the store knows, lists the objects whose keys begin alike, or makes a URL with which anybody may read or
+    write an object for a while.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._files
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+options:
+  key:
+    description:
+      - The object to describe. One that does not exist gives C(exists=false).
+    type: str
+  prefix:
+    description:
+      - List the objects whose keys begin with this; with an empty text all.
+    type: str
+  limit:
+    description:
+      - List at most this many. The totals count all.
+    type: int
+    default: 1000
+  url_seconds:
+    description:
+      - Make a URL for O(key) that works for this many seconds. It is a secret; use C(no_log) on the task.
+    type: int
+  url_method:
+    description:
+      - What the URL allows.
+    type: str
+    choices: [get, put]
+    default: get
+seealso:
+  - module: lifeline.recovery.r2_object
+"""
+
+EXAMPLES = r"""
+- name: Is the export there, and how old is it?
+  lifeline.recovery.r2_object_info:
+    key: exports/school.sql.gz
+    files:
+      provider: r2
+      endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
+      bucket: school-exports
+
+- name: How much lies below a prefix?
+  lifeline.recovery.r2_object_info:
+    prefix: courses/
+    limit: 10
+    files:
+      bucket: school-media
+
+- name: A link for the auditor, for an hour
+  lifeline.recovery.r2_object_info:
+    key: reports/2026.pdf
+    url_seconds: 3600
+    files:
+      bucket: school-reports
+  no_log: true
+"""
+
+RETURN = r"""
+exists:
+  description: Whether there is such an object.
+  type: bool
+  returned: when O(key) is given
+  sample: true
+object:
+  description: The object, or null.
+  type: dict
+  returned: when O(key) is given
+  sample:
+    key: exports/school.sql.gz
+    size: 183500800
+    modified: "2026-03-01T02:10:05.000+00:00"
+    etag: '"0cc175b9c0f1b6a831c399e269772661"'
+    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    content_type: application/gzip
+    metadata: {}
+    storage_class: null
+    archived: false
+    locked_until: null
+url:
+  description: The URL.
+  type: str
+  returned: when O(url_seconds) is given
+  sample: https://school-reports.s3.amazonaws.com/reports/2026.pdf
+objects:
+  description: Key, size, time and ETag of the objects, by key.
+  type: list
+  elements: dict
+  returned: when O(prefix) is given
+  sample:
+    - {key: courses/1/cover.png, size: 40960, modified: "2026-02-01T10:00:00.000+00:00", etag: '"0cc175b9c0f1b6a831c399e269772661"'}
+total:
+  description: How many objects there are, also beyond O(limit).
+  type: int
+  returned: when O(prefix) is given
+  sample: 100000
+total_bytes:
+  description: Their bytes.
+  type: int
+  returned: when O(prefix) is given
+  sample: 4294967296
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: access_denied
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    files_spec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.describe import (
+    DescribeRequest,
+    describe_objects,
+)
+
+SPEC = ArgumentSpec(
+    {
+        "key": {"type": "str", "no_log": False},
+        "prefix": {"type": "str"},
+        "limit": {"type": "int", "default": 1000},
+        "url_seconds": {"type": "int"},
+        "url_method": {"type": "str", "default": "get", "choices": ["get", "put"]},
+    },
+    mutually_exclusive=[["key", "prefix"]],
+    required_one_of=[["key", "prefix"]],
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(files_spec()).merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> object:
+        request = DescribeRequest(
+            key=params["key"],
+            prefix=params["prefix"],
+            limit=params["limit"],
+            url_seconds=params["url_seconds"],
+            url_upload=params["url_method"] == "put",
+        )
+        return describe_objects(opened_files(params), request)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

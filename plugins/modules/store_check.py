@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: store_check
+short_description: Prove that a store keeps what it is given, and that its lock holds
+version_added: 1.0.0
+description:
+  - Writes a small probe below C(probes/), reads it back, lists it, tries to write a second one of the same name, and tries to delete it.
+  - Where O(store.object_lock) is set, or O(require_lock), the deletion must be refused. A lock that was only configured proves nothing.
+  - A probe that is held stays until its lock ends.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: none
+    details:
+      - In check mode the module is skipped, because only a write proves something.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Each run writes a probe.
+options:
+  require_lock:
+    description:
+      - Fail unless the probe cannot be deleted, also where no O(store.object_lock) is set, as on R2 with lock rules.
+    type: bool
+    default: false
+seealso:
+  - module: lifeline.recovery.r2_bucket_lock
+"""
+
+EXAMPLES = r"""
+- name: Prove a store before the first backup
+  lifeline.recovery.store_check:
+    store:
+      bucket: school-backups
+
+- name: Prove that ransomware with the keys of this host cannot delete a backup
+  lifeline.recovery.store_check:
+    store:
+      bucket: school-backups
+      object_lock:
+        mode: compliance
+        days: 30
+
+- name: Prove the lock rules of an R2 bucket
+  lifeline.recovery.store_check:
+    require_lock: true
+    store:
+      provider: r2
+      endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
+      bucket: school-backups
+"""
+
+RETURN = r"""
+location:
+  description: The store.
+  type: str
+  returned: success
+  sample: s3://school-backups
+writes:
+  description: Whether it takes what is written; always true, as failure fails the module.
+  type: bool
+  returned: success
+  sample: true
+reads:
+  description: Whether it gives it back.
+  type: bool
+  returned: success
+  sample: true
+lists:
+  description: Whether it lists it.
+  type: bool
+  returned: success
+  sample: true
+conditional:
+  description: Whether it refuses a second object of one name when asked to.
+  type: bool
+  returned: success
+  sample: true
+encrypts:
+  description: Whether sets in it are encrypted.
+  type: bool
+  returned: success
+  sample: true
+lock:
+  description: V(held), V(absent), or V(refused) when deleting is forbidden without a lock that shows.
+  type: str
+  returned: success
+  sample: held
+locked_until:
+  description: Until when the probe is locked, or null.
+  type: str
+  returned: success
+  sample: "2026-03-31T02:00:05+00:00"
+clock_difference:
+  description: By how many seconds the store's clock is ahead of this host's.
+  type: float
+  returned: success
+  sample: 0.3
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {write: 0.1, read: 0.1, list: 0.1, condition: 0.1, delete: 0.1, total: 0.5}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: "s3://school-backups writes, reads and lists; its lock is held; it refuses a second object of one name; encrypted."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: not_locked
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.preflight import check_store
+
+SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}})
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()), supports_check_mode=False)
+    params = module.params
+    run_module(module, lambda: check_store(opened_store(params), require_lock=params["require_lock"]))
+
+
+if __name__ == "__main__":
+    main()
