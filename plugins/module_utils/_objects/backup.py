@@ -107,8 +107,15 @@ def back_up_bucket(request: BucketBackupRequest, origin: ObjectStore, store: Obj
 
 def inventory_lines(store: ObjectStore, manifest: Manifest, state_dir: t.Optional[str] = None) -> t.Iterator[bytes]:
     """The lines of a set's inventory, by key. Raises RecoveryError as read_object."""
+    return part_lines(store, manifest, "inventory", state_dir)
+
+
+def part_lines(
+    store: ObjectStore, manifest: Manifest, role: str, state_dir: t.Optional[str] = None
+) -> t.Iterator[bytes]:
+    """The lines of all parts of a role."""
     for part in manifest.objects:
-        if part.role == "inventory":
+        if part.role == role:
             yield from _part(store, part, state_dir).splitlines()
 
 
@@ -126,13 +133,13 @@ def _kept_path(state_dir: t.Optional[str], key: str) -> t.Optional[str]:
 
 @dataclass(frozen=True)
 class _Stored:
-    """Where the bytes of a file lie; uploaded is how many were sent for it."""
+    """Where the bytes of a file lie; uploaded is how many were sent for it, None when they were there."""
 
     object: str
     codec: str
     size: int
     sha256: str
-    uploaded: int
+    uploaded: t.Optional[int]
 
 
 class _Run:
@@ -205,14 +212,23 @@ class _Run:
                 manifest = load_set(self._store, name)
                 if manifest.engine != BUCKET_ENGINE:
                     raise _another_engine(name.source, manifest.engine)
-                self._catalogue.add_old(inventory_lines(self._store, manifest, self._request.state_dir))
+                self._take_one(manifest)
                 return
             except RecoveryError as error:
                 self._catalogue.clear_old()
-                if error.kind == ErrorKind.NO_IDENTITY:
-                    return
                 if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.OBJECT_MISSING):
                     raise
+
+    def _take_one(self, manifest: Manifest) -> None:
+        try:
+            self._catalogue.add_old(inventory_lines(self._store, manifest, self._request.state_dir))
+            self._catalogue.add_held(self._catalogue.old_lines())
+        except RecoveryError as error:
+            if error.kind != ErrorKind.NO_IDENTITY:
+                raise
+            # Which file is which stays hidden; which objects there are does not.
+            self._catalogue.clear_old()
+            self._catalogue.add_held(part_lines(self._store, manifest, "references"))
 
     def _is_there(self, entry: FileEntry) -> bool:
         key = object_key(self._request.source, self._request.tier, entry.object)
@@ -240,14 +256,14 @@ class _Run:
         self._progress.add(1, plain.size)
         with self._lock:
             self._read += plain.size
-            self._uploaded += stored.uploaded
-            self._objects += bool(stored.uploaded)
+            self._uploaded += stored.uploaded or 0
+            self._objects += stored.uploaded is not None
         self._catalogue.know(
             FileEntry(
                 key=key,
                 size=info.size,
                 etag=info.etag or "",
-                modified=info.modified.isoformat(),
+                modified=format_instant(info.modified),
                 sha256=plain.sha256,
                 object=stored.object,
                 codec=stored.codec,
@@ -287,9 +303,9 @@ class _Run:
             if done is None and claim is None:
                 self._claims[digest] = mine
         if done is not None:
-            return _Stored(**done, uploaded=0)
+            return _Stored(**done, uploaded=None)
         if claim is not None:
-            return replace(claim.result(), uploaded=0)
+            return replace(claim.result(), uploaded=None)
         try:
             stored = self._store_once(plain, chunks)
         except BaseException as error:
@@ -309,9 +325,9 @@ class _Run:
             key = object_key(request.source, request.tier, name)
             size = self._there.get(name)
             if size is not None and key not in self._damaged:
-                holder = self._catalogue.holder(name)
-                if holder is not None and holder.stored_size == size:
-                    return _Stored(name, holder.codec, size, holder.stored_sha256, 0)
+                held = self._catalogue.held(name)
+                if held is not None and held[1] == size:
+                    return _Stored(name, held[0], size, held[2], None)
                 adopted = None if sealing.encrypts else self._adopted(name, key, plain)
                 if adopted is not None:
                     return adopted
@@ -336,7 +352,7 @@ class _Run:
                 for chunk in decompress(whole.watch(source), codec):
                     content.add(chunk)
                 if content.sha256 == plain.sha256:
-                    return _Stored(name, codec, whole.size, whole.sha256, 0)
+                    return _Stored(name, codec, whole.size, whole.sha256, None)
         return None
 
     def _confirm(self) -> None:

@@ -56,7 +56,7 @@ def _brief(info: ObjectInfo) -> t.Dict[str, t.Any]:
 
 
 def _whole(info: ObjectInfo) -> t.Dict[str, t.Any]:
-    headers = {name: value for name, value in vars(info.headers).items()} if info.headers else {"metadata": {}}
+    headers: t.Dict[str, t.Any] = {"metadata": {}, **(vars(info.headers) if info.headers else {})}
     return {
         **_brief(info),
         **headers,

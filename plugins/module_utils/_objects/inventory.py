@@ -17,12 +17,17 @@ import typing as t
 import zlib
 from dataclasses import dataclass, field
 
+from .._core.clock import format_instant
 from .._store.base import Headers, ObjectInfo
 
 #: One name in so many ends a part; and none is longer than this.
 _ENDS = 1024
 _LONGEST = 8192
 _BATCH = 5000
+_QUOTE = '"'
+
+
+_REFERENCE = ("object", "codec", "stored_size", "stored_sha256")
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,7 @@ class FileEntry:
 
     def to_reference(self) -> str:
         """What those may know who hold no key: which object is needed, and how to prove it."""
-        known = {"object": self.object, "stored_size": self.stored_size, "stored_sha256": self.stored_sha256}
-        return json.dumps(known, sort_keys=True, separators=(",", ":"))
+        return json.dumps({name: getattr(self, name) for name in _REFERENCE}, sort_keys=True, separators=(",", ":"))
 
 
 def parse_line(line: t.Union[str, bytes]) -> FileEntry:
@@ -82,8 +86,10 @@ class Catalogue:
         self._lock = threading.Lock()
         self._database.executescript(
             """
-            CREATE TABLE old (key TEXT PRIMARY KEY, mark TEXT, object TEXT, line TEXT) WITHOUT ROWID;
-            CREATE INDEX old_objects ON old (object);
+            CREATE TABLE old (key TEXT PRIMARY KEY, mark TEXT, line TEXT) WITHOUT ROWID;
+            CREATE TABLE held (
+                object TEXT PRIMARY KEY, codec TEXT, stored_size INTEGER, stored_sha256 TEXT
+            ) WITHOUT ROWID;
             CREATE TABLE stored (sha256 TEXT PRIMARY KEY, line TEXT) WITHOUT ROWID;
             CREATE TABLE files (key TEXT PRIMARY KEY, mark TEXT, size INTEGER, line TEXT) WITHOUT ROWID;
             """
@@ -91,11 +97,20 @@ class Catalogue:
 
     def add_old(self, lines: t.Iterable[bytes]) -> None:
         """The lines of the last set."""
-        entries = ((entry, line.decode()) for entry, line in ((parse_line(line), line) for line in lines))
-        rows = (
-            (entry.key, _mark(entry.size, entry.etag, entry.modified), entry.object, line) for entry, line in entries
-        )
-        self._insert("INSERT OR REPLACE INTO old VALUES (?, ?, ?, ?)", rows)
+        pairs = ((parse_line(line), line.decode()) for line in lines)
+        rows = ((entry.key, _mark(entry.size, entry.etag, entry.modified), line) for entry, line in pairs)
+        self._insert("INSERT OR REPLACE INTO old VALUES (?, ?, ?)", rows)
+
+    def add_held(self, references: t.Iterable[t.Union[str, bytes]]) -> None:
+        """Which objects the store holds, and in which bytes: lines, or what to_reference makes of them."""
+        known = (json.loads(line) for line in references)
+        rows = (tuple(reference[name] for name in _REFERENCE) for reference in known)
+        self._insert("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", rows)
+
+    def old_lines(self) -> t.Iterator[str]:
+        """The lines that add_old took."""
+        pages = self._pages("SELECT key, line FROM old WHERE key > ? ORDER BY key LIMIT ?")
+        return (line for _key, line in pages)
 
     def clear_old(self) -> None:
         """Forget what add_old took, because its end was missing."""
@@ -156,11 +171,13 @@ class Catalogue:
         with self._lock:
             self._database.execute(statement, (key,))
 
-    def holder(self, name: str) -> t.Optional[FileEntry]:
-        """A file of the last set whose bytes lie in the object of this name."""
+    def held(self, name: str) -> t.Optional[t.Tuple[str, int, str]]:
+        """Codec, stored size and stored digest of an object that the last set needs."""
         with self._lock:
-            row = self._database.execute("SELECT line FROM old WHERE object = ? LIMIT 1", (name,)).fetchone()
-        return parse_line(row[0]) if row else None
+            row = self._database.execute(
+                "SELECT codec, stored_size, stored_sha256 FROM held WHERE object = ?", (name,)
+            ).fetchone()
+        return t.cast(t.Optional[t.Tuple[str, int, str]], row)
 
     def remember(self, sha256: str, place: t.Mapping[str, t.Any]) -> None:
         """Where content lies that this run stored."""
@@ -212,8 +229,9 @@ def parts_of(lines: t.Iterable[str]) -> t.Iterator[t.List[str]]:
 
 def mark_of(info: ObjectInfo) -> str:
     """What changes when a file changes."""
-    return _mark(info.size, info.etag or "", info.modified.isoformat())
+    return _mark(info.size, info.etag or "", format_instant(info.modified))
 
 
 def _mark(size: int, etag: str, modified: str) -> str:
-    return f"{size} {etag} {modified}"
+    # A listing may tell fractions of a second that the object itself does not, and leave out the quotes.
+    return f"{size} {etag.strip(_QUOTE)} {modified[:19]}"

@@ -153,6 +153,8 @@ class _Run:
                 with self._timings.phase("files"):
                     self._restore_all()
             self._progress.end()
+        result.missing_files.sort()
+        result.differing_files.sort()
         result.timings = self._timings.as_dict()
         result.summary = self._summary()
         return result
@@ -189,7 +191,8 @@ class _Run:
         info = self._target.head(entry.key)
         if info is None or info.size != entry.size:
             return False
-        if entry.etag and info.etag == entry.etag and "-" not in entry.etag:
+        etag = entry.etag.strip('"')
+        if etag and etag == (info.etag or "").strip('"') and "-" not in etag:
             return True
         tally = Tally()
         for chunk in self._target.read(entry.key):

@@ -114,7 +114,7 @@ class Manifest:
             del document["recipients"], document["sealed"]
         else:
             secrets = {"fingerprint": document["fingerprint"], "plain_sha256": {}}
-            for entry in document["objects"]:
+            for entry in (entry for entry in document["objects"] if entry["encrypted"]):
                 secrets["plain_sha256"][entry["path"]] = entry["plain_sha256"]
                 entry["plain_sha256"] = ""
             document["fingerprint"] = None
@@ -160,7 +160,10 @@ def _opened(manifest: Manifest, key: str, sealing: Sealing) -> Manifest:
         fingerprint = secrets["fingerprint"]
         return replace(
             manifest,
-            objects=tuple(replace(entry, plain_sha256=digests[entry.path]) for entry in manifest.objects),
+            objects=tuple(
+                replace(entry, plain_sha256=digests[entry.path]) if entry.encrypted else entry
+                for entry in manifest.objects
+            ),
             fingerprint=None if fingerprint is None else Fingerprint.from_dict(fingerprint),
         )
     except (ValueError, KeyError, TypeError):

@@ -118,9 +118,10 @@ def _call(bucket: R2Bucket, method: str, body: t.Optional[t.Mapping[str, t.Any]]
             **({"cf-r2-jurisdiction": bucket.jurisdiction} if bucket.jurisdiction else {}),
         },
     )
+    opener = urllib.request.build_opener()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with urllib.request.urlopen(request, timeout=bucket.timeout) as answer:
+            with opener.open(request, timeout=bucket.timeout) as answer:
                 return _result(bucket, json.loads(answer.read(_LARGEST_ANSWER)))
         except urllib.error.HTTPError as error:
             if error.code not in (429, 500, 502, 503, 504) or attempt == _ATTEMPTS:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import queue
 import random
 import time
@@ -222,6 +224,12 @@ class S3Store:
             given.update({name: value for name, value in _named(headers) if value})
         return given
 
+    def _proof(self, data: t.Union[bytes, bytearray]) -> t.Dict[str, str]:
+        """S3 takes what is to be locked only with a digest of the request's body."""
+        if self._lock is None:
+            return {}
+        return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
+
     def _remove_versions(self, key: str) -> None:
         # Without its version an object would only be hidden, and go on costing.
         while True:
@@ -242,7 +250,9 @@ class S3Store:
     ) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         try:
-            answer = self._call("put_object", key, Key=self._prefix + key, Body=data, **condition, **beside)
+            answer = self._call(
+                "put_object", key, Key=self._prefix + key, Body=data, **condition, **beside, **self._proof(data)
+            )
         except RecoveryError as error:
             # A first try that was applied, but whose answer was lost, makes the second find its own object.
             if error.details.get("retried") and self._holds(key, data):
@@ -287,8 +297,15 @@ class S3Store:
 
     def _put_part(self, key: str, upload: str, number: int, part: Part) -> t.Dict[str, t.Any]:
         try:
+            body = part.body
             answer = self._call(
-                "upload_part", key, Key=self._prefix + key, UploadId=upload, PartNumber=number, Body=part.body
+                "upload_part",
+                key,
+                Key=self._prefix + key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=body,
+                **self._proof(body),
             )
         finally:
             part.give_back()
