@@ -175,6 +175,11 @@ objects_uploaded:
   type: int
   returned: success
   sample: 9
+requests:
+  description: How many requests were made, to the bucket and to the store.
+  type: int
+  returned: success
+  sample: 260
 timings:
   description: Seconds per phase.
   type: dict

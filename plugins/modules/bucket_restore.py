@@ -167,6 +167,11 @@ differing_files:
   elements: str
   returned: success
   sample: []
+requests:
+  description: How many requests were made, to the bucket and to the store.
+  type: int
+  returned: success
+  sample: 260
 timings:
   description: Seconds per phase.
   type: dict

@@ -63,11 +63,13 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def rclone_server(*, tls: bool = False, etags: bool = True) -> t.Iterator[S3Server]:
+def rclone_server(
+    *, tls: bool = False, etags: bool = True, fill: t.Callable[[Path], object] | None = None
+) -> t.Iterator[S3Server]:
     """C(rclone serve s3) over a temporary folder.
 
     With tls it has a certificate made for this run. Without etags it hashes no object when one is asked for, as
-    stores that remember their hashes.
+    stores that remember their hashes. fill puts files into the bucket's folder before the server reads it.
     """
     program = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if program is None:
@@ -76,6 +78,8 @@ def rclone_server(*, tls: bool = False, etags: bool = True) -> t.Iterator[S3Serv
         access, secret, port = secrets.token_hex(10), secrets.token_hex(20), _free_port()
         folder = Path(root) / "data"
         (folder / "backups").mkdir(parents=True)
+        if fill is not None:
+            fill(folder / "backups")
         command = [program, "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}", "--config", os.devnull]
         command += [] if etags else ["--etag-hash", ""]
         certificate = None

@@ -69,6 +69,7 @@ class DamagedStore:
         self._store, self._key, self._data = store, key, data
         self.location, self.sealing = store.location, store.sealing
         self.locks = store.locks
+        self.requests = 0
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
 
@@ -87,6 +88,9 @@ class DamagedStore:
         yield self._data[start:]
 
     def open(self, key: str) -> Opened:
+        raise _only_read()
+
+    def open_small(self, key: str) -> Opened:
         raise _only_read()
 
     def put(

@@ -34,11 +34,12 @@ from .._store.base import ObjectStore
 from .inventory import Catalogue, FileEntry, headers_of, parse_line, parts_of
 
 #: Up to this size a file is held in memory; larger ones go through the spool folder.
-_IN_MEMORY = 4 * 1024 * 1024
+IN_MEMORY = 4 * 1024 * 1024
 
 #: A file that packs to more than this share of its size is stored as it is.
 _WORTH_PACKING = 0.95
 _SAMPLE = 256 * 1024
+_NOT_WORTH_A_TRY = 100
 
 #: From so many new objects on, a listing costs less than asking for each.
 _MANY = 500
@@ -79,6 +80,7 @@ class BucketBackupResult:
     bytes_read: int
     bytes_uploaded: int
     objects_uploaded: int
+    requests: int
     timings: t.Mapping[str, float]
     summary: str
 
@@ -235,9 +237,9 @@ class _Run:
         return self._there.get(entry.object) == entry.stored_size and key not in self._damaged
 
     def _take(self, file: t.Tuple[str, int]) -> None:
-        key, _size = file
+        key, size = file
         try:
-            opened = self._origin.open(key)
+            opened = self._origin.open_small(key) if size <= IN_MEMORY else self._origin.open(key)
         except RecoveryError as error:
             if error.kind != ErrorKind.OBJECT_MISSING:
                 raise
@@ -245,7 +247,7 @@ class _Run:
             self._catalogue.forget(key, file_too=True)
             return
         info = opened.info
-        if info.size <= _IN_MEMORY:
+        if info.size <= IN_MEMORY:
             data = b"".join(opened.chunks)
             plain = Tally()
             plain.add(data)
@@ -335,16 +337,19 @@ class _Run:
                 break
             # Encrypted anew it has other bytes, which must not take the place of what an older set describes.
             generation += 1
-        codec = _codec_for(request.codec, chunks(), plain.size)
         packed = Tally()
-        body = packed.watch(sealing.encrypt(compress(chunks(), codec)))
-        self._store.put(key, list(body) if plain.size <= _IN_MEMORY else body)
+        if plain.size <= IN_MEMORY:
+            codec, data = _packed(request.codec, b"".join(chunks()))
+            self._store.put(key, list(packed.watch(sealing.encrypt([data]))))
+        else:
+            codec = _codec_for(request.codec, chunks())
+            self._store.put(key, packed.watch(sealing.encrypt(compress(chunks(), codec))))
         self._new.add(name, packed.size)
         return _Stored(name, codec, packed.size, packed.sha256, packed.size)
 
     def _adopted(self, name: str, key: str, plain: Tally) -> t.Optional[_Stored]:
         """An object of an older set, read to prove it; None when it is not what its name says."""
-        stored = b"".join(self._store.read(key)) if plain.size <= _IN_MEMORY else None
+        stored = b"".join(self._store.read(key)) if plain.size <= IN_MEMORY else None
         for codec in ("none", self._request.codec):
             whole, content = Tally(), Tally()
             source = iter([stored]) if stored is not None else self._store.read(key)
@@ -470,6 +475,7 @@ class _Run:
             bytes_read=read,
             bytes_uploaded=self._uploaded,
             objects_uploaded=self._objects,
+            requests=self._origin.requests + self._store.requests,
             timings=timings,
             summary=(
                 f"{would} {files} files, {readable_size(size)}; {changed} new or changed, {gone} gone since the last "
@@ -483,18 +489,22 @@ def list_of_lost(lines: t.Iterable[str], is_there: t.Callable[[FileEntry], bool]
     return [entry.key for entry in map(parse_line, lines) if not is_there(entry)]
 
 
-def _codec_for(codec: str, chunks: t.Iterator[bytes], size: int) -> str:
+def _packed(codec: str, data: bytes) -> t.Tuple[str, bytes]:
+    """The content packed, or as it is when that gains nothing."""
+    if codec == "none" or len(data) < _NOT_WORTH_A_TRY:
+        return "none", data
+    packed = b"".join(compress([data], codec))
+    return (codec, packed) if len(packed) <= _WORTH_PACKING * len(data) else ("none", data)
+
+
+def _codec_for(codec: str, chunks: t.Iterator[bytes]) -> str:
     """The codec, or none when a sample of the content says that packing gains nothing."""
-    if codec == "none" or not size:
-        return "none"
     sample = b""
     for chunk in chunks:
         sample += chunk
         if len(sample) >= _SAMPLE:
             break
-    sample = sample[:_SAMPLE]
-    packed = sum(len(chunk) for chunk in compress([sample], codec))
-    return codec if packed <= _WORTH_PACKING * len(sample) else "none"
+    return _packed(codec, sample[:_SAMPLE])[0]
 
 
 def _write_lines(path: str, lines: t.Iterable[str]) -> None:

@@ -26,7 +26,7 @@ from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each
 from .._store.base import ObjectStore
-from .backup import BucketBackupRequest, back_up_bucket, inventory_lines
+from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines
 from .inventory import FileEntry, as_headers, parse_line
 
 #: So many names are shown in a plan; the counts are exact.
@@ -66,6 +66,7 @@ class BucketRestoreResult:
     equal: int = 0
     left: int = 0
     bytes_restored: int = 0
+    requests: int = 0
     undo: t.Optional[str] = None
     plan_digest: str = ""
     missing_files: t.List[str] = field(default_factory=list)
@@ -133,7 +134,7 @@ class _Run:
         self._progress = Progress(request.progress_file, manifest.source)
         self._result = BucketRestoreResult(set_id=manifest.set_id, source=manifest.source, tier=manifest.tier)
         # The lines to act on, on disk: 0 for a missing file, 1 for one that differs.
-        self._plan = sqlite3.connect(os.path.join(folder, "plan.sqlite"))
+        self._plan = sqlite3.connect(os.path.join(folder, "plan.sqlite"), check_same_thread=False)
         self._plan.execute("CREATE TABLE plan (id INTEGER PRIMARY KEY, differs INTEGER, size INTEGER, line TEXT)")
 
     def complete(self) -> BucketRestoreResult:
@@ -153,6 +154,7 @@ class _Run:
                 with self._timings.phase("files"):
                     self._restore_all()
             self._progress.end()
+        result.requests = self._store.requests + self._target.requests
         result.missing_files.sort()
         result.differing_files.sort()
         result.timings = self._timings.as_dict()
@@ -261,7 +263,7 @@ class _Run:
 
     def _content(self, entry: FileEntry) -> t.Union[t.List[bytes], t.Iterator[bytes]]:
         chunks = self._proved(entry)
-        return list(chunks) if entry.size <= 4 * 1024 * 1024 else chunks
+        return list(chunks) if entry.size <= IN_MEMORY else chunks
 
     def _proved(self, entry: FileEntry) -> t.Iterator[bytes]:
         """The bytes of a file. An error at their end aborts the upload, so nothing bad becomes visible."""
@@ -277,7 +279,9 @@ class _Run:
             stored_sha256=entry.stored_sha256,
             encrypted=bool(manifest.recipients),
         )
-        yield from plain.watch(plain_chunks(self._store.read(stored.key), stored, self._store.sealing))
+        small = max(entry.size, entry.stored_size) <= IN_MEMORY
+        chunks = self._store.open_small(stored.key).chunks if small else self._store.read(stored.key)
+        yield from plain.watch(plain_chunks(chunks, stored, self._store.sealing))
         if plain.sha256 != entry.sha256:
             raise RecoveryError(
                 ErrorKind.DAMAGED,

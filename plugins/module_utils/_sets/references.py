@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import queue
+import threading
 import typing as t
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
@@ -82,18 +84,60 @@ def check_stored(store: ObjectStore, entry: ObjectEntry) -> int:
 def for_each(items: t.Iterable[_Item], work: t.Callable[[_Item], _Result], *, parallel: int) -> t.Iterator[_Result]:
     """The results of work on every item, in any order, with a bounded number of items in flight.
 
-    What work raises is raised after those in flight have ended.
+    What items or work raise is raised after those in flight have ended; the others are not begun.
     """
-    with ThreadPoolExecutor(max_workers=parallel) as pool:
-        running: t.Set[Future[_Result]] = set()
-        for item in items:
-            if len(running) >= 4 * parallel:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-            running.add(pool.submit(work, item))
-        for future in running:
-            yield future.result()
+    crew = _Crew(iter(items), work, parallel)
+    try:
+        yield from crew.results()
+    finally:
+        crew.stop()
+    if crew.error is not None:
+        raise crew.error
+
+
+class _Crew(t.Generic[_Item, _Result]):
+    """Threads that take items from one iterator; a future each would take longer than a small object does."""
+
+    def __init__(self, items: t.Iterator[_Item], work: t.Callable[[_Item], _Result], parallel: int) -> None:
+        self._items, self._work = items, work
+        self._next = threading.Lock()
+        self._stopped = threading.Event()
+        self._results: queue.Queue[t.Optional[t.Tuple[_Result]]] = queue.Queue(8 * parallel)
+        self.error: t.Optional[BaseException] = None
+        self._threads = [threading.Thread(target=self._run, name="each", daemon=True) for _one in range(parallel)]
+
+    def results(self) -> t.Iterator[_Result]:
+        for thread in self._threads:
+            thread.start()
+        running = len(self._threads)
+        while running:
+            result = self._results.get()
+            if result is None:
+                running -= 1
+            else:
+                yield result[0]
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for what runs."""
+        self._stopped.set()
+        for thread in self._threads:
+            while thread.is_alive():
+                with contextlib.suppress(queue.Empty):
+                    self._results.get(timeout=0.05)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                with self._next:
+                    item = next(self._items, self)
+                if item is self:
+                    break
+                self._results.put((self._work(t.cast(_Item, item)),))
+        except BaseException as error:
+            self.error = self.error or error
+            self._stopped.set()
+        finally:
+            self._results.put(None)
 
 
 def _entry(manifest: Manifest, line: t.Mapping[str, t.Any]) -> ObjectEntry:

@@ -70,6 +70,9 @@ class ObjectStore(t.Protocol):
     #: How the sets in it are encrypted.
     sealing: Sealing
 
+    #: How many requests were made so far; 0 where there are none.
+    requests: int
+
     #: Whether what is written gets a lock.
     locks: bool
 
@@ -99,6 +102,9 @@ class ObjectStore(t.Protocol):
 
     def open(self, key: str) -> Opened:
         """As read, with the description of what is read, in one request. Raises at once when it is missing."""
+
+    def open_small(self, key: str) -> Opened:
+        """As open, for an object that fits into memory, where many of them must be quick."""
 
     def head(self, key: str) -> t.Optional[ObjectInfo]:
         """Describe one object, or None when it does not exist."""

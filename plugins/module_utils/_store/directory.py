@@ -35,6 +35,7 @@ class DirectoryStore:
         self.location = self._root
         self.sealing = Sealing()
         self.locks = False
+        self.requests = 0
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
 
@@ -93,6 +94,9 @@ class DirectoryStore:
         if info is None:
             raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
         return Opened(info, self.read(key))
+
+    def open_small(self, key: str) -> Opened:
+        return self.open(key)
 
     def head(self, key: str) -> t.Optional[ObjectInfo]:
         try:
