@@ -213,7 +213,9 @@ def main() -> None:
             window=params["window_seconds"],
             limit=params["limit"],
         )
-        return describe_sets(readable_store(params, params["source"]), request, utc_now())
+        store = readable_store(params, params["source"])
+        # Where the clocks differ, the one that makes sets older is believed.
+        return describe_sets(store, request, max(utc_now(), store.now()))
 
     run_module(module, work)
 

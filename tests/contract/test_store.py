@@ -22,7 +22,8 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import PART_SIZE, ObjectStore, read_all
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.s3 import Fault, S3Server, faulty, moto_server, rclone_server
+from tests.doubles.faults import Fault, every, faulty, first, refusal
+from tests.doubles.s3 import S3Server, moto_server, rclone_server
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +32,20 @@ def servers() -> t.Iterator[dict[str, S3Server]]:
         yield {"rclone": rclone, "moto": moto}
 
 
-@pytest.fixture(params=["directory", "rclone", "moto"])
+#: The last is a server that is too busy for every fifth request.
+@pytest.fixture(params=["directory", "rclone", "moto", "busy"])
 def store(request: pytest.FixtureRequest, servers: dict[str, S3Server], tmp_path: Path) -> t.Iterator[ObjectStore]:
-    if request.param == "directory":
-        opened = open_store(StoreOptions(provider="directory", path=str(tmp_path / "store")))
-    else:
-        opened = open_store(StoreOptions(**servers[request.param].store_options(prefix=secrets.token_hex(4))))
-    yield opened
-    opened.close()
+    with contextlib.ExitStack() as stack:
+        if request.param == "directory":
+            options = {"provider": "directory", "path": str(tmp_path / "store")}
+        else:
+            server = servers["moto" if request.param == "busy" else request.param]
+            options = server.store_options(prefix=secrets.token_hex(4))
+        if request.param == "busy":
+            options["endpoint_url"] = stack.enter_context(faulty(server, every(5, refusal(503, "SlowDown"))))
+        opened = open_store(StoreOptions(**options))
+        stack.callback(opened.close)
+        yield opened
 
 
 def data_of(size: int) -> bytes:
@@ -204,19 +211,6 @@ def server(request: pytest.FixtureRequest, servers: dict[str, S3Server]) -> S3Se
     return servers[request.param]
 
 
-def first(count: int, start: str, fault: Fault) -> t.Callable[[str], Fault | None]:
-    """The fault for the first requests whose line begins so."""
-    seen: list[str] = []
-
-    def fault_for(line: str) -> Fault | None:
-        if not line.startswith(start):
-            return None
-        seen.append(line)
-        return fault if len(seen) <= count else None
-
-    return fault_for
-
-
 def store_behind(url: str, server: S3Server, prefix: str) -> ObjectStore:
     return open_store(StoreOptions(**{**server.store_options(prefix=prefix), "endpoint_url": url}))
 
@@ -224,7 +218,7 @@ def store_behind(url: str, server: S3Server, prefix: str) -> ObjectStore:
 def test_a_broken_read_goes_on_where_it_stopped(server: S3Server) -> None:
     prefix, data = secrets.token_hex(4), os.urandom(PART_SIZE + 3_000_000)
     open_store(StoreOptions(**server.store_options(prefix=prefix))).put("object", [data])
-    with faulty(server, first(3, "GET ", Fault(cut_after=5_000_000))) as url:
+    with faulty(server, first(3, "^GET ", Fault(cut_after=5_000_000))) as url:
         assert b"".join(store_behind(url, server, prefix).read("object")) == data
 
 
@@ -233,7 +227,7 @@ def test_an_object_replaced_during_a_read_is_never_mixed(server: S3Server, size:
     prefix = secrets.token_hex(4)
     direct = open_store(StoreOptions(**server.store_options(prefix=prefix)))
     direct.put("object", [os.urandom(8_000_000)])
-    cut = first(1, "GET ", Fault(cut_after=5_000_000))
+    cut = first(1, "^GET ", Fault(cut_after=5_000_000))
 
     def cut_then_replace(line: str) -> Fault | None:
         fault = cut(line)
@@ -249,15 +243,14 @@ def test_an_object_replaced_during_a_read_is_never_mixed(server: S3Server, size:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_busy_store_is_asked_again(server: S3Server, status: int) -> None:
-    busy = f"HTTP/1.1 {status} Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    with faulty(server, first(1, "PUT ", Fault(answer=busy.encode()))) as url:
+    with faulty(server, first(1, "^PUT ", refusal(status, "Busy"))) as url:
         store = store_behind(url, server, secrets.token_hex(4))
         store.put("object", [b"whole"])
         assert read_all(store, "object") == b"whole"
 
 
 def test_a_lost_answer_is_not_an_object_of_another(server: S3Server) -> None:
-    with faulty(server, first(1, "PUT ", Fault(lost=True))) as url:
+    with faulty(server, first(1, "^PUT ", Fault(lost=True))) as url:
         store = store_behind(url, server, secrets.token_hex(4))
         assert store.put("object", [b"mine"], if_absent=True).size == 4
     with faulty(server, lambda line: None) as url, pytest.raises(RecoveryError) as caught:

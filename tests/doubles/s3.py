@@ -14,12 +14,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import boto3
 
@@ -122,68 +120,6 @@ def moto_server() -> t.Iterator[S3Server]:
         yield double
     finally:
         server.stop()
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What befalls a request: an answer in the server's stead, or the server's answer cut short or lost."""
-
-    answer: bytes = b""
-    cut_after: int | None = None
-    lost: bool = False
-
-
-@contextlib.contextmanager
-def faulty(server: S3Server, fault_for: t.Callable[[str], Fault | None]) -> t.Iterator[str]:
-    """The URL of a proxy before the server. fault_for gets each request line, as C(GET /backups/key HTTP/1.1)."""
-    upstream = urlsplit(server.endpoint_url)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    client = listener.accept()[0]
-                    threading.Thread(target=_forward, args=(client, upstream, fault_for), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-def _forward(client: socket.socket, upstream: t.Any, fault_for: t.Callable[[str], Fault | None]) -> None:
-    with client, contextlib.suppress(OSError):
-        head = client.recv(65536)
-        if not head:
-            return
-        fault = fault_for(head.partition(b"\r\n")[0].decode())
-        if fault and fault.answer:
-            client.sendall(fault.answer)
-            return
-        with socket.create_connection((upstream.hostname, upstream.port)) as server:
-            # One request a connection, so that each is seen.
-            server.sendall(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
-            threading.Thread(target=_pump, args=(client, server), daemon=True).start()
-            _answer(server, client, fault)
-            # Closing alone tells the client nothing while the other thread still reads from it.
-            client.shutdown(socket.SHUT_RDWR)
-
-
-def _answer(server: socket.socket, client: socket.socket, fault: Fault | None) -> None:
-    left = fault.cut_after if fault else None
-    while left is None or left > 0:
-        data = server.recv(65536)
-        if not data or (fault and fault.lost and not data.startswith(b"HTTP/1.1 100")):
-            return
-        client.sendall(data[:left])
-        left = None if left is None else left - len(data)
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
 
 
 def _ready(server: S3Server) -> S3Server:

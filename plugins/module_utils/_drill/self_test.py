@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from .._core.codec import compress
 from .._core.errors import ErrorKind, RecoveryError
@@ -103,6 +104,9 @@ class DamagedStore:
 
     def retain(self, key: str) -> None:
         raise _only_read()
+
+    def now(self) -> datetime:
+        return self._store.now()
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         raise _only_read()

@@ -28,7 +28,7 @@ from .._sets.catalogue import list_sets, load_set, verifications
 from .._sets.fetch import read_object
 from .._sets.layout import check_source, object_key, objects_prefix
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
-from .._sets.references import for_each
+from .._sets.references import for_each, sample
 from .._sets.writer import SetWriter
 from .._store.base import ObjectStore
 from .inventory import Catalogue, FileEntry, headers_of, parse_line, parts_of
@@ -190,8 +190,27 @@ class _Run:
         self._there.add_all((item.key.rpartition("/")[2], item.size) for item in self._store.list(prefix))
         self._catalogue.add_files(self._listed())
         # A line is worth nothing without its object.
-        for line in list_of_lost(self._catalogue.lines(), self._is_there):
-            self._catalogue.forget(line)
+        for key in list_of_lost(self._catalogue.lines(), self._is_there):
+            self._catalogue.forget(key)
+        self._doubt_listing()
+
+    def _doubt_listing(self) -> None:
+        """Ask for some objects that the listing showed, and for all when one of them is not there."""
+        entries = (parse_line(line) for line in sample(self._catalogue.lines()))
+        if all(missing is None for missing in for_each(entries, self._missing, parallel=self._request.parallel)):
+            return
+        everything = map(parse_line, self._catalogue.lines())
+        for missing in list(for_each(everything, self._missing, parallel=self._request.parallel)):
+            if missing is not None:
+                self._catalogue.forget(missing)
+
+    def _missing(self, entry: FileEntry) -> t.Optional[str]:
+        """The key of a file whose object is not there."""
+        return None if self._shows(entry.object, entry.stored_size) else entry.key
+
+    def _shows(self, name: str, size: int) -> bool:
+        info = self._store.head(object_key(self._request.source, self._request.tier, name))
+        return info is not None and info.size == size
 
     def _listed(self) -> t.Iterator[t.Any]:
         if self._request.keys is not None:
@@ -326,7 +345,7 @@ class _Run:
             name = sealing.name_of(request.source, plain.sha256, generation)
             key = object_key(request.source, request.tier, name)
             size = self._there.get(name)
-            if size is not None and key not in self._damaged:
+            if size is not None and key not in self._damaged and self._shows(name, size):
                 held = self._catalogue.held(name)
                 if held is not None and held[1] == size:
                     return _Stored(name, held[0], size, held[2], None)

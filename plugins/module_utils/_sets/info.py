@@ -18,6 +18,9 @@ from .layout import SetName
 from .manifest import Manifest
 from .recovery_points import Selection, longest_gap, select
 
+#: By so many seconds clocks may differ before the age of a set means nothing.
+_CLOCKS_DIFFER = 300
+
 
 @dataclass(frozen=True)
 class InfoRequest:
@@ -163,7 +166,9 @@ def _summary(
     gap = longest_gap(points, now - timedelta(seconds=request.window), now)
     exposure = gap.seconds if gap is not None else None
     age = usable[-1].age_seconds if usable else None
-    met = None if request.rpo is None else exposure is not None and exposure <= request.rpo
+    met = None
+    if request.rpo is not None:
+        met = exposure is not None and exposure <= request.rpo and age is not None and age > -_CLOCKS_DIFFER
     return SourceInfo(
         source=source,
         sets=len(names),

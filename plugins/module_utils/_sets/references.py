@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import random
 import threading
 import typing as t
 
@@ -18,6 +19,9 @@ from .._store.base import ObjectStore
 from .fetch import fetch_object, read_object
 from .layout import object_key, objects_prefix
 from .manifest import BUCKET_ENGINE, Manifest, ObjectEntry
+
+#: So many objects that a listing showed are asked for themselves.
+SAMPLE = 500
 
 _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
@@ -51,15 +55,36 @@ def require_present(store: ObjectStore, manifest: Manifest) -> int:
 
     Raises RecoveryError as check_presence.
     """
-    with NameIndex() as there:
-        there.add_all((item.key, item.size) for item in store.list(objects_prefix(manifest.source, manifest.tier)))
-        count = 0
+    count = 0
+
+    def listed() -> t.Iterator[ObjectEntry]:
+        nonlocal count
         for entry in distinct_objects(store, manifest):
             count += 1
-            if there.get(entry.key) != entry.stored_size:
-                # A listing may be old; the object itself is not.
+            if there.get(entry.key) == entry.stored_size:
+                yield entry
+            else:
+                # A listing may be older than the object.
                 check_presence(store, entry)
+
+    with NameIndex() as there:
+        there.add_all((item.key, item.size) for item in store.list(objects_prefix(manifest.source, manifest.tier)))
+        for _done in for_each(sample(listed()), lambda entry: check_presence(store, entry), parallel=8):
+            pass
     return count
+
+
+def sample(items: t.Iterable[_Item]) -> t.List[_Item]:
+    """Some of the items by chance, all when they are few: to ask for each alone, because a listing may be wrong."""
+    chosen: t.List[_Item] = []
+    for number, item in enumerate(items):
+        if number < SAMPLE:
+            chosen.append(item)
+        else:
+            place = random.randrange(number + 1)
+            if place < SAMPLE:
+                chosen[place] = item
+    return chosen
 
 
 def check_presence(store: ObjectStore, entry: ObjectEntry) -> None:

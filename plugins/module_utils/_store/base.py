@@ -121,6 +121,9 @@ class ObjectStore(t.Protocol):
     def retain(self, key: str) -> None:
         """Lock an object for as long as one that is written now; nothing in a store that locks nothing."""
 
+    def now(self) -> datetime:
+        """The time by the store's own clock, which is the one that ObjectInfo.modified is of."""
+
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         """Ask for an archived object to be made readable for some days; whether it is readable by now."""
 

@@ -14,6 +14,7 @@ import tempfile
 import typing as t
 from datetime import datetime, timezone
 
+from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
@@ -138,6 +139,9 @@ class DirectoryStore:
 
     def retain(self, key: str) -> None:
         """Files are not locked."""
+
+    def now(self) -> datetime:
+        return utc_now()
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         return True

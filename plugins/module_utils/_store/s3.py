@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import email.utils
 import hashlib
 import queue
 import random
@@ -41,6 +42,9 @@ except ImportError:
 
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 6
+
+#: For so long beyond the timeout a store is asked again that is only busy.
+_PATIENCE = 15
 _ASK_PROVIDER = "Ask the store's provider."
 
 
@@ -62,6 +66,7 @@ class S3Store:
         self.requests = 0
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
+        self._patience = settings.timeout + _PATIENCE
         self._lock, self._class = settings.lock, settings.storage_class
         self._bucket = settings.bucket
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
@@ -201,6 +206,11 @@ class S3Store:
                 Key=self._prefix + key,
                 Retention={"Mode": self._lock.mode.upper(), "RetainUntilDate": until},
             )
+
+    def now(self) -> datetime:
+        answer = self._call("list_objects_v2", "", Prefix=self._prefix, MaxKeys=1)
+        told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return email.utils.parsedate_to_datetime(told) if told else utc_now()
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         info = self.head(key)
@@ -375,7 +385,7 @@ class S3Store:
 
     def _call(self, operation: str, key: str, **arguments: t.Any) -> t.Any:
         """One request; what is passing is tried again, beyond what botocore itself tries."""
-        attempt = 0
+        attempt, began = 0, time.monotonic()
         while True:
             attempt += 1
             # Not exact when threads meet here, which a figure for people may be.
@@ -388,7 +398,7 @@ class S3Store:
                     raise self._changed(key) from None
                 if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfNoneMatch" in arguments:
                     raise self._exists(key, retried=attempt > 1 or _retried(error)) from None
-                if attempt >= _ATTEMPTS or not is_transient(error):
+                if not is_transient(error) or time.monotonic() - began > self._patience:
                     raise mapped from None
                 _pause(attempt)
 
