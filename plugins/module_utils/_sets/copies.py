@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
-from .._store.base import ObjectStore
+from .._store.base import ObjectStore, put_proved
 from .audit import write_audit
 from .catalogue import list_sets, load_set, previous_set
 from .layout import SetName, objects_prefix, set_key
@@ -81,7 +81,7 @@ def copy_set(first: ObjectStore, second: ObjectStore, name: SetName, *, parallel
         sizes = list(for_each(missing(), lambda entry: _copy_object(first, second, entry), parallel=parallel))
     # An ETag is the first store's own, and would make the second's object look replaced.
     entries = tuple(replace(entry, etag=None) for entry in manifest.objects)
-    second.put(set_key(*name), [replace(manifest, objects=entries).to_json()], if_absent=True)
+    put_proved(second, set_key(*name), replace(manifest, objects=entries).to_json(), if_absent=True)
     size = sum(sizes)
     write_audit(second, name.source, "copy", "succeeded", {"set_id": name.set_id, "tier": name.tier, "bytes": size})
     return CopiedSet(name.set_id, len(sizes), size)

@@ -19,7 +19,7 @@ from .._core.clock import compact_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
 from .._core.sizes import readable_size
-from .._store.base import ObjectInfo, ObjectStore, read_all
+from .._store.base import ObjectInfo, ObjectStore, put_proved, read_all
 from .audit import write_audit
 from .catalogue import list_sets, verifications
 from .layout import (
@@ -164,7 +164,7 @@ class _Tier:
             return "retained"
         if self._request.check_mode:
             return "removed"
-        self._store.put(aside, [read_all(self._store, key)])
+        put_proved(self._store, aside, read_all(self._store, key))
         if self._store.remove(key) is not None:
             self._store.remove(aside)
             return "retained"

@@ -18,7 +18,7 @@ from .._core.codec import compress
 from .._core.digest import Tally, file_chunks, file_tally
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
-from .._store.base import ObjectInfo, ObjectStore
+from .._store.base import ObjectInfo, ObjectStore, put_proved
 from .catalogue import list_sets, load_set, previous_set, verifications
 from .copies import copy_to_all
 from .layout import object_key, set_key
@@ -108,7 +108,7 @@ class SetWriter:
         for _attempt in range(5):
             key = set_key(self._source, self._tier, manifest.set_id)
             try:
-                self._store.put(key, [manifest.to_json(self._store.sealing)], if_absent=True)
+                put_proved(self._store, key, manifest.to_json(self._store.sealing), if_absent=True)
                 copy_to_all(self._store, manifest)
                 return manifest
             except RecoveryError as error:

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 
 #: Cloudflare R2 refuses multipart uploads whose parts differ in size, so all stores use one size.
@@ -139,3 +140,21 @@ def read_all(store: ObjectStore, key: str, *, limit: int = 64 * 1024 * 1024) -> 
         if len(collected) > limit:
             raise ValueError(f"{key} is larger than {limit} bytes")
     return bytes(collected)
+
+
+def put_proved(store: ObjectStore, key: str, data: bytes, *, if_absent: bool = False) -> None:
+    """Store a small document and read it back. Raises RecoveryError(store_failed) when it is not there."""
+    store.put(key, [data], if_absent=if_absent)
+    try:
+        seen: t.Optional[bytes] = read_all(store, key)
+    except RecoveryError as error:
+        if error.kind != ErrorKind.OBJECT_MISSING:
+            raise
+        seen = None
+    if seen != data:
+        raise RecoveryError(
+            ErrorKind.STORE_FAILED,
+            f"{store.location} accepted {key}, but {'does not show it' if seen is None else 'shows other bytes'}.",
+            left="It counts for nothing; earlier sets are as they were.",
+            next_step="Check the store with lifeline.recovery.store_check, then run it again.",
+        )

@@ -43,8 +43,8 @@ except ImportError:
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 6
 
-#: For so long beyond the timeout a store is asked again that is only busy.
-_PATIENCE = 15
+#: For so many timeouts a store is asked again that is only busy: longer than a minute by default.
+_PATIENCE = 1.25
 _ASK_PROVIDER = "Ask the store's provider."
 
 
@@ -66,7 +66,7 @@ class S3Store:
         self.requests = 0
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
-        self._patience = settings.timeout + _PATIENCE
+        self._patience = settings.timeout * _PATIENCE
         self._lock, self._class = settings.lock, settings.storage_class
         self._bucket = settings.bucket
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
@@ -168,7 +168,9 @@ class S3Store:
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         token: t.Dict[str, str] = {}
         while True:
-            page = self._call("list_objects_v2", prefix, Prefix=self._prefix + prefix, **token)
+            page = self._call(
+                "list_objects_v2", f"a listing of {prefix}".rstrip(), Prefix=self._prefix + prefix, **token
+            )
             for item in page.get("Contents", ()):
                 yield ObjectInfo(
                     item["Key"][len(self._prefix) :],
