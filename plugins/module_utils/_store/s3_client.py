@@ -112,6 +112,8 @@ def make_client(settings: S3Settings) -> t.Any:
         "response_checksum_validation": "when_required",
     }  # fmt: skip
     config = botocore.config.Config(
+        # Else URLs are signed in the way of old, which R2 refuses.
+        signature_version="s3v4",
         s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
         retries={"mode": "standard", "max_attempts": 4},
         connect_timeout=min(settings.timeout, 10),
