@@ -116,7 +116,7 @@ records:
       type: dict
       returned: always
   sample:
-    - key: school/audit/2026/03/20260301T020019Z-backup-1a2b3c.json
+    - key: school/audit/2026/03/20260301T020019.104711Z-backup-1a2b3c.json
       operation_type: backup
       performed_by: backup
       performed_at: "2026-03-01T02:00:19.480+00:00"

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import typing as t
 
+from .errors import ErrorKind, RecoveryError
+
 #: Waits for one byte; end of file instead means that the parent died, so the group is killed
 #: and the scratch folder is removed. It is a process of its own because SIGKILL cannot be caught.
 _REAPER = """
@@ -57,8 +59,18 @@ class _Reaper:
 
 @contextlib.contextmanager
 def scratch_folder(prefix: str, parent: t.Optional[str] = None) -> t.Iterator[str]:
-    """A private folder that is removed at the end, also when this process is killed. Raises OSError."""
-    folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    """A private folder that is removed at the end, also when this process is killed.
+
+    Raises RecoveryError(invalid_options) when the parent cannot be used.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The spool folder {parent or tempfile.gettempdir()} cannot be used: {error.strerror}.",
+            next_step="Set spool_dir to a folder that exists and is writable.",
+        ) from None
     reaper = _Reaper(scratch=folder)
     try:
         yield folder

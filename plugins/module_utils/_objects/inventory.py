@@ -234,4 +234,4 @@ def mark_of(info: ObjectInfo) -> str:
 
 def _mark(size: int, etag: str, modified: str) -> str:
     # A listing may tell fractions of a second that the object itself does not, and leave out the quotes.
-    return f"{size} {etag.strip(_QUOTE)} {modified[:19]}"
+    return f"{size} {etag.strip(_QUOTE)} {modified[:19]}" if etag else f"{size} {modified}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -341,23 +340,15 @@ def _taken(held: HeldSnapshot, selection: Selection) -> t.List[t.Any]:
 
 def _spool(stack: contextlib.ExitStack, parent: t.Optional[str], held: HeldSnapshot) -> str:
     """A private folder for the dump, with room for at least the largest table; removed at the end."""
-    place = parent or tempfile.gettempdir()
+    spool = stack.enter_context(scratch_folder("lifeline-spool-", parent))
     largest = max((table.size for table in held.tables), default=0)
-    try:
-        free = shutil.disk_usage(place).free
-        if free < largest:
-            raise RecoveryError(
-                ErrorKind.SPOOL_FULL,
-                f"The spool folder {place} has {readable_size(free)} free; "
-                f"the largest table has {readable_size(largest)}.",
-                left="No backup set was written; earlier sets are as they were.",
-                next_step="Set spool_dir to a file system with more room.",
-            )
-        spool = stack.enter_context(scratch_folder("lifeline-spool-", place))
-    except OSError as error:
+    free = shutil.disk_usage(spool).free
+    if free < largest:
         raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS,
-            f"The spool folder {place} cannot be used: {error.strerror}.",
-            next_step="Set spool_dir to a folder that exists and is writable.",
-        ) from None
+            ErrorKind.SPOOL_FULL,
+            f"The spool folder {os.path.dirname(spool)} has {readable_size(free)} free; "
+            f"the largest table has {readable_size(largest)}.",
+            left="No backup set was written; earlier sets are as they were.",
+            next_step="Set spool_dir to a file system with more room.",
+        )
     return spool

@@ -77,8 +77,8 @@ def write_audit(store: ObjectStore, source: str, operation: str, status: str, de
         "details": dict(details),
         "previous": _previous(store, source, now),
     }
-    # What is random keeps two operations of one second apart.
-    key = audit_key(source, compact_instant(now), f"{operation}-{secrets.token_hex(3)}")
+    # Keys sort as they were written, also within a second; what is random keeps two hosts apart.
+    key = audit_key(source, now.strftime("%Y%m%dT%H%M%S.%fZ"), f"{operation}-{secrets.token_hex(3)}")
     store.put(key, [json.dumps(record, sort_keys=True).encode() + b"\n"])
     for sink in store.audit_sinks:
         sink(source, record)
@@ -123,9 +123,11 @@ _FIELDS = ("operation_type", "performed_by", "performed_at", "host", "source", "
 def _breaks(
     links: t.Sequence[t.Tuple[str, t.Optional[t.Mapping[str, str]]]], digests: t.Mapping[str, str], through: str
 ) -> t.Iterator[str]:
-    for position, (key, previous) in enumerate(links):
+    begins = 0
+    for key, previous in links:
         if previous is None:
-            if position and not through:
+            begins += 1
+            if begins > 1 and not through:
                 yield f"{key} names no record before it."
         elif previous["key"] not in digests:
             # Retention notes how far it took records away.
