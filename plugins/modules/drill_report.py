@@ -313,8 +313,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import read_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import publish_report
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import DrillResult, publish_report
 
 SPEC = ArgumentSpec(
     {
@@ -349,7 +350,13 @@ SPEC = ArgumentSpec(
 
 def main() -> None:
     module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
-    run_module(module, lambda: publish_report(read_request(module.params, check_mode=module.check_mode)))
+    params = module.params
+
+    def work() -> DrillResult:
+        store = opened_store(params) if params["store"] else None
+        return publish_report(read_request(params, check_mode=module.check_mode), store)
+
+    run_module(module, work)
 
 
 if __name__ == "__main__":

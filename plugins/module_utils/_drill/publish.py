@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 from .._core.clock import parse_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
+from .._sets.audit import write_audit
+from .._store.base import ObjectStore
 from .evidence import DrillRequest
 from .journal import Journal, read_journal
 from .junit import drill_junit
@@ -57,8 +59,8 @@ class DrillResult:
     summary: t.Sequence[str]
 
 
-def publish_report(request: DrillRequest) -> DrillResult:
-    """Judge, write, and say where.
+def publish_report(request: DrillRequest, store: t.Optional[ObjectStore] = None) -> DrillResult:
+    """Judge, write, and say where; with a store, leave an audit record in it.
 
     Raises RecoveryError: invalid_options, report_failed, and check_failed for a verdict other than passed when the
     request says so; the report is written before that.
@@ -91,6 +93,8 @@ def publish_report(request: DrillRequest) -> DrillResult:
         broken_reports=history.broken,
         summary=summarise(report),
     )
+    if store is not None and not request.check_mode:
+        _record(store, request, result)
     if request.fail_on_verdict and report["verdict"] != Verdict.PASSED:
         raise _verdict_error(result, written=not request.check_mode)
     return result
@@ -130,6 +134,26 @@ def _write(folder: str, report: Report, earlier: t.Sequence[Report], broken: t.S
     write_file(os.path.join(folder, "metrics.prom"), drill_metrics(report, earlier), _METRICS_MODE)
     # Last, for it makes the folder a report.
     write_file(os.path.join(folder, REPORT_NAME), json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _record(store: ObjectStore, request: DrillRequest, result: DrillResult) -> None:
+    details = {
+        "scenario": request.scenario,
+        "environment": request.environment,
+        "set_id": request.backup_set,
+        "rto": {name: result.rto[name] for name in ("objective_seconds", "measured_seconds", "met")},
+        "rpo": {name: result.rpo[name] for name in ("objective_seconds", "observed_seconds", "met")},
+        "report": os.path.basename(result.report_dir),
+    }
+    try:
+        write_audit(store, request.source, "drill", result.verdict, details)
+    except RecoveryError as error:
+        raise RecoveryError(
+            error.kind,
+            f"The audit record of the drill could not be written: {error.what}",
+            left=f"Its report is in {result.report_dir}.",
+            next_step=error.next_step,
+        ) from None
 
 
 def _verdict_error(result: DrillResult, *, written: bool) -> RecoveryError:

@@ -30,6 +30,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report_fi
     reserve_folder,
     write_file,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.report_sample import INCIDENT, sample_evidence
 
 FILES = ["junit.xml", "metrics.prom", "report.html", "report.json"]
@@ -262,3 +264,18 @@ def test_folder_names_are_safe(scenario, name):
 
 def test_an_empty_place_has_no_history(tmp_path):
     assert read_history(str(tmp_path / "none")).reports == ()
+
+
+def test_a_drill_leaves_an_audit_record_in_the_store_that_is_given(tmp_path):
+    store = DirectoryStore(str(tmp_path / "store"))
+    publish_report(drill(tmp_path, check_mode=True), store)
+    assert list(store.list()) == []
+    result = publish_report(drill(tmp_path), store)
+    read = read_audit(store, "school", AuditQuery(operation="drill"))
+    (record,) = read.records
+    assert (record.status, record.details["scenario"]) == ("passed", "database_loss")
+    assert record.details["rto"]["measured_seconds"] == result.rto["measured_seconds"]
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RecoveryError, match="audit record") as caught:
+        publish_report(drill(tmp_path), DirectoryStore(str(tmp_path / "file")))
+    assert "report is in" in caught.value.left
