@@ -88,6 +88,10 @@ sets:
       description: Its tier.
       type: str
       sample: daily
+    engine:
+      description: What it holds - V(postgresql) a database, V(bucket) the files of a bucket, V(postgresql-rows) rows.
+      type: str
+      sample: postgresql
     recovery_point:
       description: The instant it shows the source at.
       type: str
@@ -112,6 +116,10 @@ sets:
       description: How many rows, or null without a fingerprint.
       type: int
       sample: 1250000
+    files:
+      description: How many files a set of a bucket has, or null.
+      type: int
+      sample: null
     size_change:
       description: Plain size against the previous set of the tier; V(-0.25) means a quarter less.
       type: float

@@ -108,6 +108,147 @@ def test_a_wrong_argument_of_a_role_prints_no_secret(playbook: str, wrong: dict[
     assert "secret-of-the" not in done.stdout + done.stderr
 
 
+def make_bucket(folder: Path) -> dict[str, bytes]:
+    content = {"courses/1/text.html": b"<p>Welcome</p>", "courses/2/cover.png": os.urandom(2000), "empty": b""}
+    for name, data in content.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return content
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_bucket_is_backed_up_pruned_and_restored(store: dict[str, t.Any], tmp_path: Path) -> None:
+    files, copy = tmp_path / "bucket", tmp_path / "copy"
+    content = make_bucket(files)
+    variables = {
+        "recovery_source": "media",
+        "recovery_files": {"provider": "directory", "path": str(files)},
+        "recovery_store": {**store, "copies": [{"provider": "directory", "path": str(copy)}]},
+        "bucket_backup_verify_depth": "digests",
+    }
+    outputs = []
+
+    def done(name: str, *extra: str, **more: t.Any) -> str:
+        played = play(name, {**variables, **more}, tmp_path, "-v", *extra)
+        assert played.returncode == 0, played.stdout + played.stderr
+        outputs.append(played.stdout)
+        return played.stdout
+
+    done("backup_bucket")
+    for name in ("a", "b"):
+        (files / name).write_text(name)
+        done("backup_bucket", bucket_backup_verify_depth="none")
+    policy = [{"tier": "daily", "keep_daily": 1, "minimum": 1}]
+    planned = done("prune", "--check", "--diff", retention_policies=policy)
+    assert "Would remove 1 of 3 sets" in planned
+    # The newest and the newest verified stay, here and in the copy, where nothing was verified.
+    assert len(list(copy.glob("media/daily/sets/*.json"))) == 3
+    assert "Removed 1 of 3 sets" in done("prune", retention_policies=policy)
+    assert len(list(copy.glob("media/daily/sets/*.json"))) == 1
+    (files / "courses/1/text.html").unlink()
+    (files / "empty").write_bytes(b"filled")
+    planned = done("restore_bucket", "--check")
+    assert "Would restore 1 missing" in planned
+    done("restore_bucket")
+    assert content_of(files) == {**content, "a": b"a", "b": b"b", "empty": b"filled"}
+    undone = done("restore_bucket", recovery_mode="all", recovery_confirm=str(files))
+    assert "recovery_tier=undo" in undone
+    assert content_of(files) == {**content, "a": b"a", "b": b"b"}
+    for text in outputs:
+        assert store["secret_key"] not in text
+
+
+def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dict[str, t.Any], tmp_path: Path) -> None:
+    files, store = tmp_path / "bucket", inventory["recovery_store"]
+    make_bucket(files)
+    media = {
+        **inventory,
+        "recovery_source": "media",
+        "recovery_files": {"provider": "directory", "path": str(files)},
+    }
+    assert play("backup", inventory, tmp_path).returncode == 0
+    assert play("backup_bucket", media, tmp_path).returncode == 0
+    sources = {**inventory, "recovery_sources": [{"name": "school"}, {"name": "media"}]}
+    for level in ("daily", "weekly", "monthly"):
+        done = play("verify", {**sources, "verification_level": level}, tmp_path, "-v")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert store["secret_key"] not in done.stdout
+    # The last was the monthly one: both came back in full.
+    assert "Restored 3 missing" in done.stdout
+    assert "tables" in done.stdout
+    assert "chosen by the seed" in done.stdout
+    assert not list(Path("/tmp").glob("lifeline-verification-*"))
+    (files / "large").write_bytes(os.urandom(100_000))
+    assert play("backup_bucket", media, tmp_path).returncode == 0
+    late = [{"name": "nobody"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
+    done = play("verify", {**inventory, "recovery_sources": late}, tmp_path)
+    assert done.returncode != 0
+    assert "nobody has no backup set" in done.stdout
+    assert "school: the longest gap" in done.stdout
+    assert "media: the newest set differs in size" in done.stdout
+    assert "There is nothing to verify" in play("verify", {"recovery_store": store}, tmp_path).stdout
+
+
+def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
+    inventory: dict[str, t.Any], folder_store: dict[str, t.Any], tmp_path: Path
+) -> None:
+    files = tmp_path / "bucket"
+    make_bucket(files)
+    media = {
+        **inventory,
+        "recovery_store": folder_store,
+        "recovery_source": "media",
+        "recovery_files": {"provider": "directory", "path": str(files)},
+    }
+    assert play("backup_bucket", media, tmp_path).returncode == 0
+    victim = max(Path(folder_store["path"]).glob("media/daily/objects/*/*"), key=lambda path: path.stat().st_size)
+    victim.write_bytes(os.urandom(victim.stat().st_size))
+    assert play("verify", media, tmp_path).returncode == 0
+    for level in ("weekly", "monthly"):
+        done = play("verify", {**media, "verification_level": level, "verification_depth": "presence"}, tmp_path)
+        assert (done.returncode == 0) is (level == "weekly"), done.stdout
+    assert "is damaged" in done.stdout
+    assert not list(Path("/tmp").glob("lifeline-verification-*"))
+
+
+def test_everything_is_exported_into_one_folder(
+    postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path
+) -> None:
+    content = make_bucket(tmp_path / "bucket")
+    folder = tmp_path / "export"
+    variables = {
+        **inventory,
+        "recovery_export_path": str(folder),
+        "recovery_buckets": [{"name": "media", "files": {"provider": "directory", "path": str(tmp_path / "bucket")}}],
+    }
+    done = play("export", variables, tmp_path, "-v")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content_of(folder / "files/media") == content
+    told = json.loads((folder / "export.json").read_text())
+    assert (told["files"], told["bytes"]) == ({"media": 3}, {"media": 2014})
+    assert told["databases"][0]["source"] == "school"
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True, capture_output=True
+    )
+    names = {line.split(b"./")[1] for line in checked.stdout.splitlines()}
+    assert len(names) == len(content_of(folder)) - 1
+    target = postgres.create_database() + "_back"
+    restore = {
+        **inventory,
+        "recovery_store": {"provider": "directory", "path": str(folder / "sets")},
+        "restore_database": target,
+    }
+    done = play("restore", restore, tmp_path)
+    assert done.returncode == 0, done.stdout
+    postgres.drop_database(target)
+    again = play("export", variables, tmp_path)
+    assert again.returncode != 0
+    assert "Nothing was done" in again.stdout
+
+
 def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path) -> None:
     database = inventory["recovery_database"]
 

@@ -53,7 +53,7 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     defaults = yaml.safe_load(read(f"roles/{role}/defaults/main.yml"))
     assert list(specification) == list(defaults)
     # A default in the specification is printed when another argument is wrong, and these hold secrets.
-    secret = {f"{role}_connection", f"{role}_store"}
+    secret = {f"{role}_connection", f"{role}_store", f"{role}_files"}
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}
     assert plain == {name: value for name, value in defaults.items() if name not in secret}

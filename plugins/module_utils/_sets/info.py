@@ -44,12 +44,14 @@ class SetInfo:
     set_id: str
     source: str
     tier: str
+    engine: str
     recovery_point: str
     age_seconds: float
     bytes_plain: int
     bytes_stored: int
     tables: int
     rows: t.Optional[int]
+    files: t.Optional[int]
     size_change: t.Optional[float]
     verified: t.Optional[Verification]
     server_version: str
@@ -131,7 +133,9 @@ def _described(
     for name, manifest in zip(names, loaded):
         if isinstance(manifest, RecoveryError):
             infos.append(
-                SetInfo(name.set_id, name.source, name.tier, "", 0.0, 0, 0, 0, None, None, None, "", manifest.what)
+                SetInfo(
+                    name.set_id, name.source, name.tier, "", "", 0.0, 0, 0, 0, None, None, None, None, "", manifest.what
+                )
             )
             continue
         plain = manifest.sizes["plain"]
@@ -142,12 +146,14 @@ def _described(
                 set_id=name.set_id,
                 source=name.source,
                 tier=name.tier,
+                engine=manifest.engine,
                 recovery_point=manifest.recovery_point,
                 age_seconds=round((now - manifest.recovery_instant).total_seconds(), 3),
                 bytes_plain=plain,
                 bytes_stored=manifest.sizes["stored"],
                 tables=int(manifest.coverage.get("tables", 0)),
                 rows=manifest.fingerprint.rows if manifest.fingerprint else None,
+                files=manifest.coverage.get("files"),
                 size_change=round(plain / before - 1, 4) if before else None,
                 verified=verified[name.tier].get(name.set_id),
                 server_version=str(manifest.server.get("version", "")),
