@@ -9,6 +9,7 @@ PYTHON ?= python3
 SCENARIO ?= database_loss
 SCALE ?= 1.0
 ROUNDS ?= 3
+FILES ?= 100000
 VENV := .venv
 BIN := $(VENV)/bin
 TREE := .cache/collections
@@ -58,7 +59,7 @@ unit: $(VENV)/dev ## tests that need no server
 
 .PHONY: contract
 contract: $(VENV)/dev ## what every store promises, against real servers
-	$(PYTEST) tests/contract $(ARGS)
+	$(PYTEST) tests/contract -n 2 $(ARGS)
 
 .PHONY: integration
 integration: $(VENV)/dev ## modules, roles and playbooks against real PostgreSQL and S3 servers
@@ -67,6 +68,10 @@ integration: $(VENV)/dev ## modules, roles and playbooks against real PostgreSQL
 .PHONY: benchmark
 benchmark: $(VENV)/dev ## time us beside pg_dump, pg_restore and pgBackRest; SCALE=1.0 is about 1 GB
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.run --scale $(SCALE) --rounds $(ROUNDS) $(ARGS)
+
+.PHONY: bucketbenchmark
+bucketbenchmark: $(VENV)/dev ## time the backup of a bucket of small files beside rclone; FILES=100000
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.buckets --files $(FILES) $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/run ## write the modules' documentation to .cache/docs
