@@ -77,3 +77,6 @@ options:
       - A file that holds one line about how far the work is, written anew twice a second, for C(watch cat).
     type: path
 """
+
+    # For modules that may do without a bucket.
+    OPTIONAL = DOCUMENTATION.replace("    required: true\n", "", 1).partition("  progress_file:")[0]

@@ -19,9 +19,11 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2
+  - boto3 (for files in a bucket)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._files.optional
   - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
@@ -69,6 +71,9 @@ options:
       - V(json) - every document in the json, jsonb or text C(column) of C(table) is JSON and has the C(shape), a dictionary
         of C(type), C(required), C(properties), C(items), C(min_items) and C(enum) with their meaning in JSON Schema.
         With C(nullable=false), NULL fails.
+      - V(objects) - every file that C(query) names is in the bucket of O(files), and there is no other below C(prefix). The query
+        gives the key, and in a second column the size where it is known. With C(allow_others=true), files that no row names are
+        no failure. C(search_path) is by default V([public]).
       - V(fingerprint) - the content equals that of a backup set.
     type: list
     elements: dict
@@ -138,6 +143,18 @@ EXAMPLES = r"""
         column: tag_ids
         parent: public.tags
         parent_column: id
+
+- name: Are the files there that courses show, and no others?
+  lifeline.recovery.integrity_check:
+    login_db: school
+    files:
+      provider: r2
+      endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
+      bucket: school-media
+    checks:
+      - type: objects
+        query: SELECT path, bytes FROM media
+        prefix: courses/
 
 - name: Report, and let a later task decide
   lifeline.recovery.integrity_check:
@@ -256,12 +273,14 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
+    optional_files_spec,
     postgres_spec,
     selection_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     connection_options,
+    optional_files,
     set_comparison,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import Report
@@ -280,7 +299,9 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()).merge(selection_spec()))
+    module = create_module(
+        SPEC.merge(optional_files_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
+    )
     params = module.params
 
     def work() -> Report:
@@ -293,6 +314,7 @@ def main() -> None:
             timeout=params["timeout"],
             junit_path=None if module.check_mode else params["junit_path"],
             compare_fingerprint=set_comparison(params),
+            files=optional_files(params),
         )
         return check_integrity(request)
 

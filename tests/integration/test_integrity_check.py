@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.doubles.postgres import available_versions
 
 ODD = '''"Sch ema"."Ta.ble %s ""q"""'''
@@ -921,3 +922,47 @@ def test_the_module_tells_mistakes_with_their_index(postgres, database):
 
     assert outcome["error_kind"] == "invalid_options"
     assert {item["index"] for item in outcome["mistakes"]} == {1}
+
+
+# Files that rows name
+
+
+def test_rows_and_files_are_reconciled(run, sql, tmp_path):
+    bucket = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
+    for key in ("courses/1.png", "courses/2.png", "elsewhere/3.png"):
+        bucket.put(key, [b"12345"])
+    sql(
+        "CREATE TABLE media (path text, bytes int); INSERT INTO media VALUES"
+        " ('courses/1.png', 5), ('courses/2.png', 5), ('elsewhere/3.png', 5), (NULL, NULL)"
+    )
+    check = {"type": "objects", "query": "SELECT path, bytes FROM media", "prefix": "courses/"}
+    (sound,) = run(check, files=bucket)
+    assert (sound.status, sound.actual["rows"]) == ("passed", 3)
+    bucket.delete(["courses/1.png"])
+    bucket.put("courses/2.png", [b"123"])
+    bucket.put("courses/stray.png", [b"x"])
+    (found,) = run(check, files=bucket)
+    assert found.status == "failed"
+    assert found.actual == {"rows": 3, "missing": 1, "other_size": 1, "others": 1}
+    assert {item["key"]: item["problem"] for item in found.sample} == {
+        "courses/1.png": "there is no such object",
+        "courses/2.png": "it has 3 bytes, the row says 5",
+        "courses/stray.png": "no row names it",
+    }
+    (lenient,) = run(
+        {**check, "query": "SELECT path FROM media WHERE path LIKE 'e%'", "allow_others": True}, files=bucket
+    )
+    assert lenient.status == "passed"
+    (empty,) = run({**check, "query": "SELECT path FROM media WHERE false"}, files=bucket)
+    assert empty.actual == {"rows": 0, "missing": 0, "other_size": 0, "others": 2}
+
+
+def test_files_cannot_be_judged_without_a_bucket_or_with_other_columns(run, sql, tmp_path):
+    sql("CREATE TABLE media (path text, bytes int, kind text)")
+    (without,) = run({"type": "objects", "query": "SELECT path FROM media"})
+    assert (without.status, "files" in without.message) == ("error", True)
+    bucket = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
+    (wide,) = run({"type": "objects", "query": "SELECT * FROM media"}, files=bucket)
+    assert (wide.status, "3 columns" in wide.message) == ("error", True)
+    (gone,) = run({"type": "objects", "query": "SELECT path FROM nowhere"}, files=bucket)
+    assert gone.status == "failed"

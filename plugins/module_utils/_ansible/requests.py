@@ -92,6 +92,11 @@ def opened_store(params: _Params) -> ObjectStore:
     return store
 
 
+def optional_files(params: _Params) -> t.Optional[ObjectStore]:
+    """As opened_files, or None when no bucket is named."""
+    return opened_files(params) if params["files"] else None
+
+
 def opened_files(params: _Params) -> ObjectStore:
     """The bucket that the option files describes, with storage_class for modules that have it."""
     return open_store(StoreOptions(**params["files"], storage_class=params.get("storage_class")))

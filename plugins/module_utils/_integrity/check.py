@@ -10,6 +10,7 @@ import abc
 import typing as t
 from dataclasses import dataclass
 
+from .._store.base import ObjectStore
 from .options import OptionReader
 from .result import Finding
 from .values import plain_value
@@ -35,12 +36,14 @@ class Context:
     """What a running check has: a session inside a read-only transaction, and how much it may show.
 
     sample: offending rows to return at most. deadline: monotonic seconds at which to give up.
+    files: the bucket whose files rows may name.
     """
 
     connection: Connection
     sample: int
     deadline: float
     compare_fingerprint: t.Optional[CompareFingerprint] = None
+    files: t.Optional[ObjectStore] = None
 
     def show(self, value: t.Any) -> t.Any:
         """A value of the database as a result may hold it; with sample 0 texts stay where they are."""

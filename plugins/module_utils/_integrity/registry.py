@@ -15,6 +15,7 @@ from .documents import JsonShape
 from .failures import explain
 from .fingerprints import Fingerprint
 from .foreign_keys import ForeignKeys
+from .objects import Objects
 from .queries import Freshness, Sql
 from .relations import Orphans, References
 from .security import Grants, RowSecurity
@@ -50,6 +51,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "grants": Grants,
             "indexes": Indexes,
             "json": JsonShape,
+            "objects": Objects,
             "orphans": Orphans,
             "references": References,
             "rls": RowSecurity,

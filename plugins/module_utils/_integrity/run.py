@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._store.base import ObjectStore
 from .check import CompareFingerprint, Connection, Context
 from .junit import prepare_junit, write_junit
 from .plan import PlannedCheck, plan_checks
@@ -28,6 +29,7 @@ class IntegrityRequest:
     target: what the engine's sessions are opened with. checks: descriptions as people write them.
     fail_on: error, warning or never. sample: rows shown of what a check found. timeout: seconds for
     each statement, 0 for no limit. junit_path: where to write a JUnit report, if anywhere.
+    files: the bucket whose files rows name.
     """
 
     target: t.Any
@@ -38,6 +40,7 @@ class IntegrityRequest:
     timeout: int = 300
     junit_path: t.Optional[str] = None
     compare_fingerprint: t.Optional[CompareFingerprint] = None
+    files: t.Optional[ObjectStore] = None
 
 
 def check_integrity(request: IntegrityRequest) -> Report:
@@ -118,7 +121,7 @@ def _run_all(
                     continue
             timeout = request.timeout if plan.timeout is None else plan.timeout
             deadline = time.monotonic() + timeout if timeout else float("inf")
-            context = Context(conn, request.sample, deadline, request.compare_fingerprint)
+            context = Context(conn, request.sample, deadline, request.compare_fingerprint, request.files)
             results.append(run_check(dialect, plan, context, timeout))
     finally:
         conn.close()
