@@ -15,7 +15,6 @@ options:
     description:
       - The bucket of files, of any S3 service.
     type: dict
-    required: true
     suboptions:
       provider:
         description:
@@ -72,11 +71,13 @@ options:
           - Seconds to wait for an answer before a request is tried again.
         type: int
         default: 60
+"""
+
+    # Where a module tells how far it is.
+    PROGRESS = r"""
+options:
   progress_file:
     description:
       - A file that holds one line about how far the work is, written anew twice a second, for C(watch cat).
     type: path
 """
-
-    # For modules that may do without a bucket.
-    OPTIONAL = DOCUMENTATION.replace("    required: true\n", "", 1).partition("  progress_file:")[0]

@@ -24,6 +24,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
+  - lifeline.recovery._files.progress
   - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
@@ -202,6 +203,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     files_spec,
     postgres_spec,
+    progress_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
@@ -233,7 +235,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()).merge(store_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> BucketBackupResult:
@@ -248,8 +250,8 @@ def main() -> None:
             progress_file=params["progress_file"],
             check_mode=module.check_mode,
         )
-        store = checked_places(params)
-        return back_up_bucket(request, opened_files(params), store)
+        files = opened_files(params)
+        return back_up_bucket(request, files, checked_places(params))
 
     run_module(module, work)
 

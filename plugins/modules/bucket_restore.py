@@ -23,6 +23,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
+  - lifeline.recovery._files.progress
   - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
@@ -195,6 +196,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     confirmation_spec,
     files_spec,
     postgres_spec,
+    progress_spec,
     selection_spec,
     store_spec,
 )
@@ -224,7 +226,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    spec = SPEC.merge(files_spec()).merge(selection_spec()).merge(confirmation_spec())
+    spec = SPEC.merge(files_spec()).merge(progress_spec()).merge(selection_spec()).merge(confirmation_spec())
     module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
     params = module.params
 
@@ -241,10 +243,10 @@ def main() -> None:
             progress_file=params["progress_file"],
             check_mode=module.check_mode,
         )
-        source = required_source(params)
+        files, source = opened_files(params), required_source(params)
         store = readable_store(params, source)
         manifest = find_set(store, source, set_selection(params))
-        result = restore_bucket(store, manifest, opened_files(params), request)
+        result = restore_bucket(store, manifest, files, request)
         return {**vars(result), "diff": restore_diff(result)}
 
     run_module(module, work)

@@ -23,7 +23,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
-  - lifeline.recovery._files.optional
+  - lifeline.recovery._files
   - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
@@ -273,7 +273,7 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    optional_files_spec,
+    files_spec,
     postgres_spec,
     selection_spec,
     store_spec,
@@ -299,9 +299,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(
-        SPEC.merge(optional_files_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
-    )
+    module = create_module(SPEC.merge(files_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec()))
     params = module.params
 
     def work() -> Report:

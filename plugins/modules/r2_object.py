@@ -22,6 +22,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
+  - lifeline.recovery._files.progress
   - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
@@ -233,6 +234,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     files_spec,
     postgres_spec,
+    progress_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
@@ -270,7 +272,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()).merge(store_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> object:

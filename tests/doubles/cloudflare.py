@@ -83,5 +83,7 @@ def lock_api() -> t.Iterator[LockApi]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         api.api_url = f"http://127.0.0.1:{server.server_address[1]}/client/v4"
-        yield api
-        server.shutdown()
+        try:
+            yield api
+        finally:
+            server.shutdown()

@@ -148,8 +148,10 @@ def faulty(server: S3Server, fault_for: Rule) -> t.Iterator[str]:
                     threading.Thread(target=_serve, args=(client, upstream, fault_for), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def _serve(client: socket.socket, upstream: t.Any, fault_for: Rule) -> None:

@@ -333,3 +333,11 @@ def test_progress_is_told_while_it_lasts(s3: S3Server, tmp_path: Path) -> None:
     act(s3.store_options(prefix=tmp_path.name), "object", src=str(src), progress_file=str(told))
     assert told.exists()
     assert "object" in told.read_text()
+
+
+@pytest.mark.parametrize("module", ["r2_object", "r2_object_info", "bucket_backup", "bucket_restore"])
+def test_a_bucket_that_is_not_named_is_missed(module: str, tmp_path: Path) -> None:
+    key = {"key": "x"} if module.startswith("r2") else {"source": "media"}
+    store = {"provider": "directory", "path": str(tmp_path)}
+    with pytest.raises(ModuleFailed, match="The option files is missing"):
+        run_module(module, {**key, "store": store})

@@ -80,14 +80,6 @@ _PLACE_OPTIONS: t.Dict[str, t.Any] = {
     "storage_class": {"type": "str"},
 }
 
-#: Locks and archives are for backups.
-_FILES: t.Dict[str, t.Any] = {
-    "type": "dict",
-    "options": {
-        name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")
-    },
-}
-
 #: Another store's place is never taken from the environment, which describes the first.
 _COPY_OPTIONS: t.Dict[str, t.Any] = {
     name: {key: value for key, value in option.items() if key != "fallback"} for name, option in _PLACE_OPTIONS.items()
@@ -130,13 +122,14 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
 
 
 def files_spec() -> ArgumentSpec:
-    """A bucket of files, beside the store of backups, and where to tell of progress."""
-    return ArgumentSpec({"files": {**_FILES, "required": True}, "progress_file": {"type": "path"}})
+    """A bucket of files, beside the store of backups."""
+    options = {name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")}
+    return ArgumentSpec({"files": {"type": "dict", "options": options}})
 
 
-def optional_files_spec() -> ArgumentSpec:
-    """As files_spec, for who may do without."""
-    return ArgumentSpec({"files": _FILES})
+def progress_spec() -> ArgumentSpec:
+    """Where to tell how far the work is."""
+    return ArgumentSpec({"progress_file": {"type": "path"}})
 
 
 def selection_spec() -> ArgumentSpec:

@@ -98,13 +98,23 @@ def optional_files(params: _Params) -> t.Optional[ObjectStore]:
 
 
 def opened_files(params: _Params) -> ObjectStore:
-    """The bucket that the option files describes, with storage_class for modules that have it."""
+    """The bucket that the option files describes, with storage_class for modules that have it.
+
+    Raises RecoveryError(invalid_options) when it is missing.
+    """
+    if not params["files"]:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "The option files is missing.",
+            next_step="Give a bucket and provider, or provider directory and a path.",
+        )
     return open_store(StoreOptions(**params["files"], storage_class=params.get("storage_class")))
 
 
 def files_name(params: _Params) -> str:
-    """What to call that bucket where it must be named to be changed."""
-    return str(params["files"]["bucket"] or params["files"]["path"])
+    """What to call that bucket where it must be named to be changed; empty when it is missing."""
+    files = params["files"] or {}
+    return str(files.get("bucket") or files.get("path") or "")
 
 
 def checked_places(params: _Params) -> ObjectStore:
