@@ -209,7 +209,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store, retention_policy
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    audit_days,
+    opened_store,
+    retention_policy,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import (
     PruneRequest,
@@ -244,7 +248,7 @@ def main() -> None:
             tier=params["tier"],
             policy=retention_policy(params),
             grace=params["grace_seconds"],
-            audit_days=params["audit_days"],
+            audit_days=audit_days(params),
             check_mode=module.check_mode,
         )
         store = opened_store(params)

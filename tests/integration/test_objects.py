@@ -15,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.progress import Progress
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.transfer import TransferOptions, upload_file
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.doubles.faults import ACCEPTED_AND_LOST, Fault, faulty, first, matching
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.s3 import S3Server, moto_server, rclone_server
@@ -171,12 +175,14 @@ def test_a_download_goes_on_where_it_was_cut(s3: S3Server, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dest", "src"]
 
 
-def test_a_partial_download_of_another_version_is_begun_anew(kept: Options, tmp_path: Path) -> None:
-    act(kept, "object", content="new content")
-    (tmp_path / "dest.lifeline-partial").write_bytes(b"old")
-    (tmp_path / "dest.lifeline-partial.json").write_text('{"etag": "old", "size": 11, "modified": "x"}')
+def test_a_partial_download_of_another_version_is_begun_anew(moto: S3Server, kept: Options, tmp_path: Path) -> None:
+    act(kept, "object", content="old " * 1000)
+    with faulty(moto, matching("^GET .*/object", Fault(cut_after=900))) as url:
+        refused({**kept, "endpoint_url": url, "timeout": 1}, "object", dest=str(tmp_path / "dest"))
+    assert [path.stat().st_size for path in tmp_path.iterdir() if path.suffix == ""] != []
+    act(kept, "object", content="new " * 1000)
     assert act(kept, "object", dest=str(tmp_path / "dest"))["resumed_from"] == 0
-    assert (tmp_path / "dest").read_text() == "new content"
+    assert (tmp_path / "dest").read_text() == "new " * 1000
 
 
 def test_what_is_not_as_its_digest_says_never_becomes_the_file(moto: S3Server, kept: Options, tmp_path: Path) -> None:
@@ -341,3 +347,111 @@ def test_a_bucket_that_is_not_named_is_missed(module: str, tmp_path: Path) -> No
     store = {"provider": "directory", "path": str(tmp_path)}
     with pytest.raises(ModuleFailed, match="The option files is missing"):
         run_module(module, {**key, "store": store})
+
+
+def test_a_folder_is_only_itself_and_never_emptied_by_mistake(kept: Options, moto: S3Server, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    make_folder(folder)
+    act(kept, "site-old/x", content="x")
+    act(kept, "sitea", content="x")
+    sent = act(kept, "site", src=str(folder), sync=True, delete=True)
+    assert (sent["deleted"], len(sent["created"])) == ([], 4)
+    assert act(kept, "site", src=str(folder), sync=True, delete=True)["changed"] is False
+    (tmp_path / "nothing").mkdir()
+    for wish in ({"src": str(tmp_path / "nothing")}, {"dest": str(folder)}):
+        key = "site" if "src" in wish else "mistyped"
+        assert "would go" in refused(kept, key, sync=True, delete=True, **wish)["msg"]
+    assert info(kept, prefix="site/")["total"] == 4
+    assert (folder / "a.txt").exists()
+
+
+def test_a_download_never_leaves_its_folder_through_a_link(kept: Options, tmp_path: Path) -> None:
+    dest, outside = tmp_path / "dest", tmp_path / "outside"
+    dest.mkdir()
+    outside.mkdir()
+    (dest / "link").symlink_to(outside)
+    act(kept, "in/link/evil", content="x")
+    assert "A link leads" in refused(kept, "in/", dest=str(dest), sync=True)["msg"]
+    assert list(outside.iterdir()) == []
+
+
+def test_a_file_that_looks_like_a_partial_download_is_left_alone(kept: Options, tmp_path: Path) -> None:
+    for key in ("in/a", "in/a.lifeline-partial", f"in/{'n' * 250}"):
+        act(kept, key, content=key)
+    act(kept, "in/", dest=str(tmp_path / "dest"), sync=True)
+    act(kept, "in/a", content="new")
+    assert act(kept, "in/", dest=str(tmp_path / "dest"), sync=True)["updated"] == [str(tmp_path / "dest/a")]
+    assert len(list((tmp_path / "dest").iterdir())) == 3
+
+
+def test_a_partial_download_that_is_not_what_it_seems_is_fetched_again(
+    moto: S3Server, kept: Options, tmp_path: Path
+) -> None:
+    moto.client().put_object(Bucket=moto.bucket, Key=f"{kept['prefix']}/foreign", Body=b"right content")
+    dest = tmp_path / "dest"
+    with faulty(moto, matching("^GET .*/foreign", Fault(cut_after=250))) as url:
+        refused({**kept, "endpoint_url": url, "timeout": 1}, "foreign", dest=str(dest))
+    partial = next(path for path in tmp_path.iterdir() if path.suffix == "" and path.name.startswith(".lifeline"))
+    partial.write_bytes(b"wrong")
+    fetched = act(kept, "foreign", dest=str(dest))
+    assert dest.read_bytes() == b"right content"
+    assert fetched["resumed_from"] == 0
+
+
+def test_a_file_that_changes_while_it_is_sent_leaves_the_object_as_it_was(kept: Options, tmp_path: Path) -> None:
+    src = tmp_path / "src"
+    src.write_text("before")
+    act(kept, "object", src=str(src))
+    store = open_store(StoreOptions(**kept))
+    src.write_text("second")
+    told = Progress(None, "x")
+
+    def spoil(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+        src.write_text("third!")
+        yield from chunks
+
+    told.watch = spoil  # type: ignore[method-assign]
+    with pytest.raises(RecoveryError, match="changed"):
+        upload_file(store, "object", str(src), TransferOptions(), told)
+    assert act(kept, "object", dest=str(tmp_path / "dest"))["size"] == 6
+    assert (tmp_path / "dest").read_text() == "before"
+
+
+def test_a_copy_of_parts_and_new_headers_of_a_copy(kept: Options, moto: S3Server, tmp_path: Path) -> None:
+    src = tmp_path / "src"
+    src.write_bytes(LARGE)
+    moto.client().upload_file(str(src), moto.bucket, f"{kept['prefix']}/foreign")
+    assert act(kept, "copy", copy_from="foreign")["changed"] is True
+    assert act(kept, "copy", copy_from="foreign")["changed"] is False
+    assert act(kept, "copy", copy_from="foreign", cache_control="no-store")["changed"] is True
+    assert act(kept, "copy", copy_from="foreign", cache_control="no-store")["changed"] is False
+    assert info(kept, key="copy")["object"]["cache_control"] == "no-store"
+    folder = tmp_path / "folder"
+    make_folder(folder)
+    act(kept, "site", src=str(folder), sync=True)
+    assert act(kept, "site", src=str(folder), sync=True, cache_control="max-age=5")["changed"] is True
+    assert act(kept, "site", src=str(folder), sync=True, cache_control="max-age=5")["changed"] is False
+
+
+def test_a_delete_and_a_copy_that_were_lost_are_not_called_done(kept: Options, moto: S3Server) -> None:
+    act(kept, "object", content="x")
+    nothing = Fault(answer=b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+    with faulty(moto, matching("^DELETE ", nothing)) as url:
+        assert refused({**kept, "endpoint_url": url}, "object", state="absent")["error_kind"] == "store_failed"
+    body = b"<CopyObjectResult><ETag>x</ETag></CopyObjectResult>"
+    copied = Fault(answer=b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
+    with faulty(moto, matching("^PUT ", copied)) as url:
+        assert refused({**kept, "endpoint_url": url}, "second", copy_from="object")["error_kind"] == "store_failed"
+
+
+@pytest.mark.parametrize("options", [{"content_type": "a\nb"}, {"metadata": {"a": "b\nc"}}])
+def test_headers_of_several_lines_are_refused(kept: Options, options: Options) -> None:
+    assert refused(kept, "object", content="x", **options)["error_kind"] == "invalid_options"
+
+
+def test_a_range_beyond_the_end_and_a_folder_as_file_are_refused(kept: Options, tmp_path: Path) -> None:
+    act(kept, "object", content="x")
+    beyond = refused(kept, "object", dest=str(tmp_path / "x"), range_start=1, range_length=1)
+    assert beyond["error_kind"] == "invalid_options"
+    assert "a folder is in the way" in refused(kept, "object", dest=str(tmp_path))["msg"]
+    assert list(tmp_path.iterdir()) == []

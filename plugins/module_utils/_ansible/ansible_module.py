@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import traceback
 import typing as t
 from datetime import datetime
 from enum import Enum
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -22,7 +25,21 @@ WARNINGS: t.List[str] = []
 
 
 def create_module(spec: ArgumentSpec, *, supports_check_mode: bool = True) -> AnsibleModule:
-    return AnsibleModule(supports_check_mode=supports_check_mode, **spec.to_kwargs())
+    module = AnsibleModule(supports_check_mode=supports_check_mode, **spec.to_kwargs())
+    for place in (module.params.get("store"), module.params.get("files")):
+        module.no_log_values.update(_misplaced_secrets(place or {}))
+    return module
+
+
+def _misplaced_secrets(place: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Secrets in options that are shown, because they do not belong there."""
+    for one in (place, *(place.get("copies") or ())):
+        password = urlsplit(one.get("endpoint_url") or "").password
+        if password:
+            yield password
+    for key in place.get("encrypt_to") or ():
+        if "SECRET" in key.upper() or "PRIVATE KEY" in key.upper():
+            yield key
 
 
 def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
@@ -46,6 +63,16 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
         )
     except KeyboardInterrupt:
         module.fail_json(msg="Interrupted by a signal.", error_kind=ErrorKind.INTERRUPTED)
+    except Exception as error:
+        # Neither its text nor its traceback is shown, for they may hold secrets.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
+        module.fail_json(
+            msg=f"Unexpected {type(error).__name__} at {place}. {told}".strip(),
+            error_kind=ErrorKind.UNEXPECTED,
+            next_step="Check paths and their rights; else report it with the options that you gave, without secrets.",
+        )
     result.setdefault("changed", False)
     _warn(module)
     module.exit_json(**result)

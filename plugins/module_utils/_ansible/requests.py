@@ -127,6 +127,14 @@ def checked_places(params: _Params) -> ObjectStore:
 
 
 def transfer_options(params: _Params, *, check_mode: bool) -> TransferOptions:
+    """Raises RecoveryError(invalid_options) for a header of several lines."""
+    texts = [params[name] for name in ("content_type", "cache_control", "content_disposition", "content_encoding")]
+    if any(
+        "\n" in str(text) or "\r" in str(text) for text in (*texts, *params["metadata"], *params["metadata"].values())
+    ):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, "A header or metadata has several lines.", next_step="Write it in one."
+        )
     headers = Headers(
         content_type=params["content_type"],
         cache_control=params["cache_control"],
@@ -204,12 +212,35 @@ def retention_policy(params: _Params) -> t.Optional[Policy]:
     """The policy of the keep options, or None when none of them is given."""
     names = ("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
     within, minimum = params["keep_within_days"], params["minimum"]
+    _require_bounds({"keep_within_days": within, **params["audit_days"]}, 36500)
+    _require_bounds({"grace_seconds": params["grace_seconds"]}, 10**9)
     if within is None and minimum is None and all(params[name] is None for name in names):
         return None
     policy = Policy(**{name: params[name] for name in names}, keep_within=None if within is None else within * 86400)
     if minimum is not None and within is None and all(params[name] is None for name in names) and params["tier"]:
         policy = DEFAULTS[params["tier"]]
     return policy if minimum is None else replace(policy, minimum=minimum)
+
+
+def _require_bounds(numbers: _Params, most: int) -> None:
+    """Raise RecoveryError(invalid_options) for what is no number of days or seconds."""
+    for name, number in numbers.items():
+        try:
+            fits = number is None or 0 <= float(number) <= most
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"{name} is {number!r}.",
+                left="Nothing was removed.",
+                next_step=f"Give a number between 0 and {most}.",
+            )
+
+
+def audit_days(params: _Params) -> t.Dict[str, float]:
+    """The option audit_days, whose values templates make texts of. Checked by retention_policy."""
+    return {str(name): float(days) for name, days in params["audit_days"].items()}
 
 
 def r2_bucket(params: _Params) -> R2Bucket:

@@ -52,6 +52,7 @@ class ErrorKind:
     SCHEMA_DRIFT = "schema_drift"
     LIMIT_EXCEEDED = "limit_exceeded"
     CONFLICT = "conflict"
+    UNEXPECTED = "unexpected"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 

@@ -11,6 +11,7 @@ import threading
 import time
 import typing as t
 
+from .errors import ErrorKind, RecoveryError
 from .sizes import readable_seconds, readable_size
 
 _EVERY_SECONDS = 0.5
@@ -71,6 +72,13 @@ class Progress:
         if self._path is None:
             return
         temporary = f"{self._path}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(self.line() + "\n")
-        os.replace(temporary, self._path)
+        try:
+            with open(temporary, "w", encoding="utf-8") as stream:
+                stream.write(self.line() + "\n")
+            os.replace(temporary, self._path)
+        except OSError as error:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"The file {self._path} cannot be written: {error.strerror}.",
+                next_step="Give a progress_file in a folder that exists and has room, or leave it out.",
+            ) from None

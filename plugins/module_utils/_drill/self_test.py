@@ -108,6 +108,9 @@ class DamagedStore:
     def now(self) -> datetime:
         return self._store.now()
 
+    def tidy(self, before: datetime) -> None:
+        raise _only_read()
+
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         raise _only_read()
 

@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import sqlite3
 import threading
 import typing as t
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from .._core.clock import Timings, compact_instant, format_instant, utc_now
-from .._core.codec import compress, decompress, require_codec
+from .._core.codec import CODECS, compress, decompress, require_codec
 from .._core.digest import Tally, file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
@@ -93,7 +95,7 @@ def back_up_bucket(request: BucketBackupRequest, origin: ObjectStore, store: Obj
     check_source(request.source)
     require_codec(request.codec)
     try:
-        with scratch_folder("lifeline-bucket-", request.spool_dir) as folder:
+        with scratch_folder("lifeline-bucket-", request.spool_dir) as folder, listing_errors():
             result = _Run(request, origin, store, folder).complete()
     except RecoveryError as error:
         if not request.check_mode:
@@ -124,8 +126,12 @@ def part_lines(
 def _part(store: ObjectStore, part: ObjectEntry, state_dir: t.Optional[str]) -> bytes:
     kept = _kept_path(state_dir, part.key)
     if part.encrypted and not store.sealing.can_read and kept is not None:
-        with contextlib.suppress(FileNotFoundError), open(kept, "rb") as stream:
-            return stream.read()
+        with contextlib.suppress(OSError), open(kept, "rb") as stream:
+            data = stream.read()
+            # Its name is the keyed digest of what it should hold.
+            source = part.key.partition("/")[0]
+            if store.sealing.name_of(source, hashlib.sha256(data).hexdigest()) == os.path.basename(kept):
+                return data
     return read_object(store, part)
 
 
@@ -151,7 +157,7 @@ class _Run:
         self._request, self._origin, self._store, self._folder = request, origin, store, folder
         self._timings = Timings()
         self._began = utc_now()
-        self._progress = Progress(request.progress_file, request.source)
+        self._progress = Progress(None if request.check_mode else request.progress_file, request.source)
         self._catalogue = Catalogue(folder)
         self._there = NameIndex()
         self._new = NameIndex()
@@ -177,7 +183,9 @@ class _Run:
             with self._timings.phase("confirm"):
                 self._confirm()
             with self._timings.phase("commit"):
-                files, size, _unknown, _size = self._catalogue.totals()
+                files, size, unknown, _size = self._catalogue.totals()
+                if unknown:
+                    raise RuntimeError(f"{unknown} files were not taken")
                 manifest = self._commit(files, size, changed, gone)
             self._progress.end()
             return self._result(manifest.set_id, files, changed, gone, size, self._read)
@@ -241,6 +249,9 @@ class _Run:
                     raise
 
     def _take_one(self, manifest: Manifest) -> None:
+        if set(manifest.recipients) != set(self._store.sealing.recipients):
+            # What was stored for others cannot be read by those of now, or by more than those.
+            return
         try:
             self._catalogue.add_old(inventory_lines(self._store, manifest, self._request.state_dir))
             self._catalogue.add_held(self._catalogue.old_lines())
@@ -257,23 +268,24 @@ class _Run:
 
     def _take(self, file: t.Tuple[str, int]) -> None:
         key, size = file
-        try:
-            opened = self._origin.open_small(key) if size <= IN_MEMORY else self._origin.open(key)
-        except RecoveryError as error:
-            if error.kind != ErrorKind.OBJECT_MISSING:
-                raise
-            # Deleted since it was listed.
-            self._catalogue.forget(key, file_too=True)
-            return
-        info = opened.info
-        if info.size <= IN_MEMORY:
-            data = b"".join(opened.chunks)
-            plain = Tally()
-            plain.add(data)
-            stored = self._place(plain, lambda: iter([data]))
-        else:
-            with self._spooled(opened.chunks, info.size) as (path, plain):
-                stored = self._place(plain, lambda: file_chunks(path))
+        with contextlib.ExitStack() as stack:
+            try:
+                opened = self._origin.open_small(key) if size <= IN_MEMORY else self._origin.open(key)
+                info = opened.info
+                if info.size <= IN_MEMORY:
+                    data = b"".join(opened.chunks)
+                    plain = Tally()
+                    plain.add(data)
+                    path = None
+                else:
+                    path, plain = stack.enter_context(self._spooled(opened.chunks, info.size))
+            except RecoveryError as error:
+                if error.kind != ErrorKind.OBJECT_MISSING:
+                    raise
+                # Deleted since it was listed.
+                self._catalogue.forget(key, file_too=True)
+                return
+            stored = self._place(plain, lambda: file_chunks(path) if path else iter([data]))
         self._progress.add(1, plain.size)
         with self._lock:
             self._read += plain.size
@@ -282,7 +294,7 @@ class _Run:
         self._catalogue.know(
             FileEntry(
                 key=key,
-                size=info.size,
+                size=plain.size,
                 etag=info.etag or "",
                 modified=format_instant(info.modified),
                 sha256=plain.sha256,
@@ -297,18 +309,14 @@ class _Run:
     @contextlib.contextmanager
     def _spooled(self, chunks: t.Iterable[bytes], size: int) -> t.Iterator[t.Tuple[str, Tally]]:
         if shutil.disk_usage(self._folder).free < size:
-            raise RecoveryError(
-                ErrorKind.SPOOL_FULL,
-                f"The spool folder has no room for a file of {readable_size(size)}.",
-                left="No backup set was written; earlier sets are as they were.",
-                next_step="Set spool_dir to a file system with more room.",
-            )
+            raise _no_room(f"a file of {readable_size(size)}")
         path = os.path.join(self._folder, f"file-{threading.get_ident()}")
         plain = Tally()
         try:
             with open(path, "wb") as stream:
                 for chunk in plain.watch(chunks):
-                    stream.write(chunk)
+                    with _spool_errors():
+                        stream.write(chunk)
             yield path, plain
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -356,26 +364,47 @@ class _Run:
                 break
             # Encrypted anew it has other bytes, which must not take the place of what an older set describes.
             generation += 1
-        packed = Tally()
-        if plain.size <= IN_MEMORY:
-            codec, data = _packed(request.codec, b"".join(chunks()))
-            self._store.put(key, list(packed.watch(sealing.encrypt([data]))))
-        else:
-            codec = _codec_for(request.codec, chunks())
-            self._store.put(key, packed.watch(sealing.encrypt(compress(chunks(), codec))))
+        while True:
+            try:
+                codec, packed = self._send(key, plain.size, chunks)
+                break
+            except RecoveryError as error:
+                if error.kind != ErrorKind.ALREADY_EXISTS:
+                    raise
+                # Another backup of this source stored it meanwhile, encrypted to other bytes.
+                generation += 1
+                name = sealing.name_of(request.source, plain.sha256, generation)
+                key = object_key(request.source, request.tier, name)
         self._new.add(name, packed.size)
         return _Stored(name, codec, packed.size, packed.sha256, packed.size)
 
+    def _send(self, key: str, size: int, chunks: t.Callable[[], t.Iterator[bytes]]) -> t.Tuple[str, Tally]:
+        """The codec and what was stored."""
+        sealing, packed = self._store.sealing, Tally()
+        if size <= IN_MEMORY:
+            codec, data = _packed(self._request.codec, b"".join(chunks()))
+            self._store.put(key, list(packed.watch(sealing.encrypt([data]))), if_absent=sealing.encrypts)
+        else:
+            codec = _codec_for(self._request.codec, chunks())
+            sealed = packed.watch(sealing.encrypt(compress(chunks(), codec)))
+            self._store.put(key, sealed, if_absent=sealing.encrypts)
+        return codec, packed
+
     def _adopted(self, name: str, key: str, plain: Tally) -> t.Optional[_Stored]:
-        """An object of an older set, read to prove it; None when it is not what its name says."""
+        """An object of an older set, read to prove it; None when it is not what its name says.
+
+        It is stored again as it is: no set may need it any more, and to prune it then counts as new.
+        """
         stored = b"".join(self._store.read(key)) if plain.size <= IN_MEMORY else None
-        for codec in ("none", self._request.codec):
+        for codec in dict.fromkeys(("none", self._request.codec, *CODECS)):
             whole, content = Tally(), Tally()
             source = iter([stored]) if stored is not None else self._store.read(key)
             with contextlib.suppress(RecoveryError):
                 for chunk in decompress(whole.watch(source), codec):
                     content.add(chunk)
                 if content.sha256 == plain.sha256:
+                    self._store.put(key, [stored] if stored is not None else self._store.read(key))
+                    self._new.add(name, whole.size)
                     return _Stored(name, codec, whole.size, whole.sha256, None)
         return None
 
@@ -469,9 +498,21 @@ class _Run:
         plain = Tally()
         for chunk in file_chunks(path):
             plain.add(chunk)
-        os.makedirs(self._request.state_dir, mode=0o700, exist_ok=True)
         name = self._store.sealing.name_of(self._request.source, plain.sha256)
-        shutil.copyfile(path, os.path.join(self._request.state_dir, name))
+        try:
+            os.makedirs(self._request.state_dir, mode=0o700, exist_ok=True)
+            kept = os.path.join(self._request.state_dir, name)
+            with open(os.open(f"{kept}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+                for chunk in file_chunks(path):
+                    stream.write(chunk)
+            os.replace(f"{kept}.new", kept)
+        except OSError as error:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"The folder {self._request.state_dir} cannot be written: {error.strerror}.",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Set state_dir to a folder that this user may write, with room.",
+            ) from None
 
     def _stored_size(self) -> int:
         with NameIndex() as sizes:
@@ -501,6 +542,32 @@ class _Run:
                 f"set; {readable_size(self._uploaded)} uploaded in {timings['total']:.1f} s."
             ),
         )
+
+
+@contextlib.contextmanager
+def listing_errors() -> t.Iterator[None]:
+    """A database of names that cannot grow becomes RecoveryError(spool_full)."""
+    try:
+        yield
+    except sqlite3.OperationalError:
+        raise _no_room("the list of files") from None
+
+
+@contextlib.contextmanager
+def _spool_errors() -> t.Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise _no_room("what it has to hold") from None
+
+
+def _no_room(what: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.SPOOL_FULL,
+        f"The spool folder has no room for {what}.",
+        left="No backup set was written; earlier sets are as they were.",
+        next_step="Set spool_dir to a file system with more room.",
+    )
 
 
 def list_of_lost(lines: t.Iterable[str], is_there: t.Callable[[FileEntry], bool]) -> t.List[str]:

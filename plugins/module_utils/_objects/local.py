@@ -19,6 +19,9 @@ from .._store.base import ObjectInfo, ObjectStore
 #: The metadata that holds our digest, because the ETag of an upload in parts is none.
 DIGEST = "lifeline-sha256"
 
+#: What the name of a download begins with that is not whole yet; a digest of the file's name follows.
+PARTIAL = ".lifeline-partial-"
+
 
 @dataclass(frozen=True)
 class Digests:
@@ -85,7 +88,7 @@ def _walk(folder: str, prefix: str) -> t.Iterator[t.Tuple[str, str]]:
             ) from None
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, f"{name}/")
-        elif entry.is_file(follow_symlinks=False):
+        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(PARTIAL):
             yield name, entry.path
 
 
@@ -99,6 +102,18 @@ def path_for(folder: str, key: str) -> str:
             next_step="Download it by itself, with a dest of your choice.",
         )
     return os.path.join(folder, *parts)
+
+
+def refuse_way_out(folder: str, paths: t.Iterable[str]) -> None:
+    """Raise RecoveryError(invalid_options) when a link below the folder would lead a path out of it."""
+    root = os.path.realpath(folder)
+    for parent in sorted({os.path.dirname(path) for path in paths}):
+        if os.path.commonpath([root, os.path.realpath(parent)]) != root:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"A link leads from {parent} out of {folder}.",
+                next_step="Remove the link, or download to another folder.",
+            )
 
 
 def local_digests(path: str) -> t.Optional[Digests]:

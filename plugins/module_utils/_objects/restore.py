@@ -25,9 +25,9 @@ from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each
-from .._store.base import ObjectStore
-from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines
-from .inventory import FileEntry, as_headers, parse_line
+from .._store.base import ObjectInfo, ObjectStore, put_shown, seal_for
+from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines, listing_errors
+from .inventory import FileEntry, as_headers, mark_of, parse_line
 
 #: So many names are shown in a plan; the counts are exact.
 _SHOWN = 100
@@ -85,7 +85,7 @@ def restore_bucket(
     """
     manifest.require_kind(BUCKET_ENGINE)
     try:
-        with scratch_folder("lifeline-bucket-", request.spool_dir) as folder:
+        with scratch_folder("lifeline-bucket-", request.spool_dir) as folder, listing_errors():
             result = _Run(store, manifest, target, request, folder).complete()
     except RecoveryError as error:
         if not request.check_mode:
@@ -131,19 +131,21 @@ class _Run:
         self._store, self._manifest, self._target, self._request = store, manifest, target, request
         self._folder = folder
         self._timings = Timings()
-        self._progress = Progress(request.progress_file, manifest.source)
+        self._progress = Progress(None if request.check_mode else request.progress_file, manifest.source)
+        # Of all planned files, in whatever order they were judged.
+        self._planned_files = 0
         self._result = BucketRestoreResult(set_id=manifest.set_id, source=manifest.source, tier=manifest.tier)
         # The lines to act on, on disk: 0 for a missing file, 1 for one that differs.
         self._plan = sqlite3.connect(os.path.join(folder, "plan.sqlite"), check_same_thread=False)
-        self._plan.execute("CREATE TABLE plan (id INTEGER PRIMARY KEY, differs INTEGER, size INTEGER, line TEXT)")
+        self._plan.execute("CREATE TABLE plan (id INTEGER PRIMARY KEY, differs INTEGER, line TEXT, seen TEXT)")
 
     def complete(self) -> BucketRestoreResult:
         request, result = self._request, self._result
         with contextlib.closing(self._plan):
             with self._timings.phase("plan"):
                 self._make_plan()
-            counts = {"missing": result.restored, "differing": result.replaced, "bytes": result.bytes_restored}
-            result.plan_digest = plan_digest({"set": result.set_id, "target": self._target.location, **counts})
+            plan = {"set": result.set_id, "target": self._target.location, "files": f"{self._planned_files:x}"}
+            result.plan_digest = plan_digest(plan)
             result.changed = bool(result.restored or result.replaced)
             if not request.check_mode:
                 if result.replaced:
@@ -153,6 +155,7 @@ class _Run:
                             self._take_undo()
                 with self._timings.phase("files"):
                     self._restore_all()
+                result.changed = bool(result.restored or result.replaced)
             self._progress.end()
         result.requests = self._store.requests + self._target.requests
         result.missing_files.sort()
@@ -171,27 +174,30 @@ class _Run:
             judged = for_each(
                 wanted, lambda entry: self._judge(entry, sizes.get(entry.key)), parallel=self._request.parallel
             )
-            for entry, fate in judged:
+            for entry, fate, seen in judged:
                 result.files += 1
                 self._progress.add(1)
                 if fate in ("missing", "differs"):
-                    self._add(entry, fate)
+                    self._add(entry, fate, seen)
                 elif fate == "equal":
                     result.equal += 1
                 else:
                     result.left += 1
 
-    def _judge(self, entry: FileEntry, size: t.Optional[int]) -> t.Tuple[FileEntry, str]:
+    def _judge(self, entry: FileEntry, size: t.Optional[int]) -> t.Tuple[FileEntry, str, str]:
+        """What is to become of a file, and what was seen of one that differs."""
         if size is None:
-            return entry, "missing"
+            return entry, "missing", ""
         if self._request.mode == "missing":
-            return entry, "left"
-        return entry, "equal" if size == entry.size and self._is_equal(entry) else "differs"
-
-    def _is_equal(self, entry: FileEntry) -> bool:
-        """Whether the file in the bucket has the content; by its ETag where that is one file's own, else by reading."""
+            return entry, "left", ""
         info = self._target.head(entry.key)
-        if info is None or info.size != entry.size:
+        if info is None:
+            return entry, "missing", ""
+        return entry, "equal" if self._is_equal(entry, info) else "differs", mark_of(info)
+
+    def _is_equal(self, entry: FileEntry, info: ObjectInfo) -> bool:
+        """Whether the file in the bucket has the content; by its ETag where that is one file's own, else by reading."""
+        if info.size != entry.size:
             return False
         etag = entry.etag.strip('"')
         if etag and etag == (info.etag or "").strip('"') and "-" not in etag:
@@ -201,11 +207,10 @@ class _Run:
             tally.add(chunk)
         return tally.sha256 == entry.sha256
 
-    def _add(self, entry: FileEntry, fate: str) -> None:
+    def _add(self, entry: FileEntry, fate: str, seen: str) -> None:
         result, differs = self._result, fate == "differs"
-        self._plan.execute(
-            "INSERT INTO plan (differs, size, line) VALUES (?, ?, ?)", (differs, entry.size, entry.to_line())
-        )
+        self._plan.execute("INSERT INTO plan (differs, line, seen) VALUES (?, ?, ?)", (differs, entry.to_line(), seen))
+        self._planned_files ^= int(plan_digest({"key": entry.key, "sha256": entry.sha256, "seen": seen}), 16)
         result.bytes_restored += entry.size
         shown = result.differing_files if differs else result.missing_files
         if differs:
@@ -216,7 +221,8 @@ class _Run:
             shown.append(entry.key)
 
     def _take_undo(self) -> None:
-        keys = [parse_line(line).key for _differs, line in self._planned("WHERE differs")]
+        keys = [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
+        seal_for(self._store, self._manifest.recipients)
         undo = back_up_bucket(
             BucketBackupRequest(
                 source=self._manifest.source,
@@ -235,31 +241,38 @@ class _Run:
         self._progress.phase(
             "restoring", total_items=result.restored + result.replaced, total_bytes=result.bytes_restored
         )
-        for created in for_each(self._planned(), self._restore, parallel=self._request.parallel):
-            if not created:
-                result.restored -= 1
-                result.left += 1
-
-    def _restore(self, planned: t.Tuple[bool, str]) -> bool:
-        """Whether the file was written; not when somebody else made a missing one meanwhile."""
-        differs, line = planned
-        entry = parse_line(line)
+        written = 0
         try:
-            self._target.put(entry.key, self._content(entry), if_absent=not differs, headers=as_headers(entry.headers))
+            for differs, done in for_each(self._planned(), self._restore, parallel=self._request.parallel):
+                written += done
+                if not done:
+                    result.left += 1
+                    result.restored -= not differs
+                    result.replaced -= differs
+        except RecoveryError as error:
+            error.left = f"{written} files were restored before it, the others are as they were."
+            error.details.setdefault("changed", bool(written))
+            error.details.setdefault("undo", result.undo)
+            raise
+
+    def _restore(self, planned: t.Tuple[bool, str, str]) -> t.Tuple[bool, bool]:
+        """Whether the file differs, and was written; not when somebody made or changed it meanwhile."""
+        differs, line, seen = planned
+        entry = parse_line(line)
+        if differs:
+            # What was saved after the undo was taken is in no set.
+            info = self._target.head(entry.key)
+            if info is not None and mark_of(info) != seen:
+                return differs, False
+        headers = as_headers(entry.headers)
+        try:
+            put_shown(self._target, entry.key, self._content(entry), entry.size, if_absent=not differs, headers=headers)
         except RecoveryError as error:
             if error.kind != ErrorKind.ALREADY_EXISTS:
                 raise
-            return False
-        info = self._target.head(entry.key)
-        if info is None or info.size != entry.size:
-            raise RecoveryError(
-                ErrorKind.STORE_FAILED,
-                f"{self._target.location} accepted {entry.key}, but does not show it whole.",
-                left="Files before it were restored.",
-                next_step="Check the bucket, then run it again: what is there is not sent twice.",
-            )
+            return differs, False
         self._progress.add(1, entry.size)
-        return True
+        return differs, True
 
     def _content(self, entry: FileEntry) -> t.Union[t.List[bytes], t.Iterator[bytes]]:
         chunks = self._proved(entry)
@@ -297,9 +310,9 @@ class _Run:
     def _is_wanted(self, key: str) -> bool:
         return not self._request.prefixes or key.startswith(self._request.prefixes)
 
-    def _planned(self, where: str = "") -> t.Iterator[t.Tuple[bool, str]]:
-        for differs, line in self._plan.execute(f"SELECT differs, line FROM plan {where} ORDER BY id"):
-            yield bool(differs), line
+    def _planned(self, where: str = "") -> t.Iterator[t.Tuple[bool, str, str]]:
+        for differs, line, seen in self._plan.execute(f"SELECT differs, line, seen FROM plan {where} ORDER BY id"):
+            yield bool(differs), line, seen
 
     def _summary(self) -> str:
         result = self._result

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import json
 import mimetypes
 import os
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._core.digest import file_chunks
+from .._core.digest import Tally, file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._sets.references import for_each
-from .._store.base import Headers, ObjectInfo, ObjectStore
+from .._store.base import Headers, ObjectInfo, ObjectStore, put_shown
 from .._store.s3 import S3Store
-from .local import DIGEST, Digests, digests_of, is_same, local_digests, path_for, walk
+from .local import DIGEST, PARTIAL, Digests, digests_of, is_same, local_digests, path_for, refuse_way_out, walk
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,20 @@ def copy_object(store: ObjectStore, source: str, key: str, options: TransferOpti
     there = store.head(key)
     _refuse_taken(store, key, there, options)
     result = TransferResult(key=key, size=info.size, etag=info.etag, sha256=_digest_of(info))
-    if there is not None and there.size == info.size and (there.etag == info.etag or _both_digests(there, info)):
+    if there is not None and _is_copy(store, info, there) and _headers_fit(there, options.headers):
         return result
     result.changed = True
     if not options.check_mode:
-        store.copy(source, key, options.headers if options.headers != Headers() else None)
+        headers = None
+        if options.headers != Headers():
+            # Headers replace those of the source, its digest with them.
+            kept = {DIGEST: result.sha256} if result.sha256 else {}
+            headers = replace(options.headers, metadata={**options.headers.metadata, **kept})
+        store.copy(source, key, headers)
+        shown = store.head(key)
+        if shown is None or not _is_copy(store, info, shown):
+            raise _not_shown(store, key)
+        result.etag = shown.etag
     return result
 
 
@@ -107,32 +118,63 @@ def download_file(
         return result
     progress.phase(f"fetching {key}", total_items=1, total_bytes=info.size)
     with _disk_errors(path):
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, "a folder is in the way")
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        partial = _Partial(path, info)
-        result.resumed_from = partial.offset
-        progress.add(size=partial.offset)
-        with partial.stream() as stream:
-            for chunk in progress.watch(store.read(key, start=partial.offset)):
-                stream.write(chunk)
-                result.bytes_transferred += len(chunk)
-        fetched = digests_of(file_chunks(partial.path))
-        if fetched.size != info.size or (result.sha256 and fetched.sha256 != result.sha256):
-            partial.discard()
-            raise RecoveryError(
-                ErrorKind.DAMAGED,
-                f"What {store.location} gave for {key} is not what its digest says.",
-                left=f"{path} is as it was.",
-                next_step="Run it again; if it stays, take another copy.",
-            )
-        result.sha256 = fetched.sha256
-        partial.finish(path)
+        with _Partial(path, info) as partial:
+            result.resumed_from = partial.offset
+            progress.add(size=partial.offset)
+            fetched = _fetch(store, key, partial, result, progress)
+            if partial.offset and not _is_as_told(info, fetched):
+                # What an earlier try left was not what it seemed.
+                partial.begin_anew()
+                result.resumed_from = 0
+                fetched = _fetch(store, key, partial, result, progress)
+            if fetched.size != info.size or (result.sha256 and fetched.sha256 != result.sha256):
+                partial.discard()
+                raise RecoveryError(
+                    ErrorKind.DAMAGED,
+                    f"What {store.location} gave for {key} is not what its digest says.",
+                    left=f"{path} is as it was.",
+                    next_step="Run it again; if it stays, take another copy.",
+                )
+            result.sha256 = fetched.sha256
+            partial.finish(path)
     return result
+
+
+def _fetch(store: ObjectStore, key: str, partial: _Partial, result: TransferResult, progress: Progress) -> Digests:
+    """The digests of the whole after the rest was fetched."""
+    with partial.stream() as stream:
+        for chunk in progress.watch(store.read(key, start=partial.offset)):
+            stream.write(chunk)
+            result.bytes_transferred += len(chunk)
+    return digests_of(file_chunks(partial.path))
+
+
+def _is_as_told(info: ObjectInfo, fetched: Digests) -> bool:
+    """Whether nothing that the store told contradicts; an ETag need not be an MD5, but may be."""
+    etag = (info.etag or "").strip('"')
+    return (
+        fetched.size == info.size
+        and _digest_of(info) in (None, fetched.sha256)
+        and (_digest_of(info) is not None or "-" in etag or etag in ("", fetched.md5))
+    )
 
 
 def download_range(
     store: ObjectStore, key: str, path: str, start: int, length: int, options: TransferOptions
 ) -> TransferResult:
     """Fetch some bytes of an object into a file. Raises RecoveryError(object_missing)."""
+    info = store.head(key)
+    if info is None:
+        raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {store.location}.")
+    if start >= info.size:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The range begins at {start}, and {key} has {info.size} bytes.",
+            next_step="Give a range_start within the object.",
+        )
     collected = bytearray()
     stream = store.read(key, start=start)
     for chunk in stream:
@@ -145,7 +187,7 @@ def download_range(
     result.changed = there is None or there.sha256 != digests.sha256
     if result.changed and not options.check_mode:
         with _disk_errors(path):
-            temporary = f"{path}.lifeline-partial"
+            temporary = _beside(path)
             with open(temporary, "wb") as target:
                 target.write(collected)
             os.replace(temporary, path)
@@ -169,6 +211,13 @@ def remove_objects(store: ObjectStore, keys: t.Iterable[str], options: TransferO
                     left=f"{len(result.deleted) - 1} objects were deleted before it.",
                     next_step="Wait until its lock ends.",
                 )
+            if store.head(key) is not None:
+                raise RecoveryError(
+                    ErrorKind.STORE_FAILED,
+                    f"{store.location} says that it deleted {key}, and still shows it.",
+                    left=f"{len(result.deleted) - 1} objects were deleted before it.",
+                    next_step="Check the store, then run it again.",
+                )
     result.changed = bool(result.deleted)
     return result
 
@@ -177,14 +226,22 @@ def sync_up(
     store: ObjectStore, prefix: str, folder: str, options: TransferOptions, progress: Progress
 ) -> TransferResult:
     """Make the objects below prefix those of the folder. Objects without a file go only with delete."""
+    prefix = _as_folder(prefix)
     result = TransferResult(path=folder, key=prefix)
     there = {item.key: item for item in store.list(prefix)}
     files = {prefix + key: path for key, path in walk(folder)}
+    _refuse_to_empty(options, files, there, f"the folder {folder}", f"{store.location} below {prefix!r}")
 
     def judge(item: t.Tuple[str, str]) -> t.Tuple[str, str, Digests, bool]:
         key, path = item
-        digests = local_digests(path) or Digests(0, "", "")
-        return key, path, digests, is_same(store, there.get(key), digests)
+        digests = local_digests(path)
+        if digests is None:
+            raise _changed_meanwhile(key)
+        same = is_same(store, there.get(key), digests)
+        if same and options.headers != Headers():
+            info = store.head(key)
+            same = info is not None and _headers_fit(info, options.headers)
+        return key, path, digests, same
 
     wanted = []
     for key, path, digests, same in for_each(sorted(files.items()), judge, parallel=options.parallel):
@@ -202,7 +259,10 @@ def sync_up(
         return digests.size
 
     if not options.check_mode:
-        result.bytes_transferred = sum(for_each(wanted, send, parallel=options.parallel))
+        with _counted("sent") as count:
+            for size in for_each(wanted, send, parallel=options.parallel):
+                count()
+                result.bytes_transferred += size
     if options.delete:
         result.deleted = remove_objects(store, sorted(set(there) - set(files)), options).deleted
     return _sorted(result)
@@ -215,14 +275,17 @@ def sync_down(
 
     A key that would lie outside the folder, or that needs a file where another needs a folder, is refused first.
     """
+    prefix = _as_folder(prefix)
     result = TransferResult(path=folder, key=prefix)
     there = {}
     for item in store.list(prefix):
         # A name that ends so is a folder that some consoles make.
         if not item.key.endswith("/"):
-            there[path_for(folder, item.key[len(prefix) :].lstrip("/"))] = item
+            there[path_for(folder, item.key[len(prefix) :])] = item
     _refuse_files_in_the_way(there, folder)
+    refuse_way_out(folder, there)
     present = {path for _key, path in walk(folder)} if os.path.isdir(folder) else set()
+    _refuse_to_empty(options, there, present, f"{store.location} below {prefix!r}", f"the folder {folder}")
 
     def judge(item: t.Tuple[str, ObjectInfo]) -> t.Tuple[str, ObjectInfo, bool]:
         path, info = item
@@ -246,7 +309,10 @@ def sync_down(
         return fetched
 
     if not options.check_mode:
-        result.bytes_transferred = sum(for_each(wanted, fetch, parallel=options.parallel))
+        with _counted("fetched") as count:
+            for size in for_each(wanted, fetch, parallel=options.parallel):
+                count()
+                result.bytes_transferred += size
     if options.delete:
         result.deleted = sorted(present - set(there))
         if not options.check_mode:
@@ -266,20 +332,49 @@ def sync_diff(result: TransferResult) -> t.Dict[str, str]:
 
 
 class _Partial:
-    """A download that is not whole yet, beside its file, with a note of which version of the object it is of."""
+    """A download that is not whole yet, beside its file, with a note of which version of the object it is of.
+
+    As a context it is this process's alone. Raises RecoveryError(backup_running) when another fetches it.
+    """
 
     def __init__(self, path: str, info: ObjectInfo) -> None:
-        self.path = f"{path}.lifeline-partial"
+        self.path = _beside(path)
+        self._target = path
         self._note = f"{self.path}.json"
-        version = {"etag": info.etag, "size": info.size, "modified": info.modified.isoformat()}
+        self._version = {"etag": info.etag, "size": info.size, "modified": info.modified.isoformat()}
+        self._info = info
+        self._lock: t.Optional[t.TextIO] = None
         self.offset = 0
+
+    def __enter__(self) -> _Partial:
+        self._lock = open(f"{self.path}.lock", "w", encoding="utf-8")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise RecoveryError(
+                ErrorKind.STORE_FAILED,
+                f"Another download to {self._target} is running.",
+                next_step="Wait for it, or choose another dest.",
+            ) from None
         with contextlib.suppress(OSError, ValueError), open(self._note, encoding="utf-8") as stream:
-            if json.load(stream) == version and info.etag:
-                self.offset = min(os.path.getsize(self.path), info.size)
+            if json.load(stream) == self._version and self._info.etag:
+                self.offset = min(os.path.getsize(self.path), self._info.size)
         if not self.offset:
-            self.discard()
-            with open(self._note, "w", encoding="utf-8") as stream:
-                json.dump(version, stream)
+            self.begin_anew()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._lock is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._lock.name)
+            self._lock.close()
+
+    def begin_anew(self) -> None:
+        self.discard()
+        self.offset = 0
+        with open(self._note, "w", encoding="utf-8") as stream:
+            json.dump(self._version, stream)
 
     def stream(self) -> t.BinaryIO:
         return open(self.path, "ab")
@@ -318,24 +413,88 @@ def _upload(
     result.changed = True
     if options.check_mode:
         return result
-    put = store.put(key, chunks(), if_absent=options.if_none_match, headers=headers)
-    if put.size != digests.size:
-        raise RecoveryError(
-            ErrorKind.STORE_FAILED,
-            f"The file of {key} changed while it was sent.",
-            left="The object holds what was read.",
-            next_step="Run it again.",
-        )
-    shown = store.head(key)
-    if shown is None or shown.size != digests.size:
-        raise RecoveryError(
-            ErrorKind.STORE_FAILED,
-            f"{store.location} accepted {key}, but does not show it whole.",
-            left="",
-            next_step="Check the store, then run it again.",
-        )
+    sent = _as_digested(chunks(), digests, key)
+    shown = put_shown(store, key, sent, digests.size, if_absent=options.if_none_match, headers=headers)
     result.etag, result.bytes_transferred = shown.etag, digests.size
     return result
+
+
+def _as_digested(chunks: t.Iterable[bytes], digests: Digests, key: str) -> t.Iterator[bytes]:
+    """The chunks; an error at their end aborts the upload when they are not those that were digested."""
+    seen = Tally()
+    try:
+        yield from seen.watch(chunks)
+    except OSError:
+        raise _changed_meanwhile(key) from None
+    if seen.sha256 != digests.sha256:
+        raise _changed_meanwhile(key)
+
+
+def _changed_meanwhile(key: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.STORE_FAILED,
+        f"The file of {key} changed or went while it was sent.",
+        left="The object is as it was.",
+        next_step="Run it again.",
+    )
+
+
+def _not_shown(store: ObjectStore, key: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.STORE_FAILED,
+        f"{store.location} accepted {key}, but does not show it.",
+        left="",
+        next_step="Check the store, then run it again.",
+    )
+
+
+def _is_copy(store: ObjectStore, source: ObjectInfo, other: ObjectInfo) -> bool:
+    """Whether both have the same bytes: by our digest or one ETag, else, where parts made the ETags, by reading."""
+    if source.size != other.size:
+        return False
+    if source.etag == other.etag or _both_digests(source, other):
+        return True
+    if "-" not in (source.etag or "-") + (other.etag or "-"):
+        return False
+    return digests_of(store.read(source.key)) == digests_of(store.read(other.key))
+
+
+def _as_folder(prefix: str) -> str:
+    """A folder's keys begin with its name and a slash; else "site" would be "site-old" as well."""
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+
+def _refuse_to_empty(
+    options: TransferOptions, sending: t.Sized, receiving: t.Sized, sender: str, receiver: str
+) -> None:
+    if options.delete and not sending and receiving:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"There is nothing in {sender}, so that with delete all {len(receiving)} files of {receiver} would go.",
+            next_step="Check the names; to delete on purpose, use state=absent or remove the folder.",
+        )
+
+
+@contextlib.contextmanager
+def _counted(done: str) -> t.Iterator[t.Callable[[], None]]:
+    """A failure among many says how many were done before it."""
+    counter = [0]
+
+    def count() -> None:
+        counter[0] += 1
+
+    try:
+        yield count
+    except RecoveryError as error:
+        error.left = f"{counter[0]} files were {done} before it, the others are as they were."
+        error.details.setdefault("changed", counter[0] > 0)
+        raise
+
+
+def _beside(path: str) -> str:
+    """A hidden name in the same folder that no other file has, also when the name is long."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, PARTIAL + hashlib.sha256(name.encode()).hexdigest()[:24])
 
 
 def _headers_fit(info: ObjectInfo, wanted: Headers) -> bool:

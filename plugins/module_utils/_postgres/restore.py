@@ -21,7 +21,7 @@ from .._sets.catalogue import find_set
 from .._sets.fetch import fetch_objects
 from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.recovery_points import Selection
-from .._store.base import ObjectStore
+from .._store.base import ObjectStore, seal_for
 from . import catalog, databases
 from .archive import ForeignDump, inspect_dump
 from .backup import BackupRequest, back_up
@@ -259,6 +259,8 @@ class _Run:
         if not request.terminate_sessions:
             databases.refuse_sessions(admin, request.target_db)
         with self._timings.phase("undo set"):
+            if self._manifest is not None:
+                seal_for(self._store, self._manifest.recipients)
             undo = back_up(
                 BackupRequest(
                     connection=options,

@@ -173,7 +173,7 @@ def _verify_bucket(store: ObjectStore, manifest: Manifest, request: VerifyReques
     if request.depth == "presence":
         return _Seen(objects)
     with timings.phase("digests"):
-        entries = distinct_objects(store, manifest)
+        entries = distinct_objects(store, manifest, plain=store.sealing.can_read)
         size = sum(for_each(entries, lambda entry: check_stored(store, entry), parallel=request.parallel))
     return _Seen(objects, size, None, bool(manifest.recipients) and not store.sealing.can_read)
 

@@ -20,7 +20,7 @@ from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.manifest import Manifest
 from .._sets.recovery_points import Selection
-from .._store.base import ObjectStore
+from .._store.base import ObjectStore, seal_for
 from .choice import choose_rows, read_description, roots_of
 from .description import Description, SetTable
 from .live import live_references, live_tables
@@ -106,6 +106,7 @@ def _export(
         run(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
         if request.from_source:
             manifest = find_set(store, request.from_source, request.from_selection)
+            seal_for(store, manifest.recipients)
             taken_from = f"set {manifest.set_id} of {manifest.source}"
             objects = LocalObjects(store, folder, parallel=request.parallel)
             description = read_description(manifest, objects)

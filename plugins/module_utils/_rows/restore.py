@@ -26,7 +26,7 @@ from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.recovery_points import Selection
-from .._store.base import ObjectStore
+from .._store.base import ObjectStore, seal_for
 from . import proof
 from .choice import Choice, choose_rows, read_description, roots_of
 from .description import Description, Rows
@@ -305,6 +305,7 @@ class _Run:
         facts: catalog.ServerFacts,
         manifest: Manifest,
     ) -> None:
+        seal_for(self._store, manifest.recipients)
         kept = write_rows_set(
             conn,
             self._store,

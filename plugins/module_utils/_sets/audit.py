@@ -86,7 +86,12 @@ def write_audit(store: ObjectStore, source: str, operation: str, status: str, de
 
 
 def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResult:
-    """The records of a source, and whether their chain is whole. Reads all of them, one at a time."""
+    """The records of a source, and whether their chain is whole. Reads all of them, one at a time.
+
+    Raises RecoveryError(invalid_options) for a limit below 1.
+    """
+    if query.limit < 1:
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"limit is {query.limit}.", next_step="Give at least 1.")
     newest: t.Deque[AuditRecord] = deque(maxlen=query.limit)
     total = 0
     digests: t.Dict[str, str] = {}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 from dataclasses import dataclass
@@ -79,11 +80,12 @@ def previous_set(store: ObjectStore, source: str, tier: str) -> t.Optional[Manif
 
 
 def verifications(store: ObjectStore, source: str, tier: str) -> t.Dict[str, Verification]:
-    """Set id to its last verification, for every set of the tier that was ever verified."""
+    """Set id to its last verification, for every set of the tier that was ever verified. A broken record is none."""
     found = {}
     for item in store.list(verified_prefix(source, tier)):
-        document = json.loads(read_all(store, item.key))
-        found[document["set_id"]] = Verification(**{**document, "damaged": tuple(document["damaged"])})
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            document = json.loads(read_all(store, item.key))
+            found[document["set_id"]] = Verification(**{**document, "damaged": tuple(document["damaged"])})
     return found
 
 

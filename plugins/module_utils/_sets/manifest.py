@@ -127,7 +127,7 @@ def parse_manifest(data: bytes, key: str, sealing: Sealing = _OPEN) -> Manifest:
     """Read a manifest; key is for messages. What is sealed is opened where sealing has an identity.
 
     Raises RecoveryError: unsupported_manifest for another schema or keys this version does not know,
-    damaged when it is not a whole manifest, no_identity when the identity is not that of a recipient.
+    damaged when it is not a whole manifest.
     """
     try:
         document = json.loads(data)
@@ -150,7 +150,15 @@ def parse_manifest(data: bytes, key: str, sealing: Sealing = _OPEN) -> Manifest:
         parse_instant(manifest.recovery_point)
     except (KeyError, TypeError, RecoveryError) as error:
         raise _damaged(key, f"a part is missing or malformed ({error})") from None
-    return _opened(manifest, key, sealing) if manifest.sealed and sealing.can_read else manifest
+    if not manifest.sealed or not sealing.can_read:
+        return manifest
+    try:
+        return _opened(manifest, key, sealing)
+    except RecoveryError as error:
+        # A set for others stays closed; who wants what is in it is told so then.
+        if error.kind != ErrorKind.NO_IDENTITY:
+            raise
+        return manifest
 
 
 def _opened(manifest: Manifest, key: str, sealing: Sealing) -> Manifest:

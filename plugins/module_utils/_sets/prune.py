@@ -48,7 +48,7 @@ class PruneRequest:
     tier: t.Optional[str] = None
     policy: t.Optional[Policy] = None
     grace: float = 86400
-    audit_days: t.Mapping[str, int] = field(default_factory=dict)
+    audit_days: t.Mapping[str, float] = field(default_factory=dict)
     parallel: int = 8
     check_mode: bool = False
 
@@ -116,6 +116,9 @@ def prune(store: ObjectStore, request: PruneRequest, now: datetime) -> PruneResu
                 **({"audit_removed_through": through} if through else {}),
             }
             write_audit(store, source, "prune", "succeeded", details)
+    if not request.check_mode:
+        # Not younger than a day, whatever the grace: an upload may be of a backup that runs.
+        store.tidy(now - timedelta(seconds=max(request.grace, 86400)))
     result.changed = bool(result.removed or result.objects_removed or result.audit_removed)
     result.summary = _summary(result, request.check_mode)
     return result
@@ -139,6 +142,7 @@ class _Tier:
         self._store, self._source, self._tier = store, source, tier
         self._request, self._now, self._result = request, now, result
         self._cutoff = now - timedelta(seconds=request.grace)
+        self._listed: t.Set[str] = set()
 
     def prune(self) -> None:
         names = list_sets(self._store, self._source, self._tier)
@@ -146,6 +150,7 @@ class _Tier:
             set_id for set_id, item in verifications(self._store, self._source, self._tier).items() if _passed(item)
         }
         policy = self._request.policy or DEFAULTS[self._tier]
+        self._listed = {name.set_id for name in names}
         gone = set()
         for decision in decide([name.set_id for name in names], policy, passed, self._now):
             fate = "kept" if decision.stays else self._remove(decision.set_id)
@@ -172,6 +177,9 @@ class _Tier:
 
     def _sweep(self, gone: t.Set[str]) -> None:
         """Remove the objects that neither the catalogue nor the newly pruned need."""
+        if not self._listed:
+            # Objects without any set are what a first backup left, or a listing is wrong.
+            return
         expired: t.List[ObjectInfo] = []
         with NameIndex() as needed:
             try:
@@ -199,14 +207,23 @@ class _Tier:
             self._forget_verifications(gone)
 
     def _references(self, expired: t.List[ObjectInfo]) -> t.Iterator[t.Tuple[str, int]]:
+        # What either of two listings showed is needed.
+        for set_id in self._listed:
+            key = set_key(self._source, self._tier, set_id)
+            if self._store.head(key) is not None:
+                yield from self._needed_by(key)
         for prefix in (sets_prefix(self._source, self._tier), pruned_prefix(self._source, self._tier)):
             for item in self._store.list(prefix):
                 if "/pruned/" in item.key and item.modified <= self._cutoff and not self._is_live(item.key):
                     expired.append(item)
                     continue
-                manifest = parse_manifest(read_all(self._store, item.key), item.key, self._store.sealing)
-                for entry in referenced_objects(self._store, manifest):
-                    yield entry.key, entry.stored_size
+                if item.key.rpartition("/")[2].partition(".")[0] not in self._listed or "/pruned/" in item.key:
+                    yield from self._needed_by(item.key)
+
+    def _needed_by(self, key: str) -> t.Iterator[t.Tuple[str, int]]:
+        manifest = parse_manifest(read_all(self._store, key), key, self._store.sealing)
+        for entry in referenced_objects(self._store, manifest):
+            yield entry.key, entry.stored_size
 
     def _is_live(self, aside: str) -> bool:
         """Whether a set that was put aside is still in the catalogue, because its removal was cut short."""

@@ -27,24 +27,25 @@ _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
 
 
-def referenced_objects(store: ObjectStore, manifest: Manifest) -> t.Iterator[ObjectEntry]:
+def referenced_objects(store: ObjectStore, manifest: Manifest, *, plain: bool = False) -> t.Iterator[ObjectEntry]:
     """Every object of a set; what lies several times under one key may come several times.
 
     Needs no identity: an encrypted set of a bucket lists its objects a second time, under names that tell nothing.
+    With plain the entries tell of plain bytes as well, which needs one.
     """
     yield from manifest.objects
     if manifest.engine != BUCKET_ENGINE:
         return
-    parts = [entry for entry in manifest.objects if entry.role == "references"]
+    parts = [] if plain else [entry for entry in manifest.objects if entry.role == "references"]
     for part in parts or [entry for entry in manifest.objects if entry.role == "inventory"]:
         for line in read_object(store, part).splitlines():
             yield _entry(manifest, json.loads(line))
 
 
-def distinct_objects(store: ObjectStore, manifest: Manifest) -> t.Iterator[ObjectEntry]:
+def distinct_objects(store: ObjectStore, manifest: Manifest, *, plain: bool = False) -> t.Iterator[ObjectEntry]:
     """As referenced_objects, each key once, in memory that does not grow with their number."""
     with NameIndex() as seen:
-        for entry in referenced_objects(store, manifest):
+        for entry in referenced_objects(store, manifest, plain=plain):
             if entry.key not in seen:
                 seen.add(entry.key)
                 yield entry
@@ -110,7 +111,12 @@ def for_each(items: t.Iterable[_Item], work: t.Callable[[_Item], _Result], *, pa
     """The results of work on every item, in any order, with a bounded number of items in flight.
 
     What items or work raise is raised after those in flight have ended; the others are not begun.
+    Raises RecoveryError(invalid_options) for a parallel below 1.
     """
+    if parallel < 1:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, f"{parallel} at once is nobody.", next_step="Give a number of at least 1."
+        )
     crew = _Crew(iter(items), work, parallel)
     try:
         yield from crew.results()

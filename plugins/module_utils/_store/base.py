@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
@@ -125,6 +125,9 @@ class ObjectStore(t.Protocol):
     def now(self) -> datetime:
         """The time by the store's own clock, which is the one that ObjectInfo.modified is of."""
 
+    def tidy(self, before: datetime) -> None:
+        """Remove what writers began before that instant and never finished; it is no object, and costs."""
+
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         """Ask for an archived object to be made readable for some days; whether it is readable by now."""
 
@@ -158,3 +161,46 @@ def put_proved(store: ObjectStore, key: str, data: bytes, *, if_absent: bool = F
             left="It counts for nothing; earlier sets are as they were.",
             next_step="Check the store with lifeline.recovery.store_check, then run it again.",
         )
+
+
+def seal_for(store: ObjectStore, recipients: t.Tuple[str, ...]) -> None:
+    """Have what is written from now on encrypted to these, unless the store encrypts already.
+
+    What was encrypted in a set must not lie readable in the undo of its restore.
+    """
+    if recipients and not store.sealing.encrypts:
+        store.sealing = replace(store.sealing, recipients=recipients)
+
+
+def put_shown(
+    store: ObjectStore,
+    key: str,
+    chunks: t.Iterable[bytes],
+    size: int,
+    *,
+    if_absent: bool = False,
+    headers: t.Optional[Headers] = None,
+) -> ObjectInfo:
+    """Store an object of that size and see that it is there. Raises RecoveryError(store_failed) when it is not.
+
+    Where it has the size of what it replaces, the ETag tells; one of several parts has none beforehand, so that
+    such an object must have become another.
+    """
+    before = None if if_absent else store.head(key)
+    put = store.put(key, chunks, if_absent=if_absent, headers=headers)
+    shown = store.head(key)
+    problem = ""
+    if shown is None or shown.size != size:
+        problem = "does not show it whole"
+    elif put.etag and shown.etag and put.etag.strip('"') != shown.etag.strip('"'):
+        problem = "shows another"
+    elif not put.etag and before is not None and (before.etag, before.modified) == (shown.etag, shown.modified):
+        problem = "shows what was there before"
+    if shown is None or problem:
+        raise RecoveryError(
+            ErrorKind.STORE_FAILED,
+            f"{store.location} accepted {key}, but {problem}.",
+            left="",
+            next_step="Check the store, then run it again: what is there is not sent twice.",
+        )
+    return shown

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 import typing as t
@@ -21,8 +22,9 @@ from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 
 _CHUNK = 1024 * 1024
 
-#: Keys never begin a part with a dot, so an unfinished file is never listed.
+#: What a killed writer leaves is never listed; the second is what the first becomes.
 _TEMPORARY = ".unfinished-"
+_UNFINISHED = re.compile(r"\.unfinished-[a-z0-9_]{8}")
 
 #: A folder is no object, and nothing lies below a file.
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -46,6 +48,7 @@ class DirectoryStore:
         target = self._path(key)
         folder = os.path.dirname(target)
         with self._failures(key):
+            self._refuse_way_out(folder, key)
             self._make_folders(folder)
             handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
         try:
@@ -143,6 +146,14 @@ class DirectoryStore:
     def now(self) -> datetime:
         return utc_now()
 
+    def tidy(self, before: datetime) -> None:
+        for folder, _folders, names in os.walk(self._root):
+            for name in filter(_UNFINISHED.fullmatch, names):
+                path = os.path.join(folder, name)
+                with self._failures(name), contextlib.suppress(FileNotFoundError):
+                    if os.stat(path).st_mtime < before.timestamp():
+                        os.unlink(path)
+
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         return True
 
@@ -157,14 +168,37 @@ class DirectoryStore:
         except OSError as error:
             raise self._error(error, prefix) from None
         # A folder sorts as its name with a slash, which is what makes the order that of the keys.
-        for entry in sorted(entries, key=lambda item: item.name + ("/" if item.is_dir() else "")):
-            if entry.is_dir():
+        for entry in sorted(entries, key=lambda item: item.name + ("/" if _is_folder(item) else "")):
+            if not entry.name.isprintable() and _is_no_text(entry.name):
+                raise RecoveryError(
+                    ErrorKind.INVALID_OPTIONS,
+                    f"The name of {entry.path!r} is no UTF-8 text, which keys must be.",
+                    next_step="Rename the file.",
+                )
+            if _is_folder(entry):
                 yield from self._walk(entry.path, f"{prefix}{entry.name}/")
-            elif not entry.name.startswith(_TEMPORARY):
+            elif entry.is_file(follow_symlinks=False) and not _UNFINISHED.fullmatch(entry.name):
+                # Links are left out: they lead to other places, and round in circles.
                 yield prefix + entry.name
 
+    def _refuse_way_out(self, folder: str, key: str) -> None:
+        """A link to elsewhere must not carry what is written out of the folder."""
+        root = os.path.realpath(self._root)
+        if os.path.commonpath([root, os.path.realpath(folder)]) != root:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"A link leads from {key} out of {self.location}.",
+                next_step="Remove the link, or name the folder that it leads to.",
+            )
+
     def _path(self, key: str) -> str:
-        if not key or key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")):
+        if (
+            not key
+            or "\0" in key
+            or key.startswith("/")
+            or any(part in ("", ".", "..") for part in key.split("/"))
+            or _UNFINISHED.fullmatch(key.rpartition("/")[2])
+        ):
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS, f"{key!r} cannot be a key.", next_step="Check source and prefix."
             )
@@ -184,6 +218,8 @@ class DirectoryStore:
         try:
             os.link(temporary, target)
         except FileExistsError:
+            if os.path.isdir(target):
+                raise IsADirectoryError(errno.EISDIR, "a folder is in the way") from None
             raise RecoveryError(
                 ErrorKind.ALREADY_EXISTS,
                 f"There is an object {key} in {self.location} already.",
@@ -211,6 +247,18 @@ class DirectoryStore:
                 ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it."
             )
         return RecoveryError(ErrorKind.STORE_FAILED, words, next_step="Check the file system, then run it again.")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _is_no_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _write(stream: t.BinaryIO, chunk: bytes) -> None:

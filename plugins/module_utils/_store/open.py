@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
@@ -75,6 +76,8 @@ def _open_one(options: StoreOptions) -> t.Union[DirectoryStore, S3Store]:
         raise _invalid(f"A store of provider {options.provider} needs a bucket.", "Set store.bucket.")
     if options.provider in _NEEDS_ENDPOINT and not options.endpoint_url:
         raise _invalid(f"A store of provider {options.provider} needs an endpoint_url.", "Set store.endpoint_url.")
+    if "@" in urlsplit(options.endpoint_url or "").netloc:
+        raise _invalid("The endpoint_url holds a user.", "Give access_key and secret_key as options of their own.")
     if bool(options.access_key) != bool(options.secret_key):
         raise _invalid("A store needs access_key and secret_key together, or neither.", "Set both, or none.")
     return S3Store(

@@ -107,6 +107,10 @@ def _rules(bucket: R2Bucket) -> t.List[t.Dict[str, t.Any]]:
 
 
 def _call(bucket: R2Bucket, method: str, body: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    if urllib.parse.urlsplit(bucket.api_url).scheme not in ("http", "https"):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, f"api_url is {bucket.api_url!r}.", next_step="Give a URL with https://."
+        )
     account, name = (urllib.parse.quote(part, safe="") for part in (bucket.account_id, bucket.bucket))
     request = urllib.request.Request(
         f"{bucket.api_url.rstrip('/')}/accounts/{account}/r2/buckets/{name}/lock",

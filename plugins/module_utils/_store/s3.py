@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import email.header
 import email.utils
 import hashlib
 import queue
@@ -41,6 +42,10 @@ except ImportError:
     _READ_FAILURES = _FAILURES = (OSError,)
 
 _CHUNK = 1024 * 1024
+
+#: How stores say that they do not list uploads in parts.
+_NOT_SHOWN = (ErrorKind.ACCESS_DENIED, ErrorKind.UNSUPPORTED, ErrorKind.STORE_FAILED, ErrorKind.OBJECT_MISSING)
+
 _ATTEMPTS = 6
 
 #: For so many timeouts a store is asked again that is only busy: longer than a minute by default.
@@ -72,13 +77,22 @@ class S3Store:
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self.location = f"s3://{settings.bucket}/{settings.prefix}".rstrip("/")
         self._client = make_client(settings)
-        self._small = SmallRequests(
-            self._client,
-            settings.bucket,
-            verify=settings.ca_bundle,
-            timeout=settings.timeout,
-            connections=settings.parallel * 2 + 16,
-        )
+        try:
+            self._small = SmallRequests(
+                self._client,
+                settings.bucket,
+                verify=settings.ca_bundle,
+                timeout=settings.timeout,
+                connections=settings.parallel * 2 + 16,
+            )
+        except botocore.exceptions.ParamValidationError:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"{settings.bucket!r} cannot be the name of a bucket.",
+                next_step="Correct bucket.",
+            ) from None
+        except botocore.exceptions.BotoCoreError as error:
+            raise store_error(error, self.location, "") from None
         self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
         # All uploads share these buffers, which bounds memory; one is made when it is first needed.
         self._buffers: queue.LifoQueue[t.Optional[bytearray]] = queue.LifoQueue()
@@ -213,6 +227,26 @@ class S3Store:
         answer = self._call("list_objects_v2", "", Prefix=self._prefix, MaxKeys=1)
         told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return email.utils.parsedate_to_datetime(told) if told else utc_now()
+
+    def tidy(self, before: datetime) -> None:
+        token: t.Dict[str, str] = {}
+        while True:
+            try:
+                page = self._call("list_multipart_uploads", "a listing of uploads", Prefix=self._prefix, **token)
+            except RecoveryError as error:
+                # Who may not see them, or a store that does not show them, leaves them to a lifecycle rule.
+                if error.kind not in _NOT_SHOWN:
+                    raise
+                return
+            for upload in page.get("Uploads", ()):
+                if upload["Initiated"] < before:
+                    with contextlib.suppress(RecoveryError):
+                        self._call(
+                            "abort_multipart_upload", upload["Key"], Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+            if not page.get("IsTruncated"):
+                return
+            token = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         info = self.head(key)
@@ -440,11 +474,35 @@ _HEADERS = {
 
 def _named(headers: Headers) -> t.Iterator[t.Tuple[str, t.Any]]:
     for name, attribute in _HEADERS.items():
-        yield name, getattr(headers, attribute)
+        value = getattr(headers, attribute)
+        if name == "Metadata":
+            yield name, {key: _mail_safe(text) for key, text in value.items()}
+        else:
+            yield name, value
+
+
+def _mail_safe(text: str) -> str:
+    """Metadata that is not ASCII as RFC 2047 has it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+    """
+    if text.isascii():
+        return text
+    with contextlib.suppress(UnicodeError):
+        # What a service gave as raw UTF-8 was read as Latin-1.
+        text = text.encode("latin-1").decode()
+    return email.header.Header(text, "utf-8", maxlinelen=10_000).encode(maxlinelen=10_000)
 
 
 def _described(key: str, answer: t.Mapping[str, t.Any]) -> ObjectInfo:
-    headers = Headers(**{attribute: answer[name] for name, attribute in _HEADERS.items() if answer.get(name)})
+    if "ContentLength" not in answer or "LastModified" not in answer:
+        raise RecoveryError(
+            ErrorKind.STORE_FAILED, f"The store's answer about {key} lacks its size or time.", next_step=_ASK_PROVIDER
+        )
+    named = {attribute: answer[name] for name, attribute in _HEADERS.items() if answer.get(name)}
+    # Some services give the names of metadata back in other case.
+    named["metadata"] = {name.lower(): value for name, value in named.get("metadata", {}).items()}
+    headers = Headers(**named)
     storage_class = answer.get("StorageClass")
     # S3 names no class for STANDARD, and tells of a thawed object that its request is over.
     thawed = 'ongoing-request="false"' in str(answer.get("Restore", ""))
