@@ -19,7 +19,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.progress import Progress
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.transfer import TransferOptions, upload_file
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.faults import ACCEPTED_AND_LOST, Fault, faulty, first, matching
+from tests.doubles.faults import ACCEPTED_AND_LOST, Fault, Rule, faulty, first, matching
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.s3 import S3Server, moto_server, rclone_server
 
@@ -153,18 +153,18 @@ def test_an_object_is_copied_on_the_server(kept: Options) -> None:
     assert refused(kept, "third", copy_from="missing")["error_kind"] == "object_missing"
 
 
+def cut_off(size: int) -> Rule:
+    """The first download ends after so many bytes, and no later one is answered: a network that went away."""
+    answers = [Fault(cut_after=size)]
+    return matching("^GET .*/object", lambda _line: answers.pop() if answers else Fault(cut_after=0))
+
+
 def test_a_download_goes_on_where_it_was_cut(s3: S3Server, tmp_path: Path) -> None:
     options = s3.store_options(prefix=tmp_path.name)
     src, dest = tmp_path / "src", tmp_path / "dest"
     src.write_bytes(LARGE)
     act(options, "object", src=str(src))
-    # Cut at 9 MB, and never answered after that: as a network that went away.
-    answers = [Fault(cut_after=9_000_000)]
-
-    def gone(_line: str) -> Fault:
-        return answers.pop() if answers else Fault(cut_after=0)
-
-    with faulty(s3, matching("^GET .*/object", gone)) as url:
+    with faulty(s3, cut_off(9_000_000)) as url:
         cut = refused({**options, "endpoint_url": url, "timeout": 1}, "object", dest=str(dest))
     assert cut["error_kind"] == "unreachable"
     assert not dest.exists()
@@ -177,7 +177,7 @@ def test_a_download_goes_on_where_it_was_cut(s3: S3Server, tmp_path: Path) -> No
 
 def test_a_partial_download_of_another_version_is_begun_anew(moto: S3Server, kept: Options, tmp_path: Path) -> None:
     act(kept, "object", content="old " * 1000)
-    with faulty(moto, matching("^GET .*/object", Fault(cut_after=900))) as url:
+    with faulty(moto, cut_off(900)) as url:
         refused({**kept, "endpoint_url": url, "timeout": 1}, "object", dest=str(tmp_path / "dest"))
     assert [path.stat().st_size for path in tmp_path.iterdir() if path.suffix == ""] != []
     act(kept, "object", content="new " * 1000)
