@@ -10,6 +10,8 @@ declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin
     [/usr/bin/age]=age [/usr/bin/aws]=awscli)
 missing=()
 for file in "${!wanted[@]}"; do [ -e "$file" ] || missing+=("${wanted[$file]}"); done
+# A newer Node than the system's may lie elsewhere, and brings its own npm.
+for program in node npm; do command -v "$program" >/dev/null || missing+=("${program/%node/nodejs}"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

@@ -23,7 +23,20 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
 UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
 #: A package imports only from those before it.
-LAYERS = ["_core", "_store", "_sets", "_objects", "_postgres", "_integrity", "_rows", "_drill", "_sandbox", "_ansible"]
+LAYERS = [
+    "_core",
+    "_store",
+    "_sets",
+    "_objects",
+    "_sqlite",
+    "_d1",
+    "_postgres",
+    "_integrity",
+    "_rows",
+    "_drill",
+    "_sandbox",
+    "_ansible",
+]
 
 
 def read(path: str) -> str:

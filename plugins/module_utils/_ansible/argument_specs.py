@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import env_fallback
 
+from .._core.cloudflare import API
+
 _Names = t.Sequence[t.Sequence[str]]
 
 
@@ -130,6 +132,19 @@ def files_spec() -> ArgumentSpec:
 def progress_spec() -> ArgumentSpec:
     """Where to tell how far the work is."""
     return ArgumentSpec({"progress_file": {"type": "path"}})
+
+
+def d1_spec() -> ArgumentSpec:
+    """A database of D1 and who asks for it."""
+    return ArgumentSpec(
+        {
+            "account_id": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_ACCOUNT_ID"])},
+            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
+            "api_url": {"type": "str", "default": API},
+            "api_timeout": {"type": "int", "default": 60},
+            "database": {"type": "str"},
+        }
+    )
 
 
 def selection_spec() -> ArgumentSpec:

@@ -11,7 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from .._core.clock import PhaseListener, parse_instant
+from .._core.cloudflare import Account
 from .._core.errors import ErrorKind, RecoveryError
+from .._d1.api import D1Api
+from .._d1.engine import D1Engine
 from .._drill.journal import JournalEvent, append_event, moment_now
 from .._objects.places import refuse_shared_place
 from .._objects.transfer import TransferOptions
@@ -23,6 +26,8 @@ from .._postgres.proof import compare_with
 from .._sets.catalogue import find_set, list_sets
 from .._sets.recovery_points import Selection
 from .._sets.retention import DEFAULTS, Policy
+from .._sqlite.engine import Engine
+from .._sqlite.file import FileEngine
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions, open_store
 from .._store.r2_locks import LockWish, R2Bucket
@@ -241,6 +246,51 @@ def _require_bounds(numbers: _Params, most: int) -> None:
 def audit_days(params: _Params) -> t.Dict[str, float]:
     """The option audit_days, whose values templates make texts of. Checked by retention_policy."""
     return {str(name): float(days) for name, days in params["audit_days"].items()}
+
+
+def d1_account(params: _Params) -> Account:
+    """Raises RecoveryError(invalid_options) when account or token is missing."""
+    for name in ("account_id", "api_token"):
+        if not params[name]:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"The option {name} is missing.",
+                next_step=f"Give it, or set CLOUDFLARE_{name.upper()}.",
+            )
+    return Account(params["account_id"], params["api_token"], params["api_url"], params["api_timeout"])
+
+
+def d1_database(params: _Params) -> str:
+    if not params["database"]:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, "The option database is missing.", next_step="Give its name or its id."
+        )
+    return str(params["database"])
+
+
+def sql_text(params: _Params) -> str:
+    """The option sql, or what the file src holds."""
+    if params["src"] is None:
+        return str(params["sql"] or "")
+    try:
+        with open(params["src"], encoding="utf-8-sig", newline="") as stream:
+            return stream.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"{params['src']} cannot be read ({error.strerror if isinstance(error, OSError) else 'it is no UTF-8'}).",
+            left="Nothing was executed.",
+            next_step="Check src.",
+        ) from None
+
+
+def sqlite_engine(params: _Params, *, read_only: bool) -> Engine:
+    """The file of path, or the database of D1. Raises RecoveryError when it cannot be opened."""
+    if params["path"]:
+        return FileEngine(params["path"], read_only=read_only)
+    api = D1Api(d1_account(params))
+    found = api.require(d1_database(params))
+    return D1Engine(api, found.uuid, found.name, exclusive=params["exclusive"])
 
 
 def r2_bucket(params: _Params) -> R2Bucket:

@@ -11,18 +11,12 @@ read first and kept. https://developers.cloudflare.com/api/resources/r2/subresou
 from __future__ import annotations
 
 import json
-import time
 import typing as t
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
+from .._core.cloudflare import API, Account, call
 from .._core.errors import ErrorKind, RecoveryError
-
-API = "https://api.cloudflare.com/client/v4"
-_LARGEST_ANSWER = 16 * 1024 * 1024
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -103,68 +97,15 @@ def _plain(rule: t.Mapping[str, t.Any]) -> str:
 
 
 def _rules(bucket: R2Bucket) -> t.List[t.Dict[str, t.Any]]:
-    return list(_call(bucket, "GET", None).get("rules") or [])
+    return list((_call(bucket, "GET", None) or {}).get("rules") or [])
 
 
-def _call(bucket: R2Bucket, method: str, body: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
-    if urllib.parse.urlsplit(bucket.api_url).scheme not in ("http", "https"):
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, f"api_url is {bucket.api_url!r}.", next_step="Give a URL with https://."
-        )
-    account, name = (urllib.parse.quote(part, safe="") for part in (bucket.account_id, bucket.bucket))
-    request = urllib.request.Request(
-        f"{bucket.api_url.rstrip('/')}/accounts/{account}/r2/buckets/{name}/lock",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Bearer {bucket.api_token}",
-            "Content-Type": "application/json",
-            **({"cf-r2-jurisdiction": bucket.jurisdiction} if bucket.jurisdiction else {}),
-        },
-    )
-    opener = urllib.request.build_opener()
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with opener.open(request, timeout=bucket.timeout) as answer:
-                return _result(bucket, json.loads(answer.read(_LARGEST_ANSWER)))
-        except urllib.error.HTTPError as error:
-            if error.code not in (429, 500, 502, 503, 504) or attempt == _ATTEMPTS:
-                raise _refused(bucket, error) from None
-        except (OSError, ValueError) as error:
-            if attempt == _ATTEMPTS or isinstance(error, ValueError):
-                raise RecoveryError(
-                    ErrorKind.UNREACHABLE,
-                    f"{bucket.api_url} cannot be reached or does not answer in JSON ({type(error).__name__}).",
-                    next_step="Check the network and api_url.",
-                ) from None
-        time.sleep(0.2 * 2**attempt)
-    raise AssertionError
-
-
-def _result(bucket: R2Bucket, document: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    if not document.get("success"):
-        raise _failure(bucket, document, 200)
-    return dict(document.get("result") or {})
-
-
-def _refused(bucket: R2Bucket, error: urllib.error.HTTPError) -> RecoveryError:
-    try:
-        document = json.loads(error.read(_LARGEST_ANSWER))
-    except (OSError, ValueError):
-        document = {}
-    return _failure(bucket, document, error.code)
-
-
-def _failure(bucket: R2Bucket, document: t.Mapping[str, t.Any], status: int) -> RecoveryError:
-    said = "; ".join(f"{item.get('message')} ({item.get('code')})" for item in document.get("errors") or [])
-    if status in (401, 403):
-        return RecoveryError(
-            ErrorKind.ACCESS_DENIED,
-            f"Cloudflare refuses the lock rules of {bucket.bucket}: {said or status}.",
-            next_step="Give a token with the right Workers R2 Storage: Edit for this account.",
-        )
-    return RecoveryError(
-        ErrorKind.SERVICE_FAILED,
-        f"Cloudflare failed at the lock rules of {bucket.bucket}: {said or f'HTTP {status}'}.",
-        next_step="Check account_id, bucket and jurisdiction.",
+def _call(bucket: R2Bucket, method: str, body: t.Optional[t.Mapping[str, t.Any]]) -> t.Any:
+    return call(
+        Account(bucket.account_id, bucket.api_token, bucket.api_url, bucket.timeout),
+        method,
+        f"r2/buckets/{quote(bucket.bucket, safe='')}/lock",
+        body=body,
+        headers={"cf-r2-jurisdiction": bucket.jurisdiction} if bucket.jurisdiction else {},
+        what=f"the lock rules of {bucket.bucket}",
     )

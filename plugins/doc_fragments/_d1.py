@@ -1,0 +1,36 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this fragment is PRIVATE to the collection and may change without notice.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # A database of Cloudflare D1.
+    DOCUMENTATION = r"""
+options:
+  account_id:
+    description:
+      - The id of the Cloudflare account. Without it, E(CLOUDFLARE_ACCOUNT_ID).
+    type: str
+  api_token:
+    description:
+      - A token with the right to edit D1. Without it, E(CLOUDFLARE_API_TOKEN).
+    type: str
+  api_url:
+    description:
+      - The URL of the API.
+    type: str
+    default: https://api.cloudflare.com/client/v4
+  api_timeout:
+    description:
+      - Seconds to wait for an answer. A service that is busy is asked again for a quarter longer.
+    type: int
+    default: 60
+  database:
+    description:
+      - The database, by its name or its id.
+    type: str
+"""

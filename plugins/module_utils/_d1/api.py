@@ -1,0 +1,134 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Databases of D1 through Cloudflare's API: made, found, asked, and sent back in time."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from .._core.clock import format_instant
+from .._core.cloudflare import Account, call, call_whole
+from .._core.errors import ErrorKind, RecoveryError
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class D1Facts:
+    """A database as the service describes it. size is in bytes."""
+
+    uuid: str
+    name: str
+    version: str
+    created_at: str
+    size: t.Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """bookmark is the state of now, previous_bookmark what it was before: the way back."""
+
+    bookmark: str
+    previous_bookmark: str
+    message: str
+
+
+class D1Api:
+    """The databases of one account."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def list(self, name: str = "") -> t.Iterator[D1Facts]:
+        """All databases, or those whose names hold the text, page by page."""
+        page, seen = 1, 0
+        while True:
+            query = {"page": page, "per_page": _PAGE, **({"name": name} if name else {})}
+            answer = call_whole(self._account, "GET", "d1/database", query=query, what="the databases")
+            found = answer.get("result") or []
+            yield from map(_facts, found)
+            seen += len(found)
+            total = int((answer.get("result_info") or {}).get("total_count") or 0)
+            if not found or seen >= total:
+                return
+            page += 1
+
+    def find(self, database: str) -> t.Optional[D1Facts]:
+        """A database by its id or its exact name."""
+        if _UUID.fullmatch(database):
+            try:
+                return _facts(call(self._account, "GET", self._path(database), what=f"the database {database}"))
+            except RecoveryError as error:
+                if error.kind != ErrorKind.TARGET_MISSING:
+                    raise
+                return None
+        # The service searches for parts of names.
+        return next((item for item in self.list(database) if item.name == database), None)
+
+    def require(self, database: str) -> D1Facts:
+        """As find. Raises RecoveryError(target_missing) that names the databases there are."""
+        found = self.find(database)
+        if found is None:
+            names = sorted(item.name for item in self.list())
+            known = f"There are {', '.join(names[:20])}." if names else "There is none."
+            raise RecoveryError(
+                ErrorKind.TARGET_MISSING, f"The account has no D1 database {database!r}.", next_step=known
+            )
+        return found
+
+    def create(self, name: str, *, location: t.Optional[str] = None, jurisdiction: t.Optional[str] = None) -> D1Facts:
+        """Raises RecoveryError(already_exists)."""
+        body: t.Dict[str, t.Any] = {"name": name}
+        if location:
+            body["primary_location_hint"] = location
+        if jurisdiction:
+            body["jurisdiction"] = jurisdiction
+        return _facts(
+            call(self._account, "POST", "d1/database", body=body, what=f"the database {name}", repeatable=False)
+        )
+
+    def delete(self, uuid: str) -> None:
+        """Its time travel goes with it."""
+        call(self._account, "DELETE", self._path(uuid), what=f"the database {uuid}", repeatable=False)
+
+    def raw(
+        self, uuid: str, batch: t.Sequence[t.Mapping[str, t.Any]], *, repeatable: bool
+    ) -> t.List[t.Dict[str, t.Any]]:
+        """One result for each statement, with columns and rows. All are applied, or none."""
+        path, what = f"{self._path(uuid)}/raw", "the database"
+        result = call(self._account, "POST", path, body={"batch": list(batch)}, what=what, repeatable=repeatable)
+        return list(result or [])
+
+    def bookmark(self, uuid: str, at: t.Optional[datetime] = None) -> str:
+        """The bookmark of now, or of an instant: the last state at or before it."""
+        query = {"timestamp": format_instant(at)} if at else None
+        path = f"{self._path(uuid)}/time_travel/bookmark"
+        return str(call(self._account, "GET", path, query=query, what="the bookmark")["bookmark"])
+
+    def restore(self, uuid: str, bookmark: str) -> Restored:
+        """Send a database back, in place; queries that run are ended."""
+        path = f"{self._path(uuid)}/time_travel/restore"
+        result = call(self._account, "POST", path, query={"bookmark": bookmark}, what="the bookmark", repeatable=False)
+        return Restored(result["bookmark"], result["previous_bookmark"], str(result.get("message", "")))
+
+    @staticmethod
+    def _path(uuid: str) -> str:
+        return f"d1/database/{quote(uuid, safe='')}"
+
+
+def _facts(item: t.Mapping[str, t.Any]) -> D1Facts:
+    size = item.get("file_size")
+    return D1Facts(
+        uuid=str(item["uuid"]),
+        name=str(item["name"]),
+        version=str(item.get("version", "")),
+        created_at=str(item.get("created_at", "")),
+        size=int(size) if size is not None else None,
+    )

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading values so that they survive JSON, which has neither integers beyond 2^53 nor infinities nor types."""
+
+from __future__ import annotations
+
+import typing as t
+
+#: So many columns a statement may give in D1, the types of the others among them.
+MOST_COLUMNS = 100
+
+#: The chain of an expression may be a hundred deep in D1.
+_TOGETHER = 40
+
+#: Beyond it JSON readers round.
+LARGEST_EXACT = 2**53
+
+
+def exact_columns(names: t.Sequence[str]) -> str:
+    """What to select for these expressions; decode_row turns the row back."""
+    values = [
+        f"CASE typeof({name}) WHEN 'integer' THEN CAST({name} AS TEXT) WHEN 'real' THEN quote({name}) ELSE {name} END"
+        for name in names
+    ]
+    types = [
+        "||".join(f"substr(typeof({name}),1,1)" for name in names[start : start + _TOGETHER])
+        for start in range(0, len(names), _TOGETHER)
+    ]
+    return ", ".join([*values, *types])
+
+
+def exact_query(query: str, columns: int) -> t.Optional[str]:
+    """A query whose rows decode_row turns back, or None when it gives too many columns."""
+    if columns + -(-columns // _TOGETHER) > MOST_COLUMNS:
+        return None
+    names = [f"c{number}" for number in range(columns)]
+    return f"WITH exactly({', '.join(names)}) AS ({query}) SELECT {exact_columns(names)} FROM exactly"
+
+
+def decode_row(row: t.Sequence[t.Any], columns: int) -> t.List[t.Any]:
+    """The values of a row that exact_columns selected."""
+    types = "".join(row[columns:])
+    return [_decoded(value, kind) for value, kind in zip(row, types)]
+
+
+def _decoded(value: t.Any, kind: str) -> t.Any:
+    if kind == "i":
+        return int(value)
+    if kind == "r":
+        return float(value)
+    if kind == "b":
+        return bytes(value)
+    return value

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A SQLite file as an engine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .engine import Bound, Limits, StatementResult
+from .statements import shortened
+
+_BUSY_SECONDS = 30
+
+
+class FileEngine:
+    """One connection to a file. With read_only the file is opened so that nothing can write to it."""
+
+    limits = Limits()
+
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
+        self.location = path
+        if read_only and not os.path.exists(path):
+            raise RecoveryError(
+                ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path, or leave read_only out."
+            )
+        try:
+            self._connection = sqlite3.connect(
+                _address(path, read_only),
+                uri=True,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            self._connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error as error:
+            raise RecoveryError(
+                ErrorKind.UNREACHABLE,
+                f"{path} cannot be opened: {error}.",
+                next_step="Check that it is a SQLite database and its rights.",
+            ) from None
+        # What is no UTF-8 must come back as it is.
+        self._connection.text_factory = _text
+
+    def run(self, batch: t.Sequence[Bound]) -> t.List[StatementResult]:
+        results: t.List[StatementResult] = []
+        statement: t.Optional[Bound] = None
+        try:
+            self._connection.execute("BEGIN" if all(item.reads_only for item in batch) else "BEGIN IMMEDIATE")
+            for statement in batch:
+                results.append(self._one(statement))
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            where = f" in line {statement.line} ({shortened(statement.text)})" if statement else ""
+            raise RecoveryError(
+                ErrorKind.QUERY_FAILED,
+                f"SQLite refused a statement{where}: {error}.",
+                left="The batch that it is of was rolled back.",
+                next_step="Correct the SQL.",
+                details={"applied": "no", "line": statement.line if statement else None},
+            ) from None
+        return results
+
+    def bookmark(self) -> t.Optional[str]:
+        return None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _one(self, statement: Bound) -> StatementResult:
+        before = self._connection.total_changes
+        cursor = self._connection.execute(statement.text, tuple(statement.params))
+        columns = tuple(item[0] for item in cursor.description or ())
+        rows = [list(row) for row in cursor.fetchall()] if columns else []
+        changes = self._connection.total_changes - before
+        return StatementResult(columns, rows, changes, len(rows), changes, cursor.lastrowid)
+
+
+def _address(path: str, read_only: bool) -> str:
+    quoted = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{quoted}{'?mode=ro' if read_only else ''}"
+
+
+def _text(data: bytes) -> t.Union[str, bytes]:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data

@@ -1,0 +1,250 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""SQL texts of SQLite taken apart: statements, what each does, and where its parameters are."""
+
+from __future__ import annotations
+
+import math
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+
+#: What C(sqlite3_complete) tells apart. https://www.sqlite.org/c3ref/complete.html
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[ \t\r\n\f]+)
+    | (?P<comment>--[^\n]*|/\*.*?\*/)
+    | (?P<quoted>'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\])
+    | (?P<number>\d[0-9A-Za-z_.]*)
+    | (?P<word>[A-Za-z_$\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*)
+    | (?P<parameter>\?[A-Za-z0-9_$\x80-\U0010ffff]*|[:@][A-Za-z0-9_$\x80-\U0010ffff]+)
+    | (?P<semi>;)
+    | (?P<open>'|"|`|\[|/\*)
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+_SEMI, _OTHER, _EXPLAIN, _CREATE, _TEMP, _TRIGGER, _END = range(7)
+_CLASSES = {
+    "EXPLAIN": _EXPLAIN,
+    "CREATE": _CREATE,
+    "TEMP": _TEMP,
+    "TEMPORARY": _TEMP,
+    "TRIGGER": _TRIGGER,
+    "END": _END,
+}
+
+#: By state, the next state for each class of token: a trigger ends with END between semicolons, all else with one.
+_START = 0
+_NEXT = (
+    (0, 1, 2, 3, 1, 1, 1),  # begin of a statement
+    (0, 1, 1, 1, 1, 1, 1),  # within one
+    (0, 2, 1, 3, 1, 1, 1),  # after EXPLAIN
+    (0, 1, 1, 1, 3, 4, 1),  # after CREATE
+    (5, 4, 4, 4, 4, 4, 4),  # within a trigger
+    (5, 4, 4, 4, 4, 4, 6),  # after a semicolon in a trigger
+    (0, 4, 4, 4, 4, 4, 4),  # after END that follows a semicolon
+)
+
+_READS = ("SELECT", "VALUES", "EXPLAIN")
+_WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+_TRANSACTION = ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE")
+
+#: Pragmas that only tell, also with an argument. https://www.sqlite.org/pragma.html
+_TELLING = frozenset(
+    [
+        "table_list",
+        "table_info",
+        "table_xinfo",
+        "index_list",
+        "index_info",
+        "index_xinfo",
+        "foreign_key_list",
+        "foreign_key_check",
+        "quick_check",
+        "integrity_check",
+        "compile_options",
+        "database_list",
+        "collation_list",
+        "function_list",
+        "module_list",
+        "pragma_list",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a text; kind is the name of its group."""
+
+    kind: str
+    text: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement without its semicolon. line is that of its first word, from 1.
+
+    kind: read, write, schema, transaction or pragma. word: its first one, in capitals.
+    """
+
+    text: str
+    line: int
+    word: str
+    kind: str
+
+    @property
+    def reads_only(self) -> bool:
+        return self.kind == "read"
+
+
+def tokens(text: str) -> t.Iterator[Token]:
+    """All pieces of a text. Raises RecoveryError(invalid_options) for a quote or comment without its end."""
+    for found in _TOKEN.finditer(text):
+        kind = t.cast(str, found.lastgroup)
+        if kind == "open":
+            line = text.count("\n", 0, found.start()) + 1
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"What begins with {found.group()} in line {line} has no end.",
+                left="Nothing was executed.",
+                next_step="The SQL may be cut off; complete it.",
+            )
+        yield Token(kind, found.group(), found.start())
+
+
+def split_statements(text: str) -> t.Iterator[Statement]:
+    """The statements of a text, also without a semicolon after the last. Raises as tokens."""
+    piece: t.List[Token] = []
+    state, line, counted = _START, 1, 0
+    for token in tokens(text):
+        if token.kind in ("space", "comment"):
+            if piece:
+                piece.append(token)
+            continue
+        if not piece:
+            line += text.count("\n", counted, token.start)
+            counted = token.start
+        state = _next(state, token)
+        if state != _START:
+            piece.append(token)
+        elif piece:
+            yield _statement(piece, line)
+            piece = []
+    if piece:
+        yield _statement(piece, line)
+
+
+def is_complete(text: str) -> bool:
+    """Whether a text ends where a statement does, as C(sqlite3_complete) judges it."""
+    state, complete = _START, False
+    try:
+        for token in tokens(text):
+            if token.kind not in ("space", "comment"):
+                state = _next(state, token)
+                complete = state == _START
+    except RecoveryError:
+        return False
+    return complete
+
+
+def bind_exactly(statement: str, params: t.Sequence[t.Any]) -> t.Tuple[str, t.List[t.Any]]:
+    """The statement and its parameters so that values arrive over JSON as they are.
+
+    There all numbers are floating: an integer goes as text and is cast, truth values as integers; bytes and
+    infinities become part of the statement. Raises RecoveryError(invalid_options) when the number of parameters is
+    another, or they have names.
+    """
+    pieces, sent, most = [], [], 0
+    for token in tokens(statement):
+        if token.kind != "parameter":
+            pieces.append(token.text)
+            continue
+        if token.text != "?" and not token.text[1:].isdigit():
+            raise _invalid(f"The parameter {token.text} has a name.", "Use ? for parameters, in their order.")
+        place = int(token.text[1:]) if len(token.text) > 1 else most + 1
+        most = max(most, place)
+        if not 1 <= place <= len(params):
+            raise _invalid(f"There is no value for parameter {place} of: {shortened(statement)}", "Give all of them.")
+        piece, values = _bound(params[place - 1])
+        pieces.append(piece)
+        sent += values
+    if most != len(params):
+        raise _invalid(f"{len(params)} values are given for the {most} parameters of: {shortened(statement)}", "")
+    return "".join(pieces), sent
+
+
+def _bound(value: t.Any) -> t.Tuple[str, t.List[t.Any]]:
+    if isinstance(value, int):
+        return "CAST(? AS INTEGER)", [str(int(value))]
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'", []
+    if isinstance(value, float) and not math.isfinite(value):
+        return ("NULL" if math.isnan(value) else "9.0e+999" if value > 0 else "-9.0e+999"), []
+    return "?", [value]
+
+
+def _statement(piece: t.Sequence[Token], line: int) -> Statement:
+    text = "".join(token.text for token in piece).rstrip()
+    solid = [token for token in piece if token.kind not in ("space", "comment")]
+    word = solid[0].text.upper()
+    return Statement(text, line, word, _kind(word, solid))
+
+
+def _kind(word: str, solid: t.Sequence[Token]) -> str:
+    if word == "WITH":
+        word = _after_with(solid)
+    if word in _READS:
+        return "read"
+    if word in _WRITES:
+        return "write"
+    if word in _TRANSACTION:
+        return "transaction"
+    if word == "PRAGMA":
+        names = [token.text for token in solid[1:4] if token.kind in ("word", "quoted")]
+        schema = len(solid) > 2 and solid[2].text == "."
+        name = (names[1] if schema and len(names) > 1 else names[0] if names else "").strip("\"'`[]").lower()
+        bare = len(solid) == (4 if schema else 2)
+        return (
+            "read"
+            if name in _TELLING or (bare and name not in ("optimize", "incremental_vacuum", "wal_checkpoint"))
+            else "pragma"
+        )
+    return "schema"
+
+
+def _after_with(solid: t.Sequence[Token]) -> str:
+    """What the tables of a WITH are made for: the first verb outside parentheses."""
+    depth = 0
+    for token in solid[1:]:
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.kind == "word" and token.text.upper() in (*_READS, *_WRITES):
+            return token.text.upper()
+    return "WITH"
+
+
+def _next(state: int, token: Token) -> int:
+    if token.kind == "semi":
+        return _NEXT[state][_SEMI]
+    if token.kind == "word":
+        return _NEXT[state][_CLASSES.get(token.text.upper(), _OTHER)]
+    if token.kind == "parameter" and token.text[0] in ":@":
+        # SQLite's own judgement takes the name of a parameter for a word.
+        return _NEXT[_NEXT[state][_OTHER]][_CLASSES.get(token.text[1:].upper(), _OTHER)]
+    return _NEXT[state][_OTHER]
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text in one line, for messages."""
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:79] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _invalid(what: str, next_step: str) -> RecoveryError:
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nothing was executed.", next_step=next_step)

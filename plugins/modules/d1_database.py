@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: d1_database
+short_description: Create, delete or describe a Cloudflare D1 database
+version_added: 1.0.0
+description:
+  - Makes sure that a database is there or is not, and tells what there is of it.
+  - A deleted database cannot be brought back; its time travel goes with it. To delete it in production needs O(recovery_confirm).
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._confirmation
+  - lifeline.recovery._d1
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - Whether the database is there.
+    type: str
+    choices: [present, absent]
+    default: present
+  location:
+    description:
+      - Where a new database should lie.
+    type: str
+    choices: [wnam, enam, weur, eeur, apac, oc]
+  jurisdiction:
+    description:
+      - Which jurisdiction a new database must not leave.
+    type: str
+    choices: [eu, fedramp, us]
+seealso:
+  - module: lifeline.recovery.d1_execute
+"""
+
+EXAMPLES = r"""
+- name: Make a database to restore into
+  lifeline.recovery.d1_database:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db-recovery
+    location: weur
+
+- name: Delete it after the drill
+  lifeline.recovery.d1_database:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db-recovery
+    state: absent
+    recovery_confirm: studio-platform-db-recovery
+
+- name: Describe it, and make nothing
+  lifeline.recovery.d1_database:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+  check_mode: true
+  register: described
+"""
+
+RETURN = r"""
+exists:
+  description: Whether it was there before.
+  type: bool
+  returned: success
+  sample: true
+facts:
+  description: The database as it is now, or as it was before it was deleted; null when there is none.
+  type: dict
+  returned: success
+  sample:
+    uuid: 6d1f8a5e-6a8f-4f7e-9d3b-2f5c8b7a9e10
+    name: studio-platform-db
+    version: production
+    created_at: "2026-01-01T00:00:00.000Z"
+    size: 12288
+bookmark:
+  description: The bookmark of now, or null when there is no database.
+  type: str
+  returned: success
+  sample: 00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: access_denied
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    confirmation_spec,
+    d1_spec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import d1_account, d1_database
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.databases import DatabaseWish, fulfil
+
+SPEC = ArgumentSpec(
+    {
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
+        "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(d1_spec()).merge(confirmation_spec()).merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> object:
+        wish = DatabaseWish(
+            database=d1_database(params),
+            present=params["state"] == "present",
+            location=params["location"],
+            jurisdiction=params["jurisdiction"],
+            environment=params["recovery_environment"],
+            confirm=params["recovery_confirm"],
+            check_mode=module.check_mode,
+        )
+        result = fulfil(D1Api(d1_account(params)), wish)
+        name = f"{wish.database}\n"
+        before, after = name if result.exists else "", name if wish.present else ""
+        return {**vars(result), "diff": {"before": before, "after": after}}
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: d1_execute
+short_description: Run SQL on a Cloudflare D1 database or a SQLite file
+version_added: 1.0.0
+description:
+  - Takes a text of SQL apart as SQLite does, checks all of it, and runs it in batches that D1 can take. Each batch is applied as a whole
+    or not at all. Statements between C(BEGIN) and C(COMMIT) go together.
+  - A request that reads is repeated when the service is busy. One that writes is repeated only when nothing of it can have been applied,
+    which the bookmark of the database tells.
+  - Integers beyond 2^53 come back and go in unrounded, although the API's numbers are floating.
+  - With O(path) it does the same with a file, so that a playbook can be tried without an account.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._d1
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+    details:
+      - SQL that only reads is run. Otherwise nothing is, and the result tells what would be.
+  diff_mode:
+    support: none
+  idempotent:
+    support: N/A
+    details:
+      - It depends on the SQL.
+options:
+  path:
+    description:
+      - A SQLite file instead of a database of D1.
+    type: path
+  sql:
+    description:
+      - The statements.
+    type: str
+  src:
+    description:
+      - A file with the statements.
+    type: path
+  params:
+    description:
+      - The values for the C(?) of the only statement - texts, numbers, truth values, null, or C({base64: ...}) for bytes.
+    type: list
+    elements: raw
+    default: []
+  read_only:
+    description:
+      - Refuse, before anything runs, what does more than read.
+    type: bool
+    default: false
+  exclusive:
+    description:
+      - Nothing else writes to the database meanwhile. When an answer was lost, a bookmark that moved then proves that the batch was
+        applied, and the work goes on. Otherwise it stops there and says so.
+    type: bool
+    default: false
+  max_rows:
+    description:
+      - At most this many rows are returned. RV(row_count) counts all.
+    type: int
+    default: 1000
+seealso:
+  - module: lifeline.recovery.d1_database
+  - module: lifeline.recovery.d1_time_travel
+"""
+
+EXAMPLES = r"""
+- name: How many tenants are there?
+  lifeline.recovery.d1_execute:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    sql: SELECT count(*) AS tenants FROM tenants
+    read_only: true
+  register: counted
+
+- name: Mark one booking
+  lifeline.recovery.d1_execute:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    sql: UPDATE bookings SET state = ? WHERE id = ?
+    params: [cancelled, 9007199254740993]
+
+- name: See what a migration would run
+  lifeline.recovery.d1_execute:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    src: migrations/0042_rooms.sql
+  check_mode: true
+
+- name: Try it on a file
+  lifeline.recovery.d1_execute:
+    path: /tmp/studio.sqlite
+    src: migrations/0042_rooms.sql
+"""
+
+RETURN = r"""
+rows:
+  description: The rows of the last statement that gives some, each a dictionary. Bytes are C({base64: ...}).
+  type: list
+  elements: dict
+  returned: success
+  sample: [{tenants: 42}]
+row_count:
+  description: How many rows it gave.
+  type: int
+  returned: success
+  sample: 1
+columns:
+  description: Its columns.
+  type: list
+  elements: str
+  returned: success
+  sample: [tenants]
+changes:
+  description: How many rows were changed, by all statements.
+  type: int
+  returned: success
+  sample: 0
+rows_read:
+  description: How many rows the engine read, which D1 bills.
+  type: int
+  returned: success
+  sample: 42
+rows_written:
+  description: How many rows it wrote, those of indexes among them.
+  type: int
+  returned: success
+  sample: 0
+statements:
+  description: What each statement is, and, when it was run, its rows and changes.
+  type: list
+  elements: dict
+  returned: success
+  sample: [{line: 1, kind: read, sql: SELECT count(*) AS tenants FROM tenants, rows: 1, changes: 0}]
+executed:
+  description: Whether the statements were run.
+  type: bool
+  returned: success
+  sample: true
+batches:
+  description: In how many batches.
+  type: int
+  returned: always
+  sample: 1
+batches_applied:
+  description: How many of them were applied before one failed.
+  type: int
+  returned: failure
+  sample: 0
+applied:
+  description:
+    - What became of the batch that failed - V(no), V(maybe) when its answer was lost and the bookmark moved, V(unknown) when the
+      service could not be asked for that.
+  type: str
+  returned: failure
+  sample: "no"
+bookmark_before:
+  description: The bookmark before anything was written, to go back to with M(lifeline.recovery.d1_time_travel); null for a file.
+  type: str
+  returned: always
+  sample: 00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683
+bookmark_after:
+  description: The bookmark afterwards.
+  type: str
+  returned: success
+  sample: 00000086-00000000-00004c6d-0d2b7a1f90f6b4f8d5b3f2a1c0e9d8c7
+timings:
+  description: Seconds per phase, with the total last.
+  type: dict
+  returned: success
+  sample: {execute: 0.2, total: 0.3}
+summary:
+  description: One sentence.
+  type: str
+  returned: success
+  sample: "Ran 1 statements in 1 batches on D1 database studio-platform-db: 1 rows given, 0 changed."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: query_failed
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    d1_spec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import sql_text, sqlite_engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import (
+    ExecuteRequest,
+    ExecuteResult,
+    execute,
+)
+
+SPEC = ArgumentSpec(
+    {
+        "path": {"type": "path"},
+        "sql": {"type": "str"},
+        "src": {"type": "path"},
+        "params": {"type": "list", "elements": "raw", "default": []},
+        "read_only": {"type": "bool", "default": False},
+        "exclusive": {"type": "bool", "default": False},
+        "max_rows": {"type": "int", "default": 1000},
+    },
+    mutually_exclusive=[["sql", "src"], ["path", "database"]],
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(d1_spec()).merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> ExecuteResult:
+        request = ExecuteRequest(
+            sql=sql_text(params),
+            params=params["params"],
+            read_only=params["read_only"],
+            most_rows=params["max_rows"],
+            check_mode=module.check_mode,
+        )
+        return execute(sqlite_engine(params, read_only=params["read_only"]), request)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()
