@@ -49,7 +49,7 @@ options:
     type: path
   params:
     description:
-      - The values for the C(?) of the only statement - texts, numbers, truth values, null, or C({base64: ...}) for bytes.
+      - The values for the C(?) of the only statement - texts, numbers, truth values, null, or a dictionary with C(base64) for bytes.
     type: list
     elements: raw
     default: []
@@ -105,7 +105,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: The rows of the last statement that gives some, each a dictionary. Bytes are C({base64: ...}).
+  description: The rows of the last statement that gives some, each a dictionary. Bytes are a dictionary with C(base64).
   type: list
   elements: dict
   returned: success
