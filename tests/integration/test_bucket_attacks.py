@@ -295,7 +295,7 @@ def test_a_folder_in_the_way_is_no_success(place: Place) -> None:
     (place.files / "b").mkdir()
     result = refused(lambda: place.restore(parallel_files=1))
     assert "a folder is in the way" in result["msg"]
-    assert "1 files were restored before it" in result["msg"]
+    assert "At least 1 files were restored before it, and up to 1 more may have been." in result["msg"]
     assert result["changed"] is True
 
 
@@ -322,6 +322,16 @@ def test_a_digest_confirms_one_plan_only(place: Place) -> None:
     assert place.content()["b"] == "diff"
 
 
+def test_a_confirmation_of_something_else_is_refused_whatever_is_to_be_done(place: Place) -> None:
+    place.write(a="one")
+    place.back_up()
+    (place.files / "a").unlink()
+    assert refused(lambda: place.restore(recovery_confirm="another"))["error_kind"] == "confirmation_required"
+    assert place.content() == {}
+    place.restore(recovery_confirm=str(place.files))
+    assert place.content() == {"a": "one"}
+
+
 def test_a_damaged_state_is_as_none(place: Place, tmp_path: Path) -> None:
     owner, state = make_identity(tmp_path / "key"), tmp_path / "state"
     store = {"encrypt_to": [owner.recipient]}
@@ -332,6 +342,7 @@ def test_a_damaged_state_is_as_none(place: Place, tmp_path: Path) -> None:
     kept.write_bytes(kept.read_bytes()[:20])
     again = place.back_up(store=store, state_dir=str(state))
     assert (again["files_changed"], again["objects_uploaded"]) == (1, 0)
+    assert "set state_dir" in again["summary"]
     assert place.back_up(store=store, state_dir=str(state))["files_changed"] == 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -186,10 +187,38 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dic
     late = [{"name": "nobody"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
     done = play("verify", {**inventory, "recovery_sources": late}, tmp_path)
     assert done.returncode != 0
-    assert "nobody has no backup set" in done.stdout
-    assert "school: the longest gap" in done.stdout
-    assert "media: the newest set differs in size" in done.stdout
+    assert "nobody in backups has no backup set" in done.stdout
+    assert "school in backups: the longest gap" in done.stdout
+    assert "media in backups: the newest set differs in size" in done.stdout
     assert "There is nothing to verify" in play("verify", {"recovery_store": store}, tmp_path).stdout
+
+
+def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
+    files, copy = tmp_path / "bucket", tmp_path / "copy"
+    make_bucket(files)
+    media = {
+        "recovery_source": "media",
+        "recovery_files": {"provider": "directory", "path": str(files)},
+        "recovery_store": {**folder_store, "copies": [{"provider": "directory", "path": str(copy)}]},
+    }
+    assert play("backup_bucket", media, tmp_path).returncode == 0
+    done = play("verify", {**media, "verification_level": "weekly"}, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("are as recorded (digests)") == 2
+    shutil.rmtree(folder_store["path"])
+    Path(folder_store["path"]).write_text("in the way")
+    gone = play("verify", media, tmp_path)
+    assert gone.returncode != 0
+    assert f"media in {folder_store['path']}" in gone.stdout
+    # The copy was judged all the same, and pruned.
+    assert gone.stdout.count("are as recorded (presence)") == 1
+    pruned = play("prune", {**media, "retention_policies": [{"tier": "daily", "keep_daily": 1}]}, tmp_path)
+    assert pruned.returncode != 0
+    assert "Removed 0 of 1 sets" in pruned.stdout
+    assert folder_store["path"] in pruned.stdout
+    (files / "courses/1/text.html").unlink()
+    assert play("restore_bucket", media, tmp_path).returncode == 0
+    assert (files / "courses/1/text.html").exists()
 
 
 def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
@@ -244,9 +273,10 @@ def test_everything_is_exported_into_one_folder(
     done = play("restore", restore, tmp_path)
     assert done.returncode == 0, done.stdout
     postgres.drop_database(target)
+    assert [path for path in folder.rglob("*") if path.stat().st_mode & 0o077] == []
     again = play("export", variables, tmp_path)
     assert again.returncode != 0
-    assert "Nothing was done" in again.stdout
+    assert f"{folder} exists. Nothing was done." in again.stdout
 
 
 def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ class _Run:
         self._claims: t.Dict[str, Future[_Stored]] = {}
         self._lock = threading.Lock()
         self._read = self._uploaded = self._objects = 0
+        self._hidden = False
 
     def complete(self) -> BucketBackupResult:
         with contextlib.closing(self._catalogue), self._there, self._new:
@@ -259,6 +260,7 @@ class _Run:
             if error.kind != ErrorKind.NO_IDENTITY:
                 raise
             # Which file is which stays hidden; which objects there are does not.
+            self._hidden = True
             self._catalogue.clear_old()
             self._catalogue.add_held(part_lines(self._store, manifest, "references"))
 
@@ -521,7 +523,6 @@ class _Run:
 
     def _result(self, set_id: str, files: int, changed: int, gone: int, size: int, read: int) -> BucketBackupResult:
         request, timings = self._request, self._timings.as_dict()
-        would = "Would store" if request.check_mode else f"Set {set_id or ''} of {request.source} ({request.tier}):"
         return BucketBackupResult(
             changed=True,
             set_id=set_id or compact_instant(self._began),
@@ -537,10 +538,19 @@ class _Run:
             objects_uploaded=self._objects,
             requests=self._origin.requests + self._store.requests,
             timings=timings,
-            summary=(
-                f"{would} {files} files, {readable_size(size)}; {changed} new or changed, {gone} gone since the last "
-                f"set; {readable_size(self._uploaded)} uploaded in {timings['total']:.1f} s."
-            ),
+            summary=self._summary(set_id, files, changed, gone, size, timings["total"]),
+        )
+
+    def _summary(self, set_id: str, files: int, changed: int, gone: int, size: int, seconds: float) -> str:
+        request = self._request
+        told = f"{changed} new or changed, {gone} gone since the last set"
+        if self._hidden:
+            told = f"{changed} read, because this host cannot read the last inventory (set state_dir)"
+        if request.check_mode:
+            return f"Would store {files} files of {request.source}, {readable_size(size)}: {told}."
+        return (
+            f"Set {set_id} of {request.source} ({request.tier}): {files} files, {readable_size(size)}; {told}; "
+            f"{readable_size(self._uploaded)} uploaded in {seconds:.1f} s."
         )
 
 

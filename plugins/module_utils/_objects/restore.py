@@ -134,6 +134,7 @@ class _Run:
         self._progress = Progress(None if request.check_mode else request.progress_file, manifest.source)
         # Of all planned files, in whatever order they were judged.
         self._planned_files = 0
+        self._begun = False
         self._result = BucketRestoreResult(set_id=manifest.set_id, source=manifest.source, tier=manifest.tier)
         # The lines to act on, on disk: 0 for a missing file, 1 for one that differs.
         self._plan = sqlite3.connect(os.path.join(folder, "plan.sqlite"), check_same_thread=False)
@@ -148,11 +149,11 @@ class _Run:
             result.plan_digest = plan_digest(plan)
             result.changed = bool(result.restored or result.replaced)
             if not request.check_mode:
-                if result.replaced:
+                if result.replaced or request.confirm is not None:
                     require_confirmation(request.environment, request.confirm, request.target_name, result.plan_digest)
-                    if request.undo:
-                        with self._timings.phase("undo"):
-                            self._take_undo()
+                if result.replaced and request.undo:
+                    with self._timings.phase("undo"):
+                        self._take_undo()
                 with self._timings.phase("files"):
                     self._restore_all()
                 result.changed = bool(result.restored or result.replaced)
@@ -250,8 +251,12 @@ class _Run:
                     result.restored -= not differs
                     result.replaced -= differs
         except RecoveryError as error:
-            error.left = f"{written} files were restored before it, the others are as they were."
-            error.details.setdefault("changed", bool(written))
+            error.left = f"At least {written} files were restored before it"
+            # Others were under way, and how far is not known.
+            error.left += f", and up to {self._request.parallel} more may have been." if self._begun else "."
+            if result.undo:
+                error.left += f" What was replaced is in the set {result.undo} of the tier undo."
+            error.details.setdefault("changed", self._begun)
             error.details.setdefault("undo", result.undo)
             raise
 
@@ -265,6 +270,7 @@ class _Run:
             if info is not None and mark_of(info) != seen:
                 return differs, False
         headers = as_headers(entry.headers)
+        self._begun = True
         try:
             put_shown(self._target, entry.key, self._content(entry), entry.size, if_absent=not differs, headers=headers)
         except RecoveryError as error:

@@ -60,7 +60,8 @@ def upload_file(
     """Send a file unless the object has its bytes. Raises RecoveryError(already_exists) with if_none_match."""
     digests = local_digests(path)
     if digests is None:
-        raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"There is no file {path}.", next_step="Check src.")
+        what = f"{path} is a folder." if os.path.isdir(path) else f"There is no file {path}."
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, what, next_step="Check src; for a folder set sync.")
     progress.phase(f"sending {key}", total_items=1, total_bytes=digests.size)
     return _upload(store, key, digests, lambda: progress.watch(file_chunks(path)), options, _type_of(path))
 

@@ -101,7 +101,7 @@ def prune(store: ObjectStore, request: PruneRequest, now: datetime) -> PruneResu
     if request.source is not None and not sources and not _has_anything(store, request.source):
         raise RecoveryError(
             ErrorKind.UNKNOWN_SOURCE,
-            f"The store holds no backup set of the source {request.source!r}.",
+            f"{store.location} holds no backup set of the source {request.source!r}.",
             next_step="Check source, bucket and prefix with lifeline.recovery.backup_info.",
         )
     for source in sources or ([request.source] if request.source else []):
