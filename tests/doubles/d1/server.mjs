@@ -9,6 +9,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
 
+// Node 18 has it, but not where everybody looks.
+globalThis.File ??= (await import("node:buffer")).File;
+
 const modules = process.argv[2];
 const { Miniflare } = await import(pathToFileURL(`${modules}/miniflare/dist/src/index.js`).href);
 
