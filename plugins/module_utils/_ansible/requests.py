@@ -290,7 +290,7 @@ def sqlite_engine(params: _Params, *, read_only: bool) -> Engine:
         return FileEngine(params["path"], read_only=read_only)
     api = D1Api(d1_account(params))
     found = api.require(d1_database(params))
-    return D1Engine(api, found.uuid, found.name, exclusive=params["exclusive"])
+    return D1Engine(api, found.uuid, found.name, exclusive=bool(params.get("exclusive")))
 
 
 def r2_bucket(params: _Params) -> R2Bucket:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import typing as t
 import urllib.error
@@ -107,6 +108,26 @@ def call_whole(
                 raise
             pause = float(error.details.pop("retry_after", 0)) or min(8.0, 0.1 * 2**attempt)
         time.sleep(min(pause, 30.0))
+
+
+def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
+    """Send a file to a signed URL, which is a secret. Raises RecoveryError: unreachable or service_failed."""
+    with open(path, "rb") as stream:
+        headers = {"Content-Length": str(os.path.getsize(path)), "Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(url, data=stream, headers=headers, method="PUT")
+        try:
+            with _OPENER.open(request, timeout=timeout) as answer:
+                seen = str(answer.headers.get("ETag", "")).strip('"')
+        except urllib.error.HTTPError as error:
+            raise _not_taken(f"HTTP {error.code}") from None
+        except OSError as error:
+            raise _not_taken(type(getattr(error, "reason", error)).__name__) from None
+    if seen and seen != md5:
+        raise _not_taken("what arrived is not what was sent")
+
+
+def _not_taken(why: str) -> RecoveryError:
+    return RecoveryError(ErrorKind.SERVICE_FAILED, f"Cloudflare did not take the file: {why}.", next_step="Try again.")
 
 
 def _request(

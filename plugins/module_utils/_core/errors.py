@@ -27,6 +27,7 @@ class ErrorKind:
     UNSUPPORTED_MANIFEST = "unsupported_manifest"
     DAMAGED = "damaged"
     NOT_EQUAL = "not_equal"
+    INCONSISTENT = "inconsistent"
     ALREADY_EXISTS = "already_exists"
     OBJECT_MISSING = "object_missing"
 

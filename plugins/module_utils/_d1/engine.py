@@ -35,6 +35,9 @@ class D1Engine:
     def bookmark(self) -> t.Optional[str]:
         return self._api.bookmark(self._uuid)
 
+    def state(self) -> str:
+        return self._api.bookmark(self._uuid)
+
     def close(self) -> None:
         """There is nothing to release."""
 

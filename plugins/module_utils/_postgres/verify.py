@@ -17,7 +17,7 @@ from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
 from .._sets.catalogue import Verification, record_verification
 from .._sets.fetch import FetchedObject, fetch_objects
-from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, Manifest, ObjectEntry
+from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, SQLITE_ENGINE, Manifest, ObjectEntry
 from .._sets.references import (
     check_presence,
     check_stored,
@@ -25,6 +25,7 @@ from .._sets.references import (
     for_each,
     require_present,
 )
+from .._sqlite.backup import open_set
 from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
 
@@ -85,7 +86,7 @@ def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -
         objects=seen.objects,
         bytes_read=seen.size,
         rows=seen.rows,
-        tables=sum(1 for entry in manifest.objects if entry.role == "data"),
+        tables=sum(1 for entry in manifest.objects if entry.role in ("data", "table")),
         timings=timings.as_dict(),
         summary=(
             f"Set {manifest.set_id} of {manifest.source}: "
@@ -145,11 +146,15 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
     if request.depth == "presence":
         return _Seen(len(manifest.objects))
     # A set of rows has no archive to decode: its COPY lines are counted with the digests.
-    if request.depth == "digests" or manifest.engine == ROWS_ENGINE:
+    if request.depth == "digests" or manifest.engine == ROWS_ENGINE or _is_sealed_sqlite(store, manifest):
         with timings.phase("digests"):
             fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
         check_rows(manifest, fetched)
         return _seen(fetched, sealed=bool(manifest.recipients) and not store.sealing.can_read)
+    if manifest.engine == SQLITE_ENGINE:
+        with timings.phase("decode"), scratch_folder("lifeline-verify-", request.spool_dir) as folder:
+            rows = open_set(store, manifest, folder, parallel=request.parallel).rows
+        return _Seen(len(manifest.objects), manifest.stored_bytes, rows)
     client = find_client(int(manifest.server["version_num"]) // 10000, request.client_bin_dir)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder("lifeline-verify-", request.spool_dir))
@@ -159,6 +164,11 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
         with timings.phase("decode"):
             decode_archive(client, folder)
     return _seen(fetched, sealed=False)
+
+
+def _is_sealed_sqlite(store: ObjectStore, manifest: Manifest) -> bool:
+    """Without an identity nothing can be loaded; stored digests are all there is to compare."""
+    return manifest.engine == SQLITE_ENGINE and bool(manifest.recipients) and not store.sealing.can_read
 
 
 def _seen(fetched: t.Sequence[FetchedObject], *, sealed: bool) -> _Seen:

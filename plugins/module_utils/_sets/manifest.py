@@ -27,9 +27,16 @@ ROWS_ENGINE = "postgresql-rows"
 #: The engine of sets that hold the objects of a bucket.
 BUCKET_ENGINE = "bucket"
 
+#: The engine of sets that hold a database of SQLite or D1.
+SQLITE_ENGINE = "sqlite"
+
 #: What restores the sets of an engine that is not a database's.
-_RESTORED_BY = {ROWS_ENGINE: "pg_restore_table", BUCKET_ENGINE: "bucket_restore"}
-_HOLDS = {ROWS_ENGINE: "rows of some tables", BUCKET_ENGINE: "the files of a bucket"}
+_RESTORED_BY = {ROWS_ENGINE: "pg_restore_table", BUCKET_ENGINE: "bucket_restore", SQLITE_ENGINE: "d1_restore"}
+_HOLDS = {
+    ROWS_ENGINE: "rows of some tables",
+    BUCKET_ENGINE: "the files of a bucket",
+    SQLITE_ENGINE: "a database of SQLite or D1",
+}
 
 _OPEN = Sealing()
 

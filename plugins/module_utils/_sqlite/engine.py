@@ -63,5 +63,8 @@ class Engine(t.Protocol):
     def bookmark(self) -> t.Optional[str]:
         """What names the state of now for going back to it; None where there is nothing such."""
 
+    def state(self) -> str:
+        """What is another when anything was written, by whomever."""
+
     def close(self) -> None:
         """Release what is held."""

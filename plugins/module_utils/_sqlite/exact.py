@@ -18,6 +18,10 @@ _TOGETHER = 40
 LARGEST_EXACT = 2**53
 
 
+class NotText(bytes):
+    """A value of type text whose bytes are no UTF-8."""
+
+
 def exact_columns(names: t.Sequence[str]) -> str:
     """What to select for these expressions; decode_row turns the row back."""
     values = [
@@ -52,4 +56,4 @@ def _decoded(value: t.Any, kind: str) -> t.Any:
         return float(value)
     if kind == "b":
         return bytes(value)
-    return value
+    return NotText(value) if isinstance(value, bytes) else value

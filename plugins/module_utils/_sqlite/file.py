@@ -71,6 +71,10 @@ class FileEngine:
     def bookmark(self) -> t.Optional[str]:
         return None
 
+    def state(self) -> str:
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return f"{version} {self._connection.total_changes}"
+
     def close(self) -> None:
         self._connection.close()
 

@@ -1,0 +1,304 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backs up a database of SQLite or D1 as a set, which is committed only when it was loaded here and found equal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import typing as t
+from dataclasses import asdict, dataclass
+
+from .._core.clock import Timings, compact_instant, format_instant, utc_now
+from .._core.codec import require_codec
+from .._core.digest import file_chunks
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import scratch_folder
+from .._core.progress import Progress
+from .._core.sizes import readable_size
+from .._core.version import VERSION
+from .._sets.audit import write_audit
+from .._sets.fetch import fetch_objects
+from .._sets.layout import check_source
+from .._sets.manifest import SQLITE_ENGINE, Manifest
+from .._sets.writer import SetWriter
+from .._store.base import ObjectStore
+from .engine import Engine
+from .file import FileEngine
+from .load import load_files
+from .schema import Schema, read_schema
+from .script import Dump, TableContent, content_of, write_dump
+from .virtual import not_covered
+
+_CONTENT_FILE = "content.json"
+_ORDER = {"schema": 0, "table": 1, "after": 2}
+
+
+@dataclass(frozen=True)
+class SqliteBackupRequest:
+    """What to back up. sql_name is a key for the whole dump as one file beside the sets, with the marks of strftime.
+
+    attempts is how often to read anew when the database changed meanwhile.
+    """
+
+    source: str
+    tier: str = "daily"
+    codec: str = "zstd"
+    parallel: int = 3
+    spool_dir: t.Optional[str] = None
+    sql_name: t.Optional[str] = None
+    attempts: int = 3
+    allow_inconsistent: bool = False
+    progress_file: t.Optional[str] = None
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class SqliteBackupResult:
+    """A committed set. consistent: the bookmark was the same before and after everything was read."""
+
+    changed: bool
+    set_id: str
+    source: str
+    tier: str
+    recovery_point: str
+    bookmark: t.Optional[str]
+    consistent: bool
+    tables: int
+    rows: int
+    not_covered: t.Sequence[str]
+    bytes_plain: int
+    bytes_uploaded: int
+    sql_key: t.Optional[str]
+    timings: t.Mapping[str, float]
+    summary: str
+
+
+@dataclass(frozen=True)
+class OpenedSet:
+    """A set that was loaded into the file at path and is what its content says."""
+
+    path: str
+    schema: Schema
+    content: t.Sequence[TableContent]
+
+    @property
+    def rows(self) -> int:
+        return sum(item.rows for item in self.content)
+
+
+def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectStore) -> SqliteBackupResult:
+    """Take one set, without holding the database up.
+
+    Raises RecoveryError: inconsistent when it changed at every attempt, unsupported for what cannot be read, not_equal
+    when what was written does not load as it was read, and those of engine and store. Then there is no set.
+    """
+    check_source(request.source)
+    require_codec(request.codec)
+    if request.sql_name and store.sealing.encrypts:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "sql_name would write a readable dump beside encrypted sets.",
+            next_step="Leave it or encrypt_to out.",
+        )
+    try:
+        with scratch_folder("lifeline-sqlite-", request.spool_dir) as folder:
+            result = _Run(request, engine, store, folder).complete()
+    except RecoveryError as error:
+        if not request.check_mode:
+            with contextlib.suppress(RecoveryError):
+                details = {"tier": request.tier, "error_kind": error.kind}
+                status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
+                write_audit(store, request.source, "backup", status, details)
+        raise
+    if not request.check_mode:
+        told = {"set_id": result.set_id, "tier": result.tier, "tables": result.tables, "rows": result.rows}
+        write_audit(store, request.source, "backup", "succeeded", told)
+    return result
+
+
+def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: int = 3) -> OpenedSet:
+    """Fetch a set, load it into a file, and compare that with its content.
+
+    Raises RecoveryError: unsupported for a set of another kind, damaged, and those of the store.
+    """
+    manifest.require_kind(SQLITE_ENGINE)
+    fetch_objects(store, manifest.objects, folder, parallel=parallel)
+    ordered = sorted(manifest.objects, key=lambda entry: (_ORDER.get(entry.role, 9), entry.path))
+    path = os.path.join(folder, "loaded.sqlite")
+    load_files(path, folder, [entry.path for entry in ordered if entry.role in _ORDER])
+    with open(os.path.join(folder, _CONTENT_FILE), encoding="utf-8") as stream:
+        told = json.load(stream)
+    content = [TableContent(**item) for item in told["tables"]]
+    schema = _compared(path, content, f"set {manifest.set_id}", ErrorKind.DAMAGED)
+    return OpenedSet(path, schema, content)
+
+
+class _Run:
+    def __init__(self, request: SqliteBackupRequest, engine: Engine, store: ObjectStore, folder: str) -> None:
+        self._request, self._engine, self._store, self._folder = request, engine, store, folder
+        self._timings = Timings()
+        self._began = utc_now()
+        self._progress = Progress(None if request.check_mode else request.progress_file, request.source)
+
+    def complete(self) -> SqliteBackupResult:
+        request = self._request
+        if request.check_mode:
+            with self._timings.phase("read"):
+                schema = read_schema(self._engine)
+            return self._result("", self._engine.bookmark(), True, schema, [], 0, 0, None)
+        with self._timings.phase("read"):
+            bookmark, consistent, schema, dump, work = self._read()
+        with self._timings.phase("prove"):
+            path = os.path.join(work, "loaded.sqlite")
+            load_files(path, work, [name for name, _table in dump.files])
+            _compared(path, dump.content, self._engine.location, ErrorKind.NOT_EQUAL)
+            os.unlink(path)
+        with self._timings.phase("store"):
+            key = self._store_whole(work, dump) if request.sql_name else None
+            manifest = self._commit(work, dump, schema, bookmark, consistent)
+        self._progress.end()
+        sizes = manifest.sizes
+        return self._result(
+            manifest.set_id, bookmark, consistent, schema, dump.content, sizes["plain"], sizes["uploaded"], key
+        )
+
+    def _read(self) -> t.Tuple[t.Optional[str], bool, Schema, Dump, str]:
+        """Read until the bookmark is the same before and after."""
+        for attempt in range(1, self._request.attempts + 1):
+            work = os.path.join(self._folder, str(attempt))
+            os.mkdir(work)
+            self._progress.phase("reading")
+            self._began = utc_now()
+            bookmark, before = self._engine.bookmark(), self._engine.state()
+            schema = read_schema(self._engine)
+            dump = write_dump(self._engine, schema, work, self._progress.add)
+            if self._engine.state() == before:
+                return bookmark, True, schema, dump, work
+        if not self._request.allow_inconsistent:
+            raise RecoveryError(
+                ErrorKind.INCONSISTENT,
+                f"{self._engine.location} changed while it was read, {self._request.attempts} times.",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Back up when less is written, or raise attempts; allow_inconsistent takes what was read.",
+            )
+        return bookmark, False, schema, dump, work
+
+    def _store_whole(self, work: str, dump: Dump) -> str:
+        """The dump as one file under the name that was asked for."""
+        key = self._began.strftime(self._request.sql_name or "")
+
+        def chunks() -> t.Iterator[bytes]:
+            for name, _table in dump.files:
+                yield from file_chunks(os.path.join(work, name))
+
+        self._store.put(key, chunks())
+        return key
+
+    def _commit(self, work: str, dump: Dump, schema: Schema, bookmark: t.Optional[str], consistent: bool) -> Manifest:
+        request = self._request
+        with open(os.path.join(work, _CONTENT_FILE), "w", encoding="utf-8") as stream:
+            json.dump({"tables": [asdict(item) for item in dump.content]}, stream)
+        with SetWriter(
+            self._store, request.source, request.tier, codec=request.codec, level=None, parallel=request.parallel,
+            on_failure=_nothing,
+        ) as writer:  # fmt: skip
+            for place, (name, table) in enumerate(dump.files):
+                role = "table" if table else "schema" if place == 0 else "after"
+                writer.add(work, name, role, "main" if table else "", table)
+            writer.add(work, _CONTENT_FILE, "content")
+            stored = writer.finish()
+            entries = tuple(item.entry for item in stored)
+            return writer.commit(
+                Manifest(
+                    set_id=compact_instant(self._began),
+                    source=request.source,
+                    tier=request.tier,
+                    engine=SQLITE_ENGINE,
+                    recovery_point=format_instant(self._began),
+                    lsn=None,
+                    created_at=format_instant(self._began),
+                    finished_at=format_instant(utc_now()),
+                    tool_version=VERSION,
+                    server={"location": self._engine.location, "bookmark": bookmark},
+                    client={},
+                    objects=entries,
+                    fingerprint=None,
+                    coverage={
+                        "tables": len(schema.of_kind("table")),
+                        "rows": sum(item.rows for item in dump.content),
+                        "consistent": consistent,
+                        "not_covered": not_covered(schema),
+                    },
+                    sizes={
+                        "plain": sum(entry.plain_size for entry in entries),
+                        "stored": sum(entry.stored_size for entry in entries),
+                        "uploaded": sum(item.uploaded for item in stored),
+                    },
+                    timings=self._timings.as_dict(),
+                )
+            )
+
+    def _result(
+        self,
+        set_id: str,
+        bookmark: t.Optional[str],
+        consistent: bool,
+        schema: Schema,
+        content: t.Sequence[TableContent],
+        plain: int,
+        uploaded: int,
+        key: t.Optional[str],
+    ) -> SqliteBackupResult:
+        request, tables = self._request, len(schema.of_kind("table"))
+        rows, timings = sum(item.rows for item in content), self._timings.as_dict()
+        missing = not_covered(schema)
+        told = f"Set {set_id} of {request.source} ({request.tier}): {tables} tables, {rows} rows, "
+        told += f"{readable_size(plain)}, loaded and found equal; {readable_size(uploaded)} uploaded."
+        if request.check_mode:
+            told = f"Would back up {tables} tables of {self._engine.location}."
+        if missing:
+            told += f" Not covered: {', '.join(missing)}."
+        return SqliteBackupResult(
+            changed=True,
+            set_id=set_id or compact_instant(self._began),
+            source=request.source,
+            tier=request.tier,
+            recovery_point=format_instant(self._began),
+            bookmark=bookmark,
+            consistent=consistent,
+            tables=tables,
+            rows=rows,
+            not_covered=missing,
+            bytes_plain=plain,
+            bytes_uploaded=uploaded,
+            sql_key=key,
+            timings=timings,
+            summary=told,
+        )
+
+
+def _compared(path: str, content: t.Sequence[TableContent], what: str, kind: str) -> Schema:
+    """The schema of the loaded file. Raises RecoveryError of this kind when its rows are others."""
+    engine = FileEngine(path, read_only=True)
+    try:
+        schema = read_schema(engine)
+        found = content_of(engine, schema)
+    finally:
+        engine.close()
+    different = sorted({item.table for item in set(found) ^ set(content)})
+    if different:
+        raise RecoveryError(
+            kind,
+            f"What was loaded of {what} differs in {', '.join(different[:10])}.",
+            left="No backup set was written; earlier sets are as they were." if kind == ErrorKind.NOT_EQUAL else "",
+            next_step="Use another set." if kind == ErrorKind.DAMAGED else "Report it with the schema of these tables.",
+        )
+    return schema
+
+
+def _nothing() -> None:
+    """The writer's failure is raised where its result is asked for."""

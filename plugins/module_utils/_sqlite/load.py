@@ -1,0 +1,55 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Loads dumps into a file of SQLite, to prove them and to restore from."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .statements import shortened, split_statements
+
+
+def load_files(path: str, folder: str, files: t.Iterable[str]) -> None:
+    """Run the files into a new database, a statement at a time. Raises RecoveryError(damaged) for what fails."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN")
+        for name in files:
+            _load(connection, os.path.join(folder, name), name)
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _load(connection: sqlite3.Connection, path: str, name: str) -> None:
+    with open(path, encoding="utf-8", newline="") as stream:
+        for line in _whole(stream):
+            for statement in split_statements(line):
+                try:
+                    connection.execute(statement.text)
+                except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+                    raise RecoveryError(
+                        ErrorKind.DAMAGED,
+                        f"{name} does not load: {error} at {shortened(statement.text)}",
+                        next_step="Use another set or dump.",
+                    ) from None
+
+
+def _whole(stream: t.Iterable[str]) -> t.Iterator[str]:
+    """Lines, joined until a statement is complete: a text may hold ends of lines."""
+    held: t.List[str] = []
+    for line in stream:
+        held.append(line)
+        if line.rstrip().endswith(";") and sqlite3.complete_statement("".join(held)):
+            yield "".join(held)
+            held = []
+    if held:
+        yield "".join(held)

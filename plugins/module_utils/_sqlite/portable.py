@@ -1,0 +1,71 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Statements that D1's import takes: none longer than its limit, whatever the values are."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .engine import Bound, Engine
+from .exact import NotText
+from .rows import Row, read_rows
+from .schema import Schema, Table, is_own, quoted
+from .script import after_rows, literal, made_first
+from .virtual import with_rows
+
+#: Statements of an import are limited as all are; some is left for names.
+_LONGEST = 90_000
+
+#: So many bytes of a long value go into one statement, as twice as many digits.
+_PIECE = 40_000
+
+#: A piece of text grows by the quotes in it.
+_TEXT_PIECE = 20_000
+
+
+def portable_statements(engine: Engine, schema: Schema) -> t.Iterator[str]:
+    """All of a database, for a new one: references are judged at the end, so that their order does not matter."""
+    yield "PRAGMA defer_foreign_keys = TRUE"
+    for table in made_first(schema):
+        yield table.sql
+    for table in with_rows(schema):
+        for key, values in read_rows(engine, table):
+            yield from _row(table, key, values)
+    yield from after_rows(engine, schema)
+
+
+def _row(table: Table, key: Row, values: Row) -> t.Iterator[str]:
+    names = [*([table.rowid] if table.is_numbered and table.rowid else []), *map(quoted, table.stored)]
+    given = [*key, *values] if table.is_numbered else list(values)
+    written = list(map(literal, given))
+    longs: t.List[int] = []
+    while sum(map(len, written)) + len(written) > _LONGEST:
+        place = max(range(len(written)), key=lambda number: len(written[number]))
+        written[place] = "x''" if isinstance(given[place], bytes) and not isinstance(given[place], NotText) else "''"
+        longs.append(place)
+    head = f"INSERT INTO {quoted(table.name)}({', '.join(names)}) VALUES"
+    yield f"{head}({','.join(written)})"
+    where = " AND ".join(f"{name} IS {literal(value)}" for name, value in zip(table.keys, key))
+    for place in longs:
+        for expression in _appended(names[place], given[place]):
+            yield f"UPDATE {quoted(table.name)} SET {names[place]} = {expression} WHERE {where}"
+
+
+def _appended(name: str, value: t.Any) -> t.Iterator[str]:
+    """What a column becomes, piece by piece. Concatenation makes a text of whatever it gets."""
+    if isinstance(value, str) and "\0" not in value:
+        for start in range(0, len(value), _TEXT_PIECE):
+            yield f"{name} || {literal(value[start : start + _TEXT_PIECE])}"
+        return
+    data, kind = (value.encode(), "TEXT") if isinstance(value, str) else (bytes(value), "BLOB")
+    kind = "TEXT" if isinstance(value, NotText) else kind
+    for start in range(0, len(data), _PIECE):
+        yield f"CAST({name} || x'{data[start : start + _PIECE].hex()}' AS {kind})"
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether a database has nothing of anybody in it."""
+    (found,) = engine.run([Bound("SELECT name FROM sqlite_schema", reads_only=True)])
+    return all(is_own(str(row[0])) for row in found.rows)

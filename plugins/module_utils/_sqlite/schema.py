@@ -1,0 +1,137 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a database of SQLite consists of, asked through an engine."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .engine import Bound, Engine
+from .exact import MOST_COLUMNS
+
+#: Names that SQLite and D1 keep for themselves.
+_OWN = re.compile(r"(sqlite_|_cf_)", re.IGNORECASE)
+
+_ROWIDS = ("rowid", "_rowid_", "oid")
+_TABLES_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Column:
+    """hidden: 0 for a column, 1 for one that a virtual table hides, 2 and 3 for generated ones. pk: its place in it."""
+
+    name: str
+    type: str
+    hidden: int
+    pk: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """kind: table, virtual or shadow. rowid is the name that its row numbers are asked by, None where it has none."""
+
+    name: str
+    kind: str
+    sql: str
+    columns: t.Tuple[Column, ...]
+    rowid: t.Optional[str]
+
+    @property
+    def stored(self) -> t.Tuple[str, ...]:
+        """The columns that hold what was put in, without those that are generated."""
+        return tuple(column.name for column in self.columns if column.hidden == 0)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether its rows have a number that no column holds."""
+        whole = [column for column in self.columns if column.pk]
+        return self.rowid is not None and not (len(whole) == 1 and whole[0].type.upper() == "INTEGER")
+
+    @property
+    def keys(self) -> t.Tuple[str, ...]:
+        """What orders its rows: the row number or the primary key, as SQL."""
+        if self.rowid is not None:
+            return (self.rowid,)
+        ordered = sorted((column for column in self.columns if column.pk), key=lambda column: column.pk)
+        return tuple(quoted(column.name) for column in ordered)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """tables are in the order in which they were made, later the other objects by kind."""
+
+    tables: t.Tuple[Table, ...]
+    indexes: t.Tuple[str, ...]
+    triggers: t.Tuple[str, ...]
+    views: t.Tuple[str, ...]
+    has_sequence: bool
+
+    def of_kind(self, kind: str) -> t.List[Table]:
+        return [table for table in self.tables if table.kind == kind]
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def is_own(name: str) -> bool:
+    """Whether SQLite or D1 made it for itself."""
+    return _OWN.match(name) is not None
+
+
+def read_schema(engine: Engine) -> Schema:
+    """Raises those of the engine."""
+    objects, listed = engine.run(
+        [
+            Bound("SELECT type, name, sql FROM sqlite_schema ORDER BY rowid", reads_only=True),
+            Bound("PRAGMA table_list", reads_only=True),
+        ]
+    )
+    at = {name: place for place, name in enumerate(listed.columns)}
+    kinds = {
+        row[at["name"]]: (row[at["type"]], bool(row[at["wr"]])) for row in listed.rows if row[at["schema"]] == "main"
+    }
+    found = [(str(kind), str(name), sql) for kind, name, sql in objects.rows]
+    names = [(name, str(sql)) for kind, name, sql in found if kind == "table" and not is_own(name)]
+    tables: t.List[Table] = []
+    for start in range(0, len(names), _TABLES_AT_ONCE):
+        some = names[start : start + _TABLES_AT_ONCE]
+        described = engine.run([Bound(f"PRAGMA table_xinfo({quoted(name)})", reads_only=True) for name, _sql in some])
+        for (name, sql), answer in zip(some, described):
+            place = {column: number for number, column in enumerate(answer.columns)}
+            columns = tuple(
+                Column(
+                    str(row[place["name"]]), str(row[place["type"]]), int(row[place["hidden"]]), int(row[place["pk"]])
+                )
+                for row in answer.rows
+            )
+            kind, without_rowid = kinds.get(name, ("table", False))
+            tables.append(Table(name, kind, sql, columns, None if without_rowid else _rowid(columns)))
+
+    def others(kind: str) -> t.Tuple[str, ...]:
+        return tuple(str(sql) for one, name, sql in found if one == kind and sql and not is_own(name))
+
+    return Schema(
+        tuple(tables),
+        others("index"),
+        others("trigger"),
+        others("view"),
+        any(name == "sqlite_sequence" for _kind, name, _sql in found),
+    )
+
+
+def column_groups(table: Table) -> t.List[t.Tuple[str, ...]]:
+    """The stored columns in groups that one statement of D1 can give beside the keys and the types of all."""
+    most = MOST_COLUMNS - 2 * len(table.keys) - 4
+    return [table.stored[start : start + most] for start in range(0, len(table.stored), most)] or [()]
+
+
+def _rowid(columns: t.Sequence[Column]) -> t.Optional[str]:
+    taken = {column.name.lower() for column in columns}
+    whole = [column for column in columns if column.pk]
+    return next((name for name in _ROWIDS if name not in taken), quoted(whole[0].name) if len(whole) == 1 else None)

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A database as a text of SQL that loads anywhere: tables first, then rows, then all that depends on them.
+
+Cloudflare's own export puts the rows of a table before a later table that they refer to, rounds large integers, and
+cannot hold a text with NUL; this has none of these.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import typing as t
+from dataclasses import dataclass
+
+from .engine import Bound, Engine
+from .exact import NotText
+from .rows import Content, read_rows
+from .schema import Schema, Table, quoted
+from .virtual import rebuild, refilled, with_rows
+
+#: The files of a dump in the order in which they load.
+SCHEMA_FILE, AFTER_FILE = "0-schema.sql", "9-after.sql"
+
+
+@dataclass(frozen=True)
+class TableContent:
+    """How many rows a table has, and their digest."""
+
+    table: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Dump:
+    """The files of a dump in their order, the table of each where it has one, and what the tables hold."""
+
+    files: t.Sequence[t.Tuple[str, str]]
+    content: t.Sequence[TableContent]
+
+
+def write_dump(engine: Engine, schema: Schema, folder: str, noted: t.Callable[[int], None]) -> Dump:
+    """Read everything and write it to files of a folder; noted is told of rows. Raises those of the engine."""
+    files = [(SCHEMA_FILE, "")]
+    content = []
+    _write(folder, SCHEMA_FILE, (f"{table.sql};\n" for table in made_first(schema)))
+    for number, table in enumerate(with_rows(schema)):
+        name = f"1-{number:05}.sql"
+        counted = Content()
+        _write(folder, name, _inserts(engine, table, counted, noted))
+        files.append((name, table.name))
+        content.append(TableContent(table.name, counted.rows, counted.digest))
+    _write(folder, AFTER_FILE, (f"{statement};\n" for statement in after_rows(engine, schema)))
+    files.append((AFTER_FILE, ""))
+    return Dump(files, content)
+
+
+def content_of(engine: Engine, schema: Schema) -> t.List[TableContent]:
+    """What the tables hold, read as write_dump reads them."""
+    found = []
+    for table in with_rows(schema):
+        counted = Content()
+        for key, values in read_rows(engine, table):
+            counted.add(key, values)
+        found.append(TableContent(table.name, counted.rows, counted.digest))
+    return found
+
+
+def literal(value: t.Any) -> str:
+    """A value as SQL has it, exactly."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        if math.isinf(value):
+            return "9.0e+999" if value > 0 else "-9.0e+999"
+        return repr(value)
+    if isinstance(value, NotText):
+        return f"CAST(x'{value.hex()}' AS TEXT)"
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if "\0" in value:
+        return f"CAST(x'{value.encode().hex()}' AS TEXT)"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def made_first(schema: Schema) -> t.Iterator[Table]:
+    """The tables that rows go into, in the order in which they were made."""
+    for table in schema.tables:
+        if table.kind == "table" or (table.kind == "virtual" and refilled(table) == "rows"):
+            yield table
+
+
+def _inserts(engine: Engine, table: Table, counted: Content, noted: t.Callable[[int], None]) -> t.Iterator[str]:
+    # The number of a row is kept, for others may refer to it.
+    names = [*([table.rowid] if table.is_numbered and table.rowid else []), *map(quoted, table.stored)]
+    for key, values in read_rows(engine, table):
+        counted.add(key, values)
+        noted(1)
+        given = [*key, *values] if table.is_numbered else values
+        yield f"INSERT INTO {quoted(table.name)}({', '.join(names)}) VALUES({','.join(map(literal, given))});\n"
+
+
+def after_rows(engine: Engine, schema: Schema) -> t.Iterator[str]:
+    """What depends on the rows: counters, indexes, virtual tables, views, triggers."""
+    if schema.has_sequence:
+        yield "DELETE FROM sqlite_sequence"
+        (found,) = engine.run([Bound("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence", reads_only=True)])
+        for name, number in found.rows:
+            yield f"INSERT INTO sqlite_sequence(name, seq) VALUES({literal(name)}, {int(number)})"
+    yield from schema.indexes
+    for table in schema.of_kind("virtual"):
+        if refilled(table) != "rows":
+            yield table.sql
+            if refilled(table) == "rebuild":
+                yield rebuild(table)
+    # A trigger would act on rows that are loaded, and a view may need a table of any kind.
+    yield from schema.views
+    yield from schema.triggers
+
+
+def _write(folder: str, name: str, lines: t.Iterable[str]) -> None:
+    with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as stream:
+        stream.writelines(lines)

@@ -1,0 +1,252 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: d1_backup
+short_description: Back up a Cloudflare D1 database or a SQLite file as a set
+version_added: 1.0.0
+description:
+  - Reads everything through the query API, page by page, and does not hold the database up as the export of D1 does.
+  - Values are exact - integers beyond 2^53, infinities, texts with NUL or without UTF-8, values of 2 MB. Tables come first, then rows,
+    then indexes, views and triggers, so that the dump loads, whatever refers to what.
+  - The set is committed only after the dump was loaded into SQLite on this host and found equal. The bookmarks of before and after tell
+    whether the database changed while it was read; then it is read anew.
+  - A full-text table is read with its rows, or built again from the table that it is of. What cannot be covered is named.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._d1
+  - lifeline.recovery._files.progress
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: N/A
+    details:
+      - Each run takes a set. What is as it was is not stored twice.
+options:
+  path:
+    description:
+      - A SQLite file instead of a database of D1.
+    type: path
+  source:
+    description:
+      - The stable name of what is backed up.
+    type: str
+    required: true
+  tier:
+    description:
+      - The tier of the set. Take an V(emergency) one before risky work.
+    type: str
+    choices: [hourly, daily, weekly, monthly, emergency]
+    default: daily
+  sql_name:
+    description:
+      - Also write the whole dump as one file under this key of the store, with the marks of C(strftime), in UTC, as
+        C(backups/backup-%Y-%m-%d.sql).
+    type: str
+  attempts:
+    description:
+      - How often to read when the database changes meanwhile.
+    type: int
+    default: 3
+  allow_inconsistent:
+    description:
+      - Take what was read last, although the database changed at every attempt. The set is marked so.
+    type: bool
+    default: false
+  compression:
+    description:
+      - How objects are compressed.
+    type: str
+    choices: [zstd, gzip, none]
+    default: zstd
+  spool_dir:
+    description:
+      - A folder with room for the dump twice. Without it, the system's folder for temporary files.
+    type: path
+seealso:
+  - module: lifeline.recovery.d1_restore
+  - module: lifeline.recovery.backup_verify
+"""
+
+EXAMPLES = r"""
+- name: Back up every night, with the file that the plan names
+  lifeline.recovery.d1_backup:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    source: studio
+    sql_name: backups/backup-%Y-%m-%d.sql
+    store:
+      provider: r2
+      endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
+      bucket: studio-platform-backups
+
+- name: Take a set before a migration
+  lifeline.recovery.d1_backup:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    source: studio
+    tier: emergency
+    store:
+      bucket: studio-platform-backups
+
+- name: Back up a file
+  lifeline.recovery.d1_backup:
+    path: /srv/app/app.sqlite
+    source: app
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+"""
+
+RETURN = r"""
+set_id:
+  description: The id of the set.
+  type: str
+  returned: success
+  sample: 20260301T020005Z
+source:
+  description: The source.
+  type: str
+  returned: success
+  sample: studio
+tier:
+  description: The tier.
+  type: str
+  returned: success
+  sample: daily
+recovery_point:
+  description: The instant that the set shows.
+  type: str
+  returned: success
+  sample: "2026-03-01T02:00:05.123+00:00"
+bookmark:
+  description: The bookmark of that state, or null for a file.
+  type: str
+  returned: success
+  sample: 00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683
+consistent:
+  description: Whether nothing was written while everything was read.
+  type: bool
+  returned: success
+  sample: true
+tables:
+  description: How many tables.
+  type: int
+  returned: success
+  sample: 72
+rows:
+  description: How many rows, those of full-text tables among them.
+  type: int
+  returned: success
+  sample: 125000
+not_covered:
+  description: Virtual tables that stay empty after a restore.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+bytes_plain:
+  description: Size of the dump.
+  type: int
+  returned: success
+  sample: 41943040
+bytes_uploaded:
+  description: Bytes sent to the store.
+  type: int
+  returned: success
+  sample: 1048576
+sql_key:
+  description: The key of the dump as one file, or null.
+  type: str
+  returned: success
+  sample: backups/backup-2026-03-01.sql
+timings:
+  description: Seconds per phase, with the total last.
+  type: dict
+  returned: success
+  sample: {read: 9.1, prove: 2.2, store: 1.0, total: 12.5}
+summary:
+  description: One sentence.
+  type: str
+  returned: success
+  sample: "Set 20260301T020005Z of studio (daily): 72 tables, 125000 rows, 40.0 MiB, loaded and found equal; 1.0 MiB uploaded."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: inconsistent
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    d1_spec,
+    postgres_spec,
+    progress_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    opened_store,
+    sqlite_engine,
+    store_parallel,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
+    SqliteBackupRequest,
+    SqliteBackupResult,
+    back_up_sqlite,
+)
+
+SPEC = ArgumentSpec(
+    {
+        "path": {"type": "path"},
+        "source": {"type": "str", "required": True},
+        "tier": {
+            "type": "str",
+            "default": "daily",
+            "choices": ["hourly", "daily", "weekly", "monthly", "emergency"],
+        },
+        "sql_name": {"type": "str"},
+        "attempts": {"type": "int", "default": 3},
+        "allow_inconsistent": {"type": "bool", "default": False},
+        "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
+        "spool_dir": {"type": "path"},
+    },
+    mutually_exclusive=[["path", "database"]],
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(d1_spec()).merge(progress_spec()).merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> SqliteBackupResult:
+        request = SqliteBackupRequest(
+            source=params["source"],
+            tier=params["tier"],
+            codec=params["compression"],
+            parallel=store_parallel(params),
+            spool_dir=params["spool_dir"],
+            sql_name=params["sql_name"],
+            attempts=params["attempts"],
+            allow_inconsistent=params["allow_inconsistent"],
+            progress_file=params["progress_file"],
+            check_mode=module.check_mode,
+        )
+        return back_up_sqlite(request, sqlite_engine(params, read_only=True), opened_store(params))
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

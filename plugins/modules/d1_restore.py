@@ -1,0 +1,210 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: d1_restore
+short_description: Restore a set into a new Cloudflare D1 database or a new SQLite file
+version_added: 1.0.0
+description:
+  - Loads the set into SQLite on this host, compares it with what was recorded, imports it into D1, reads all of it back and compares it
+    again. Long values go in pieces, references are judged at the end.
+  - The target is a database that does not exist yet, or is empty. One that was made for the restore is deleted when it fails.
+  - To go back in place, use M(lifeline.recovery.d1_time_travel).
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._d1
+  - lifeline.recovery._postgres
+  - lifeline.recovery._selection
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The set is fetched, loaded and compared; nothing is made.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - A target that holds something is refused.
+options:
+  path:
+    description:
+      - A new SQLite file instead of a database of D1.
+    type: path
+  location:
+    description:
+      - Where a new database should lie.
+    type: str
+    choices: [wnam, enam, weur, eeur, apac, oc]
+  jurisdiction:
+    description:
+      - Which jurisdiction a new database must not leave.
+    type: str
+    choices: [eu, fedramp, us]
+  spool_dir:
+    description:
+      - A folder with room for the dump three times. Without it, the system's folder for temporary files.
+    type: path
+seealso:
+  - module: lifeline.recovery.d1_backup
+  - module: lifeline.recovery.d1_time_travel
+"""
+
+EXAMPLES = r"""
+- name: Restore the newest set beside the live database
+  lifeline.recovery.d1_restore:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db-recovery
+    source: studio
+    store:
+      bucket: studio-platform-backups
+
+- name: Restore the state before an incident
+  lifeline.recovery.d1_restore:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db-2
+    source: studio
+    before: "2026-03-01T12:40:00Z"
+    location: weur
+    store:
+      bucket: studio-platform-backups
+
+- name: Look at a set in a file
+  lifeline.recovery.d1_restore:
+    path: /tmp/studio.sqlite
+    source: studio
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+"""
+
+RETURN = r"""
+set_id:
+  description: The set that was restored.
+  type: str
+  returned: success
+  sample: 20260301T020005Z
+source:
+  description: Its source.
+  type: str
+  returned: success
+  sample: studio
+database:
+  description: The target, as it was named.
+  type: str
+  returned: success
+  sample: studio-platform-db-recovery
+uuid:
+  description: The id of the D1 database, which a Worker is bound to; null for a file.
+  type: str
+  returned: success
+  sample: 6d1f8a5e-6a8f-4f7e-9d3b-2f5c8b7a9e10
+created:
+  description: Whether it was made for this.
+  type: bool
+  returned: success
+  sample: true
+tables:
+  description: How many tables.
+  type: int
+  returned: success
+  sample: 72
+rows:
+  description: How many rows.
+  type: int
+  returned: success
+  sample: 125000
+bookmark:
+  description: The bookmark afterwards, or null.
+  type: str
+  returned: success
+  sample: 00000002-00000000-00004c6d-0d2b7a1f90f6b4f8d5b3f2a1c0e9d8c7
+not_covered:
+  description: Virtual tables that are empty, because the set does not hold them.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+timings:
+  description: Seconds per phase, with the total last.
+  type: dict
+  returned: success
+  sample: {"fetch and prove": 3.1, import: 12.0, prove: 9.0, total: 24.3}
+summary:
+  description: One sentence.
+  type: str
+  returned: success
+  sample: "Restored 72 tables with 125000 rows of set 20260301T020005Z to studio-platform-db-recovery, proved equal."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: target_exists
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    d1_spec,
+    postgres_spec,
+    selection_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    d1_account,
+    d1_database,
+    readable_store,
+    required_source,
+    set_selection,
+    store_parallel,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.restore import (
+    D1RestoreRequest,
+    D1RestoreResult,
+    restore_d1,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+
+SPEC = ArgumentSpec(
+    {
+        "path": {"type": "path"},
+        "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
+        "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
+        "spool_dir": {"type": "path"},
+    },
+    mutually_exclusive=[["path", "database"]],
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(d1_spec()).merge(selection_spec()).merge(store_spec()).merge(postgres_spec()))
+    params = module.params
+
+    def work() -> D1RestoreResult:
+        source = required_source(params)
+        api = None if params["path"] else D1Api(d1_account(params))
+        request = D1RestoreRequest(
+            database=None if params["path"] else d1_database(params),
+            path=params["path"],
+            location=params["location"],
+            jurisdiction=params["jurisdiction"],
+            parallel=store_parallel(params),
+            spool_dir=params["spool_dir"],
+            check_mode=module.check_mode,
+        )
+        store = readable_store(params, source)
+        return restore_d1(store, find_set(store, source, set_selection(params)), api, request)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A database of D1 comes back exactly, whatever is in it, and what does not is no backup."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
+    SqliteBackupRequest,
+    back_up_sqlite,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
+from tests.doubles.d1 import D1Server, d1_server
+from tests.doubles.identity import make_identity
+from tests.doubles.modules import ModuleFailed, run_module
+from tests.doubles.torture import TORTURE, WIDE
+
+Options = dict[str, t.Any]
+
+
+@pytest.fixture(scope="module")
+def d1() -> t.Iterator[D1Server]:
+    with d1_server() as server:
+        yield server
+
+
+def run(where: Options, sql: str, params: t.Sequence[t.Any] = ()) -> Options:
+    return run_module("d1_execute", {**where, "sql": sql, "params": list(params)})
+
+
+@pytest.fixture(scope="module")
+def tortured(d1: D1Server) -> Options:
+    options = d1.options(f"torture-{secrets.token_hex(4)}")
+    run_module("d1_database", options)
+    for sql, params in TORTURE:
+        run(options, sql, params)
+    run(options, WIDE)
+    return options
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Options:
+    path = tmp_path / "small.sqlite"
+    made = sqlite3.connect(path)
+    made.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, x); INSERT INTO t (x) VALUES ('a'), (2), (NULL);")
+    made.close()
+    return {"path": str(path)}
+
+
+def back_up(where: Options, store: Options, **options: t.Any) -> Options:
+    return run_module("d1_backup", {**where, "source": "studio", "store": store, **options})
+
+
+def restore(where: Options, store: Options, **options: t.Any) -> Options:
+    return run_module("d1_restore", {**where, "source": "studio", "store": store, **options})
+
+
+def refused(work: t.Callable[[], object]) -> Options:
+    with pytest.raises(ModuleFailed) as caught:
+        work()
+    assert caught.value.result["error_kind"] != "unexpected", caught.value.result
+    return caught.value.result
+
+
+def test_the_torture_database_comes_back_exactly(
+    d1: D1Server, tortured: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    taken = back_up(tortured, folder_store)
+    assert taken["consistent"] is True
+    assert taken["not_covered"] == ["bare"]
+    assert taken["bookmark"] == run_module("d1_time_travel", tortured)["bookmark"]
+    target = d1.options(f"back-{secrets.token_hex(4)}")
+    foreseen = run_module("d1_restore", {**target, "source": "studio", "store": folder_store}, check_mode=True)
+    assert (foreseen["uuid"], foreseen["created"]) == (None, True)
+    done = restore(target, folder_store)
+    assert (done["tables"], done["rows"]) == (taken["tables"], taken["rows"])
+    for sql in (
+        "SELECT id, typeof(n), n, typeof(r), r, length(b), hex(CAST(t AS BLOB)), stored, first FROM parent ORDER BY id",
+        "SELECT rowid, x, typeof(x), y, typeof(y) FROM plain ORDER BY rowid LIMIT 50",
+        "SELECT * FROM child ORDER BY id",
+        "SELECT a, b, c, typeof(c) FROM pairs",
+        "SELECT * FROM sqlite_sequence",
+        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\' ORDER BY type, name",
+        "SELECT rowid, title FROM own WHERE own MATCH 'world OR second'",
+        "SELECT rowid FROM external WHERE external MATCH 'it'",
+        "SELECT count(*), sum(c98) FROM wide",
+        "SELECT * FROM shown ORDER BY id",
+        "PRAGMA foreign_key_check",
+        "PRAGMA quick_check",
+    ):
+        assert run(target, sql)["rows"] == run(tortured, sql)["rows"], sql
+    assert (
+        run(target, "SELECT t FROM parent WHERE id = 'p5'")["rows"]
+        == run(tortured, "SELECT t FROM parent WHERE id = 'p5'")["rows"]
+    )
+    # The trigger works, and the counter goes on where it was.
+    run(target, "INSERT INTO child(parent, v) VALUES ('p1', 42)")
+    assert run(target, "SELECT max(id) AS id FROM child")["rows"] == [{"id": 2**53 + 4}]
+    file = tmp_path / "restored.sqlite"
+    restore({"path": str(file)}, folder_store)
+    assert sqlite3.connect(file).execute("SELECT n FROM parent WHERE id = 'p1'").fetchone() == (2**53 + 1,)
+
+
+def test_what_is_not_empty_is_refused_and_what_failed_leaves_nothing(
+    d1: D1Server, small: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    back_up(small, folder_store)
+    target = d1.options(f"back-{secrets.token_hex(4)}")
+    restore(target, folder_store)
+    assert refused(lambda: restore(target, folder_store))["error_kind"] == "target_exists"
+    assert refused(lambda: restore(small, folder_store))["error_kind"] == "target_exists"
+    for fault in ({"at": 4, "before": "denied"}, {"at": 6, "before": "denied"}):
+        other = d1.options(f"back-{secrets.token_hex(4)}")
+        d1.rules(fault)
+        result = refused(lambda other=other: restore(other, folder_store))
+        d1.rules()
+        assert "was deleted again" in result["msg"]
+        assert run_module("d1_database", other, check_mode=True)["exists"] is False
+
+
+def test_an_unchanged_table_is_not_stored_twice(small: Options, folder_store: Options) -> None:
+    first = back_up(small, folder_store)
+    assert first["bytes_uploaded"] > 0
+    second = back_up(small, folder_store)
+    assert second["bytes_uploaded"] == 0
+    run(small, "INSERT INTO t (x) VALUES (1.5)")
+    assert back_up(small, folder_store)["bytes_uploaded"] > 0
+
+
+@pytest.mark.parametrize("depth", ["presence", "digests", "decode"])
+def test_a_set_is_verified_and_damage_is_found(small: Options, folder_store: Options, depth: str) -> None:
+    back_up(small, folder_store)
+    verify = {"source": "studio", "store": folder_store, "depth": depth}
+    assert run_module("backup_verify", verify)["tables"] == 1
+    shown = run_module("backup_info", {"source": "studio", "store": folder_store})["sets"][0]
+    assert (shown["engine"], shown["tables"]) == ("sqlite", 1)
+    (victim,) = (
+        path
+        for path in Path(folder_store["path"]).glob("studio/daily/objects/*/*")
+        if b"INSERT" in subprocess.run(["zstd", "-dcq", str(path)], capture_output=True, check=True).stdout
+    )
+    victim.unlink()
+    assert refused(lambda: run_module("backup_verify", verify))["error_kind"] == "object_missing"
+    assert refused(lambda: restore({"path": small["path"] + ".new"}, folder_store))["error_kind"] == "object_missing"
+    back_up(small, folder_store)
+    run_module("backup_verify", verify)
+
+
+def test_an_encrypted_set_needs_its_key(small: Options, folder_store: Options, tmp_path: Path) -> None:
+    owner = make_identity(tmp_path / "owner.key")
+    sealed = {**folder_store, "encrypt_to": [owner.recipient]}
+    run(small, "INSERT INTO t (x) VALUES ('a secret of studio')")
+    back_up(small, sealed)
+    stored = b"".join(path.read_bytes() for path in Path(folder_store["path"]).rglob("*") if path.is_file())
+    assert b"secret of studio" not in stored
+    run_module("backup_verify", {"source": "studio", "store": sealed, "depth": "decode"})
+    target = {"path": str(tmp_path / "back.sqlite")}
+    assert refused(lambda: restore(target, sealed))["error_kind"] == "no_identity"
+    restore(target, {**sealed, "identity_file": str(owner.file)})
+    assert refused(lambda: back_up(small, sealed, sql_name="plain.sql"))["error_kind"] == "invalid_options"
+
+
+def test_the_file_of_the_plan_loads_by_the_shell_alone(small: Options, folder_store: Options, tmp_path: Path) -> None:
+    taken = back_up(small, folder_store, sql_name="backups/backup-%Y-%m-%d.sql", tier="emergency")
+    assert taken["sql_key"] == f"backups/backup-{taken['recovery_point'][:10]}.sql"
+    loaded = sqlite3.connect(":memory:")
+    loaded.executescript((Path(folder_store["path"]) / taken["sql_key"]).read_text())
+    assert loaded.execute("SELECT x FROM t ORDER BY id").fetchall() == [("a",), (2,), (None,)]
+
+
+class Restless(FileEngine):
+    """A file that somebody writes to while it is read, some times."""
+
+    def __init__(self, path: str, times: int) -> None:
+        super().__init__(path)
+        self._other, self._times = sqlite3.connect(path, isolation_level=None), times
+
+    def run(self, batch: t.Any) -> t.Any:
+        if self._times and "LIMIT" in batch[0].text:
+            self._times -= 1
+            self._other.execute("INSERT INTO t (x) VALUES ('meanwhile')")
+        return super().run(batch)
+
+
+@pytest.mark.parametrize(("times", "attempts", "allow"), [(1, 3, False), (9, 3, False), (9, 2, True)])
+def test_a_database_that_changes_is_read_anew_and_then_refused(
+    small: Options, tmp_path: Path, times: int, attempts: int, allow: bool
+) -> None:
+    store = DirectoryStore(str(tmp_path / "store"))
+    request = SqliteBackupRequest("studio", attempts=attempts, allow_inconsistent=allow)
+    if times == 9 and not allow:
+        with pytest.raises(RecoveryError, match="changed while it was read, 3 times"):
+            back_up_sqlite(request, Restless(small["path"], times), store)
+        assert not [item.key for item in store.list() if "/sets/" in item.key]
+        return
+    taken = back_up_sqlite(request, Restless(small["path"], times), store)
+    assert taken.consistent is not allow
+
+
+def test_an_empty_database_and_one_that_is_not_there(d1: D1Server, folder_store: Options, tmp_path: Path) -> None:
+    empty = d1.options(f"empty-{secrets.token_hex(4)}")
+    run_module("d1_database", empty)
+    assert back_up(empty, folder_store)["tables"] == 0
+    restore(d1.options(f"empty-{secrets.token_hex(4)}"), folder_store)
+    assert refused(lambda: back_up(d1.options("nobody"), folder_store))["error_kind"] == "target_missing"
+    missing = {"path": str(tmp_path / "missing.sqlite")}
+    assert refused(lambda: back_up(missing, folder_store))["error_kind"] == "target_missing"
+
+
+def test_check_mode_writes_nothing_and_a_set_of_another_kind_is_refused(
+    small: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    run_module("d1_backup", {**small, "source": "studio", "store": folder_store}, check_mode=True)
+    assert not Path(folder_store["path"]).exists()
+    files = tmp_path / "files"
+    files.mkdir()
+    run_module(
+        "bucket_backup",
+        {"source": "media", "files": {"provider": "directory", "path": str(files)}, "store": folder_store},
+    )
+    result = refused(
+        lambda: run_module("d1_restore", {"path": str(tmp_path / "x"), "source": "media", "store": folder_store})
+    )
+    assert "bucket_restore" in json.dumps(result)
