@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import shutil
 import typing as t
 from dataclasses import dataclass
 
@@ -32,7 +34,7 @@ _ORDER_MATTERS_NOT = ("indexes", "triggers", "views")
 
 @dataclass(frozen=True)
 class D1RestoreRequest:
-    """database is the target's name or id; one that is not there is made. Without it path is a new file."""
+    """database is the target's name or id; one that is not there is made. Without an API path is a new file."""
 
     database: t.Optional[str] = None
     path: t.Optional[str] = None
@@ -74,14 +76,11 @@ def restore_d1(
         with scratch_folder("lifeline-d1-", request.spool_dir) as folder:
             with timings.phase("fetch and prove"):
                 opened = open_set(store, manifest, folder, parallel=request.parallel)
-            if request.path:
-                uuid, created, bookmark = None, True, None
-                _refuse_file(request.path)
-                if not request.check_mode:
-                    os.replace(opened.path, request.path)
-            else:
-                assert api is not None
+            if api is not None:
                 uuid, created, bookmark = _into_d1(api, opened, request, folder, timings)
+            else:
+                uuid, created, bookmark = None, True, None
+                _into_file(opened, request)
     except RecoveryError as error:
         if not request.check_mode:
             with contextlib.suppress(RecoveryError):
@@ -164,9 +163,22 @@ def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:
         )
 
 
-def _refuse_file(path: str) -> None:
+def _into_file(opened: OpenedSet, request: D1RestoreRequest) -> None:
+    path = request.path or ""
     if os.path.exists(path):
         raise RecoveryError(ErrorKind.TARGET_EXISTS, f"There is a file {path}.", next_step="Give another path.")
+    if request.check_mode:
+        return
+    try:
+        # The folder of the dump may be on another file system.
+        shutil.copyfile(opened.path, f"{path}.new")
+        os.replace(f"{path}.new", path)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.SPOOL_FULL if error.errno == errno.ENOSPC else ErrorKind.ACCESS_DENIED,
+            f"{path} cannot be written: {error.strerror}.",
+            next_step="Correct path or make room.",
+        ) from None
 
 
 def _md5(path: str) -> str:
