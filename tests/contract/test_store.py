@@ -96,7 +96,8 @@ def test_a_source_that_fails_leaves_nothing(store: ObjectStore, servers: dict[st
         store.put("x/failed", failing())
     assert store.head("x/failed") is None
     assert list(store.list("x/")) == []
-    assert "Uploads" not in servers["moto"].client().list_multipart_uploads(Bucket="backups")
+    moto = servers["moto"]
+    assert "Uploads" not in moto.client().list_multipart_uploads(Bucket=moto.bucket)
 
 
 def test_put_replaces_and_if_absent_does_not(store: ObjectStore) -> None:

@@ -108,14 +108,15 @@ def rclone_server(
 
 @contextlib.contextmanager
 def moto_server() -> t.Iterator[S3Server]:
-    """moto's server in this process; every call of it begins empty."""
+    """moto's server in this process, with a new bucket; buckets of other calls are seen as well."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        double = S3Server(f"http://{host}:{port}", "moto-access-key", "moto-secret-key")
+        bucket = f"backups-{secrets.token_hex(6)}"
+        double = S3Server(f"http://{host}:{port}", "moto-access-key", "moto-secret-key", bucket=bucket)
         double.client().create_bucket(Bucket=double.bucket)
         yield double
     finally:

@@ -297,8 +297,9 @@ def locking() -> t.Iterator[S3Server]:
     """A server whose bucket has versions and object lock."""
     with moto_server() as server:
         client = server.client()
-        client.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
-        yield S3Server(server.endpoint_url, server.access_key, server.secret_key, bucket="locked")
+        bucket = f"locked-{secrets.token_hex(6)}"
+        client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+        yield S3Server(server.endpoint_url, server.access_key, server.secret_key, bucket=bucket)
 
 
 def test_a_locked_set_cannot_be_deleted_for_its_days(locking: S3Server, tmp_path: Path) -> None:
@@ -310,19 +311,18 @@ def test_a_locked_set_cannot_be_deleted_for_its_days(locking: S3Server, tmp_path
     arguments = {"source": "media", "files": {"provider": "directory", "path": str(files)}, "store": store}
     run_module("bucket_backup", arguments)
     client = locking.client()
-    print(versions(client))
-    first = versions(client)
+    first = versions(locking)
     assert len(first) > 3
     for key, version in first:
         with pytest.raises(ClientError, match="AccessDenied"):
-            client.delete_object(Bucket="locked", Key=key, VersionId=version)
+            client.delete_object(Bucket=locking.bucket, Key=key, VersionId=version)
     (files / "a").write_text("new")
     run_module("bucket_backup", arguments)
     pruned = run_module(
         "backup_prune", {"store": store, "source": "media", "tier": "daily", "keep_daily": 1, "grace_seconds": 0}
     )
     assert (pruned["kept"], pruned["removed"], pruned["retained"]) == (1, 0, 1)
-    assert set(first) <= set(versions(client))
+    assert set(first) <= set(versions(locking))
     checked = run_module("store_check", {"store": store})
     assert checked["lock"] == "held"
 
@@ -340,7 +340,7 @@ def test_the_lock_of_a_reused_object_lasts_as_long_as_that_of_its_new_set(lockin
             {"source": "media", "files": {"provider": "directory", "path": str(files)}, "store": store},
         )
         name = hashlib.sha256(b"a").hexdigest()
-        head = client.head_object(Bucket="locked", Key=f"media/daily/objects/{name[:2]}/{name}")
+        head = client.head_object(Bucket=locking.bucket, Key=f"media/daily/objects/{name[:2]}/{name}")
         until.append(head["ObjectLockRetainUntilDate"])
     assert (until[1] - until[0]).days >= 48
 
@@ -370,7 +370,7 @@ def test_a_set_in_an_archive_is_made_readable_first(tmp_path: Path) -> None:
         run_module("bucket_backup", {**arguments, "files": place})
         classes = {
             item["Key"].split("/")[2]: item["StorageClass"]
-            for item in server.client().list_objects_v2(Bucket="backups", Prefix="media/monthly/")["Contents"]
+            for item in server.client().list_objects_v2(Bucket=server.bucket, Prefix="media/monthly/")["Contents"]
         }
         assert classes == {"objects": "GLACIER", "sets": "STANDARD"}
         (files / "a").unlink()
@@ -387,6 +387,6 @@ def test_a_set_in_an_archive_is_made_readable_first(tmp_path: Path) -> None:
     assert (files / "a").read_text() == "a" * 100
 
 
-def versions(client: t.Any) -> list[tuple[str, str]]:
-    listed = client.list_object_versions(Bucket="locked", Prefix="media/daily/")
+def versions(server: S3Server) -> list[tuple[str, str]]:
+    listed = server.client().list_object_versions(Bucket=server.bucket, Prefix="media/daily/")
     return [(item["Key"], item["VersionId"]) for item in listed["Versions"]]
