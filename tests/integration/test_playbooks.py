@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import ROOT
+from tests.doubles.d1 import d1_server
+from tests.doubles.modules import ROOT, run_module
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.school import load_school
 
@@ -94,6 +95,11 @@ def test_backup_verify_check_and_restore(postgres: PostgresServer, inventory: di
         ("restore", {"restore_jobs": "two"}),
         ("restore_rows", {"table_restore_mode": "all"}),
         ("restore_tenant", {"tenant_restore_mode": "all"}),
+        ("backup_bucket", {"bucket_backup_tier": "yearly"}),
+        ("prune", {"retention_grace_seconds": "soon"}),
+        ("verify", {"verification_level": "yearly"}),
+        ("d1_backup", {"d1_recovery_tier": "yearly"}),
+        ("d1_restore", {"d1_recovery_verify_depth": "deep"}),
     ],
 )
 def test_a_wrong_argument_of_a_role_prints_no_secret(playbook: str, wrong: dict[str, t.Any], tmp_path: Path) -> None:
@@ -102,6 +108,7 @@ def test_a_wrong_argument_of_a_role_prints_no_secret(playbook: str, wrong: dict[
         "recovery_database": "school",
         "recovery_connection": {"login_host": "127.0.0.1", "login_password": "secret-of-the-database"},
         "recovery_store": {"bucket": "b", "access_key": "a", "secret_key": "secret-of-the-store"},
+        "recovery_files": {"bucket": "f", "access_key": "a", "secret_key": "secret-of-the-files"},
     }
     done = play(playbook, {**inventory, **wrong}, tmp_path, "-vvv")
     assert done.returncode != 0
@@ -241,6 +248,45 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
         assert (done.returncode == 0) is (level == "weekly"), done.stdout
     assert "is damaged" in done.stdout
     assert not list(Path("/tmp").glob("lifeline-verification-*"))
+
+
+def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
+    with d1_server() as server:
+        live = server.options("studio")
+        run_module("d1_database", live)
+        run_module("d1_execute", {**live, "sql": "CREATE TABLE t (x); INSERT INTO t VALUES ('a'), (9007199254740993)"})
+        connection = server.options()
+        variables = {
+            "recovery_source": "studio",
+            "recovery_database": "studio",
+            "recovery_connection": connection,
+            "recovery_store": folder_store,
+            "d1_recovery_sql_name": "backups/backup-%Y-%m-%d.sql",
+        }
+        outputs = []
+        for name, more in (
+            ("d1_backup", {}),
+            ("verify", {"verification_level": "monthly"}),
+            ("d1_restore", {"d1_recovery_target": "studio-recovery"}),
+        ):
+            done = play(name, {**variables, **more}, tmp_path, "-v")
+            assert done.returncode == 0, done.stdout + done.stderr
+            outputs.append(done.stdout)
+        assert "Bind the Worker to the database with the id" in outputs[-1]
+        back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
+        assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]
+        assert "It is not said where" in play("d1_restore", variables, tmp_path).stdout
+        export = {
+            "recovery_d1_databases": [{"name": "studio", "database": "studio"}],
+            "recovery_d1_connection": connection,
+            "recovery_export_path": str(tmp_path / "export"),
+        }
+        done = play("export", export, tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert json.loads((tmp_path / "export/export.json").read_text())["databases"][0]["rows"] == 2
+    assert len(list(Path(folder_store["path"]).glob("backups/backup-*.sql"))) == 1
+    for text in outputs:
+        assert connection["api_token"] not in text
 
 
 def test_everything_is_exported_into_one_folder(
