@@ -7,17 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: d1_restore
-short_description: Restore a set into a new Cloudflare D1 database or a new SQLite file
+short_description: Restore a set into a Cloudflare D1 database or a new SQLite file
 version_added: 1.0.0
 description:
   - Loads the set into SQLite on this host, compares it with what was recorded, imports it into D1, reads all of it back and compares it
     again. Long values go in pieces, references are judged at the end.
-  - The target is a database that does not exist yet, or is empty. One that was made for the restore is deleted when it fails.
-  - To go back in place, use M(lifeline.recovery.d1_time_travel).
+  - With O(mode=new) the target is a database that does not exist yet, or is empty. One that was made for it is deleted when it fails.
+  - With O(mode=in_place) all that is in the database is replaced by one import. The bookmark of before is noted, the database is sent
+    back to it when anything fails, and the result holds it for taking the restore back. In production it needs O(recovery_confirm).
+  - A state of the last 30 days comes back quicker by M(lifeline.recovery.d1_time_travel).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
+  - lifeline.recovery._confirmation
   - lifeline.recovery._d1
   - lifeline.recovery._postgres
   - lifeline.recovery._selection
@@ -34,6 +37,12 @@ attributes:
     details:
       - A target that holds something is refused.
 options:
+  mode:
+    description:
+      - Restore into a new or empty database, or replace what is in one.
+    type: str
+    choices: [new, in_place]
+    default: new
   path:
     description:
       - A new SQLite file instead of a database of D1.
@@ -73,6 +82,16 @@ EXAMPLES = r"""
     source: studio
     before: "2026-03-01T12:40:00Z"
     location: weur
+    store:
+      bucket: studio-platform-backups
+
+- name: Replace what is in the database, which stays bound to its Worker
+  lifeline.recovery.d1_restore:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    source: studio
+    mode: in_place
+    recovery_confirm: studio-platform-db
     store:
       bucket: studio-platform-backups
 
@@ -126,6 +145,16 @@ bookmark:
   type: str
   returned: success
   sample: 00000002-00000000-00004c6d-0d2b7a1f90f6b4f8d5b3f2a1c0e9d8c7
+previous_bookmark:
+  description: With O(mode=in_place), the bookmark of before, to go back to with M(lifeline.recovery.d1_time_travel); else null.
+  type: str
+  returned: success
+  sample: null
+plan_digest:
+  description: With O(mode=in_place), sixteen digits that O(recovery_confirm) may be; they change with the set and the database.
+  type: str
+  returned: success
+  sample: ''
 not_covered:
   description: Virtual tables that are empty, because the set does not hold them.
   type: list
@@ -152,6 +181,7 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
+    confirmation_spec,
     d1_spec,
     postgres_spec,
     selection_spec,
@@ -175,6 +205,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue 
 
 SPEC = ArgumentSpec(
     {
+        "mode": {"type": "str", "default": "new", "choices": ["new", "in_place"]},
         "path": {"type": "path"},
         "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
         "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
@@ -185,13 +216,17 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(selection_spec()).merge(store_spec()).merge(postgres_spec()))
+    spec = SPEC.merge(d1_spec()).merge(selection_spec()).merge(confirmation_spec())
+    module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> D1RestoreResult:
         source = required_source(params)
         api = None if params["path"] else D1Api(d1_account(params))
         request = D1RestoreRequest(
+            mode=params["mode"],
+            environment=params["recovery_environment"],
+            confirm=params["recovery_confirm"],
             database=None if params["path"] else d1_database(params),
             path=params["path"],
             location=params["location"],

@@ -130,6 +130,45 @@ def test_what_is_not_empty_is_refused_and_what_failed_leaves_nothing(
         assert run_module("d1_database", other, check_mode=True)["exists"] is False
 
 
+def test_what_is_in_a_database_is_replaced_and_can_be_taken_back(
+    d1: D1Server, small: Options, folder_store: Options
+) -> None:
+    back_up(small, folder_store)
+    live = d1.options(f"live-{secrets.token_hex(4)}")
+    run_module("d1_database", live)
+    run(
+        live,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p(id)); INSERT INTO p VALUES (1);"
+        "INSERT INTO c VALUES (1); CREATE VIEW v AS SELECT * FROM c; CREATE VIRTUAL TABLE f USING fts5(x);"
+        "CREATE TABLE t (other); CREATE TRIGGER g AFTER INSERT ON c BEGIN SELECT 1; END",
+    )
+    wish = {**live, "mode": "in_place"}
+    digest = run_module("d1_restore", {**wish, "source": "studio", "store": folder_store}, check_mode=True)[
+        "plan_digest"
+    ]
+    assert refused(lambda: restore(wish, folder_store))["error_kind"] == "confirmation_required"
+    assert run(live, "SELECT count(*) AS n FROM c")["rows"] == [{"n": 1}]
+    done = restore(wish, folder_store, recovery_confirm=digest)
+    assert [row["x"] for row in run(live, "SELECT x FROM t ORDER BY id")["rows"]] == ["a", 2, None]
+    names = run(live, "SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")["rows"]
+    assert [row["name"] for row in names] == ["t"]
+    run_module(
+        "d1_time_travel",
+        {**live, "bookmark": done["previous_bookmark"], "restore": True, "recovery_confirm": live["database"]},
+    )
+    assert run(live, "SELECT count(*) AS n FROM v")["rows"] == [{"n": 1}]
+    d1.rules()
+    restore(wish, folder_store, recovery_confirm=live["database"])
+    asked = len(d1.requests())
+    for at in range(4, asked):
+        before = run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"]
+        d1.rules({"at": at, "before": "denied"})
+        result = refused(lambda: restore(wish, folder_store, recovery_confirm=live["database"]))
+        d1.rules()
+        assert "is as it was" in result["msg"]
+        assert run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"] == before
+
+
 def test_an_unchanged_table_is_not_stored_twice(small: Options, folder_store: Options) -> None:
     first = back_up(small, folder_store)
     assert first["bytes_uploaded"] > 0

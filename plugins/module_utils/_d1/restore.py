@@ -10,11 +10,13 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import typing as t
 from dataclasses import dataclass
 
 from .._core.clock import Timings
+from .._core.confirmation import plan_digest, require_confirmation
 from .._core.digest import file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
@@ -22,7 +24,7 @@ from .._sets.audit import write_audit
 from .._sets.manifest import Manifest
 from .._sqlite.backup import OpenedSet, open_set
 from .._sqlite.file import FileEngine
-from .._sqlite.portable import is_empty, portable_statements
+from .._sqlite.portable import dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
 from .._sqlite.script import content_of
 from .._store.base import ObjectStore
@@ -34,8 +36,14 @@ _ORDER_MATTERS_NOT = ("indexes", "triggers", "views")
 
 @dataclass(frozen=True)
 class D1RestoreRequest:
-    """database is the target's name or id; one that is not there is made. Without an API path is a new file."""
+    """database is the target's name or id. mode new makes it, or takes an empty one; in_place replaces what is in it.
 
+    Without an API path is a new file.
+    """
+
+    mode: str = "new"
+    environment: str = "production"
+    confirm: t.Optional[str] = None
     database: t.Optional[str] = None
     path: t.Optional[str] = None
     location: t.Optional[str] = None
@@ -47,7 +55,7 @@ class D1RestoreRequest:
 
 @dataclass(frozen=True)
 class D1RestoreResult:
-    """A restored and proved database. created: it was made for this."""
+    """A restored and proved database. created: it was made for this. previous_bookmark: the way back from in_place."""
 
     changed: bool
     set_id: str
@@ -58,6 +66,8 @@ class D1RestoreResult:
     tables: int
     rows: int
     bookmark: t.Optional[str]
+    previous_bookmark: t.Optional[str]
+    plan_digest: str
     not_covered: t.Sequence[str]
     timings: t.Mapping[str, float]
     summary: str
@@ -66,9 +76,10 @@ class D1RestoreResult:
 def restore_d1(
     store: ObjectStore, manifest: Manifest, api: t.Optional[D1Api], request: D1RestoreRequest
 ) -> D1RestoreResult:
-    """Restore a set into a database that is new or empty. What was made for it goes again when that fails.
+    """Restore a set. When that fails, what was made for it goes again, and what was replaced is back by its bookmark.
 
-    Raises RecoveryError: target_exists for one with tables, damaged, not_equal, service_failed, and those of the store.
+    Raises RecoveryError: target_exists for one with tables, confirmation_required to replace them, damaged, not_equal,
+    service_failed, and those of the store.
     """
     timings = Timings()
     target = str(request.database or request.path)
@@ -76,11 +87,13 @@ def restore_d1(
         with scratch_folder("lifeline-d1-", request.spool_dir) as folder:
             with timings.phase("fetch and prove"):
                 opened = open_set(store, manifest, folder, parallel=request.parallel)
-            if api is not None:
-                uuid, created, bookmark = _into_d1(api, opened, request, folder, timings)
-            else:
-                uuid, created, bookmark = None, True, None
+            outcome = _Outcome(created=True)
+            if api is None:
                 _into_file(opened, request)
+            elif request.mode == "in_place":
+                outcome = _in_place(api, manifest, opened, request, folder, timings)
+            else:
+                outcome = _into_new(api, opened, request, folder, timings)
     except RecoveryError as error:
         if not request.check_mode:
             with contextlib.suppress(RecoveryError):
@@ -96,20 +109,65 @@ def restore_d1(
         set_id=manifest.set_id,
         source=manifest.source,
         database=target,
-        uuid=uuid,
-        created=created,
+        uuid=outcome.uuid,
+        created=outcome.created,
         tables=tables,
         rows=opened.rows,
-        bookmark=bookmark,
+        bookmark=outcome.bookmark,
+        previous_bookmark=outcome.previous_bookmark,
+        plan_digest=outcome.digest,
         not_covered=list(manifest.coverage.get("not_covered", ())),
         timings=timings.as_dict(),
         summary=f"{would} {tables} tables with {opened.rows} rows of set {manifest.set_id} to {target}, proved equal.",
     )
 
 
-def _into_d1(
-    api: D1Api, opened: OpenedSet, request: D1RestoreRequest, folder: str, timings: Timings
-) -> t.Tuple[t.Optional[str], bool, t.Optional[str]]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What a way of restoring did, or would do."""
+
+    uuid: t.Optional[str] = None
+    created: bool = False
+    bookmark: t.Optional[str] = None
+    previous_bookmark: t.Optional[str] = None
+    digest: str = ""
+
+
+def _in_place(
+    api: D1Api, manifest: Manifest, opened: OpenedSet, request: D1RestoreRequest, folder: str, timings: Timings
+) -> _Outcome:
+    """Replace all that is in a database by one import, after its bookmark was noted."""
+    found = api.require(request.database or "")
+    before = api.bookmark(found.uuid)
+    digest = plan_digest({"set": manifest.set_id, "database": found.uuid, "bookmark": before})
+    if request.check_mode:
+        return _Outcome(found.uuid, False, before, before, digest)
+    require_confirmation(request.environment, request.confirm, found.name, digest)
+    try:
+        with timings.phase("import"):
+            _import(api, found, opened, folder, dropped(read_schema(D1Engine(api, found.uuid, found.name))))
+        with timings.phase("prove"):
+            _prove(api, found, opened)
+    except RecoveryError as error:
+        error.left = _sent_back(api, found, before)
+        raise
+    return _Outcome(found.uuid, False, api.bookmark(found.uuid), before, digest)
+
+
+def _sent_back(api: D1Api, found: D1Facts, before: str) -> str:
+    """What was left of a database that could not be replaced."""
+    try:
+        if api.bookmark(found.uuid) == before:
+            return f"{found.name} is as it was."
+        api.restore(found.uuid, before)
+    except RecoveryError as error:
+        return (
+            f"{found.name} could not be sent back ({error.what}); do it with d1_time_travel and the bookmark {before}."
+        )
+    return f"{found.name} was sent back to its bookmark {before}, and is as it was."
+
+
+def _into_new(api: D1Api, opened: OpenedSet, request: D1RestoreRequest, folder: str, timings: Timings) -> _Outcome:
     found = api.find(request.database or "")
     if found is not None and not is_empty(D1Engine(api, found.uuid, found.name)):
         raise RecoveryError(
@@ -118,16 +176,14 @@ def _into_d1(
             next_step="Restore into a database of another name, or delete it first with lifeline.recovery.d1_database.",
         )
     if request.check_mode:
-        return found.uuid if found else None, found is None, None
+        return _Outcome(found.uuid if found else None, found is None)
     made = found or api.create(request.database or "", location=request.location, jurisdiction=request.jurisdiction)
     try:
         with timings.phase("import"):
-            file = os.path.join(folder, "import.sql")
-            _write(opened, file)
-            api.import_file(made.uuid, file, _md5(file))
+            _import(api, made, opened, folder, ())
         with timings.phase("prove"):
             _prove(api, made, opened)
-        return made.uuid, found is None, api.bookmark(made.uuid)
+        return _Outcome(made.uuid, found is None, api.bookmark(made.uuid))
     except RecoveryError as error:
         if found is None:
             with contextlib.suppress(RecoveryError):
@@ -138,13 +194,17 @@ def _into_d1(
         raise
 
 
-def _write(opened: OpenedSet, path: str) -> None:
+def _import(api: D1Api, target: D1Facts, opened: OpenedSet, folder: str, first: t.Sequence[str]) -> None:
+    path = os.path.join(folder, "import.sql")
     engine = FileEngine(opened.path, read_only=True)
     try:
         with open(path, "w", encoding="utf-8", newline="") as stream:
-            stream.writelines(f"{statement};\n" for statement in portable_statements(engine, opened.schema))
+            stream.writelines(f"{statement};\n" for statement in portable_statements(engine, opened.schema, first))
+            # A file that is known is not taken again, which would be wrong after what it made was replaced.
+            stream.write(f"-- {secrets.token_hex(8)}\n")
     finally:
         engine.close()
+    api.import_file(target.uuid, path, _md5(path))
 
 
 def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:

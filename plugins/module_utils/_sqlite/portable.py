@@ -25,15 +25,23 @@ _PIECE = 40_000
 _TEXT_PIECE = 20_000
 
 
-def portable_statements(engine: Engine, schema: Schema) -> t.Iterator[str]:
-    """All of a database, for a new one: references are judged at the end, so that their order does not matter."""
+def portable_statements(engine: Engine, schema: Schema, first: t.Sequence[str] = ()) -> t.Iterator[str]:
+    """All of a database, after the first: references are judged at the end, so that their order does not matter."""
     yield "PRAGMA defer_foreign_keys = TRUE"
+    yield from first
     for table in made_first(schema):
         yield table.sql
     for table in with_rows(schema):
         for key, values in read_rows(engine, table):
             yield from _row(table, key, values)
     yield from after_rows(engine, schema)
+
+
+def dropped(schema: Schema) -> t.List[str]:
+    """What takes everything out of a database. With a table go its indexes and triggers."""
+    views = [f"DROP VIEW {quoted(name)}" for name in schema.view_names]
+    virtual = [f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("virtual")]
+    return [*views, *virtual, *(f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("table"))]
 
 
 def _row(table: Table, key: Row, values: Row) -> t.Iterator[str]:

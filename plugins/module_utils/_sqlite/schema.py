@@ -68,6 +68,7 @@ class Schema:
     indexes: t.Tuple[str, ...]
     triggers: t.Tuple[str, ...]
     views: t.Tuple[str, ...]
+    view_names: t.Tuple[str, ...]
     has_sequence: bool
 
     def of_kind(self, kind: str) -> t.List[Table]:
@@ -121,6 +122,7 @@ def read_schema(engine: Engine) -> Schema:
         others("index"),
         others("trigger"),
         others("view"),
+        tuple(name for kind, name, _sql in found if kind == "view"),
         any(name == "sqlite_sequence" for _kind, name, _sql in found),
     )
 
