@@ -9,8 +9,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
 
-// Node 18 has it, but not where everybody looks.
+// What Node 18 lacks, or has elsewhere.
 globalThis.File ??= (await import("node:buffer")).File;
+String.prototype.toWellFormed ??= function () {
+  return Buffer.from(String(this)).toString();
+};
+String.prototype.isWellFormed ??= function () {
+  return this.toWellFormed() === String(this);
+};
 
 const modules = process.argv[2];
 const { Miniflare } = await import(pathToFileURL(`${modules}/miniflare/dist/src/index.js`).href);
