@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: d1_restore
-short_description: Restore a set into a Cloudflare D1 database or a new SQLite file
+short_description: Restore a set or a dump into a Cloudflare D1 database or a new SQLite file
 version_added: 1.0.0
 description:
   - Loads the set into SQLite on this host, compares it with what was recorded, imports it into D1, reads all of it back and compares it
@@ -15,6 +15,9 @@ description:
   - With O(mode=new) the target is a database that does not exist yet, or is empty. One that was made for it is deleted when it fails.
   - With O(mode=in_place) all that is in the database is replaced by one import. The bookmark of before is noted, the database is sent
     back to it when anything fails, and the result holds it for taking the restore back. In production it needs O(recovery_confirm).
+  - A dump of another tool (O(src)), as C(wrangler d1 export) or the C(.dump) of the shell of SQLite write it, is loaded and mended first.
+    D1 itself refuses many of them - rows before the tables that they refer to, statements over 100 KB, C(BEGIN), infinities.
+    What such a dump has rounded or lost before cannot be brought back.
   - A state of the last 30 days comes back quicker by M(lifeline.recovery.d1_time_travel).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -43,6 +46,10 @@ options:
     type: str
     choices: [new, in_place]
     default: new
+  src:
+    description:
+      - A dump on the host where the module runs, instead of a set.
+    type: path
   path:
     description:
       - A new SQLite file instead of a database of D1.
@@ -95,6 +102,12 @@ EXAMPLES = r"""
     store:
       bucket: studio-platform-backups
 
+- name: Restore an export that D1 refuses
+  lifeline.recovery.d1_restore:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db-recovery
+    src: /srv/exports/backup-2026-02-06.sql
+
 - name: Look at a set in a file
   lifeline.recovery.d1_restore:
     path: /tmp/studio.sqlite
@@ -106,12 +119,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: The set that was restored.
+  description: The set that was restored, or null for a dump.
   type: str
   returned: success
   sample: 20260301T020005Z
 source:
-  description: Its source.
+  description: Its source, or null for a dump.
   type: str
   returned: success
   sample: studio
@@ -199,6 +212,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.restore import (
     D1RestoreRequest,
     D1RestoreResult,
+    of_dump,
+    of_set,
     restore_d1,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
@@ -206,12 +221,13 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue 
 SPEC = ArgumentSpec(
     {
         "mode": {"type": "str", "default": "new", "choices": ["new", "in_place"]},
+        "src": {"type": "path"},
         "path": {"type": "path"},
         "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
         "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
         "spool_dir": {"type": "path"},
     },
-    mutually_exclusive=[["path", "database"]],
+    mutually_exclusive=[["path", "database"], ["src", "set"], ["src", "before"]],
 )
 
 
@@ -221,7 +237,6 @@ def main() -> None:
     params = module.params
 
     def work() -> D1RestoreResult:
-        source = required_source(params)
         api = None if params["path"] else D1Api(d1_account(params))
         request = D1RestoreRequest(
             mode=params["mode"],
@@ -231,12 +246,15 @@ def main() -> None:
             path=params["path"],
             location=params["location"],
             jurisdiction=params["jurisdiction"],
-            parallel=store_parallel(params),
             spool_dir=params["spool_dir"],
             check_mode=module.check_mode,
         )
+        if params["src"]:
+            return restore_d1(of_dump(params["src"]), api, request)
+        source = required_source(params)
         store = readable_store(params, source)
-        return restore_d1(store, find_set(store, source, set_selection(params)), api, request)
+        manifest = find_set(store, source, set_selection(params))
+        return restore_d1(of_set(store, manifest, parallel=store_parallel(params)), api, request)
 
     run_module(module, work)
 

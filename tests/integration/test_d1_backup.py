@@ -169,6 +169,68 @@ def test_what_is_in_a_database_is_replaced_and_can_be_taken_back(
         assert run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"] == before
 
 
+#: As D1's export writes it: rows before a later table, infinities as words, counters of a table that is not there.
+EXPORT = """PRAGMA defer_foreign_keys=TRUE;
+CREATE TABLE booking (id INTEGER PRIMARY KEY, tenant TEXT REFERENCES tenant(id), price REAL);
+INSERT INTO "booking" VALUES(1,'t1',Infinity);
+INSERT INTO "booking" VALUES(2,'t1',-Infinity);
+CREATE TABLE tenant (id TEXT PRIMARY KEY, note TEXT);
+INSERT INTO "tenant" VALUES('t1','Infinity; is a word
+here: BEGIN TRANSACTION;');
+DELETE FROM sqlite_sequence;
+CREATE INDEX of_tenant ON booking(tenant);
+"""
+
+
+def test_an_export_that_d1_refuses_is_mended_and_restored(d1: D1Server, tmp_path: Path) -> None:
+    dump = tmp_path / "export.sql"
+    dump.write_text(EXPORT + f"INSERT INTO tenant VALUES('t2','{'long ' * 40_000}');\n")
+    target = d1.options(f"mended-{secrets.token_hex(4)}")
+    done = run_module("d1_restore", {**target, "src": str(dump)})
+    assert (done["set_id"], done["tables"], done["rows"]) == (None, 2, 4)
+    assert run(target, "SELECT price FROM booking WHERE price IN (9e999, -9e999) ORDER BY id")["row_count"] == 2
+    assert run(target, "SELECT length(note) AS n FROM tenant WHERE id = 't2'")["rows"] == [{"n": 200_000}]
+    assert "BEGIN TRANSACTION" in run(target, "SELECT note FROM tenant WHERE id = 't1'")["rows"][0]["note"]
+
+
+def test_a_dump_of_the_shell_with_full_text_is_restored(d1: D1Server, tmp_path: Path) -> None:
+    made = sqlite3.connect(tmp_path / "made.sqlite")
+    made.executescript(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, x); INSERT INTO t (x) VALUES ('a'), (x'00');"
+        "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('found again')"
+    )
+    made.close()
+    dump = tmp_path / "dump.sql"
+    with dump.open("wb") as stream:
+        subprocess.run(["sqlite3", str(tmp_path / "made.sqlite"), ".dump"], stdout=stream, check=True)
+    target = d1.options(f"shell-{secrets.token_hex(4)}")
+    run_module("d1_restore", {**target, "src": str(dump)})
+    assert run(target, "SELECT count(*) AS n FROM f WHERE f MATCH 'again'")["rows"] == [{"n": 1}]
+    assert run(target, "SELECT typeof(x) AS k FROM t WHERE id = 2")["rows"] == [{"k": "blob"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (EXPORT[:-20] + "'", "has no end"),
+        ("BEGIN TRANSACTION;\nCREATE TABLE t (x);\n", "cut off"),
+        (
+            "CREATE TABLE a (b REFERENCES c(id)); INSERT INTO a VALUES (1); CREATE TABLE c (id PRIMARY KEY);",
+            "refer to rows",
+        ),
+        ("CREATE TABLE t (x); INSERT INTO other VALUES (1);", "no such table"),
+        ("CREATE TABLE t (", "incomplete"),
+    ],
+)
+def test_a_dump_that_is_cut_off_or_broken_makes_nothing(d1: D1Server, tmp_path: Path, text: str, words: str) -> None:
+    dump = tmp_path / "dump.sql"
+    dump.write_text(text)
+    target = d1.options(f"none-{secrets.token_hex(4)}")
+    result = refused(lambda: run_module("d1_restore", {**target, "src": str(dump)}))
+    assert (result["error_kind"], words in result["msg"]) == ("damaged", True), result["msg"]
+    assert run_module("d1_database", target, check_mode=True)["exists"] is False
+
+
 def test_an_unchanged_table_is_not_stored_twice(small: Options, folder_store: Options) -> None:
     first = back_up(small, folder_store)
     assert first["bytes_uploaded"] > 0

@@ -24,6 +24,7 @@ from .._sets.audit import write_audit
 from .._sets.manifest import Manifest
 from .._sqlite.backup import OpenedSet, open_set
 from .._sqlite.file import FileEngine
+from .._sqlite.foreign import open_dump
 from .._sqlite.portable import dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
 from .._sqlite.script import content_of
@@ -48,7 +49,6 @@ class D1RestoreRequest:
     path: t.Optional[str] = None
     location: t.Optional[str] = None
     jurisdiction: t.Optional[str] = None
-    parallel: int = 3
     spool_dir: t.Optional[str] = None
     check_mode: bool = False
 
@@ -58,8 +58,8 @@ class D1RestoreResult:
     """A restored and proved database. created: it was made for this. previous_bookmark: the way back from in_place."""
 
     changed: bool
-    set_id: str
-    source: str
+    set_id: t.Optional[str]
+    source: t.Optional[str]
     database: str
     uuid: t.Optional[str]
     created: bool
@@ -73,10 +73,41 @@ class D1RestoreResult:
     summary: str
 
 
-def restore_d1(
-    store: ObjectStore, manifest: Manifest, api: t.Optional[D1Api], request: D1RestoreRequest
-) -> D1RestoreResult:
-    """Restore a set. When that fails, what was made for it goes again, and what was replaced is back by its bookmark.
+@dataclass(frozen=True)
+class Origin:
+    """What is restored: name is for messages; audit is told of the outcome, where there is a store."""
+
+    name: str
+    open: t.Callable[[str], OpenedSet]
+    set_id: t.Optional[str] = None
+    source: t.Optional[str] = None
+    not_covered: t.Sequence[str] = ()
+    audit: t.Optional[t.Callable[[str, t.Mapping[str, t.Any]], object]] = None
+
+
+def of_set(store: ObjectStore, manifest: Manifest, *, parallel: int) -> Origin:
+    """A set of a store."""
+
+    def audit(status: str, details: t.Mapping[str, t.Any]) -> None:
+        write_audit(store, manifest.source, "restore", status, {"set_id": manifest.set_id, **details})
+
+    return Origin(
+        f"set {manifest.set_id}",
+        lambda folder: open_set(store, manifest, folder, parallel=parallel),
+        manifest.set_id,
+        manifest.source,
+        tuple(manifest.coverage.get("not_covered", ())),
+        audit,
+    )
+
+
+def of_dump(path: str) -> Origin:
+    """A text of SQL that another tool wrote."""
+    return Origin(path, lambda folder: open_dump(path, folder))
+
+
+def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest) -> D1RestoreResult:
+    """Restore a set or a dump. When that fails, what was made for it goes again, and what was replaced is back by its bookmark.
 
     Raises RecoveryError: target_exists for one with tables, confirmation_required to replace them, damaged, not_equal,
     service_failed, and those of the store.
@@ -86,28 +117,27 @@ def restore_d1(
     try:
         with scratch_folder("lifeline-d1-", request.spool_dir) as folder:
             with timings.phase("fetch and prove"):
-                opened = open_set(store, manifest, folder, parallel=request.parallel)
+                opened = origin.open(folder)
             outcome = _Outcome(created=True)
             if api is None:
                 _into_file(opened, request)
             elif request.mode == "in_place":
-                outcome = _in_place(api, manifest, opened, request, folder, timings)
+                outcome = _in_place(api, origin, opened, request, folder, timings)
             else:
                 outcome = _into_new(api, opened, request, folder, timings)
     except RecoveryError as error:
-        if not request.check_mode:
+        if not request.check_mode and origin.audit:
             with contextlib.suppress(RecoveryError):
-                details = {"set_id": manifest.set_id, "target": target, "error_kind": error.kind}
-                write_audit(store, manifest.source, "restore", "failed", details)
+                origin.audit("failed", {"target": target, "error_kind": error.kind})
         raise
-    if not request.check_mode:
-        write_audit(store, manifest.source, "restore", "succeeded", {"set_id": manifest.set_id, "target": target})
+    if not request.check_mode and origin.audit:
+        origin.audit("succeeded", {"target": target})
     tables = len(opened.schema.of_kind("table"))
     would = "Would restore" if request.check_mode else "Restored"
     return D1RestoreResult(
         changed=True,
-        set_id=manifest.set_id,
-        source=manifest.source,
+        set_id=origin.set_id,
+        source=origin.source,
         database=target,
         uuid=outcome.uuid,
         created=outcome.created,
@@ -116,9 +146,9 @@ def restore_d1(
         bookmark=outcome.bookmark,
         previous_bookmark=outcome.previous_bookmark,
         plan_digest=outcome.digest,
-        not_covered=list(manifest.coverage.get("not_covered", ())),
+        not_covered=origin.not_covered,
         timings=timings.as_dict(),
-        summary=f"{would} {tables} tables with {opened.rows} rows of set {manifest.set_id} to {target}, proved equal.",
+        summary=f"{would} {tables} tables with {opened.rows} rows of {origin.name} to {target}, proved equal.",
     )
 
 
@@ -134,12 +164,12 @@ class _Outcome:
 
 
 def _in_place(
-    api: D1Api, manifest: Manifest, opened: OpenedSet, request: D1RestoreRequest, folder: str, timings: Timings
+    api: D1Api, origin: Origin, opened: OpenedSet, request: D1RestoreRequest, folder: str, timings: Timings
 ) -> _Outcome:
     """Replace all that is in a database by one import, after its bookmark was noted."""
     found = api.require(request.database or "")
     before = api.bookmark(found.uuid)
-    digest = plan_digest({"set": manifest.set_id, "database": found.uuid, "bookmark": before})
+    digest = plan_digest({"origin": origin.name, "rows": opened.rows, "database": found.uuid, "bookmark": before})
     if request.check_mode:
         return _Outcome(found.uuid, False, before, before, digest)
     require_confirmation(request.environment, request.confirm, found.name, digest)

@@ -31,7 +31,7 @@ def load_files(path: str, folder: str, files: t.Iterable[str]) -> None:
 
 def _load(connection: sqlite3.Connection, path: str, name: str) -> None:
     with open(path, encoding="utf-8", newline="") as stream:
-        for line in _whole(stream):
+        for line in whole_statements(stream):
             for statement in split_statements(line):
                 try:
                     connection.execute(statement.text)
@@ -43,7 +43,7 @@ def _load(connection: sqlite3.Connection, path: str, name: str) -> None:
                     ) from None
 
 
-def _whole(stream: t.Iterable[str]) -> t.Iterator[str]:
+def whole_statements(stream: t.Iterable[str]) -> t.Iterator[str]:
     """Lines, joined until a statement is complete: a text may hold ends of lines."""
     held: t.List[str] = []
     for line in stream:
