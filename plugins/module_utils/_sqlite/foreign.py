@@ -36,13 +36,8 @@ def open_dump(path: str, folder: str) -> OpenedSet:
     target = os.path.join(folder, "loaded.sqlite")
     connection = sqlite3.connect(target, isolation_level=None)
     try:
-        for statement in (
-            "PRAGMA journal_mode = OFF",
-            "PRAGMA synchronous = OFF",
-            "PRAGMA foreign_keys = OFF",
-            "BEGIN",
-        ):
-            connection.execute(statement)
+        for quick in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "BEGIN"):
+            connection.execute(quick)
         begun = 0
         for statement in _statements(path):
             if statement.kind == "transaction":
