@@ -107,7 +107,7 @@ def of_dump(path: str) -> Origin:
 
 
 def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest) -> D1RestoreResult:
-    """Restore a set or a dump. When that fails, what was made for it goes, and what was replaced is back by its bookmark.
+    """Restore a set or a dump. When that fails, what was made for it goes, and what was replaced is sent back.
 
     Raises RecoveryError: target_exists for one with tables, confirmation_required to replace them, damaged, not_equal,
     service_failed, and those of the store.
