@@ -18,6 +18,8 @@ description:
   - A full-text table is read with its rows, or built again from the table that it is of. What cannot be covered is named.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - SQLite 3.37 or newer in Python, with FTS5 for databases that use it
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._d1

@@ -21,6 +21,8 @@ description:
   - A state of the last 30 days comes back quicker by M(lifeline.recovery.d1_time_travel).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - SQLite 3.37 or newer in Python, with FTS5 for databases that use it
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation

@@ -324,6 +324,7 @@ def test_check_mode_writes_nothing_and_a_set_of_another_kind_is_refused(
     small: Options, folder_store: Options, tmp_path: Path
 ) -> None:
     run_module("d1_backup", {**small, "source": "studio", "store": folder_store}, check_mode=True)
+    assert refused(lambda: back_up(small, folder_store, attempts=0))["error_kind"] == "invalid_options"
     assert not Path(folder_store["path"]).exists()
     files = tmp_path / "files"
     files.mkdir()

@@ -23,6 +23,9 @@ _LARGEST_ANSWER = 256 * 1024 * 1024
 #: For so many timeouts a service is asked again that is only busy.
 _PATIENCE = 1.25
 
+#: An account may ask 1200 times in five minutes; who waits that long may go on.
+_LIMIT_SECONDS = 360
+
 #: What D1 says when it is well again soon, and the statement may have run or not.
 #: https://developers.cloudflare.com/d1/observability/debug-d1/
 _PASSING = (
@@ -102,7 +105,8 @@ def call_whole(
         except RecoveryError as error:
             passing = error.details.pop("passing", "")
             again = passing == "not begun" or (passing and repeatable)
-            if not again or time.monotonic() - began > account.timeout * _PATIENCE:
+            limited = _LIMIT_SECONDS if error.details.pop("limited", False) else 0
+            if not again or time.monotonic() - began > max(account.timeout * _PATIENCE, limited):
                 if not repeatable:
                     error.details["applied"] = "unknown" if passing == "maybe" else "no"
                 raise
@@ -194,7 +198,12 @@ def _refused(document: t.Mapping[str, t.Any], status: int, what: str, wait: str)
     errors = [item for item in document.get("errors") or [] if isinstance(item, dict)]
     said = "; ".join(f"{item.get('message')} ({item.get('code')})" for item in errors) or f"HTTP {status}"
     code = errors[0].get("code") if errors else None
-    details = {"code": code, "passing": _passing(said, status), "retry_after": wait if wait.isdigit() else 0}
+    details = {
+        "code": code,
+        "passing": _passing(said, status),
+        "retry_after": wait if wait.isdigit() else 0,
+        "limited": status == 429,
+    }
     if status in (401, 403) or code == 10000:
         return RecoveryError(
             ErrorKind.ACCESS_DENIED,

@@ -27,7 +27,7 @@ from .._sets.manifest import SQLITE_ENGINE, Manifest
 from .._sets.writer import SetWriter
 from .._store.base import ObjectStore
 from .engine import Engine
-from .file import FileEngine
+from .file import FileEngine, require_sqlite
 from .load import load_files
 from .schema import Schema, read_schema
 from .script import Dump, TableContent, content_of, write_dump
@@ -98,6 +98,9 @@ def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectSt
     """
     check_source(request.source)
     require_codec(request.codec)
+    require_sqlite()
+    if request.attempts < 1:
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, "attempts is below 1.", next_step="Give at least 1.")
     if request.sql_name and store.sealing.encrypts:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,

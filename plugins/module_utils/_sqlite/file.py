@@ -16,6 +16,9 @@ from .statements import shortened
 
 _BUSY_SECONDS = 30
 
+#: It brought C(PRAGMA table_list) and strict tables.
+_OLDEST = (3, 37, 0)
+
 
 class FileEngine:
     """One connection to a file. With read_only the file is opened so that nothing can write to it."""
@@ -24,6 +27,7 @@ class FileEngine:
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.location = path
+        require_sqlite()
         if read_only and not os.path.exists(path):
             raise RecoveryError(
                 ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path, or leave read_only out."
@@ -85,6 +89,16 @@ class FileEngine:
         rows = [list(row) for row in cursor.fetchall()] if columns else []
         changes = self._connection.total_changes - before
         return StatementResult(columns, rows, changes, len(rows), changes, cursor.lastrowid)
+
+
+def require_sqlite() -> None:
+    """Raise RecoveryError(library_missing) unless Python's SQLite can tell what a database consists of."""
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise RecoveryError(
+            ErrorKind.LIBRARY_MISSING,
+            f"Python has SQLite {sqlite3.sqlite_version} on this host, and 3.37 or newer is needed.",
+            next_step="Run it on a host with a newer one; Debian 12 and Ubuntu 22.04 have it.",
+        )
 
 
 def _address(path: str, read_only: bool) -> str:
