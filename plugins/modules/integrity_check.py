@@ -23,6 +23,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._d1
   - lifeline.recovery._files
   - lifeline.recovery._postgres
   - lifeline.recovery._store
@@ -30,10 +31,16 @@ extends_documentation_fragment:
 options:
   engine:
     description:
-      - What kind of database is checked.
+      - What kind of database is checked. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
+      - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql) and V(objects).
+        Names of tables have no schema there.
     type: str
-    choices: [postgresql]
+    choices: [postgresql, sqlite]
     default: postgresql
+  path:
+    description:
+      - The SQLite file to check.
+    type: path
   checks:
     description:
       - The checks, in the order in which they run. Each is a dictionary with a C(type) and the options of that type.
@@ -74,6 +81,7 @@ options:
       - V(objects) - every file that C(query) names is in the bucket of O(files), and there is no other below C(prefix). The query
         gives the key, and in a second column the size where it is known. With C(allow_others=true), files that no row names are
         no failure. C(search_path) is by default V([public]).
+      - V(quick_check) - SQLite finds its file sound.
       - V(fingerprint) - the content equals that of a backup set.
     type: list
     elements: dict
@@ -155,6 +163,17 @@ EXAMPLES = r"""
       - type: objects
         query: SELECT path, bytes FROM media
         prefix: courses/
+
+- name: Check a restored database of D1
+  lifeline.recovery.integrity_check:
+    engine: sqlite
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db-recovery
+    checks:
+      - type: quick_check
+      - type: foreign_keys
+      - {type: tables, min_count: 70}
+      - {type: row_count, table: tenants, min: 1}
 
 - name: Report, and let a later task decide
   lifeline.recovery.integrity_check:
@@ -273,13 +292,14 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
+    d1_spec,
     files_spec,
     postgres_spec,
     selection_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    connection_options,
+    check_target,
     optional_files,
     set_comparison,
 )
@@ -288,7 +308,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run i
 
 SPEC = ArgumentSpec(
     {
-        "engine": {"type": "str", "default": "postgresql", "choices": ["postgresql"]},
+        "engine": {"type": "str", "default": "postgresql", "choices": ["postgresql", "sqlite"]},
+        "path": {"type": "path"},
         "checks": {"type": "list", "elements": "dict", "required": True},
         "fail_on": {"type": "str", "default": "error", "choices": ["error", "warning", "never"]},
         "sample": {"type": "int", "default": 5},
@@ -299,12 +320,14 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec()))
+    module = create_module(
+        SPEC.merge(files_spec()).merge(d1_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
+    )
     params = module.params
 
     def work() -> Report:
         request = IntegrityRequest(
-            target=connection_options(params),
+            target=check_target(params),
             checks=params["checks"],
             engine=params["engine"],
             fail_on=params["fail_on"],

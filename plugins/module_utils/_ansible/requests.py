@@ -268,6 +268,13 @@ def d1_database(params: _Params) -> str:
     return str(params["database"])
 
 
+def check_target(params: _Params) -> t.Any:
+    """What the sessions of the engine's checks are opened with."""
+    if params["engine"] == "sqlite":
+        return lambda: sqlite_engine(params, read_only=True)
+    return connection_options(params)
+
+
 def sql_text(params: _Params) -> str:
     """The option sql, or what the file src holds."""
     if params["src"] is None:

@@ -23,6 +23,21 @@ HIDDEN = "(not shown: sample is 0)"
 CompareFingerprint = t.Callable[[Connection], t.Sequence[t.Mapping[str, t.Any]]]
 
 
+class Answer(t.Protocol):
+    """The rows of one query, fetched as they are asked for; columns are known before the first row."""
+
+    columns: t.List[str]
+
+    def take(self, most: int) -> t.List[t.Tuple[t.Any, ...]]:
+        """At most that many further rows."""
+
+    def __iter__(self) -> t.Iterator[t.Tuple[t.Any, ...]]:
+        """The remaining rows."""
+
+    def skip_all(self) -> int:
+        """The number of the remaining rows."""
+
+
 class NotThere(Exception):
     """What the check speaks about does not exist: the check has failed."""
 
@@ -36,7 +51,7 @@ class Context:
     """What a running check has: a session inside a read-only transaction, and how much it may show.
 
     sample: offending rows to return at most. deadline: monotonic seconds at which to give up.
-    files: the bucket whose files rows may name.
+    files: the bucket whose files rows may name. ask: how the engine runs a query.
     """
 
     connection: Connection
@@ -44,6 +59,13 @@ class Context:
     deadline: float
     compare_fingerprint: t.Optional[CompareFingerprint] = None
     files: t.Optional[ObjectStore] = None
+    ask: t.Optional[t.Callable[[Context, str, t.Sequence[str]], Answer]] = None
+
+    def query(self, text: str, schemas: t.Sequence[str]) -> Answer:
+        """The rows of one query that somebody wrote. Raises CannotVerify, or what the driver raises."""
+        if self.ask is None:
+            raise CannotVerify("This engine runs no query.")
+        return self.ask(self, text, schemas)
 
     def show(self, value: t.Any) -> t.Any:
         """A value of the database as a result may hold it; with sample 0 texts stay where they are."""

@@ -18,24 +18,47 @@ from .result import Finding
 
 
 @dataclass(frozen=True)
-class RowCount(Check):
-    """The number of rows lies within bounds."""
+class Bounds:
+    """In which number rows are expected."""
 
-    table: QualifiedName
     least: t.Optional[int]
     most: t.Optional[int]
     exactly: t.Optional[int]
 
     @classmethod
-    def read(cls, options: OptionReader) -> RowCount:
-        check = cls(options.table("table"), options.integer("min"), options.integer("max"), options.integer("equals"))
+    def read(cls, options: OptionReader) -> Bounds:
+        bounds = cls(options.integer("min"), options.integer("max"), options.integer("equals"))
         if not any(map(options.given, ("min", "max", "equals"))):
             options.mistake("one of min, max, equals is required")
-        if check.exactly is not None and (check.least is not None or check.most is not None):
+        if bounds.exactly is not None and (bounds.least is not None or bounds.most is not None):
             options.mistake("equals excludes min and max")
-        if check.least is not None and check.most is not None and check.least > check.most:
+        if bounds.least is not None and bounds.most is not None and bounds.least > bounds.most:
             options.mistake("min is greater than max")
-        return check
+        return bounds
+
+    def judge(self, table: object, rows: int) -> Finding:
+        given = {"equals": self.exactly, "min": self.least, "max": self.most}
+        expected = {key: bound for key, bound in given.items() if bound is not None}
+        holds = (
+            (self.exactly is None or rows == self.exactly)
+            and (self.least is None or rows >= self.least)
+            and (self.most is None or rows <= self.most)
+        )
+        wanted = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in expected.items())
+        message = f"{table} has {rows} row{'' if rows == 1 else 's'}; expected {wanted}."
+        return Finding(holds, expected, rows, message)
+
+
+@dataclass(frozen=True)
+class RowCount(Check):
+    """The number of rows lies within bounds."""
+
+    table: QualifiedName
+    bounds: Bounds
+
+    @classmethod
+    def read(cls, options: OptionReader) -> RowCount:
+        return cls(options.table("table"), Bounds.read(options))
 
     @property
     def subject(self) -> str:
@@ -44,16 +67,7 @@ class RowCount(Check):
     def run(self, context: Context) -> Finding:
         relation = readable_relation(context.connection, self.table)
         rows = int(fetch_value(context.connection, f"SELECT count(*) FROM {relation.name.quoted}"))
-        bounds = {"equals": self.exactly, "min": self.least, "max": self.most}
-        expected = {key: bound for key, bound in bounds.items() if bound is not None}
-        holds = (
-            (self.exactly is None or rows == self.exactly)
-            and (self.least is None or rows >= self.least)
-            and (self.most is None or rows <= self.most)
-        )
-        wanted = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in expected.items())
-        message = f"{self.table} has {rows} row{'' if rows == 1 else 's'}; expected {wanted}."
-        return Finding(holds, expected, rows, message)
+        return self.bounds.judge(self.table, rows)
 
 
 _BOUNDS = {"equals": "exactly", "min": "at least", "max": "at most"}

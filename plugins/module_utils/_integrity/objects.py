@@ -14,7 +14,6 @@ from .._store.base import ObjectStore
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
 from .result import Finding
-from .session import Rows
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Objects(Check):
     def run(self, context: Context) -> Finding:
         if context.files is None:
             raise CannotVerify("The option files does not name a bucket.")
-        rows = Rows(context, self.query, self.schemas)
+        rows = context.query(self.query, self.schemas)
         if len(rows.columns) not in (1, 2):
             raise CannotVerify(
                 f"The query gives {len(rows.columns)} columns; give the key, and the size if it is known."

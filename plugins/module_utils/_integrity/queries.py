@@ -16,7 +16,7 @@ from .._core.sizes import readable_seconds
 from .._postgres.connection import fetch_all, quote_literal
 from .._postgres.names import QualifiedName
 from .catalog import find_columns, readable_relation
-from .check import CannotVerify, Check, Context
+from .check import Answer, CannotVerify, Check, Context
 from .options import OptionReader, as_number
 from .result import Finding
 from .session import Rows
@@ -66,7 +66,7 @@ class Sql(Check):
         return line if len(line) <= 60 else line[:59] + "\N{HORIZONTAL ELLIPSIS}"
 
     def run(self, context: Context) -> Finding:
-        rows = Rows(context, self.query, self.schemas)
+        rows = context.query(self.query, self.schemas)
         if "empty" in self.expectation:
             return self._judge_empty(context, rows)
         if isinstance(self.expectation.get("rows"), int):
@@ -75,7 +75,7 @@ class Sql(Check):
             return self._judge_rows(context, rows, self.expectation["rows"])
         return self._judge_value(context, rows)
 
-    def _judge_empty(self, context: Context, rows: Rows) -> Finding:
+    def _judge_empty(self, context: Context, rows: Answer) -> Finding:
         shown = rows.take(context.sample)
         count = len(shown) + rows.skip_all()
         holds = (count == 0) is self.expectation["empty"]
@@ -83,14 +83,14 @@ class Sql(Check):
         message = f"The query gave {count} row{'' if count == 1 else 's'}; expected {wanted}."
         return Finding(holds, self.expectation, count, message, [] if holds else _dictionaries(rows, shown))
 
-    def _judge_number(self, context: Context, rows: Rows) -> Finding:
+    def _judge_number(self, context: Context, rows: Answer) -> Finding:
         shown = rows.take(context.sample)
         count = len(shown) + rows.skip_all()
         holds = count == self.expectation["rows"]
         message = f"The query gave {count} row{'' if count == 1 else 's'}; expected {self.expectation['rows']}."
         return Finding(holds, self.expectation, count, message, [] if holds else _dictionaries(rows, shown))
 
-    def _judge_rows(self, context: Context, rows: Rows, wanted: t.Sequence[t.Any]) -> Finding:
+    def _judge_rows(self, context: Context, rows: Answer, wanted: t.Sequence[t.Any]) -> Finding:
         found = rows.take(len(wanted) + 1)
         further = rows.skip_all()
         different = [
@@ -107,7 +107,7 @@ class Sql(Check):
         shown = [found[place] for place in different if place < len(found)][: context.sample]
         return Finding(not different, self.expectation, len(found) + further, message, _dictionaries(rows, shown))
 
-    def _judge_value(self, context: Context, rows: Rows) -> Finding:
+    def _judge_value(self, context: Context, rows: Answer) -> Finding:
         if len(rows.columns) != 1:
             raise CannotVerify(f"The query gives {len(rows.columns)} columns, and a value is one.")
         found = rows.take(2)
@@ -250,7 +250,7 @@ def _same_row(wanted: t.Any, found: t.Tuple[t.Any, ...], columns: t.Sequence[str
     return len(found) == 1 and same_value(wanted, found[0])
 
 
-def _dictionaries(rows: Rows, found: t.Sequence[t.Tuple[t.Any, ...]]) -> t.List[t.Dict[str, t.Any]]:
+def _dictionaries(rows: Answer, found: t.Sequence[t.Tuple[t.Any, ...]]) -> t.List[t.Dict[str, t.Any]]:
     return [{name: plain_value(value) for name, value in zip(rows.columns, row)} for row in found]
 
 

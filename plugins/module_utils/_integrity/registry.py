@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .check import Check, Connection
+from .check import Answer, Check, Connection, Context
 from .counts import RowCount, Tables
 from .documents import JsonShape
 from .failures import explain
@@ -20,13 +20,26 @@ from .queries import Freshness, Sql
 from .relations import Orphans, References
 from .security import Grants, RowSecurity
 from .sequences import Sequences
-from .session import open_session, read_only_transaction
+from .session import Rows, open_session, read_only_transaction
+from .sqlite import (
+    QuickCheck,
+    SqliteForeignKeys,
+    SqliteOrphans,
+    SqliteRowCount,
+    SqliteRows,
+    SqliteTables,
+    explain_sqlite,
+    no_transaction,
+    open_sqlite,
+)
 from .structure import Constraints, Indexes
 
 
 @dataclass(frozen=True)
 class Dialect:
     """How an engine is asked.
+
+    ask: a query that somebody wrote to its rows.
 
     open: options to a session that cannot write; transaction: a snapshot with a time limit in seconds;
     explain: an exception to a status and a sentence; checks: the name of a kind to its class.
@@ -35,6 +48,7 @@ class Dialect:
     open: t.Callable[[t.Any], Connection]
     transaction: t.Callable[[Connection, int], t.ContextManager[None]]
     explain: t.Callable[..., t.Tuple[str, str]]
+    ask: t.Callable[[Context, str, t.Sequence[str]], Answer]
     checks: t.Mapping[str, t.Type[Check]]
 
 
@@ -43,6 +57,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
         open=open_session,
         transaction=read_only_transaction,
         explain=explain,
+        ask=Rows,
         checks={
             "constraints": Constraints,
             "fingerprint": Fingerprint,
@@ -59,6 +74,21 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "sequences": Sequences,
             "sql": Sql,
             "tables": Tables,
+        },
+    ),
+    "sqlite": Dialect(
+        open=open_sqlite,
+        transaction=no_transaction,
+        explain=explain_sqlite,
+        ask=SqliteRows,
+        checks={
+            "foreign_keys": SqliteForeignKeys,
+            "objects": Objects,
+            "orphans": SqliteOrphans,
+            "quick_check": QuickCheck,
+            "row_count": SqliteRowCount,
+            "sql": Sql,
+            "tables": SqliteTables,
         },
     ),
 }

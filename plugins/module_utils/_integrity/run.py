@@ -121,7 +121,7 @@ def _run_all(
                     continue
             timeout = request.timeout if plan.timeout is None else plan.timeout
             deadline = time.monotonic() + timeout if timeout else float("inf")
-            context = Context(conn, request.sample, deadline, request.compare_fingerprint, request.files)
+            context = Context(conn, request.sample, deadline, request.compare_fingerprint, request.files, dialect.ask)
             results.append(run_check(dialect, plan, context, timeout))
     finally:
         conn.close()

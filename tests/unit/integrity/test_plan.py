@@ -97,7 +97,7 @@ def test_no_kind_of_check_takes_an_option_it_does_not_know(kind):
 def test_numbers_and_booleans_may_be_texts_as_templates_make_them():
     planned = plan({"type": "row_count", "table": "t", "min": "10", "timeout": "5", "skip": "no"})[0]
 
-    assert (planned.check.least, planned.timeout, planned.skip) == (10, 5, False)
+    assert (planned.check.bounds.least, planned.timeout, planned.skip) == (10, 5, False)
 
 
 def test_null_means_not_given_except_as_an_expected_value():
