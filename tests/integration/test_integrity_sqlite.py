@@ -93,13 +93,16 @@ def test_a_broken_key_and_a_broken_file_are_found(tmp_path: Path) -> None:
     made.executescript("CREATE TABLE big (x); CREATE INDEX bigx ON big(x)")
     made.executemany("INSERT INTO big VALUES (?)", [(secrets.token_hex(200),) for _number in range(200)])
     made.commit()
+    (page,) = made.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'big'").fetchone()
+    (size,) = made.execute("PRAGMA page_size").fetchone()
     made.close()
     (broken,) = check({"path": str(path)}, {"type": "foreign_keys"})
     assert (broken["status"], broken["actual"]) == ("failed", 2)
     assert broken["sample"][0] == {"table": "users", "rowid": 4, "parent": "tenants"}
-    data = bytearray(path.read_bytes())
-    data[-3000:-2000] = bytes(1000)
-    path.write_bytes(data)
+    # The head of the table's first page.
+    with path.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(b"\xff" * 8)
     (unsound,) = check({"path": str(path)}, {"type": "quick_check"})
     assert unsound["status"] != "passed"
 
