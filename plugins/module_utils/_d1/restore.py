@@ -27,7 +27,7 @@ from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
 from .._sqlite.portable import dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
-from .._sqlite.script import content_of
+from .._sqlite.script import content_of, different_tables
 from .._store.base import ObjectStore
 from .api import D1Api, D1Facts
 from .engine import D1Engine
@@ -240,8 +240,7 @@ def _import(api: D1Api, target: D1Facts, opened: OpenedSet, folder: str, first: 
 def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:
     engine = D1Engine(api, made.uuid, made.name)
     schema = read_schema(engine)
-    found = content_of(engine, schema)
-    different = sorted({item.table for item in set(found) ^ set(opened.content)})
+    different = different_tables(content_of(engine, schema), opened.content)
     different += [
         kind for kind in _ORDER_MATTERS_NOT if sorted(getattr(schema, kind)) != sorted(getattr(opened.schema, kind))
     ]

@@ -449,9 +449,7 @@ class _Run:
             request.source,
             request.tier,
             codec=request.codec,
-            level=None,
             parallel=4,
-            on_failure=_nothing,
         ) as writer:
             for number, part in enumerate(parts_of(self._catalogue.lines())):
                 name = f"inventory-{number:06}.jsonl"
@@ -614,7 +612,3 @@ def _another_engine(source: str, engine: str) -> RecoveryError:
         f"The source {source!r} has sets of the kind {engine}, not of a bucket.",
         next_step="Give the bucket a source of its own.",
     )
-
-
-def _nothing() -> None:
-    """The writer's failure is raised where its result is asked for."""

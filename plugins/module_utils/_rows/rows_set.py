@@ -19,7 +19,7 @@ from .._postgres.connection import Connection
 from .._sets.fetch import END_OF_COPY
 from .._sets.fingerprint import Fingerprint, TableFingerprint
 from .._sets.manifest import ROWS_ENGINE, Manifest
-from .._sets.writer import SetWriter
+from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
 from .description import ROWS_FILE, SetTable, rows_document
 from .statements import Reference
@@ -51,7 +51,7 @@ def write_rows_set(
     began = utc_now()
     paths: t.Dict[str, str] = {}
     counted: t.List[TableFingerprint] = []
-    with SetWriter(store, source, tier, codec="zstd", level=None, parallel=parallel, on_failure=_nothing) as writer:
+    with SetWriter(store, source, tier, codec="zstd", parallel=parallel) as writer:
         for number, item in enumerate(tables):
             name = item.table.name
             path = paths[f"rows {name}"] = f"rows-{number}.dat"
@@ -83,11 +83,7 @@ def write_rows_set(
                 objects=entries,
                 fingerprint=Fingerprint("counts", "counts", facts.major, tuple(counted)),
                 coverage=about,
-                sizes={
-                    "plain": sum(entry.plain_size for entry in entries),
-                    "stored": sum(entry.stored_size for entry in entries),
-                    "uploaded": sum(item.uploaded for item in stored),
-                },
+                sizes=sizes_of(stored),
                 timings={"total": (utc_now() - began).total_seconds()},
             )
         )
@@ -107,7 +103,3 @@ def _copy_out(conn: Connection, query: str, path: str) -> int:
             f"The folder {os.path.dirname(path)} has no room for the rows.",
             next_step="Set spool_dir to a file system with more room.",
         ) from None
-
-
-def _nothing() -> None:
-    """The writer's failure is raised where its result is asked for."""

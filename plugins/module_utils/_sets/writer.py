@@ -41,6 +41,7 @@ class StoredFile:
 class SetWriter:
     """Stores files under the digest of their plain bytes and commits the set at the end.
 
+    on_failure is called when a file failed, for who feeds files and would else notice at the end.
     Used as a context: leaving it without commit leaves no set, at most unreferenced objects.
     """
 
@@ -51,9 +52,9 @@ class SetWriter:
         tier: str,
         *,
         codec: str,
-        level: t.Optional[int],
         parallel: int,
-        on_failure: t.Callable[[], None],
+        level: t.Optional[int] = None,
+        on_failure: t.Optional[t.Callable[[], None]] = None,
     ) -> None:
         self._store, self._source, self._tier = store, source, tier
         self._codec, self._level = codec, level
@@ -124,7 +125,7 @@ class SetWriter:
         )
 
     def _notice(self, future: Future[StoredFile]) -> None:
-        if not future.cancelled() and future.exception() is not None:
+        if self._on_failure is not None and not future.cancelled() and future.exception() is not None:
             self._on_failure()
 
     def _take(self, file: str, template: ObjectEntry) -> StoredFile:
@@ -210,6 +211,15 @@ class SetWriter:
             # Its lock began with the set that stored it, and must last as long as this one's.
             self._store.retain(stored.entry.key)
         return replace(stored, entry=replace(stored.entry, etag=info.etag))
+
+
+def sizes_of(stored: t.Sequence[StoredFile]) -> t.Dict[str, int]:
+    """What a manifest says of the sizes of a set, in bytes."""
+    return {
+        "plain": sum(item.entry.plain_size for item in stored),
+        "stored": sum(item.entry.stored_size for item in stored),
+        "uploaded": sum(item.uploaded for item in stored),
+    }
 
 
 def _is_as_recorded(info: ObjectInfo, entry: ObjectEntry) -> bool:

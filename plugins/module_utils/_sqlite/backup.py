@@ -24,13 +24,13 @@ from .._sets.audit import write_audit
 from .._sets.fetch import fetch_objects
 from .._sets.layout import check_source
 from .._sets.manifest import SQLITE_ENGINE, Manifest
-from .._sets.writer import SetWriter
+from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
 from .engine import Engine
 from .file import FileEngine, require_sqlite
 from .load import load_files
 from .schema import Schema, read_schema
-from .script import Dump, TableContent, content_of, write_dump
+from .script import Dump, TableContent, content_of, different_tables, write_dump
 from .virtual import not_covered
 
 _CONTENT_FILE = "content.json"
@@ -136,8 +136,17 @@ def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: i
     with open(os.path.join(folder, _CONTENT_FILE), encoding="utf-8") as stream:
         told = json.load(stream)
     content = [TableContent(**item) for item in told["tables"]]
-    schema = _compared(path, content, f"set {manifest.set_id}", ErrorKind.DAMAGED)
-    return OpenedSet(path, schema, content)
+    return _compared(path, content, f"set {manifest.set_id}", ErrorKind.DAMAGED)
+
+
+def opened_file(path: str) -> OpenedSet:
+    """A database that was loaded into a file, with what it holds."""
+    engine = FileEngine(path, read_only=True)
+    try:
+        schema = read_schema(engine)
+        return OpenedSet(path, schema, content_of(engine, schema))
+    finally:
+        engine.close()
 
 
 class _Run:
@@ -206,9 +215,8 @@ class _Run:
         with open(os.path.join(work, _CONTENT_FILE), "w", encoding="utf-8") as stream:
             json.dump({"tables": [asdict(item) for item in dump.content]}, stream)
         with SetWriter(
-            self._store, request.source, request.tier, codec=request.codec, level=None, parallel=request.parallel,
-            on_failure=_nothing,
-        ) as writer:  # fmt: skip
+            self._store, request.source, request.tier, codec=request.codec, parallel=request.parallel
+        ) as writer:
             for place, (name, table) in enumerate(dump.files):
                 role = "table" if table else "schema" if place == 0 else "after"
                 writer.add(work, name, role, "main" if table else "", table)
@@ -236,11 +244,7 @@ class _Run:
                         "consistent": consistent,
                         "not_covered": not_covered(schema),
                     },
-                    sizes={
-                        "plain": sum(entry.plain_size for entry in entries),
-                        "stored": sum(entry.stored_size for entry in entries),
-                        "uploaded": sum(item.uploaded for item in stored),
-                    },
+                    sizes=sizes_of(stored),
                     timings=self._timings.as_dict(),
                 )
             )
@@ -284,15 +288,10 @@ class _Run:
         )
 
 
-def _compared(path: str, content: t.Sequence[TableContent], what: str, kind: str) -> Schema:
-    """The schema of the loaded file. Raises RecoveryError of this kind when its rows are others."""
-    engine = FileEngine(path, read_only=True)
-    try:
-        schema = read_schema(engine)
-        found = content_of(engine, schema)
-    finally:
-        engine.close()
-    different = sorted({item.table for item in set(found) ^ set(content)})
+def _compared(path: str, content: t.Sequence[TableContent], what: str, kind: str) -> OpenedSet:
+    """The loaded file. Raises RecoveryError of this kind when its rows are others."""
+    opened = opened_file(path)
+    different = different_tables(opened.content, content)
     if different:
         raise RecoveryError(
             kind,
@@ -300,8 +299,4 @@ def _compared(path: str, content: t.Sequence[TableContent], what: str, kind: str
             left="No backup set was written; earlier sets are as they were." if kind == ErrorKind.NOT_EQUAL else "",
             next_step="Use another set." if kind == ErrorKind.DAMAGED else "Report it with the schema of these tables.",
         )
-    return schema
-
-
-def _nothing() -> None:
-    """The writer's failure is raised where its result is asked for."""
+    return opened

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 #: So many columns a statement may give in D1, the types of the others among them.
@@ -47,6 +48,27 @@ def decode_row(row: t.Sequence[t.Any], columns: int) -> t.List[t.Any]:
     """The values of a row that exact_columns selected."""
     types = "".join(row[columns:])
     return [_decoded(value, kind) for value, kind in zip(row, types)]
+
+
+def literal(value: t.Any) -> str:
+    """A value as SQL has it, exactly."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        if math.isinf(value):
+            return "9.0e+999" if value > 0 else "-9.0e+999"
+        return repr(value)
+    if isinstance(value, NotText):
+        return f"CAST(x'{value.hex()}' AS TEXT)"
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if "\0" in value:
+        return f"CAST(x'{value.encode().hex()}' AS TEXT)"
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _decoded(value: t.Any, kind: str) -> t.Any:

@@ -16,11 +16,8 @@ import sqlite3
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
-from .backup import OpenedSet
-from .file import FileEngine
-from .load import whole_statements
-from .schema import read_schema
-from .script import content_of
+from .backup import OpenedSet, opened_file
+from .load import loading, whole_statements
 from .statements import Statement, shortened, split_statements, tokens
 
 _WORDS = {"infinity": "9.0e+999", "inf": "9.0e+999"}
@@ -34,10 +31,7 @@ def open_dump(path: str, folder: str) -> OpenedSet:
     or breaks its own references.
     """
     target = os.path.join(folder, "loaded.sqlite")
-    connection = sqlite3.connect(target, isolation_level=None)
-    try:
-        for quick in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "BEGIN"):
-            connection.execute(quick)
+    with loading(target) as connection:
         begun = 0
         for statement in _statements(path):
             if statement.kind == "transaction":
@@ -46,16 +40,8 @@ def open_dump(path: str, folder: str) -> OpenedSet:
             _run(connection, statement, path)
         if begun > 0:
             raise _damaged(path, "it has a BEGIN without COMMIT, so it is cut off")
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
-    engine = FileEngine(target, read_only=True)
-    try:
-        _require_sound(target, path)
-        schema = read_schema(engine)
-        return OpenedSet(target, schema, content_of(engine, schema))
-    finally:
-        engine.close()
+    _require_sound(target, path)
+    return opened_file(target)
 
 
 def _statements(path: str) -> t.Iterator[Statement]:

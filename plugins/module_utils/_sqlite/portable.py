@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from .engine import Bound, Engine
-from .exact import NotText
+from .exact import NotText, literal
 from .rows import Row, read_rows
-from .schema import Schema, Table, is_own, quoted
-from .script import after_rows, literal, made_first
+from .schema import Schema, Table, insert_head, is_own, quoted, written_names, written_values
+from .script import after_rows
 from .virtual import with_rows
 
 #: Statements of an import are limited as all are; some is left for names.
@@ -29,7 +29,7 @@ def portable_statements(engine: Engine, schema: Schema, first: t.Sequence[str] =
     """All of a database, after the first: references are judged at the end, so that their order does not matter."""
     yield "PRAGMA defer_foreign_keys = TRUE"
     yield from first
-    for table in made_first(schema):
+    for table in with_rows(schema):
         yield table.sql
     for table in with_rows(schema):
         for key, values in read_rows(engine, table):
@@ -45,16 +45,14 @@ def dropped(schema: Schema) -> t.List[str]:
 
 
 def _row(table: Table, key: Row, values: Row) -> t.Iterator[str]:
-    names = [*([table.rowid] if table.is_numbered and table.rowid else []), *map(quoted, table.stored)]
-    given = [*key, *values] if table.is_numbered else list(values)
+    names, given = written_names(table), written_values(table, key, values)
     written = list(map(literal, given))
     longs: t.List[int] = []
     while sum(map(len, written)) + len(written) > _LONGEST:
         place = max(range(len(written)), key=lambda number: len(written[number]))
         written[place] = "x''" if isinstance(given[place], bytes) and not isinstance(given[place], NotText) else "''"
         longs.append(place)
-    head = f"INSERT INTO {quoted(table.name)}({', '.join(names)}) VALUES"
-    yield f"{head}({','.join(written)})"
+    yield f"{insert_head(table)}({','.join(written)})"
     where = " AND ".join(f"{name} IS {literal(value)}" for name, value in zip(table.keys, key))
     for place in longs:
         for expression in _appended(names[place], given[place]):

@@ -85,6 +85,21 @@ def is_own(name: str) -> bool:
     return _OWN.match(name) is not None
 
 
+def written_names(table: Table) -> t.List[str]:
+    """What a row is written to, as SQL. Its number is kept where no column holds it, for others may refer to it."""
+    return [*([table.rowid] if table.is_numbered and table.rowid else []), *map(quoted, table.stored)]
+
+
+def written_values(table: Table, key: t.Sequence[t.Any], values: t.Sequence[t.Any]) -> t.List[t.Any]:
+    """The values for written_names."""
+    return [*key, *values] if table.is_numbered else list(values)
+
+
+def insert_head(table: Table) -> str:
+    """The statement that writes a row, up to its values."""
+    return f"INSERT INTO {quoted(table.name)}({', '.join(written_names(table))}) VALUES"
+
+
 def read_schema(engine: Engine) -> Schema:
     """Raises those of the engine."""
     objects, listed = engine.run(

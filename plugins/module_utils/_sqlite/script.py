@@ -10,15 +10,14 @@ cannot hold a text with NUL; this has none of these.
 
 from __future__ import annotations
 
-import math
 import os
 import typing as t
 from dataclasses import dataclass
 
 from .engine import Bound, Engine
-from .exact import NotText
+from .exact import literal
 from .rows import Content, read_rows
-from .schema import Schema, Table, quoted
+from .schema import Schema, Table, insert_head, written_values
 from .virtual import rebuild, refilled, with_rows
 
 #: The files of a dump in the order in which they load.
@@ -46,7 +45,7 @@ def write_dump(engine: Engine, schema: Schema, folder: str, noted: t.Callable[[i
     """Read everything and write it to files of a folder; noted is told of rows. Raises those of the engine."""
     files = [(SCHEMA_FILE, "")]
     content = []
-    _write(folder, SCHEMA_FILE, (f"{table.sql};\n" for table in made_first(schema)))
+    _write(folder, SCHEMA_FILE, (f"{table.sql};\n" for table in with_rows(schema)))
     for number, table in enumerate(with_rows(schema)):
         name = f"1-{number:05}.sql"
         counted = Content()
@@ -69,42 +68,16 @@ def content_of(engine: Engine, schema: Schema) -> t.List[TableContent]:
     return found
 
 
-def literal(value: t.Any) -> str:
-    """A value as SQL has it, exactly."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        if math.isinf(value):
-            return "9.0e+999" if value > 0 else "-9.0e+999"
-        return repr(value)
-    if isinstance(value, NotText):
-        return f"CAST(x'{value.hex()}' AS TEXT)"
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    if "\0" in value:
-        return f"CAST(x'{value.encode().hex()}' AS TEXT)"
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def made_first(schema: Schema) -> t.Iterator[Table]:
-    """The tables that rows go into, in the order in which they were made."""
-    for table in schema.tables:
-        if table.kind == "table" or (table.kind == "virtual" and refilled(table) == "rows"):
-            yield table
-
-
 def _inserts(engine: Engine, table: Table, counted: Content, noted: t.Callable[[int], None]) -> t.Iterator[str]:
-    # The number of a row is kept, for others may refer to it.
-    names = [*([table.rowid] if table.is_numbered and table.rowid else []), *map(quoted, table.stored)]
     for key, values in read_rows(engine, table):
         counted.add(key, values)
         noted(1)
-        given = [*key, *values] if table.is_numbered else values
-        yield f"INSERT INTO {quoted(table.name)}({', '.join(names)}) VALUES({','.join(map(literal, given))});\n"
+        yield f"{insert_head(table)}({','.join(map(literal, written_values(table, key, values)))});\n"
+
+
+def different_tables(one: t.Iterable[TableContent], other: t.Iterable[TableContent]) -> t.List[str]:
+    """The names of the tables that do not hold the same."""
+    return sorted({item.table for item in set(one) ^ set(other)})
 
 
 def after_rows(engine: Engine, schema: Schema) -> t.Iterator[str]:

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .exact import NotText
+from .exact import literal
 
 #: What C(sqlite3_complete) tells apart. https://www.sqlite.org/c3ref/complete.html
 _TOKEN = re.compile(
@@ -184,12 +184,10 @@ def bind_exactly(statement: str, params: t.Sequence[t.Any]) -> t.Tuple[str, t.Li
 def _bound(value: t.Any) -> t.Tuple[str, t.List[t.Any]]:
     if isinstance(value, int):
         return "CAST(? AS INTEGER)", [str(int(value))]
-    if isinstance(value, NotText):
-        return f"CAST(x'{value.hex()}' AS TEXT)", []
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'", []
-    if isinstance(value, float) and not math.isfinite(value):
-        return ("NULL" if math.isnan(value) else "9.0e+999" if value > 0 else "-9.0e+999"), []
+    if isinstance(value, float) and math.isnan(value):
+        return "NULL", []
+    if isinstance(value, bytes) or (isinstance(value, float) and math.isinf(value)):
+        return literal(value), []
     return "?", [value]
 
 
