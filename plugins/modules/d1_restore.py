@@ -13,8 +13,13 @@ description:
   - Loads the set into SQLite on this host, compares it with what was recorded, imports it into D1, reads all of it back and compares it
     again. Long values go in pieces, references are judged at the end.
   - With O(mode=new) the target is a database that does not exist yet, or is empty. One that was made for it is deleted when it fails.
-  - With O(mode=in_place) all that is in the database is replaced by one import. The bookmark of before is noted, the database is sent
+  - With O(mode=in_place) all that is in the database is replaced as a whole. The bookmark of before is noted, the database is sent
     back to it when anything fails, and the result holds it for taking the restore back. In production it needs O(recovery_confirm).
+    Of a file, a copy stays beside it.
+  - With O(tenant) the rows of one tenant come back into the live database - those that name it in a column, those that refer to one of
+    them, however far, and those that they need. Rows of others are not touched. With O(mode=difference) all tables are made like the set
+    so. Both write only what differs, as a whole or not at all, after the touched rows were stored as a set of the tier V(undo).
+  - Such an undo set, named by O(set) with O(tier=undo), takes that restore back.
   - A dump of another tool (O(src)), as C(wrangler d1 export) or the C(.dump) of the shell of SQLite write it, is loaded and mended first.
     D1 itself refuses many of them - rows before the tables that they refer to, statements over 100 KB, C(BEGIN), infinities.
     What such a dump has rounded or lost before cannot be brought back.
@@ -36,25 +41,106 @@ attributes:
     details:
       - The set is fetched, loaded and compared; nothing is made.
   diff_mode:
-    support: none
-  idempotent:
-    support: none
+    support: partial
     details:
-      - A target that holds something is refused.
+      - For rows, shows the first twenty of each kind and table; that is data of the database.
+  idempotent:
+    support: partial
+    details:
+      - Rows that are as they should be are left alone. A whole target that holds something is refused.
 options:
   mode:
     description:
-      - Restore into a new or empty database, or replace what is in one.
+      - Restore into a new or empty database, replace what is in one, or change the rows that differ in tables that are as in the set.
+      - Without it V(new), unless O(tenant) is given.
     type: str
-    choices: [new, in_place]
-    default: new
+    choices: [new, in_place, difference]
+  tenant:
+    description:
+      - Whose rows to bring back into the live database, which is O(database), or the file O(path).
+    type: dict
+    suboptions:
+      table:
+        description:
+          - The table that has one row for each tenant or user.
+        type: str
+        required: true
+      keys:
+        description:
+          - Their primary keys, each a value, or a list of values.
+        type: list
+        elements: raw
+        required: true
+      columns:
+        description:
+          - Names of columns, in whatever table, that hold such a key without declaring a foreign key, as V(tenant_id).
+        type: list
+        elements: str
+        default: []
+      references:
+        description:
+          - Other references that no foreign key declares.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          table:
+            description:
+              - The table that refers.
+            type: str
+            required: true
+          columns:
+            description:
+              - Its columns.
+            type: list
+            elements: str
+            required: true
+          parent:
+            description:
+              - The table that is referred to.
+            type: str
+            required: true
+          parent_columns:
+            description:
+              - Its columns, one for each of O(tenant.references[].columns).
+            type: list
+            elements: str
+            required: true
+      mode:
+        description:
+          - V(missing) inserts rows that the database lacks, V(merge) also puts back rows that differ, V(exact) also deletes live rows of
+            the tenant that the set does not have.
+          - A row that the set has under another tenant is left alone.
+        type: str
+        choices: [missing, merge, exact]
+        default: merge
+  triggers:
+    description:
+      - V(disable) drops triggers of the touched tables and makes them again in the same transaction, but for those that keep a full-text
+        table up to date. V(fire) leaves all of them.
+    type: str
+    choices: [disable, fire]
+    default: disable
+  max_rows:
+    description:
+      - The most rows that may be inserted or updated; no limit without it.
+    type: int
+  max_deletes:
+    description:
+      - The most rows that may be deleted.
+    type: int
+    default: 1000
+  reason:
+    description:
+      - Why rows are brought back, for the audit record.
+    type: str
   src:
     description:
       - A dump on the host where the module runs, instead of a set.
     type: path
   path:
     description:
-      - A new SQLite file instead of a database of D1.
+      - A SQLite file instead of a database of D1; a new one, unless it is changed in place.
     type: path
   location:
     description:
@@ -110,6 +196,31 @@ EXAMPLES = r"""
     database: studio-platform-db-recovery
     src: /srv/exports/backup-2026-02-06.sql
 
+- name: Bring one tenant back as it was, and show what would change
+  lifeline.recovery.d1_restore:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    source: studio
+    tenant:
+      table: tenants
+      keys: [studio-north]
+      columns: [tenant_id]
+    store:
+      bucket: studio-platform-backups
+  check_mode: true
+  diff: true
+
+- name: Take that back, by the set that the result of the restore named
+  lifeline.recovery.d1_restore:
+    account_id: 0123456789abcdef0123456789abcdef
+    database: studio-platform-db
+    source: studio
+    set: 20260301T124512Z
+    tier: undo
+    recovery_confirm: studio-platform-db
+    store:
+      bucket: studio-platform-backups
+
 - name: Look at a set in a file
   lifeline.recovery.d1_restore:
     path: /tmp/studio.sqlite
@@ -138,12 +249,12 @@ database:
 uuid:
   description: The id of the D1 database, which a Worker is bound to; null for a file.
   type: str
-  returned: success
+  returned: when a whole database was restored
   sample: 6d1f8a5e-6a8f-4f7e-9d3b-2f5c8b7a9e10
 created:
   description: Whether it was made for this.
   type: bool
-  returned: success
+  returned: when a whole database was restored
   sample: true
 tables:
   description: How many tables.
@@ -151,7 +262,7 @@ tables:
   returned: success
   sample: 72
 rows:
-  description: How many rows.
+  description: How many rows; for a tenant or a difference, how many were written or deleted.
   type: int
   returned: success
   sample: 125000
@@ -160,13 +271,36 @@ bookmark:
   type: str
   returned: success
   sample: 00000002-00000000-00004c6d-0d2b7a1f90f6b4f8d5b3f2a1c0e9d8c7
+changes:
+  description:
+    - For each table how many rows of the set it was about, how many were inserted, updated and deleted, and how many were left alone
+      because the set has them elsewhere.
+  type: list
+  elements: dict
+  returned: when rows were brought back
+  sample: [{table: bookings, chosen: 120, inserts: 120, updates: 0, deletes: 0, elsewhere: 0}]
+undo:
+  description: The options that take it back, or nothing when nothing was changed.
+  type: dict
+  returned: when rows were brought back
+  sample: {set: 20260301T124512Z, tier: undo}
+recovery_point:
+  description: The instant that the set shows.
+  type: str
+  returned: when rows were brought back
+  sample: "2026-03-01T02:00:05.123+00:00"
 previous_bookmark:
-  description: With O(mode=in_place), the bookmark of before, to go back to with M(lifeline.recovery.d1_time_travel); else null.
+  description: The bookmark of before what was changed in place, to go back to with M(lifeline.recovery.d1_time_travel); else null.
   type: str
   returned: success
   sample: null
+previous_path:
+  description: With O(mode=in_place), the copy of the file as it was before; else null.
+  type: str
+  returned: when a whole database was restored
+  sample: null
 plan_digest:
-  description: With O(mode=in_place), sixteen digits that O(recovery_confirm) may be; they change with the set and the database.
+  description: Where something is changed in place, sixteen digits that O(recovery_confirm) may be; they change with the set and the database.
   type: str
   returned: success
   sample: ''
@@ -174,7 +308,7 @@ not_covered:
   description: Virtual tables that are empty, because the set does not hold them.
   type: list
   elements: str
-  returned: success
+  returned: when a whole database was restored
   sample: []
 timings:
   description: Seconds per phase, with the total last.
@@ -193,12 +327,15 @@ error_kind:
   sample: target_exists
 """
 
+import typing as t
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
     postgres_spec,
+    references_option,
     selection_spec,
     store_spec,
 )
@@ -208,6 +345,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.request
     readable_store,
     required_source,
     set_selection,
+    sqlite_rows_request,
     store_parallel,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
@@ -218,18 +356,37 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._d1.restore impo
     of_set,
     restore_d1,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.rows import live_target
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import SQLITE_ROWS_ENGINE
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import (
+    RowsResult,
+    restore_rows,
+)
+
+TENANT = {
+    "table": {"type": "str", "required": True},
+    "keys": {"type": "list", "elements": "raw", "required": True, "no_log": False},
+    "columns": {"type": "list", "elements": "str", "default": []},
+    "references": references_option(),
+    "mode": {"type": "str", "default": "merge", "choices": ["missing", "merge", "exact"]},
+}
 
 SPEC = ArgumentSpec(
     {
-        "mode": {"type": "str", "default": "new", "choices": ["new", "in_place"]},
+        "mode": {"type": "str", "choices": ["new", "in_place", "difference"]},
+        "tenant": {"type": "dict", "options": TENANT},
+        "triggers": {"type": "str", "default": "disable", "choices": ["disable", "fire"]},
+        "max_rows": {"type": "int"},
+        "max_deletes": {"type": "int", "default": 1000},
+        "reason": {"type": "str"},
         "src": {"type": "path"},
         "path": {"type": "path"},
         "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
         "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
         "spool_dir": {"type": "path"},
     },
-    mutually_exclusive=[["path", "database"], ["src", "set"], ["src", "before"]],
+    mutually_exclusive=[["path", "database"], ["src", "set"], ["src", "before"], ["src", "tenant"], ["mode", "tenant"]],
 )
 
 
@@ -238,25 +395,32 @@ def main() -> None:
     module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
     params = module.params
 
-    def work() -> D1RestoreResult:
+    def work() -> t.Union[D1RestoreResult, RowsResult]:
         api = None if params["path"] else D1Api(d1_account(params))
-        request = D1RestoreRequest(
-            mode=params["mode"],
+        name = None if params["path"] else d1_database(params)
+        if params["src"]:
+            return restore_d1(of_dump(params["src"]), api, whole(name))
+        source = required_source(params)
+        store = readable_store(params, source)
+        manifest = find_set(store, source, set_selection(params))
+        if not params["tenant"] and params["mode"] != "difference" and manifest.engine != SQLITE_ROWS_ENGINE:
+            return restore_d1(of_set(store, manifest, parallel=store_parallel(params)), api, whole(name))
+        target = live_target(api, name, params["path"])
+        request = sqlite_rows_request(params, target.name, check_mode=module.check_mode, diff_mode=module._diff)
+        return restore_rows(store, manifest, target.engine, target.apply, request)
+
+    def whole(name: t.Optional[str]) -> D1RestoreRequest:
+        return D1RestoreRequest(
+            mode=params["mode"] or "new",
             environment=params["recovery_environment"],
             confirm=params["recovery_confirm"],
-            database=None if params["path"] else d1_database(params),
+            database=name,
             path=params["path"],
             location=params["location"],
             jurisdiction=params["jurisdiction"],
             spool_dir=params["spool_dir"],
             check_mode=module.check_mode,
         )
-        if params["src"]:
-            return restore_d1(of_dump(params["src"]), api, request)
-        source = required_source(params)
-        store = readable_store(params, source)
-        manifest = find_set(store, source, set_selection(params))
-        return restore_d1(of_set(store, manifest, parallel=store_parallel(params)), api, request)
 
     run_module(module, work)
 

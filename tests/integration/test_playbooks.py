@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -287,6 +288,47 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
     assert len(list(Path(folder_store["path"]).glob("backups/backup-*.sql"))) == 1
     for text in outputs:
         assert connection["api_token"] not in text
+
+
+def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
+    live = {"path": str(tmp_path / "studio.sqlite")}
+    run_module(
+        "d1_execute",
+        {
+            **live,
+            "sql": "CREATE TABLE tenants (id TEXT PRIMARY KEY);"
+            "CREATE TABLE bookings (id INTEGER PRIMARY KEY, tenant_id);"
+            "INSERT INTO tenants VALUES ('north'), ('south'); INSERT INTO bookings VALUES (1, 'north'), (2, 'south')",
+        },
+    )
+    variables = {
+        "recovery_source": "studio",
+        "recovery_connection": live,
+        "recovery_store": folder_store,
+        "recovery_environment": "production",
+    }
+    tenant = {"recovery_tenant_table": "tenants", "recovery_tenant_keys": ["north"]}
+    bookings = {**live, "sql": "SELECT id FROM bookings ORDER BY id"}
+    assert play("d1_backup", variables, tmp_path).returncode == 0
+    run_module(
+        "d1_execute", {**live, "sql": "DELETE FROM bookings WHERE id = 1; DELETE FROM tenants WHERE id = 'north'"}
+    )
+    assert "It is not said who is to be brought back" in play("d1_restore_tenant", variables, tmp_path).stdout
+    wish = {**variables, **tenant, "recovery_tenant_columns": ["tenant_id"]}
+    foreseen = play("d1_restore_tenant", wish, tmp_path, "--check", "--diff")
+    assert foreseen.returncode == 0, foreseen.stdout
+    assert '+bookings: {"id": 1, "tenant_id": "north"}' in foreseen.stdout
+    done = play("d1_restore_tenant", wish, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert run_module("d1_execute", bookings)["rows"] == [{"id": 1}, {"id": 2}]
+    undo = re.search(r"d1_recovery_set=(\S+?Z)", done.stdout)
+    assert undo
+    back = {**wish, "d1_recovery_action": "undo"}
+    assert "It is not said what is to be taken back" in play("d1_restore_tenant", back, tmp_path).stdout
+    confirmed = {**back, "d1_recovery_set": undo[1], "recovery_confirm": live["path"]}
+    done = play("d1_restore_tenant", confirmed, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert run_module("d1_execute", bookings)["rows"] == [{"id": 2}]
 
 
 def test_everything_is_exported_into_one_folder(

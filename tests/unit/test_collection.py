@@ -29,6 +29,7 @@ LAYERS = [
     "_sets",
     "_objects",
     "_sqlite",
+    "_sqlite_rows",
     "_d1",
     "_postgres",
     "_integrity",

@@ -161,21 +161,26 @@ def selection_spec() -> ArgumentSpec:
 
 def rows_spec(*, closure: str) -> ArgumentSpec:
     """Which rows: tables, where, keys, closure and references; closure is the default of the option."""
-    reference: t.Dict[str, t.Any] = {
-        "table": {"type": "str", "required": True},
-        "columns": {"type": "list", "elements": "str", "required": True},
-        "parent": {"type": "str", "required": True},
-        "parent_columns": {"type": "list", "elements": "str", "required": True},
-    }
     return ArgumentSpec(
         {
             "tables": {"type": "list", "elements": "str", "default": []},
             "where": {"type": "dict", "default": {}},
             "keys": {"type": "dict", "default": {}, "no_log": False},
             "closure": {"type": "str", "default": closure, "choices": ["none", "parents", "children", "both"]},
-            "references": {"type": "list", "elements": "dict", "default": [], "options": reference},
+            "references": references_option(),
         }
     )
+
+
+def references_option() -> t.Dict[str, t.Any]:
+    """References that no foreign key declares."""
+    reference: t.Dict[str, t.Any] = {
+        "table": {"type": "str", "required": True},
+        "columns": {"type": "list", "elements": "str", "required": True},
+        "parent": {"type": "str", "required": True},
+        "parent_columns": {"type": "list", "elements": "str", "required": True},
+    }
+    return {"type": "list", "elements": "dict", "default": [], "options": reference}
 
 
 def confirmation_spec() -> ArgumentSpec:

@@ -28,6 +28,8 @@ from .._sets.recovery_points import Selection
 from .._sets.retention import DEFAULTS, Policy
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
+from .._sqlite_rows.belonging import Tenant
+from .._sqlite_rows.restore import RowsRequest
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions, open_store
 from .._store.r2_locks import LockWish, R2Bucket
@@ -298,6 +300,27 @@ def sqlite_engine(params: _Params, *, read_only: bool) -> Engine:
     api = D1Api(d1_account(params))
     found = api.require(d1_database(params))
     return D1Engine(api, found.uuid, found.name, exclusive=bool(params.get("exclusive")))
+
+
+def sqlite_rows_request(params: _Params, name: str, *, check_mode: bool, diff_mode: bool) -> RowsRequest:
+    """Which rows of a set go into the live database of this name."""
+    given = params["tenant"]
+    tenant = Tenant(given["table"], given["keys"], given["columns"], given["references"]) if given else None
+    return RowsRequest(
+        name=name,
+        tenant=tenant,
+        mode=given["mode"] if given else "exact",
+        triggers=params["triggers"],
+        max_rows=params["max_rows"],
+        max_deletes=params["max_deletes"],
+        reason=params["reason"],
+        environment=params["recovery_environment"],
+        confirm=params["recovery_confirm"],
+        spool_dir=params["spool_dir"],
+        parallel=store_parallel(params),
+        check_mode=check_mode,
+        diff_mode=diff_mode,
+    )
 
 
 def r2_bucket(params: _Params) -> R2Bucket:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import secrets
 import shutil
+import sqlite3
 import typing as t
 from dataclasses import dataclass
 
-from .._core.clock import Timings
+from .._core.clock import Timings, compact_instant, utc_now
 from .._core.confirmation import plan_digest, require_confirmation
-from .._core.digest import file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._sets.audit import write_audit
 from .._sets.manifest import Manifest
 from .._sqlite.backup import OpenedSet, open_set
+from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
 from .._sqlite.portable import dropped, is_empty, portable_statements
@@ -31,6 +30,7 @@ from .._sqlite.script import content_of, different_tables
 from .._store.base import ObjectStore
 from .api import D1Api, D1Facts
 from .engine import D1Engine
+from .whole import apply_whole
 
 _ORDER_MATTERS_NOT = ("indexes", "triggers", "views")
 
@@ -55,7 +55,10 @@ class D1RestoreRequest:
 
 @dataclass(frozen=True)
 class D1RestoreResult:
-    """A restored and proved database. created: it was made for this. previous_bookmark: the way back from in_place."""
+    """A restored and proved database. created: it was made for this.
+
+    previous_bookmark, or for a file the copy at previous_path, is the way back from in_place.
+    """
 
     changed: bool
     set_id: t.Optional[str]
@@ -67,6 +70,7 @@ class D1RestoreResult:
     rows: int
     bookmark: t.Optional[str]
     previous_bookmark: t.Optional[str]
+    previous_path: t.Optional[str]
     plan_digest: str
     not_covered: t.Sequence[str]
     timings: t.Mapping[str, float]
@@ -118,9 +122,10 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         with scratch_folder("lifeline-d1-", request.spool_dir) as folder:
             with timings.phase("fetch and prove"):
                 opened = origin.open(folder)
-            outcome = _Outcome(created=True)
             if api is None:
-                _into_file(opened, request)
+                outcome = (
+                    _over_file(origin, opened, request) if request.mode == "in_place" else _into_file(opened, request)
+                )
             elif request.mode == "in_place":
                 outcome = _in_place(api, origin, opened, request, folder, timings)
             else:
@@ -145,6 +150,7 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         rows=opened.rows,
         bookmark=outcome.bookmark,
         previous_bookmark=outcome.previous_bookmark,
+        previous_path=outcome.previous_path,
         plan_digest=outcome.digest,
         not_covered=origin.not_covered,
         timings=timings.as_dict(),
@@ -160,6 +166,7 @@ class _Outcome:
     created: bool = False
     bookmark: t.Optional[str] = None
     previous_bookmark: t.Optional[str] = None
+    previous_path: t.Optional[str] = None
     digest: str = ""
 
 
@@ -171,17 +178,17 @@ def _in_place(
     before = api.bookmark(found.uuid)
     digest = plan_digest({"origin": origin.name, "rows": opened.rows, "database": found.uuid, "bookmark": before})
     if request.check_mode:
-        return _Outcome(found.uuid, False, before, before, digest)
+        return _Outcome(found.uuid, bookmark=before, previous_bookmark=before, digest=digest)
     require_confirmation(request.environment, request.confirm, found.name, digest)
     try:
         with timings.phase("import"):
-            _import(api, found, opened, folder, dropped(read_schema(D1Engine(api, found.uuid, found.name))))
+            _fill(api, found, opened, folder, dropped(read_schema(D1Engine(api, found.uuid, found.name))), False)
         with timings.phase("prove"):
             _prove(api, found, opened)
     except RecoveryError as error:
         error.left = _sent_back(api, found, before)
         raise
-    return _Outcome(found.uuid, False, api.bookmark(found.uuid), before, digest)
+    return _Outcome(found.uuid, bookmark=api.bookmark(found.uuid), previous_bookmark=before, digest=digest)
 
 
 def _sent_back(api: D1Api, found: D1Facts, before: str) -> str:
@@ -210,7 +217,7 @@ def _into_new(api: D1Api, opened: OpenedSet, request: D1RestoreRequest, folder: 
     made = found or api.create(request.database or "", location=request.location, jurisdiction=request.jurisdiction)
     try:
         with timings.phase("import"):
-            _import(api, made, opened, folder, ())
+            _fill(api, made, opened, folder, (), True)
         with timings.phase("prove"):
             _prove(api, made, opened)
         return _Outcome(made.uuid, found is None, api.bookmark(made.uuid))
@@ -224,21 +231,21 @@ def _into_new(api: D1Api, opened: OpenedSet, request: D1RestoreRequest, folder: 
         raise
 
 
-def _import(api: D1Api, target: D1Facts, opened: OpenedSet, folder: str, first: t.Sequence[str]) -> None:
-    path = os.path.join(folder, "import.sql")
-    engine = FileEngine(opened.path, read_only=True)
+def _fill(api: D1Api, target: D1Facts, opened: OpenedSet, folder: str, first: t.Sequence[str], alone: bool) -> None:
+    """Have D1 run all that makes the database; alone: nobody else writes to it."""
+    file = FileEngine(opened.path, read_only=True)
     try:
-        with open(path, "w", encoding="utf-8", newline="") as stream:
-            stream.writelines(f"{statement};\n" for statement in portable_statements(engine, opened.schema, first))
-            # A file that is known is not taken again, which would be wrong after what it made was replaced.
-            stream.write(f"-- {secrets.token_hex(8)}\n")
+        engine = D1Engine(api, target.uuid, target.name, exclusive=alone)
+        apply_whole(api, target, engine, portable_statements(file, opened.schema, first), folder)
     finally:
-        engine.close()
-    api.import_file(target.uuid, path, _md5(path))
+        file.close()
 
 
 def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:
-    engine = D1Engine(api, made.uuid, made.name)
+    _require_same(D1Engine(api, made.uuid, made.name), opened, "D1")
+
+
+def _require_same(engine: Engine, opened: OpenedSet, where: str) -> None:
     schema = read_schema(engine)
     different = different_tables(content_of(engine, schema), opened.content)
     different += [
@@ -247,32 +254,69 @@ def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:
     if different:
         raise RecoveryError(
             ErrorKind.NOT_EQUAL,
-            f"What D1 holds after the import differs in {', '.join(different[:10])}.",
+            f"What {where} holds after the restore differs in {', '.join(different[:10])}.",
             next_step="Report it with the schema of these tables.",
         )
 
 
-def _into_file(opened: OpenedSet, request: D1RestoreRequest) -> None:
+def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> _Outcome:
+    """Replace all that is in a file in one transaction; a copy of before stays beside it."""
+    path = request.path or ""
+    if not os.path.exists(path):
+        raise RecoveryError(
+            ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path, or use mode new."
+        )
+    live, theirs = FileEngine(path), FileEngine(opened.path, read_only=True)
+    try:
+        state, schema = live.state(), read_schema(live)
+        held = [(item.table, item.rows, item.digest) for item in content_of(live, schema)]
+        digest = plan_digest({"origin": origin.name, "rows": opened.rows, "path": path, "held": held})
+        if request.check_mode:
+            return _Outcome(digest=digest)
+        require_confirmation(request.environment, request.confirm, path, digest)
+        copy = f"{path}.before-{compact_instant(utc_now())}"
+        live.copy_to(copy)
+        if live.state() != state:
+            raise RecoveryError(
+                ErrorKind.INCONSISTENT,
+                f"{path} was changed meanwhile.",
+                next_step="End what writes to it, and run it again.",
+            )
+        live.judge_references(False)
+        live.apply(portable_statements(theirs, opened.schema, dropped(schema)))
+        try:
+            _require_same(live, opened, path)
+        except RecoveryError as error:
+            live.copy_from(copy)
+            error.left = f"{path} is as it was."
+            raise
+        return _Outcome(digest=digest, previous_path=copy)
+    except sqlite3.Error as error:
+        raise RecoveryError(
+            ErrorKind.RESTORE_FAILED,
+            f"{path} cannot be replaced: {error}.",
+            left=f"{path} is as it was.",
+            next_step="Make room, or end what holds it locked.",
+        ) from None
+    finally:
+        live.close()
+        theirs.close()
+
+
+def _into_file(opened: OpenedSet, request: D1RestoreRequest) -> _Outcome:
     path = request.path or ""
     if os.path.exists(path):
         raise RecoveryError(ErrorKind.TARGET_EXISTS, f"There is a file {path}.", next_step="Give another path.")
     if request.check_mode:
-        return
+        return _Outcome(created=True)
     try:
         # The folder of the dump may be on another file system.
         shutil.copyfile(opened.path, f"{path}.new")
         os.replace(f"{path}.new", path)
+        return _Outcome(created=True)
     except OSError as error:
         raise RecoveryError(
             ErrorKind.SPOOL_FULL if error.errno == errno.ENOSPC else ErrorKind.ACCESS_DENIED,
             f"{path} cannot be written: {error.strerror}.",
             next_step="Correct path or make room.",
         ) from None
-
-
-def _md5(path: str) -> str:
-    """What the import protocol names a file by."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for chunk in file_chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()

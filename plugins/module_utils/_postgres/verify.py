@@ -17,7 +17,7 @@ from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
 from .._sets.catalogue import Verification, record_verification
 from .._sets.fetch import FetchedObject, fetch_objects
-from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, SQLITE_ENGINE, Manifest, ObjectEntry
+from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest, ObjectEntry
 from .._sets.references import (
     check_presence,
     check_stored,
@@ -30,6 +30,9 @@ from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
 
 DEPTHS = ("presence", "digests", "decode")
+
+
+_SQLITE_ENGINES = (SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
             fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
         check_rows(manifest, fetched)
         return _seen(fetched, sealed=bool(manifest.recipients) and not store.sealing.can_read)
-    if manifest.engine == SQLITE_ENGINE:
+    if manifest.engine in _SQLITE_ENGINES:
         with timings.phase("decode"), scratch_folder("lifeline-verify-", request.spool_dir) as folder:
             rows = open_set(store, manifest, folder, parallel=request.parallel).rows
         return _Seen(len(manifest.objects), manifest.stored_bytes, rows)
@@ -168,7 +171,7 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
 
 def _is_sealed_sqlite(store: ObjectStore, manifest: Manifest) -> bool:
     """Without an identity nothing can be loaded; stored digests are all there is to compare."""
-    return manifest.engine == SQLITE_ENGINE and bool(manifest.recipients) and not store.sealing.can_read
+    return manifest.engine in _SQLITE_ENGINES and bool(manifest.recipients) and not store.sealing.can_read
 
 
 def _seen(fetched: t.Sequence[FetchedObject], *, sealed: bool) -> _Seen:

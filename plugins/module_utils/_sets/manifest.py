@@ -30,12 +30,21 @@ BUCKET_ENGINE = "bucket"
 #: The engine of sets that hold a database of SQLite or D1.
 SQLITE_ENGINE = "sqlite"
 
+#: The engine of sets that hold what a restore of rows into such a database touched.
+SQLITE_ROWS_ENGINE = "sqlite-rows"
+
 #: What restores the sets of an engine that is not a database's.
-_RESTORED_BY = {ROWS_ENGINE: "pg_restore_table", BUCKET_ENGINE: "bucket_restore", SQLITE_ENGINE: "d1_restore"}
+_RESTORED_BY = {
+    ROWS_ENGINE: "pg_restore_table",
+    BUCKET_ENGINE: "bucket_restore",
+    SQLITE_ENGINE: "d1_restore",
+    SQLITE_ROWS_ENGINE: "d1_restore",
+}
 _HOLDS = {
     ROWS_ENGINE: "rows of some tables",
     BUCKET_ENGINE: "the files of a bucket",
     SQLITE_ENGINE: "a database of SQLite or D1",
+    SQLITE_ROWS_ENGINE: "rows of some tables of SQLite or D1",
 }
 
 _OPEN = Sealing()

@@ -11,6 +11,7 @@ import json
 import os
 import typing as t
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from .._core.clock import Timings, compact_instant, format_instant, utc_now
 from .._core.codec import require_codec
@@ -23,7 +24,7 @@ from .._core.version import VERSION
 from .._sets.audit import write_audit
 from .._sets.fetch import fetch_objects
 from .._sets.layout import check_source
-from .._sets.manifest import SQLITE_ENGINE, Manifest
+from .._sets.manifest import SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
 from .engine import Engine
@@ -128,7 +129,7 @@ def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: i
 
     Raises RecoveryError: unsupported for a set of another kind, damaged, and those of the store.
     """
-    manifest.require_kind(SQLITE_ENGINE)
+    manifest.require_kind(SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
     fetch_objects(store, manifest.objects, folder, parallel=parallel)
     ordered = sorted(manifest.objects, key=lambda entry: (_ORDER.get(entry.role, 9), entry.path))
     path = os.path.join(folder, "loaded.sqlite")
@@ -137,6 +138,49 @@ def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: i
         told = json.load(stream)
     content = [TableContent(**item) for item in told["tables"]]
     return _compared(path, content, f"set {manifest.set_id}", ErrorKind.DAMAGED)
+
+
+def commit_dump(
+    writer: SetWriter,
+    folder: str,
+    dump: Dump,
+    *,
+    source: str,
+    tier: str,
+    engine: str,
+    began: datetime,
+    server: t.Mapping[str, t.Any],
+    coverage: t.Mapping[str, t.Any],
+    timings: t.Mapping[str, float],
+) -> Manifest:
+    """Store the files of a dump and what they hold, then the manifest of the set. Raises those of the writer."""
+    with open(os.path.join(folder, _CONTENT_FILE), "w", encoding="utf-8") as stream:
+        json.dump({"tables": [asdict(item) for item in dump.content]}, stream)
+    for place, (name, table) in enumerate(dump.files):
+        role = "table" if table else "schema" if place == 0 else "after"
+        writer.add(folder, name, role, "main" if table else "", table)
+    writer.add(folder, _CONTENT_FILE, "content")
+    stored = writer.finish()
+    return writer.commit(
+        Manifest(
+            set_id=compact_instant(began),
+            source=source,
+            tier=tier,
+            engine=engine,
+            recovery_point=format_instant(began),
+            lsn=None,
+            created_at=format_instant(began),
+            finished_at=format_instant(utc_now()),
+            tool_version=VERSION,
+            server=dict(server),
+            client={},
+            objects=tuple(item.entry for item in stored),
+            fingerprint=None,
+            coverage=dict(coverage),
+            sizes=sizes_of(stored),
+            timings=dict(timings),
+        )
+    )
 
 
 def opened_file(path: str) -> OpenedSet:
@@ -212,41 +256,25 @@ class _Run:
 
     def _commit(self, work: str, dump: Dump, schema: Schema, bookmark: t.Optional[str], consistent: bool) -> Manifest:
         request = self._request
-        with open(os.path.join(work, _CONTENT_FILE), "w", encoding="utf-8") as stream:
-            json.dump({"tables": [asdict(item) for item in dump.content]}, stream)
         with SetWriter(
             self._store, request.source, request.tier, codec=request.codec, parallel=request.parallel
         ) as writer:
-            for place, (name, table) in enumerate(dump.files):
-                role = "table" if table else "schema" if place == 0 else "after"
-                writer.add(work, name, role, "main" if table else "", table)
-            writer.add(work, _CONTENT_FILE, "content")
-            stored = writer.finish()
-            entries = tuple(item.entry for item in stored)
-            return writer.commit(
-                Manifest(
-                    set_id=compact_instant(self._began),
-                    source=request.source,
-                    tier=request.tier,
-                    engine=SQLITE_ENGINE,
-                    recovery_point=format_instant(self._began),
-                    lsn=None,
-                    created_at=format_instant(self._began),
-                    finished_at=format_instant(utc_now()),
-                    tool_version=VERSION,
-                    server={"location": self._engine.location, "bookmark": bookmark},
-                    client={},
-                    objects=entries,
-                    fingerprint=None,
-                    coverage={
-                        "tables": len(schema.of_kind("table")),
-                        "rows": sum(item.rows for item in dump.content),
-                        "consistent": consistent,
-                        "not_covered": not_covered(schema),
-                    },
-                    sizes=sizes_of(stored),
-                    timings=self._timings.as_dict(),
-                )
+            return commit_dump(
+                writer,
+                work,
+                dump,
+                source=request.source,
+                tier=request.tier,
+                engine=SQLITE_ENGINE,
+                began=self._began,
+                server={"location": self._engine.location, "bookmark": bookmark},
+                coverage={
+                    "tables": len(schema.of_kind("table")),
+                    "rows": sum(item.rows for item in dump.content),
+                    "consistent": consistent,
+                    "not_covered": not_covered(schema),
+                },
+                timings=self._timings.as_dict(),
             )
 
     def _result(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import typing as t
@@ -60,17 +61,33 @@ class FileEngine:
                 results.append(self._one(statement))
             self._connection.execute("COMMIT")
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            where = f" in line {statement.line} ({shortened(statement.text)})" if statement else ""
-            raise RecoveryError(
-                ErrorKind.QUERY_FAILED,
-                f"SQLite refused a statement{where}: {error}.",
-                left="The batch that it is of was rolled back.",
-                next_step="Correct the SQL.",
-                details={"applied": "no", "line": statement.line if statement else None},
-            ) from None
+            raise self._refused(error, statement) from None
         return results
+
+    def apply(self, statements: t.Iterable[str]) -> None:
+        """Run statements that nobody asks for results of, in one transaction. Raises as run."""
+        text = ""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for text in statements:
+                self._connection.execute(text)
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+            raise self._refused(error, Bound(text)) from None
+
+    def copy_to(self, path: str) -> None:
+        """The whole database as a file, as it is at one moment."""
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            self._connection.backup(other)
+
+    def copy_from(self, path: str) -> None:
+        """Become what such a copy holds."""
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.backup(self._connection)
+
+    def judge_references(self, judged: bool) -> None:
+        """Whether foreign keys are judged from now on. SQLite wants it off while tables are made anew."""
+        self._connection.execute(f"PRAGMA foreign_keys = {'ON' if judged else 'OFF'}")
 
     def bookmark(self) -> t.Optional[str]:
         return None
@@ -81,6 +98,19 @@ class FileEngine:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _refused(self, error: Exception, statement: t.Optional[Bound]) -> RecoveryError:
+        """What to raise, after the transaction was rolled back."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        where = f" in line {statement.line} ({shortened(statement.text)})" if statement else ""
+        return RecoveryError(
+            ErrorKind.QUERY_FAILED,
+            f"SQLite refused a statement{where}: {error}.",
+            left="The batch that it is of was rolled back.",
+            next_step="Correct the SQL.",
+            details={"applied": "no", "line": statement.line if statement else None},
+        )
 
     def _one(self, statement: Bound) -> StatementResult:
         before = self._connection.total_changes

@@ -33,7 +33,7 @@ def portable_statements(engine: Engine, schema: Schema, first: t.Sequence[str] =
         yield table.sql
     for table in with_rows(schema):
         for key, values in read_rows(engine, table):
-            yield from _row(table, key, values)
+            yield from inserted(table, key, values)
     yield from after_rows(engine, schema)
 
 
@@ -44,19 +44,53 @@ def dropped(schema: Schema) -> t.List[str]:
     return [*views, *virtual, *(f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("table"))]
 
 
-def _row(table: Table, key: Row, values: Row) -> t.Iterator[str]:
+def inserted(table: Table, key: Row, values: Row) -> t.Iterator[str]:
+    """What writes a row that is not there."""
     names, given = written_names(table), written_values(table, key, values)
+    written, longs = _shortened(given)
+    yield f"{insert_head(table)}({','.join(written)})"
+    yield from _completed(table, key, names, given, longs)
+
+
+def updated(table: Table, key: Row, values: Row) -> t.Iterator[str]:
+    """What makes a row that is there like this one; its key stays."""
+    names = [quoted(name) for name in table.stored if quoted(name) not in table.keys]
+    given = [value for name, value in zip(table.stored, values) if quoted(name) not in table.keys]
+    written, longs = _shortened(given)
+    assigned = ", ".join(f"{name} = {value}" for name, value in zip(names, written))
+    yield f"UPDATE {quoted(table.name)} SET {assigned} WHERE {_is(table, key)}"
+    yield from _completed(table, key, names, given, longs)
+
+
+def deleted(table: Table, key: Row) -> str:
+    """What takes a row away."""
+    return f"DELETE FROM {quoted(table.name)} WHERE {_is(table, key)}"
+
+
+def _is(table: Table, key: Row) -> str:
+    return " AND ".join(f"{name} IS {literal(value)}" for name, value in zip(table.keys, key))
+
+
+def _shortened(given: t.Sequence[t.Any]) -> t.Tuple[t.List[str], t.List[int]]:
+    """Literals that fit into one statement, and the places of those that were left empty for that."""
     written = list(map(literal, given))
+    # The limit is one of bytes.
+    sizes = [len(text.encode()) + 1 for text in written]
     longs: t.List[int] = []
-    while sum(map(len, written)) + len(written) > _LONGEST:
-        place = max(range(len(written)), key=lambda number: len(written[number]))
+    while sum(sizes) > _LONGEST:
+        place = max(range(len(written)), key=sizes.__getitem__)
+        sizes[place] = 3
         written[place] = "x''" if isinstance(given[place], bytes) and not isinstance(given[place], NotText) else "''"
         longs.append(place)
-    yield f"{insert_head(table)}({','.join(written)})"
-    where = " AND ".join(f"{name} IS {literal(value)}" for name, value in zip(table.keys, key))
+    return written, longs
+
+
+def _completed(
+    table: Table, key: Row, names: t.Sequence[str], given: t.Sequence[t.Any], longs: t.Sequence[int]
+) -> t.Iterator[str]:
     for place in longs:
         for expression in _appended(names[place], given[place]):
-            yield f"UPDATE {quoted(table.name)} SET {names[place]} = {expression} WHERE {where}"
+            yield f"UPDATE {quoted(table.name)} SET {names[place]} = {expression} WHERE {_is(table, key)}"
 
 
 def _appended(name: str, value: t.Any) -> t.Iterator[str]:

@@ -28,9 +28,10 @@ _RETRY_SMALLER = (ErrorKind.QUERY_FAILED, ErrorKind.SERVICE_FAILED, ErrorKind.UN
 Row = t.List[t.Any]
 
 
-def read_rows(engine: Engine, table: Table) -> t.Iterator[t.Tuple[Row, Row]]:
-    """Key and stored values of every row. A text that is no UTF-8 is given as NotText.
+def read_rows(engine: Engine, table: Table, where: str = "", *, first: int = 16) -> t.Iterator[t.Tuple[Row, Row]]:
+    """Key and stored values of every row, or of those that a condition picks. A text that is no UTF-8 is a NotText.
 
+    first is how many rows to ask for at once in the beginning.
     Raises those of the engine, and unsupported for a table whose rows cannot be told apart.
     """
     if not table.keys:
@@ -40,10 +41,10 @@ def read_rows(engine: Engine, table: Table) -> t.Iterator[t.Tuple[Row, Row]]:
             next_step="Rename its column.",
         )
     last: t.Optional[Row] = None
-    size = 16
+    size = first
     while True:
         try:
-            rows = _page(engine, table, last, size)
+            rows = _page(engine, table, where, last, size)
         except RecoveryError as error:
             if size == 1 or error.kind not in _RETRY_SMALLER:
                 raise
@@ -59,6 +60,15 @@ def read_rows(engine: Engine, table: Table) -> t.Iterator[t.Tuple[Row, Row]]:
         size = max(1, min(_MOST_ROWS, size * 4, int(size * _PAGE_BYTES / weight)))
 
 
+def row_digest(values: t.Iterable[t.Any]) -> bytes:
+    """SHA-256 of values and their types."""
+    digest = hashlib.sha256()
+    for value in values:
+        kind, data = _encoded(value)
+        digest.update(kind + len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
 class Content:
     """A digest of rows that does not depend on their order."""
 
@@ -67,26 +77,23 @@ class Content:
         self._sum = 0
 
     def add(self, key: Row, values: Row) -> None:
-        digest = hashlib.sha256()
-        for value in (*key, *values):
-            kind, data = _encoded(value)
-            digest.update(kind + len(data).to_bytes(8, "big") + data)
         self.rows += 1
-        self._sum = (self._sum + int.from_bytes(digest.digest(), "big")) % 2**256
+        self._sum = (self._sum + int.from_bytes(row_digest([*key, *values]), "big")) % 2**256
 
     @property
     def digest(self) -> str:
         return f"{self._sum:064x}"
 
 
-def _page(engine: Engine, table: Table, last: t.Optional[Row], size: int) -> t.List[t.Tuple[Row, Row]]:
+def _page(engine: Engine, table: Table, condition: str, last: t.Optional[Row], size: int) -> t.List[t.Tuple[Row, Row]]:
     """The next rows; their columns may take several statements, which see the same state in one batch."""
     keys, groups = table.keys, column_groups(table)
-    where, params = "", []
+    conditions, params = [f"({condition})"] if condition else [], []
     if last is not None:
         marks = ", ".join("?" for _key in keys)
-        where = f" WHERE ({', '.join(keys)}) > ({marks})" if len(keys) > 1 else f" WHERE {keys[0]} > ?"
+        conditions.append(f"({', '.join(keys)}) > ({marks})" if len(keys) > 1 else f"{keys[0]} > ?")
         params = last
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     batch = []
     for group in groups:
         names = [*keys, *map(quoted, group)]

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeps the rows that a restore is about to touch, as a set that takes the restore back."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._core.clock import utc_now
+from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
+from .._sets.writer import SetWriter
+from .._sqlite.backup import commit_dump
+from .._sqlite.file import FileEngine
+from .._sqlite.load import loading
+from .._sqlite.portable import inserted
+from .._sqlite.schema import read_schema
+from .._sqlite.script import write_dump
+from .._store.base import ObjectStore
+from .belonging import rows_by_key, told_apart
+from .choice import TOUCHED_FILE, write_touched
+from .difference import Change, Sides
+
+
+def write_undo_set(
+    store: ObjectStore,
+    restored: Manifest,
+    sides: Sides,
+    changes: t.Sequence[Change],
+    folder: str,
+    *,
+    parallel: int,
+) -> Manifest:
+    """A set of the tier undo with the live rows that will change or go. Raises those of engine and store."""
+    began = utc_now()
+    path = os.path.join(folder, "rows.sqlite")
+    live = {table.name.lower(): table for table in sides.live_schema.of_kind("table")}
+    with loading(path) as connection:
+        for change in changes:
+            # The live table may have columns that the set does not know.
+            table = live[change.table.name.lower()]
+            connection.execute(table.sql)
+            kept = table if change.table.is_numbered else told_apart(table)
+            for key, values in rows_by_key(sides.live, kept, [*change.updates, *change.deletes]):
+                for statement in inserted(kept, key, values):
+                    connection.execute(statement)
+    engine = FileEngine(path, read_only=True)
+    try:
+        schema = read_schema(engine)
+        dump = write_dump(engine, schema, folder, lambda _rows: None)
+    finally:
+        engine.close()
+    os.unlink(path)
+    write_touched(folder, changes)
+    about = {"undo_of": restored.set_id, "tables": [change.table.name for change in changes], "consistent": True}
+    with SetWriter(store, restored.source, "undo", codec="zstd", parallel=parallel) as writer:
+        writer.add(folder, TOUCHED_FILE, "touched")
+        return commit_dump(
+            writer,
+            folder,
+            dump,
+            source=restored.source,
+            tier="undo",
+            engine=SQLITE_ROWS_ENGINE,
+            began=began,
+            server={"location": sides.live.location, "bookmark": sides.live.bookmark()},
+            coverage=about,
+            timings={"total": (utc_now() - began).total_seconds()},
+        )
