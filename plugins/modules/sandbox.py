@@ -46,6 +46,11 @@ options:
     type: str
     choices: [started, stopped, absent]
     default: started
+  postgres:
+    description:
+      - Whether there is a PostgreSQL. What rehearses with files of SQLite needs only the store.
+    type: bool
+    default: true
   postgres_version:
     description:
       - The major version to start, for example V(16). V(auto) takes the newest of the Python package, else of the system.
@@ -95,17 +100,17 @@ removed:
 postgres_version:
   description: The version of the running server.
   type: str
-  returned: when started
+  returned: when started, null without PostgreSQL
   sample: "18.4"
 system_identifier:
   description: What tells this server from every other.
   type: str
-  returned: when started
+  returned: when started, null without PostgreSQL
   sample: "7441034912345678901"
 connection:
   description: Options that lead our modules to the server. It holds the password, so register it with C(no_log).
   type: dict
-  returned: when started
+  returned: when started, null without PostgreSQL
   sample: {login_host: 127.0.0.1, login_port: 40001, login_user: postgres, login_password: secret, client_bin_dir: /opt/pg/bin}
 store:
   description: The option C(store) that leads our modules to the bucket. It holds the key, so register it with C(no_log).
@@ -136,6 +141,7 @@ SPEC = ArgumentSpec(
     {
         "path": {"type": "path", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "absent"]},
+        "postgres": {"type": "bool", "default": True},
         "postgres_version": {"type": "str", "default": "auto"},
         "postgres_bin_dir": {"type": "path"},
         "bucket": {"type": "str", "default": "backups"},
@@ -148,6 +154,7 @@ def main() -> None:
     params = module.params
     request = SandboxRequest(
         path=params["path"],
+        postgres=params["postgres"],
         postgres_version=params["postgres_version"],
         postgres_bin_dir=params["postgres_bin_dir"],
         bucket=params["bucket"],

@@ -33,9 +33,10 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class SandboxRequest:
-    """path is the sandbox's folder; postgres_version a major version or C(auto)."""
+    """path is the sandbox's folder; postgres_version a major version or C(auto). Without postgres there is only a store."""
 
     path: str
+    postgres: bool = True
     postgres_version: str = "auto"
     postgres_bin_dir: t.Optional[str] = None
     bucket: str = "backups"
@@ -58,23 +59,23 @@ class SandboxResult:
 def start(request: SandboxRequest) -> SandboxResult:
     """Make and start what is not there yet. Raises RecoveryError(client_missing or service_failed)."""
     state = load_state(request.path)
-    if state is not None and _works(state):
-        return _running(state, changed=False)
+    if state is not None and _works(request, state):
+        return _running(request, state, changed=False)
     if request.check_mode:
         return SandboxResult(changed=True, state="started", removed=False)
     if state is None:
         state = _create(request)
-    if not is_running(state.postgres):
+    if request.postgres and not is_running(state.postgres):
         _start_postgres(request, state)
     if not is_running(state.s3):
         _start_s3(request, state)
-    if not _works(state):
+    if not _works(request, state):
         raise RecoveryError(
             ErrorKind.SERVICE_FAILED,
             f"The servers of the sandbox in {request.path} run but do not answer.",
             next_step=f"Read the logs in {request.path}, remove the sandbox and start it again.",
         )
-    return _running(state, changed=True)
+    return _running(request, state, changed=True)
 
 
 def stop(request: SandboxRequest) -> SandboxResult:
@@ -253,9 +254,9 @@ def _settle(
         time.sleep(0.05)
 
 
-def _works(state: SandboxState) -> bool:
-    both = is_running(state.postgres) and is_running(state.s3)
-    return both and _answers_postgres(state) and _answers_s3(state)
+def _works(request: SandboxRequest, state: SandboxState) -> bool:
+    database = not request.postgres or (is_running(state.postgres) and _answers_postgres(state))
+    return database and is_running(state.s3) and _answers_s3(state)
 
 
 def _answers_postgres(state: SandboxState) -> bool:
@@ -278,7 +279,9 @@ def _answers_s3(state: SandboxState) -> bool:
         return False
 
 
-def _running(state: SandboxState, *, changed: bool) -> SandboxResult:
+def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> SandboxResult:
+    if not request.postgres:
+        return SandboxResult(changed=changed, state="started", removed=False, store=_store(state))
     with connection(_options(state)) as conn:
         facts = server_facts(conn)
     login = {
