@@ -20,7 +20,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._core.version import VERSION
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.fingerprint import Fingerprint
 from .._sets.layout import check_source
 from .._sets.manifest import DATABASE_ENGINE, Manifest
@@ -99,20 +99,9 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
             run = _Run(request, store, held, client, spool, timings)
         if request.check_mode:
             return run.predicted()
-        try:
+        with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=False) as outcome:
             result = run.complete()
-        except RecoveryError as error:
-            with contextlib.suppress(RecoveryError):
-                status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
-                write_audit(store, request.source, "backup", status, {"tier": request.tier, "error_kind": error.kind})
-            raise
-    write_audit(
-        store,
-        request.source,
-        "backup",
-        "succeeded",
-        {"set_id": result.set_id, "tier": result.tier, "bytes": result.bytes_stored, "seconds": timings.total()},
-    )
+            outcome.update(set_id=result.set_id, bytes=result.bytes_stored, seconds=timings.total())
     return result
 
 
