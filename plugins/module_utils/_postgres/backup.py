@@ -24,7 +24,7 @@ from .._sets.audit import audited
 from .._sets.fingerprint import Fingerprint
 from .._sets.layout import check_source
 from .._sets.manifest import DATABASE_ENGINE, Manifest
-from .._sets.writer import SetWriter, StoredFile
+from .._sets.writer import SetWriter, StoredFile, sizes_of
 from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
 from .connection import ConnectionOptions
@@ -227,8 +227,6 @@ class _Run:
     def _manifest(self, stored: t.Sequence[StoredFile], fingerprint: t.Optional[Fingerprint]) -> Manifest:
         held, request = self._held, self._request
         entries = tuple(item.entry for item in stored)
-        uploaded = sum(item.uploaded for item in stored)
-        stored_size = sum(entry.stored_size for entry in {entry.key: entry for entry in entries}.values())
         return Manifest(
             set_id=compact_instant(held.recovery_point),
             source=request.source,
@@ -244,12 +242,7 @@ class _Run:
             objects=entries,
             fingerprint=fingerprint,
             coverage=self._coverage(),
-            sizes={
-                "plain": sum(entry.plain_size for entry in entries),
-                "stored": stored_size,
-                "uploaded": uploaded,
-                "reused": stored_size - uploaded,
-            },
+            sizes=sizes_of(stored),
             timings=self._timings.as_dict(),
         )
 
