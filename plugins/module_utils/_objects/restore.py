@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .._core.clock import Timings
 from .._core.confirmation import plan_digest, require_confirmation
-from .._core.digest import Tally
+from .._core.digest import Tally, bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
 from .._core.process import scratch_folder
@@ -183,8 +183,8 @@ class _Run:
         """Whether the file in the bucket has the content; by its ETag where that is one file's own, else by reading."""
         if info.size != entry.size:
             return False
-        etag = entry.etag.strip('"')
-        if etag and etag == (info.etag or "").strip('"') and "-" not in etag:
+        etag = bare_etag(entry.etag)
+        if etag and etag == bare_etag(info.etag) and "-" not in etag:
             return True
         tally = Tally()
         for chunk in self._target.read(entry.key):
