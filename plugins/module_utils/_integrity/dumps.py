@@ -87,7 +87,7 @@ class SqliteDump(Check):
         }
         if problems:
             return Finding(False, expected, actual, _sentence(problems), sample[: context.sample])
-        told = f"It holds {facts.plain_tables} tables, ends as it should{' and loads' if self.load else ''}."
+        told = f"It holds {_tables(facts.plain_tables)}, ends as it should{' and loads' if self.load else ''}."
         if facts.problems:
             told += f" As it is D1 would not import it ({'; '.join(_counted(facts.problems))}); d1_restore mends that."
         return Finding(True, expected, actual, told, sample)
@@ -132,7 +132,7 @@ class PostgresDump(Check):
             problems.append("the last line of pg_dump is missing, so it is cut off")
         problems += _too_few(facts.count, self.least, missing)
         actual = {"missing": missing, "tables": facts.count}
-        message = _sentence(problems) if problems else f"It holds {facts.count} tables and ends as it should."
+        message = _sentence(problems) if problems else f"It holds {_tables(facts.count)} and ends as it should."
         return Finding(not problems, expected, actual, message)
 
 
@@ -157,8 +157,12 @@ def _told(fault: RecoveryError) -> str:
 def _too_few(count: int, least: t.Optional[int], missing: t.Sequence[str]) -> t.List[str]:
     problems = [f"the tables {', '.join(missing)} are missing"] if missing else []
     if least is not None and count < least:
-        problems.append(f"it holds {count} tables, at least {least} were expected")
+        problems.append(f"it holds {_tables(count)}, at least {least} were expected")
     return problems
+
+
+def _tables(count: int) -> str:
+    return f"{count} table{'' if count == 1 else 's'}"
 
 
 def _counted(problems: t.Mapping[str, int]) -> t.List[str]:

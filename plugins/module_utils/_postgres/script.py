@@ -61,9 +61,12 @@ def read_script(chunks: t.Iterable[bytes]) -> ScriptFacts:
 
 
 def _lines(chunks: t.Iterable[bytes]) -> t.Iterator[str]:
-    held = b""
+    # A row may be a line of many chunks, so that they are joined once, at its end.
+    held: t.List[bytes] = []
     for chunk in chunks:
-        *whole, held = (held + chunk).split(b"\n")
-        for line in whole:
-            yield line.decode("utf-8", "replace").rstrip("\r")
-    yield held.decode("utf-8", "replace").rstrip("\r")
+        first, *others = chunk.split(b"\n")
+        held.append(first)
+        for piece in others:
+            yield b"".join(held).decode("utf-8", "replace").rstrip("\r")
+            held = [piece]
+    yield b"".join(held).decode("utf-8", "replace").rstrip("\r")

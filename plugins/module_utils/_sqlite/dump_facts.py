@@ -76,7 +76,8 @@ class DumpFacts:
             self._create(statement)
         elif statement.kind == "write":
             self._write(statement)
-        if len(statement.text) > _LONGEST or len(statement.text.encode()) > _LONGEST:
+        # A character has four bytes at most.
+        if len(statement.text) > _LONGEST // 4 and len(statement.text.encode()) > _LONGEST:
             self._note(statement, f"a statement of more than {_LONGEST} bytes")
         if "\0" in statement.text:
             self._note(statement, "a text with NUL")
