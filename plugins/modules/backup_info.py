@@ -33,6 +33,14 @@ options:
       - How far back exposure is looked for, in seconds. The default is a week.
     type: int
     default: 604800
+  days:
+    description:
+      - On how many calendar days in UTC, up to today, each source has to have a set; RV(sources[].missing_days) tells
+        those without one. V(0) judges no day.
+      - Any tier but V(undo) makes a day present. Days before the first set that a timer wrote are not missing, nor is
+        today before it is over. With V(30), what M(lifeline.recovery.backup_prune) keeps with C(keep_daily=30) has no gap.
+    type: int
+    default: 0
   limit:
     description:
       - How many of a source's newest sets are described.
@@ -60,9 +68,10 @@ EXAMPLES = r"""
       bucket: school-backups
   register: candidate
 
-- name: See whether every source keeps an objective of a day
+- name: See whether every source keeps an objective of a day, and has a set of each day of a month
   lifeline.recovery.backup_info:
     rpo_seconds: 86400
+    days: 30
     store:
       provider: directory
       path: /var/backups/lifeline
@@ -175,6 +184,13 @@ sources:
       description: Whether the exposure is within the objective; null without one.
       type: bool
       sample: false
+    missing_days:
+      description:
+        - The days of O(days) without a set that can be used, oldest first.
+        - Null when O(days) is V(0), and for a source without sets of the tier V(daily).
+      type: list
+      elements: str
+      sample: ["2026-02-27"]
   sample: []
 selected:
   description: The set that O(set), O(before) and O(tier) choose, like an element of RV(sets); null when nothing was asked.
@@ -203,6 +219,7 @@ SPEC = ArgumentSpec(
     {
         "rpo_seconds": {"type": "int"},
         "window_seconds": {"type": "int", "default": 604800},
+        "days": {"type": "int", "default": 0},
         "limit": {"type": "int", "default": 100},
     }
 )
@@ -220,6 +237,7 @@ def main() -> None:
             rpo=params["rpo_seconds"],
             window=params["window_seconds"],
             limit=params["limit"],
+            days=params["days"],
         )
         store = readable_store(params, params["source"])
         # Where the clocks differ, the one that makes sets older is believed.

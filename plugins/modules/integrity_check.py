@@ -32,8 +32,9 @@ options:
   engine:
     description:
       - What kind of database is checked. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
-      - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql) and V(objects).
-        Names of tables have no schema there.
+      - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql),
+        V(sql_dump) and V(objects). Names of tables have no schema there.
+      - No database is opened, and none has to be named, when all checks are of the type V(sql_dump).
     type: str
     choices: [postgresql, sqlite]
     default: postgresql
@@ -82,6 +83,17 @@ options:
         gives the key, and in a second column the size where it is known. With C(allow_others=true), files that no row names are
         no failure. C(search_path) is by default V([public]).
       - V(quick_check) - SQLite finds its file sound.
+      - V(sql_dump) - the file C(path) on the host that runs the module is a whole dump in SQL. It has at least C(min_tables)
+        statements CREATE TABLE, and the tables in the list C(present).
+      - V(sql_dump) of V(engine=sqlite) takes exports of D1, which have neither BEGIN nor COMMIT, and what C(.dump) of the shell
+        wrote, which has both. The dump is loaded into a temporary file, where every row has to keep its foreign keys; with
+        C(load=false) it is only read. What D1 would not import as it is (rows before the table that they refer to, statements
+        of more than 100,000 bytes, infinities as words, texts with NUL, counters without their table, transactions) is told in
+        the message and the sample and is no failure, because M(lifeline.recovery.d1_restore) mends it.
+      - V(sql_dump) of V(engine=postgresql) takes plain dumps of pg_dump and pg_dumpall, also compressed with gzip or zstd, and
+        does not load them. A C(.sha256) file beside it has to agree.
+      - V(sql_dump) - a dump that is cut off between two statements and has no COMMIT to miss looks whole. Give C(min_tables) or
+        C(present).
       - V(fingerprint) - the content equals that of a backup set.
     type: list
     elements: dict
@@ -174,6 +186,15 @@ EXAMPLES = r"""
       - type: foreign_keys
       - {type: tables, min_count: 70}
       - {type: row_count, table: tenants, min: 1}
+
+- name: Check last night's export of D1 without a database
+  lifeline.recovery.integrity_check:
+    engine: sqlite
+    checks:
+      - type: sql_dump
+        path: /var/backups/backup-2026-03-01.sql
+        min_tables: 70
+        present: [tenants, users]
 
 - name: Report, and let a later task decide
   lifeline.recovery.integrity_check:

@@ -145,6 +145,18 @@ def test_a_listing_passes_an_archive_that_was_cut_off_but_verification_does_not(
     assert caught.value.result["error_kind"] == "damaged"
 
 
+def test_a_good_export_of_d1_has_no_commit_to_look_for(tmp_path: Path) -> None:
+    export = tmp_path / "backup-2026-03-01.sql"
+    export.write_text("PRAGMA defer_foreign_keys=TRUE;\nCREATE TABLE tenants (id);\nINSERT INTO tenants VALUES('a');\n")
+    naive = f"tail -1 {export} | grep -q 'COMMIT;'"
+    assert subprocess.run(["sh", "-c", naive], check=False).returncode != 0
+    wish: Options = {"engine": "sqlite", "checks": [{"type": "sql_dump", "path": str(export), "present": ["tenants"]}]}
+    assert run_module("integrity_check", wish)["verdict"] == "passed"
+    export.write_text(export.read_text()[:-10])
+    with pytest.raises(ModuleFailed, match="1 failed"):
+        run_module("integrity_check", wish)
+
+
 def test_content_that_must_exist_once_does_not_come_twice(
     postgres: PostgresServer, database: str, folder_store: Options
 ) -> None:

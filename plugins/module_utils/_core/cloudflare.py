@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 
+from .digest import bare_etag
 from .errors import ErrorKind, RecoveryError
 
 API = "https://api.cloudflare.com/client/v4"
@@ -121,7 +122,7 @@ def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
         request = urllib.request.Request(url, data=stream, headers=headers, method="PUT")
         try:
             with _OPENER.open(request, timeout=timeout) as answer:
-                seen = str(answer.headers.get("ETag", "")).strip('"')
+                seen = bare_etag(answer.headers.get("ETag"))
         except urllib.error.HTTPError as error:
             raise _not_taken(f"HTTP {error.code}") from None
         except OSError as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SHA-256 and size of bytes while they pass by."""
+"""SHA-256 and size of bytes while they pass by, and the ETag that others give them."""
 
 from __future__ import annotations
 
@@ -49,3 +49,8 @@ def file_tally(path: str) -> Tally:
     for chunk in file_chunks(path):
         tally.add(chunk)
     return tally
+
+
+def bare_etag(etag: t.Optional[str]) -> str:
+    """An ETag without its quotes, which some services leave out; empty for none."""
+    return (etag or "").strip('"')

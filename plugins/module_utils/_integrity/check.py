@@ -76,6 +76,9 @@ class Context:
 class Check(abc.ABC):
     """One check, ready to run: a frozen dataclass made from its description."""
 
+    #: Whether it looks at the database of the run, which is not opened for checks that do not.
+    needs_database: t.ClassVar[bool] = True
+
     @classmethod
     @abc.abstractmethod
     def read(cls, options: OptionReader) -> Check:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .check import Answer, Check, Connection, Context
 from .counts import RowCount, Tables
 from .documents import JsonShape
+from .dumps import PostgresDump, SqliteDump
 from .failures import explain
 from .fingerprints import Fingerprint
 from .foreign_keys import ForeignKeys
@@ -73,6 +74,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "row_count": RowCount,
             "sequences": Sequences,
             "sql": Sql,
+            "sql_dump": PostgresDump,
             "tables": Tables,
         },
     ),
@@ -88,6 +90,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "quick_check": QuickCheck,
             "row_count": SqliteRowCount,
             "sql": Sql,
+            "sql_dump": SqliteDump,
             "tables": SqliteTables,
         },
     ),

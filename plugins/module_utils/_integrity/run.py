@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def check_integrity(request: IntegrityRequest) -> Report:
     timings = Timings()
     try:
         with timings.phase("connect"):
-            conn = dialect.open(request.target)
+            wanted = any(plan.check.needs_database for plan in planned)
+            conn = dialect.open(request.target) if wanted else _NoDatabase()
     except RecoveryError as error:
         report = _report(request, [_unverified(plan, error.what) for plan in planned], timings)
         raise RecoveryError(
@@ -84,6 +86,15 @@ def check_integrity(request: IntegrityRequest) -> Report:
     return report
 
 
+class _NoDatabase:
+    """The connection of a run whose checks need none."""
+
+    closed = False
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+
 def run_check(dialect: Dialect, plan: PlannedCheck, context: Context, timeout: int) -> CheckResult:
     """One check in a transaction of its own. Never raises."""
     began = time.monotonic()
@@ -91,7 +102,8 @@ def run_check(dialect: Dialect, plan: PlannedCheck, context: Context, timeout: i
     actual: t.Any = None
     sample: t.Sequence[t.Mapping[str, t.Any]] = ()
     try:
-        with dialect.transaction(context.connection, timeout):
+        needed = plan.check.needs_database
+        with dialect.transaction(context.connection, timeout) if needed else contextlib.nullcontext():
             finding = plan.check.run(context)
         status, message = weigh(finding, plan.severity), finding.message
         expected, actual, sample = finding.expected, finding.actual, finding.sample
@@ -113,7 +125,7 @@ def _run_all(
                 message = "It is switched off in its description."
                 results.append(CheckResult(plan.name, plan.type, SKIPPED, plan.severity, None, None, message))
                 continue
-            if conn.closed:
+            if conn.closed and plan.check.needs_database:
                 try:
                     conn = dialect.open(request.target)
                 except RecoveryError as error:

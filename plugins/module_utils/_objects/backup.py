@@ -25,7 +25,7 @@ from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
 from .._core.version import VERSION
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.catalogue import list_sets, load_set, verifications
 from .._sets.fetch import read_object
 from .._sets.layout import check_source, object_key, objects_prefix
@@ -94,18 +94,10 @@ def back_up_bucket(request: BucketBackupRequest, origin: ObjectStore, store: Obj
     """
     check_source(request.source)
     require_codec(request.codec)
-    try:
+    with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
         with scratch_folder("lifeline-bucket-", request.spool_dir) as folder, listing_errors():
             result = _Run(request, origin, store, folder).complete()
-    except RecoveryError as error:
-        if not request.check_mode:
-            status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
-            with contextlib.suppress(RecoveryError):
-                write_audit(store, request.source, "backup", status, {"tier": request.tier, "error_kind": error.kind})
-        raise
-    if not request.check_mode:
-        details = {"set_id": result.set_id, "tier": result.tier, "files": result.files, "bytes": result.bytes_uploaded}
-        write_audit(store, request.source, "backup", "succeeded", details)
+        outcome.update(set_id=result.set_id, files=result.files, bytes=result.bytes_uploaded)
     return result
 
 

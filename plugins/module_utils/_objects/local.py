@@ -12,7 +12,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from .._core.digest import file_chunks
+from .._core.digest import bare_etag, file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectInfo, ObjectStore
 
@@ -48,7 +48,7 @@ def is_same(store: ObjectStore, info: t.Optional[ObjectInfo], digests: Digests) 
     """
     if info is None or info.size != digests.size:
         return False
-    etag = (info.etag or "").strip('"')
+    etag = bare_etag(info.etag)
     if len(etag) == 32 and "-" not in etag and etag == digests.md5:
         return True
     if info.headers is None:

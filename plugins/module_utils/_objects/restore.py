@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 from .._core.clock import Timings
 from .._core.confirmation import plan_digest, require_confirmation
-from .._core.digest import Tally
+from .._core.digest import Tally, bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
 from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
@@ -84,29 +84,12 @@ def restore_bucket(
     for an object that is not as recorded (its file stays as it was), archived, no_identity.
     """
     manifest.require_kind(BUCKET_ENGINE)
-    try:
+    known = {"set_id": manifest.set_id, "target": target.location}
+    with audited(store, manifest.source, "restore", known, check_mode=request.check_mode) as outcome:
         with scratch_folder("lifeline-bucket-", request.spool_dir) as folder, listing_errors():
             result = _Run(store, manifest, target, request, folder).complete()
-    except RecoveryError as error:
-        if not request.check_mode:
-            with contextlib.suppress(RecoveryError):
-                details = {"set_id": manifest.set_id, "error_kind": error.kind, "target": target.location}
-                write_audit(store, manifest.source, "restore", "failed", details)
-        raise
-    if result.changed and not request.check_mode:
-        write_audit(
-            store,
-            manifest.source,
-            "restore",
-            "succeeded",
-            {
-                "set_id": manifest.set_id,
-                "target": target.location,
-                "restored": result.restored,
-                "replaced": result.replaced,
-                "undo": result.undo,
-            },
-        )
+        if result.changed:
+            outcome.update(restored=result.restored, replaced=result.replaced, undo=result.undo)
     return result
 
 
@@ -200,8 +183,8 @@ class _Run:
         """Whether the file in the bucket has the content; by its ETag where that is one file's own, else by reading."""
         if info.size != entry.size:
             return False
-        etag = entry.etag.strip('"')
-        if etag and etag == (info.etag or "").strip('"') and "-" not in etag:
+        etag = bare_etag(entry.etag)
+        if etag and etag == bare_etag(info.etag) and "-" not in etag:
             return True
         tally = Tally()
         for chunk in self._target.read(entry.key):

@@ -16,7 +16,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._core.digest import Tally, file_chunks
+from .._core.digest import Tally, bare_etag, file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._sets.references import for_each
@@ -155,7 +155,7 @@ def _fetch(store: ObjectStore, key: str, partial: _Partial, result: TransferResu
 
 def _is_as_told(info: ObjectInfo, fetched: Digests) -> bool:
     """Whether nothing that the store told contradicts; an ETag need not be an MD5, but may be."""
-    etag = (info.etag or "").strip('"')
+    etag = bare_etag(info.etag)
     return (
         fetched.size == info.size
         and _digest_of(info) in (None, fetched.sha256)

@@ -20,11 +20,11 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._core.version import VERSION
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.fingerprint import Fingerprint
 from .._sets.layout import check_source
 from .._sets.manifest import DATABASE_ENGINE, Manifest
-from .._sets.writer import SetWriter, StoredFile
+from .._sets.writer import SetWriter, StoredFile, sizes_of
 from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
 from .connection import ConnectionOptions
@@ -99,20 +99,9 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
             run = _Run(request, store, held, client, spool, timings)
         if request.check_mode:
             return run.predicted()
-        try:
+        with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=False) as outcome:
             result = run.complete()
-        except RecoveryError as error:
-            with contextlib.suppress(RecoveryError):
-                status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
-                write_audit(store, request.source, "backup", status, {"tier": request.tier, "error_kind": error.kind})
-            raise
-    write_audit(
-        store,
-        request.source,
-        "backup",
-        "succeeded",
-        {"set_id": result.set_id, "tier": result.tier, "bytes": result.bytes_stored, "seconds": timings.total()},
-    )
+            outcome.update(set_id=result.set_id, bytes=result.bytes_stored, seconds=timings.total())
     return result
 
 
@@ -238,8 +227,6 @@ class _Run:
     def _manifest(self, stored: t.Sequence[StoredFile], fingerprint: t.Optional[Fingerprint]) -> Manifest:
         held, request = self._held, self._request
         entries = tuple(item.entry for item in stored)
-        uploaded = sum(item.uploaded for item in stored)
-        stored_size = sum(entry.stored_size for entry in {entry.key: entry for entry in entries}.values())
         return Manifest(
             set_id=compact_instant(held.recovery_point),
             source=request.source,
@@ -255,12 +242,7 @@ class _Run:
             objects=entries,
             fingerprint=fingerprint,
             coverage=self._coverage(),
-            sizes={
-                "plain": sum(entry.plain_size for entry in entries),
-                "stored": stored_size,
-                "uploaded": uploaded,
-                "reused": stored_size - uploaded,
-            },
+            sizes=sizes_of(stored),
             timings=self._timings.as_dict(),
         )
 

@@ -22,7 +22,7 @@ from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
 from .._postgres.names import QualifiedName
 from .._postgres.toc import parse_toc
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.catalogue import find_set
 from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.recovery_points import Selection
@@ -117,36 +117,13 @@ def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
     rls_blind, locked, not_equal, restore_failed, and those of the store; the live tables are then as they were.
     """
     run_ = _Run(request, store)
-    try:
+    known = {"reason": request.reason}
+    with audited(store, request.source, "restore_rows", known, check_mode=request.check_mode) as outcome:
         try:
             result = run_.complete()
         except psycopg2.Error as error:
             raise run_.in_words(error) from None
-    except RecoveryError as error:
-        if not request.check_mode:
-            with contextlib.suppress(RecoveryError):
-                write_audit(
-                    store,
-                    request.source,
-                    "restore_rows",
-                    "failed",
-                    {"error_kind": error.kind, "reason": request.reason},
-                )
-        raise
-    if not request.check_mode:
-        write_audit(
-            store,
-            request.source,
-            "restore_rows",
-            "succeeded",
-            {
-                "set_id": result.set_id,
-                "mode": result.mode,
-                "undo": result.undo,
-                "tables": result.plan["tables"],
-                "reason": request.reason,
-            },
-        )
+        outcome.update(set_id=result.set_id, mode=result.mode, undo=result.undo, tables=result.plan["tables"])
     return result
 
 

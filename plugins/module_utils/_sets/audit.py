@@ -10,6 +10,7 @@ write everything can write all of them anew; only a lock of the store stands aga
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -83,6 +84,31 @@ def write_audit(store: ObjectStore, source: str, operation: str, status: str, de
     for sink in store.audit_sinks:
         sink(source, record)
     return key
+
+
+@contextlib.contextmanager
+def audited(
+    store: ObjectStore, source: str, operation: str, details: t.Mapping[str, t.Any], *, check_mode: bool
+) -> t.Iterator[t.Dict[str, t.Any]]:
+    """Write a record of what happens inside; nothing in check mode.
+
+    Gives a dictionary for what is known at the end: with it the record says succeeded, and there is none when it stays
+    empty, for then nothing was done. After a RecoveryError, which goes on, the record says failed with its error_kind.
+    details are in the record in either case.
+    """
+    outcome: t.Dict[str, t.Any] = {}
+    try:
+        yield outcome
+    except RecoveryError as error:
+        # A set that is not in every copy is a set all the same.
+        partial = operation == "backup" and error.kind == ErrorKind.COPY_FAILED
+        if not check_mode:
+            with contextlib.suppress(RecoveryError):
+                status = "partial" if partial else "failed"
+                write_audit(store, source, operation, status, {**details, "error_kind": error.kind})
+        raise
+    if outcome and not check_mode:
+        write_audit(store, source, operation, "succeeded", {**details, **outcome})
 
 
 def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResult:

@@ -16,7 +16,7 @@ from .._store.base import ObjectStore
 from .catalogue import Verification, list_sets, load_set, verifications
 from .layout import SetName
 from .manifest import Manifest
-from .recovery_points import Selection, longest_gap, select
+from .recovery_points import Selection, longest_gap, missing_days, select
 
 #: By so many seconds clocks may differ before the age of a set means nothing.
 _CLOCKS_DIFFER = 300
@@ -24,7 +24,10 @@ _CLOCKS_DIFFER = 300
 
 @dataclass(frozen=True)
 class InfoRequest:
-    """Which sets to describe; rpo and window are in seconds; limit counts sets per source, newest first."""
+    """Which sets to describe; rpo and window are in seconds; limit counts sets per source, newest first.
+
+    days is on how many days up to today a set has to be there; 0 and None judge none.
+    """
 
     source: t.Optional[str] = None
     tier: t.Optional[str] = None
@@ -32,6 +35,7 @@ class InfoRequest:
     rpo: t.Optional[float] = None
     window: float = 7 * 86400
     limit: int = 100
+    days: t.Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,10 @@ class SetInfo:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """A source as a whole. exposure_seconds is the longest gap between recovery points in the window."""
+    """A source as a whole. exposure_seconds is the longest gap between recovery points in the window.
+
+    missing_days are days in UTC (C(2026-03-01)) without a usable set; None where days were not judged.
+    """
 
     source: str
     sets: int
@@ -70,6 +77,7 @@ class SourceInfo:
     exposure_seconds: t.Optional[float]
     rpo_seconds: t.Optional[float]
     rpo_met: t.Optional[bool]
+    missing_days: t.Optional[t.Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,11 @@ class InfoResult:
 def describe_sets(store: ObjectStore, request: InfoRequest, now: datetime) -> InfoResult:
     """Read the manifests and tell what there is; a source without sets gives none, unless one must be selected.
 
-    Raises RecoveryError(unknown_source or no_backup_set) when a selection was asked for and finds nothing.
+    Raises RecoveryError: unknown_source or no_backup_set when a selection was asked for and finds nothing,
+    invalid_options.
     """
+    if (request.days or 0) < 0:
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, "days is negative.", next_step="Give 0 to judge no day.")
     names = list_sets(store, request.source, request.tier)
     if request.selection is not None:
         if not request.source:
@@ -184,4 +195,15 @@ def _summary(
         exposure_seconds=round(exposure, 3) if exposure is not None else None,
         rpo_seconds=request.rpo,
         rpo_met=met,
+        missing_days=_missing(names, infos, request.days, now),
     )
+
+
+def _missing(
+    names: t.Sequence[SetName], infos: t.Sequence[SetInfo], days: t.Optional[int], now: datetime
+) -> t.Optional[t.List[str]]:
+    if not days:
+        return None
+    unusable = {(info.source, info.tier, info.set_id) for info in infos if info.problem is not None}
+    found = missing_days([name for name in names if name not in unusable], days, now)
+    return None if found is None else [day.isoformat() for day in found]

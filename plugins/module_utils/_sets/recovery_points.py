@@ -9,13 +9,16 @@ from __future__ import annotations
 import random
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .layout import SetName
 
 _UNDO_TIER = "undo"
+
+#: What a timer writes; an emergency set says nothing of when others are due.
+_TIMED_TIERS = ("hourly", "daily", "weekly", "monthly")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,22 @@ def longest_gap(points: t.Iterable[datetime], since: datetime, until: datetime) 
     used = (*older[-1:], *(point for point in known if point > since))
     earlier, later = max(zip(used, [*used[1:], until]), key=lambda pair: pair[1] - pair[0])
     return Gap(earlier, later, used)
+
+
+def missing_days(names: t.Iterable[SetName], days: int, now: datetime) -> t.Optional[t.List[date]]:
+    """The calendar days in UTC, of so many up to today, on which no set shows one source; oldest first.
+
+    Today is not missing before it is over, and no day is that lies before the first set of a timer: a young source is
+    no gap. Sets of the tier undo do not count. None where no set is of the tier daily.
+    """
+    known = [(name.tier, parse_instant(name.set_id).date()) for name in names if name.tier != _UNDO_TIER]
+    if not any(tier == "daily" for tier, _day in known):
+        return None
+    today = now.astimezone(timezone.utc).date()
+    first = min(day for tier, day in known if tier in _TIMED_TIERS)
+    there = {day for _tier, day in known}
+    judged = range(min(days - 1, (today - first).days), 0, -1)
+    return [day for day in (today - timedelta(days=back) for back in judged) if day not in there]
 
 
 def _nothing(found: t.Sequence[SetName], selection: Selection, source: str) -> RecoveryError:

@@ -214,11 +214,14 @@ class SetWriter:
 
 
 def sizes_of(stored: t.Sequence[StoredFile]) -> t.Dict[str, int]:
-    """What a manifest says of the sizes of a set, in bytes."""
+    """What a manifest says of the sizes of a set, in bytes. An object that several files share is stored once."""
+    held = sum(entry.stored_size for entry in {item.entry.key: item.entry for item in stored}.values())
+    uploaded = sum(item.uploaded for item in stored)
     return {
         "plain": sum(item.entry.plain_size for item in stored),
-        "stored": sum(item.entry.stored_size for item in stored),
-        "uploaded": sum(item.uploaded for item in stored),
+        "stored": held,
+        "uploaded": uploaded,
+        "reused": held - uploaded,
     }
 
 

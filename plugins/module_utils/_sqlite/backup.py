@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import typing as t
@@ -21,7 +20,7 @@ from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
 from .._core.version import VERSION
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.fetch import fetch_objects
 from .._sets.layout import check_source
 from .._sets.manifest import SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest
@@ -108,19 +107,10 @@ def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectSt
             "sql_name would write a readable dump beside encrypted sets.",
             next_step="Leave it or encrypt_to out.",
         )
-    try:
+    with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
         with scratch_folder("lifeline-sqlite-", request.spool_dir) as folder:
             result = _Run(request, engine, store, folder).complete()
-    except RecoveryError as error:
-        if not request.check_mode:
-            with contextlib.suppress(RecoveryError):
-                details = {"tier": request.tier, "error_kind": error.kind}
-                status = "partial" if error.kind == ErrorKind.COPY_FAILED else "failed"
-                write_audit(store, request.source, "backup", status, details)
-        raise
-    if not request.check_mode:
-        told = {"set_id": result.set_id, "tier": result.tier, "tables": result.tables, "rows": result.rows}
-        write_audit(store, request.source, "backup", "succeeded", told)
+        outcome.update(set_id=result.set_id, tables=result.tables, rows=result.rows)
     return result
 
 

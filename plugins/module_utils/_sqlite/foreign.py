@@ -5,11 +5,13 @@
 """Dumps of other tools, mended where they are known to break: of D1's export, and of the shell of SQLite.
 
 What was seen of D1's export: https://github.com/cloudflare/workers-sdk/issues/5683 (rows before the tables that they
-refer to), bare words for infinities. Here nothing depends on the order, because references are judged after all is in.
+refer to), bare words for infinities, NUL within texts. Here nothing depends on the order, because references are
+judged after all is in.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sqlite3
@@ -17,11 +19,16 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .backup import OpenedSet, opened_file
+from .exact import literal
 from .load import loading, whole_statements
-from .statements import Statement, shortened, split_statements, tokens
+from .statements import Statement, Token, shortened, split_statements, tokens
 
 _WORDS = {"infinity": "9.0e+999", "inf": "9.0e+999"}
+_INFINITY = re.compile(r"\binf(inity)?\b", re.IGNORECASE)
 _COUNTER = re.compile(r"(DELETE\s+FROM|INSERT\s+INTO)\s+[\"'`\[]?sqlite_sequence\b", re.IGNORECASE)
+
+#: What would reach beyond the file that is filled.
+_BEYOND = ("ATTACH", "DETACH", "VACUUM")
 
 
 def open_dump(path: str, folder: str) -> OpenedSet:
@@ -31,55 +38,112 @@ def open_dump(path: str, folder: str) -> OpenedSet:
     or breaks its own references.
     """
     target = os.path.join(folder, "loaded.sqlite")
-    with loading(target) as connection:
-        begun = 0
-        for statement in _statements(path):
-            if statement.kind == "transaction":
-                begun += 1 if statement.word == "BEGIN" else -1
-                continue
-            _run(connection, statement, path)
-        if begun > 0:
-            raise _damaged(path, "it has a BEGIN without COMMIT, so it is cut off")
-    _require_sound(target, path)
+    ending = Ending()
+    load_dump(path, target, ending.see)
+    if ending.problem:
+        raise _damaged(path, ending.problem)
     return opened_file(target)
 
 
-def _statements(path: str) -> t.Iterator[Statement]:
+def load_dump(path: str, target: str, see: t.Callable[[Statement], None]) -> None:
+    """Load a text of SQL into a new file of SQLite; see is told of each statement before it runs.
+
+    Raises RecoveryError: invalid_options for what cannot be read, spool_full, damaged for what does not load or breaks
+    its own references. The details of damaged hold line, problem and statement where one of them is at fault.
+    """
+    with loading(target) as connection:
+        for statement in read_dump(path):
+            see(statement)
+            if statement.kind != "transaction":
+                _run(connection, statement, path)
+    _require_sound(target, path)
+
+
+def read_dump(path: str) -> t.Iterator[Statement]:
+    """The statements of a file with their lines in it. Raises RecoveryError: invalid_options, or damaged for no SQL."""
+    line = 1
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             for text in whole_statements(stream):
-                yield from split_statements(text)
-    except (OSError, UnicodeDecodeError) as error:
+                yield from split_statements(text, first_line=line)
+                line += text.count("\n")
+    except OSError as error:
         raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS,
-            f"{path} cannot be read ({error.strerror if isinstance(error, OSError) else 'it is no UTF-8'}).",
-            next_step="Check src.",
+            ErrorKind.INVALID_OPTIONS, f"{path} cannot be read ({error.strerror}).", next_step="Check its path."
         ) from None
+    except UnicodeDecodeError:
+        raise _damaged(path, "it is no text in UTF-8") from None
     except RecoveryError as error:
-        raise _damaged(path, error.what) from None
+        raise _damaged(path, error.what.rstrip(".")) from None
+
+
+class Ending:
+    """Whether a dump has its end. One of the shell says so with COMMIT; one of D1 has neither BEGIN nor COMMIT."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._gave_up = False
+
+    def see(self, statement: Statement) -> None:
+        if statement.word == "BEGIN":
+            self._begun += 1
+        elif statement.word in ("COMMIT", "END"):
+            self._begun -= 1
+        elif statement.word == "ROLLBACK":
+            self._gave_up = True
+
+    @property
+    def problem(self) -> t.Optional[str]:
+        if self._gave_up:
+            return "it ends with ROLLBACK, because the database could not be read when it was made"
+        return "it has a BEGIN without COMMIT, so it is cut off" if self._begun > 0 else None
+
+
+def has_infinity(text: str) -> bool:
+    """Whether a statement has a word that stands for an infinity."""
+    return bool(_INFINITY.search(text)) and any(_is_infinity(token) for token in tokens(text))
+
+
+def _is_infinity(token: Token) -> bool:
+    return token.kind == "word" and token.text.lower() in _WORDS
 
 
 def _run(connection: sqlite3.Connection, statement: Statement, path: str) -> None:
+    if statement.word in _BEYOND:
+        raise _damaged(path, f"{statement.word} has no place in a dump", statement)
+    text = _with_nul(statement.text) if "\0" in statement.text else statement.text
     try:
-        connection.execute(statement.text)
+        connection.execute(text)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        if _COUNTER.match(statement.text) and "no such table" in str(error):
+        if "disk is full" in str(error):
+            raise RecoveryError(
+                ErrorKind.SPOOL_FULL, f"There is no room to load {path}.", next_step="Make room for temporary files."
+            ) from None
+        if _COUNTER.match(text) and "no such table" in str(error):
             # There is no counter without a table that counts.
             return
-        mended = _with_numbers(statement.text)
-        if mended == statement.text:
-            raise _damaged(path, f"{error} at {shortened(statement.text)}") from None
+        mended = _with_numbers(text)
+        if mended == text:
+            raise _damaged(path, str(error), statement) from None
         try:
             connection.execute(mended)
         except sqlite3.Error:
-            raise _damaged(path, f"{error} at {shortened(statement.text)}") from None
+            raise _damaged(path, str(error), statement) from None
 
 
 def _with_numbers(text: str) -> str:
     """Infinities, which D1's export writes as words."""
-    return "".join(
-        _WORDS.get(token.text.lower(), token.text) if token.kind == "word" else token.text for token in tokens(text)
-    )
+    return "".join(_WORDS[token.text.lower()] if _is_infinity(token) else token.text for token in tokens(text))
+
+
+def _with_nul(text: str) -> str:
+    """Texts with NUL, which D1's export writes as it is and SQLite takes only as bytes."""
+    pieces = []
+    # A quote within a text is doubled, which makes two tokens of it.
+    for is_text, run in itertools.groupby(tokens(text), lambda token: token.text.startswith("'")):
+        joined = "".join(token.text for token in run)
+        pieces.append(literal(joined[1:-1].replace("''", "'")) if is_text and "\0" in joined else joined)
+    return "".join(pieces)
 
 
 def _require_sound(target: str, path: str) -> None:
@@ -87,6 +151,8 @@ def _require_sound(target: str, path: str) -> None:
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         broken = connection.execute("PRAGMA foreign_key_check").fetchmany(1)
+    except sqlite3.Error as error:
+        raise _damaged(path, f"what it makes cannot be read: {error}") from None
     finally:
         connection.close()
     if verdict != "ok":
@@ -95,5 +161,11 @@ def _require_sound(target: str, path: str) -> None:
         raise _damaged(path, f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that it does not hold")
 
 
-def _damaged(path: str, why: str) -> RecoveryError:
-    return RecoveryError(ErrorKind.DAMAGED, f"The dump {path} does not load: {why}.", next_step="Use another dump.")
+def _damaged(path: str, why: str, at: t.Optional[Statement] = None) -> RecoveryError:
+    place = f" at {shortened(at.text)}" if at else ""
+    return RecoveryError(
+        ErrorKind.DAMAGED,
+        f"The dump {path} does not load: {why}{place}.",
+        next_step="Use another dump.",
+        details={"line": at.line, "problem": why, "statement": shortened(at.text)} if at else None,
+    )

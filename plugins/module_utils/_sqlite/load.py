@@ -54,7 +54,8 @@ def whole_statements(stream: t.Iterable[str]) -> t.Iterator[str]:
     held: t.List[str] = []
     for line in stream:
         held.append(line)
-        if line.rstrip().endswith(";") and sqlite3.complete_statement("".join(held)):
+        # SQLite takes no NUL, and where a statement ends does not depend on it.
+        if line.rstrip().endswith(";") and sqlite3.complete_statement("".join(held).replace("\0", " ")):
             yield "".join(held)
             held = []
     if held:

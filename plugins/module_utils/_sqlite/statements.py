@@ -92,25 +92,26 @@ class Token:
 class Statement:
     """One statement without its semicolon. line is that of its first word, from 1.
 
-    kind: read, write, schema, transaction or pragma. word: its first one, in capitals.
+    kind: read, write, schema, transaction or pragma. word: its first one, in capitals. ended: its semicolon is there.
     """
 
     text: str
     line: int
     word: str
     kind: str
+    ended: bool = True
 
     @property
     def reads_only(self) -> bool:
         return self.kind == "read"
 
 
-def tokens(text: str) -> t.Iterator[Token]:
+def tokens(text: str, *, first_line: int = 1) -> t.Iterator[Token]:
     """All pieces of a text. Raises RecoveryError(invalid_options) for a quote or comment without its end."""
     for found in _TOKEN.finditer(text):
         kind = t.cast(str, found.lastgroup)
         if kind == "open":
-            line = text.count("\n", 0, found.start()) + 1
+            line = text.count("\n", 0, found.start()) + first_line
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
                 f"What begins with {found.group()} in line {line} has no end.",
@@ -120,11 +121,11 @@ def tokens(text: str) -> t.Iterator[Token]:
         yield Token(kind, found.group(), found.start())
 
 
-def split_statements(text: str) -> t.Iterator[Statement]:
+def split_statements(text: str, *, first_line: int = 1) -> t.Iterator[Statement]:
     """The statements of a text, also without a semicolon after the last. Raises as tokens."""
     piece: t.List[Token] = []
-    state, line, counted = _START, 1, 0
-    for token in tokens(text):
+    state, line, counted = _START, first_line, 0
+    for token in tokens(text, first_line=first_line):
         if token.kind in ("space", "comment"):
             if piece:
                 piece.append(token)
@@ -139,7 +140,7 @@ def split_statements(text: str) -> t.Iterator[Statement]:
             yield _statement(piece, line)
             piece = []
     if piece:
-        yield _statement(piece, line)
+        yield _statement(piece, line, ended=False)
 
 
 def is_complete(text: str) -> bool:
@@ -191,11 +192,11 @@ def _bound(value: t.Any) -> t.Tuple[str, t.List[t.Any]]:
     return "?", [value]
 
 
-def _statement(piece: t.Sequence[Token], line: int) -> Statement:
+def _statement(piece: t.Sequence[Token], line: int, *, ended: bool = True) -> Statement:
     text = "".join(token.text for token in piece).rstrip()
     solid = [token for token in piece if token.kind not in ("space", "comment")]
     word = solid[0].text.upper()
-    return Statement(text, line, word, _kind(word, solid))
+    return Statement(text, line, word, _kind(word, solid), ended)
 
 
 def _kind(word: str, solid: t.Sequence[Token]) -> str:

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from .._core.digest import bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 
@@ -192,7 +193,7 @@ def put_shown(
     problem = ""
     if shown is None or shown.size != size:
         problem = "does not show it whole"
-    elif put.etag and shown.etag and put.etag.strip('"') != shown.etag.strip('"'):
+    elif put.etag and shown.etag and bare_etag(put.etag) != bare_etag(shown.etag):
         problem = "shows another"
     elif not put.etag and before is not None and (before.etag, before.modified) == (shown.etag, shown.modified):
         problem = "shows what was there before"

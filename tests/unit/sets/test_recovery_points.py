@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+import typing as t
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.layout imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import (
     Selection,
     longest_gap,
+    missing_days,
     select,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy, decide
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 HOURS = st.lists(st.integers(0, 500), min_size=1, max_size=30, unique=True)
@@ -100,3 +103,57 @@ def test_only_manifests_are_sets() -> None:
         "school/other/sets/20260301T120000Z.json",
     ):
         assert parse_set_key(key) is None
+
+
+def sets_on(days: t.Iterable[int], tier: str = "daily") -> list[SetName]:
+    """One set at noon so many days before NOON, the first of March."""
+    return [SetName("school", tier, compact_instant(NOON - timedelta(days=back))) for back in days]
+
+
+def test_a_gap_is_found_across_the_end_of_a_month() -> None:
+    there = [back for back in range(40) if back not in (1, 2, 28, 29)]
+    assert missing_days(sets_on(there), 30, NOON) == [
+        date(2026, 1, 31),
+        date(2026, 2, 1),
+        date(2026, 2, 27),
+        date(2026, 2, 28),
+    ]
+    # What a look at the objects of one month alone would not have seen.
+    assert missing_days(sets_on(there), 28, NOON) == [date(2026, 2, 27), date(2026, 2, 28)]
+    assert missing_days(sets_on(range(40)), 30, NOON) == []
+
+
+def test_a_young_source_is_judged_from_its_first_set_on() -> None:
+    assert missing_days(sets_on([0]), 30, NOON) == []
+    assert missing_days(sets_on([0, 1, 3]), 30, NOON) == [date(2026, 2, 27)]
+    # A set before the timer was there says nothing, one that the timer wrote does.
+    assert missing_days([*sets_on([0, 1]), *sets_on([9], "emergency")], 30, NOON) == []
+    assert missing_days([*sets_on([0, 1]), *sets_on([3], "weekly")], 30, NOON) == [date(2026, 2, 27)]
+
+
+def test_today_is_not_missing_before_it_is_over() -> None:
+    night = datetime(2026, 3, 1, 0, 0, 1, tzinfo=timezone.utc)
+    assert missing_days(sets_on(range(1, 40)), 30, night) == []
+    assert missing_days(sets_on(range(1, 40)), 30, night + timedelta(days=1)) == [date(2026, 3, 1)]
+    assert missing_days(sets_on([2, 3]), 1, NOON) == []
+
+
+def test_days_are_those_of_utc_and_any_set_but_undo_makes_one_present() -> None:
+    east = NOON.astimezone(timezone(timedelta(hours=14)))
+    late = SetName("school", "daily", "20260227T235959Z")
+    assert missing_days([late, *sets_on([3])], 30, east) == [date(2026, 2, 28)]
+    assert missing_days([*sets_on([0, 2]), *sets_on([1], "weekly")], 30, NOON) == []
+    assert missing_days([*sets_on([0, 2]), *sets_on([1], "emergency")], 30, NOON) == []
+    assert missing_days([*sets_on([0, 2]), *sets_on([1], "undo")], 30, NOON) == [date(2026, 2, 28)]
+    assert missing_days(sets_on([0, 7, 14], "weekly"), 30, NOON) is None
+    assert missing_days([], 30, NOON) is None
+
+
+@given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 60))
+def test_what_retention_keeps_has_no_gap_that_was_not_there(taken: set[int], days: int) -> None:
+    names = sets_on(taken)
+    stays = {
+        item.set_id for item in decide([name.set_id for name in names], Policy(keep_daily=days), (), NOON) if item.stays
+    }
+    kept = [name for name in names if name.set_id in stays]
+    assert missing_days(kept, days, NOON) == missing_days(names, days, NOON)

@@ -1,0 +1,181 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of SQL that other tools wrote: whole, with the tables that are expected, and loadable. No database is asked."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import scratch_folder
+from .._postgres.archive import inspect_dump
+from .._postgres.names import QualifiedName
+from .._postgres.script import read_script
+from .._sqlite.dump_facts import DumpFacts
+from .._sqlite.file import FileEngine
+from .._sqlite.foreign import load_dump, read_dump
+from .._sqlite.schema import read_schema
+from .._sqlite.statements import Statement
+from .check import CannotVerify, Check, Context
+from .options import OptionReader
+from .result import Finding, Sample
+
+
+@dataclass(frozen=True)
+class SqliteDump(Check):
+    """A dump of D1 or of the shell of SQLite is whole and loads, and every row keeps its foreign keys then."""
+
+    needs_database = False
+
+    path: str
+    present: t.Tuple[str, ...]
+    least: t.Optional[int]
+    load: bool
+
+    @classmethod
+    def read(cls, options: OptionReader) -> SqliteDump:
+        return cls(
+            options.text("path"),
+            options.texts("present"),
+            options.integer("min_tables"),
+            options.boolean("load", True),
+        )
+
+    @property
+    def subject(self) -> str:
+        return self.path
+
+    def run(self, context: Context) -> Finding:
+        facts = DumpFacts(context.sample)
+
+        def see(statement: Statement) -> None:
+            if time.monotonic() > context.deadline:
+                raise CannotVerify("It took longer than its time limit.")
+            facts.see(statement)
+
+        fault: t.Optional[RecoveryError] = None
+        names = facts.tables
+        try:
+            if self.load:
+                names = _loaded_tables(self.path, see)
+            else:
+                for statement in read_dump(self.path):
+                    see(statement)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.DAMAGED:
+                raise CannotVerify(error.what) from None
+            fault = error
+        missing = [name for name in self.present if name not in names]
+        problems = _too_few(facts.plain_tables, self.least, missing)
+        sample: Sample = [vars(note) for note in facts.notes]
+        # What did not load was not seen to its end, and lacks all that stands there.
+        if fault:
+            problems, sample = [_told(fault)], [fault.details] if "line" in fault.details else []
+        if facts.cut_off and (fault is None or facts.ends_within):
+            problems.insert(0, facts.cut_off)
+        expected = {"present": list(self.present), "min_tables": self.least}
+        actual = {
+            "missing": missing,
+            "tables": facts.plain_tables,
+            "statements": facts.statements,
+            "refused_by_d1": dict(facts.problems),
+        }
+        if problems:
+            return Finding(False, expected, actual, _sentence(problems), sample[: context.sample])
+        told = f"It holds {_tables(facts.plain_tables)}, ends as it should{' and loads' if self.load else ''}."
+        if facts.problems:
+            told += f" As it is D1 would not import it ({'; '.join(_counted(facts.problems))}); d1_restore mends that."
+        return Finding(True, expected, actual, told, sample)
+
+
+@dataclass(frozen=True)
+class PostgresDump(Check):
+    """A plain dump of pg_dump begins and ends as one, and holds the tables that are expected. It is not loaded."""
+
+    needs_database = False
+
+    path: str
+    present: t.Tuple[QualifiedName, ...]
+    least: t.Optional[int]
+
+    @classmethod
+    def read(cls, options: OptionReader) -> PostgresDump:
+        return cls(options.text("path"), options.tables("present"), options.integer("min_tables"))
+
+    @property
+    def subject(self) -> str:
+        return self.path
+
+    def run(self, context: Context) -> Finding:
+        expected = {"present": [str(name) for name in self.present], "min_tables": self.least}
+        try:
+            dump = inspect_dump(self.path)
+            if dump.format != "script":
+                raise CannotVerify(f"{self.path} is an archive and no text of SQL; pg_restore proves it.")
+            facts = read_script(_until(context.deadline, dump.chunks()))
+        except RecoveryError as error:
+            if error.kind != ErrorKind.DAMAGED:
+                raise CannotVerify(error.what) from None
+            return Finding(False, expected, None, error.what)
+        missing = [str(name) for name in self.present if name not in facts.tables]
+        problems = []
+        if facts.empty:
+            problems.append("it holds nothing")
+        elif not facts.headed:
+            problems.append("it does not begin as a dump of pg_dump")
+        if not facts.ended:
+            problems.append("the last line of pg_dump is missing, so it is cut off")
+        problems += _too_few(facts.count, self.least, missing)
+        actual = {"missing": missing, "tables": facts.count}
+        message = _sentence(problems) if problems else f"It holds {_tables(facts.count)} and ends as it should."
+        return Finding(not problems, expected, actual, message)
+
+
+def _loaded_tables(path: str, see: t.Callable[[Statement], None]) -> t.Set[str]:
+    with scratch_folder("lifeline-check-") as folder:
+        target = os.path.join(folder, "loaded.sqlite")
+        load_dump(path, target, see)
+        engine = FileEngine(target, read_only=True)
+        try:
+            return {table.name for table in read_schema(engine).tables}
+        finally:
+            engine.close()
+
+
+def _told(fault: RecoveryError) -> str:
+    """What does not load. The statement, which may hold a row, is only in the sample."""
+    if "line" in fault.details:
+        return f"SQLite refuses the statement in line {fault.details['line']}"
+    return fault.what.rstrip(".")
+
+
+def _too_few(count: int, least: t.Optional[int], missing: t.Sequence[str]) -> t.List[str]:
+    problems = [f"the tables {', '.join(missing)} are missing"] if missing else []
+    if least is not None and count < least:
+        problems.append(f"it holds {_tables(count)}, at least {least} were expected")
+    return problems
+
+
+def _tables(count: int) -> str:
+    return f"{count} table{'' if count == 1 else 's'}"
+
+
+def _counted(problems: t.Mapping[str, int]) -> t.List[str]:
+    return [problem if count == 1 else f"{count} times {problem}" for problem, count in sorted(problems.items())]
+
+
+def _sentence(problems: t.Sequence[str]) -> str:
+    text = "; ".join(problems)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _until(deadline: float, chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    for chunk in chunks:
+        if time.monotonic() > deadline:
+            raise CannotVerify("It took longer than its time limit.")
+        yield chunk
