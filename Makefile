@@ -27,7 +27,7 @@ help: ## list the targets
 
 .PHONY: drill
 drill: $(VENV)/run ## rehearse a recovery in a sandbox, SCENARIO=database_loss, and name the report
-	@echo "== drill $(SCENARIO): back up, lose, recover and prove a PostgreSQL database"
+	@echo "== drill $(SCENARIO): back up, lose, recover and prove"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ansible-playbook -i inventories/sandbox lifeline.recovery.drill -e drill_scenario=$(SCENARIO) $(ARGS)
 	@echo "The report: $$(cd reports/latest && pwd -P)/report.html"
 

@@ -13,9 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
+from tests.doubles.d1 import ACCOUNT, D1Server, d1_server
 from tests.integration.test_playbooks import play
 
+D1_SCENARIOS = ["d1_loss", "d1_tenant_deleted", "d1_bad_migration"]
 SCENARIOS = ["rows_deleted", "table_truncated", "table_dropped", "bad_update", "tenant_deleted"]
+
+
+@pytest.fixture(scope="module")
+def d1() -> t.Iterator[D1Server]:
+    with d1_server() as server:
+        yield server
 
 
 def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str, t.Any]]:
@@ -32,7 +42,7 @@ def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", SCENARIOS + D1_SCENARIOS)
 def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path)
     assert (code, report["verdict"], report["scenario"]) == (0, "passed", scenario)
@@ -43,9 +53,19 @@ def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", SCENARIOS + D1_SCENARIOS)
 def test_a_drill_that_recovers_nothing_fails(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_recover=False)
     assert code != 0
     assert report["verdict"] == "failed"
     assert report["fingerprint"]["equal"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", D1_SCENARIOS)
+def test_a_drill_in_an_account_of_cloudflare_passes_and_leaves_no_database(
+    scenario: str, d1: D1Server, tmp_path: Path
+) -> None:
+    code, report = drill(scenario, tmp_path, drill_d1_connection=d1.options())
+    assert (code, report["verdict"], report["fingerprint"]["equal"]) == (0, "passed", True)
+    assert list(D1Api(Account(ACCOUNT, d1.api_token, d1.api_url)).list()) == []

@@ -12,13 +12,14 @@ import os
 import shutil
 import sqlite3
 import typing as t
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from .._core.clock import Timings, compact_instant, utc_now
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.manifest import Manifest
 from .._sqlite.backup import OpenedSet, open_set
 from .._sqlite.engine import Engine
@@ -79,21 +80,22 @@ class D1RestoreResult:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is restored: name is for messages; audit is told of the outcome, where there is a store."""
+    """What is restored: name is for messages; audited notes how it ended at the target, where there is a store."""
 
     name: str
     open: t.Callable[[str], OpenedSet]
     set_id: t.Optional[str] = None
     source: t.Optional[str] = None
     not_covered: t.Sequence[str] = ()
-    audit: t.Optional[t.Callable[[str, t.Mapping[str, t.Any]], object]] = None
+    audited: t.Callable[[str, bool], t.ContextManager[t.Dict[str, t.Any]]] = lambda _target, _check: nullcontext({})
 
 
 def of_set(store: ObjectStore, manifest: Manifest, *, parallel: int) -> Origin:
     """A set of a store."""
 
-    def audit(status: str, details: t.Mapping[str, t.Any]) -> None:
-        write_audit(store, manifest.source, "restore", status, {"set_id": manifest.set_id, **details})
+    def audited_here(target: str, check_mode: bool) -> t.ContextManager[t.Dict[str, t.Any]]:
+        told = {"set_id": manifest.set_id, "target": target}
+        return audited(store, manifest.source, "restore", told, check_mode=check_mode)
 
     return Origin(
         f"set {manifest.set_id}",
@@ -101,7 +103,7 @@ def of_set(store: ObjectStore, manifest: Manifest, *, parallel: int) -> Origin:
         manifest.set_id,
         manifest.source,
         tuple(manifest.coverage.get("not_covered", ())),
-        audit,
+        audited_here,
     )
 
 
@@ -118,7 +120,7 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
     """
     timings = Timings()
     target = str(request.database or request.path)
-    try:
+    with origin.audited(target, request.check_mode) as record:
         with scratch_folder("lifeline-d1-", request.spool_dir) as folder:
             with timings.phase("fetch and prove"):
                 opened = origin.open(folder)
@@ -130,13 +132,7 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
                 outcome = _in_place(api, origin, opened, request, folder, timings)
             else:
                 outcome = _into_new(api, opened, request, folder, timings)
-    except RecoveryError as error:
-        if not request.check_mode and origin.audit:
-            with contextlib.suppress(RecoveryError):
-                origin.audit("failed", {"target": target, "error_kind": error.kind})
-        raise
-    if not request.check_mode and origin.audit:
-        origin.audit("succeeded", {"target": target})
+        record.update(rows=opened.rows)
     tables = len(opened.schema.of_kind("table"))
     would = "Would restore" if request.check_mode else "Restored"
     return D1RestoreResult(

@@ -177,7 +177,8 @@ def _subject(manifest: Manifest) -> ObjectEntry:
         tables = [entry for entry in manifest.objects if entry.role == "table" and 0 < entry.plain_size <= _LARGEST]
         if not tables:
             raise RecoveryError(
-                ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no table with rows and less than 64 MiB to damage."
+                ErrorKind.UNSUPPORTED,
+                f"The set {manifest.set_id} has no table with rows and less than 64 MiB to damage.",
             )
         return max(tables, key=lambda entry: entry.plain_size)
     rows = (

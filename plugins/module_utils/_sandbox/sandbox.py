@@ -33,7 +33,10 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class SandboxRequest:
-    """path is the sandbox's folder; postgres_version a major version or C(auto). Without postgres there is only a store."""
+    """path is the sandbox's folder; postgres_version a major version or C(auto).
+
+    Without postgres there is only a store.
+    """
 
     path: str
     postgres: bool = True

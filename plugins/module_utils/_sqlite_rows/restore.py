@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import typing as t
@@ -16,7 +15,7 @@ from .._core.clock import Timings
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._sets.audit import write_audit
+from .._sets.audit import audited
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sqlite.backup import open_set
 from .._sqlite.engine import Engine
@@ -90,18 +89,11 @@ def restore_rows(
     Raises RecoveryError: invalid_options, schema_drift, limit_exceeded, conflict, confirmation_required, inconsistent
     when the rows changed meanwhile, not_equal, and those of the store; the message tells what was left.
     """
-    try:
+    told = {"set_id": manifest.set_id, "reason": request.reason}
+    with audited(store, manifest.source, "restore_rows", told, check_mode=request.check_mode) as outcome:
         with scratch_folder("lifeline-rows-", request.spool_dir) as folder:
             result = _Run(store, manifest, live, apply, request, folder).complete()
-    except RecoveryError as error:
-        if not request.check_mode:
-            with contextlib.suppress(RecoveryError):
-                failed = {"set_id": manifest.set_id, "error_kind": error.kind, "reason": request.reason}
-                write_audit(store, manifest.source, "restore_rows", "failed", failed)
-        raise
-    if not request.check_mode:
-        done = {"set_id": manifest.set_id, "undo": result.undo, "changes": result.changes, "reason": request.reason}
-        write_audit(store, manifest.source, "restore_rows", "succeeded", done)
+        outcome.update(undo=result.undo, changes=result.changes)
     return result
 
 
