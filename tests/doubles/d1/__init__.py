@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 import typing as t
 import urllib.request
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class D1Server:
         }
 
     def rules(self, *rules: dict[str, t.Any]) -> None:
-        """What befalls requests from now on: C(at) counts them from 1, or is C(always).
+        """What befalls requests from now on: C(at) counts them from 1, or is C(always); C(every) is each third, say.
 
         C(before) and C(after) name a fault of the service, answered instead of the work or after it. C(drop) closes
         the connection C(before) or C(after) the work.
@@ -51,6 +52,14 @@ class D1Server:
     def requests(self) -> list[str]:
         """What was asked since rules were set, as C(POST raw)."""
         return t.cast("list[str]", self._control({})["log"])
+
+    def record(self) -> None:
+        """Keep what is asked and answered from now on."""
+        self._control({"record": True})
+
+    def exchanges(self) -> list[dict[str, t.Any]]:
+        """What was asked and answered since then; nothing is kept any more."""
+        return t.cast("list[dict[str, t.Any]]", self._control({"record": False})["exchanges"])
 
     def _control(self, told: dict[str, t.Any]) -> dict[str, t.Any]:
         url = self.api_url.partition("/client")[0] + "/control"
@@ -62,9 +71,14 @@ class D1Server:
 @contextlib.contextmanager
 def d1_server() -> t.Iterator[D1Server]:
     """Started in less than a second once its packages are there."""
+    with tempfile.TemporaryDirectory(prefix="lifeline-d1-double-") as home:
+        yield from _served(home)
+
+
+def _served(home: str) -> t.Iterator[D1Server]:
     token = secrets.token_hex(16)
     process = subprocess.Popen(
-        [_program("node"), str(_HERE / "server.mjs"), str(_modules())],
+        [_program("node"), str(_HERE / "server.mjs"), str(_modules()), home],
         stdout=subprocess.PIPE,
         env={**os.environ, "D1_TOKEN": token},
         text=True,
