@@ -38,7 +38,9 @@ class NativeD1:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}"}
         try:
-            with _opened(urllib.request.Request(self._base + path, data=data, headers=headers, method=method)) as answer:
+            with _opened(
+                urllib.request.Request(self._base + path, data=data, headers=headers, method=method)
+            ) as answer:
                 return json.load(answer)["result"]
         except urllib.error.HTTPError as error:
             raise Refused(json.load(error)) from None
