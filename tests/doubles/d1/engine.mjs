@@ -48,7 +48,9 @@ export class Importer extends DurableObject {
         for await (const text of request.body.pipeThrough(new TextDecoderStream())) held = ingest(held + text);
         // A last statement without its end, unless only a comment is left, which the engine takes for an error.
         const left = held.replace(/^(\\s|--[^\\n]*|\\/\\*[^]*?\\*\\/)+/, "");
-        if (left && ingest(left + "\\n;").trim()) throw new Error("incomplete input: SQLITE_ERROR");
+        const rest = left && ingest(left + "\\n;");
+        // What never becomes complete is run, so that the engine says why.
+        if (rest.trim()) storage.sql.exec(rest);
         // The object would break at its commit, without words.
         const broken = [...storage.sql.exec("PRAGMA foreign_key_check")].length;
         if (broken) throw new Error("FOREIGN KEY constraint failed: SQLITE_CONSTRAINT");
