@@ -209,8 +209,8 @@ def test_nobody_is_answered_during_an_export_and_a_backup_of_ours_waits_for_it(
         ("CREATE TABLE t (x); INSERT INTO t VALUES ('cut", "unrecognized token"),
         ("CREATE TABLE t (x); BEGIN TRANSACTION; COMMIT;", "transaction"),
         (
-            "PRAGMA defer_foreign_keys = TRUE; CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p);"
-            "INSERT INTO c VALUES (1);",
+            "PRAGMA defer_foreign_keys = TRUE; CREATE TABLE p (id INTEGER PRIMARY KEY);"
+            "CREATE TABLE c (p REFERENCES p); INSERT INTO c VALUES (1);",
             "FOREIGN KEY constraint failed",
         ),
     ],
