@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -53,6 +55,10 @@ class D1Server:
         """What was asked since rules were set, as C(POST raw)."""
         return t.cast("list[str]", self._control({})["log"])
 
+    def copy(self, database: str, file: Path) -> None:
+        """Copy the engine's own file of a database, and its log beside it."""
+        self._control({"copy": {"database": database, "to": str(file)}})
+
     def record(self) -> None:
         """Keep what is asked and answered from now on."""
         self._control({"record": True})
@@ -78,7 +84,12 @@ def d1_server() -> t.Iterator[D1Server]:
 def _served(home: str) -> t.Iterator[D1Server]:
     token = secrets.token_hex(16)
     process = subprocess.Popen(
-        [_program("node"), str(_HERE / "server.mjs"), str(_modules()), home],
+        [
+            program("node"),
+            str(_HERE / "server.mjs"),
+            str(node_modules(_HERE / "package.json", ROOT / ".cache" / "node")),
+            home,
+        ],
         stdout=subprocess.PIPE,
         env={**os.environ, "D1_TOKEN": token},
         text=True,
@@ -94,18 +105,24 @@ def _served(home: str) -> t.Iterator[D1Server]:
         process.wait(10)
 
 
-def _modules() -> Path:
+def object_id(namespace: str, name: str) -> str:
+    """As workerd derives the id of an object, and so the name of its file, from a name."""
+    key = hashlib.sha256(namespace.encode()).digest()
+    first = hmac.digest(key, name.encode(), "sha256")[:16]
+    return (first + hmac.digest(key, first, "sha256")[:16]).hex()
+
+
+def node_modules(package: Path, folder: Path) -> Path:
     """The packages, installed when they are not those that are wanted. Several test processes may ask at once."""
-    folder = ROOT / ".cache" / "node"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = (_HERE / "package.json").read_text()
+    wanted = package.read_text()
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = folder / "installed.json"
         if not stamp.exists() or stamp.read_text() != wanted:
-            shutil.copy(_HERE / "package.json", folder / "package.json")
+            shutil.copy(package, folder / "package.json")
             subprocess.run(
-                [_program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
+                [program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
                 cwd=folder,
                 check=True,
                 stdout=subprocess.DEVNULL,
@@ -114,7 +131,7 @@ def _modules() -> Path:
     return folder / "node_modules"
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise RuntimeError(f"{name} is not installed; on Debian: apt-get install nodejs npm")

@@ -112,6 +112,10 @@ export class Database {
     return this.#told();
   }
 
+  copy(to) {
+    return this.#inTurn(() => engine.copyDatabase(engine.fileOf(this.slot), to));
+  }
+
   #told() {
     const wait = new Promise((resolve) => setTimeout(resolve, PATIENCE).unref());
     return Promise.race([this.#job.done.catch(() => undefined), wait]).then(() => polling(this.#job));

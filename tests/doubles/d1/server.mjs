@@ -132,7 +132,7 @@ async function route(request, url, body) {
       }
       const made = new Database(body.name);
       databases.set(made.uuid, made);
-      return { result: await made.shown() };
+      return { result: made.listed() };
     }
     case "GET one":
       return { result: await find(id).shown() };
@@ -205,7 +205,8 @@ async function upload(request, response, name) {
   response.end();
 }
 
-function control(told) {
+async function control(told) {
+  if (told.copy) await find(told.copy.database).copy(told.copy.to);
   if (told.rules) [rules, seen, log] = [told.rules, 0, []];
   const found = { seen, log, exchanges };
   if (told.record !== undefined) exchanges = told.record ? [] : null;
@@ -223,7 +224,7 @@ async function serve(request, response) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
   const body = Buffer.concat(chunks);
-  if (url.pathname === "/control") return send(response, 200, control(JSON.parse(body.toString())));
+  if (url.pathname === "/control") return send(response, 200, await control(JSON.parse(body.toString())));
   const whole = { success: true, errors: [], messages: [] };
   let [status, document] = [200, null];
   try {
