@@ -47,7 +47,8 @@ class D1Server:
         """What befalls requests from now on: C(at) counts them from 1, or is C(always); C(every) is each third, say.
 
         C(before) and C(after) name a fault of the service, answered instead of the work or after it. C(drop) closes
-        the connection C(before) or C(after) the work.
+        the connection C(before) or C(after) the work. C(slow) is for how many seconds an
+        import that a request begins waits.
         """
         self._control({"rules": list(rules)})
 

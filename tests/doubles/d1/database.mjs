@@ -71,12 +71,13 @@ export class Database {
     });
   }
 
-  async import(filename, path) {
+  async import(filename, path, slow = 0) {
     if (this.#job?.filename !== filename) {
       this.#refuseWhileBusy();
       const job = { type: "import", filename, at_bookmark: this.bookmark, status: "active" };
       this.#job = job;
       job.done = this.#inTurn(async () => {
+        await new Promise((resolve) => setTimeout(resolve, slow * 1000));
         const { told, file } = await engine.importFile(engine.fileOf(this.slot), path);
         await this.#replace(file);
         await engine.removeDatabase(file);

@@ -84,7 +84,7 @@ const operations = {
     const results = await database.query(statementsOf(body));
     return results.map((item) => ({ results: item.results, success: true, meta: item.meta }));
   },
-  async import(database, body) {
+  async import(database, body, rule) {
     // A file that is there already is taken at once.
     const filename = `${database.uuid}-${body.etag}`;
     if (body.action === "init" && !existsSync(`${files}/${filename}`)) {
@@ -96,7 +96,7 @@ const operations = {
         if (body.filename && (body.filename !== filename || !existsSync(`${files}/${filename}`))) {
           throw new ApiError(400, 7400, "The uploaded file is not what was announced");
         }
-        return database.import(filename, `${files}/${filename}`);
+        return database.import(filename, `${files}/${filename}`, rule?.slow);
       case "poll":
         return database.poll("import", body.current_bookmark);
       default:
@@ -112,7 +112,7 @@ const operations = {
   },
 };
 
-async function route(request, url, body) {
+async function route(request, url, body, rule) {
   const [, account, id, action] =
     /^\/client\/v4\/accounts\/([^/]+)\/d1\/database(?:\/([^/]+))?(?:\/(.+))?$/.exec(url.pathname) ?? [];
   if (!account) throw new ApiError(404, 7003, `Could not route to ${url.pathname}, perhaps your object identifier is invalid?`);
@@ -155,7 +155,7 @@ async function route(request, url, body) {
     default: {
       const work = request.method === "POST" ? operations[action] : undefined;
       if (!work) throw new ApiError(404, 7003, `Could not route to ${url.pathname}`);
-      return { result: await work(find(id), body) };
+      return { result: await work(find(id), body, rule) };
     }
   }
 }
@@ -175,7 +175,7 @@ async function answer(request, body, url) {
   const rule = rules.find((item) => item.at === seen || item.at === "always" || seen % item.every === 0);
   if (rule?.before) throw faults[rule.before]();
   if (rule?.drop === "before") return null;
-  const done = await route(request, url, body.length ? JSON.parse(body.toString()) : {});
+  const done = await route(request, url, body.length ? JSON.parse(body.toString()) : {}, rule);
   if (rule?.drop === "after") return null;
   if (rule?.after) throw faults[rule.after]();
   return done;
