@@ -10,6 +10,7 @@ SCENARIO ?= database_loss
 SCALE ?= 1.0
 ROUNDS ?= 3
 FILES ?= 100000
+ROWS ?= 5000000
 VENV := .venv
 BIN := $(VENV)/bin
 TREE := .cache/collections
@@ -23,7 +24,7 @@ PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)"
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 .PHONY: drill
 drill: $(VENV)/run ## rehearse a recovery in a sandbox, SCENARIO=database_loss, and name the report
@@ -72,6 +73,10 @@ benchmark: $(VENV)/dev ## time us beside pg_dump, pg_restore and pgBackRest; SCA
 .PHONY: bucketbenchmark
 bucketbenchmark: $(VENV)/dev ## time the backup of a bucket of small files beside rclone; FILES=100000
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.buckets --files $(FILES) $(ARGS)
+
+.PHONY: d1benchmark
+d1benchmark: $(VENV)/dev ## time the backup and the restore of a database of D1 beside wrangler; ROWS=5000000
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.d1 --rows $(ROWS) $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/run ## write the modules' documentation to .cache/docs

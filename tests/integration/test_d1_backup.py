@@ -10,6 +10,7 @@ import json
 import secrets
 import sqlite3
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -167,6 +168,22 @@ def test_what_is_in_a_database_is_replaced_and_can_be_taken_back(
         d1.rules()
         assert "is as it was" in result["msg"]
         assert run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"] == before
+
+
+def test_an_import_that_goes_on_when_nobody_is_told_of_it_is_taken_back(d1: D1Server, small: Options) -> None:
+    live = d1.options(f"live-{secrets.token_hex(4)}")
+    run_module("d1_database", live)
+    run(live, "CREATE TABLE precious (x)")
+    dump = Path(small["path"]).with_name("dump.sql")
+    dump.write_text("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+    wish = {**live, "mode": "in_place", "src": str(dump), "recovery_confirm": live["database"]}
+    d1.rules({"at": 6, "slow": 3}, {"at": 7, "before": "denied"})
+    result = refused(lambda: run_module("d1_restore", wish))
+    assert d1.requests()[4:7] == ["POST import"] * 3
+    d1.rules()
+    assert "was sent back" in result["msg"]
+    time.sleep(3)
+    assert run(live, "SELECT name FROM sqlite_schema WHERE name IN ('t', 'precious')")["rows"] == [{"name": "precious"}]
 
 
 #: As D1's export writes it: rows before a later table, infinities as words, counters of a table that is not there.

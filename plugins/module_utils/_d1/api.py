@@ -123,22 +123,27 @@ class D1Api:
     def import_file(self, uuid: str, path: str, md5: str) -> None:
         """Have a file of statements run. It is applied as a whole; the database answers nobody meanwhile.
 
-        Raises RecoveryError(query_failed) with what the service says.
+        Raises RecoveryError(query_failed) with what the service says, or another whose details say applied: unknown.
         """
         begun = self._import(uuid, {"action": "init", "etag": md5})
-        if begun.get("upload_url"):
-            upload_file(begun["upload_url"], path, md5, timeout=self._account.timeout)
-            begun = self._import(uuid, {"action": "ingest", "etag": md5, "filename": begun["filename"]})
-        while True:
-            if begun.get("status") == "error" or begun.get("success") is False:
-                said = begun.get("error") or "; ".join(map(str, begun.get("errors") or ())) or "no reason is told"
-                raise RecoveryError(
-                    ErrorKind.QUERY_FAILED, f"D1 refused the import: {said}.", left="", details={"applied": "no"}
-                )
-            if begun.get("status") == "complete":
-                return
-            time.sleep(_POLL_SECONDS)
-            begun = self._import(uuid, {"action": "poll", "current_bookmark": begun.get("at_bookmark")})
+        try:
+            if begun.get("upload_url"):
+                upload_file(begun["upload_url"], path, md5, timeout=self._account.timeout)
+                begun = self._import(uuid, {"action": "ingest", "etag": md5, "filename": begun["filename"]})
+            while True:
+                if begun.get("status") == "error" or begun.get("success") is False:
+                    said = begun.get("error") or "; ".join(map(str, begun.get("errors") or ())) or "no reason is told"
+                    raise RecoveryError(
+                        ErrorKind.QUERY_FAILED, f"D1 refused the import: {said}.", left="", details={"applied": "no"}
+                    )
+                if begun.get("status") == "complete":
+                    return
+                time.sleep(_POLL_SECONDS)
+                begun = self._import(uuid, {"action": "poll", "current_bookmark": begun.get("at_bookmark")})
+        except RecoveryError as error:
+            # An import goes on when nobody can ask for it any more.
+            error.details.setdefault("applied", "unknown")
+            raise
 
     def _import(self, uuid: str, body: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         # To announce, to ingest under a digest, and to ask again does no harm when it is done twice.

@@ -182,15 +182,15 @@ def _in_place(
         with timings.phase("prove"):
             _prove(api, found, opened)
     except RecoveryError as error:
-        error.left = _sent_back(api, found, before)
+        error.left = _sent_back(api, found, before, maybe=error.details.get("applied") == "unknown")
         raise
     return _Outcome(found.uuid, bookmark=api.bookmark(found.uuid), previous_bookmark=before, digest=digest)
 
 
-def _sent_back(api: D1Api, found: D1Facts, before: str) -> str:
-    """What was left of a database that could not be replaced."""
+def _sent_back(api: D1Api, found: D1Facts, before: str, *, maybe: bool) -> str:
+    """What was left of a database that could not be replaced. maybe: an import may still go on, and is ended so."""
     try:
-        if api.bookmark(found.uuid) == before:
+        if not maybe and api.bookmark(found.uuid) == before:
             return f"{found.name} is as it was."
         api.restore(found.uuid, before)
     except RecoveryError as error:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 import typing as t
 import urllib.request
 from dataclasses import dataclass, field
@@ -41,16 +44,29 @@ class D1Server:
         }
 
     def rules(self, *rules: dict[str, t.Any]) -> None:
-        """What befalls requests from now on: C(at) counts them from 1, or is C(always).
+        """What befalls requests from now on: C(at) counts them from 1, or is C(always); C(every) is each third, say.
 
         C(before) and C(after) name a fault of the service, answered instead of the work or after it. C(drop) closes
-        the connection C(before) or C(after) the work.
+        the connection C(before) or C(after) the work. C(slow) is for how many seconds an
+        import that a request begins waits.
         """
         self._control({"rules": list(rules)})
 
     def requests(self) -> list[str]:
         """What was asked since rules were set, as C(POST raw)."""
         return t.cast("list[str]", self._control({})["log"])
+
+    def copy(self, database: str, file: Path) -> None:
+        """Copy the engine's own file of a database, and its log beside it."""
+        self._control({"copy": {"database": database, "to": str(file)}})
+
+    def record(self) -> None:
+        """Keep what is asked and answered from now on."""
+        self._control({"record": True})
+
+    def exchanges(self) -> list[dict[str, t.Any]]:
+        """What was asked and answered since then; nothing is kept any more."""
+        return t.cast("list[dict[str, t.Any]]", self._control({"record": False})["exchanges"])
 
     def _control(self, told: dict[str, t.Any]) -> dict[str, t.Any]:
         url = self.api_url.partition("/client")[0] + "/control"
@@ -62,9 +78,19 @@ class D1Server:
 @contextlib.contextmanager
 def d1_server() -> t.Iterator[D1Server]:
     """Started in less than a second once its packages are there."""
+    with tempfile.TemporaryDirectory(prefix="lifeline-d1-double-") as home:
+        yield from _served(home)
+
+
+def _served(home: str) -> t.Iterator[D1Server]:
     token = secrets.token_hex(16)
     process = subprocess.Popen(
-        [_program("node"), str(_HERE / "server.mjs"), str(_modules())],
+        [
+            program("node"),
+            str(_HERE / "server.mjs"),
+            str(node_modules(_HERE / "package.json", ROOT / ".cache" / "node")),
+            home,
+        ],
         stdout=subprocess.PIPE,
         env={**os.environ, "D1_TOKEN": token},
         text=True,
@@ -80,18 +106,24 @@ def d1_server() -> t.Iterator[D1Server]:
         process.wait(10)
 
 
-def _modules() -> Path:
+def object_id(namespace: str, name: str) -> str:
+    """As workerd derives the id of an object, and so the name of its file, from a name."""
+    key = hashlib.sha256(namespace.encode()).digest()
+    first = hmac.digest(key, name.encode(), "sha256")[:16]
+    return (first + hmac.digest(key, first, "sha256")[:16]).hex()
+
+
+def node_modules(package: Path, folder: Path) -> Path:
     """The packages, installed when they are not those that are wanted. Several test processes may ask at once."""
-    folder = ROOT / ".cache" / "node"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = (_HERE / "package.json").read_text()
+    wanted = package.read_text()
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = folder / "installed.json"
         if not stamp.exists() or stamp.read_text() != wanted:
-            shutil.copy(_HERE / "package.json", folder / "package.json")
+            shutil.copy(package, folder / "package.json")
             subprocess.run(
-                [_program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
+                [program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
                 cwd=folder,
                 check=True,
                 stdout=subprocess.DEVNULL,
@@ -100,7 +132,7 @@ def _modules() -> Path:
     return folder / "node_modules"
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise RuntimeError(f"{name} is not installed; on Debian: apt-get install nodejs npm")

@@ -2,124 +2,27 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Cloudflare's API for D1 before the real engine: workerd, run by miniflare.
-// Prints its port. Time travel replays what was written; faults are set by POST /control.
+// Cloudflare's API for D1 before the real engine. Prints its port.
+// Files come and go by signed URLs; faults, and what was asked and answered, by POST /control.
 
 import { createHash, randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream, existsSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { createServer } from "node:http";
-import { pathToFileURL } from "node:url";
+import { pipeline } from "node:stream/promises";
 
-// What Node 18 lacks, or has elsewhere.
-globalThis.File ??= (await import("node:buffer")).File;
-String.prototype.toWellFormed ??= function () {
-  return Buffer.from(String(this)).toString();
-};
-String.prototype.isWellFormed ??= function () {
-  return this.toWellFormed() === String(this);
-};
+import { ApiError, Database } from "./database.mjs";
+import { dispose } from "./engine.mjs";
 
-const modules = process.argv[2];
-const { Miniflare } = await import(pathToFileURL(`${modules}/miniflare/dist/src/index.js`).href);
-
-const SLOTS = 64;
 const TOKEN = process.env.D1_TOKEN;
+const files = `${process.argv[3]}/files`;
+await mkdir(files);
 
-const worker = `export default { async fetch(request, env) {
-  const { slot, statements } = await request.json();
-  const session = env[slot].alwaysPrimarySession;
-  const sql = statements.map((item) => item.sql);
-  const params = statements.map((item) => item.params ?? []);
-  try {
-    return Response.json(await session._send("/query", sql, params, "ROWS_AND_COLUMNS"));
-  } catch (error) {
-    return Response.json({ success: false, error: String(error.cause?.message ?? error.message) });
-  }
-} }`;
-
-const d1Databases = Object.fromEntries(Array.from({ length: SLOTS }, (_, number) => [`S${number}`, `s${number}`]));
-const miniflare = new Miniflare({ modules: true, script: worker, d1Databases, cf: false });
-await miniflare.ready;
-
-const free = Object.keys(d1Databases);
 const databases = new Map();
-const uploads = new Map();
 let rules = [];
 let seen = 0;
 let log = [];
-
-class ApiError extends Error {
-  constructor(status, code, message) {
-    super(message);
-    Object.assign(this, { status, code });
-  }
-}
-
-async function run(slot, statements) {
-  const answer = await miniflare.dispatchFetch("http://engine/", {
-    method: "POST",
-    body: JSON.stringify({ slot, statements }),
-  });
-  const result = await answer.json();
-  if (result.success === false) {
-    throw new ApiError(400, 7500, result.error.replace(/^D1_ERROR: /, ""));
-  }
-  return result;
-}
-
-// A bookmark is a point in the list of all batches that wrote.
-class Database {
-  constructor(name) {
-    this.uuid = randomUUID();
-    this.name = name;
-    this.created_at = new Date().toISOString();
-    this.slot = take();
-    this.batches = [];
-    this.bookmarks = [];
-    this.mark();
-  }
-
-  mark() {
-    const number = (this.bookmarks.length + 1).toString(16).padStart(8, "0");
-    const digest = createHash("md5").update(`${this.uuid}${number}`).digest("hex");
-    this.bookmarks.push({ id: `${number}-00000000-00004c6d-${digest}`, at: Date.now(), batches: this.batches });
-    return this.bookmark;
-  }
-
-  get bookmark() {
-    return this.bookmarks.at(-1).id;
-  }
-
-  async query(statements) {
-    const results = await run(this.slot, statements);
-    if (results.some((item) => item.meta.changed_db)) {
-      this.batches = [...this.batches, statements];
-      this.mark();
-    }
-    return results;
-  }
-
-  async restore(found) {
-    const previous = this.bookmark;
-    const slot = take();
-    for (const statements of found.batches) await run(slot, statements);
-    this.slot = slot;
-    this.batches = found.batches;
-    return { bookmark: this.mark(), previous_bookmark: previous, message: `Restored to ${found.id}` };
-  }
-
-  shown() {
-    return {
-      uuid: this.uuid, name: this.name, version: "production", created_at: this.created_at,
-      num_tables: 0, file_size: 12288, read_replication: { mode: "disabled" },
-    };
-  }
-}
-
-function take() {
-  const slot = free.shift();
-  if (slot === undefined) throw new ApiError(400, 7406, "You have reached the maximum number of databases");
-  return slot;
-}
+let exchanges = null;
 
 function find(id) {
   const found = databases.get(id) ?? [...databases.values()].find((item) => item.name === id);
@@ -168,13 +71,6 @@ function statementsOf(body) {
   });
 }
 
-function meta(given) {
-  return {
-    served_by: "v3-prod", served_by_region: "EEUR", served_by_colo: "FRA", served_by_primary: true,
-    timings: { sql_duration_ms: given.duration }, ...given,
-  };
-}
-
 function asObjects({ columns, rows }) {
   return rows.map((row) => Object.fromEntries(columns.map((name, at) => [name, row[at]])));
 }
@@ -182,37 +78,41 @@ function asObjects({ columns, rows }) {
 const operations = {
   async query(database, body) {
     const results = await database.query(statementsOf(body));
-    return results.map((item) => ({ results: asObjects(item.results), success: true, meta: meta(item.meta) }));
+    return results.map((item) => ({ results: asObjects(item.results), success: true, meta: item.meta }));
   },
   async raw(database, body) {
     const results = await database.query(statementsOf(body));
-    return results.map((item) => ({ results: item.results, success: true, meta: meta(item.meta) }));
+    return results.map((item) => ({ results: item.results, success: true, meta: item.meta }));
   },
-  async import(database, body) {
-    if (body.action === "init") {
-      const token = randomUUID();
-      uploads.set(token, null);
-      return { filename: token, upload_url: `http://${host}/upload/${token}`, success: true, type: "import" };
+  async import(database, body, rule) {
+    // A file that is there already is taken at once.
+    const filename = `${database.uuid}-${body.etag}`;
+    if (body.action === "init" && !existsSync(`${files}/${filename}`)) {
+      return { success: true, type: "import", filename, upload_url: `http://${host}/upload/${filename}` };
     }
-    const polling = { success: true, type: "import", at_bookmark: database.bookmark, messages: [] };
-    if (body.action === "poll") return { ...polling, status: "complete", result: database.imported };
-    if (body.action !== "ingest") throw new ApiError(400, 7400, "Unknown action");
-    const text = uploads.get(body.filename);
-    if (text === null || createHash("md5").update(text).digest("hex") !== body.etag) {
-      return { ...polling, success: false, status: "error", error: "The uploaded file is not what was announced" };
+    switch (body.action) {
+      case "init":
+      case "ingest":
+        if (body.filename && (body.filename !== filename || !existsSync(`${files}/${filename}`))) {
+          throw new ApiError(400, 7400, "The uploaded file is not what was announced");
+        }
+        return database.import(filename, `${files}/${filename}`, rule?.slow);
+      case "poll":
+        return database.poll("import", body.current_bookmark);
+      default:
+        throw new ApiError(400, 7400, "Unknown action");
     }
-    try {
-      const statements = split(text.toString()).map((sql) => ({ sql, params: [] }));
-      await database.query(statements);
-      database.imported = { final_bookmark: database.bookmark, num_queries: statements.length, meta: {} };
-    } catch (error) {
-      return { ...polling, success: false, status: "error", error: error.message };
-    }
-    return { ...polling, status: "active" };
+  },
+  async export(database, body) {
+    if (body.output_format !== "polling") throw new ApiError(400, 7400, "output_format must be polling");
+    if (body.current_bookmark) return database.poll("export", body.current_bookmark);
+    const { no_schema: noSchema = false, no_data: noData = false, tables = [] } = body.dump_options ?? {};
+    const token = randomUUID();
+    return database.export({ noSchema, noData, tables }, `${files}/${token}`, `http://${host}/download/${token}`);
   },
 };
 
-async function route(request, url, body) {
+async function route(request, url, body, rule) {
   const [, account, id, action] =
     /^\/client\/v4\/accounts\/([^/]+)\/d1\/database(?:\/([^/]+))?(?:\/(.+))?$/.exec(url.pathname) ?? [];
   if (!account) throw new ApiError(404, 7003, `Could not route to ${url.pathname}, perhaps your object identifier is invalid?`);
@@ -223,7 +123,7 @@ async function route(request, url, body) {
       const page = Number(url.searchParams.get("page") ?? 1);
       const size = Number(url.searchParams.get("per_page") ?? 100);
       const found = [...databases.values()].filter((item) => item.name.includes(wanted));
-      const shown = found.slice((page - 1) * size, page * size).map((item) => item.shown());
+      const shown = found.slice((page - 1) * size, page * size).map((item) => item.listed());
       return { result: shown, result_info: { page, per_page: size, count: shown.length, total_count: found.length } };
     }
     case "POST all": {
@@ -232,10 +132,10 @@ async function route(request, url, body) {
       }
       const made = new Database(body.name);
       databases.set(made.uuid, made);
-      return { result: made.shown() };
+      return { result: made.listed() };
     }
     case "GET one":
-      return { result: find(id).shown() };
+      return { result: await find(id).shown() };
     case "DELETE one":
       databases.delete(find(id).uuid);
       return { result: null };
@@ -255,7 +155,7 @@ async function route(request, url, body) {
     default: {
       const work = request.method === "POST" ? operations[action] : undefined;
       if (!work) throw new ApiError(404, 7003, `Could not route to ${url.pathname}`);
-      return { result: await work(find(id), body) };
+      return { result: await work(find(id), body, rule) };
     }
   }
 }
@@ -272,10 +172,10 @@ async function answer(request, body, url) {
   if (request.headers.authorization !== `Bearer ${TOKEN}`) throw new ApiError(401, 10000, "Authentication error");
   seen += 1;
   log.push(`${request.method} ${url.pathname.split("/").slice(8).join("/")}`);
-  const rule = rules.find((item) => item.at === seen || item.at === "always");
+  const rule = rules.find((item) => item.at === seen || item.at === "always" || seen % item.every === 0);
   if (rule?.before) throw faults[rule.before]();
   if (rule?.drop === "before") return null;
-  const done = await route(request, url, body.length ? JSON.parse(body.toString()) : {});
+  const done = await route(request, url, body.length ? JSON.parse(body.toString()) : {}, rule);
   if (rule?.drop === "after") return null;
   if (rule?.after) throw faults[rule.after]();
   return done;
@@ -288,32 +188,69 @@ function send(response, status, document) {
   response.end(data);
 }
 
-const server = createServer(async (request, response) => {
+async function upload(request, response, name) {
+  const part = `${files}/${randomUUID()}.part`;
+  const digest = createHash("md5");
+  await pipeline(request, async function* (source) {
+    for await (const chunk of source) {
+      digest.update(chunk);
+      yield chunk;
+    }
+  }, createWriteStream(part));
+  const etag = digest.digest("hex");
+  // Only what was announced is kept.
+  if (name.endsWith(`-${etag}`)) await rename(part, `${files}/${name}`);
+  else await rm(part);
+  response.writeHead(200, { ETag: `"${etag}"` });
+  response.end();
+}
+
+async function control(told) {
+  if (told.copy) await find(told.copy.database).copy(told.copy.to);
+  if (told.rules) [rules, seen, log] = [told.rules, 0, []];
+  const found = { seen, log, exchanges };
+  if (told.record !== undefined) exchanges = told.record ? [] : null;
+  return found;
+}
+
+async function serve(request, response) {
+  const url = new URL(request.url, "http://x");
+  const [, place, name] = /^\/(upload|download)\/([0-9a-f-]+)$/.exec(url.pathname) ?? [];
+  if (place === "upload") return upload(request, response, name);
+  if (place === "download") {
+    response.writeHead(200, { "Content-Type": "application/sql" });
+    return pipeline(createReadStream(`${files}/${name}`), response);
+  }
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
   const body = Buffer.concat(chunks);
-  const url = new URL(request.url, "http://x");
-  if (url.pathname === "/control") {
-    const told = JSON.parse(body.toString());
-    if (told.rules) [rules, seen, log] = [told.rules, 0, []];
-    return send(response, 200, { seen, log });
-  }
-  if (url.pathname.startsWith("/upload/")) {
-    uploads.set(url.pathname.slice(8), body);
-    response.writeHead(200, { ETag: `"${createHash("md5").update(body).digest("hex")}"` });
-    return response.end();
-  }
+  if (url.pathname === "/control") return send(response, 200, await control(JSON.parse(body.toString())));
   const whole = { success: true, errors: [], messages: [] };
+  let [status, document] = [200, null];
   try {
     const done = await answer(request, body, url);
     if (done === null) return response.destroy();
-    send(response, 200, { ...whole, ...done });
+    document = { ...whole, ...done };
+    // A job that goes on.
+    if (done.result?.status === "active") status = 202;
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
-    const [status, code] = error instanceof ApiError ? [error.status, error.code] : [500, 0];
-    send(response, status, { ...whole, success: false, errors: [{ code, message: error.message }], result: null });
+    const code = error instanceof ApiError ? error.code : 0;
+    status = error.status ?? 500;
+    document = { ...whole, success: false, errors: [{ code, message: error.message }], result: null };
   }
-});
+  exchanges?.push({
+    method: request.method, path: url.pathname, query: Object.fromEntries(url.searchParams), status, answer: document,
+    body: body.length ? JSON.parse(body.toString()) : null,
+  });
+  return send(response, status, document);
+}
+
+const server = createServer((request, response) =>
+  serve(request, response).catch((error) => {
+    console.error(error);
+    response.destroy();
+  }));
 
 let host = "";
 server.listen(0, "127.0.0.1", () => {
@@ -322,6 +259,6 @@ server.listen(0, "127.0.0.1", () => {
 });
 process.on("SIGTERM", async () => {
   server.closeAllConnections();
-  await miniflare.dispose();
+  await dispose();
   process.exit(0);
 });
