@@ -37,16 +37,26 @@ def loading(path: str) -> t.Iterator[sqlite3.Connection]:
 
 def _load(connection: sqlite3.Connection, path: str, name: str) -> None:
     with open(path, encoding="utf-8", newline="") as stream:
-        for line in whole_statements(stream):
-            for statement in split_statements(line):
-                try:
-                    connection.execute(statement.text)
-                except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-                    raise RecoveryError(
-                        ErrorKind.DAMAGED,
-                        f"{name} does not load: {error} at {shortened(statement.text)}",
-                        next_step="Use another set or dump.",
-                    ) from None
+        for text in whole_statements(stream):
+            try:
+                _execute(connection, text)
+            except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+                raise RecoveryError(
+                    ErrorKind.DAMAGED,
+                    f"{name} does not load: {error} at {shortened(text)}",
+                    next_step="Use another set or dump.",
+                ) from None
+
+
+def _execute(connection: sqlite3.Connection, text: str) -> None:
+    """Run a line, which nearly always is one statement; SQLite refuses several at once before it runs any."""
+    try:
+        connection.execute(text)
+    except (sqlite3.Warning, sqlite3.ProgrammingError) as error:
+        if "one statement at a time" not in str(error):
+            raise
+        for statement in split_statements(text):
+            connection.execute(statement.text)
 
 
 def whole_statements(stream: t.Iterable[str]) -> t.Iterator[str]:

@@ -260,11 +260,13 @@ class _Run:
         if not left:
             return
         error.left = (
-            "Nothing was changed."
-            if _same(touched, now)
-            else f"Rows were changed, by this or by others; the undo set {self._undo['set']} has them as they were."
+            f"Rows were changed, by this or by others; the undo set {self._undo['set']} has them as they were."
+            if not _same(touched, now)
+            else "Nothing was changed yet; the service may still be at it."
+            if error.details.get("applied") == "unknown"
+            else "Nothing was changed."
         )
-        error.next_step = "Run it again."
+        error.next_step = "Run it again: it does what is left to do, if anything is."
         if "UNIQUE constraint" in error.what:
             error.kind = ErrorKind.CONFLICT
             error.next_step = "Rows made since the backup hold values that are to come back. Change them, or use exact."
