@@ -175,7 +175,8 @@ def test_an_import_that_goes_on_when_nobody_is_told_of_it_is_taken_back(d1: D1Se
     run_module("d1_database", live)
     run(live, "CREATE TABLE precious (x)")
     dump = Path(small["path"]).with_name("dump.sql")
-    dump.write_text("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+    # More than one batch takes, so that it is imported.
+    dump.write_text("CREATE TABLE t (x);" + "INSERT INTO t VALUES (1);\n" * 250)
     wish = {**live, "mode": "in_place", "src": str(dump), "recovery_confirm": live["database"]}
     d1.rules({"at": 6, "slow": 3}, {"at": 7, "before": "denied"})
     result = refused(lambda: run_module("d1_restore", wish))

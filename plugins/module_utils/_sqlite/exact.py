@@ -52,23 +52,20 @@ def decode_row(row: t.Sequence[t.Any], columns: int) -> t.List[t.Any]:
 
 def literal(value: t.Any) -> str:
     """A value as SQL has it, exactly."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return f"CAST(x'{value.encode().hex()}' AS TEXT)"
+        return "'" + value.replace("'", "''") + "'"
     if value is None:
         return "NULL"
-    if isinstance(value, bool):
-        return str(int(value))
     if isinstance(value, int):
-        return str(value)
+        return str(int(value))
     if isinstance(value, float):
         if math.isinf(value):
             return "9.0e+999" if value > 0 else "-9.0e+999"
         return repr(value)
-    if isinstance(value, NotText):
-        return f"CAST(x'{value.hex()}' AS TEXT)"
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    if "\0" in value:
-        return f"CAST(x'{value.encode().hex()}' AS TEXT)"
-    return "'" + str(value).replace("'", "''") + "'"
+    digits = f"x'{value.hex()}'"
+    return f"CAST({digits} AS TEXT)" if isinstance(value, NotText) else digits
 
 
 def _decoded(value: t.Any, kind: str) -> t.Any:
