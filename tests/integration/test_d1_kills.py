@@ -1,0 +1,119 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whenever work on D1 is killed, the database is before or after, and no set is half there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.d1 import D1Server, d1_server
+from tests.doubles.modules import parse_result, run_module, start_module
+
+Options = dict[str, t.Any]
+
+_KILLS = 8
+
+SCHEMA = """
+CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE users (id INTEGER PRIMARY KEY, tenant INTEGER REFERENCES tenants(id) ON DELETE CASCADE, name TEXT);
+INSERT INTO tenants VALUES (1, 'north'), (2, 'south');
+INSERT INTO users WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000)
+  SELECT n, 1 + n % 2, 'user ' || n FROM c;
+"""
+
+DAMAGE = "DELETE FROM tenants WHERE id = 1; UPDATE users SET name = 'changed' WHERE id % 500 = 1"
+
+SUMS = """
+SELECT (SELECT count(*) FROM tenants) AS tenants, count(*) AS users, sum(id) AS ids, sum(name = 'changed') AS changed
+FROM users
+"""
+
+WISHES = {
+    "a tenant": {"tenant": {"table": "tenants", "keys": [1]}},
+    "in place": {"mode": "in_place"},
+    "what differs": {"mode": "difference"},
+}
+
+
+@pytest.fixture(scope="module")
+def d1() -> t.Iterator[D1Server]:
+    with d1_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "d1"])
+def live(request: pytest.FixtureRequest, tmp_path: Path) -> Options:
+    options: Options = {"path": str(tmp_path / "live.sqlite")}
+    if request.param == "d1":
+        options = request.getfixturevalue("d1").options(f"killed-{secrets.token_hex(4)}")
+        run_module("d1_database", options)
+    run(options, SCHEMA)
+    return options
+
+
+def run(where: Options, sql: str) -> list[Options]:
+    return t.cast("list[Options]", run_module("d1_execute", {**where, "sql": sql})["rows"])
+
+
+def killed_at(name: str, options: Options, seconds: float) -> bool:
+    """Whether the module was still running then."""
+    with start_module(name, options) as process:
+        time.sleep(seconds)
+        running = process.poll() is None
+        if running:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    return running
+
+
+def timed(name: str, options: Options) -> float:
+    began = time.monotonic()
+    with start_module(name, options) as process:
+        parse_result(*process.communicate())
+    return time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WISHES)
+def test_a_killed_restore_leaves_the_database_before_or_after(live: Options, folder_store: Options, kind: str) -> None:
+    run_module("d1_backup", {**live, "source": "studio", "store": folder_store})
+    whole = run(live, SUMS)
+    confirm = live.get("database") or live["path"]
+    wish = {**live, "source": "studio", "store": folder_store, "recovery_confirm": confirm, **WISHES[kind]}
+    run(live, DAMAGE)
+    damaged = run(live, SUMS)
+    took = timed("d1_restore", wish)
+    after = run(live, SUMS)
+    assert after == (whole if kind != "a tenant" else after) != damaged
+    seen = set()
+    for number in range(_KILLS):
+        run(live, DAMAGE)
+        assert run(live, SUMS) == damaged
+        # Most of the time goes into starting; what matters is the second half.
+        running = killed_at("d1_restore", wish, took * (0.4 + 0.6 * number / _KILLS))
+        left = run(live, SUMS)
+        assert left in (damaged, after), (number, running)
+        seen.add(left == damaged)
+        run_module("d1_restore", wish)
+        assert run(live, SUMS) == after
+    assert True in seen
+
+
+@pytest.mark.slow
+def test_a_killed_backup_leaves_no_set_or_a_whole_one(live: Options, folder_store: Options) -> None:
+    wish = {**live, "source": "studio", "store": folder_store}
+    took = timed("d1_backup", wish)
+    for number in range(_KILLS):
+        killed_at("d1_backup", wish, took * (0.3 + 0.7 * number / _KILLS))
+        for item in run_module("backup_info", {"source": "studio", "store": folder_store})["sets"]:
+            verify = {"source": "studio", "store": folder_store, "set": item["set_id"], "depth": "decode"}
+            assert run_module("backup_verify", verify)["rows"] == 2002
