@@ -6,7 +6,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-SCENARIO ?= database_loss
 SCALE ?= 1.0
 ROUNDS ?= 3
 FILES ?= 100000
@@ -28,13 +27,13 @@ help: ## list the targets
 
 .PHONY: drill
 drill: $(VENV)/run ## rehearse a recovery in a sandbox, SCENARIO=database_loss, and name the report
-	@echo "== drill $(SCENARIO): back up, lose, recover and prove"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ansible-playbook -i inventories/sandbox lifeline.recovery.drill -e drill_scenario=$(SCENARIO) $(ARGS)
+	@echo "== drill $(or $(SCENARIO),database_loss): back up, lose, recover and prove"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ansible-playbook -i inventories/sandbox lifeline.recovery.drill -e drill_scenario=$(or $(SCENARIO),database_loss) $(ARGS)
 	@echo "The report: $$(cd reports/latest && pwd -P)/report.html"
 
 .PHONY: test
 test: ## everything: gates, then all tests against real servers
-	@tests/tools/stages.sh system lint sanity unit contract integration
+	@tests/tools/stages.sh system lint sanity unit contract integration containers
 
 .PHONY: system
 system: ## install the system parts that tests use, where that is possible
@@ -42,8 +41,8 @@ system: ## install the system parts that tests use, where that is possible
 
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, yamllint, ansible-lint, changelog, licences
-	$(BIN)/ruff check plugins tests
-	$(BIN)/ruff format --check plugins tests
+	$(BIN)/ruff check plugins tests molecule
+	$(BIN)/ruff format --check plugins tests molecule
 	cd $(TREE) && MYPYPATH=. "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/mypy.ini" --cache-dir "$(CURDIR)/.cache/mypy" ansible_collections/lifeline/recovery/plugins/module_utils ansible_collections/lifeline/recovery/plugins/modules
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
@@ -65,6 +64,14 @@ contract: $(VENV)/dev ## what every store promises, against real servers
 .PHONY: integration
 integration: $(VENV)/dev ## modules, roles and playbooks against real PostgreSQL and S3 servers
 	$(PYTEST) tests/integration -n 2 --dist loadfile $(ARGS)
+
+.PHONY: molecule
+molecule: $(VENV)/dev ## every role in containers with systemd, or one: SCENARIO=backup
+	@tests/tools/engine.sh tests/tools/molecule.sh $(SCENARIO)
+
+.PHONY: containers
+containers: $(VENV)/dev
+	@tests/tools/engine.sh --optional tests/tools/molecule.sh
 
 .PHONY: benchmark
 benchmark: $(VENV)/dev ## time us beside pg_dump, pg_restore and pgBackRest; SCALE=1.0 is about 1 GB

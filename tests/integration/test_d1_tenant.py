@@ -349,6 +349,8 @@ def test_an_undo_set_is_no_backup(file: Options, folder_store: Options, tmp_path
     done = restore(file, folder_store, tenant=NORTH)
     undo = {**done["undo"], "source": "studio", "store": folder_store}
     assert run_module("backup_verify", {**undo, "depth": "decode"})["rows"] == 0
+    listed = run_module("backup_info", {"source": "studio", "store": folder_store})["sets"]
+    assert [(item["tier"], item["tables"]) for item in listed] == [("undo", 6), ("daily", 6)]
     assert refused(lambda: restore(file, folder_store, **done["undo"], tenant=NORTH))["error_kind"] == "invalid_options"
     missing = {"path": str(tmp_path / "missing.sqlite")}
     assert refused(lambda: restore(missing, folder_store, tenant=NORTH))["error_kind"] == "target_missing"

@@ -377,6 +377,8 @@ def test_an_undo_set_is_verified_and_is_no_database(live: Town) -> None:
         run_module("pg_restore", {**chosen, "target_db": "nothing", **live.server.module_options()})
     assert refused.value.result["error_kind"] == "unsupported"
     assert live.restore(tables=["tree"])["bytes_in_set"] > 1000
+    listed = run_module("backup_info", {"source": "town", "store": live.store})["sets"]
+    assert [item["tables"] for item in listed if item["tier"] == "undo"] == [1]
 
 
 def test_a_damaged_object_is_noticed_before_anything_changes(live: Town) -> None:

@@ -162,8 +162,8 @@ def _described(
                 age_seconds=round((now - manifest.recovery_instant).total_seconds(), 3),
                 bytes_plain=plain,
                 bytes_stored=manifest.sizes["stored"],
-                tables=int(manifest.coverage.get("tables", 0)),
-                rows=manifest.fingerprint.rows if manifest.fingerprint else None,
+                tables=_count(manifest.coverage.get("tables", 0)),
+                rows=manifest.fingerprint.rows if manifest.fingerprint else manifest.coverage.get("rows"),
                 files=manifest.coverage.get("files"),
                 size_change=round(plain / before - 1, 4) if before else None,
                 verified=verified[name.tier].get(name.set_id),
@@ -172,6 +172,11 @@ def _described(
             )
         )
     return infos
+
+
+def _count(tables: t.Any) -> int:
+    """Sets of rows name their tables, all others count them."""
+    return len(tables) if isinstance(tables, list) else int(tables)
 
 
 def _summary(

@@ -1,0 +1,22 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Both servers run, for nobody but this host."""
+
+from __future__ import annotations
+
+from testinfra.host import Host
+
+
+def test_both_servers_run_on_loopback_only(host: Host) -> None:
+    # The server of the host has the usual port, and Docker a resolver at another address of loopback.
+    listening = [line.split()[3] for line in host.run("ss -Hltn").stdout.splitlines()]
+    ours = [address for address in listening if not address.endswith(":5432") and not address.startswith("127.0.0.11:")]
+    assert len(ours) == 2
+    assert all(address.startswith("127.0.0.1:") for address in ours)
+
+
+def test_secrets_are_for_their_owner_alone(host: Host) -> None:
+    found = host.run("find /srv/sandbox -maxdepth 1 -name '*.json' -perm /077").stdout
+    assert found.strip() == ""

@@ -1,0 +1,36 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of several scenarios ask of the containers."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from testinfra.host import Host
+
+
+def in_store(host: Host) -> Host:
+    """The container that holds the bucket."""
+    return host.get_host("lifeline-store", connection="ansible", ansible_inventory=host.backend.ansible_inventory)
+
+
+def sets_of(host: Host, prefix: str, source: str, tier: str) -> list[dict[str, t.Any]]:
+    """The manifests that are in the bucket, oldest first."""
+    folder = f"/srv/s3/backups/{prefix}/{source}/{tier}/sets"
+    names = in_store(host).run(f"ls {folder}").stdout.split()
+    return [json.loads(in_store(host).run(f"cat {folder}/{name}").stdout) for name in sorted(names)]
+
+
+def sql(host: Host, database: str, query: str) -> str:
+    """One value of a database."""
+    done = host.run(f'cd /tmp && sudo -u postgres psql -qAtc "{query}" {database}')
+    assert done.rc == 0, done.stderr
+    return done.stdout.strip()
+
+
+def nothing_left(host: Host) -> bool:
+    """Whether no folder of ours is left behind."""
+    return host.run("ls -d /tmp/lifeline-*").rc != 0
