@@ -235,7 +235,7 @@ def test_a_large_tenant_comes_back_by_one_import(d1: D1Server, folder_store: Opt
                 "references": [{"table": "log", "columns": ["x"], "parent": "tenants", "parent_columns": ["id"]}],
             },
             "invalid_options",
-            "no stored column x",
+            "no column x",
         ),
         (
             {**NORTH, "references": [{"table": "log", "columns": [], "parent": "tenants", "parent_columns": ["id"]}]},
@@ -371,7 +371,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("number", "fault"), enumerate(FAULTS), ids=str)
+@pytest.mark.parametrize(("number", "fault"), list(enumerate(FAULTS)), ids=str)
 def test_after_a_fault_at_any_request_the_tenant_is_there_or_not(
     d1: D1Server, tmp_path: Path, number: int, fault: Options
 ) -> None:
@@ -385,9 +385,8 @@ def test_after_a_fault_at_any_request_the_tenant_is_there_or_not(
     def restore_here() -> None:
         # Sets are named by the second, and this is quicker.
         shutil.rmtree(tmp_path / "store" / "studio" / "undo", ignore_errors=True)
-        target = target_of(live)
         request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]), environment="sandbox")
-        restore_rows(store, find_set(store, "studio", Selection()), target.engine, target.apply, request)
+        restore_rows(store, find_set(store, "studio", Selection()), target_of(live), request)
 
     lost = [Bound(item.text) for item in split_statements(GONE) if "after" not in item.text and "new" not in item.text]
     gone = state(live)
@@ -423,7 +422,7 @@ def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path)
     class Restless:
         """The live file, which somebody writes to after it was compared."""
 
-        limits, location = target.engine.limits, target.engine.location
+        limits, location, loses_bytes = target.engine.limits, target.engine.location, False
         run, bookmark, close = target.engine.run, target.engine.bookmark, target.engine.close
 
         def state(self) -> str:
@@ -436,7 +435,7 @@ def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path)
     manifest = find_set(store, "studio", Selection("latest"))
     request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]))
     with pytest.raises(RecoveryError) as caught:
-        restore_rows(store, manifest, Restless(), target.apply, request)
+        restore_rows(store, manifest, target._replace(engine=Restless()), request)
     assert caught.value.kind == "inconsistent", caught.value
     assert other.execute("SELECT count(*) FROM tenants").fetchone() == (1,)
 
@@ -491,11 +490,11 @@ def test_whatever_happened_exact_brings_the_tenant_back_and_undo_takes_it_back(
     damaged, others = held("1"), held("tenant <> 1")
     target = live_target(None, None, path)
     wish = RowsRequest("s", Tenant("tenant", [1], ["tenant"]), "exact", environment="sandbox")
-    done = restore_rows(store, find_set(store, "s", Selection("latest")), target.engine, target.apply, wish)
+    done = restore_rows(store, find_set(store, "s", Selection("latest")), target, wish)
     assert (held("tenant = 1"), held("tenant <> 1")) == (before, others)
     assert made.execute("PRAGMA foreign_key_check").fetchall() == []
     if done.undo:
         undo = find_set(store, "s", Selection(done.undo["set"], tier="undo"))
         back = RowsRequest("s", mode="exact", environment="sandbox")
-        restore_rows(store, undo, target.engine, target.apply, back)
+        restore_rows(store, undo, target, back)
     assert held("1") == damaged

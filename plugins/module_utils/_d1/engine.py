@@ -25,6 +25,7 @@ class D1Engine:
     """One database. exclusive: nothing else writes to it, so that a bookmark that moved was moved by this."""
 
     limits = LIMITS
+    loses_bytes = True
 
     def __init__(self, api: D1Api, uuid: str, name: str, *, exclusive: bool = False) -> None:
         self._api, self._uuid = api, uuid

@@ -25,7 +25,7 @@ from .._sqlite.backup import OpenedSet, open_set
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
-from .._sqlite.portable import dropped, is_empty, portable_statements
+from .._sqlite.portable import UNLIMITED, dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
 from .._sqlite.script import content_of, different_tables
 from .._store.base import ObjectStore
@@ -270,8 +270,7 @@ def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> 
         if request.check_mode:
             return _Outcome(digest=digest)
         require_confirmation(request.environment, request.confirm, path, digest)
-        copy = f"{path}.before-{compact_instant(utc_now())}"
-        live.copy_to(copy)
+        copy = _copy_beside(live, path)
         if live.state() != state:
             raise RecoveryError(
                 ErrorKind.INCONSISTENT,
@@ -279,7 +278,7 @@ def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> 
                 next_step="End what writes to it, and run it again.",
             )
         live.judge_references(False)
-        live.apply(portable_statements(theirs, opened.schema, dropped(schema)))
+        live.apply(portable_statements(theirs, opened.schema, dropped(schema), UNLIMITED), live.state())
         try:
             _require_same(live, opened, path)
         except RecoveryError as error:
@@ -299,20 +298,52 @@ def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> 
         theirs.close()
 
 
+def _copy_beside(live: FileEngine, path: str) -> str:
+    """A copy of a file, for whom the file is for, under a name that nothing has."""
+    stamp = compact_instant(utc_now())
+    for number in range(100):
+        copy = f"{path}.before-{stamp}{f'-{number}' if number else ''}"
+        try:
+            os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            continue
+        try:
+            shutil.copymode(path, copy)
+            live.copy_to(copy)
+        except BaseException:
+            os.unlink(copy)
+            raise
+        return copy
+    raise RecoveryError(ErrorKind.TARGET_EXISTS, f"There are too many copies of {path}.", next_step="Move some away.")
+
+
 def _into_file(opened: OpenedSet, request: D1RestoreRequest) -> _Outcome:
     path = request.path or ""
     if os.path.exists(path):
         raise RecoveryError(ErrorKind.TARGET_EXISTS, f"There is a file {path}.", next_step="Give another path.")
+    beside = [name for name in (f"{path}-wal", f"{path}-journal", f"{path}-shm") if os.path.exists(name)]
+    if beside:
+        # SQLite would take them for those of the new file, and write what they hold into it.
+        raise RecoveryError(
+            ErrorKind.TARGET_EXISTS,
+            f"There are files of an earlier database beside {path}: {', '.join(beside)}.",
+            next_step="Move them away, or give another path.",
+        )
     if request.check_mode:
         return _Outcome(created=True)
     try:
         # The folder of the dump may be on another file system.
         shutil.copyfile(opened.path, f"{path}.new")
         os.replace(f"{path}.new", path)
-        return _Outcome(created=True)
     except OSError as error:
         raise RecoveryError(
             ErrorKind.SPOOL_FULL if error.errno == errno.ENOSPC else ErrorKind.ACCESS_DENIED,
             f"{path} cannot be written: {error.strerror}.",
             next_step="Correct path or make room.",
         ) from None
+    made = FileEngine(path, read_only=True)
+    try:
+        _require_same(made, opened, path)
+    finally:
+        made.close()
+    return _Outcome(created=True)

@@ -12,6 +12,7 @@ import typing as t
 from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
+from .._sqlite.portable import LONGEST, UNLIMITED
 from .api import D1Api
 from .engine import D1Engine
 from .whole import apply_whole
@@ -22,7 +23,8 @@ class LiveTarget(t.NamedTuple):
 
     name: str
     engine: Engine
-    apply: t.Callable[[t.Iterable[str], str], None]
+    longest: int
+    apply: t.Callable[[t.Iterable[str], str, str], None]
 
 
 def live_target(api: t.Optional[D1Api], database: t.Optional[str], path: t.Optional[str]) -> LiveTarget:
@@ -31,7 +33,11 @@ def live_target(api: t.Optional[D1Api], database: t.Optional[str], path: t.Optio
         if not os.path.exists(path or ""):
             raise RecoveryError(ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path.")
         file = FileEngine(path or "")
-        return LiveTarget(path or "", file, lambda texts, _folder: file.apply(texts))
+        return LiveTarget(path or "", file, UNLIMITED, lambda texts, _folder, state: file.apply(texts, state))
     service, found = api, api.require(database or "")
     engine = D1Engine(service, found.uuid, found.name)
-    return LiveTarget(found.name, engine, lambda texts, folder: apply_whole(service, found, engine, texts, folder))
+
+    def apply(texts: t.Iterable[str], folder: str, state: str) -> None:
+        apply_whole(service, found, engine, texts, folder, state)
+
+    return LiveTarget(found.name, engine, LONGEST, apply)

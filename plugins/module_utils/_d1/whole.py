@@ -12,13 +12,24 @@ import secrets
 import typing as t
 
 from .._core.digest import file_chunks
+from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Bound
 from .api import D1Api, D1Facts
 from .engine import LIMITS, D1Engine
 
 
-def apply_whole(api: D1Api, target: D1Facts, engine: D1Engine, statements: t.Iterable[str], folder: str) -> None:
-    """A batch while it fits, which is done in a moment; an import holds the database up. Raises those of both."""
+def apply_whole(
+    api: D1Api,
+    target: D1Facts,
+    engine: D1Engine,
+    statements: t.Iterable[str],
+    folder: str,
+    state: t.Optional[str] = None,
+) -> None:
+    """A batch while it fits, which is done in a moment; an import holds the database up.
+
+    Raises those of both, and before a batch RecoveryError(inconsistent) when the state is another by then.
+    """
     path = os.path.join(folder, "statements.sql")
     few: t.List[str] = []
     count = size = 0
@@ -32,6 +43,10 @@ def apply_whole(api: D1Api, target: D1Facts, engine: D1Engine, statements: t.Ite
         # A file that is known is not taken again, which would be wrong after what it made was replaced.
         stream.write(f"-- {secrets.token_hex(8)}\n")
     if len(few) == count:
+        if state is not None and engine.state() != state:
+            raise RecoveryError(
+                ErrorKind.INCONSISTENT, f"{engine.location} was changed meanwhile.", next_step="Run it again."
+            )
         engine.run([Bound(text) for text in few])
     else:
         api.import_file(target.uuid, path, _md5(path))

@@ -53,6 +53,9 @@ class Engine(t.Protocol):
 
     limits: Limits
 
+    #: Whether a text that is no UTF-8 comes back with signs in place of its bytes.
+    loses_bytes: bool
+
     def run(self, batch: t.Sequence[Bound]) -> t.List[StatementResult]:
         """The result of each statement. Integers come back exactly.
 

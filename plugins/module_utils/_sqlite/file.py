@@ -13,7 +13,8 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .engine import Bound, Limits, StatementResult
-from .statements import shortened
+from .exact import NotText
+from .statements import bind_exactly, shortened
 
 _BUSY_SECONDS = 30
 
@@ -25,6 +26,7 @@ class FileEngine:
     """One connection to a file. With read_only the file is opened so that nothing can write to it."""
 
     limits = Limits()
+    loses_bytes = False
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.location = path
@@ -50,7 +52,7 @@ class FileEngine:
                 next_step="Check that it is a SQLite database and its rights.",
             ) from None
         # What is no UTF-8 must come back as it is.
-        self._connection.text_factory = _text
+        self._connection.text_factory = text_of
 
     def run(self, batch: t.Sequence[Bound]) -> t.List[StatementResult]:
         results: t.List[StatementResult] = []
@@ -64,11 +66,19 @@ class FileEngine:
             raise self._refused(error, statement) from None
         return results
 
-    def apply(self, statements: t.Iterable[str]) -> None:
-        """Run statements that nobody asks for results of, in one transaction. Raises as run."""
+    def apply(self, statements: t.Iterable[str], state: t.Optional[str] = None) -> None:
+        """Run statements that nobody asks for results of, in one transaction. Raises as run.
+
+        Raises RecoveryError(inconsistent) when the state is another by then.
+        """
         text = ""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            if state is not None and self.state() != state:
+                self._connection.execute("ROLLBACK")
+                raise RecoveryError(
+                    ErrorKind.INCONSISTENT, f"{self.location} was changed meanwhile.", next_step="Run it again."
+                )
             for text in statements:
                 self._connection.execute(text)
             self._connection.execute("COMMIT")
@@ -114,7 +124,11 @@ class FileEngine:
 
     def _one(self, statement: Bound) -> StatementResult:
         before = self._connection.total_changes
-        cursor = self._connection.execute(statement.text, tuple(statement.params))
+        text, params = statement.text, statement.params
+        if any(isinstance(value, NotText) for value in params):
+            # Bound, it would be a BLOB.
+            text, params = bind_exactly(text, params)
+        cursor = self._connection.execute(text, tuple(params))
         columns = tuple(item[0] for item in cursor.description or ())
         rows = [list(row) for row in cursor.fetchall()] if columns else []
         changes = self._connection.total_changes - before
@@ -136,8 +150,9 @@ def _address(path: str, read_only: bool) -> str:
     return f"file:{quoted}{'?mode=ro' if read_only else ''}"
 
 
-def _text(data: bytes) -> t.Union[str, bytes]:
+def text_of(data: bytes) -> t.Union[str, bytes]:
+    """A text, or its bytes when they are no UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return data
+        return NotText(data)

@@ -42,7 +42,10 @@ def open_dump(path: str, folder: str) -> OpenedSet:
     load_dump(path, target, ending.see)
     if ending.problem:
         raise _damaged(path, ending.problem)
-    return opened_file(target)
+    opened = opened_file(target)
+    if not opened.schema.tables:
+        raise _damaged(path, "it makes no table")
+    return opened
 
 
 def load_dump(path: str, target: str, see: t.Callable[[Statement], None]) -> None:
@@ -83,8 +86,10 @@ class Ending:
     def __init__(self) -> None:
         self._begun = 0
         self._gave_up = False
+        self._whole = True
 
     def see(self, statement: Statement) -> None:
+        self._whole = statement.ended
         if statement.word == "BEGIN":
             self._begun += 1
         elif statement.word in ("COMMIT", "END"):
@@ -96,6 +101,8 @@ class Ending:
     def problem(self) -> t.Optional[str]:
         if self._gave_up:
             return "it ends with ROLLBACK, because the database could not be read when it was made"
+        if not self._whole:
+            return "its last statement has no end, so it is cut off"
         return "it has a BEGIN without COMMIT, so it is cut off" if self._begun > 0 else None
 
 

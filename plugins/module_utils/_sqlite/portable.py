@@ -16,7 +16,10 @@ from .script import after_rows
 from .virtual import with_rows
 
 #: Statements of an import are limited as all are; some is left for names.
-_LONGEST = 90_000
+LONGEST = 90_000
+
+#: A file takes a statement of any length.
+UNLIMITED = 2**62
 
 #: So many bytes of a long value go into one statement, as twice as many digits.
 _PIECE = 40_000
@@ -25,7 +28,9 @@ _PIECE = 40_000
 _TEXT_PIECE = 20_000
 
 
-def portable_statements(engine: Engine, schema: Schema, first: t.Sequence[str] = ()) -> t.Iterator[str]:
+def portable_statements(
+    engine: Engine, schema: Schema, first: t.Sequence[str] = (), longest: int = LONGEST
+) -> t.Iterator[str]:
     """All of a database, after the first: references are judged at the end, so that their order does not matter."""
     yield "PRAGMA defer_foreign_keys = TRUE"
     yield from first
@@ -33,7 +38,7 @@ def portable_statements(engine: Engine, schema: Schema, first: t.Sequence[str] =
         yield table.sql
     for table in with_rows(schema):
         for key, values in read_rows(engine, table):
-            yield from inserted(table, key, values)
+            yield from inserted(table, key, values, longest)
     yield from after_rows(engine, schema)
 
 
@@ -44,21 +49,23 @@ def dropped(schema: Schema) -> t.List[str]:
     return [*views, *virtual, *(f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("table"))]
 
 
-def inserted(table: Table, key: Row, values: Row) -> t.Iterator[str]:
-    """What writes a row that is not there."""
+def inserted(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.Iterator[str]:
+    """What writes a row that is not there. A conflict stops it, whatever the table says of conflicts."""
     names, given = written_names(table), written_values(table, key, values)
-    written, longs = _shortened(given)
-    yield f"{insert_head(table)}({','.join(written)})"
+    written, longs = _shortened(given, longest)
+    yield f"{insert_head(table, 'INSERT OR ABORT')}({','.join(written)})"
     yield from _completed(table, key, names, given, longs)
 
 
-def updated(table: Table, key: Row, values: Row) -> t.Iterator[str]:
+def updated(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.Iterator[str]:
     """What makes a row that is there like this one; its key stays."""
-    names = [quoted(name) for name in table.stored if quoted(name) not in table.keys]
-    given = [value for name, value in zip(table.stored, values) if quoted(name) not in table.keys]
-    written, longs = _shortened(given)
+    pairs = [(name, value) for name, value in zip(table.stored, values) if table.rowid or name not in table.key_names]
+    names, given = [quoted(name) for name, _value in pairs], [value for _name, value in pairs]
+    if not names:
+        return
+    written, longs = _shortened(given, longest)
     assigned = ", ".join(f"{name} = {value}" for name, value in zip(names, written))
-    yield f"UPDATE {quoted(table.name)} SET {assigned} WHERE {_is(table, key)}"
+    yield f"UPDATE OR ABORT {quoted(table.name)} SET {assigned} WHERE {_is(table, key)}"
     yield from _completed(table, key, names, given, longs)
 
 
@@ -67,17 +74,22 @@ def deleted(table: Table, key: Row) -> str:
     return f"DELETE FROM {quoted(table.name)} WHERE {_is(table, key)}"
 
 
+def is_long(values: Row) -> bool:
+    """Whether a row goes in pieces where statements are limited."""
+    return bool(_shortened(values, LONGEST)[1])
+
+
 def _is(table: Table, key: Row) -> str:
     return " AND ".join(f"{name} IS {literal(value)}" for name, value in zip(table.keys, key))
 
 
-def _shortened(given: t.Sequence[t.Any]) -> t.Tuple[t.List[str], t.List[int]]:
+def _shortened(given: t.Sequence[t.Any], longest: int) -> t.Tuple[t.List[str], t.List[int]]:
     """Literals that fit into one statement, and the places of those that were left empty for that."""
     written = list(map(literal, given))
     # The limit is one of bytes.
     sizes = [len(text.encode()) + 1 for text in written]
     longs: t.List[int] = []
-    while sum(sizes) > _LONGEST:
+    while sum(sizes) > longest:
         place = max(range(len(written)), key=sizes.__getitem__)
         sizes[place] = 3
         written[place] = "x''" if isinstance(given[place], bytes) and not isinstance(given[place], NotText) else "''"
@@ -90,7 +102,7 @@ def _completed(
 ) -> t.Iterator[str]:
     for place in longs:
         for expression in _appended(names[place], given[place]):
-            yield f"UPDATE {quoted(table.name)} SET {names[place]} = {expression} WHERE {_is(table, key)}"
+            yield f"UPDATE OR ABORT {quoted(table.name)} SET {names[place]} = {expression} WHERE {_is(table, key)}"
 
 
 def _appended(name: str, value: t.Any) -> t.Iterator[str]:

@@ -52,7 +52,7 @@ def read_rows(engine: Engine, table: Table, where: str = "", *, first: int = 16)
             size = max(1, size // 8)
             continue
         for key, values in rows:
-            yield key, _mended(engine, table, key, values)
+            yield key, _mended(engine, table, key, values) if engine.loses_bytes else values
         if len(rows) < size:
             return
         last = rows[-1][0]
@@ -106,18 +106,41 @@ def _page(engine: Engine, table: Table, condition: str, last: t.Optional[Row], s
     for pieces in zip(*parts):
         values = [value for piece in pieces for value in piece[len(keys) :]]
         rows.append((pieces[0][: len(keys)], values))
+    if engine.loses_bytes and any(isinstance(part, str) and _REPLACED in part for key, _values in rows for part in key):
+        _mend_keys(engine, table, where, params, size, rows)
     return rows
+
+
+def _mend_keys(
+    engine: Engine, table: Table, where: str, params: Row, size: int, rows: t.List[t.Tuple[Row, Row]]
+) -> None:
+    """Put the bytes of texts in place that the service could not show. Raises RecoveryError(inconsistent)."""
+    listed = ", ".join(f"hex(CAST({name} AS BLOB))" for name in table.keys)
+    order = ", ".join(table.keys)
+    text = f"SELECT {listed} FROM {quoted(table.name)}{where} ORDER BY {order} LIMIT {size}"
+    (answer,) = engine.run([Bound(text, params, reads_only=True)])
+    if len(answer.rows) != len(rows):
+        raise RecoveryError(
+            ErrorKind.INCONSISTENT, f"{table.name} was changed while it was read.", next_step="Run it again."
+        )
+    for (key, _values), digits in zip(rows, answer.rows):
+        for place, part in enumerate(key):
+            if isinstance(part, str) and _REPLACED in part:
+                key[place] = _as_text(bytes.fromhex(str(digits[place])))
 
 
 def _mended(engine: Engine, table: Table, key: Row, values: Row) -> Row:
     for place, value in enumerate(values):
         if isinstance(value, str) and _REPLACED in value:
-            data = _bytes_of(engine, table, key, table.stored[place])
-            try:
-                values[place] = data.decode()
-            except UnicodeDecodeError:
-                values[place] = NotText(data)
+            values[place] = _as_text(_bytes_of(engine, table, key, table.stored[place]))
     return values
+
+
+def _as_text(data: bytes) -> t.Any:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return NotText(data)
 
 
 def _bytes_of(engine: Engine, table: Table, key: Row, column: str) -> bytes:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass
+from functools import cached_property
 
 from .engine import Bound, Engine
 from .exact import MOST_COLUMNS
+from .statements import tokens
 
 #: Names that SQLite and D1 keep for themselves.
 _OWN = re.compile(r"(sqlite_|_cf_)", re.IGNORECASE)
@@ -40,24 +42,41 @@ class Table:
     columns: t.Tuple[Column, ...]
     rowid: t.Optional[str]
 
-    @property
+    @cached_property
     def stored(self) -> t.Tuple[str, ...]:
         """The columns that hold what was put in, without those that are generated."""
         return tuple(column.name for column in self.columns if column.hidden == 0)
 
-    @property
+    @cached_property
     def is_numbered(self) -> bool:
         """Whether its rows have a number that no column holds."""
-        whole = [column for column in self.columns if column.pk]
-        return self.rowid is not None and not (len(whole) == 1 and whole[0].type.upper() == "INTEGER")
+        names = self.key_names
+        types = [column.type.upper() for column in self.columns if column.pk]
+        return self.rowid is not None and not (
+            len(names) == 1 and types == ["INTEGER"] and not _is_descending(self.sql)
+        )
 
-    @property
+    @cached_property
+    def key_names(self) -> t.Tuple[str, ...]:
+        """The columns of the primary key in their order."""
+        ordered = sorted((column for column in self.columns if column.pk), key=lambda column: column.pk)
+        return tuple(column.name for column in ordered)
+
+    @cached_property
+    def collates(self) -> bool:
+        """Whether some column may compare texts otherwise than byte by byte."""
+        return "collate" in self.sql.lower()
+
+    @cached_property
     def keys(self) -> t.Tuple[str, ...]:
-        """What orders its rows: the row number or the primary key, as SQL."""
+        """What orders its rows: the row number or the primary key, as SQL.
+
+        Texts are compared byte by byte, which tells rows apart whatever the columns and the key think equal.
+        """
         if self.rowid is not None:
             return (self.rowid,)
-        ordered = sorted((column for column in self.columns if column.pk), key=lambda column: column.pk)
-        return tuple(quoted(column.name) for column in ordered)
+        exactly = " COLLATE BINARY" if self.collates else ""
+        return tuple(f"{quoted(name)}{exactly}" for name in self.key_names)
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,12 @@ class Schema:
 
     def of_kind(self, kind: str) -> t.List[Table]:
         return [table for table in self.tables if table.kind == kind]
+
+
+def _is_descending(sql: str) -> bool:
+    """Whether a column is INTEGER PRIMARY KEY DESC, which by a quirk of SQLite is no name of the row number."""
+    words = [token.text.upper() for token in tokens(sql) if token.kind not in ("space", "comment")]
+    return any(words[place : place + 3] == ["PRIMARY", "KEY", "DESC"] for place in range(len(words)))
 
 
 def quoted(name: str) -> str:
@@ -95,9 +120,9 @@ def written_values(table: Table, key: t.Sequence[t.Any], values: t.Sequence[t.An
     return [*key, *values] if table.is_numbered else list(values)
 
 
-def insert_head(table: Table) -> str:
+def insert_head(table: Table, verb: str = "INSERT") -> str:
     """The statement that writes a row, up to its values."""
-    return f"INSERT INTO {quoted(table.name)}({', '.join(written_names(table))}) VALUES"
+    return f"{verb} INTO {quoted(table.name)}({', '.join(written_names(table))}) VALUES"
 
 
 def read_schema(engine: Engine) -> Schema:

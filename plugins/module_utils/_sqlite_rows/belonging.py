@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rows belong to a tenant: those that name it, and those that refer to one of these, however far."""
+"""Which rows belong to a tenant: those that name it, and those that refer to one of these, however far.
+
+A row that names somebody else belongs to them, whatever it refers to.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from .._sqlite.engine import Bound, Engine
 from .._sqlite.exact import literal
 from .._sqlite.rows import Row, read_rows, row_digest
 from .._sqlite.schema import Schema, Table, quoted
-from .references import Reference, names_of, table_of
+from .._sqlite.values import from_json
+from .references import Reference, collations_of, names_of, table_of
 
 #: A condition must leave room for the columns in a statement of D1.
 _LONGEST_CONDITION = 40_000
@@ -41,12 +45,20 @@ class Tenant:
     references: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
-class Condition(t.NamedTuple):
-    """Rows of a table whose columns have one of these values."""
+class Naming(t.NamedTuple):
+    """Columns that hold the key of a tenant, and how they are compared."""
+
+    columns: t.Tuple[str, ...]
+    collations: t.Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A tenant as a set knows it: the keys as they are stored, and by table the columns that name tenants."""
 
     table: str
-    columns: t.Tuple[str, ...]
-    values: t.Sequence[Key]
+    keys: t.Tuple[Key, ...]
+    names: t.Mapping[str, t.Sequence[Naming]]
 
 
 def told_apart(table: Table, *engines: Engine) -> Table:
@@ -54,10 +66,10 @@ def told_apart(table: Table, *engines: Engine) -> Table:
 
     The number of a row is no identity: once a row is gone another may get it.
     """
-    if not table.is_numbered or not any(column.pk for column in table.columns):
+    if not table.is_numbered or not table.key_names:
         return table
     keyed = replace(table, rowid=None)
-    without = " OR ".join(f"{name} IS NULL" for name in keyed.keys)
+    without = " OR ".join(f"{quoted(name)} IS NULL" for name in table.key_names)
     for engine in engines:
         (answer,) = engine.run([Bound(f"SELECT 1 FROM {quoted(table.name)} WHERE {without} LIMIT 1", reads_only=True)])
         if answer.rows:
@@ -65,12 +77,17 @@ def told_apart(table: Table, *engines: Engine) -> Table:
     return keyed
 
 
-def conditions_of(tenant: Tenant, schema: Schema) -> t.List[Condition]:
-    """What finds the rows that name a tenant. Raises RecoveryError(invalid_options)."""
+def find_owner(
+    engine: Engine,
+    schema: Schema,
+    tables: t.Mapping[str, Table],
+    tenant: Tenant,
+    references: t.Iterable[Reference],
+) -> Owner:
+    """Look a tenant up. Raises RecoveryError(invalid_options) for a wish that cannot be meant."""
     root = table_of(schema, tenant.table)
-    whole = sorted((column for column in root.columns if column.pk), key=lambda column: column.pk)
-    names = tuple(column.name for column in whole)
-    keys = [tuple(key) if isinstance(key, list) else (key,) for key in tenant.keys]
+    names = root.key_names
+    keys = [tuple(map(from_json, key if isinstance(key, list) else [key])) for key in tenant.keys]
     if not names or not keys or any(len(key) != len(names) for key in keys):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
@@ -83,55 +100,91 @@ def conditions_of(tenant: Tenant, schema: Schema) -> t.List[Condition]:
             f"Columns cannot name a tenant whose key has {len(names)} parts.",
             next_step="Give references instead.",
         )
-    found = [Condition(root.name, names, keys)]
+    places = [root.stored.index(name) for name in names]
+    stored = {
+        tuple(values[place] for place in places): None
+        for _key, values in find_rows(engine, tables[root.name], names, keys)
+    }
+    if len(stored) < len(set(keys)):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The set has {len(stored)} of the {len(set(keys))} rows of {root.name} that were asked for.",
+            next_step="Check the keys, or choose an earlier set.",
+        )
+    compared = collations_of(engine, root, names)
+    found: t.Dict[str, t.Dict[Naming, None]] = {root.name: {Naming(names, compared): None}}
     for name in tenant.columns:
-        holders = [table for table in schema.of_kind("table") if name.lower() in map(str.lower, table.stored)]
+        holders = [table for table in schema.of_kind("table") if name.lower() in _names(table)]
         if not holders:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS, f"No table of the set has a column {name}.", next_step="Check columns."
             )
-        found += [Condition(table.name, names_of(table, [name]), keys) for table in holders]
-    return found
+        for table in holders:
+            found.setdefault(table.name, {})[Naming(names_of(table, [name]), compared)] = None
+    for reference in references:
+        if reference.parent == root.name and reference.parent_columns == names and reference.child != root.name:
+            found.setdefault(reference.child, {})[Naming(reference.columns, reference.collations)] = None
+    return Owner(root.name, tuple(stored), {name: list(namings) for name, namings in found.items()})
 
 
 def rows_that_belong(
     engine: Engine,
     tables: t.Mapping[str, Table],
     references: t.Iterable[Reference],
-    conditions: t.Iterable[Condition],
+    owner: Owner,
     noted: t.Callable[[int], None],
 ) -> t.Dict[str, Rows]:
-    """The rows that the conditions find, and those that refer to one of them. Raises those of the engine."""
+    """The rows that name a tenant, and those that refer to one of them and name nobody. Raises those of the engine."""
     children: t.Dict[str, t.List[Reference]] = {}
     for reference in references:
-        if reference.child in tables:
+        # Other rows of the table of tenants are other tenants.
+        if reference.child in tables and reference.child != owner.table:
             children.setdefault(reference.parent, []).append(reference)
     found: t.Dict[str, Rows] = {}
-    waiting = [item for item in conditions if item.table in tables]
-    while waiting:
-        pending: t.Dict[Reference, t.Dict[Key, None]] = {}
-        for condition in waiting:
-            table = tables[condition.table]
-            known = found.setdefault(table.name, {})
-            for key, values in find_rows(engine, table, condition.columns, condition.values):
-                if tuple(key) in known:
-                    continue
-                known[tuple(key)] = row_digest(values)
-                noted(1)
-                for reference in children.get(table.name, ()):
-                    value = values_of(table, values, reference.parent_columns)
-                    if value is not None:
-                        pending.setdefault(reference, {})[value] = None
-        waiting = [Condition(item.child, item.columns, list(values)) for item, values in pending.items()]
+    pending: t.Dict[Reference, t.Dict[Key, None]] = {}
+
+    def take(table: Table, rows: t.Iterable[t.Tuple[Row, Row]]) -> None:
+        known = found.setdefault(table.name, {})
+        for key, values in rows:
+            if tuple(key) in known:
+                continue
+            known[tuple(key)] = row_digest(values)
+            noted(1)
+            for reference in children.get(table.name, ()):
+                value = values_of(table, values, reference.parent_columns)
+                if value is not None:
+                    pending.setdefault(reference, {})[value] = None
+
+    for name, namings in owner.names.items():
+        for naming in namings:
+            if name in tables:
+                take(tables[name], find_rows(engine, tables[name], naming.columns, owner.keys, naming.collations))
+    while pending:
+        waiting, pending = list(pending.items()), {}
+        for reference, values in waiting:
+            table = tables[reference.child]
+            free = _names_nobody(owner.names.get(reference.child, ()))
+            take(table, find_rows(engine, table, reference.columns, list(values), reference.collations, free))
     return found
 
 
 def find_rows(
-    engine: Engine, table: Table, columns: t.Sequence[str], values: t.Sequence[Key]
+    engine: Engine,
+    table: Table,
+    columns: t.Sequence[str],
+    values: t.Sequence[Key],
+    collations: t.Sequence[str] = (),
+    also: str = "",
 ) -> t.Iterator[t.Tuple[Row, Row]]:
-    """Key and values of the rows whose columns have one of these values."""
-    for condition in among([quoted(name) for name in columns], values):
-        yield from read_rows(engine, table, condition, first=_FIRST_PAGE)
+    """Key and values of the rows whose columns have one of these values, as the table compares or by collations."""
+    names = [quoted(name) for name in columns]
+    if collations and (table.collates or set(collations) != {"BINARY"}):
+        names = [f"{name} COLLATE {collation}" for name, collation in zip(names, collations)]
+    types = {column.name: column.type.upper() for column in table.columns}
+    if len(columns) == 1 and types.get(columns[0], "") in ("", "BLOB"):
+        values = list(dict.fromkeys(form for value in values for form in _forms(value)))
+    for condition in among(names, values):
+        yield from read_rows(engine, table, f"{condition}{also}", first=_FIRST_PAGE)
 
 
 def rows_by_key(engine: Engine, table: Table, keys: t.Sequence[Key]) -> t.Iterator[t.Tuple[Row, Row]]:
@@ -141,8 +194,18 @@ def rows_by_key(engine: Engine, table: Table, keys: t.Sequence[Key]) -> t.Iterat
 
 
 def values_of(table: Table, values: Row, columns: t.Iterable[str]) -> t.Optional[Key]:
-    """The values of some columns, None when one of them is NULL, which refers to nothing."""
-    picked = tuple(values[table.stored.index(name)] for name in columns)
+    """The values of some columns, None when one of them is NULL, which refers to nothing.
+
+    Raises RecoveryError(unsupported) for a column that is computed.
+    """
+    try:
+        picked = tuple(values[table.stored.index(name)] for name in columns)
+    except ValueError:
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"Rows refer to a computed column of {table.name}, which is not followed.",
+            next_step="Restore the set into a new database, and bring the rows over by hand.",
+        ) from None
     return None if None in picked else picked
 
 
@@ -166,3 +229,21 @@ def _among(names: t.Sequence[str], held: t.Sequence[str]) -> str:
     if len(names) == 1:
         return f"{names[0]} IN ({','.join(held)})"
     return f"({', '.join(names)}) IN (VALUES {','.join(held)})"
+
+
+def _names(table: Table) -> t.Set[str]:
+    return {column.name.lower() for column in table.columns if column.hidden != 1}
+
+
+def _names_nobody(namings: t.Iterable[Naming]) -> str:
+    return "".join(f" AND ({' OR '.join(f'{quoted(name)} IS NULL' for name in naming.columns)})" for naming in namings)
+
+
+def _forms(value: Key) -> t.Iterator[Key]:
+    """A column without a type holds a number as it was written: as a number, or as its digits."""
+    yield value
+    (part,) = value
+    if isinstance(part, int):
+        yield (str(part),)
+    elif isinstance(part, str) and part.lstrip("-").isdigit() and str(int(part)) == part:
+        yield (int(part),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Bound, Engine
@@ -24,8 +24,9 @@ MODES = ("missing", "merge", "exact")
 class Change:
     """What is to happen to one table. Keys of inserts and updates are those of the set, of deletes live ones.
 
-    numbers: the row numbers that rows without a key get. elsewhere: live rows that the set has, but not as rows of
-    the tenant; they are left alone.
+    before: the digests of live rows that will change or go. numbers: the row numbers that rows without a key get.
+    early: updates of rows that refer to rows to delete. elsewhere: live rows of the tenant that the set has, but as
+    somebody else's; they are left alone.
     """
 
     table: Table
@@ -33,7 +34,9 @@ class Change:
     inserts: t.List[Key] = field(default_factory=list)
     updates: t.List[Key] = field(default_factory=list)
     deletes: t.List[Key] = field(default_factory=list)
+    before: Rows = field(default_factory=dict)
     numbers: t.Dict[Key, int] = field(default_factory=dict)
+    early: t.Set[Key] = field(default_factory=set)
     elsewhere: int = 0
 
     @property
@@ -45,19 +48,32 @@ class Sides:
     """A set that was loaded into a file, and the live database.
 
     tables are those of the set; shared are those of them that the live database has with the same columns.
+    numbered says of some tables whether their rows are told apart by number, for what was written down so.
     """
 
-    def __init__(self, theirs: Engine, schema: Schema, live: Engine, live_schema: Schema) -> None:
+    def __init__(
+        self,
+        theirs: Engine,
+        schema: Schema,
+        live: Engine,
+        live_schema: Schema,
+        numbered: t.Optional[t.Mapping[str, bool]] = None,
+    ) -> None:
         self.set, self.live = theirs, live
         self.live_schema = live_schema
         self._there = {table.name.lower(): table for table in live_schema.of_kind("table")}
-        self.tables, self.shared = {}, {}
+        self.tables: t.Dict[str, Table] = {}
+        self.shared: t.Dict[str, Table] = {}
         for table in schema.of_kind("table"):
             there = self._there.get(table.name.lower())
-            if there is not None and set(table.stored) <= set(there.stored):
-                self.tables[table.name] = self.shared[table.name] = told_apart(table, theirs, live)
+            both = there is not None and set(table.stored) <= set(there.stored)
+            if numbered and table.name in numbered:
+                apart = table if numbered[table.name] or not table.is_numbered else replace(table, rowid=None)
             else:
-                self.tables[table.name] = told_apart(table, theirs)
+                apart = told_apart(table, theirs, *([live] if both else []))
+            self.tables[table.name] = apart
+            if both:
+                self.shared[table.name] = apart
 
     def require(self, names: t.Iterable[str]) -> None:
         """Raise RecoveryError(schema_drift) unless the live database has these tables as the set has them."""
@@ -71,14 +87,34 @@ class Sides:
             if _key(table) != _key(there):
                 raise _drift(f"The live table {name} has another primary key than in the set.")
 
+    def knows(self, reference: Reference) -> bool:
+        """Whether a reference is about columns that the set has."""
+        return all(
+            name in self.tables and set(columns) <= {column.name for column in self.tables[name].columns}
+            for name, columns in ((reference.child, reference.columns), (reference.parent, reference.parent_columns))
+        )
 
-def compare(sides: Sides, table: Table, wanted: Rows, mode: str, belonging: Rows) -> Change:
-    """How the live table differs from the wanted rows; belonging are live rows that are too many unless wanted."""
+
+def compare(
+    sides: Sides,
+    table: Table,
+    wanted: Rows,
+    mode: str,
+    belonging: Rows,
+    telling: t.Optional[t.Collection[str]] = None,
+) -> Change:
+    """How the live table differs from the wanted rows; belonging are live rows that are too many unless wanted.
+
+    telling are the columns that tell whose a row is. Raises RecoveryError(conflict) when a live row with a wanted key
+    became somebody else's.
+    """
     change = Change(table, wanted)
     if table.is_numbered:
-        _by_content(sides, change, mode, belonging)
+        _by_content(change, mode, belonging)
         return change
     live = {tuple(key): row_digest(values) for key, values in rows_by_key(sides.live, table, list(wanted))}
+    if telling is not None:
+        _require_own(sides, table, [key for key in live if key not in belonging], telling)
     change.inserts = [key for key in wanted if key not in live]
     if mode != "missing":
         change.updates = [key for key, digest in wanted.items() if live.get(key, digest) != digest]
@@ -87,10 +123,112 @@ def compare(sides: Sides, table: Table, wanted: Rows, mode: str, belonging: Rows
         moved = {tuple(key) for key, _values in rows_by_key(sides.set, table, strays)}
         change.deletes = [key for key in strays if key not in moved]
         change.elsewhere = len(moved)
+    change.before = {key: live[key] for key in change.updates}
+    change.before.update({key: belonging[key] for key in change.deletes})
     return change
 
 
-def _by_content(sides: Sides, change: Change, mode: str, belonging: Rows) -> None:
+def give_numbers(sides: Sides, change: Change) -> None:
+    """Choose the numbers of rows without a key: those of the set, where nobody has them."""
+    if not change.table.is_numbered or not change.inserts:
+        return
+    taken = {tuple(key) for key, _values in rows_by_key(sides.live, change.table, change.inserts)}
+    text = f"SELECT CAST(max({change.table.rowid}) AS TEXT) FROM {quoted(change.table.name)}"
+    (answer,) = sides.live.run([Bound(text, reads_only=True)])
+    free = max([int(answer.rows[0][0] or 0), *(int(key[0]) for key in change.inserts)]) + 1
+    for key in change.inserts:
+        change.numbers[key] = free if key in taken else int(key[0])
+        free += key in taken
+
+
+def missing_parents(sides: Sides, changes: t.Iterable[Change], references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+    """Rows of the set that the rows to write refer to and the live database lacks, however far."""
+    found: t.Dict[str, Rows] = {}
+    pending = {change.table.name: [*change.inserts, *change.updates] for change in changes}
+    written = {name: set(keys) for name, keys in pending.items()}
+    while pending:
+        wanted: t.Dict[t.Tuple[str, t.Tuple[str, ...]], t.Dict[Key, None]] = {}
+        for name, keys in pending.items():
+            edges = [
+                item for item in references if item.child == name and set(item.columns) <= set(_stored(sides, name))
+            ]
+            table = sides.tables[name]
+            for _key_of, values in rows_by_key(sides.set, table, keys) if edges else ():
+                for edge in edges:
+                    value = values_of(table, values, edge.columns)
+                    if value is not None:
+                        wanted.setdefault((edge.parent, edge.parent_columns), {})[value] = None
+        pending = {}
+        for (name, columns), of_children in wanted.items():
+            sides.require([name])
+            table = sides.tables[name]
+            known = found.setdefault(name, {})
+            candidates = {
+                tuple(key): values
+                for key, values in find_rows(sides.set, table, columns, list(of_children))
+                if tuple(key) not in known and tuple(key) not in written.get(name, ())
+            }
+            for key in _lacking(sides, table, columns, candidates):
+                known[key] = row_digest(candidates[key])
+                pending.setdefault(name, []).append(key)
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def require_unreferenced(sides: Sides, changes: t.Sequence[Change], references: t.Iterable[Reference]) -> None:
+    """Raise RecoveryError(conflict) when live rows that stay refer to what goes or changes, and would follow it.
+
+    Notes updates that have to come before the deletes.
+    """
+    by_name = {change.table.name: change for change in changes}
+    children = {table.name: told_apart(table, sides.live) for table in sides.live_schema.of_kind("table")}
+    for edge in references:
+        parent = by_name.get(edge.parent)
+        if parent is None or edge.child not in children:
+            continue
+        going = _values_that_go(sides, parent, edge)
+        if not going:
+            continue
+        own = by_name.get(edge.child)
+        child = own.table if own else children[edge.child]
+        handled = set(own.deletes) if own else set()
+        if own and sides.knows(edge):
+            handled |= set(own.updates)
+        rows = [tuple(key) for key, _row in find_rows(sides.live, child, edge.columns, going, edge.collations)]
+        stay = [key for key in rows if key not in handled]
+        if stay:
+            raise RecoveryError(
+                ErrorKind.CONFLICT,
+                f"{len(stay)} live rows of {edge.child} refer to rows of {edge.parent} that would be deleted or "
+                f"changed, such as the one with the key {stay[0][0]}.",
+                next_step="Delete or change them first, or restore with mode missing.",
+            )
+        if own:
+            own.early |= set(rows) & set(own.updates)
+
+
+def children_first(names: t.Sequence[str], references: t.Iterable[Reference]) -> t.List[str]:
+    """The names in an order in which rows go before those that they refer to; circles are cut somewhere."""
+    children: t.Dict[str, t.List[str]] = {}
+    for item in references:
+        children.setdefault(item.parent, []).append(item.child)
+    order: t.Dict[str, None] = {}
+    seen: t.Set[str] = set()
+    for start in names:
+        stack = [(start, iter(children.get(start, ())))] if start not in seen else []
+        seen.add(start)
+        while stack:
+            name, rest = stack[-1]
+            following = next((child for child in rest if child not in seen), None)
+            if following is None:
+                order[name] = None
+                stack.pop()
+            else:
+                seen.add(following)
+                stack.append((following, iter(children.get(following, ()))))
+    return [name for name in order if name in names]
+
+
+def _by_content(change: Change, mode: str, belonging: Rows) -> None:
     """Rows without a key have no identity: there are to be as many of each as in the set."""
     there = Counter(belonging.values())
     for key, digest in change.wanted.items():
@@ -103,78 +241,70 @@ def _by_content(sides: Sides, change: Change, mode: str, belonging: Rows) -> Non
             if there[digest]:
                 there[digest] -= 1
                 change.deletes.append(key)
-    if change.inserts:
-        name = change.table.name
-        taken = {tuple(key) for key, _values in rows_by_key(sides.live, change.table, change.inserts)}
-        (answer,) = sides.live.run(
-            [Bound(f"SELECT CAST(max({change.table.rowid}) AS TEXT) FROM {quoted(name)}", reads_only=True)]
+                change.before[key] = digest
+
+
+def _require_own(sides: Sides, table: Table, keys: t.Sequence[Key], telling: t.Collection[str]) -> None:
+    """Rows whose references were only emptied are still the tenant's; any other value makes them somebody else's."""
+    places = [place for place, name in enumerate(table.stored) if name in telling]
+    there = {tuple(key): values for key, values in rows_by_key(sides.live, table, keys)}
+    taken = [
+        tuple(key)
+        for key, values in rows_by_key(sides.set, table, keys)
+        if any(
+            there[tuple(key)][place] is not None and there[tuple(key)][place] != values[place]
+            for place in places
+            if tuple(key) in there
         )
-        free = max([int(answer.rows[0][0] or 0), *(int(key[0]) for key in change.inserts)]) + 1
-        for key in change.inserts:
-            change.numbers[key] = free if key in taken else int(key[0])
-            free += key in taken
+    ]
+    if taken:
+        raise RecoveryError(
+            ErrorKind.CONFLICT,
+            f"{len(taken)} rows of {table.name} have keys that belong to somebody else by now, "
+            f"such as {', '.join(map(str, taken[0]))}.",
+            next_step="Restore the set into a new database with d1_restore, and bring these rows over by hand.",
+        )
 
 
-def missing_parents(sides: Sides, changes: t.Iterable[Change], references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-    """Rows of the set that the rows to write refer to and the live database lacks, however far."""
-    found: t.Dict[str, Rows] = {}
-    pending = {change.table.name: [*change.inserts, *change.updates] for change in changes}
-    written = {name: set(keys) for name, keys in pending.items()}
-    while pending:
-        wanted: t.Dict[t.Tuple[str, t.Tuple[str, ...]], t.Dict[Key, None]] = {}
-        for name, keys in pending.items():
-            edges = [item for item in references if item.child == name and item.parent in sides.tables]
-            table = sides.tables[name]
-            for _key_of, values in rows_by_key(sides.set, table, keys) if edges else ():
-                for edge in edges:
-                    value = values_of(table, values, edge.columns)
-                    if value is not None:
-                        wanted.setdefault((edge.parent, edge.parent_columns), {})[value] = None
-        pending = {}
-        for (name, columns), of_children in wanted.items():
-            sides.require([name])
-            table = sides.tables[name]
-            there = {
-                values_of(table, values, columns)
-                for _found, values in find_rows(sides.live, table, columns, list(of_children))
-            }
-            lacking = [value for value in of_children if value not in there]
-            for key, values in find_rows(sides.set, table, columns, lacking):
-                known = found.setdefault(name, {})
-                if tuple(key) not in known and tuple(key) not in written.get(name, ()):
-                    known[tuple(key)] = row_digest(values)
-                    pending.setdefault(name, []).append(tuple(key))
-    return found
+def _lacking(
+    sides: Sides, table: Table, columns: t.Sequence[str], candidates: t.Mapping[Key, t.Any]
+) -> t.Iterator[Key]:
+    """Which rows of the set the live table has not, by their key or, without one, by what is referred to."""
+    if not table.is_numbered:
+        live = {tuple(key) for key, _values in rows_by_key(sides.live, table, list(candidates))}
+        yield from (key for key in candidates if key not in live)
+        return
+    for key, values in candidates.items():
+        value = values_of(table, values, columns)
+        if value is None or not any(True for _row in find_rows(sides.live, table, columns, [value])):
+            yield key
 
 
-def require_unreferenced(sides: Sides, changes: t.Sequence[Change], references: t.Iterable[Reference]) -> None:
-    """Raise RecoveryError(conflict) when live rows that stay refer to rows to delete, which would take them along."""
-    by_name = {change.table.name: change for change in changes}
-    children = {table.name: told_apart(table, sides.live) for table in sides.live_schema.of_kind("table")}
-    for edge in references:
-        parent = by_name.get(edge.parent)
-        if parent is None or not parent.deletes or edge.child not in children:
-            continue
-        gone = {
-            values_of(parent.table, values, edge.parent_columns)
-            for _found, values in rows_by_key(sides.live, parent.table, parent.deletes)
+def _values_that_go(sides: Sides, parent: Change, edge: Reference) -> t.List[Key]:
+    """The values of referred columns that live rows lose: by their deletion, or by an update."""
+    if not set(edge.parent_columns) <= set(parent.table.stored):
+        return []
+    found: t.Dict[t.Optional[Key], None] = {}
+    for _key_of, values in rows_by_key(sides.live, parent.table, parent.deletes):
+        found[values_of(parent.table, values, edge.parent_columns)] = None
+    if not set(edge.parent_columns) <= set(parent.table.key_names) and parent.updates:
+        wanted = {
+            tuple(key): values_of(parent.table, values, edge.parent_columns)
+            for key, values in rows_by_key(sides.set, parent.table, parent.updates)
         }
-        child, own = children[edge.child], by_name.get(edge.child)
-        handled = {*own.deletes, *own.updates} if own else set()
-        values = [value for value in gone if value is not None]
-        stay = [key for key, _values in find_rows(sides.live, child, edge.columns, values) if tuple(key) not in handled]
-        if stay:
-            raise RecoveryError(
-                ErrorKind.CONFLICT,
-                f"{len(stay)} live rows of {edge.child} refer to rows of {edge.parent} that would be deleted, "
-                f"such as the one with the key {stay[0][0]}.",
-                next_step="Delete or change them first, or restore with mode merge.",
-            )
+        for key, values in rows_by_key(sides.live, parent.table, parent.updates):
+            value = values_of(parent.table, values, edge.parent_columns)
+            if value != wanted.get(tuple(key)):
+                found[value] = None
+    return [value for value in found if value is not None]
+
+
+def _stored(sides: Sides, name: str) -> t.Tuple[str, ...]:
+    return sides.tables[name].stored
 
 
 def _key(table: Table) -> t.List[str]:
-    whole = sorted((column for column in table.columns if column.pk), key=lambda column: column.pk)
-    return [column.name.lower() for column in whole]
+    return [name.lower() for name in table.key_names]
 
 
 def _drift(what: str) -> RecoveryError:

@@ -18,12 +18,13 @@ _TABLES_AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Reference:
-    """The columns of a child have the values of the columns of its parent, or NULL."""
+    """The columns of a child have the values of the columns of its parent, or NULL; compared as the parent compares."""
 
     child: str
     columns: t.Tuple[str, ...]
     parent: str
     parent_columns: t.Tuple[str, ...]
+    collations: t.Tuple[str, ...]
 
 
 def read_references(engine: Engine, schema: Schema) -> t.List[Reference]:
@@ -36,11 +37,29 @@ def read_references(engine: Engine, schema: Schema) -> t.List[Reference]:
             [Bound(f"PRAGMA foreign_key_list({quoted(table.name)})", reads_only=True) for table in some]
         )
         for table, answer in zip(some, answers):
-            found += _of_table(schema, table, [dict(zip(answer.columns, row)) for row in answer.rows])
+            found += _of_table(engine, schema, table, [dict(zip(answer.columns, row)) for row in answer.rows])
     return list(dict.fromkeys(found))
 
 
-def told_references(schema: Schema, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[Reference]:
+def collations_of(engine: Engine, table: Table, columns: t.Sequence[str]) -> t.Tuple[str, ...]:
+    """How the columns compare texts, as the index that makes them unique tells; byte by byte where there is none."""
+    bytewise = ("BINARY",) * len(columns)
+    if not table.collates:
+        return bytewise
+    (indexes,) = engine.run([Bound(f"PRAGMA index_list({quoted(table.name)})", reads_only=True)])
+    at = {name: place for place, name in enumerate(indexes.columns)}
+    for row in indexes.rows:
+        if not row[at["unique"]] or row[at["partial"]]:
+            continue
+        (answer,) = engine.run([Bound(f"PRAGMA index_xinfo({quoted(str(row[at['name']]))})", reads_only=True)])
+        parts = [dict(zip(answer.columns, part)) for part in answer.rows]
+        found = {str(part["name"]).lower(): str(part["coll"]) for part in parts if part["key"]}
+        if set(found) == {column.lower() for column in columns}:
+            return tuple(found[column.lower()] for column in columns)
+    return bytewise
+
+
+def told_references(engine: Engine, schema: Schema, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[Reference]:
     """References that no key declares: table, columns, parent, parent_columns of each.
 
     Raises RecoveryError(invalid_options) for a table or column that there is not.
@@ -55,7 +74,9 @@ def told_references(schema: Schema, told: t.Iterable[t.Mapping[str, t.Any]]) -> 
                 next_step="Give as many columns as parent_columns, at least one.",
             )
         child, parent = table_of(schema, item["table"]), table_of(schema, item["parent"])
-        found.append(Reference(child.name, names_of(child, columns), parent.name, names_of(parent, parent_columns)))
+        theirs = names_of(parent, parent_columns)
+        compared = collations_of(engine, parent, theirs)
+        found.append(Reference(child.name, names_of(child, columns), parent.name, theirs, compared))
     return found
 
 
@@ -72,19 +93,21 @@ def table_of(schema: Schema, name: str) -> Table:
 
 
 def names_of(table: Table, names: t.Sequence[str]) -> t.Tuple[str, ...]:
-    """Stored columns by their names in any case. Raises RecoveryError(invalid_options)."""
-    known = {name.lower(): name for name in table.stored}
+    """Columns by their names in any case. Raises RecoveryError(invalid_options)."""
+    known = {column.name.lower(): column.name for column in table.columns if column.hidden != 1}
     missing = [name for name in names if name.lower() not in known]
     if missing:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The table {table.name} has no stored column {missing[0]}.",
+            f"The table {table.name} has no column {missing[0]}.",
             next_step="Check the name.",
         )
     return tuple(known[name.lower()] for name in names)
 
 
-def _of_table(schema: Schema, table: Table, rows: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Reference]:
+def _of_table(
+    engine: Engine, schema: Schema, table: Table, rows: t.Iterable[t.Mapping[str, t.Any]]
+) -> t.Iterator[Reference]:
     """SQLite takes any name for a parent, and judges it when rows are written; what is not there is no reference."""
     parents = {item.name.lower(): item for item in schema.of_kind("table")}
     keys: t.Dict[int, t.List[t.Mapping[str, t.Any]]] = {}
@@ -95,12 +118,9 @@ def _of_table(schema: Schema, table: Table, rows: t.Iterable[t.Mapping[str, t.An
         if parent is None:
             continue
         parts.sort(key=lambda part: int(part["seq"]))
-        theirs = [part["to"] for part in parts]
-        if None in theirs:
-            whole = sorted((column for column in parent.columns if column.pk), key=lambda column: column.pk)
-            theirs = [column.name for column in whole]
-        mine = [str(part["from"]) for part in parts]
-        if len(mine) == len(theirs):
-            yield Reference(
-                table.name, names_of(table, mine), parent.name, names_of(parent, [str(name) for name in theirs])
-            )
+        given = [part["to"] for part in parts]
+        theirs = list(parent.key_names) if None in given else [str(name) for name in given]
+        there = {column.name.lower() for column in parent.columns}
+        if len(theirs) == len(parts) and {name.lower() for name in theirs} <= there:
+            mine, columns = names_of(table, [str(part["from"]) for part in parts]), names_of(parent, theirs)
+            yield Reference(table.name, mine, parent.name, columns, collations_of(engine, parent, columns))

@@ -23,19 +23,39 @@ from .._sqlite.file import FileEngine
 from .._sqlite.rows import row_digest
 from .._sqlite.schema import read_schema
 from .._sqlite.values import as_json
+from .._sqlite.virtual import refilled
 from .._store.base import ObjectStore, seal_for
 from .belonging import Tenant, rows_by_key
 from .choice import Choice, TenantChoice, UndoChoice, WholeChoice
-from .difference import Change, Sides, compare, missing_parents, require_unreferenced
+from .difference import Change, Sides, compare, give_numbers, missing_parents, require_unreferenced
 from .references import Reference, read_references
-from .statements import silenced_triggers, statements_of
+from .statements import live_triggers, statements_of
 from .undo import write_undo_set
 
 #: How many rows of a kind a diff shows for a table, and how much of a value.
 _SHOWN, _WIDTH = 20, 120
 
-#: Applies statements as a whole or not at all; the folder is for what it has to write down.
-Apply = t.Callable[[t.Iterable[str], str], None]
+#: How often the rows are compared anew because somebody wrote meanwhile.
+_ATTEMPTS = 5
+
+
+class Target(t.Protocol):
+    """A live database. name is what a confirmation has to say, longest how long a statement may be, in bytes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def longest(self) -> int: ...
+
+    def apply(self, statements: t.Iterable[str], folder: str, state: str) -> None:
+        """Run statements as a whole or not at all; folder is for what has to be written down.
+
+        Raises RecoveryError(inconsistent) when the state is another by then, where that can be told.
+        """
 
 
 @dataclass(frozen=True)
@@ -78,12 +98,11 @@ class RowsResult:
     previous_bookmark: t.Optional[str]
     timings: t.Mapping[str, float]
     summary: str
+    not_covered: t.Sequence[str] = ()
     diff: t.Mapping[str, str] = field(default_factory=dict)
 
 
-def restore_rows(
-    store: ObjectStore, manifest: Manifest, live: Engine, apply: Apply, request: RowsRequest
-) -> RowsResult:
+def restore_rows(store: ObjectStore, manifest: Manifest, target: Target, request: RowsRequest) -> RowsResult:
     """Bring the rows back, after an undo set of what will be touched was stored.
 
     Raises RecoveryError: invalid_options, schema_drift, limit_exceeded, conflict, confirmation_required, inconsistent
@@ -92,7 +111,7 @@ def restore_rows(
     told = {"set_id": manifest.set_id, "reason": request.reason}
     with audited(store, manifest.source, "restore_rows", told, check_mode=request.check_mode) as outcome:
         with scratch_folder("lifeline-rows-", request.spool_dir) as folder:
-            result = _Run(store, manifest, live, apply, request, folder).complete()
+            result = _Run(store, manifest, target, request, folder).complete()
         outcome.update(undo=result.undo, changes=result.changes)
     return result
 
@@ -102,12 +121,11 @@ class _Run:
         self,
         store: ObjectStore,
         manifest: Manifest,
-        live: Engine,
-        apply: Apply,
+        target: Target,
         request: RowsRequest,
         folder: str,
     ) -> None:
-        self._store, self._manifest, self._live, self._apply = store, manifest, live, apply
+        self._store, self._manifest, self._target, self._live = store, manifest, target, target.engine
         self._request, self._folder = request, folder
         self._timings = Timings()
         self._undo: t.Dict[str, str] = {}
@@ -122,21 +140,22 @@ class _Run:
         try:
             with timings.phase("compare"):
                 before, state = self._live.bookmark(), self._live.state()
-                sides = Sides(theirs, opened.schema, self._live, read_schema(self._live))
                 choice = self._choice(opened.schema, work)
+                sides = Sides(theirs, opened.schema, self._live, read_schema(self._live), choice.numbered)
                 changes = self._changes(sides, choice)
                 plan = self._plan(changes)
                 diff = _difference(sides, changes) if request.diff_mode else {}
             touched = [change for change in changes if change.total]
             if touched:
                 self._require_limits(touched)
-                require_unreferenced(sides, changes, self._references(sides, choice))
             if touched and not request.check_mode:
                 self._carry_out(sides, choice, touched, plan, state)
             after = self._bookmark()
         finally:
             theirs.close()
-        return self._result(changes, plan, before, after, diff)
+        # What full text holds by itself is in no table that is compared.
+        missing = [table.name for table in opened.schema.of_kind("virtual") if refilled(table) != "rebuild"]
+        return self._result(changes, plan, before, after, missing, diff)
 
     def _bookmark(self) -> t.Optional[str]:
         """That of afterwards, which all that was done does not depend on."""
@@ -156,31 +175,39 @@ class _Run:
                     f"Set {self._manifest.set_id} holds what an earlier restore touched, not tenants.",
                     next_step="Leave tenant out to take that restore back.",
                 )
+            taken = self._manifest.server.get("location")
+            if taken != self._live.location:
+                raise RecoveryError(
+                    ErrorKind.INVALID_OPTIONS,
+                    f"Set {self._manifest.set_id} takes a restore into {taken} back, not {self._live.location}.",
+                    next_step="Give the database that was restored into.",
+                )
             return UndoChoice(folder)
         if self._request.tenant is not None:
-            return TenantChoice(self._request.tenant, schema, noted)
+            return TenantChoice(self._request.tenant, noted)
         return WholeChoice(schema, noted)
 
     def _references(self, sides: Sides, choice: Choice) -> t.List[Reference]:
         schema = read_schema(sides.set)
         found = [
             *read_references(sides.set, schema),
-            *choice.told(schema),
+            *choice.told(sides.set, schema),
             *read_references(sides.live, sides.live_schema),
         ]
         return [item for item in dict.fromkeys(found) if item.parent in sides.tables]
 
     def _changes(self, sides: Sides, choice: Choice) -> t.List[Change]:
-        references = self._references(sides, choice)
+        every = self._references(sides, choice)
+        references = [item for item in every if sides.knows(item)]
         wanted = choice.wanted(sides, references)
         sides.require(name for name, rows in wanted.items() if rows)
-        needed = [name for name in wanted if self._request.mode == "exact" or sides.tables[name].is_numbered]
-        belonging = choice.live(sides, references, needed) if needed else {}
+        belonging = choice.live(sides, references)
         names = [name for name in sides.tables if name in wanted or belonging.get(name)]
-        changes = [
-            compare(sides, sides.tables[name], wanted.get(name, {}), self._request.mode, belonging.get(name, {}))
-            for name in names
-        ]
+        changes = []
+        for name in names:
+            telling = choice.telling(name, references)
+            rows, there = wanted.get(name, {}), belonging.get(name, {})
+            changes.append(compare(sides, sides.tables[name], rows, self._request.mode, there, telling))
         if choice.follows:
             by_name = {change.table.name: change for change in changes}
             for name, rows in missing_parents(sides, changes, references).items():
@@ -189,6 +216,9 @@ class _Run:
                 change.inserts += list(rows)
                 if name not in by_name:
                     changes.append(change)
+        for change in changes:
+            give_numbers(sides, change)
+        require_unreferenced(sides, changes, every)
         return changes
 
     def _carry_out(
@@ -208,18 +238,8 @@ class _Run:
             os.mkdir(folder)
             kept = write_undo_set(self._store, self._manifest, sides, touched, folder, parallel=request.parallel)
             self._undo = {"set": kept.set_id, "tier": kept.tier}
-        if self._live.state() != state and not _same(touched, self._changes(sides, choice)):
-            raise RecoveryError(
-                ErrorKind.INCONSISTENT,
-                "The rows were changed while they were compared.",
-                next_step="Run it again.",
-            )
-        silenced = silenced_triggers(sides, touched) if request.triggers == "disable" else []
         with self._timings.phase("write"):
-            try:
-                self._apply(statements_of(sides, touched, silenced), self._folder)
-            except RecoveryError as error:
-                self._judge(error, sides, choice, touched)
+            self._write(sides, choice, touched, state)
         with self._timings.phase("prove"):
             try:
                 left = self._left(sides, choice, touched)
@@ -236,6 +256,34 @@ class _Run:
                 left=f"The rows were written; the undo set {self._undo['set']} takes them back.",
                 next_step="A trigger changed them, or somebody else: look at it with --check --diff.",
             )
+
+    def _write(self, sides: Sides, choice: Choice, touched: t.Sequence[Change], state: str) -> None:
+        """Write when the rows are still as they were compared, and as the undo set has them."""
+        triggers = live_triggers(sides, touched)
+        references = self._references(sides, choice)
+        for _attempt in range(_ATTEMPTS):
+            now = self._live.state()
+            if now != state and not _same(touched, self._changes(sides, choice)):
+                break
+            state = now
+            statements = statements_of(
+                sides,
+                touched,
+                references,
+                triggers,
+                silence=self._request.triggers == "disable",
+                longest=self._target.longest,
+            )
+            try:
+                self._target.apply(statements, self._folder, now)
+                return
+            except RecoveryError as error:
+                if error.kind != ErrorKind.INCONSISTENT:
+                    self._judge(error, sides, choice, touched)
+                    return
+        raise RecoveryError(
+            ErrorKind.INCONSISTENT, "The rows were changed while they were compared.", next_step="Run it again."
+        )
 
     def _left(self, sides: Sides, choice: Choice, touched: t.Sequence[Change]) -> t.List[str]:
         """The tables that are not yet as they should be. Rows without a key are looked for where they were written."""
@@ -269,7 +317,7 @@ class _Run:
         error.next_step = "Run it again: it does what is left to do, if anything is."
         if "UNIQUE constraint" in error.what:
             error.kind = ErrorKind.CONFLICT
-            error.next_step = "Rows made since the backup hold values that are to come back. Change them, or use exact."
+            error.next_step = "Live rows hold values that are to come back: change them, and run it again."
         raise error
 
     def _plan(self, changes: t.Sequence[Change]) -> t.Dict[str, t.Any]:
@@ -302,6 +350,7 @@ class _Run:
         plan: t.Mapping[str, t.Any],
         before: t.Optional[str],
         after: t.Optional[str],
+        missing: t.Sequence[str],
         diff: t.Mapping[str, str],
     ) -> RowsResult:
         told: t.List[t.Dict[str, t.Any]] = [
@@ -337,6 +386,7 @@ class _Run:
                 f"{would} rows of {len(told)} tables of set {self._manifest.set_id} to {self._request.name}: "
                 f"{words}{proved}."
             ),
+            not_covered=missing,
             diff=diff,
         )
 
@@ -344,7 +394,7 @@ class _Run:
 def _same(one: t.Sequence[Change], other: t.Sequence[Change]) -> bool:
     def told(changes: t.Sequence[Change]) -> t.List[t.Any]:
         return [
-            (change.table.name, change.inserts, change.updates, change.deletes, change.numbers)
+            (change.table.name, change.inserts, change.updates, change.deletes, change.numbers, change.before)
             for change in changes
             if change.total
         ]

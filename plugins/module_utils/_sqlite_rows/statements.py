@@ -9,57 +9,99 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from .._sqlite.engine import Bound, Engine
-from .._sqlite.portable import deleted, inserted, updated
-from .._sqlite.schema import quoted
+from .._sqlite.engine import Bound
+from .._sqlite.portable import LONGEST, deleted, inserted, is_long, updated
+from .._sqlite.schema import Table, quoted
 from .._sqlite.statements import tokens
-from .belonging import rows_by_key
-from .difference import Change, Sides
+from .._sqlite.virtual import rebuild, refilled
+from .belonging import Key, rows_by_key
+from .difference import Change, Sides, children_first
+from .references import Reference
+
+_TARGETS = ("INTO", "FROM", "UPDATE")
 
 
 class Trigger(t.NamedTuple):
-    """A trigger of a touched table."""
+    """A trigger of a touched table. keeps: the full-text tables that it writes to."""
 
     name: str
+    table: str
     sql: str
+    keeps: t.FrozenSet[str]
 
 
-def silenced_triggers(sides: Sides, changes: t.Iterable[Change]) -> t.List[Trigger]:
-    """The live triggers of touched tables, but for those that keep a full-text table up to date."""
+def live_triggers(sides: Sides, changes: t.Iterable[Change]) -> t.List[Trigger]:
+    """The live triggers of touched tables."""
     touched = {change.table.name.lower() for change in changes if change.total}
     virtual = {table.name.lower() for table in sides.live_schema.of_kind("virtual")}
     (answer,) = sides.live.run(
         [Bound("SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY rowid", reads_only=True)]
     )
-    found = []
-    for name, table, sql in answer.rows:
-        words = {token.text.strip("\"`[]'").lower() for token in tokens(str(sql)) if token.kind in ("word", "quoted")}
-        if str(table).lower() in touched and not words & virtual:
-            found.append(Trigger(str(name), str(sql)))
-    return found
+    return [
+        Trigger(str(name), str(table).lower(), str(sql), frozenset(_written_to(str(sql)) & virtual))
+        for name, table, sql in answer.rows
+        if str(table).lower() in touched
+    ]
 
 
-def statements_of(sides: Sides, changes: t.Sequence[Change], silenced: t.Sequence[Trigger]) -> t.Iterator[str]:
-    """References are judged at the end. Updates come before deletes, which take along what still refers to them."""
+def statements_of(
+    sides: Sides,
+    changes: t.Sequence[Change],
+    references: t.Sequence[Reference],
+    triggers: t.Sequence[Trigger],
+    *,
+    silence: bool,
+    longest: int,
+) -> t.Iterator[str]:
+    """References are judged at the end. What refers goes before what it refers to."""
+    silenced = [trigger for trigger in triggers if not trigger.keeps] if silence else []
+    by_name = {change.table.name: change for change in changes}
+    pieces: t.Set[str] = set()
+
+    def writing(change: Change, table: Table, keys: t.Sequence[Key]) -> t.Iterator[str]:
+        for key, values in rows_by_key(sides.set, table, keys):
+            if longest == LONGEST and is_long(values):
+                pieces.add(table.name.lower())
+            yield from updated(table, key, values, longest)
+
     yield "PRAGMA defer_foreign_keys = TRUE"
     for trigger in silenced:
         yield f"DROP TRIGGER {quoted(trigger.name)}"
     for change in changes:
-        for key, values in rows_by_key(sides.set, change.table, change.updates):
-            yield from updated(change.table, key, values)
+        yield from writing(change, change.table, [key for key in change.updates if key in change.early])
+    for name in children_first(list(by_name), references):
+        for place in by_name[name].deletes:
+            yield deleted(by_name[name].table, list(place))
     for change in changes:
-        for place in change.deletes:
-            yield deleted(change.table, list(place))
+        yield from writing(change, change.table, [key for key in change.updates if key not in change.early])
     for change in changes:
-        yield from _inserts(sides.set, change)
+        # A row with a key gets the next number that is free.
+        table = replace(change.table, rowid=None) if change.table.is_numbered and not change.numbers else change.table
+        for key, values in rows_by_key(sides.set, change.table, change.inserts):
+            if longest == LONGEST and is_long(values):
+                pieces.add(table.name.lower())
+            yield from inserted(table, [change.numbers[tuple(key)]] if change.numbers else key, values, longest)
+    yield from _indexed_again(sides, triggers, pieces)
     for trigger in silenced:
         yield trigger.sql
 
 
-def _inserts(engine: Engine, change: Change) -> t.Iterator[str]:
-    table = change.table
-    # A row with a key gets the next number that is free.
-    written = table if change.numbers else replace(table, rowid=None) if table.is_numbered else table
-    for key, values in rows_by_key(engine, table, change.inserts):
-        place = [change.numbers[tuple(key)]] if change.numbers else key
-        yield from inserted(written, place, values)
+def _indexed_again(sides: Sides, triggers: t.Sequence[Trigger], pieces: t.Collection[str]) -> t.Iterator[str]:
+    """A trigger that knows nothing of updates saw long values while they were still empty."""
+    kept = {name for trigger in triggers if trigger.table in pieces for name in trigger.keeps}
+    for table in sides.live_schema.of_kind("virtual"):
+        if table.name.lower() in kept and refilled(table) == "rebuild":
+            yield rebuild(table)
+
+
+def _written_to(sql: str) -> t.Set[str]:
+    """The names after INTO, FROM and UPDATE."""
+    found: t.Set[str] = set()
+    before = ""
+    for token in tokens(sql):
+        if token.kind in ("space", "comment"):
+            continue
+        if before in _TARGETS and token.kind in ("word", "quoted"):
+            found.add(token.text.strip("\"`[]'").lower())
+        before = token.text.upper()
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import replace
 
 from .._core.clock import utc_now
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
@@ -15,11 +16,11 @@ from .._sets.writer import SetWriter
 from .._sqlite.backup import commit_dump
 from .._sqlite.file import FileEngine
 from .._sqlite.load import loading
-from .._sqlite.portable import inserted
+from .._sqlite.portable import UNLIMITED, inserted
 from .._sqlite.schema import read_schema
 from .._sqlite.script import write_dump
 from .._store.base import ObjectStore
-from .belonging import rows_by_key, told_apart
+from .belonging import rows_by_key
 from .choice import TOUCHED_FILE, write_touched
 from .difference import Change, Sides
 
@@ -38,13 +39,15 @@ def write_undo_set(
     path = os.path.join(folder, "rows.sqlite")
     live = {table.name.lower(): table for table in sides.live_schema.of_kind("table")}
     with loading(path) as connection:
+        # Live rows may be older than a rule that they break.
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         for change in changes:
             # The live table may have columns that the set does not know.
             table = live[change.table.name.lower()]
             connection.execute(table.sql)
-            kept = table if change.table.is_numbered else told_apart(table)
+            kept = replace(table, rowid=change.table.rowid)
             for key, values in rows_by_key(sides.live, kept, [*change.updates, *change.deletes]):
-                for statement in inserted(kept, key, values):
+                for statement in inserted(kept, key, values, UNLIMITED):
                     connection.execute(statement)
     engine = FileEngine(path, read_only=True)
     try:
