@@ -19,6 +19,9 @@ description:
   - With O(tenant) the rows of one tenant come back into the live database - those that name it in a column, those that refer to one of
     them, however far, and those that they need. Rows of others are not touched. With O(mode=difference) all tables are made like the set
     so. Both write only what differs, as a whole or not at all, after the touched rows were stored as a set of the tier V(undo).
+    A row whose key is somebody else's by now is refused, for which M(lifeline.recovery.d1_restore) into a new database is left.
+  - A batch is sent only while the rows are as they were compared. More than 200 statements go by an import, which takes seconds; what
+    somebody writes to the very same rows meanwhile is lost, so let the tenant not work.
   - Such an undo set, named by O(set) with O(tier=undo), takes that restore back.
   - A dump of another tool (O(src)), as C(wrangler d1 export) or the C(.dump) of the shell of SQLite write it, is loaded and mended first.
     D1 itself refuses many of them - rows before the tables that they refer to, statements over 100 KB, C(BEGIN), infinities.

@@ -368,8 +368,13 @@ def test_a_trigger_that_only_has_the_word_of_a_full_text_table_is_silenced(live:
 
 
 def test_a_copy_beside_a_file_is_for_whom_the_file_is_for(live: Make) -> None:
-    here = live(TENANTS)
+    here = live(TENANTS + "PRAGMA user_version = 7; PRAGMA application_id = 9;")
+    here.run("PRAGMA user_version = 8")
     here.path.chmod(0o600)
     copies = [here.restore(mode="in_place")["previous_path"] for _again in range(2)]
     assert len(set(copies)) == 2
     assert [os.stat(copy).st_mode & 0o777 for copy in copies] == [0o600, 0o600]
+    assert (here.rows("PRAGMA user_version"), here.rows("PRAGMA application_id")) == ([(7,)], [(9,)])
+    here.path.unlink()
+    here.restore()
+    assert (here.rows("PRAGMA user_version"), here.rows("PRAGMA application_id")) == ([(7,)], [(9,)])

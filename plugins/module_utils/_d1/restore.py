@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import sqlite3
@@ -27,7 +28,7 @@ from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
 from .._sqlite.portable import UNLIMITED, dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
-from .._sqlite.script import content_of, different_tables
+from .._sqlite.script import content_of, different_tables, versions
 from .._store.base import ObjectStore
 from .api import D1Api, D1Facts
 from .engine import D1Engine
@@ -278,7 +279,8 @@ def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> 
                 next_step="End what writes to it, and run it again.",
             )
         live.judge_references(False)
-        live.apply(portable_statements(theirs, opened.schema, dropped(schema), UNLIMITED), live.state())
+        statements = portable_statements(theirs, opened.schema, dropped(schema), UNLIMITED)
+        live.apply(itertools.chain(statements, versions(theirs)), live.state())
         try:
             _require_same(live, opened, path)
         except RecoveryError as error:

@@ -52,7 +52,7 @@ def write_dump(engine: Engine, schema: Schema, folder: str, noted: t.Callable[[i
         _write(folder, name, _inserts(engine, table, counted, noted))
         files.append((name, table.name))
         content.append(TableContent(table.name, counted.rows, counted.digest))
-    _write(folder, AFTER_FILE, (f"{statement};\n" for statement in after_rows(engine, schema)))
+    _write(folder, AFTER_FILE, (f"{statement};\n" for statement in (*after_rows(engine, schema), *versions(engine))))
     files.append((AFTER_FILE, ""))
     return Dump(files, content)
 
@@ -97,6 +97,14 @@ def after_rows(engine: Engine, schema: Schema) -> t.Iterator[str]:
     # A trigger would act on rows that are loaded, and a view may need a table of any kind.
     yield from schema.views
     yield from schema.triggers
+
+
+def versions(engine: Engine) -> t.Iterator[str]:
+    """The numbers that applications keep in the head of a file; D1 has none."""
+    for name in () if engine.loses_bytes else ("user_version", "application_id"):
+        (answer,) = engine.run([Bound(f"PRAGMA {name}", reads_only=True)])
+        if answer.rows[0][0]:
+            yield f"PRAGMA {name} = {int(answer.rows[0][0])}"
 
 
 def _write(folder: str, name: str, lines: t.Iterable[str]) -> None:
