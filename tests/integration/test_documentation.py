@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import typing as t
 from pathlib import Path
@@ -115,3 +117,17 @@ def test_an_encrypted_set_in_a_bucket_is_restored_by_hand(
         subprocess.run(commands_of("docs/restore-by-hand.md", number), env=environment, check=True, capture_output=True)
     reading = {**sealed, "identity_file": str(identity.file)}
     require_equal(postgres, by_hand["TARGET"], reading, taken["set_id"])
+
+
+def test_a_set_of_d1_is_restored_by_hand(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
+    live = tmp_path / "live.sqlite"
+    with contextlib.closing(sqlite3.connect(live)) as made:
+        made.executescript(
+            "CREATE TABLE c (p REFERENCES p(id)); CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1);"
+            "INSERT INTO c VALUES (1); CREATE VIEW v AS SELECT * FROM c"
+        )
+    run_module("d1_backup", {"path": str(live), "source": "school", "store": folder_store})
+    environment = {**os.environ, "STORE": folder_store["path"], "SOURCE": "school", "WORK": str(tmp_path)}
+    subprocess.run(commands_of("docs/restore-by-hand.md", 3), env=environment, check=True, capture_output=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "restored.sqlite")) as back:
+        assert back.execute("SELECT count(*) FROM v").fetchone() == (1,)

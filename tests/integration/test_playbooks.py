@@ -313,6 +313,12 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     run_module(
         "d1_execute", {**live, "sql": "DELETE FROM bookings WHERE id = 1; DELETE FROM tenants WHERE id = 'north'"}
     )
+    misspelled = play("d1_restore_tenant", {**variables, **tenant, "d1_recovery_befor": "2020-01-01"}, tmp_path)
+    assert "There is no variable d1_recovery_befor." in misspelled.stdout
+    assert (
+        "is no full path"
+        in play("d1_backup", {**variables, "recovery_connection": {"path": "studio"}}, tmp_path).stdout
+    )
     assert "It is not said who is to be brought back" in play("d1_restore_tenant", variables, tmp_path).stdout
     wish = {**variables, **tenant, "recovery_tenant_columns": ["tenant_id"]}
     foreseen = play("d1_restore_tenant", wish, tmp_path, "--check", "--diff")
@@ -323,6 +329,10 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 1}, {"id": 2}]
     undo = re.search(r"d1_recovery_set=(\S+?Z)", done.stdout)
     assert undo
+    # The name of a database does no harm beside a file, and a target is a file then.
+    beside = {**variables, "recovery_database": "studio", "d1_recovery_target": str(tmp_path / "beside.sqlite")}
+    assert play("d1_restore", beside, tmp_path).returncode == 0
+    assert (tmp_path / "beside.sqlite").exists()
     back = {**wish, "d1_recovery_action": "undo"}
     assert "It is not said what is to be taken back" in play("d1_restore_tenant", back, tmp_path).stdout
     confirmed = {**back, "d1_recovery_set": undo[1], "recovery_confirm": live["path"]}

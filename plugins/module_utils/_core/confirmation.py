@@ -20,7 +20,9 @@ def plan_digest(plan: t.Mapping[str, t.Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def require_confirmation(environment: str, confirm: t.Optional[str], target: str, digest: str) -> None:
+def require_confirmation(
+    environment: str, confirm: t.Optional[str], target: str, digest: str, does: str = "replaces"
+) -> None:
     """Raise RecoveryError(confirmation_required) unless production is confirmed by target name or plan digest.
 
     A confirmation that is given is checked in every environment, because it names what was meant.
@@ -30,7 +32,7 @@ def require_confirmation(environment: str, confirm: t.Optional[str], target: str
     given = "was not confirmed" if confirm is None else f"was confirmed as {confirm!r}"
     raise RecoveryError(
         ErrorKind.CONFIRMATION_REQUIRED,
-        f"This replaces {target!r} in {environment}, which {given}.",
+        f"This {does} {target!r} in {environment}, which {given}.",
         next_step=f"Set recovery_confirm to {target!r}, or to the plan's digest {digest} as check mode prints it.",
         details={"plan_digest": digest},
     )

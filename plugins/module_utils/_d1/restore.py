@@ -136,6 +136,9 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         record.update(rows=opened.rows)
     tables = len(opened.schema.of_kind("table"))
     would = "Would restore" if request.check_mode else "Restored"
+    ending = ", proved equal."
+    if request.check_mode:
+        ending = "; all that is in it now would go." if request.mode == "in_place" else "."
     return D1RestoreResult(
         changed=True,
         set_id=origin.set_id,
@@ -151,7 +154,7 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         plan_digest=outcome.digest,
         not_covered=origin.not_covered,
         timings=timings.as_dict(),
-        summary=f"{would} {tables} tables with {opened.rows} rows of {origin.name} to {target}, proved equal.",
+        summary=f"{would} {tables} tables with {opened.rows} rows of {origin.name} to {target}{ending}",
     )
 
 

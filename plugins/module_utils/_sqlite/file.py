@@ -32,9 +32,7 @@ class FileEngine:
         self.location = path
         require_sqlite()
         if read_only and not os.path.exists(path):
-            raise RecoveryError(
-                ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path, or leave read_only out."
-            )
+            raise RecoveryError(ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path.")
         try:
             self._connection = sqlite3.connect(
                 _address(path, read_only),

@@ -88,6 +88,12 @@ def find_owner(
     root = table_of(schema, tenant.table)
     names = root.key_names
     keys = [tuple(map(from_json, key if isinstance(key, list) else [key])) for key in tenant.keys]
+    if any(isinstance(part, bool) for key in keys for part in key):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "A key is true or false, which no row has.",
+            next_step="Quote it, if it is a text.",
+        )
     if not names or not keys or any(len(key) != len(names) for key in keys):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
@@ -106,10 +112,12 @@ def find_owner(
         for _key, values in find_rows(engine, tables[root.name], names, keys)
     }
     if len(stored) < len(set(keys)):
+        known = {tuple(map(str, key)) for key in stored}
+        missing = [key for key in keys if tuple(map(str, key)) not in known] or keys
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The set has {len(stored)} of the {len(set(keys))} rows of {root.name} that were asked for.",
-            next_step="Check the keys, or choose an earlier set.",
+            f"The set has no row of {root.name} with the key {', '.join(map(repr, missing[0]))}.",
+            next_step="Check the keys (YAML takes 007 for a number, and yes for true), or choose an earlier set.",
         )
     compared = collations_of(engine, root, names)
     found: t.Dict[str, t.Dict[Naming, None]] = {root.name: {Naming(names, compared): None}}

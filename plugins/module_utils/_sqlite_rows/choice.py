@@ -129,8 +129,7 @@ class UndoChoice:
     follows = False
 
     def __init__(self, folder: str) -> None:
-        with open(os.path.join(folder, TOUCHED_FILE), encoding="utf-8") as stream:
-            self._touched = {name: _touched(item) for name, item in json.load(stream)["tables"].items()}
+        self._touched = read_touched(os.path.join(folder, TOUCHED_FILE))
         self.numbered: t.Optional[t.Mapping[str, bool]] = {name: item.numbered for name, item in self._touched.items()}
 
     def told(self, engine: Engine, schema: Schema) -> t.Sequence[Reference]:
@@ -210,3 +209,9 @@ def _touched(item: t.Mapping[str, t.Any]) -> Touched:
             key = reader.execute(f"SELECT {', '.join(parts)}").fetchone()
             keys[tuple(key)] = bytes.fromhex(digest) if digest else None
     return Touched(item["numbered"], item["columns"], keys)
+
+
+def read_touched(path: str) -> t.Dict[str, Touched]:
+    """What a file of touched keys holds, by table."""
+    with open(path, encoding="utf-8") as stream:
+        return {name: _touched(item) for name, item in json.load(stream)["tables"].items()}

@@ -30,7 +30,7 @@ from .choice import Choice, TenantChoice, UndoChoice, WholeChoice
 from .difference import Change, Sides, compare, give_numbers, missing_parents, require_unreferenced
 from .references import Reference, read_references
 from .statements import live_triggers, statements_of
-from .undo import write_undo_set
+from .undo import require_newest, write_undo_set
 
 #: How many rows of a kind a diff shows for a table, and how much of a value.
 _SHOWN, _WIDTH = 20, 120
@@ -182,6 +182,7 @@ class _Run:
                     f"Set {self._manifest.set_id} takes a restore into {taken} back, not {self._live.location}.",
                     next_step="Give the database that was restored into.",
                 )
+            require_newest(self._store, self._manifest, folder)
             return UndoChoice(folder)
         if self._request.tenant is not None:
             return TenantChoice(self._request.tenant, noted)
@@ -231,7 +232,9 @@ class _Run:
     ) -> None:
         request = self._request
         if any(change.updates or change.deletes for change in touched):
-            require_confirmation(request.environment, request.confirm, request.name, plan_digest(plan))
+            updates, deletes = (sum(len(rows) for rows in kind) for kind in self._lost(touched))
+            does = f"updates {updates} and deletes {deletes} rows of"
+            require_confirmation(request.environment, request.confirm, request.name, plan_digest(plan), does)
         with self._timings.phase("undo set"):
             seal_for(self._store, self._manifest.recipients)
             folder = os.path.join(self._folder, "undo")
@@ -256,6 +259,10 @@ class _Run:
                 left=f"The rows were written; the undo set {self._undo['set']} takes them back.",
                 next_step="A trigger changed them, or somebody else: look at it with --check --diff.",
             )
+
+    @staticmethod
+    def _lost(touched: t.Sequence[Change]) -> t.Tuple[t.List[t.Any], t.List[t.Any]]:
+        return [change.updates for change in touched], [change.deletes for change in touched]
 
     def _write(self, sides: Sides, choice: Choice, touched: t.Sequence[Change], state: str) -> None:
         """Write when the rows are still as they were compared, and as the undo set has them."""

@@ -11,6 +11,9 @@ import typing as t
 from dataclasses import replace
 
 from .._core.clock import utc_now
+from .._core.errors import ErrorKind, RecoveryError
+from .._sets.catalogue import list_sets, load_set
+from .._sets.fetch import fetch_objects
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter
 from .._sqlite.backup import commit_dump
@@ -21,7 +24,7 @@ from .._sqlite.schema import read_schema
 from .._sqlite.script import write_dump
 from .._store.base import ObjectStore
 from .belonging import rows_by_key
-from .choice import TOUCHED_FILE, write_touched
+from .choice import TOUCHED_FILE, read_touched, write_touched
 from .difference import Change, Sides
 
 
@@ -72,3 +75,37 @@ def write_undo_set(
             coverage=about,
             timings={"total": (utc_now() - began).total_seconds()},
         )
+
+
+def require_newest(store: ObjectStore, chosen: Manifest, folder: str) -> None:
+    """Raise RecoveryError(conflict) when the set was used already, or a later restore touched the same rows.
+
+    A set that was used and the set that its use left behind cancel each other out.
+    """
+    later = [load_set(store, name) for name in list_sets(store, chosen.source, "undo") if name.set_id > chosen.set_id]
+    there = [item for item in later if item.server.get("location") == chosen.server.get("location")]
+    void: t.Set[str] = set()
+    mine = read_touched(os.path.join(folder, TOUCHED_FILE))
+    for item in reversed(there):
+        if item.set_id in void:
+            continue
+        used = str(item.coverage.get("undo_of"))
+        if used == chosen.set_id:
+            raise _not_the_newest(f"Set {chosen.set_id} was used already", item)
+        if any(used == other.set_id for other in there):
+            void |= {used, item.set_id}
+            continue
+        work = os.path.join(folder, f"later-{item.set_id}")
+        os.mkdir(work)
+        fetch_objects(store, [item.object_at(TOUCHED_FILE)], work, parallel=1)
+        theirs = read_touched(os.path.join(work, TOUCHED_FILE))
+        if any(set(mine[name].keys) & set(theirs[name].keys) for name in set(mine) & set(theirs)):
+            raise _not_the_newest("A later restore touched the same rows", item)
+
+
+def _not_the_newest(what: str, later: Manifest) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.CONFLICT,
+        f"{what}, and kept what it changed as set {later.set_id}.",
+        next_step=f"Take that back first, with the undo set {later.set_id}.",
+    )
