@@ -14,6 +14,6 @@ from tests.doubles.containers import in_store, sets_of
 def test_two_sets_are_left_with_their_objects(host: Host) -> None:
     manifests = sets_of(host, "retention", "school", "daily")
     assert len(manifests) == 2
-    there = in_store(host).run("cd /srv/s3/backups/retention/school/daily && find objects -type f").stdout.split()
+    there = in_store(host).run("cd /srv/s3/backups/retention && find school/daily/objects -type f").stdout.split()
     needed = {entry["key"] for manifest in manifests for entry in manifest["objects"]}
     assert needed <= set(there)
