@@ -35,6 +35,7 @@ LAYERS = [
     "_integrity",
     "_rows",
     "_drill",
+    "_status",
     "_sandbox",
     "_ansible",
 ]
