@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -188,10 +187,6 @@ def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
     assert not state.exists()
     run_module("recovery_status", options)
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
-    promtool = shutil.which("promtool")
-    if promtool:
-        checked = subprocess.run([promtool, "check", "metrics"], stdin=target.open(), capture_output=True, check=False)
-        assert checked.returncode == 0, checked.stdout + checked.stderr
     assert 'lifeline_status_level{source="media",level="ok"} 1' in target.read_text()
 
 
