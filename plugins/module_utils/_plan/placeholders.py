@@ -1,0 +1,31 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Texts that stand where somebody should have written something."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_PLACEHOLDER = re.compile(
+    r"""
+    ^[\W_]*$                                            # nothing but marks
+    | ^[\W_]*[\[<{(].*[\]>})][\W_]*$                    # [CONTACT INFO], <name>, _[To be filled in]_
+    | \b(tbd|tba|todo|fixme|xxx+|n/?a|changeme|placeholder|lorem)\b
+    | \bto\ be\ (filled|configured|defined|determined|announced)\b
+    | \b(your|somebody|someone|firstname|username|user|name)@
+    | @(example\.|domain\.|company\.|your|test\.com)
+    | \b(john|jane)\ doe\b
+    | \+?1?[\s.(-]*555[\s.)-]*[0-9x]{3}                 # numbers of films
+    | \b1?234[\s.-]?567[\s.-]?890
+    | ^\+?[\s0x.()-]+$                                  # +00 000 0000
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def is_placeholder(text: t.Optional[str]) -> bool:
+    """Whether nobody filled it in yet. None and the empty text count."""
+    return text is None or bool(_PLACEHOLDER.search(text))
