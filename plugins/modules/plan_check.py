@@ -32,9 +32,9 @@ options:
     required: true
   fail_on:
     description:
-      - From which severity on a finding fails the task. V(none) only reports; a plan that cannot be read fails in any case.
+      - From which severity on a finding fails the task. V(never) only reports; a plan that cannot be read fails in any case.
     type: str
-    choices: [error, warning, none]
+    choices: [error, warning, never]
     default: error
   now:
     description:
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 - name: Show what is wrong without failing
   lifeline.recovery.plan_check:
     plan: "{{ recovery_plan }}"
-    fail_on: none
+    fail_on: never
   register: judged
 
 - name: See which drills will be overdue at the end of the quarter
@@ -152,7 +152,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check impo
 SPEC = ArgumentSpec(
     {
         "plan": {"type": "dict", "required": True},
-        "fail_on": {"type": "str", "default": "error", "choices": ["error", "warning", "none"]},
+        "fail_on": {"type": "str", "default": "error", "choices": ["error", "warning", "never"]},
         "now": {"type": "str"},
     }
 )

@@ -18,7 +18,7 @@ from .reader import read_plan
 from .registry import RULES
 
 #: What fails, and which severities do it.
-FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERROR, WARNING), "none": ()}
+FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
 
 
 @dataclass(frozen=True)

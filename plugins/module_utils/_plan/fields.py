@@ -19,7 +19,7 @@ class Key:
     """kind: one of the constants above. says: what it means, for people.
 
     choices: of a choice, or of each element of texts. shape: the dataclass of one or of many.
-    zero: a length of time may be none.
+    zero: a length of time may be none. unique: no two elements of many have one name.
     """
 
     kind: str
@@ -27,6 +27,7 @@ class Key:
     required: bool = False
     choices: t.Tuple[str, ...] = ()
     zero: bool = False
+    unique: bool = False
     shape: t.Optional[type] = None
 
 
@@ -74,8 +75,8 @@ def maybe(says: str, shape: type) -> t.Any:
     return _field(Key(ONE, says, shape=shape), None)
 
 
-def many(says: str, shape: type, *, required: bool = False) -> t.Any:
-    return _field(Key(MANY, says, required, shape=shape), ())
+def many(says: str, shape: type, *, required: bool = False, unique: bool = True) -> t.Any:
+    return _field(Key(MANY, says, required, shape=shape, unique=unique), ())
 
 
 def keys_of(shape: type) -> t.Dict[str, Key]:

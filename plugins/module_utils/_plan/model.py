@@ -252,7 +252,7 @@ class Plan:
     drills: t.Tuple[Drill, ...] = many("What is rehearsed.", Drill)
     channels: t.Tuple[Channel, ...] = many("Where messages go, without addresses and secrets.", Channel)
     escalation: t.Tuple[Level, ...] = many("Who is called, one after another.", Level)
-    contacts: t.Tuple[Contact, ...] = many("Who is reached how.", Contact)
+    contacts: t.Tuple[Contact, ...] = many("Who is reached how.", Contact, unique=False)
     messages: t.Tuple[Message, ...] = many("What is told to users.", Message)
     records: t.Tuple[Record, ...] = many("What is kept as evidence.", Record)
     erasure: Erasure = one("What becomes of erased persons.", Erasure)

@@ -29,7 +29,7 @@ def _beside_assets(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 
 def _account_of_assets(plan: Plan, today: date) -> t.Iterator[Hit]:
-    owners = {account_of_asset(asset): asset.name for asset in plan.assets}
+    owners = {account_of_asset(asset): asset.name for asset in reversed(plan.assets)}
     buckets = {asset.bucket for asset in plan.assets}
     for index, store in enumerate(plan.stores):
         account = account_of_store(plan, store)

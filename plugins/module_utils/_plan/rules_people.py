@@ -23,6 +23,12 @@ _NEEDED: t.Tuple[t.Tuple[str, t.Tuple[str, ...]], ...] = (
     ("support", ("support",)),
 )
 _MESSAGES = ("initial", "resolved")
+_DOCUMENT: t.Mapping[str, str] = {
+    "version": "which version it is",
+    "owner": "who keeps it true",
+    "updated": "when it was last changed",
+    "next_review": "when it is reviewed next",
+}
 
 
 def _failure_unannounced(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -70,9 +76,9 @@ def _vendor_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 
 def _document_unfilled(plan: Plan, today: date) -> t.Iterator[Hit]:
-    for name in ("version", "owner", "updated", "next_review"):
+    for name, words in _DOCUMENT.items():
         if is_placeholder(getattr(plan.document, name)):
-            yield Hit(f"document.{name}", f"The plan's {name.replace('_', ' ')} was never filled in.")
+            yield Hit(f"document.{name}", f"The plan does not say {words}.")
 
 
 def _review_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:

@@ -68,6 +68,8 @@ def longest_gap(expression: str) -> float:
 def _parse(expression: str) -> _Calendar:
     text = _SHORTHANDS.get(expression.strip().lower(), expression.strip())
     words = text.split()
+    if not words:
+        raise ValueError("nothing is written")
     if len(words) == 5 and ":" not in text:
         return _cron(words)
     if words and words[-1].upper() == "UTC":
