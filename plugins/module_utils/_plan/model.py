@@ -157,10 +157,17 @@ class Scenario:
 
 
 @dataclass(frozen=True)
+class Window:
+    schedule: str = schedule("When it begins: a calendar event of systemd or the five fields of cron, in UTC.")
+    length_seconds: _Seconds = duration("How long it lasts.")
+
+
+@dataclass(frozen=True)
 class Drill:
     scenario: str = text("The scenario that is rehearsed, by name.", required=True)
     every: str = choice("How often.", INTERVALS, required=True)
     last: t.Optional[str] = day("When it last ran.")
+    window: t.Optional[Window] = maybe("The only time at which it may touch what is live.", Window)
 
 
 @dataclass(frozen=True)

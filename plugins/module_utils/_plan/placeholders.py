@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+#: Who writes more than this has filled something in.
+_LONGEST = 200
 _PLACEHOLDER = re.compile(
     r"""
     ^[\W_]*$                                            # nothing but marks
@@ -29,4 +31,4 @@ _PLACEHOLDER = re.compile(
 
 def is_placeholder(text: t.Optional[str]) -> bool:
     """Whether nobody filled it in yet. None and the empty text count."""
-    return text is None or bool(_PLACEHOLDER.search(text))
+    return text is None or (len(text) < _LONGEST and bool(_PLACEHOLDER.search(text)))

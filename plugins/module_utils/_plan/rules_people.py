@@ -106,7 +106,7 @@ def _ways(contact: Contact) -> t.Tuple[t.Tuple[str, t.Optional[str]], ...]:
 
 
 def _who(contact: Contact) -> str:
-    return contact.role.replace("_", " ")
+    return contact.name if contact.name and not is_placeholder(contact.name) else contact.role.replace("_", " ")
 
 
 RULES = (

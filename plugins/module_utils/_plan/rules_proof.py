@@ -10,6 +10,7 @@ import typing as t
 from datetime import date, timedelta
 
 from .durations import INTERVALS
+from .facts import methods_of_kind
 from .findings import ERROR, WARNING, Hit, Rule
 from .model import Plan
 from .placeholders import is_placeholder
@@ -46,6 +47,17 @@ def _drill_never_run(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, drill in enumerate(plan.drills):
         if is_placeholder(drill.last):
             yield Hit(f"drills[{index}].last", f"The drill of {drill.scenario} never ran.")
+
+
+def _window_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
+    failovers = {method.name for _index, method in methods_of_kind(plan, "failover")}
+    live = {scenario.name for scenario in plan.scenarios if scenario.method in failovers}
+    for index, drill in enumerate(plan.drills):
+        if drill.scenario in live and drill.window is None:
+            yield Hit(
+                f"drills[{index}].window",
+                f"The drill of {drill.scenario} moves what is live, and nobody said when it may.",
+            )
 
 
 def _drill_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -99,6 +111,14 @@ RULES = (
         "Each drill ran.",
         "Run it, and write down when.",
         _drill_never_run,
+    ),
+    Rule(
+        "window_missing",
+        WARNING,
+        None,
+        "A drill that fails over has a maintenance window.",
+        "Agree on a window with those who use the platform, and write it down.",
+        _window_missing,
     ),
     Rule(
         "drill_overdue",

@@ -79,7 +79,7 @@ def read_duration(key: Key, value: t.Any) -> float:
 
 def read_count(key: Key, value: t.Any) -> int:
     text = str(value).strip()
-    if isinstance(value, bool) or not text.lstrip("-").isdigit():
+    if isinstance(value, bool) or not text.lstrip("-").isdecimal():
         raise ValueError("must be a whole number")
     if int(text) < 1:
         raise ValueError("must be above 0")

@@ -11,11 +11,14 @@ from datetime import date
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check import find
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.durations import parse_seconds, spoken
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import read_plan
 from tests.unit.plan.pages import json_schema
-from tests.unit.plan.samples import GONE, PLATFORMS, changed, plan_of, sound
+from tests.unit.plan.samples import GONE, PLATFORMS, TODAY, changed, plan_of, sound
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
@@ -96,12 +99,12 @@ def test_a_null_is_the_same_as_nothing() -> None:
 
 
 def test_what_templates_make_texts_of_is_understood() -> None:
-    given = {
+    texts = {
         "sources[0].tiers.daily.keep": "30",
         "sources[0].personal": "True",
         "sources[0].objectives.rto_seconds": "7200",
     }
-    reading = read_plan(changed(sound(), given))
+    reading = read_plan(changed(sound(), texts))
     assert reading.problems == ()
     school = reading.plan.sources[0]
     assert school.tiers.daily is not None
@@ -109,7 +112,7 @@ def test_what_templates_make_texts_of_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"),
+    ("written", "seconds"),
     [
         (90, 90),
         (1.5, 1.5),
@@ -129,8 +132,8 @@ def test_what_templates_make_texts_of_is_understood() -> None:
         ([], None),
     ],
 )
-def test_lengths_of_time(given: t.Any, seconds: float | None) -> None:
-    assert parse_seconds(given) == seconds
+def test_lengths_of_time(written: t.Any, seconds: float | None) -> None:
+    assert parse_seconds(written) == seconds
 
 
 @pytest.mark.parametrize(
@@ -160,3 +163,30 @@ def plain(document: t.Any) -> t.Any:
     if isinstance(document, list):
         return [plain(item) for item in document]
     return document.isoformat() if isinstance(document, date) else document
+
+
+def nodes(value: t.Any, path: str = "") -> t.Iterator[str]:
+    """The path of everything within a document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        place = f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}".lstrip(".")
+        yield place
+        yield from nodes(item, place)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_plan_however_wrong_breaks_the_reader_or_a_rule(data: st.DataObject) -> None:
+    platform = data.draw(st.sampled_from([*PLATFORMS, "sound"]))
+    document = sound() if platform == "sound" else plan_of(platform)
+    values = st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.sampled_from([[], {}, [{}]]),
+        st.sampled_from(["4h", "[DATE]", "2026-01-01", "public", "backups", "promote", "²", "1" * 5000]),
+    )  # fmt: skip
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from(sorted(nodes(document))))
+        changed(document, {path: data.draw(values)})
+    reading = read_plan(document)
+    assert all(problem.message for problem in reading.problems)
+    if not reading.problems:
+        find(reading.plan, TODAY)

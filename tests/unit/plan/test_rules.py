@@ -98,6 +98,7 @@ BREAKS: list[tuple[str, dict[str, t.Any], list[str]]] = [
     ("drill_missing", {"drills[3]": GONE}, ["scenarios[3]"]),
     ("drill_never_run", {"drills[3].last": GONE}, ["drills[3].last"]),
     ("drill_never_run", {"drills[3].last": "_[To be filled in]_"}, ["drills[3].last"]),
+    ("window_missing", {"drills[3].window": GONE}, ["drills[3].window"]),
     ("drill_overdue", {"drills[0].last": "2025-11-28"}, ["drills[0].last"]),
     (
         "failure_unannounced",
