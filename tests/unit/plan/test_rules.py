@@ -151,8 +151,41 @@ def test_every_step_that_a_rule_is_about_is_a_word_of_plans() -> None:
     assert [step for step, *_rest in _BAD_STEPS if step not in STEPS] == []
 
 
-def test_what_is_due_today_is_not_overdue() -> None:
-    assert judge(changed(sound(), {"drills[0].last": "2025-11-29", "document.next_review": "2026-03-01"})) == []
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"drills[0].last": "2025-11-29", "document.next_review": "2026-03-01"}, id="due today"),
+        pytest.param({"sources[0].keep_at_most_seconds": "360d"}, id="kept as long as allowed"),
+        pytest.param({"scenarios[3].estimate_seconds.max": "2h"}, id="as long as the RTO"),
+        pytest.param({"scenarios[0].undo": GONE}, id="the method keeps the undo"),
+        pytest.param({"methods[1].steps[0]": "read_latest", "methods[0].steps[3]": "write_latest"}, id="both pointers"),
+        pytest.param(
+            {
+                "regions.secondary": {"name": "eu-north-1", "database": True},
+                "residency.allowed_regions[2]": "eu-north-1",
+            },
+            id="the database of a secondary region",
+        ),
+        pytest.param({"residency": GONE, "stores[1].region": GONE}, id="no residency"),
+        pytest.param({"regions": GONE}, id="no regions"),
+    ],
+)
+def test_a_plan_that_is_still_sound_has_no_finding(changes: dict[str, t.Any]) -> None:
+    assert judge(changed(sound(), changes)) == []
+
+
+def test_a_bucket_without_a_schedule_is_in_no_backup() -> None:
+    found = judge(changed(sound(), {"sources[1].tiers": GONE}))
+    assert {item.id for item in found} == {"backup_missing", "files_unprotected"}
+
+
+def test_drills_of_one_source_prove_nothing_about_another() -> None:
+    changes = {"verification[2].proves": "readable", "drills[2].every": "yearly", "sources[1].tiers.daily.keep": 100}
+    found = judge(changed(sound(), changes))
+    assert [(item.id, item.path) for item in found] == [
+        ("kept_too_short", "sources[1].tiers"),
+        ("verification_missing", "verification"),
+    ]
 
 
 def test_a_restored_copy_acts_on_the_world_only_where_something_can() -> None:
