@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+# These functions stand where dataclasses.field would.
+# pylint: disable=invalid-field-call
 import dataclasses
 import typing as t
 from dataclasses import dataclass
