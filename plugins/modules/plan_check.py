@@ -115,7 +115,7 @@ rules:
   description: How many rules were applied.
   type: int
   returned: when the plan can be read
-  sample: 61
+  sample: 72
 table:
   description: The findings as lines for people - severity, trap, path, what is wrong.
   type: list
