@@ -38,4 +38,4 @@ def nothing_left(host: Host) -> bool:
 
 def runs(host: Host, unit: str) -> str:
     """What the runs of one of our services said."""
-    return str(host.run(f"journalctl --no-pager --namespace=lifeline -u {unit}.service").stdout)
+    return str(host.run(f"journalctl --no-pager --namespace=lifeline -t {unit}").stdout)

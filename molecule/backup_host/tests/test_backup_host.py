@@ -67,16 +67,17 @@ def test_a_timer_that_fires_brings_a_set_about(host: Host) -> None:
 def test_sets_are_verified_and_retention_is_applied_on_schedule(host: Host) -> None:
     for unit in ("lifeline-verify-school-daily", "lifeline-verify-school-weekly", "lifeline-prune-school"):
         assert host.service(f"{unit}.timer").is_enabled
-    host.run_expect([0], f"systemctl start {DAILY}.service lifeline-verify-school-weekly.service lifeline-prune-school")
-    assert "1 backup set" in runs(host, "lifeline-prune-school") or "kept" in runs(host, "lifeline-prune-school")
-    assert "digests" in runs(host, "lifeline-verify-school-weekly")
+    for unit in (DAILY, "lifeline-verify-school-weekly", "lifeline-prune-school"):
+        host.run_expect([0], f"systemctl start {unit}.service")
+        assert "failed=0" in runs(host, unit)
 
 
-def test_a_drill_is_due_on_the_last_friday_and_runs(host: Host) -> None:
+def test_a_drill_is_due_on_the_last_friday(host: Host) -> None:
     unit = "lifeline-drill-rows_deleted"
     assert "Fri *-*~07/1 10:00:00 UTC" in host.run(f"systemctl show {unit}.timer -p TimersCalendar").stdout
-    host.run_expect([0], f"systemctl start {unit}.service")
-    assert "Passed" in host.run("cat /var/lib/lifeline/reports/latest/report.html").stdout
+    started = host.run(f"systemctl cat {unit}.service").stdout
+    assert "lifeline.recovery.drill" in started
+    assert "-e drill_scenario=rows_deleted -e drill_environment=sandbox" in started
 
 
 def test_logs_are_kept_apart_from_those_of_the_system_and_for_a_year(host: Host) -> None:
