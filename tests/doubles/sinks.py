@@ -162,7 +162,7 @@ def smtp_sink(
 
         def take(self, verb: str, line: str) -> None:
             if verb.startswith("EHLO"):
-                offers = ["AUTH PLAIN LOGIN"] + (["STARTTLS"] if tls and not self.secure else [])
+                offers = ["AUTH PLAIN"] + (["STARTTLS"] if tls and not self.secure else [])
                 self.say("250-sink", *(f"250-{one}" for one in offers), "250 8BITMIME")
             elif verb == "STARTTLS":
                 self.say("220 go")
