@@ -109,6 +109,10 @@ sets:
       description: Seconds since the recovery point.
       type: float
       sample: 3600.5
+    duration_seconds:
+      description: How long it took to make, in seconds.
+      type: float
+      sample: 41.2
     bytes_plain:
       description: Size of the dump before compression.
       type: int

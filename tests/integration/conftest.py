@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stores for the tests of modules."""
+"""Stores and services for the tests of modules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.d1 import D1Server, d1_server
 from tests.doubles.s3 import S3Server, rclone_server
 
 
 @pytest.fixture(scope="session")
 def s3() -> t.Iterator[S3Server]:
     with rclone_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def d1() -> t.Iterator[D1Server]:
+    with d1_server() as server:
         yield server
 
 

@@ -23,18 +23,12 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup i
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.d1 import D1Server, d1_server
+from tests.doubles.d1 import D1Server
 from tests.doubles.identity import make_identity
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.torture import TORTURE, WIDE
 
 Options = dict[str, t.Any]
-
-
-@pytest.fixture(scope="module")
-def d1() -> t.Iterator[D1Server]:
-    with d1_server() as server:
-        yield server
 
 
 def run(where: Options, sql: str, params: t.Sequence[t.Any] = ()) -> Options:

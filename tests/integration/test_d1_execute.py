@@ -21,16 +21,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import ExecuteRequest, execute
-from tests.doubles.d1 import D1Server, d1_server
+from tests.doubles.d1 import D1Server
 from tests.doubles.modules import ModuleFailed, run_module
 
 Options = dict[str, t.Any]
-
-
-@pytest.fixture(scope="module")
-def d1() -> t.Iterator[D1Server]:
-    with d1_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import D1Server, d1_server
 from tests.doubles.modules import parse_result, run_module, start_module
 
 Options = dict[str, t.Any]
@@ -42,12 +41,6 @@ WISHES = {
     "in place": {"mode": "in_place"},
     "what differs": {"mode": "difference"},
 }
-
-
-@pytest.fixture(scope="module")
-def d1() -> t.Iterator[D1Server]:
-    with d1_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["file", "d1"])

@@ -12,17 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import D1Server, d1_server
+from tests.doubles.d1 import D1Server
 from tests.doubles.d1.native import NativeD1, Refused
 from tests.doubles.modules import run_module
 
 Options = dict[str, t.Any]
-
-
-@pytest.fixture(scope="module")
-def d1() -> t.Iterator[D1Server]:
-    with d1_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statemen
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.belonging import Tenant
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import RowsRequest, restore_rows
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.d1 import D1Server, d1_server
+from tests.doubles.d1 import D1Server
 from tests.doubles.modules import ModuleFailed, run_module
 
 Options = dict[str, t.Any]
@@ -69,12 +69,6 @@ INSERT INTO bookings VALUES (9, 'south', 's1', 'new'); INSERT INTO log VALUES ('
 """
 
 NORTH = {"table": "tenants", "keys": ["north"], "columns": ["tenant_id"]}
-
-
-@pytest.fixture(scope="module")
-def d1() -> t.Iterator[D1Server]:
-    with d1_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["file", "d1"])

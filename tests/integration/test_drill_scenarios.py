@@ -15,17 +15,11 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from tests.doubles.d1 import ACCOUNT, D1Server, d1_server
+from tests.doubles.d1 import ACCOUNT, D1Server
 from tests.integration.test_playbooks import play
 
 D1_SCENARIOS = ["d1_loss", "d1_tenant_deleted", "d1_bad_migration"]
 SCENARIOS = ["rows_deleted", "table_truncated", "table_dropped", "bad_update", "tenant_deleted"]
-
-
-@pytest.fixture(scope="module")
-def d1() -> t.Iterator[D1Server]:
-    with d1_server() as server:
-        yield server
 
 
 def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str, t.Any]]:

@@ -6,13 +6,30 @@
 # Installs what the tests use of the system. What cannot be installed is named, with what is left out.
 set -uo pipefail
 
+cd "$(dirname "$0")/../.."
+
 declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin/zstd]=zstd [/usr/bin/git]=git
     [/usr/bin/age]=age [/usr/bin/aws]=awscli [/usr/bin/sqlite3]=sqlite3)
 missing=()
 for file in "${!wanted[@]}"; do [ -e "$file" ] || missing+=("${wanted[$file]}"); done
 # A newer Node than the system's may lie elsewhere, and brings its own npm.
 for program in node npm; do command -v "$program" >/dev/null || missing+=("${program/%node/nodejs}"); done
-[ ${#missing[@]} -eq 0 ] && exit 0
+
+# Of Prometheus only the program that checks rules is wanted, and no server that starts with the system.
+bring_promtool() {
+    command -v promtool >/dev/null || [ -x .cache/bin/promtool ] || ! command -v apt-get >/dev/null && return
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . &&
+        mkdir -p "$OLDPWD/.cache/bin" && cp usr/bin/promtool "$OLDPWD/.cache/bin/") ||
+        echo "Not found: promtool. Rules of Prometheus are not run in tests; apt-get install prometheus brings it."
+    rm -rf "$folder"
+}
+
+if [ ${#missing[@]} -eq 0 ]; then
+    bring_promtool
+    exit 0
+fi
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "installing ${missing[*]}"
@@ -20,7 +37,7 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     # Only the programs are used; a cluster of the system is neither needed nor wanted.
     mkdir -p /etc/postgresql-common && [ -e /etc/postgresql-common/createcluster.conf ] ||
         echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && exit 0
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && bring_promtool && exit 0
 fi
 echo "Not installed: ${missing[*]}. Tests on PostgreSQL 15 are left out without postgresql-15; those on 16 and 18 run."
 echo "To install them: sudo apt-get install ${missing[*]}"

@@ -36,6 +36,7 @@ LAYERS = [
     "_integrity",
     "_rows",
     "_drill",
+    "_status",
     "_sandbox",
     "_ansible",
 ]

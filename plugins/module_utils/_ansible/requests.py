@@ -30,6 +30,10 @@ from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
 from .._sqlite_rows.belonging import Tenant
 from .._sqlite_rows.restore import RowsRequest
+from .._status.live import ask_files, ask_postgres, ask_sqlite
+from .._status.model import Thresholds
+from .._status.observe import Places
+from .._status.status import StatusRequest
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions, open_store
 from .._store.r2_locks import LockWish, R2Bucket
@@ -275,6 +279,56 @@ def check_target(params: _Params) -> t.Any:
     if params["engine"] == "sqlite":
         return lambda: sqlite_engine(params, read_only=True)
     return connection_options(params)
+
+
+def status_request(params: _Params, *, check_mode: bool) -> StatusRequest:
+    """What recovery_status looks at, and what it holds it against; 0 judges nothing."""
+    engine = params["engine"] or _engine_of(params)
+    asked, ask = "", None
+    if engine == "postgresql":
+        options = connection_options(params)
+        asked, ask = options.place, lambda: ask_postgres(options)
+    elif engine == "sqlite":
+        asked = str(params["path"] or params["database"])
+        ask = lambda: ask_sqlite(lambda: sqlite_engine(params, read_only=True))  # noqa: E731
+    elif engine == "bucket":
+        files = opened_files(params)
+        asked, ask = files.location, lambda: ask_files(files)
+    return StatusRequest(
+        Places(
+            source=required_source(params),
+            store=opened_store(params) if params["store"] else None,
+            asked=asked,
+            ask=ask,
+            volumes=params["volumes"],
+            capacity=params["capacity_bytes"],
+        ),
+        Thresholds(
+            rpo=params["rpo_seconds"],
+            window=params["window_seconds"],
+            unreachable=params["unreachable_seconds"],
+            duration=params["duration_seconds"] or None,
+            size_tolerance=params["size_tolerance"] or None,
+            verified_within=params["verified_within_seconds"] or None,
+            drilled_within=params["drilled_within_seconds"] or None,
+            replication_lag=params["replication_lag_seconds"] or None,
+            archive_lag=params["archive_lag_seconds"] or None,
+            storage_used=params["storage_used"],
+            storage_full=params["storage_full"],
+            severities=params["severities"],
+        ),
+        state_dir=params["state_dir"],
+        metrics_textfile=params["metrics_textfile"],
+        check_mode=check_mode,
+    )
+
+
+def _engine_of(params: _Params) -> str:
+    if params["files"]:
+        return "bucket"
+    if params["path"] or params["database"]:
+        return "sqlite"
+    return "postgresql" if params["dsn"] or params["login_db"] else "none"
 
 
 def sql_text(params: _Params) -> str:

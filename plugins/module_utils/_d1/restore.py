@@ -275,15 +275,9 @@ def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> 
             return _Outcome(digest=digest)
         require_confirmation(request.environment, request.confirm, path, digest)
         copy = _copy_beside(live, path)
-        if live.state() != state:
-            raise RecoveryError(
-                ErrorKind.INCONSISTENT,
-                f"{path} was changed meanwhile.",
-                next_step="End what writes to it, and run it again.",
-            )
         live.judge_references(False)
         statements = portable_statements(theirs, opened.schema, dropped(schema), UNLIMITED)
-        live.apply(itertools.chain(statements, versions(theirs)), live.state())
+        live.apply(itertools.chain(statements, versions(theirs)), state)
         try:
             _require_same(live, opened, path)
         except RecoveryError as error:

@@ -13,11 +13,9 @@ from __future__ import annotations
 import typing as t
 
 from .._core.clock import parse_instant
+from .._core.openmetrics import END, Samples, gauge
 from .model import CHECK_STATUSES, Verdict
 from .report import Report
-
-_Labels = t.Mapping[str, str]
-_Samples = t.Iterable[t.Tuple[_Labels, float]]
 
 
 def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
@@ -26,10 +24,8 @@ def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
     rto, rpo, fingerprint = report["rto"], report["rpo"], report["fingerprint"] or {}
     lines: t.List[str] = []
 
-    def add(name: str, text: str, samples: _Samples) -> None:
-        lines.extend(
-            _metric(f"lifeline_drill_{name}", text, [({**names, **labels}, value) for labels, value in samples])
-        )
+    def add(name: str, text: str, samples: Samples) -> None:
+        lines.extend(gauge(f"lifeline_drill_{name}", text, [({**names, **labels}, value) for labels, value in samples]))
 
     def add_known(name: str, text: str, value: t.Optional[float]) -> None:
         # What is not known has no sample: a zero would look like a perfect result.
@@ -54,21 +50,10 @@ def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
     add_known("fingerprint_rows", "Rows that were compared.", fingerprint.get("rows"))
     removed = _truth(report.get("sandbox", {}).get("removed"))
     add_known("sandbox_removed", "Whether the sandbox is gone.", removed)
-    # For the collector this is a comment; OpenMetrics wants it at the end.
-    return "\n".join([*lines, "# EOF"]) + "\n"
+    return "\n".join([*lines, END]) + "\n"
 
 
-def _metric(name: str, text: str, samples: t.Sequence[t.Tuple[_Labels, float]]) -> t.Iterator[str]:
-    if not samples:
-        return
-    yield f"# HELP {name} {text}"
-    yield f"# TYPE {name} gauge"
-    for labels, value in samples:
-        pairs = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        yield f"{name}{{{pairs}}} {value:.3f}" if value != int(value) else f"{name}{{{pairs}}} {int(value)}"
-
-
-def _one_of(values: t.Iterable[str], actual: str) -> _Samples:
+def _one_of(values: t.Iterable[str], actual: str) -> Samples:
     return [({"verdict": value}, 1.0 if value == actual else 0.0) for value in values]
 
 
@@ -80,19 +65,19 @@ def _unix(report: Report) -> float:
     return parse_instant(report["finished_at"]).timestamp()
 
 
-def _phases(report: Report) -> _Samples:
+def _phases(report: Report) -> Samples:
     seconds: t.Dict[str, float] = {}
     for phase in report["phases"]:
         seconds[phase["name"]] = seconds.get(phase["name"], 0.0) + phase["seconds"]
     return [({"phase": name}, value) for name, value in seconds.items()]
 
 
-def _counts(report: Report) -> _Samples:
+def _counts(report: Report) -> Samples:
     statuses = [check["status"] for check in report["checks"]]
     return [({"status": status}, float(statuses.count(status))) for status in CHECK_STATUSES]
 
 
-def _by_name(items: t.Sequence[Report], key: str, label: str) -> _Samples:
+def _by_name(items: t.Sequence[Report], key: str, label: str) -> Samples:
     # One series a name, for equal series make the collector drop the whole file; the worst one stands.
     worst: t.Dict[str, float] = {}
     for item in items:
@@ -103,7 +88,3 @@ def _by_name(items: t.Sequence[Report], key: str, label: str) -> _Samples:
 
 def _truth(value: t.Optional[bool]) -> t.Optional[float]:
     return None if value is None else float(value)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", " ").replace("\0", "")

@@ -17,6 +17,7 @@ from datetime import datetime
 
 from .._core.clock import compact_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.files import replace_file
 from .report import Report, validate_report
 
 REPORT_NAME = "report.json"
@@ -58,20 +59,8 @@ def reserve_folder(reports_dir: str, name: str) -> str:
 
 def write_file(path: str, content: str, mode: int = _FILE_MODE) -> None:
     """Replace the file in one step. Raises RecoveryError(report_failed)."""
-    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(4)}")
     with _refusing(path):
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fchmod(descriptor, mode)
-                os.fsync(descriptor)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        replace_file(path, content, mode)
 
 
 def point_latest(reports_dir: str, folder: str) -> None:

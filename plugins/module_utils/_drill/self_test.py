@@ -109,6 +109,9 @@ class DamagedStore:
     def retain(self, key: str) -> None:
         raise _only_read()
 
+    def require_there(self) -> None:
+        self._store.require_there()
+
     def now(self) -> datetime:
         return self._store.now()
 

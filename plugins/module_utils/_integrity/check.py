@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -60,6 +61,11 @@ class Context:
     compare_fingerprint: t.Optional[CompareFingerprint] = None
     files: t.Optional[ObjectStore] = None
     ask: t.Optional[t.Callable[[Context, str, t.Sequence[str]], Answer]] = None
+
+    def require_time(self) -> None:
+        """Raises CannotVerify once the deadline is over."""
+        if time.monotonic() > self.deadline:
+            raise CannotVerify("It took longer than its time limit.")
 
     def query(self, text: str, schemas: t.Sequence[str]) -> Answer:
         """The rows of one query that somebody wrote. Raises CannotVerify, or what the driver raises."""

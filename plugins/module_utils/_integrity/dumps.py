@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 from dataclasses import dataclass
 
@@ -54,8 +53,7 @@ class SqliteDump(Check):
         facts = DumpFacts(context.sample)
 
         def see(statement: Statement) -> None:
-            if time.monotonic() > context.deadline:
-                raise CannotVerify("It took longer than its time limit.")
+            context.require_time()
             facts.see(statement)
 
         fault: t.Optional[RecoveryError] = None
@@ -117,7 +115,7 @@ class PostgresDump(Check):
             dump = inspect_dump(self.path)
             if dump.format != "script":
                 raise CannotVerify(f"{self.path} is an archive and no text of SQL; pg_restore proves it.")
-            facts = read_script(_until(context.deadline, dump.chunks()))
+            facts = read_script(_in_time(context, dump.chunks()))
         except RecoveryError as error:
             if error.kind != ErrorKind.DAMAGED:
                 raise CannotVerify(error.what) from None
@@ -174,8 +172,7 @@ def _sentence(problems: t.Sequence[str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _until(deadline: float, chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+def _in_time(context: Context, chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
     for chunk in chunks:
-        if time.monotonic() > deadline:
-            raise CannotVerify("It took longer than its time limit.")
+        context.require_time()
         yield chunk

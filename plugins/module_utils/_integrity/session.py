@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import typing as t
 
 from .._postgres.connection import Connection, ConnectionOptions, connect, fetch_all, quote_identifier
-from .check import CannotVerify, Context
+from .check import Context
 from .values import plain_value
 
 try:
@@ -108,8 +107,7 @@ class Rows:
         execute(self._conn, f"CLOSE {_CURSOR}")
 
     def _fetch(self, count: int) -> t.List[t.Tuple[t.Any, ...]]:
-        if time.monotonic() > self._context.deadline:
-            raise CannotVerify("It took longer than its time limit.")
+        self._context.require_time()
         with self._conn.cursor() as cursor:
             # FETCH 0 would fetch again the row the cursor stands on; before the first there is none.
             cursor.execute(f"FETCH FORWARD {count} FROM {_CURSOR}")

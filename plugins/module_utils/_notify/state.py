@@ -10,13 +10,13 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 import time
 import typing as t
 from dataclasses import asdict
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.files import replace_file
 from .event import Event
 from .routing import Incident, Memory, Told
 
@@ -67,17 +67,9 @@ def load_memory(path: str, *, put_aside: bool) -> t.Tuple[Memory, str]:
 def save_memory(path: str, memory: Memory) -> None:
     """Write it for its owner alone, whole or not at all. Raises RecoveryError(invalid_options)."""
     document = {"version": _VERSION, "incidents": {key: _plain(one) for key, one in memory.items()}}
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".notify-")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(document, stream, default=str)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        replace_file(path, json.dumps(document, default=str), 0o600)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
         raise _unusable(path, error) from None
 
 

@@ -164,6 +164,7 @@ class _Run:
     def complete(self) -> BucketBackupResult:
         with contextlib.closing(self._catalogue), self._there, self._new:
             with self._timings.phase("inventory"):
+                self._origin.require_there()
                 self._take_inventory()
             files, size, changed, changed_size = self._catalogue.totals()
             gone = self._catalogue.gone()

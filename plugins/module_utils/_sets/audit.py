@@ -129,7 +129,7 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
         digests[item.key] = hashlib.sha256(data).hexdigest()
         try:
             document = json.loads(data)
-            record = AuditRecord(item.key, **{name: document[name] for name in _FIELDS})
+            record = _parsed(item.key, document)
             instant = parse_instant(record.performed_at)
         except (ValueError, KeyError, TypeError, RecoveryError):
             breaks.append(f"{item.key} is no audit record.")
@@ -148,7 +148,38 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
     return AuditResult(records, total, "broken" if breaks else "intact", breaks)
 
 
+def newest_audit(
+    store: ObjectStore, source: str, operation: str, now: datetime, *, months: int
+) -> t.Optional[AuditRecord]:
+    """The last record of an operation in so many months back from now, or None. Only keys and that record are read.
+
+    One that cannot be read is passed over.
+    """
+    for month in _months(now, months):
+        for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
+            if _operation_of(key) == operation:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    return _parsed(key, json.loads(read_all(store, key)))
+    return None
+
+
 _FIELDS = ("operation_type", "performed_by", "performed_at", "host", "source", "status", "details")
+
+
+def _parsed(key: str, document: t.Mapping[str, t.Any]) -> AuditRecord:
+    return AuditRecord(key, **{name: document[name] for name in _FIELDS})
+
+
+def _operation_of(key: str) -> str:
+    """C(backup) of C(<instant>-backup-<random>.json)."""
+    return key.rpartition("/")[2].partition("-")[2].rpartition("-")[0]
+
+
+def _months(now: datetime, count: int) -> t.Iterator[str]:
+    """C(2026/03), C(2026/02), and so on: what keys of records begin with."""
+    whole = now.year * 12 + now.month - 1
+    for number in range(whole, whole - count, -1):
+        yield f"{number // 12:04d}/{number % 12 + 1:02d}"
 
 
 def _breaks(

@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
 from .catalogue import Verification, list_sets, load_set, verifications
 from .layout import SetName
-from .manifest import Manifest
-from .recovery_points import Selection, longest_gap, missing_days, select
+from .manifest import ROWS_ENGINE, SQLITE_ROWS_ENGINE, Manifest
+from .recovery_points import UNDO_TIER, Selection, longest_gap, missing_days, select
 
 #: By so many seconds clocks may differ before the age of a set means nothing.
 _CLOCKS_DIFFER = 300
@@ -42,7 +43,7 @@ class InfoRequest:
 class SetInfo:
     """One set. size_change is the ratio to the previous set of its tier minus one, None for the first.
 
-    problem says why a manifest cannot be used; then the numbers are 0.
+    duration_seconds is how long it took to make. problem says why a manifest cannot be used; then the numbers are 0.
     """
 
     set_id: str
@@ -51,6 +52,7 @@ class SetInfo:
     engine: str
     recovery_point: str
     age_seconds: float
+    duration_seconds: float
     bytes_plain: int
     bytes_stored: int
     tables: int
@@ -60,6 +62,11 @@ class SetInfo:
     verified: t.Optional[Verification]
     server_version: str
     problem: t.Optional[str]
+
+    @property
+    def shows_source(self) -> bool:
+        """Whether it is a recovery point of the whole source: not what an undo keeps, nor rows of some tables."""
+        return self.tier != UNDO_TIER and self.engine not in (ROWS_ENGINE, SQLITE_ROWS_ENGINE)
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,22 @@ def _described(
         if isinstance(manifest, RecoveryError):
             infos.append(
                 SetInfo(
-                    name.set_id, name.source, name.tier, "", "", 0.0, 0, 0, 0, None, None, None, None, "", manifest.what
+                    name.set_id,
+                    name.source,
+                    name.tier,
+                    "",
+                    "",
+                    0.0,
+                    0.0,
+                    0,
+                    0,
+                    0,
+                    None,
+                    None,
+                    None,
+                    None,
+                    "",
+                    manifest.what,
                 )
             )
             continue
@@ -160,6 +182,7 @@ def _described(
                 engine=manifest.engine,
                 recovery_point=manifest.recovery_point,
                 age_seconds=round((now - manifest.recovery_instant).total_seconds(), 3),
+                duration_seconds=round(_instants_apart(manifest.created_at, manifest.finished_at), 3),
                 bytes_plain=plain,
                 bytes_stored=manifest.sizes["stored"],
                 tables=_count(manifest.coverage.get("tables", 0)),
@@ -174,6 +197,10 @@ def _described(
     return infos
 
 
+def _instants_apart(earlier: str, later: str) -> float:
+    return (parse_instant(later) - parse_instant(earlier)).total_seconds()
+
+
 def _count(tables: t.Any) -> int:
     """Sets of rows name their tables, all others count them."""
     return len(tables) if isinstance(tables, list) else int(tables)
@@ -182,7 +209,7 @@ def _count(tables: t.Any) -> int:
 def _summary(
     source: str, names: t.Sequence[SetName], infos: t.Sequence[SetInfo], request: InfoRequest, now: datetime
 ) -> SourceInfo:
-    usable = [info for info in infos if info.problem is None]
+    usable = [info for info in infos if info.problem is None and (info.shows_source or request.tier is not None)]
     proved = [info for info in usable if info.verified is not None and info.verified.status == "passed"]
     points = [now - timedelta(seconds=info.age_seconds) for info in usable]
     gap = longest_gap(points, now - timedelta(seconds=request.window), now)

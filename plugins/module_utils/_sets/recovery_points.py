@@ -15,7 +15,7 @@ from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .layout import SetName
 
-_UNDO_TIER = "undo"
+UNDO_TIER = "undo"
 
 #: What a timer writes; an emergency set says nothing of when others are due.
 _TIMED_TIERS = ("hourly", "daily", "weekly", "monthly")
@@ -52,7 +52,7 @@ def select(names: t.Iterable[SetName], selection: Selection, source: str) -> Set
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
     # What an undo set shows is what somebody wanted to get rid of, so it must be asked for.
     asked = selection.tier is not None or selection.which not in ("latest", "random")
-    candidates = [name for name in found if selection.tier in (None, name.tier) and (asked or name.tier != _UNDO_TIER)]
+    candidates = [name for name in found if selection.tier in (None, name.tier) and (asked or name.tier != UNDO_TIER)]
     if selection.before is not None:
         # An id has whole seconds: a set of the same second may be later, and hold the damage.
         limit = selection.before - timedelta(seconds=1)
@@ -60,7 +60,7 @@ def select(names: t.Iterable[SetName], selection: Selection, source: str) -> Set
     if selection.which not in ("latest", "random"):
         candidates = [name for name in candidates if name.set_id == selection.which]
     if selection.tier is None:
-        candidates = [name for name in candidates if name.tier != _UNDO_TIER] or candidates
+        candidates = [name for name in candidates if name.tier != UNDO_TIER] or candidates
     if not candidates:
         raise _nothing(found, selection, source)
     if selection.which == "random":
@@ -88,7 +88,7 @@ def missing_days(names: t.Iterable[SetName], days: int, now: datetime) -> t.Opti
     Today is not missing before it is over, and no day is that lies before the first set of a timer: a young source is
     no gap. Sets of the tier undo do not count. None where no set is of the tier daily.
     """
-    known = [(name.tier, parse_instant(name.set_id).date()) for name in names if name.tier != _UNDO_TIER]
+    known = [(name.tier, parse_instant(name.set_id).date()) for name in names if name.tier != UNDO_TIER]
     if not any(tier == "daily" for tier, _day in known):
         return None
     today = now.astimezone(timezone.utc).date()

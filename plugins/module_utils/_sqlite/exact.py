@@ -23,6 +23,14 @@ class NotText(bytes):
     """A value of type text whose bytes are no UTF-8."""
 
 
+def text_of(data: bytes) -> t.Union[str, NotText]:
+    """A text, or its bytes when they are no UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return NotText(data)
+
+
 def exact_columns(names: t.Sequence[str]) -> str:
     """What to select for these expressions; decode_row turns the row back."""
     values = [

@@ -13,7 +13,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .engine import Bound, Limits, StatementResult
-from .exact import NotText
+from .exact import NotText, text_of
 from .statements import bind_exactly, shortened
 
 _BUSY_SECONDS = 30
@@ -146,11 +146,3 @@ def require_sqlite() -> None:
 def _address(path: str, read_only: bool) -> str:
     quoted = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return f"file:{quoted}{'?mode=ro' if read_only else ''}"
-
-
-def text_of(data: bytes) -> t.Union[str, bytes]:
-    """A text, or its bytes when they are no UTF-8."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return NotText(data)

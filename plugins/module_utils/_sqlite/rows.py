@@ -12,7 +12,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .engine import Bound, Engine
-from .exact import NotText, decode_row, exact_columns
+from .exact import NotText, decode_row, exact_columns, text_of
 from .schema import Table, column_groups, quoted
 
 #: A page should bring about so many bytes; a JSON answer has several for each of a blob.
@@ -126,21 +126,14 @@ def _mend_keys(
     for (key, _values), digits in zip(rows, answer.rows):
         for place, part in enumerate(key):
             if isinstance(part, str) and _REPLACED in part:
-                key[place] = _as_text(bytes.fromhex(str(digits[place])))
+                key[place] = text_of(bytes.fromhex(str(digits[place])))
 
 
 def _mended(engine: Engine, table: Table, key: Row, values: Row) -> Row:
     for place, value in enumerate(values):
         if isinstance(value, str) and _REPLACED in value:
-            values[place] = _as_text(_bytes_of(engine, table, key, table.stored[place]))
+            values[place] = text_of(_bytes_of(engine, table, key, table.stored[place]))
     return values
-
-
-def _as_text(data: bytes) -> t.Any:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return NotText(data)
 
 
 def _bytes_of(engine: Engine, table: Table, key: Row, column: str) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .engine import Bound, Engine
 from .exact import literal
 from .rows import Content, read_rows
-from .schema import Schema, Table, insert_head
+from .schema import Schema, Table, insert_head, written_values
 from .virtual import rebuild, refilled, with_rows
 
 #: The files of a dump in the order in which they load.
@@ -69,11 +69,11 @@ def content_of(engine: Engine, schema: Schema) -> t.List[TableContent]:
 
 
 def _inserts(engine: Engine, table: Table, counted: Content, noted: t.Callable[[int], None]) -> t.Iterator[str]:
-    head, numbered = insert_head(table), table.is_numbered
+    head = insert_head(table)
     for key, values in read_rows(engine, table):
         counted.add(key, values)
         noted(1)
-        yield f"{head}({','.join(map(literal, [*key, *values] if numbered else values))});\n"
+        yield f"{head}({','.join(map(literal, written_values(table, key, values)))});\n"
 
 
 def different_tables(one: t.Iterable[TableContent], other: t.Iterable[TableContent]) -> t.List[str]:

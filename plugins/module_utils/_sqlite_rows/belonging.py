@@ -140,7 +140,6 @@ def rows_that_belong(
     tables: t.Mapping[str, Table],
     references: t.Iterable[Reference],
     owner: Owner,
-    noted: t.Callable[[int], None],
 ) -> t.Dict[str, Rows]:
     """The rows that name a tenant, and those that refer to one of them and name nobody. Raises those of the engine."""
     children: t.Dict[str, t.List[Reference]] = {}
@@ -157,7 +156,6 @@ def rows_that_belong(
             if tuple(key) in known:
                 continue
             known[tuple(key)] = row_digest(values)
-            noted(1)
             for reference in children.get(table.name, ()):
                 value = values_of(table, values, reference.parent_columns)
                 if value is not None:
@@ -199,6 +197,11 @@ def rows_by_key(engine: Engine, table: Table, keys: t.Sequence[Key]) -> t.Iterat
     """Key and values of the rows with these keys, as many as there are."""
     for condition in among(table.keys, keys):
         yield from read_rows(engine, table, condition, first=_FIRST_PAGE)
+
+
+def digests(rows: t.Iterable[t.Tuple[Row, Row]]) -> Rows:
+    """The digest of each row by its key."""
+    return {tuple(key): row_digest(values) for key, values in rows}
 
 
 def values_of(table: Table, values: Row, columns: t.Iterable[str]) -> t.Optional[Key]:

@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Engine
-from .._sqlite.exact import literal
-from .._sqlite.file import text_of
-from .._sqlite.rows import read_rows, row_digest
+from .._sqlite.exact import literal, text_of
+from .._sqlite.rows import read_rows
 from .._sqlite.schema import Schema, Table
-from .belonging import Key, Owner, Rows, Tenant, find_owner, rows_by_key, rows_that_belong
+from .belonging import Key, Owner, Rows, Tenant, digests, find_owner, rows_by_key, rows_that_belong
 from .difference import Change, Sides
 from .references import Reference, told_references
 
@@ -36,7 +35,7 @@ class Choice(t.Protocol):
     follows: bool
     numbered: t.Optional[t.Mapping[str, bool]]
 
-    def told(self, engine: Engine, schema: Schema) -> t.Sequence[Reference]:
+    def told(self, engine: Engine) -> t.Sequence[Reference]:
         """References that no key declares. Raises RecoveryError(invalid_options)."""
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
@@ -55,20 +54,18 @@ class TenantChoice:
     follows = True
     numbered: t.Optional[t.Mapping[str, bool]] = None
 
-    def __init__(self, tenant: Tenant, noted: t.Callable[[int], None]) -> None:
-        self._tenant, self._noted = tenant, noted
+    def __init__(self, tenant: Tenant, schema: Schema) -> None:
+        self._tenant, self._schema = tenant, schema
         self._owner: t.Optional[Owner] = None
-        self._schema: t.Optional[Schema] = None
 
-    def told(self, engine: Engine, schema: Schema) -> t.Sequence[Reference]:
-        self._schema = schema
-        return told_references(engine, schema, self._tenant.references)
+    def told(self, engine: Engine) -> t.Sequence[Reference]:
+        return told_references(engine, self._schema, self._tenant.references)
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return rows_that_belong(sides.set, sides.tables, references, self._known(sides, references), self._noted)
+        return rows_that_belong(sides.set, sides.tables, references, self._known(sides, references))
 
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return rows_that_belong(sides.live, sides.shared, references, self._known(sides, references), self._noted)
+        return rows_that_belong(sides.live, sides.shared, references, self._known(sides, references))
 
     def telling(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         namings = self._owner.names.get(name, ()) if self._owner else ()
@@ -77,8 +74,6 @@ class TenantChoice:
 
     def _known(self, sides: Sides, references: t.Sequence[Reference]) -> Owner:
         if self._owner is None:
-            if self._schema is None:
-                raise RecoveryError(ErrorKind.UNEXPECTED, "A tenant was looked for before its references were read.")
             self._owner = find_owner(sides.set, self._schema, sides.tables, self._tenant, references)
             sides.require(self._owner.names)
         return self._owner
@@ -90,28 +85,21 @@ class WholeChoice:
     follows = False
     numbered: t.Optional[t.Mapping[str, bool]] = None
 
-    def __init__(self, schema: Schema, noted: t.Callable[[int], None]) -> None:
-        self._names, self._noted = [table.name for table in schema.of_kind("table")], noted
+    def __init__(self, schema: Schema) -> None:
+        self._names = [table.name for table in schema.of_kind("table")]
 
-    def told(self, engine: Engine, schema: Schema) -> t.Sequence[Reference]:
+    def told(self, engine: Engine) -> t.Sequence[Reference]:
         return ()
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         sides.require(self._names)
-        return {name: self._all(sides.set, sides.tables[name]) for name in self._names}
+        return {name: digests(read_rows(sides.set, sides.tables[name])) for name in self._names}
 
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return {name: self._all(sides.live, sides.tables[name]) for name in self._names}
+        return {name: digests(read_rows(sides.live, sides.tables[name])) for name in self._names}
 
     def telling(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         return None
-
-    def _all(self, engine: Engine, table: Table) -> Rows:
-        found = {}
-        for key, values in read_rows(engine, table):
-            found[tuple(key)] = row_digest(values)
-            self._noted(1)
-        return found
 
 
 @dataclass(frozen=True)
@@ -128,19 +116,16 @@ class UndoChoice:
 
     follows = False
 
-    def __init__(self, folder: str) -> None:
-        self._touched = read_touched(os.path.join(folder, TOUCHED_FILE))
-        self.numbered: t.Optional[t.Mapping[str, bool]] = {name: item.numbered for name, item in self._touched.items()}
+    def __init__(self, touched: t.Mapping[str, Touched]) -> None:
+        self._touched = touched
+        self.numbered: t.Optional[t.Mapping[str, bool]] = {name: item.numbered for name, item in touched.items()}
 
-    def told(self, engine: Engine, schema: Schema) -> t.Sequence[Reference]:
+    def told(self, engine: Engine) -> t.Sequence[Reference]:
         return ()
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         sides.require(self._touched)
-        return {
-            name: {tuple(key): row_digest(values) for key, values in read_rows(sides.set, sides.tables[name])}
-            for name in self._touched
-        }
+        return {name: digests(read_rows(sides.set, sides.tables[name])) for name in self._touched}
 
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         return {name: self._still(sides, sides.tables[name], item) for name, item in self._touched.items()}
@@ -156,13 +141,11 @@ class UndoChoice:
         was changed since.
         """
         keys = list(touched.keys)
-        found = {tuple(key): row_digest(values) for key, values in rows_by_key(sides.live, table, keys)}
-        kept = {tuple(key): row_digest(values) for key, values in rows_by_key(sides.set, table, keys)}
+        found = digests(rows_by_key(sides.live, table, keys))
+        kept = digests(rows_by_key(sides.set, table, keys))
         some = replace(table, columns=tuple(column for column in table.columns if column.name in touched.columns))
         same = {
-            tuple(key)
-            for key, values in rows_by_key(sides.live, some, keys)
-            if touched.keys[tuple(key)] == row_digest(values)
+            key for key, digest in digests(rows_by_key(sides.live, some, keys)).items() if touched.keys[key] == digest
         }
         done = {key for key, digest in found.items() if kept.get(key) == digest}
         gone = {key for key in touched.keys if key not in found and key in kept and touched.keys[key] is not None}
@@ -211,7 +194,7 @@ def _touched(item: t.Mapping[str, t.Any]) -> Touched:
     return Touched(item["numbered"], item["columns"], keys)
 
 
-def read_touched(path: str) -> t.Dict[str, Touched]:
-    """What a file of touched keys holds, by table."""
-    with open(path, encoding="utf-8") as stream:
+def read_touched(folder: str) -> t.Dict[str, Touched]:
+    """The touched keys of a set that was fetched into a folder, by table."""
+    with open(os.path.join(folder, TOUCHED_FILE), encoding="utf-8") as stream:
         return {name: _touched(item) for name, item in json.load(stream)["tables"].items()}

@@ -14,10 +14,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.rows import row_digest
 from .._sqlite.schema import Schema, Table, quoted
-from .belonging import Key, Rows, find_rows, rows_by_key, told_apart, values_of
+from .belonging import Key, Rows, digests, find_rows, rows_by_key, told_apart, values_of
 from .references import Reference
-
-MODES = ("missing", "merge", "exact")
 
 
 @dataclass
@@ -47,7 +45,8 @@ class Change:
 class Sides:
     """A set that was loaded into a file, and the live database.
 
-    tables are those of the set; shared are those of them that the live database has with the same columns.
+    tables are those of the set; shared are those of them that the live database has with the same columns; there are
+    the live ones by their names in small letters.
     numbered says of some tables whether their rows are told apart by number, for what was written down so.
     """
 
@@ -61,11 +60,11 @@ class Sides:
     ) -> None:
         self.set, self.live = theirs, live
         self.live_schema = live_schema
-        self._there = {table.name.lower(): table for table in live_schema.of_kind("table")}
+        self.there = {table.name.lower(): table for table in live_schema.of_kind("table")}
         self.tables: t.Dict[str, Table] = {}
         self.shared: t.Dict[str, Table] = {}
         for table in schema.of_kind("table"):
-            there = self._there.get(table.name.lower())
+            there = self.there.get(table.name.lower())
             both = there is not None and set(table.stored) <= set(there.stored)
             if numbered and table.name in numbered:
                 apart = table if numbered[table.name] or not table.is_numbered else replace(table, rowid=None)
@@ -78,7 +77,7 @@ class Sides:
     def require(self, names: t.Iterable[str]) -> None:
         """Raise RecoveryError(schema_drift) unless the live database has these tables as the set has them."""
         for name in names:
-            table, there = self.tables[name], self._there.get(name.lower())
+            table, there = self.tables[name], self.there.get(name.lower())
             if there is None:
                 raise _drift(f"The live database has no table {name}.")
             missing = [column for column in table.stored if column not in there.stored]
@@ -112,7 +111,7 @@ def compare(
     if table.is_numbered:
         _by_content(change, mode, belonging)
         return change
-    live = {tuple(key): row_digest(values) for key, values in rows_by_key(sides.live, table, list(wanted))}
+    live = digests(rows_by_key(sides.live, table, list(wanted)))
     if telling is not None:
         _require_own(sides, table, [key for key in live if key not in belonging], telling)
     change.inserts = [key for key in wanted if key not in live]
@@ -149,10 +148,8 @@ def missing_parents(sides: Sides, changes: t.Iterable[Change], references: t.Seq
     while pending:
         wanted: t.Dict[t.Tuple[str, t.Tuple[str, ...]], t.Dict[Key, None]] = {}
         for name, keys in pending.items():
-            edges = [
-                item for item in references if item.child == name and set(item.columns) <= set(_stored(sides, name))
-            ]
             table = sides.tables[name]
+            edges = [item for item in references if item.child == name and set(item.columns) <= set(table.stored)]
             for _key_of, values in rows_by_key(sides.set, table, keys) if edges else ():
                 for edge in edges:
                     value = values_of(table, values, edge.columns)
@@ -248,15 +245,11 @@ def _require_own(sides: Sides, table: Table, keys: t.Sequence[Key], telling: t.C
     """Rows whose references were only emptied are still the tenant's; any other value makes them somebody else's."""
     places = [place for place, name in enumerate(table.stored) if name in telling]
     there = {tuple(key): values for key, values in rows_by_key(sides.live, table, keys)}
-    taken = [
-        tuple(key)
-        for key, values in rows_by_key(sides.set, table, keys)
-        if any(
-            there[tuple(key)][place] is not None and there[tuple(key)][place] != values[place]
-            for place in places
-            if tuple(key) in there
-        )
-    ]
+    taken = []
+    for key, values in rows_by_key(sides.set, table, keys):
+        now = there.get(tuple(key))
+        if now and any(now[place] is not None and now[place] != values[place] for place in places):
+            taken.append(key)
     if taken:
         raise RecoveryError(
             ErrorKind.CONFLICT,
@@ -297,10 +290,6 @@ def _values_that_go(sides: Sides, parent: Change, edge: Reference) -> t.List[Key
             if value != wanted.get(tuple(key)):
                 found[value] = None
     return [value for value in found if value is not None]
-
-
-def _stored(sides: Sides, name: str) -> t.Tuple[str, ...]:
-    return sides.tables[name].stored
 
 
 def _key(table: Table) -> t.List[str]:

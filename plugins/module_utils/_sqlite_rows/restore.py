@@ -20,13 +20,12 @@ from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sqlite.backup import open_set
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
-from .._sqlite.rows import row_digest
-from .._sqlite.schema import read_schema
+from .._sqlite.schema import Schema, read_schema
 from .._sqlite.values import as_json
 from .._sqlite.virtual import refilled
 from .._store.base import ObjectStore, seal_for
-from .belonging import Tenant, rows_by_key
-from .choice import Choice, TenantChoice, UndoChoice, WholeChoice
+from .belonging import Tenant, digests, rows_by_key
+from .choice import Choice, TenantChoice, UndoChoice, WholeChoice, read_touched
 from .difference import Change, Sides, compare, give_numbers, missing_parents, require_unreferenced
 from .references import Reference, read_references
 from .statements import live_triggers, statements_of
@@ -129,6 +128,7 @@ class _Run:
         self._request, self._folder = request, folder
         self._timings = Timings()
         self._undo: t.Dict[str, str] = {}
+        self._references: t.List[Reference] = []
 
     def complete(self) -> RowsResult:
         request, timings = self._request, self._timings
@@ -142,6 +142,7 @@ class _Run:
                 before, state = self._live.bookmark(), self._live.state()
                 choice = self._choice(opened.schema, work)
                 sides = Sides(theirs, opened.schema, self._live, read_schema(self._live), choice.numbered)
+                self._references = _references(sides, opened.schema, choice)
                 changes = self._changes(sides, choice)
                 plan = self._plan(changes)
                 diff = _difference(sides, changes) if request.diff_mode else {}
@@ -164,10 +165,7 @@ class _Run:
         except RecoveryError:
             return None
 
-    def _choice(self, schema: t.Any, folder: str) -> Choice:
-        def noted(_rows: int) -> None:
-            """Nobody watches."""
-
+    def _choice(self, schema: Schema, folder: str) -> Choice:
         if self._manifest.engine == SQLITE_ROWS_ENGINE:
             if self._request.tenant is not None:
                 raise RecoveryError(
@@ -182,24 +180,15 @@ class _Run:
                     f"Set {self._manifest.set_id} takes a restore into {taken} back, not {self._live.location}.",
                     next_step="Give the database that was restored into.",
                 )
-            require_newest(self._store, self._manifest, folder)
-            return UndoChoice(folder)
+            touched = read_touched(folder)
+            require_newest(self._store, self._manifest, touched, folder)
+            return UndoChoice(touched)
         if self._request.tenant is not None:
-            return TenantChoice(self._request.tenant, noted)
-        return WholeChoice(schema, noted)
-
-    def _references(self, sides: Sides, choice: Choice) -> t.List[Reference]:
-        schema = read_schema(sides.set)
-        found = [
-            *read_references(sides.set, schema),
-            *choice.told(sides.set, schema),
-            *read_references(sides.live, sides.live_schema),
-        ]
-        return [item for item in dict.fromkeys(found) if item.parent in sides.tables]
+            return TenantChoice(self._request.tenant, schema)
+        return WholeChoice(schema)
 
     def _changes(self, sides: Sides, choice: Choice) -> t.List[Change]:
-        every = self._references(sides, choice)
-        references = [item for item in every if sides.knows(item)]
+        references = [item for item in self._references if sides.knows(item)]
         wanted = choice.wanted(sides, references)
         sides.require(name for name, rows in wanted.items() if rows)
         belonging = choice.live(sides, references)
@@ -219,7 +208,7 @@ class _Run:
                     changes.append(change)
         for change in changes:
             give_numbers(sides, change)
-        require_unreferenced(sides, changes, every)
+        require_unreferenced(sides, changes, self._references)
         return changes
 
     def _carry_out(
@@ -231,8 +220,9 @@ class _Run:
         state: str,
     ) -> None:
         request = self._request
-        if any(change.updates or change.deletes for change in touched):
-            updates, deletes = (sum(len(rows) for rows in kind) for kind in self._lost(touched))
+        updates = sum(len(change.updates) for change in touched)
+        deletes = sum(len(change.deletes) for change in touched)
+        if updates or deletes:
             does = f"updates {updates} and deletes {deletes} rows of"
             require_confirmation(request.environment, request.confirm, request.name, plan_digest(plan), does)
         with self._timings.phase("undo set"):
@@ -245,7 +235,7 @@ class _Run:
             self._write(sides, choice, touched, state)
         with self._timings.phase("prove"):
             try:
-                left = self._left(sides, choice, touched)
+                left = _left(sides, self._changes(sides, choice), touched)
             except RecoveryError as error:
                 error.left = (
                     f"The rows were written, but not compared; the undo set {self._undo['set']} takes them back."
@@ -260,14 +250,9 @@ class _Run:
                 next_step="A trigger changed them, or somebody else: look at it with --check --diff.",
             )
 
-    @staticmethod
-    def _lost(touched: t.Sequence[Change]) -> t.Tuple[t.List[t.Any], t.List[t.Any]]:
-        return [change.updates for change in touched], [change.deletes for change in touched]
-
     def _write(self, sides: Sides, choice: Choice, touched: t.Sequence[Change], state: str) -> None:
         """Write when the rows are still as they were compared, and as the undo set has them."""
         triggers = live_triggers(sides, touched)
-        references = self._references(sides, choice)
         for _attempt in range(_ATTEMPTS):
             now = self._live.state()
             if now != state and not _same(touched, self._changes(sides, choice)):
@@ -276,7 +261,7 @@ class _Run:
             statements = statements_of(
                 sides,
                 touched,
-                references,
+                self._references,
                 triggers,
                 silence=self._request.triggers == "disable",
                 longest=self._target.longest,
@@ -292,20 +277,11 @@ class _Run:
             ErrorKind.INCONSISTENT, "The rows were changed while they were compared.", next_step="Run it again."
         )
 
-    def _left(self, sides: Sides, choice: Choice, touched: t.Sequence[Change]) -> t.List[str]:
-        """The tables that are not yet as they should be. Rows without a key are looked for where they were written."""
-        found = [change.table.name for change in self._changes(sides, choice) if change.total and not change.numbers]
-        for change in touched:
-            wanted = {(number,): change.wanted[key] for key, number in change.numbers.items()}
-            rows = rows_by_key(sides.live, change.table, list(wanted))
-            if wanted and wanted != {tuple(key): row_digest(values) for key, values in rows}:
-                found.append(change.table.name)
-        return list(dict.fromkeys(found))
-
     def _judge(self, error: RecoveryError, sides: Sides, choice: Choice, touched: t.Sequence[Change]) -> None:
         """Say what a failure left, or return when all was written and only the answer was lost or wrong."""
         try:
-            left, now = self._left(sides, choice, touched), self._changes(sides, choice)
+            now = self._changes(sides, choice)
+            left = _left(sides, now, touched)
         except RecoveryError:
             error.left = (
                 f"Whether the rows were written is not known; the undo set {self._undo['set']} has them as they were."
@@ -396,6 +372,26 @@ class _Run:
             not_covered=missing,
             diff=diff,
         )
+
+
+def _references(sides: Sides, schema: Schema, choice: Choice) -> t.List[Reference]:
+    """What refers to tables of the set: in it, as it was told, and in the live database."""
+    found = [
+        *read_references(sides.set, schema),
+        *choice.told(sides.set),
+        *read_references(sides.live, sides.live_schema),
+    ]
+    return [item for item in dict.fromkeys(found) if item.parent in sides.tables]
+
+
+def _left(sides: Sides, now: t.Iterable[Change], touched: t.Iterable[Change]) -> t.List[str]:
+    """The tables that are not yet as they should be. Rows without a key are looked for where they were written."""
+    found = [change.table.name for change in now if change.total and not change.numbers]
+    for change in touched:
+        wanted = {(number,): change.wanted[key] for key, number in change.numbers.items()}
+        if wanted and wanted != digests(rows_by_key(sides.live, change.table, list(wanted))):
+            found.append(change.table.name)
+    return list(dict.fromkeys(found))
 
 
 def _same(one: t.Sequence[Change], other: t.Sequence[Change]) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from .._sqlite.engine import Bound
 from .._sqlite.portable import LONGEST, deleted, inserted, is_long, updated
-from .._sqlite.schema import Table, quoted
+from .._sqlite.rows import Row
+from .._sqlite.schema import quoted
 from .._sqlite.statements import tokens
 from .._sqlite.virtual import rebuild, refilled
 from .belonging import Key, rows_by_key
@@ -58,28 +59,29 @@ def statements_of(
     by_name = {change.table.name: change for change in changes}
     pieces: t.Set[str] = set()
 
-    def writing(change: Change, table: Table, keys: t.Sequence[Key]) -> t.Iterator[str]:
-        for key, values in rows_by_key(sides.set, table, keys):
+    def rows(change: Change, keys: t.Sequence[Key]) -> t.Iterator[t.Tuple[Row, Row]]:
+        for key, values in rows_by_key(sides.set, change.table, keys):
             if longest == LONGEST and is_long(values):
-                pieces.add(table.name.lower())
-            yield from updated(table, key, values, longest)
+                pieces.add(change.table.name.lower())
+            yield key, values
+
+    def updates(early: bool) -> t.Iterator[str]:
+        for change in changes:
+            for key, values in rows(change, [key for key in change.updates if (key in change.early) is early]):
+                yield from updated(change.table, key, values, longest)
 
     yield "PRAGMA defer_foreign_keys = TRUE"
     for trigger in silenced:
         yield f"DROP TRIGGER {quoted(trigger.name)}"
-    for change in changes:
-        yield from writing(change, change.table, [key for key in change.updates if key in change.early])
+    yield from updates(early=True)
     for name in children_first(list(by_name), references):
         for place in by_name[name].deletes:
             yield deleted(by_name[name].table, list(place))
-    for change in changes:
-        yield from writing(change, change.table, [key for key in change.updates if key not in change.early])
+    yield from updates(early=False)
     for change in changes:
         # A row with a key gets the next number that is free.
         table = replace(change.table, rowid=None) if change.table.is_numbered and not change.numbers else change.table
-        for key, values in rows_by_key(sides.set, change.table, change.inserts):
-            if longest == LONGEST and is_long(values):
-                pieces.add(table.name.lower())
+        for key, values in rows(change, change.inserts):
             yield from inserted(table, [change.numbers[tuple(key)]] if change.numbers else key, values, longest)
     yield from _indexed_again(sides, triggers, pieces)
     for trigger in silenced:

@@ -24,7 +24,7 @@ from .._sqlite.schema import read_schema
 from .._sqlite.script import write_dump
 from .._store.base import ObjectStore
 from .belonging import rows_by_key
-from .choice import TOUCHED_FILE, read_touched, write_touched
+from .choice import TOUCHED_FILE, Touched, read_touched, write_touched
 from .difference import Change, Sides
 
 
@@ -40,13 +40,12 @@ def write_undo_set(
     """A set of the tier undo with the live rows that will change or go. Raises those of engine and store."""
     began = utc_now()
     path = os.path.join(folder, "rows.sqlite")
-    live = {table.name.lower(): table for table in sides.live_schema.of_kind("table")}
     with loading(path) as connection:
         # Live rows may be older than a rule that they break.
         connection.execute("PRAGMA ignore_check_constraints = ON")
         for change in changes:
             # The live table may have columns that the set does not know.
-            table = live[change.table.name.lower()]
+            table = sides.there[change.table.name.lower()]
             connection.execute(table.sql)
             kept = replace(table, rowid=change.table.rowid)
             for key, values in rows_by_key(sides.live, kept, [*change.updates, *change.deletes]):
@@ -77,15 +76,14 @@ def write_undo_set(
         )
 
 
-def require_newest(store: ObjectStore, chosen: Manifest, folder: str) -> None:
+def require_newest(store: ObjectStore, chosen: Manifest, mine: t.Mapping[str, Touched], folder: str) -> None:
     """Raise RecoveryError(conflict) when the set was used already, or a later restore touched the same rows.
 
-    A set that was used and the set that its use left behind cancel each other out.
+    mine is what the set touched. A set that was used and the set that its use left behind cancel each other out.
     """
     later = [load_set(store, name) for name in list_sets(store, chosen.source, "undo") if name.set_id > chosen.set_id]
     there = [item for item in later if item.server.get("location") == chosen.server.get("location")]
     void: t.Set[str] = set()
-    mine = read_touched(os.path.join(folder, TOUCHED_FILE))
     for item in reversed(there):
         if item.set_id in void:
             continue
@@ -98,7 +96,7 @@ def require_newest(store: ObjectStore, chosen: Manifest, folder: str) -> None:
         work = os.path.join(folder, f"later-{item.set_id}")
         os.mkdir(work)
         fetch_objects(store, [item.object_at(TOUCHED_FILE)], work, parallel=1)
-        theirs = read_touched(os.path.join(work, TOUCHED_FILE))
+        theirs = read_touched(work)
         if any(set(mine[name].keys) & set(theirs[name].keys) for name in set(mine) & set(theirs)):
             raise _not_the_newest("A later restore touched the same rows", item)
 

@@ -123,6 +123,9 @@ class ObjectStore(t.Protocol):
     def retain(self, key: str) -> None:
         """Lock an object for as long as one that is written now; nothing in a store that locks nothing."""
 
+    def require_there(self) -> None:
+        """Raise RecoveryError(unreachable) where the place is not there; a folder that is not mounted looks empty."""
+
     def now(self) -> datetime:
         """The time by the store's own clock, which is the one that ObjectInfo.modified is of."""
 

@@ -143,6 +143,15 @@ class DirectoryStore:
     def retain(self, key: str) -> None:
         """Files are not locked."""
 
+    def require_there(self) -> None:
+        if not os.path.isdir(self._root):
+            raise RecoveryError(
+                ErrorKind.UNREACHABLE,
+                f"There is no folder {self._root}.",
+                left="Nothing was changed.",
+                next_step="Mount it, or check path.",
+            )
+
     def now(self) -> datetime:
         return utc_now()
 

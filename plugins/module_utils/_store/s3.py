@@ -223,6 +223,9 @@ class S3Store:
                 Retention={"Mode": self._lock.mode.upper(), "RetainUntilDate": until},
             )
 
+    def require_there(self) -> None:
+        self.now()
+
     def now(self) -> datetime:
         answer = self._call("list_objects_v2", "", Prefix=self._prefix, MaxKeys=1)
         told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")

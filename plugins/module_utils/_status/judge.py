@@ -1,0 +1,183 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Judges what is known of a source. Pure: it sees facts, thresholds and the instant, not the world."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime
+
+from .._core.clock import parse_instant
+from .._core.sizes import readable_seconds
+from .model import EVENTS, SEVERITIES, Breach, Facts, Reach, Thresholds
+
+_Found = t.Iterator[t.Tuple[str, str, str]]
+
+
+def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
+    """All breaches, the gravest first."""
+    found = []
+    for rule in _RULES:
+        for event, place, message in rule(facts, limits, now):
+            severity = limits.severities.get(event, EVENTS[event])
+            key = f"{facts.source}/{event}" + (f":{place}" if place else "")
+            found.append(Breach(key, event, severity, f"{facts.source}: {message}"))
+    return sorted(found, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
+
+
+def level_of(breaches: t.Iterable[Breach]) -> str:
+    """C(ok), or the gravest severity."""
+    return max((breach.severity for breach in breaches), key=SEVERITIES.index, default="ok")
+
+
+def _reach(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
+    if facts.reach is not None and _too_long(facts.reach, limits, now):
+        yield "source.unreachable", "", f"it does not answer{_since(facts.reach, now)}. {facts.reach.why}"
+    for store in facts.stores:
+        if _too_long(store.reach, limits, now):
+            told = f"the store {store.reach.place} does not answer{_since(store.reach, now)}. {store.reach.why}"
+            yield "store.unreachable", store.reach.place, told
+
+
+def _too_long(reach: Reach, limits: Thresholds, now: datetime) -> bool:
+    if reach.ok:
+        return False
+    # Without a memory of when it began, it is told at once.
+    return reach.since is None or (now - parse_instant(reach.since)).total_seconds() > limits.unreachable
+
+
+def _since(reach: Reach, now: datetime) -> str:
+    if reach.since is None:
+        return ""
+    return f" for {readable_seconds((now - parse_instant(reach.since)).total_seconds())}"
+
+
+def _copies(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
+    if not facts.store_read or facts.stores[0].newest is None or limits.rpo is None:
+        return
+    for copy in facts.stores[1:]:
+        if copy.reach.ok and (copy.newest is None or _age(copy.newest, now) > limits.rpo >= _age(_newest(facts), now)):
+            newest = f"its newest set is {copy.newest}" if copy.newest else "it has no set"
+            yield "store.behind", copy.reach.place, f"the copy {copy.reach.place} is behind: {newest}."
+
+
+def _newest(facts: Facts) -> str:
+    return facts.stores[0].newest or ""
+
+
+def _age(set_id: str, now: datetime) -> float:
+    return (now - parse_instant(set_id)).total_seconds()
+
+
+def _backups(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
+    if not facts.store_read:
+        return
+    if facts.backup is None:
+        yield "backup.missing", "", "it has no backup set. Back it up."
+    elif limits.rpo is not None and facts.exposure_seconds is not None:
+        if facts.backup.age_seconds > limits.rpo:
+            yield "backup.overdue", "", _compared("the newest set is", facts.backup.age_seconds, "old", limits.rpo)
+        elif facts.exposure_seconds > limits.rpo:
+            yield (
+                "backup.overdue",
+                "",
+                _compared("recovery points lie up to", facts.exposure_seconds, "apart", limits.rpo),
+            )
+    if facts.attempt is not None and facts.attempt.status in ("failed", "partial") and _is_last(facts):
+        why = f" with {facts.attempt.error_kind}" if facts.attempt.error_kind else ""
+        yield "backup.failed", "", f"the backup at {facts.attempt.at} {_ended(facts.attempt.status)}{why}."
+    for problem in facts.problems:
+        yield "backup.damaged", "", problem
+
+
+def _is_last(facts: Facts) -> bool:
+    if facts.backup is None or facts.attempt is None or facts.attempt.status == "partial":
+        return True
+    return parse_instant(facts.attempt.at) > parse_instant(facts.backup.set_id)
+
+
+def _ended(status: str) -> str:
+    return "failed" if status == "failed" else "did not reach every copy, and ended"
+
+
+def _compared(what: str, seconds: float, suffix: str, limit: float) -> str:
+    return f"{what} {readable_seconds(seconds)} {suffix}; the objective is {readable_seconds(limit)}."
+
+
+def _shape(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
+    if facts.backup is None:
+        return
+    if limits.duration is not None and facts.backup.duration_seconds > limits.duration:
+        took = readable_seconds(facts.backup.duration_seconds)
+        yield "backup.slow", "", f"the newest set took {took}, more than {readable_seconds(limits.duration)}."
+    change = facts.backup.size_change
+    if limits.size_tolerance is not None and change is not None and abs(change) > limits.size_tolerance:
+        yield (
+            "backup.size",
+            "",
+            f"the newest set is {abs(change):.0%} {'larger' if change > 0 else 'smaller'} than those before it.",
+        )
+
+
+def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
+    seen = facts.verification
+    if seen.failed_set is not None:
+        damaged = f", {seen.damaged} objects are damaged" if seen.damaged else ""
+        yield "verification.failed", "", f"the set {seen.failed_set} was read back and is not whole{damaged}."
+    if facts.backup is None or limits.verified_within is None:
+        return
+    if seen.age_seconds is None:
+        yield "verification.overdue", "", "no set was ever verified."
+    elif seen.age_seconds > limits.verified_within:
+        yield (
+            "verification.overdue",
+            "",
+            _compared("the last verification is", seen.age_seconds, "old", limits.verified_within),
+        )
+
+
+def _drilled(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
+    drill = facts.drill
+    if drill is not None and drill.verdict != "passed":
+        yield "drill.failed", "", f"the verdict of the drill {drill.scenario} at {drill.at} is {drill.verdict}."
+    if limits.drilled_within is None or not facts.store_read:
+        return
+    if drill is None:
+        yield "drill.overdue", "", "its recovery was never rehearsed."
+    elif drill.age_seconds > limits.drilled_within:
+        yield "drill.overdue", "", _compared("the last drill was", drill.age_seconds, "ago", limits.drilled_within)
+
+
+def _server(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
+    standby, archive = facts.replication, facts.archive
+    if standby is not None:
+        if not standby.streaming:
+            yield "replication.stopped", "", "a standby does not stream."
+        elif limits.replication_lag is not None and (standby.lag_seconds or 0) > limits.replication_lag:
+            yield (
+                "replication.lag",
+                "",
+                _compared("a standby is", standby.lag_seconds or 0, "behind", limits.replication_lag),
+            )
+    if archive is not None:
+        if archive.failing:
+            since = f" since {archive.last_archived_at}" if archive.last_archived_at else ""
+            yield "archive.failing", "", f"WAL is not archived{since}."
+        elif limits.archive_lag is not None and (archive.lag_seconds or 0) > limits.archive_lag:
+            yield (
+                "archive.lag",
+                "",
+                _compared("WAL waits for", archive.lag_seconds or 0, "to be archived", limits.archive_lag),
+            )
+
+
+def _storage(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
+    for volume in facts.volumes:
+        if volume.used_ratio > limits.storage_used:
+            event = "storage.full" if volume.used_ratio >= limits.storage_full else "storage.used"
+            yield event, volume.place, f"{volume.used_ratio:.0%} of {volume.place} are used."
+
+
+_RULES = (_reach, _copies, _backups, _shape, _verified, _drilled, _server, _storage)

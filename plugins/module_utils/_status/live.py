@@ -1,0 +1,69 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks a source's own server whether it is there, and how far its WAL got."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.clock import format_instant
+from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
+from .._sqlite.engine import Bound, Engine
+from .._store.base import ObjectStore
+from .model import ArchiveFact, ReplicationFact
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a server that answered says of itself."""
+
+    replication: t.Optional[ReplicationFact] = None
+    archive: t.Optional[ArchiveFact] = None
+
+
+def ask_postgres(options: ConnectionOptions) -> Live:
+    """Raises RecoveryError(unreachable, access_denied, target_missing or query_failed)."""
+    with connection(options, application="lifeline.recovery status") as conn:
+        return Live(None, _archive(conn))
+
+
+def ask_sqlite(opened: t.Callable[[], Engine]) -> Live:
+    """Raises RecoveryError when the database of D1, or the file, cannot be read."""
+    engine = opened()
+    try:
+        engine.run([Bound("SELECT count(*) FROM sqlite_master")])
+    finally:
+        engine.close()
+    return Live()
+
+
+def ask_files(files: ObjectStore) -> Live:
+    """Raises RecoveryError when the bucket cannot be listed, or the folder is not there."""
+    files.require_there()
+    return Live()
+
+
+def _archive(conn: Connection) -> t.Optional[ArchiveFact]:
+    """None where WAL is not archived by this server. How much waits is known only to members of pg_monitor."""
+    if fetch_value(conn, "SELECT current_setting('archive_mode')") == "off" or _in_recovery(conn):
+        return None
+    [(archived_at, failing)] = fetch_all(
+        conn,
+        "SELECT last_archived_time, coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)"
+        " FROM pg_stat_archiver",
+    )
+    waiting, oldest = None, None
+    if fetch_value(conn, "SELECT has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE')"):
+        [(waiting, oldest)] = fetch_all(
+            conn,
+            "SELECT count(*), extract(epoch FROM clock_timestamp() - min(modification))::float"
+            " FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'",
+        )
+    return ArchiveFact(bool(failing), waiting, oldest, format_instant(archived_at) if archived_at else None)
+
+
+def _in_recovery(conn: Connection) -> bool:
+    return bool(fetch_value(conn, "SELECT pg_is_in_recovery()"))

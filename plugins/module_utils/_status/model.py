@@ -1,0 +1,190 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known of a source, what it is held against, and what is not as it should be."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+#: From light to grave; the level of a source is that of its gravest breach.
+SEVERITIES = ("info", "warning", "error", "critical")
+
+#: How grave each breach is unless somebody says otherwise.
+EVENTS: t.Mapping[str, str] = {
+    "source.unreachable": "critical",
+    "store.unreachable": "critical",
+    "store.behind": "error",
+    "backup.missing": "critical",
+    "backup.failed": "critical",
+    "backup.overdue": "critical",
+    "backup.damaged": "critical",
+    "backup.slow": "warning",
+    "backup.size": "warning",
+    "verification.failed": "critical",
+    "verification.overdue": "warning",
+    "drill.failed": "error",
+    "drill.overdue": "warning",
+    "replication.stopped": "critical",
+    "replication.lag": "warning",
+    "archive.failing": "critical",
+    "archive.lag": "warning",
+    "storage.used": "warning",
+    "storage.full": "critical",
+}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where a fact becomes a breach. Seconds and ratios; None judges nothing.
+
+    severities replaces those of EVENTS.
+    """
+
+    rpo: t.Optional[float] = None
+    window: float = 7 * 86400
+    unreachable: float = 300
+    duration: t.Optional[float] = 1800
+    size_tolerance: t.Optional[float] = 0.2
+    verified_within: t.Optional[float] = None
+    drilled_within: t.Optional[float] = None
+    replication_lag: t.Optional[float] = 300
+    archive_lag: t.Optional[float] = 900
+    storage_used: float = 0.8
+    storage_full: float = 0.95
+    severities: t.Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Whether a place answered; since is the instant from which on it did not, why says what it said."""
+
+    place: str
+    ok: bool
+    since: t.Optional[str] = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class StoreFact:
+    """A store or a copy of it; newest is the newest set of the source in it."""
+
+    reach: Reach
+    newest: t.Optional[str] = None
+
+
+@dataclass(frozen=True)
+class BackupFact:
+    """The newest set that shows the whole source. size_change is the ratio to the median of those before, minus one."""
+
+    set_id: str
+    tier: str
+    recovery_point: str
+    age_seconds: float
+    bytes_plain: int
+    bytes_stored: int
+    duration_seconds: float
+    size_change: t.Optional[float]
+
+
+@dataclass(frozen=True)
+class VerificationFact:
+    """The newest set that was verified and passed, and the last verification that did not."""
+
+    passed_set: t.Optional[str] = None
+    passed_at: t.Optional[str] = None
+    depth: t.Optional[str] = None
+    age_seconds: t.Optional[float] = None
+    failed_set: t.Optional[str] = None
+    damaged: int = 0
+
+
+@dataclass(frozen=True)
+class AttemptFact:
+    """The last attempt at a backup, by its audit record."""
+
+    at: str
+    status: str
+    error_kind: t.Optional[str] = None
+
+
+@dataclass(frozen=True)
+class DrillFact:
+    """The last drill of the source, by its audit record."""
+
+    at: str
+    verdict: str
+    scenario: str
+    age_seconds: float
+    rto_measured_seconds: t.Optional[float] = None
+
+
+@dataclass(frozen=True)
+class ReplicationFact:
+    """How far standbys are behind, the worst of them; None where it is not known."""
+
+    role: str
+    streaming: bool
+    standbys: int
+    lag_seconds: t.Optional[float] = None
+    lag_bytes: t.Optional[int] = None
+
+
+@dataclass(frozen=True)
+class ArchiveFact:
+    """Segments of WAL that wait to be archived; lag_seconds is how long the oldest waits."""
+
+    failing: bool
+    waiting: t.Optional[int]
+    lag_seconds: t.Optional[float]
+    last_archived_at: t.Optional[str]
+
+
+@dataclass(frozen=True)
+class VolumeFact:
+    """A file system, or what a source may use of its store; used_ratio is between 0 and 1."""
+
+    place: str
+    used_bytes: int
+    size_bytes: int
+
+    @property
+    def used_ratio(self) -> float:
+        # A file system without a size, such as /proc, cannot be full.
+        return round(self.used_bytes / self.size_bytes, 4) if self.size_bytes else 0.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it. What could not be found out, because a place did not answer, is None or empty."""
+
+    source: str
+    reach: t.Optional[Reach] = None
+    stores: t.Tuple[StoreFact, ...] = ()
+    sets: int = 0
+    backup: t.Optional[BackupFact] = None
+    exposure_seconds: t.Optional[float] = None
+    problems: t.Tuple[str, ...] = ()
+    verification: VerificationFact = field(default_factory=VerificationFact)
+    attempt: t.Optional[AttemptFact] = None
+    drill: t.Optional[DrillFact] = None
+    replication: t.Optional[ReplicationFact] = None
+    archive: t.Optional[ArchiveFact] = None
+    volumes: t.Tuple[VolumeFact, ...] = ()
+
+    @property
+    def store_read(self) -> bool:
+        """Whether the first store answered, so that what is not there is known not to be."""
+        return bool(self.stores) and self.stores[0].reach.ok
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One thing that is not as it should be; key stays the same while it lasts."""
+
+    key: str
+    event: str
+    severity: str
+    message: str

@@ -1,0 +1,243 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finds out what is known of a source. What does not answer is a fact, not an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import typing as t
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+
+from .._core.clock import format_instant, parse_instant
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.files import replace_file
+from .._sets.audit import newest_audit
+from .._sets.catalogue import list_sets
+from .._sets.info import InfoRequest, SetInfo, describe_sets
+from .._sets.layout import check_source
+from .._sets.recovery_points import UNDO_TIER
+from .._store.base import ObjectStore
+from .live import Live
+from .model import AttemptFact, BackupFact, DrillFact, Facts, Reach, StoreFact, Thresholds, VerificationFact, VolumeFact
+
+#: What is our own mistake is told at once instead of a place that does not answer.
+_OURS = (ErrorKind.INVALID_OPTIONS, ErrorKind.LIBRARY_MISSING, ErrorKind.UNSUPPORTED)
+
+#: How many sets before the newest one say what its size should be.
+_TREND = 10
+
+#: How many manifests are read at most, for a look every minute must not cost more than the backups.
+_SETS_READ = 50
+
+#: How far back the last backup and the last drill are looked for.
+_BACKUP_MONTHS, _DRILL_MONTHS = 3, 14
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look. ask answers what the source's own server says of itself, or raises RecoveryError.
+
+    volumes are paths. capacity is how many bytes the source may use of the store; with it all its objects are listed.
+    """
+
+    source: str
+    store: t.Optional[ObjectStore] = None
+    asked: str = ""
+    ask: t.Optional[t.Callable[[], Live]] = None
+    volumes: t.Sequence[str] = ()
+    capacity: t.Optional[int] = None
+
+
+@dataclass
+class Memory:
+    """Since when a place does not answer; kept in a file of the source, for one look tells nothing of it."""
+
+    path: t.Optional[str]
+    since: t.Dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: t.Optional[str], source: str) -> Memory:
+        """Read it; a file that is missing or broken remembers nothing."""
+        if folder is None:
+            return cls(None)
+        path = os.path.join(folder, f"{check_source(source)}.json")
+        try:
+            with open(path, encoding="utf-8") as stream:
+                document = json.load(stream)
+            since = {
+                str(place): format_instant(parse_instant(at)) for place, at in document["unreachable_since"].items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecoveryError):
+            since = {}
+        return cls(path, since)
+
+    def note(self, reach: Reach, now: datetime) -> Reach:
+        """The reach with its since, which is remembered while it does not answer."""
+        if reach.ok:
+            self.since.pop(reach.place, None)
+            return reach
+        if self.path is None:
+            return reach
+        return replace(reach, since=self.since.setdefault(reach.place, format_instant(now)))
+
+    def keep(self) -> None:
+        """Write it. Raises RecoveryError(report_failed)."""
+        if self.path is None:
+            return
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o750, exist_ok=True)
+            replace_file(self.path, json.dumps({"unreachable_since": self.since}, sort_keys=True) + "\n", 0o640)
+        except OSError as error:
+            raise RecoveryError(
+                ErrorKind.REPORT_FAILED,
+                f"{self.path} cannot be written: {error.strerror}.",
+                left="What was remembered is as it was.",
+                next_step="Give in state_dir a folder that this user may write.",
+            ) from error
+
+
+def observe(places: Places, limits: Thresholds, memory: Memory, now: datetime) -> Facts:
+    """Look at everything. Raises RecoveryError only for options that make no sense, and missing libraries."""
+    facts = Facts(places.source, volumes=tuple(_volume(path) for path in places.volumes))
+    if places.ask is not None:
+        reach, live = _tried(places.asked, places.ask)
+        facts = replace(facts, reach=memory.note(reach, now))
+        if live is not None:
+            facts = replace(facts, replication=live.replication, archive=live.archive)
+    if places.store is not None:
+        facts = _look_into(places.store, places, limits, memory, facts, now)
+    return facts
+
+
+def _tried(place: str, work: t.Callable[[], t.Any]) -> t.Tuple[Reach, t.Any]:
+    try:
+        return Reach(place, True), work()
+    except RecoveryError as error:
+        if error.kind in _OURS:
+            raise
+        return Reach(place, False, why=error.what), None
+
+
+def _look_into(
+    store: ObjectStore, places: Places, limits: Thresholds, memory: Memory, facts: Facts, now: datetime
+) -> Facts:
+    def look() -> Facts:
+        nonlocal now
+        store.require_there()
+        # Where the clocks differ, the one that makes sets older is believed.
+        now = max(now, store.now())
+        seen = _described(store, places, limits, facts, now)
+        return replace(
+            seen,
+            attempt=_attempt(store, places.source, now),
+            drill=_drill(store, places.source, now),
+            volumes=(*facts.volumes, *_used(store, places)),
+        )
+
+    reach, seen = _tried(store.location, look)
+    stores = [StoreFact(memory.note(reach, now), _newest_in(store, places.source) if seen else None)]
+    for copy in store.copies:
+        reach, newest = _tried(copy.location, partial(_newest_in, copy, places.source))
+        stores.append(StoreFact(memory.note(reach, now), newest))
+    return replace(seen or facts, stores=tuple(stores))
+
+
+def _newest_in(store: ObjectStore, source: str) -> t.Optional[str]:
+    store.require_there()
+    return max((name.set_id for name in list_sets(store, source) if name.tier != UNDO_TIER), default=None)
+
+
+def _described(store: ObjectStore, places: Places, limits: Thresholds, facts: Facts, now: datetime) -> Facts:
+    request = InfoRequest(source=places.source, rpo=limits.rpo, window=limits.window, limit=_SETS_READ)
+    found = describe_sets(store, request, now)
+    whole = [info for info in found.sets if info.problem is None and info.shows_source]
+    summary = found.sources[0] if found.sources else None
+    return replace(
+        facts,
+        sets=summary.sets if summary else 0,
+        exposure_seconds=summary.exposure_seconds if summary else None,
+        backup=_backup(whole) if whole else None,
+        problems=tuple(info.problem for info in found.sets if info.problem is not None),
+        verification=_verification(whole, now),
+    )
+
+
+def _backup(newest_first: t.Sequence[SetInfo]) -> BackupFact:
+    newest = newest_first[0]
+    before = [info.bytes_plain for info in newest_first[1:] if info.tier == newest.tier][:_TREND]
+    usual = statistics.median(before) if before else 0
+    return BackupFact(
+        set_id=newest.set_id,
+        tier=newest.tier,
+        recovery_point=newest.recovery_point,
+        age_seconds=newest.age_seconds,
+        bytes_plain=newest.bytes_plain,
+        bytes_stored=newest.bytes_stored,
+        duration_seconds=newest.duration_seconds,
+        size_change=round(newest.bytes_plain / usual - 1, 4) if usual else None,
+    )
+
+
+def _verification(newest_first: t.Sequence[SetInfo], now: datetime) -> VerificationFact:
+    judged = [info.verified for info in newest_first if info.verified is not None]
+    if not judged:
+        return VerificationFact()
+    passed = max((one for one in judged if one.status == "passed"), key=lambda one: one.verified_at, default=None)
+    failed = next((one for one in judged if one.status != "passed"), None)
+    return VerificationFact(
+        passed_set=passed.set_id if passed else None,
+        passed_at=passed.verified_at if passed else None,
+        depth=passed.depth if passed else None,
+        age_seconds=_seconds_since(passed.verified_at, now) if passed else None,
+        failed_set=failed.set_id if failed else None,
+        damaged=len(failed.damaged) if failed else 0,
+    )
+
+
+def _attempt(store: ObjectStore, source: str, now: datetime) -> t.Optional[AttemptFact]:
+    record = newest_audit(store, source, "backup", now, months=_BACKUP_MONTHS)
+    return AttemptFact(record.performed_at, record.status, record.details.get("error_kind")) if record else None
+
+
+def _drill(store: ObjectStore, source: str, now: datetime) -> t.Optional[DrillFact]:
+    record = newest_audit(store, source, "drill", now, months=_DRILL_MONTHS)
+    if record is None:
+        return None
+    return DrillFact(
+        at=record.performed_at,
+        verdict=record.status,
+        scenario=str(record.details.get("scenario", "")),
+        age_seconds=_seconds_since(record.performed_at, now),
+        rto_measured_seconds=(record.details.get("rto") or {}).get("measured_seconds"),
+    )
+
+
+def _seconds_since(instant: str, now: datetime) -> float:
+    return round((now - parse_instant(instant)).total_seconds(), 3)
+
+
+def _volume(path: str) -> VolumeFact:
+    try:
+        seen = os.statvfs(path)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The volume {path} cannot be looked at: {error.strerror}.",
+            next_step="Give in volumes paths that exist on this host.",
+        ) from None
+    # As df counts: what only root may still write is neither used nor free.
+    used, free = (seen.f_blocks - seen.f_bfree) * seen.f_frsize, seen.f_bavail * seen.f_frsize
+    return VolumeFact(path, used, used + free)
+
+
+def _used(store: ObjectStore, places: Places) -> t.Tuple[VolumeFact, ...]:
+    if places.capacity is None:
+        return ()
+    used = sum(item.size for item in store.list(f"{places.source}/"))
+    return (VolumeFact(store.location, used, places.capacity),)

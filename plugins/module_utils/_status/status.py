@@ -1,0 +1,161 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One dictionary that says how a source is: what is known, what is not as it should be, and both as metrics."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.files import replace_file
+from .._core.sizes import readable_seconds
+from .judge import judge, level_of
+from .model import (
+    EVENTS,
+    SEVERITIES,
+    ArchiveFact,
+    AttemptFact,
+    BackupFact,
+    Breach,
+    DrillFact,
+    Facts,
+    Reach,
+    ReplicationFact,
+    StoreFact,
+    Thresholds,
+    VerificationFact,
+    VolumeFact,
+)
+from .observe import Memory, Places, observe
+from .openmetrics import status_metrics
+
+#: The collector of metrics runs as a user of its own.
+_METRICS_MODE = 0o644
+
+
+@dataclass(frozen=True)
+class StatusRequest:
+    """Where to look, what to hold it against, and where to leave what was seen."""
+
+    places: Places
+    limits: Thresholds
+    state_dir: t.Optional[str] = None
+    metrics_textfile: t.Optional[str] = None
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class Status:
+    """See the fields of Facts; level is C(ok) or the gravest severity of the breaches."""
+
+    source: str
+    level: str
+    reachable: t.Optional[bool]
+    reach: t.Optional[Reach]
+    stores: t.Sequence[StoreFact]
+    sets: int
+    backup: t.Optional[BackupFact]
+    rpo_seconds: t.Optional[float]
+    exposure_seconds: t.Optional[float]
+    verification: VerificationFact
+    attempt: t.Optional[AttemptFact]
+    drill: t.Optional[DrillFact]
+    replication: t.Optional[ReplicationFact]
+    archive: t.Optional[ArchiveFact]
+    storage: t.Sequence[t.Mapping[str, t.Any]]
+    breaches: t.Sequence[Breach]
+    summary: str
+
+
+def recovery_status(request: StatusRequest, now: datetime) -> Status:
+    """Look, judge, and write the metrics.
+
+    Raises RecoveryError: invalid_options, library_missing, and report_failed when memory or metrics cannot be written.
+    """
+    _require_sensible(request.limits, request.places)
+    memory = Memory.of(request.state_dir, request.places.source)
+    facts = observe(request.places, request.limits, memory, now)
+    breaches = judge(facts, request.limits, now)
+    if not request.check_mode:
+        memory.keep()
+        if request.metrics_textfile:
+            _write_metrics(request.metrics_textfile, status_metrics(facts, request.limits, breaches, now))
+    return Status(
+        source=facts.source,
+        level=level_of(breaches),
+        reachable=facts.reach.ok if facts.reach else None,
+        reach=facts.reach,
+        stores=facts.stores,
+        sets=facts.sets,
+        backup=facts.backup,
+        rpo_seconds=request.limits.rpo,
+        exposure_seconds=facts.exposure_seconds,
+        verification=facts.verification,
+        attempt=facts.attempt,
+        drill=facts.drill,
+        replication=facts.replication,
+        archive=facts.archive,
+        storage=[_volume(one) for one in facts.volumes],
+        breaches=breaches,
+        summary=_summary(facts, breaches),
+    )
+
+
+def _require_sensible(limits: Thresholds, places: Places) -> None:
+    for event, severity in limits.severities.items():
+        if event not in EVENTS or severity not in SEVERITIES:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"severities has {event}: {severity}, which is not known.",
+                left="Nothing was looked at.",
+                next_step=f"Give for {', '.join(EVENTS)} one of {', '.join(SEVERITIES)}.",
+            )
+    if places.capacity is not None and places.capacity <= 0:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"capacity_bytes is {places.capacity}.",
+            left="Nothing was looked at.",
+            next_step="Give a number of bytes above 0.",
+        )
+    if not 0 < limits.storage_used <= limits.storage_full <= 1:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "storage_used and storage_full are not two ratios in this order.",
+            left="Nothing was looked at.",
+            next_step="Give ratios above 0 and up to 1, such as 0.8 and 0.95.",
+        )
+
+
+def _write_metrics(path: str, text: str) -> None:
+    try:
+        replace_file(path, text, _METRICS_MODE)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.REPORT_FAILED,
+            f"{path} cannot be written: {error.strerror}.",
+            left="The metrics are as they were.",
+            next_step=f"Make the folder {os.path.dirname(path)}, and let this user write it.",
+        ) from error
+
+
+def _volume(volume: VolumeFact) -> t.Dict[str, t.Any]:
+    return {
+        "place": volume.place,
+        "used_bytes": volume.used_bytes,
+        "size_bytes": volume.size_bytes,
+        "used_ratio": volume.used_ratio,
+    }
+
+
+def _summary(facts: Facts, breaches: t.Sequence[Breach]) -> str:
+    if breaches:
+        return " ".join(breach.message for breach in breaches)
+    if facts.backup is None:
+        return f"{facts.source}: nothing is wrong with what was looked at."
+    age = readable_seconds(facts.backup.age_seconds)
+    return f"{facts.source}: all is well. The newest of {facts.sets} sets is {age} old."

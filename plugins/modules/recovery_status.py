@@ -1,0 +1,404 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: recovery_status
+short_description: Tell in one dictionary whether a source could be recovered now
+version_added: 1.0.0
+description:
+  - Looks at a source, at the store of its sets and every copy of it, at the newest set, at what verifications and drills found, at
+    replication, at WAL that waits to be archived, and at disks; and judges all of it.
+  - What does not answer is a fact in the result, not a failure of the task. RV(breaches) has one element for each thing that is not as
+    it should be, under a key that stays the same while it lasts, as M(lifeline.recovery.notification) wants it.
+  - Reads at most 50 manifests and lists keys, so that it can run every minute.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2 (for sources that are PostgreSQL)
+  - boto3 (for stores that speak S3)
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._d1
+  - lifeline.recovery._files
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+attributes:
+  check_mode:
+    support: full
+    details: Writes neither O(metrics_textfile) nor O(state_dir).
+  diff_mode:
+    support: none
+options:
+  source:
+    description:
+      - The source.
+    type: str
+    required: true
+  engine:
+    description:
+      - How the source itself is asked whether it answers.
+      - Without it, a bucket when O(files) is given, SQLite when O(path) or O(database) is, PostgreSQL when O(login_db) or O(dsn) is,
+        and otherwise the source is not asked.
+    type: str
+    choices: [postgresql, sqlite, bucket, none]
+  path:
+    description:
+      - A SQLite file, instead of a database of D1.
+    type: path
+  volumes:
+    description:
+      - Paths whose file systems are looked at, such as the spool of backups and the server's data.
+    type: list
+    elements: str
+    default: []
+  capacity_bytes:
+    description:
+      - How many bytes the source may use of the store. With it all keys of the source are listed and their sizes added.
+    type: int
+  rpo_seconds:
+    description:
+      - The recovery point objective in seconds. Without it, the age of sets is told and not judged.
+    type: float
+  window_seconds:
+    description:
+      - How far back the longest gap between recovery points is looked for, in seconds. The default is a week.
+    type: float
+    default: 604800
+  unreachable_seconds:
+    description:
+      - How long a source or store may not answer, in seconds, before it is a breach. It is measured with O(state_dir); without, the first
+        time counts.
+    type: float
+    default: 300
+  duration_seconds:
+    description:
+      - How long the newest set may have taken, in seconds; V(0) judges nothing.
+    type: float
+    default: 1800
+  size_tolerance:
+    description:
+      - By which ratio the newest set may differ in size from the median of the ten sets of its tier before it; V(0) judges nothing.
+    type: float
+    default: 0.2
+  verified_within_seconds:
+    description:
+      - How old the last verification that passed may be, in seconds. V(0), the default, judges nothing.
+    type: float
+    default: 0
+  drilled_within_seconds:
+    description:
+      - How long ago the last drill may be, in seconds. V(0), the default, judges nothing.
+      - A drill leaves its verdict in the store by O(store) of M(lifeline.recovery.drill_report).
+    type: float
+    default: 0
+  replication_lag_seconds:
+    description:
+      - How far a standby may be behind, in seconds; V(0) judges nothing.
+    type: float
+    default: 300
+  archive_lag_seconds:
+    description:
+      - How long WAL may wait to be archived, in seconds; V(0) judges nothing.
+    type: float
+    default: 900
+  storage_used:
+    description:
+      - Above which ratio of used space a disk, or O(capacity_bytes), is a breach.
+    type: float
+    default: 0.8
+  storage_full:
+    description:
+      - From which ratio on that breach is a grave one.
+    type: float
+    default: 0.95
+  severities:
+    description:
+      - Severities other than the usual ones, V(info), V(warning), V(error) or V(critical), by event.
+      - V(critical) are C(source.unreachable), C(store.unreachable), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
+        C(verification.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind) and
+        C(drill.failed); V(warning) are C(backup.slow), C(backup.size), C(verification.overdue), C(drill.overdue), C(replication.lag),
+        C(archive.lag) and C(storage.used).
+    type: dict
+    default: {}
+  state_dir:
+    description:
+      - A folder that remembers since when something does not answer.
+    type: path
+  metrics_textfile:
+    description:
+      - Where to write metrics for the textfile collector of node_exporter, such as C(/var/lib/prometheus/node-exporter/lifeline-school.prom).
+    type: path
+seealso:
+  - module: lifeline.recovery.backup_info
+  - module: lifeline.recovery.notification
+"""
+
+EXAMPLES = r"""
+- name: How is the school's database?
+  lifeline.recovery.recovery_status:
+    source: school
+    login_host: db.example.org
+    login_user: backup
+    login_password: "{{ vault_backup_password }}"
+    login_db: school
+    rpo_seconds: 86400
+    store:
+      bucket: school-backups
+  register: school
+
+- name: Leave metrics, remember since when something is down, and want a drill each quarter
+  lifeline.recovery.recovery_status:
+    source: school
+    login_db: school
+    rpo_seconds: 3600
+    drilled_within_seconds: 8035200
+    volumes: [/var/lib/lifeline/spool]
+    state_dir: /var/lib/lifeline/status
+    metrics_textfile: /var/lib/prometheus/node-exporter/lifeline-school.prom
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+
+- name: A bucket whose slow backups wake nobody
+  lifeline.recovery.recovery_status:
+    source: media
+    files:
+      provider: directory
+      path: /srv/media
+    duration_seconds: 14400
+    severities:
+      backup.slow: info
+    store:
+      provider: directory
+      path: /var/backups/lifeline
+"""
+
+RETURN = r"""
+source:
+  description: The source.
+  type: str
+  returned: success
+  sample: school
+level:
+  description: V(ok), or the gravest severity among RV(breaches).
+  type: str
+  returned: success
+  sample: warning
+reachable:
+  description: Whether the source answers; null when it was not asked.
+  type: bool
+  returned: success
+  sample: true
+reach:
+  description: The place that was asked, whether it answered, since when it does not, and what it said; or null.
+  type: dict
+  returned: success
+  sample: {place: "db.example.org:5432/school", ok: true, since: null, why: ""}
+stores:
+  description: The same for the store and each of its copies, with the newest set of the source in it.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - reach: {place: "s3://school-backups", ok: true, since: null, why: ""}
+      newest: 20260301T020005Z
+sets:
+  description: How many sets the store has.
+  type: int
+  returned: success
+  sample: 30
+backup:
+  description: The newest set that shows the whole source, or null.
+  type: dict
+  returned: success
+  contains:
+    set_id:
+      description: The id of the set.
+      type: str
+      sample: 20260301T020005Z
+    tier:
+      description: Its tier.
+      type: str
+      sample: daily
+    recovery_point:
+      description: The instant it shows the source at.
+      type: str
+      sample: "2026-03-01T02:00:05.123+00:00"
+    age_seconds:
+      description: Seconds since then.
+      type: float
+      sample: 3600.5
+    bytes_plain:
+      description: Size before compression.
+      type: int
+      sample: 734003200
+    bytes_stored:
+      description: Size of its objects in the store.
+      type: int
+      sample: 183500800
+    duration_seconds:
+      description: How long it took.
+      type: float
+      sample: 41.2
+    size_change:
+      description: Its size against the median of the sets before it; V(-0.25) means a quarter less. Null for the first of its tier.
+      type: float
+      sample: 0.012
+  sample: {set_id: 20260301T020005Z, tier: daily, recovery_point: "2026-03-01T02:00:05.123+00:00", age_seconds: 3600.5, bytes_plain: 734003200,
+           bytes_stored: 183500800, duration_seconds: 41.2, size_change: 0.012}
+rpo_seconds:
+  description: The objective, as given.
+  type: float
+  returned: success
+  sample: 86400.0
+exposure_seconds:
+  description: The longest gap between recovery points in the window, up to now; null without a set.
+  type: float
+  returned: success
+  sample: 86412.0
+verification:
+  description: The last verification that passed, and the newest set that did not.
+  type: dict
+  returned: success
+  contains:
+    passed_set:
+      description: The set, or null.
+      type: str
+      sample: 20260301T020005Z
+    passed_at:
+      description: When it was verified.
+      type: str
+      sample: "2026-03-01T03:00:00.000+00:00"
+    depth:
+      description: How deep, as in M(lifeline.recovery.backup_verify).
+      type: str
+      sample: digests
+    age_seconds:
+      description: Seconds since then.
+      type: float
+      sample: 1200.0
+    failed_set:
+      description: The newest set whose last verification did not pass, or null.
+      type: str
+      sample: null
+    damaged:
+      description: How many of its objects are damaged.
+      type: int
+      sample: 0
+  sample: {passed_set: 20260301T020005Z, passed_at: "2026-03-01T03:00:00.000+00:00", depth: digests, age_seconds: 1200.0, failed_set: null, damaged: 0}
+attempt:
+  description: The last attempt at a backup by its audit record - at, status and error_kind; or null.
+  type: dict
+  returned: success
+  sample: {at: "2026-03-01T02:00:46.000+00:00", status: succeeded, error_kind: null}
+drill:
+  description: The last drill by its audit record - at, verdict, scenario, age_seconds and rto_measured_seconds; or null.
+  type: dict
+  returned: success
+  sample: {at: "2026-02-01T10:00:00.000+00:00", verdict: passed, scenario: database_loss, age_seconds: 2476800.0, rto_measured_seconds: 84.2}
+replication:
+  description: Whether standbys stream and how far the slowest is behind - role, streaming, standbys, lag_seconds, lag_bytes; or null without any.
+  type: dict
+  returned: success
+  sample: {role: primary, streaming: true, standbys: 1, lag_seconds: 0.4, lag_bytes: 16384}
+archive:
+  description: >-
+    Whether WAL is archived - failing, waiting in segments, lag_seconds of the oldest of them, last_archived_at; or null where nothing is archived.
+    How much waits is known to members of pg_monitor.
+  type: dict
+  returned: success
+  sample: {failing: false, waiting: 0, lag_seconds: null, last_archived_at: "2026-03-01T02:59:00.000+00:00"}
+storage:
+  description: Each of O(volumes), and the store with O(capacity_bytes) - place, used_bytes, size_bytes and used_ratio.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {place: /var/lib/lifeline/spool, used_bytes: 1073741824, size_bytes: 10737418240, used_ratio: 0.1}
+breaches:
+  description: What is not as it should be, the gravest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    key:
+      description: Stays the same while it lasts.
+      type: str
+      sample: school/backup.size
+    event:
+      description: What kind of thing it is.
+      type: str
+      sample: backup.size
+    severity:
+      description: How grave it is.
+      type: str
+      sample: warning
+    message:
+      description: A sentence for a person.
+      type: str
+      sample: "school: the newest set is 34% smaller than those before it."
+  sample: []
+summary:
+  description: All of it in a sentence or two.
+  type: str
+  returned: success
+  sample: "school: all is well. The newest of 30 sets is 1 h 00 min old."
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: invalid_options
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    d1_spec,
+    files_spec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import status_request
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.status import Status, recovery_status
+
+SPEC = ArgumentSpec(
+    {
+        "source": {"type": "str", "required": True},
+        "engine": {"type": "str", "choices": ["postgresql", "sqlite", "bucket", "none"]},
+        "path": {"type": "path"},
+        "volumes": {"type": "list", "elements": "str", "default": []},
+        "capacity_bytes": {"type": "int"},
+        "rpo_seconds": {"type": "float"},
+        "window_seconds": {"type": "float", "default": 604800},
+        "unreachable_seconds": {"type": "float", "default": 300},
+        "duration_seconds": {"type": "float", "default": 1800},
+        "size_tolerance": {"type": "float", "default": 0.2},
+        "verified_within_seconds": {"type": "float", "default": 0},
+        "drilled_within_seconds": {"type": "float", "default": 0},
+        "replication_lag_seconds": {"type": "float", "default": 300},
+        "archive_lag_seconds": {"type": "float", "default": 900},
+        "storage_used": {"type": "float", "default": 0.8},
+        "storage_full": {"type": "float", "default": 0.95},
+        "severities": {"type": "dict", "default": {}},
+        "state_dir": {"type": "path"},
+        "metrics_textfile": {"type": "path"},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(files_spec()).merge(d1_spec()).merge(postgres_spec()).merge(store_spec()))
+
+    def work() -> Status:
+        return recovery_status(status_request(module.params, check_mode=module.check_mode), utc_now())
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()

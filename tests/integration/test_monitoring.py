@@ -1,0 +1,246 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table, the rules of Prometheus and the dashboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
+from tests.doubles.modules import ROOT, run_module
+from tests.integration.test_playbooks import play
+from tests.unit.status.test_judge import LIMITS, NOW, SOUND
+
+ROLE = ROOT / "roles/monitoring"
+CACHED = ROOT / ".cache/bin/promtool"
+PROMTOOL = shutil.which("promtool") or (str(CACHED) if CACHED.exists() else None)
+
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed; make system brings it")
+
+
+def promtool(*arguments: str, text: str = "", folder: Path | None = None) -> None:
+    done = subprocess.run(
+        [str(PROMTOOL), *arguments], input=text, capture_output=True, text=True, check=False, cwd=folder
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rules as the role writes them."""
+    folder = tmp_path_factory.mktemp("rules")
+    task = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {"monitoring_interval_seconds": 60, "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "vars_files": [str(ROLE / "vars/main.yml")],
+        "tasks": [
+            {
+                "ansible.builtin.template": {
+                    "src": str(ROLE / "templates/rules.yml.j2"),
+                    "dest": str(folder / "rules.yml"),
+                },
+                "vars": {
+                    "monitoring_limits": "{{ monitoring_usual_thresholds | combine("
+                    "{'drilled_within_seconds': 8035200, 'verified_within_seconds': 691200}) }}"
+                },
+            }
+        ],
+    }
+    (folder / "play.yml").write_text(json.dumps([task]))
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
+        cwd=folder, check=False, capture_output=True, text=True,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "rules.yml"
+
+
+def named(text: str) -> set[str]:
+    """The metrics that an expression names."""
+    return set(re.findall(r"lifeline_[a-z_]+", text))
+
+
+def shown() -> set[str]:
+    """The metrics that a status has when all is known."""
+    return named(status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)) | {"lifeline_breach"}
+
+
+def test_rules_and_dashboard_name_only_metrics_that_there_are(rules: Path) -> None:
+    alerts = [rule for group in yaml.safe_load(rules.read_text())["groups"] for rule in group["rules"]]
+    used = {name for rule in alerts for name in named(rule["expr"])}
+    assert used - shown() == set()
+    dashboard = json.loads((ROLE / "files/dashboard.json").read_text())
+    drilled = (ROOT / "plugins/module_utils/_drill/openmetrics.py").read_text()
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            for name in named(target["expr"]) - shown():
+                assert name.removeprefix("lifeline_drill_") in drilled, f"{panel['title']} asks for {name}"
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert len({rule["alert"] for rule in alerts}) == len(alerts)
+
+
+@needs_promtool
+def test_rules_metrics_and_dashboard_are_sound(rules: Path, tmp_path: Path) -> None:
+    promtool("check", "rules", str(rules))
+    promtool("check", "metrics", text=status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW))
+    dashboard = json.loads((ROLE / "files/dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    records = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "queries.yml").write_text(json.dumps({"groups": [{"name": "queries", "rules": records}]}))
+    promtool("check", "rules", str(tmp_path / "queries.yml"))
+
+
+def series(name: str, values: str, **labels: str) -> dict[str, str]:
+    pairs = ",".join(f'{key}="{value}"' for key, value in {"source": "school", **labels}.items())
+    return {"series": f"{name}{{{pairs}}}", "values": values}
+
+
+CASES = [
+    # A look every minute; the alert fires after five that found nothing, and clears with the first that does.
+    (
+        "LifelineSourceUnreachable",
+        "critical",
+        [series("lifeline_source_reachable", "1 0x6 1x5")],
+        ["5m"],
+        ["7m"],
+        ["8m"],
+    ),
+    ("LifelineBackupFailed", "critical", [series("lifeline_backup_last_success", "1 0x5 1x5")], ["1m"], ["3m"], ["8m"]),
+    (
+        "LifelineBackupOverdue",
+        "critical",
+        [
+            series("lifeline_backup_recovery_point_timestamp_seconds", "0x200 12000x100"),
+            series("lifeline_recovery_point_objective_seconds", "3600x300"),
+        ],
+        ["60m"],
+        ["62m", "200m"],
+        ["202m"],
+    ),
+    (
+        "LifelineBackupSlow",
+        "warning",
+        [series("lifeline_backup_duration_seconds", "1799 1801x5 60x5")],
+        ["0m"],
+        ["3m"],
+        ["8m"],
+    ),
+    (
+        "LifelineBackupSize",
+        "warning",
+        [series("lifeline_backup_size_change_ratio", "0.19 -0.21x5 0x5")],
+        ["0m"],
+        ["3m"],
+        ["8m"],
+    ),
+    (
+        "LifelineStorageUsed",
+        "warning",
+        [
+            series("lifeline_storage_used_bytes", "80 81x5 96x5", place="/spool"),
+            series("lifeline_storage_size_bytes", "100x20", place="/spool"),
+        ],
+        ["0m"],
+        ["3m"],
+        ["8m"],
+    ),
+    (
+        "LifelineStorageFull",
+        "critical",
+        [
+            series("lifeline_storage_used_bytes", "80 95x5 80x5", place="/spool"),
+            series("lifeline_storage_size_bytes", "100x20", place="/spool"),
+        ],
+        ["0m"],
+        ["3m"],
+        ["8m"],
+    ),
+    ("LifelineArchiveFailing", "critical", [series("lifeline_archive_failing", "0 1x5 0x5")], ["0m"], ["3m"], ["8m"]),
+    (
+        "LifelineReplicationLag",
+        "warning",
+        [series("lifeline_replication_lag_seconds", "1 301x5 1x5")],
+        ["0m"],
+        ["3m"],
+        ["8m"],
+    ),
+    ("LifelineNobodyLooks", "critical", [series("lifeline_status_timestamp_seconds", "0x60")], ["15m"], ["17m"], []),
+]
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    ("alert", "severity", "given", "quiet", "firing", "clear"), CASES, ids=[case[0] for case in CASES]
+)
+def test_an_alert_fires_at_its_threshold_and_clears(
+    rules: Path,
+    tmp_path: Path,
+    alert: str,
+    severity: str,
+    given: list[t.Any],
+    quiet: list[str],
+    firing: list[str],
+    clear: list[str],
+) -> None:
+    def at(instant: str, fires: bool) -> dict[str, t.Any]:
+        labels = {"source": "school", "severity": severity, **({"place": "/spool"} if "Storage" in alert else {})}
+        return {"eval_time": instant, "alertname": alert, "exp_alerts": [{"exp_labels": labels}] if fires else []}
+
+    moments = [*(at(instant, False) for instant in [*quiet, *clear]), *(at(instant, True) for instant in firing)]
+    # Only that it fires is compared: the words are not what the thresholds are about.
+    plain = yaml.safe_load(rules.read_text())
+    for group in plain["groups"]:
+        for rule in group["rules"]:
+            rule.pop("annotations")
+    (tmp_path / "rules.yml").write_text(json.dumps(plain))
+    test = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": given, "alert_rule_test": moments}],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps(test))
+    promtool("test", "rules", "test.yml", folder=tmp_path)
+
+
+def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    files = {"provider": "directory", "path": str(tmp_path / "files")}
+    run_module("bucket_backup", {"source": "media", "files": files, "store": folder_store})
+    variables = {
+        "recovery_store": folder_store,
+        "recovery_sources": [
+            {"name": "media", "kind": "bucket", "rpo_seconds": 86400, "vars": {"recovery_files": files}},
+            {"name": "school", "rpo_seconds": 3600, "vars": {"recovery_database": "x", "recovery_connection": {
+                "login_host": "127.0.0.1", "login_port": 1, "login_password": "not-to-be-shown"}}},
+        ],
+        "monitoring_textfile_dir": str(tmp_path),
+    }  # fmt: skip
+    done = play("status", variables, tmp_path)
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert any(re.search(r"SOURCE +LEVEL +ANSWERS", line) for line in lines)
+    assert any(re.search(r"media +ok +yes +\d{8}T\d{6}Z", line) for line in lines)
+    assert any(re.search(r"school +critical +no +none", line) for line in lines)
+    assert "CRITICAL: school: it has no backup set. Back it up." in done.stdout
+    assert "not-to-be-shown" not in done.stdout + done.stderr
+    assert {path.name for path in tmp_path.glob("*.prom")} == {"lifeline-media.prom", "lifeline-school.prom"}
+    variables["monitoring_fail_on"] = "never"
+    assert play("status", variables, tmp_path).returncode == 0
+    refused = play("status", {**variables, "recovery_sources": []}, tmp_path)
+    assert "nothing to watch" in refused.stdout

@@ -1,0 +1,224 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""recovery_status tells what is there, and what is gone, of a real server and a real store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import format_instant, utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
+from tests.doubles.modules import ModuleFailed, run_module
+from tests.doubles.postgres import PostgresServer, postgres_server
+from tests.doubles.s3 import rclone_server
+
+Options = dict[str, t.Any]
+
+
+def status(store: Options | None, **options: t.Any) -> Options:
+    return run_module("recovery_status", {"source": "media", **({"store": store} if store else {}), **options})
+
+
+def events(result: Options) -> dict[str, str]:
+    return {breach["event"]: breach["severity"] for breach in result["breaches"]}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Options:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    return {"provider": "directory", "path": str(tmp_path / "files")}
+
+
+def back_up(files: Options, store: Options, **options: t.Any) -> Options:
+    return run_module("bucket_backup", {"source": "media", "files": files, "store": store, **options})
+
+
+def test_one_dictionary_says_how_a_source_is(files: Options, folder_store: Options, tmp_path: Path) -> None:
+    made = back_up(files, folder_store)
+    run_module("backup_verify", {"source": "media", "store": folder_store})
+    found = status(
+        folder_store,
+        files=files,
+        rpo_seconds=86400,
+        verified_within_seconds=86400,
+        volumes=["/proc"],
+        capacity_bytes=10**9,
+    )
+    assert (found["level"], found["breaches"], found["reachable"], found["changed"]) == ("ok", [], True, False)
+    assert found["backup"]["set_id"] == made["set_id"]
+    assert (found["sets"], found["rpo_seconds"]) == (1, 86400)
+    assert found["verification"]["passed_set"] == made["set_id"]
+    assert found["attempt"]["status"] == "succeeded"
+    stored = sum(path.stat().st_size for path in Path(folder_store["path"]).rglob("*") if path.is_file())
+    assert found["storage"][1]["used_bytes"] == stored
+    assert found["drill"] is found["replication"] is found["archive"] is None
+
+
+def test_a_source_that_was_never_backed_up_says_so(files: Options, folder_store: Options) -> None:
+    Path(folder_store["path"]).mkdir()
+    assert events(status(folder_store, files={"provider": "directory", "path": "/nowhere"})) == {
+        "source.unreachable": "critical",
+        "backup.missing": "critical",
+    }
+    found = status(folder_store, files=files, drilled_within_seconds=60)
+    assert events(found) == {"backup.missing": "critical", "drill.overdue": "warning"}
+    assert status(None)["summary"] == "media: nothing is wrong with what was looked at."
+
+
+def test_a_failed_backup_is_told_until_the_next_one_succeeds(files: Options, folder_store: Options) -> None:
+    back_up(files, folder_store)
+    shutil.move(files["path"], files["path"] + ".away")
+    with pytest.raises(ModuleFailed):
+        back_up(files, folder_store)
+    assert events(status(folder_store)) == {"backup.failed": "critical"}
+    shutil.move(files["path"] + ".away", files["path"])
+    back_up(files, folder_store)
+    assert events(status(folder_store)) == {}
+
+
+def test_size_is_held_against_the_median_and_not_the_last(files: Options, folder_store: Options) -> None:
+    for size in (1000, 1000, 5000, 1000):
+        (Path(files["path"]) / "first").write_bytes(os.urandom(size))
+        back_up(files, folder_store)
+    assert "backup.size" not in events(status(folder_store))
+    (Path(files["path"]) / "first").write_bytes(os.urandom(600))
+    back_up(files, folder_store)
+    found = status(folder_store)
+    assert events(found) == {"backup.size": "warning"}
+    assert found["backup"]["size_change"] < -0.2
+
+
+def test_damage_that_a_verification_found_stays_told(files: Options, folder_store: Options) -> None:
+    back_up(files, folder_store)
+    for path in Path(folder_store["path"]).rglob("objects/*/*"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(ModuleFailed):
+        run_module("backup_verify", {"source": "media", "store": folder_store})
+    found = status(folder_store, verified_within_seconds=60)
+    assert events(found) == {"verification.failed": "critical", "verification.overdue": "warning"}
+
+
+def test_a_drill_is_known_by_its_record(files: Options, folder_store: Options) -> None:
+    back_up(files, folder_store)
+    store = open_store(StoreOptions(**folder_store))
+    details = {"scenario": "database_loss", "rto": {"measured_seconds": 84.0}}
+    write_audit(store, "media", "drill", "passed", details)
+    found = status(folder_store, drilled_within_seconds=60)
+    assert (found["drill"]["verdict"], found["drill"]["rto_measured_seconds"]) == ("passed", 84.0)
+    assert found["level"] == "ok"
+    write_audit(store, "media", "drill", "failed", details)
+    assert events(status(folder_store)) == {"drill.failed": "error"}
+
+
+def test_what_does_not_answer_is_a_fact_that_lasts(files: Options, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with rclone_server() as server:
+        store = {**server.store_options(prefix="p"), "timeout": 5}
+        back_up(files, store)
+        options = {"files": files, "state_dir": str(tmp_path / "state"), "rpo_seconds": 86400}
+        assert status(store, **options)["level"] == "ok"
+    found = status(store, **options)
+    assert (found["level"], found["stores"][0]["reach"]["ok"]) == ("ok", False)
+    since = found["stores"][0]["reach"]["since"]
+    assert since is not None
+    again = status(store, **options, unreachable_seconds=0)
+    assert events(again) == {"store.unreachable": "critical"}
+    assert again["stores"][0]["reach"]["since"] == since
+    # Nobody remembers without a folder: then the first time counts.
+    assert events(status(store, files=files)) == {"store.unreachable": "critical"}
+    assert store["secret_key"] not in str(again) + "".join(p.read_text() for p in (tmp_path / "state").iterdir())
+
+
+def test_a_copy_is_looked_at_by_itself(files: Options, folder_store: Options, tmp_path: Path) -> None:
+    copy = {"provider": "directory", "path": str(tmp_path / "copy")}
+    back_up(files, {**folder_store, "copies": [copy]})
+    whole = status({**folder_store, "copies": [copy]}, rpo_seconds=60)
+    assert [store["newest"] is not None for store in whole["stores"]] == [True, True]
+    shutil.rmtree(copy["path"])
+    Path(copy["path"]).mkdir()
+    assert events(status({**folder_store, "copies": [copy]}, rpo_seconds=60)) == {"store.behind": "error"}
+
+
+def test_a_server_is_asked_and_missed(postgres: PostgresServer, database: str, folder_store: Options) -> None:
+    login = postgres.module_options(database)
+    Path(folder_store["path"]).mkdir()
+    found = status(folder_store, **login)
+    assert (found["reachable"], found["reach"]["ok"]) == (True, True)
+    gone = status(None, **{**login, "login_port": 1})
+    assert gone["reachable"] is False
+    assert events(gone) == {"source.unreachable": "critical"}
+    assert events(status(None, **{**login, "login_password": "wrong-one"})) == {"source.unreachable": "critical"}
+    assert "wrong-one" not in str(status(None, **{**login, "login_password": "wrong-one"}))
+
+
+def test_wal_that_cannot_be_archived_is_told() -> None:
+    settings = {"archive_mode": "on", "archive_command": "false", "max_wal_senders": "2", "wal_level": "replica"}
+    with postgres_server("15", settings=settings) as server:
+        with server.session() as cursor:
+            cursor.execute("SELECT pg_switch_wal()")
+            for _attempt in range(300):
+                cursor.execute("SELECT failed_count FROM pg_stat_archiver")
+                if cursor.fetchone()[0]:
+                    break
+                cursor.execute("SELECT pg_sleep(0.1)")
+        found = status(None, **server.module_options())
+        assert events(found) == {"archive.failing": "critical"}
+        assert found["archive"]["waiting"] >= 1
+
+
+def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
+    files: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    back_up(files, folder_store)
+    target, state = tmp_path / "media.prom", tmp_path / "state"
+    options = {"source": "media", "store": folder_store, "metrics_textfile": str(target), "state_dir": str(state)}
+    run_module("recovery_status", options, check_mode=True)
+    assert not target.exists()
+    assert not state.exists()
+    run_module("recovery_status", options)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert 'lifeline_status_level{source="media",level="ok"} 1' in target.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"capacity_bytes": 0}, "capacity_bytes is 0"),
+        ({"severities": {"backup.slow": "loud"}}, "backup.slow: loud"),
+        ({"storage_used": 1.5}, "two ratios"),
+        ({"volumes": ["/nowhere"]}, "/nowhere cannot be looked at"),
+        ({"metrics_textfile": "/nowhere/media.prom"}, "cannot be written"),
+        ({"engine": "postgresql", "dsn": "no dsn"}, "not a PostgreSQL connection string"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(folder_store: Options, options: Options, sentence: str) -> None:
+    Path(folder_store["path"]).mkdir()
+    with pytest.raises(ModuleFailed, match=sentence):
+        status(folder_store, **options)
+
+
+def test_a_record_is_found_across_the_turn_of_a_year(folder_store: Options) -> None:
+    from datetime import datetime, timezone
+
+    from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import newest_audit
+
+    Path(folder_store["path"]).mkdir()
+    store = open_store(StoreOptions(**folder_store))
+    write_audit(store, "media", "backup", "succeeded", {})
+    now = utc_now()
+    later = datetime(now.year + 1, now.month, 1, tzinfo=timezone.utc)
+    found = newest_audit(store, "media", "backup", later, months=13)
+    assert found is not None
+    assert found.performed_at[:10] == format_instant(now)[:10]
+    assert newest_audit(store, "media", "backup", later, months=12) is None
+    assert newest_audit(store, "media", "drill", later, months=13) is None

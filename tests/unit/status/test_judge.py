@@ -1,0 +1,151 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a fact becomes a breach, to the second and to the percent."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge, level_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.model import (
+    EVENTS,
+    ArchiveFact,
+    AttemptFact,
+    BackupFact,
+    DrillFact,
+    Facts,
+    Reach,
+    ReplicationFact,
+    StoreFact,
+    Thresholds,
+    VerificationFact,
+    VolumeFact,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+LIMITS = Thresholds(rpo=86400, verified_within=8 * 86400, drilled_within=93 * 86400)
+DAY = 86400.0
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).isoformat()
+
+
+BACKUP = BackupFact("20260301T020000Z", "daily", ago(36000), 36000, 1000, 500, 60, 0.01)
+SOUND = Facts(
+    "school",
+    reach=Reach("db:5432/school", True),
+    stores=(StoreFact(Reach("s3://a", True), "20260301T020000Z"), StoreFact(Reach("/copy", True), "20260301T020000Z")),
+    sets=30,
+    backup=BACKUP,
+    exposure_seconds=DAY,
+    verification=VerificationFact("20260301T020000Z", ago(3600), "digests", 3600),
+    attempt=AttemptFact(ago(35000), "succeeded"),
+    drill=DrillFact(ago(30 * DAY), "passed", "database_loss", 30 * DAY, 84.0),
+    replication=ReplicationFact("primary", True, 1, 2.0, 4096),
+    archive=ArchiveFact(False, 1, 30.0, ago(60)),
+    volumes=(VolumeFact("/spool", 80, 100),),
+)
+
+
+def events(facts: Facts, limits: Thresholds = LIMITS) -> list[tuple[str, str]]:
+    return [(breach.event, breach.severity) for breach in judge(facts, limits, NOW)]
+
+
+def test_a_sound_source_has_no_breach() -> None:
+    assert events(SOUND) == []
+    assert level_of([]) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"reach": Reach("db", False, ago(299), "refused")}, []),
+        ({"reach": Reach("db", False, ago(301), "refused")}, [("source.unreachable", "critical")]),
+        ({"reach": Reach("db", False, None, "refused")}, [("source.unreachable", "critical")]),
+        ({"backup": None, "sets": 0}, [("backup.missing", "critical")]),
+        ({"backup": replace(BACKUP, age_seconds=DAY + 1)}, [("backup.overdue", "critical")]),
+        ({"exposure_seconds": DAY + 1}, [("backup.overdue", "critical")]),
+        ({"backup": replace(BACKUP, duration_seconds=1801)}, [("backup.slow", "warning")]),
+        ({"backup": replace(BACKUP, size_change=-0.21)}, [("backup.size", "warning")]),
+        ({"backup": replace(BACKUP, size_change=-0.19)}, []),
+        ({"backup": replace(BACKUP, size_change=None)}, []),
+        ({"attempt": AttemptFact(ago(60), "failed", "unreachable")}, [("backup.failed", "critical")]),
+        ({"attempt": AttemptFact(ago(60), "partial", "copy_failed")}, [("backup.failed", "critical")]),
+        ({"attempt": AttemptFact(ago(2 * DAY), "failed", "unreachable")}, []),
+        ({"problems": ("The manifest is broken.",)}, [("backup.damaged", "critical")]),
+        ({"verification": VerificationFact()}, [("verification.overdue", "warning")]),
+        ({"verification": replace(SOUND.verification, age_seconds=9 * DAY)}, [("verification.overdue", "warning")]),
+        (
+            {"verification": replace(SOUND.verification, failed_set="20260228T020000Z", damaged=2)},
+            [("verification.failed", "critical")],
+        ),
+        ({"drill": None}, [("drill.overdue", "warning")]),
+        ({"drill": DrillFact(ago(94 * DAY), "passed", "database_loss", 94 * DAY)}, [("drill.overdue", "warning")]),
+        ({"drill": DrillFact(ago(60), "error", "database_loss", 60)}, [("drill.failed", "error")]),
+        ({"replication": ReplicationFact("primary", False, 1)}, [("replication.stopped", "critical")]),
+        ({"replication": ReplicationFact("primary", True, 1, 301.0)}, [("replication.lag", "warning")]),
+        ({"archive": ArchiveFact(True, 3, 30.0, ago(900))}, [("archive.failing", "critical")]),
+        ({"archive": ArchiveFact(False, 3, 901.0, ago(901))}, [("archive.lag", "warning")]),
+        ({"archive": ArchiveFact(False, None, None, None)}, []),
+        ({"volumes": (VolumeFact("/spool", 81, 100),)}, [("storage.used", "warning")]),
+        ({"volumes": (VolumeFact("/spool", 95, 100),)}, [("storage.full", "critical")]),
+    ],
+)
+def test_a_threshold_is_where_the_plan_has_it(change: dict[str, t.Any], expected: list[tuple[str, str]]) -> None:
+    assert events(replace(SOUND, **change)) == expected
+
+
+def test_a_copy_that_stayed_behind_is_told_while_the_store_is_not() -> None:
+    behind = StoreFact(Reach("/copy", True), "20260227T020000Z")
+    assert events(replace(SOUND, stores=(SOUND.stores[0], behind))) == [("store.behind", "error")]
+    # Where the store itself has nothing newer, that is the breach.
+    late = StoreFact(Reach("s3://a", True), "20260227T020000Z")
+    overdue = replace(BACKUP, age_seconds=2.4 * DAY)
+    assert events(replace(SOUND, stores=(late, behind), backup=overdue)) == [("backup.overdue", "critical")]
+
+
+def test_a_store_that_does_not_answer_is_one_breach_and_not_ten() -> None:
+    gone = StoreFact(Reach("s3://a", False, ago(400), "refused"))
+    facts = Facts("school", reach=SOUND.reach, stores=(gone,))
+    assert events(facts) == [("store.unreachable", "critical")]
+    assert "6 min 40 s" in judge(facts, LIMITS, NOW)[0].message
+
+
+def test_severities_are_replaced_and_the_gravest_comes_first() -> None:
+    facts = replace(SOUND, backup=replace(BACKUP, duration_seconds=9999, age_seconds=9 * DAY))
+    limits = replace(LIMITS, severities={"backup.slow": "info", "backup.overdue": "error"})
+    assert events(facts, limits) == [("backup.overdue", "error"), ("backup.slow", "info")]
+    assert level_of(judge(facts, limits, NOW)) == "error"
+
+
+def test_two_places_have_two_keys() -> None:
+    full = replace(SOUND, volumes=(VolumeFact("/a", 99, 100), VolumeFact("/b", 99, 100)))
+    assert {breach.key for breach in judge(full, LIMITS, NOW)} == {"school/storage.full:/a", "school/storage.full:/b"}
+
+
+def test_every_event_can_happen() -> None:
+    """So that no severity stands for something that is never told."""
+    changes = [mark.args[1] for mark in test_a_threshold_is_where_the_plan_has_it.pytestmark]  # type: ignore[attr-defined]
+    told = {event for cases in changes for _change, expected in cases for event, _severity in expected}
+    assert told | {"store.unreachable", "store.behind"} == set(EVENTS)
+
+
+def test_what_is_not_known_has_no_sample() -> None:
+    text = status_metrics(Facts("school", stores=(StoreFact(Reach("s3://a", False)),)), LIMITS, [], NOW)
+    assert 'lifeline_store_reachable{source="school",store="s3://a"} 0' in text
+    assert "lifeline_backup" not in text
+    assert "source_reachable" not in text
+    assert text.endswith("# EOF\n")
+    whole = status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)
+    assert 'lifeline_status_level{source="school",level="ok"} 1' in whole
+    assert (
+        f'lifeline_backup_recovery_point_timestamp_seconds{{source="school"}} {int(NOW.timestamp()) - 36000}' in whole
+    )
