@@ -36,14 +36,25 @@ _BY_KIND = {
 
 #: The same by the beginning of the event's name.
 _BY_EVENT = (
-    ("backup.late", "Look whether the timer fires (systemctl list-timers), and at the journal of its service."),
-    ("backup", "Read the journal of the backup's service; check rights on the database and keys of the store."),
-    ("verification", "Take a new backup now; verify older sets to find the newest that is sound."),
-    ("restore", "A restore slower than half an hour waits for the network or for indexes; look at the timings."),
-    ("storage", "Apply retention, or make the store larger."),
-    ("database", "Check that the server runs and takes connections; then decide on failover."),
-    ("replication", "Look at the lag, at the slot, and at the network to the standby."),
-    ("drill", "Read the report of the drill before the recovery is needed for real."),
+    (("backup.overdue", "backup.missing"), "Look whether the timer fires (systemctl list-timers), and at its journal."),
+    (
+        ("backup.slow",),
+        "A backup slower than half an hour waits for the network, for locks, or has grown; see its timings.",
+    ),
+    (
+        ("backup.size",),
+        "Compare the rows of the tables with those of the set before (backup_info); data may be missing.",
+    ),
+    (("backup.",), "Read the journal of the backup's service; check rights on the database and keys of the store."),
+    (("verification.overdue",), "Run verify.yml, and look at its timer."),
+    (("verification.",), "Take a new backup now; verify older sets to find the newest that is sound."),
+    (("restore.",), "The target is as it was unless the message says otherwise; look at the timings of what was slow."),
+    (("source.",), "Check that the server runs and takes connections; then decide on failover."),
+    (("store.",), "Check the store with store_check; its keys may have expired. A copy may serve meanwhile."),
+    (("storage.",), "Apply retention, or make the disk or the store larger."),
+    (("replication.",), "Look at the lag, at the slot, and at the network to the standby."),
+    (("archive.",), "Look at pg_stat_archiver and at the repository; WAL stays on the server until it is archived."),
+    (("drill.",), "Read the report of the drill before the recovery is needed for real."),
 )
 
 
@@ -72,7 +83,7 @@ def hint(event: Event) -> str:
     said = event.details.get("next_step") or _BY_KIND.get(str(event.details.get("error_kind") or ""))
     if said:
         return str(said)
-    return next((text for name, text in _BY_EVENT if event.event.startswith(name)), "")
+    return next((text for names, text in _BY_EVENT if event.event.startswith(names)), "")
 
 
 def facts(event: Event) -> t.Dict[str, t.Any]:
