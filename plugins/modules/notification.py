@@ -51,7 +51,7 @@ options:
       - The source it happened to.
     type: str
     default: ''
-  message:
+  text:
     description:
       - One or two sentences for people. Without it the event and its source are named; of C(backup.succeeded) with C(set_id) in
         O(details), the set and its size.
@@ -82,39 +82,12 @@ options:
     type: str
   events:
     description:
-      - Several events. What one does not say is taken from the options beside.
+      - Several events. Each is a dictionary with names of the options O(event), O(severity), O(source), O(text), O(timestamp), O(details),
+        O(key), O(resolved) and O(run_id); what it does not say is taken from the options beside.
+      - RV(lifeline.recovery.recovery_status#module:breaches) may be given as it is; C(message) is another name for C(text) here.
     type: list
     elements: dict
     default: []
-    suboptions:
-      event:
-        description: As O(event).
-        type: str
-      severity:
-        description: As O(severity).
-        type: str
-        choices: [info, warning, error, critical]
-      source:
-        description: As O(source).
-        type: str
-      message:
-        description: As O(message).
-        type: str
-      timestamp:
-        description: As O(timestamp).
-        type: str
-      details:
-        description: As O(details).
-        type: dict
-      key:
-        description: As O(key).
-        type: str
-      resolved:
-        description: As O(resolved).
-        type: bool
-      run_id:
-        description: As O(run_id).
-        type: str
   channels:
     description:
       - Where to tell it. A channel that is described wrongly is reported like one that fails, and does not silence the others.
@@ -237,7 +210,7 @@ options:
     type: bool
     default: false
 seealso:
-  - module: community.general.pagerduty_alert
+  - module: lifeline.recovery.recovery_status
 """
 
 EXAMPLES = r"""
@@ -245,7 +218,7 @@ EXAMPLES = r"""
   lifeline.recovery.notification:
     event: backup.failed
     source: school
-    message: The database cannot be reached.
+    text: The database cannot be reached.
     details:
       error_kind: unreachable
     channels:
@@ -271,7 +244,7 @@ EXAMPLES = r"""
     events:
       - key: backup_age
         severity: critical
-        message: The newest set is 26 h old; the objective is 24 h.
+        text: The newest set is 26 h old; the objective is 24 h.
     channels:
       - name: first
         type: pagerduty
@@ -393,18 +366,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event im
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.notify import NotifyResult, notify
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.request import request_from
 
-EVENT: t.Dict[str, t.Any] = {
-    "event": {"type": "str"},
-    "severity": {"type": "str", "choices": list(SEVERITIES)},
-    "source": {"type": "str"},
-    "message": {"type": "str"},
-    "timestamp": {"type": "str"},
-    "details": {"type": "dict"},
-    "key": {"type": "str", "no_log": False},
-    "resolved": {"type": "bool"},
-    "run_id": {"type": "str"},
-}
-
 #: What is required and what may be chosen is checked for each channel alone, so that one does not silence the others.
 CHANNEL: t.Dict[str, t.Any] = {
     "name": {"type": "str"},
@@ -431,11 +392,16 @@ CHANNEL: t.Dict[str, t.Any] = {
 
 SPEC = ArgumentSpec(
     {
-        **EVENT,
+        "event": {"type": "str"},
+        "severity": {"type": "str", "choices": list(SEVERITIES)},
         "source": {"type": "str", "default": ""},
-        "message": {"type": "str", "default": ""},
+        "text": {"type": "str", "default": ""},
+        "timestamp": {"type": "str"},
         "details": {"type": "dict", "default": {}},
-        "events": {"type": "list", "elements": "dict", "default": [], "options": EVENT},
+        "key": {"type": "str", "no_log": False},
+        "resolved": {"type": "bool"},
+        "run_id": {"type": "str"},
+        "events": {"type": "list", "elements": "dict", "default": []},
         "channels": {"type": "list", "elements": "dict", "required": True, "options": CHANNEL},
         "state_path": {"type": "path"},
         "repeat_seconds": {"type": "int", "default": 79200},

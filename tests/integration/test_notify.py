@@ -31,7 +31,7 @@ from tests.doubles.sinks import HttpSink, Reply, SmtpSink, http_sink, smtp_sink
 SECRET = "T0K3N-0f-n0b0dy"
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
 SOON = Patience(pause=0.01, longest=0.2)
-FAILED = {"event": "backup.failed", "source": "school", "message": "No answer."}
+FAILED = {"event": "backup.failed", "source": "school", "text": "No answer."}
 
 
 @pytest.fixture
@@ -85,7 +85,12 @@ def test_every_type_of_channel_is_told(web: HttpSink, post: SmtpSink) -> None:
     result = run_module("notification", {**FAILED, "channels": channels, "timestamp": "2026-03-01T02:00:00Z"})
     assert {one["channel"] for one in result["sent"]} == {"hook", "slack", "duty", "beat", "mail"}
     assert result["undelivered"] == []
-    assert web.at("/hook")[0].json == {**FAILED, "timestamp": "2026-03-01T02:00:00.000+00:00"}
+    assert web.at("/hook")[0].json == {
+        "event": "backup.failed",
+        "source": "school",
+        "message": "No answer.",
+        "timestamp": "2026-03-01T02:00:00.000+00:00",
+    }
     assert "No answer." in web.at("/slack")[0].json["text"]
     assert web.at("/duty")[0].json["routing_key"] == SECRET
     assert web.at("/beat")[0].path == "/beat/fail"
@@ -248,7 +253,9 @@ def test_an_evaluation_opens_and_closes_incidents_and_escalates(web: HttpSink, t
         hook(web, after_seconds=900),
     ]
     shared = {"event": "monitoring.breach", "source": "school", "complete": True, "state_path": str(state)}
-    breach = {"key": "backup_age", "severity": "critical", "message": "Too old."}
+    breach = {"key": "backup_age", "event": "backup.overdue", "severity": "critical", "message": "Too old."}
+    with pytest.raises(ModuleFailed, match="An event has no url"):
+        run_module("notification", {**shared, "events": [{**breach, "url": "x"}], "channels": channels})
     for _again in range(3):
         run_module("notification", {**shared, "events": [breach], "channels": channels})
     assert [one.json["event_action"] for one in web.seen] == ["trigger"]

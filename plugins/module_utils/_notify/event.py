@@ -59,7 +59,7 @@ class Event:
 
 
 def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = False) -> Event:
-    """An event from options: event, source and message, and what else an Event has.
+    """An event from options: event, source, text, and what else an Event has.
 
     Without a severity, C(failed) is critical, C(started) and what went well is info, the rest is a warning. Without
     resolved, what went well is. The key is C(<source>/<event without its last word>) when none is given; one without a
@@ -81,7 +81,7 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
     key = str(given.get("key") or subject or outcome)
     key = key if "/" in key else f"{source or 'lifeline'}/{key}"
     stamp = given.get("timestamp")
-    message = str(given.get("message") or details.get("msg") or "").strip() or _usual_message(name, source, details)
+    message = str(given.get("text") or details.get("msg") or "").strip() or _usual_message(name, source, details)
     return Event(
         event=name,
         severity=severity,
@@ -90,7 +90,7 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
         timestamp=parse_instant(str(stamp)) if stamp else now,
         key=f"drill/{key}" if drill else key,
         details={str(name): value for name, value in details.items() if name not in _NOISE},
-        resolved=(outcome in _WELL and severity == "info") if resolved is None else bool(resolved),
+        resolved=(outcome in _WELL and severity == "info") if resolved is None else _truth(resolved),
         drill=drill,
         run_id=str(given.get("run_id") or ""),
     )
@@ -103,6 +103,11 @@ def is_worse(severity: str, other: str) -> bool:
 def as_resolved(event: Event, now: datetime) -> Event:
     """The end of an incident that nobody reports any more."""
     return replace(event, resolved=True, timestamp=now)
+
+
+def _truth(value: t.Any) -> bool:
+    """What templates make of a boolean."""
+    return value.strip().lower() in ("true", "yes", "on", "1") if isinstance(value, str) else bool(value)
 
 
 def _usual_severity(outcome: str) -> str:

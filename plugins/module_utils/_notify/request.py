@@ -14,7 +14,7 @@ from .channel import parse_channels
 from .event import parse_event
 from .notify import NotifyRequest
 
-_FIELDS = ("event", "severity", "source", "message", "timestamp", "details", "key", "resolved", "run_id")
+_FIELDS = ("event", "severity", "source", "text", "timestamp", "details", "key", "resolved", "run_id")
 
 
 def request_from(given: t.Mapping[str, t.Any], now: datetime, *, check_mode: bool) -> NotifyRequest:
@@ -39,7 +39,16 @@ def request_from(given: t.Mapping[str, t.Any], now: datetime, *, check_mode: boo
 
 
 def _over(shared: t.Mapping[str, t.Any], one: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    return {**shared, **{name: value for name, value in one.items() if value is not None}}
+    said = {str("text" if name == "message" else name): value for name, value in one.items() if value is not None}
+    unknown = sorted(set(said) - set(_FIELDS))
+    if unknown:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"An event has no {unknown[0]}.",
+            left="Nobody was told.",
+            next_step=f"It has {', '.join(_FIELDS)}.",
+        )
+    return {**shared, **said}
 
 
 def _prefix(given: t.Mapping[str, t.Any]) -> str:

@@ -60,7 +60,7 @@ def channel(kind: str, **options: t.Any) -> Channel:
 
 
 def event(name: str = "backup.failed", *, drill: bool = False, **options: t.Any) -> Event:
-    return parse_event({"event": name, "source": "school", "message": "No answer.", **options}, MOMENT, drill=drill)
+    return parse_event({"event": name, "source": "school", "text": "No answer.", **options}, MOMENT, drill=drill)
 
 
 def sent(kind: str, one: Event, **options: t.Any) -> t.Any:
@@ -90,7 +90,7 @@ def test_a_webhook_that_asks_for_details_gets_all_facts() -> None:
 
 @pytest.mark.parametrize("severity", ["info", "warning", "error", "critical"])
 def test_pagerduty_gets_what_its_description_allows(severity: str) -> None:
-    one = event(severity=severity, message="x" * 3000, key="k" * 400, details={"when": MOMENT})
+    one = event(severity=severity, text="x" * 3000, key="k" * 400, details={"when": MOMENT})
     payload = sent("pagerduty", one)
     jsonschema.validate(payload, PAGERDUTY, format_checker=jsonschema.FormatChecker())
     assert payload["payload"]["severity"] == severity
@@ -111,7 +111,7 @@ def test_long_keys_stay_apart() -> None:
 
 
 def test_slack_shows_the_message_and_what_to_do_and_mentions_nobody() -> None:
-    payload = sent("slack", event(message="<!channel> & more", details={"next_step": "Start the server."}))
+    payload = sent("slack", event(text="<!channel> & more", details={"next_step": "Start the server."}))
     text = payload["blocks"][0]["text"]["text"]
     assert "&lt;!channel&gt; &amp; more" in text
     assert "Start the server." in text
@@ -146,7 +146,7 @@ def mailed(one: Event) -> t.Any:
 
 def test_the_mail_of_a_set_names_it_and_its_size() -> None:
     details = {"set_id": "20260301T020005Z", "tier": "daily", "bytes_plain": 734003200, "bytes_stored": 183500800}
-    letter = mailed(event("backup.succeeded", message="", details=details))
+    letter = mailed(event("backup.succeeded", text="", details=details))
     assert letter["Subject"] == "[info] backup.succeeded of school"
     first = letter.get_content().splitlines()[0]
     assert first == "Daily backup completed successfully - 20260301T020005Z - 175.0 MiB"
@@ -154,7 +154,7 @@ def test_the_mail_of_a_set_names_it_and_its_size() -> None:
 
 
 def test_the_mail_of_a_failure_has_high_priority_and_says_what_to_do() -> None:
-    letter = mailed(event(message="No\nanswer.", details={"error_kind": "unreachable"}))
+    letter = mailed(event(text="No\nanswer.", details={"error_kind": "unreachable"}))
     assert letter["Subject"] == "[critical] backup.failed of school"
     assert (letter["Importance"], letter["X-Priority"]) == ("high", "1")
     assert "What to do: Check that the server runs" in letter.get_content()
@@ -180,6 +180,6 @@ def test_everything_of_a_drill_has_its_watermark(kind: str) -> None:
 
 def test_the_result_of_a_module_may_be_the_details() -> None:
     failed = {"failed": True, "msg": "It broke. Mend it.", "next_step": "Mend it.", "invocation": {"module_args": {}}}
-    one = event(message="", details=failed)
+    one = event(text="", details=failed)
     assert one.message == "It broke. Mend it."
     assert dict(one.details) == {"next_step": "Mend it."}
