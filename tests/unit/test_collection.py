@@ -26,6 +26,7 @@ UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
 LAYERS = [
     "_core",
     "_plan",
+    "_notify",
     "_store",
     "_sets",
     "_objects",
@@ -69,7 +70,7 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     defaults = yaml.safe_load(read(f"roles/{role}/defaults/main.yml"))
     assert list(specification) == list(defaults)
     # A default in the specification is printed when another argument is wrong, and these hold secrets.
-    secret = {f"{role}_connection", f"{role}_store", f"{role}_files"}
+    secret = {f"{role}_connection", f"{role}_store", f"{role}_files", f"{role}_channels"}
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}
     assert plain == {name: value for name, value in defaults.items() if name not in secret}

@@ -10,13 +10,13 @@ import json
 import os
 import time
 import typing as t
-import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 
 from .digest import bare_etag
 from .errors import ErrorKind, RecoveryError
+from .http import Answer, NoAnswer, exchange
 
 API = "https://api.cloudflare.com/client/v4"
 _LARGEST_ANSWER = 256 * 1024 * 1024
@@ -51,16 +51,6 @@ class Account:
     api_token: str = field(repr=False)
     api_url: str = API
     timeout: float = 60
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to wherever it points."""
-
-    def redirect_request(self, *_arguments: t.Any, **_options: t.Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def call(
@@ -121,12 +111,12 @@ def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
         headers = {"Content-Length": str(os.path.getsize(path)), "Content-Type": "application/octet-stream"}
         request = urllib.request.Request(url, data=stream, headers=headers, method="PUT")
         try:
-            with _OPENER.open(request, timeout=timeout) as answer:
-                seen = bare_etag(answer.headers.get("ETag"))
-        except urllib.error.HTTPError as error:
-            raise _not_taken(f"HTTP {error.code}") from None
-        except OSError as error:
-            raise _not_taken(type(getattr(error, "reason", error)).__name__) from None
+            answer = exchange(request, timeout=timeout, largest=_LARGEST_ANSWER)
+        except NoAnswer as error:
+            raise _not_taken(error.reason) from None
+    if not 200 <= answer.status < 300:
+        raise _not_taken(f"HTTP {answer.status}")
+    seen = bare_etag(answer.headers.get("etag"))
     if seen and seen != md5:
         raise _not_taken("what arrived is not what was sent")
 
@@ -162,28 +152,24 @@ def _request(
 
 def _once(account: Account, request: urllib.request.Request, what: str) -> t.Dict[str, t.Any]:
     try:
-        with _OPENER.open(request, timeout=account.timeout) as answer:
-            document = json.loads(answer.read(_LARGEST_ANSWER))
-            status, wait = answer.status, ""
-    except urllib.error.HTTPError as error:
-        status, wait = error.code, error.headers.get("Retry-After") or ""
-        document = _document(error)
-    except ValueError:
-        raise _failure("does not answer in JSON", account, "maybe") from None
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        begun = "not begun" if isinstance(reason, ConnectionRefusedError) else "maybe"
-        raise _failure(f"cannot be reached ({type(reason).__name__})", account, begun) from None
+        answer = exchange(request, timeout=account.timeout, largest=_LARGEST_ANSWER)
+    except NoAnswer as error:
+        begun = "maybe" if error.begun else "not begun"
+        raise _failure(f"cannot be reached ({error.reason})", account, begun) from None
+    status, document = answer.status, _document(answer)
+    if document is None and status < 400:
+        raise _failure("does not answer in JSON", account, "maybe")
     if isinstance(document, dict) and document.get("success") and status < 400:
         return document
-    raise _refused(document if isinstance(document, dict) else {}, status, what, wait)
+    raise _refused(document if isinstance(document, dict) else {}, status, what, answer.headers.get("retry-after", ""))
 
 
-def _document(error: urllib.error.HTTPError) -> t.Any:
+def _document(answer: Answer) -> t.Any:
+    """None for what is no JSON."""
     try:
-        return json.loads(error.read(_LARGEST_ANSWER))
-    except (OSError, ValueError):
-        return {}
+        return json.loads(answer.body)
+    except ValueError:
+        return None
 
 
 def _failure(why: str, account: Account, passing: str) -> RecoveryError:

@@ -61,6 +61,7 @@ class ErrorKind:
     QUERY_FAILED = "query_failed"
     SERVICE_FAILED = "service_failed"
     REPORT_FAILED = "report_failed"
+    NOTIFICATION_FAILED = "notification_failed"
 
 
 class RecoveryError(Exception):

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Events: what happened to a source, how bad it is, and under which key it ends again."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from .._core.clock import parse_instant
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.sizes import readable_size
+
+#: From the least to the worst.
+SEVERITIES = ("info", "warning", "error", "critical")
+WATERMARK = "[DRILL]"
+
+#: Last words of an event that say that all is well, and so end what went wrong before under the same key.
+_WELL = ("succeeded", "passed", "recovered")
+_BAD = ("failed",)
+
+#: What Ansible and our modules add to a result that is no fact of the event.
+_NOISE = ("invocation", "exception", "warnings", "deprecations", "changed", "failed", "msg", "left", "attempts")
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event. event: words with dots, as C(backup.failed), the last of which says how it went.
+
+    key: what the event is about; events of one key are one incident. resolved: the incident is over.
+    details: facts, never secrets. run_id: the run that it belongs to, for heartbeats.
+    """
+
+    event: str
+    severity: str
+    source: str
+    message: str
+    timestamp: datetime
+    key: str
+    details: t.Mapping[str, t.Any] = field(default_factory=dict)
+    resolved: bool = False
+    drill: bool = False
+    run_id: str = ""
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it opens an incident."""
+        return self.severity != "info" and not self.resolved
+
+    @property
+    def outcome(self) -> str:
+        """The last word: C(started), C(succeeded), C(failed) or another."""
+        return self.event.rpartition(".")[2]
+
+
+def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = False) -> Event:
+    """An event from options: event, source, text, and what else an Event has.
+
+    Without a severity, C(failed) is critical, C(started) and what went well is info, the rest is a warning. Without
+    resolved, what went well is. The key is C(<source>/<event without its last word>) when none is given; one without a
+    slash gets C(<source>/) before it. The details may be the result of a module; its msg is the message then.
+    Raises RecoveryError(invalid_options).
+    """
+    name = str(given.get("event") or "")
+    if not _NAME.fullmatch(name):
+        raise _invalid(f"{name!r} is no name of an event.", "Write words with dots between them, as backup.failed.")
+    subject, _dot, outcome = name.rpartition(".")
+    severity = given.get("severity") or _usual_severity(outcome)
+    if severity not in SEVERITIES:
+        raise _invalid(f"{severity!r} is no severity.", f"Give one of {', '.join(SEVERITIES)}.")
+    source = str(given.get("source") or "")
+    details = given.get("details") or {}
+    if not isinstance(details, t.Mapping):
+        raise _invalid(f"The details of {name} are no dictionary.", "Give names with values.")
+    resolved = given.get("resolved")
+    key = str(given.get("key") or subject or outcome)
+    key = key if "/" in key else f"{source or 'lifeline'}/{key}"
+    stamp = given.get("timestamp")
+    message = str(given.get("text") or details.get("msg") or "").strip() or _usual_message(name, source, details)
+    return Event(
+        event=name,
+        severity=severity,
+        source=source,
+        message=message,
+        timestamp=parse_instant(str(stamp)) if stamp else now,
+        key=f"drill/{key}" if drill else key,
+        details={str(name): value for name, value in details.items() if name not in _NOISE},
+        resolved=(outcome in _WELL and severity == "info") if resolved is None else _truth(resolved),
+        drill=drill,
+        run_id=str(given.get("run_id") or ""),
+    )
+
+
+def is_worse(severity: str, other: str) -> bool:
+    return SEVERITIES.index(severity) > SEVERITIES.index(other)
+
+
+def as_resolved(event: Event, now: datetime) -> Event:
+    """The end of an incident that nobody reports any more."""
+    return replace(event, resolved=True, timestamp=now)
+
+
+def _truth(value: t.Any) -> bool:
+    """What templates make of a boolean."""
+    return value.strip().lower() in ("true", "yes", "on", "1") if isinstance(value, str) else bool(value)
+
+
+def _usual_severity(outcome: str) -> str:
+    if outcome in _BAD:
+        return "critical"
+    return "info" if outcome in (*_WELL, "started") else "warning"
+
+
+def _usual_message(name: str, source: str, details: t.Mapping[str, t.Any]) -> str:
+    """C(Daily backup completed successfully - <set id> - <size>) for a set; else the event and its source."""
+    if name != "backup.succeeded" or not details.get("set_id"):
+        return f"{name} of {source}" if source else name
+    said = f"{details.get('tier') or ''} backup completed successfully".strip().capitalize()
+    size = str(details.get("bytes_stored") or details.get("bytes_plain") or "")
+    return " - ".join([said, str(details["set_id"])] + ([readable_size(int(size))] if size.isdigit() else []))
+
+
+def _invalid(what: str, next_step: str) -> RecoveryError:
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nobody was told.", next_step=next_step)

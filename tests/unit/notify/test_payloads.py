@@ -1,0 +1,185 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is sent."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from datetime import datetime, timezone
+
+import jsonschema
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel import Channel, parse_channels
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import Event, parse_event
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.payloads import (
+    dedup_key,
+    mail_for,
+    parcel_for,
+)
+
+MOMENT = datetime(2026, 3, 1, 2, 30, 0, 250000, tzinfo=timezone.utc)
+STAMP = "2026-03-01T02:30:00.250+00:00"
+#: As PagerDuty describes its Events API v2.
+PAGERDUTY: dict[str, t.Any] = {
+    "type": "object",
+    "required": ["routing_key", "event_action", "dedup_key"],
+    "additionalProperties": False,
+    "properties": {
+        "routing_key": {"type": "string"},
+        "event_action": {"enum": ["trigger", "resolve"]},
+        "dedup_key": {"type": "string", "maxLength": 255},
+        "payload": {
+            "type": "object",
+            "required": ["summary", "source", "severity"],
+            "additionalProperties": False,
+            "properties": {
+                "summary": {"type": "string", "maxLength": 1024, "minLength": 1},
+                "source": {"type": "string", "minLength": 1},
+                "severity": {"enum": ["critical", "error", "warning", "info"]},
+                "timestamp": {"type": "string", "format": "date-time"},
+                "class": {"type": "string"},
+                "custom_details": {"type": "object"},
+            },
+        },
+    },
+    "if": {"properties": {"event_action": {"const": "trigger"}}},
+    "then": {"required": ["payload"]},
+}
+
+
+def channel(kind: str, **options: t.Any) -> Channel:
+    (made,), wrong = parse_channels(
+        [{"name": "it", "type": kind, "url": "https://example.org/hook", "routing_key": "key", **options}]
+    )
+    assert wrong == []
+    return made
+
+
+def event(name: str = "backup.failed", *, drill: bool = False, **options: t.Any) -> Event:
+    return parse_event({"event": name, "source": "school", "text": "No answer.", **options}, MOMENT, drill=drill)
+
+
+def sent(kind: str, one: Event, **options: t.Any) -> t.Any:
+    return json.loads(parcel_for(channel(kind, **options), one).body)
+
+
+def test_a_webhook_gets_exactly_the_four_names_of_the_plan() -> None:
+    assert sent("webhook", event(details={"tier": "daily"})) == {
+        "event": "backup.failed",
+        "message": "No answer.",
+        "timestamp": STAMP,
+        "source": "school",
+    }
+
+
+def test_a_webhook_that_asks_for_details_gets_all_facts() -> None:
+    facts = sent("webhook", event(details={"error_kind": "store_full", "tier": "daily"}), details=True)["details"]
+    assert facts.pop("hint").startswith("Apply retention")
+    assert facts == {
+        "error_kind": "store_full",
+        "tier": "daily",
+        "severity": "critical",
+        "key": "school/backup",
+        "resolved": False,
+    }
+
+
+@pytest.mark.parametrize("severity", ["info", "warning", "error", "critical"])
+def test_pagerduty_gets_what_its_description_allows(severity: str) -> None:
+    one = event(severity=severity, text="x" * 3000, key="k" * 400, details={"when": MOMENT})
+    payload = sent("pagerduty", one)
+    jsonschema.validate(payload, PAGERDUTY, format_checker=jsonschema.FormatChecker())
+    assert payload["payload"]["severity"] == severity
+    assert payload["payload"]["timestamp"] == STAMP
+
+
+def test_pagerduty_closes_what_it_opened() -> None:
+    opened, closed = sent("pagerduty", event()), sent("pagerduty", event("backup.succeeded"))
+    jsonschema.validate(closed, PAGERDUTY)
+    assert closed == {"routing_key": "key", "event_action": "resolve", "dedup_key": opened["dedup_key"]}
+
+
+def test_long_keys_stay_apart() -> None:
+    keys = {dedup_key("k" * 300 + end) for end in "ab"}
+    assert len(keys) == 2
+    assert max(map(len, keys)) <= 255
+    assert dedup_key("school/backup") == "school/backup"
+
+
+def test_slack_shows_the_message_and_what_to_do_and_mentions_nobody() -> None:
+    payload = sent("slack", event(text="<!channel> & more", details={"next_step": "Start the server."}))
+    text = payload["blocks"][0]["text"]["text"]
+    assert "&lt;!channel&gt; &amp; more" in text
+    assert "Start the server." in text
+    assert payload["text"].startswith("[critical] backup.failed of school")
+    assert all(len(block.get("text", {}).get("text", "")) <= 3000 for block in payload["blocks"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "path"),
+    [
+        ("backup.started", {}, "/ping/start"),
+        ("backup.succeeded", {}, "/ping"),
+        ("backup.failed", {}, "/ping/fail"),
+        ("storage.full", {"severity": "critical"}, "/ping/fail"),
+        ("backup.late", {"severity": "warning"}, "/ping/log"),
+    ],
+)
+def test_a_heartbeat_is_called_where_the_event_belongs(name: str, options: dict[str, t.Any], path: str) -> None:
+    one = channel("heartbeat", url="https://example.org/ping/?create=1")
+    parcel = parcel_for(one, event(name, **options))
+    assert parcel.url == f"https://example.org{path}?create=1"
+    run = "0b0dd7ea-6a5a-4f0a-8f0e-2f6d9b1f5a11"
+    assert parcel_for(one, event(name, run_id=run, **options)).url.endswith(f"?create=1&rid={run}")
+    assert parcel_for(one, event(name, run_id="job 7")).url == parcel_for(one, event(name, run_id="job 7")).url
+
+
+def mailed(one: Event) -> t.Any:
+    made = channel("email", host="h", sender="backup@example.org", recipients=["a@example.org", "b@example.org"])
+    assert made.mail is not None
+    return mail_for(made.mail, one)
+
+
+def test_the_mail_of_a_set_names_it_and_its_size() -> None:
+    details = {"set_id": "20260301T020005Z", "tier": "daily", "bytes_plain": 734003200, "bytes_stored": 183500800}
+    letter = mailed(event("backup.succeeded", text="", details=details))
+    assert letter["Subject"] == "[info] backup.succeeded of school"
+    first = letter.get_content().splitlines()[0]
+    assert first == "Daily backup completed successfully - 20260301T020005Z - 175.0 MiB"
+    assert letter["Importance"] is None
+
+
+def test_the_mail_of_a_failure_has_high_priority_and_says_what_to_do() -> None:
+    letter = mailed(event(text="No\nanswer.", details={"error_kind": "unreachable"}))
+    assert letter["Subject"] == "[critical] backup.failed of school"
+    assert (letter["Importance"], letter["X-Priority"]) == ("high", "1")
+    assert "What to do: Check that the server runs" in letter.get_content()
+    assert mailed(event(resolved=True))["Subject"] == "[resolved] backup.failed of school"
+
+
+def test_a_source_with_line_breaks_makes_no_header() -> None:
+    assert mailed(event(source="a\r\nBcc: c@example.org"))["Bcc"] is None
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "pagerduty"])
+def test_everything_of_a_drill_has_its_watermark(kind: str) -> None:
+    payload = sent(kind, event(drill=True))
+    texts = {
+        "webhook": lambda: payload["message"],
+        "slack": lambda: payload["text"],
+        "pagerduty": lambda: payload["payload"]["summary"],
+    }
+    assert texts[kind]().startswith("[DRILL] ")
+    assert mailed(event(drill=True))["Subject"].startswith("[DRILL] ")
+    assert payload.get("dedup_key", "drill/school/backup") == "drill/school/backup"
+
+
+def test_the_result_of_a_module_may_be_the_details() -> None:
+    failed = {"failed": True, "msg": "It broke. Mend it.", "next_step": "Mend it.", "invocation": {"module_args": {}}}
+    one = event(text="", details=failed)
+    assert one.message == "It broke. Mend it."
+    assert dict(one.details) == {"next_step": "Mend it."}

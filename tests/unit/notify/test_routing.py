@@ -1,0 +1,259 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is told what, and when."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel import Channel, parse_channels
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import SEVERITIES, Event, parse_event
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.routing import Memory, Rules, plan, remember
+
+BEGIN = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
+URL = "https://example.org/hook"
+
+
+def channel(name: str, **options: t.Any) -> Channel:
+    (made,), wrong = parse_channels([{"name": name, "type": "webhook", "url": URL, **options}])
+    assert wrong == []
+    return made
+
+
+def event(name: str = "backup.failed", *, now: datetime = BEGIN, **options: t.Any) -> Event:
+    return parse_event({"event": name, "source": "school", **options}, now)
+
+
+class Desk:
+    """Channels and what they know; everything that is sent arrives, but at those that are down."""
+
+    def __init__(self, *channels: Channel) -> None:
+        self.channels = channels
+        self.memory: Memory = {}
+        self.down: set[str] = set()
+
+    def tell(self, *events: Event, after: timedelta = timedelta(), **rules: t.Any) -> list[str]:
+        """What was sent, as C(channel:event), with C(:end) for what is over."""
+        now = BEGIN + after
+        deliveries, incidents = plan(events, self.channels, self.memory, Rules(now, **rules))
+        arrived = [one for one in deliveries if one.channel.name not in self.down]
+        self.memory = remember(incidents, [(one, one.channel.name) for one in arrived], now)
+        return [
+            f"{one.channel.name}:{one.event.event}" + (":end" if one.event.resolved else "")
+            for one in arrived
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("minutes", [15, 30, 60])
+def test_the_next_level_is_told_exactly_when_its_time_has_come_and_once(minutes: int) -> None:
+    desk = Desk(channel("duty"), channel("lead", after_seconds=minutes * 60))
+    assert desk.tell(event()) == ["duty:backup.failed"]
+    assert desk.tell(after=timedelta(minutes=minutes, milliseconds=-1)) == []
+    assert desk.tell(after=timedelta(minutes=minutes)) == ["lead:backup.failed"]
+    assert desk.tell(event(), after=timedelta(minutes=minutes + 1)) == []
+
+
+def test_ten_failures_are_one_incident_and_its_end_is_told_once() -> None:
+    desk = Desk(channel("duty"), channel("lead", after_seconds=3600))
+    told = [desk.tell(event(), after=timedelta(minutes=one)) for one in range(10)]
+    assert told == [["duty:backup.failed"]] + [[]] * 9
+    assert desk.tell(event(resolved=True), after=timedelta(minutes=20)) == ["duty:backup.failed:end"]
+    assert desk.memory == {}
+    assert desk.tell(event(resolved=True)) == []
+    assert desk.tell(event()) == ["duty:backup.failed"]
+
+
+def test_ten_failures_in_one_call_are_one_message() -> None:
+    assert Desk(channel("duty")).tell(*[event()] * 10) == ["duty:backup.failed"]
+
+
+def test_a_success_ends_the_incident_of_its_key_for_those_who_were_told() -> None:
+    desk = Desk(channel("duty", severities=["critical"]), channel("mail", severities=["info"]))
+    desk.tell(event())
+    assert desk.tell(event("backup.succeeded")) == ["duty:backup.succeeded:end", "mail:backup.succeeded:end"]
+    assert desk.tell(event("backup.succeeded")) == ["mail:backup.succeeded:end"]
+
+
+def test_what_gets_worse_is_told_again_and_what_wavers_is_not() -> None:
+    desk = Desk(channel("duty"))
+    for severity, told in [("warning", 1), ("critical", 1), ("warning", 0), ("critical", 0)]:
+        assert len(desk.tell(event("storage.full", severity=severity))) == told, severity
+
+
+def test_who_waits_for_what_is_worse_is_told_when_it_is() -> None:
+    desk = Desk(channel("lead", severities=["critical"], after_seconds=900))
+    assert desk.tell(event("storage.full", severity="warning")) == []
+    assert desk.tell(event("storage.full", severity="critical"), after=timedelta(minutes=20)) == ["lead:storage.full"]
+
+
+def test_what_an_evaluation_no_longer_names_is_over_and_nothing_else_is() -> None:
+    desk = Desk(channel("duty"))
+    desk.tell(event())
+    desk.tell(event("backup.late", source="media", key="media/age"), complete="media/")
+    breaches = [event("a.breach", key="age", severity="error"), event("a.breach", key="size", severity="warning")]
+    assert len(desk.tell(*breaches, complete="school/")) == 2
+    assert desk.tell(breaches[0], complete="school/") == ["duty:a.breach:end"]
+    assert set(desk.memory) == {"school/backup", "school/age", "media/age"}
+    assert desk.tell(complete="school/") == ["duty:a.breach:end"]
+    assert set(desk.memory) == {"school/backup", "media/age"}
+
+
+def test_who_could_not_be_told_is_told_next_time_also_of_the_end() -> None:
+    desk = Desk(channel("duty"), channel("mail"))
+    desk.down = {"duty"}
+    assert desk.tell(event()) == ["mail:backup.failed"]
+    desk.down = {"mail"}
+    assert desk.tell() == ["duty:backup.failed"]
+    assert desk.tell(event(resolved=True)) == ["duty:backup.failed:end"]
+    desk.down = set()
+    assert desk.tell() == ["mail:backup.failed:end"]
+    assert desk.memory == {}
+
+
+def test_what_breaks_again_goes_on_for_who_did_not_hear_of_its_end() -> None:
+    desk = Desk(channel("duty"), channel("mail"), channel("lead", after_seconds=900))
+    hour = timedelta(hours=1)
+    desk.tell(event())
+    desk.down = {"duty"}
+    assert desk.tell(event(resolved=True)) == ["mail:backup.failed:end"]
+    desk.down = set()
+    assert desk.tell(event(now=BEGIN + hour), after=hour) == ["mail:backup.failed"]
+    assert desk.tell(after=hour + timedelta(minutes=15)) == ["lead:backup.failed"]
+    ended = desk.tell(event(resolved=True), after=2 * hour)
+    assert sorted(ended) == ["duty:backup.failed:end", "lead:backup.failed:end", "mail:backup.failed:end"]
+
+
+def test_the_end_is_not_owed_to_a_channel_that_is_no_more() -> None:
+    desk = Desk(channel("old"))
+    desk.tell(event())
+    desk.channels = (channel("new"),)
+    desk.tell(event(resolved=True))
+    assert desk.memory == {}
+
+
+def test_what_is_reported_again_a_day_later_is_told_again() -> None:
+    desk = Desk(channel("duty"))
+    desk.tell(event(), repeat_seconds=79200)
+    assert desk.tell(event(), after=timedelta(hours=1), repeat_seconds=79200) == []
+    assert desk.tell(after=timedelta(days=1), repeat_seconds=79200) == []
+    assert desk.tell(event(), after=timedelta(days=1), repeat_seconds=79200) == ["duty:backup.failed"]
+
+
+def test_a_heartbeat_hears_of_every_run_and_of_its_own_source_alone() -> None:
+    desk = Desk(channel("beat", type="heartbeat", sources=["school"]), channel("mail", severities=["error"]))
+    for name in ("backup.started", "backup.failed", "backup.failed", "backup.succeeded"):
+        assert f"beat:{name}" in [one.removesuffix(":end") for one in desk.tell(event(name))]
+    assert desk.tell(event(source="media")) == []
+
+
+def test_channels_get_the_severities_and_events_that_they_name() -> None:
+    desk = Desk(channel("all"), channel("bad", severities=["critical"]), channel("drills", events=["drill.*"]))
+    assert desk.tell(event("backup.late")) == ["all:backup.late"]
+    assert desk.tell(event("drill.failed")) == ["all:drill.failed", "bad:drill.failed", "drills:drill.failed"]
+
+
+def test_nobody_is_woken_by_good_news_unless_it_was_asked_for() -> None:
+    desk = Desk(channel("duty", type="pagerduty", routing_key="k"))
+    assert desk.tell(event("backup.succeeded")) == []
+    assert desk.tell(event("backup.failed")) == ["duty:backup.failed"]
+
+
+def test_a_drill_is_an_incident_of_its_own_and_stops_no_heartbeat() -> None:
+    desk = Desk(channel("duty"), channel("quiet", drills=False), channel("beat", type="heartbeat"))
+    assert desk.tell(event()) == ["beat:backup.failed", "duty:backup.failed", "quiet:backup.failed"]
+    practised = parse_event({"event": "backup.failed", "source": "school"}, BEGIN, drill=True)
+    assert desk.tell(practised) == ["duty:backup.failed"]
+    ended = parse_event({"event": "backup.succeeded", "source": "school"}, BEGIN, drill=True)
+    assert desk.tell(ended) == ["duty:backup.succeeded:end"]
+    assert set(desk.memory) == {"school/backup"}
+
+
+def test_without_a_memory_problems_are_told_and_pagerduty_hears_of_ends() -> None:
+    channels = [channel("duty", type="pagerduty", routing_key="k"), channel("bad", severities=["critical"])]
+    for _again in range(2):
+        sent, _incidents = plan([event()], channels, None, Rules(BEGIN))
+        assert [one.channel.name for one in sent] == ["duty", "bad"]
+    sent, _incidents = plan([event("backup.succeeded")], channels, None, Rules(BEGIN))
+    assert [one.channel.name for one in sent] == ["duty"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*SEVERITIES[1:], "end", "look"]), st.integers(0, 1200), st.sets(st.just("duty"))),
+        max_size=12,
+    )
+)
+def test_whoever_was_told_of_an_incident_is_told_of_its_end_once(
+    steps: list[tuple[str, int, set[str]]],
+) -> None:
+    desk = Desk(channel("duty"), channel("lead", after_seconds=900))
+    moment, owed = 0, dict.fromkeys(("duty", "lead"), False)
+    for what, seconds, down in [*steps, ("end", 0, set()), ("look", 0, set())]:
+        moment += seconds
+        desk.down = down
+        events = [] if what == "look" else [event(severity="error" if what == "end" else what, resolved=what == "end")]
+        for said in desk.tell(*events, after=timedelta(seconds=moment)):
+            ended = said.endswith(":end")
+            assert owed[said.split(":")[0]] or not ended
+            owed[said.split(":")[0]] = not ended
+    assert not any(owed.values())
+    assert desk.memory == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"type": "slak"}, "type"),
+        ({"name": ""}, "name"),
+        ({"url": "hooks.example.org"}, "url"),
+        ({"url": "https://exa mple.org"}, "url"),
+        ({"url": "https://example.org:port"}, "url"),
+        ({"severities": ["fatal"]}, "fatal"),
+        ({"fallback": "nobody"}, "nobody"),
+        ({"fallback": "one"}, "other channel"),
+        ({"type": "pagerduty"}, "routing_key"),
+        ({"after_seconds": -1}, "below zero"),
+        ({"type": "heartbeat", "after_seconds": 60}, "does not wait"),
+        ({"type": "heartbeat", "method": "PUT"}, "method"),
+        ({"type": "email"}, "recipients"),
+        ({"type": "email", "host": "h", "sender": "a@b", "recipients": ["a@b\r\nBcc: c@d"]}, "address"),
+        ({"type": "email", "host": "h", "sender": "a@b", "recipients": ["c@d"], "security": "ssl"}, "security"),
+        (
+            {"type": "email", "host": "h", "sender": "a@b", "recipients": ["c@d"], "security": "none", "username": "u"},
+            "unprotected",
+        ),
+    ],
+)
+def test_a_wrong_channel_is_named_without_its_secret_and_silences_no_other(wrong: dict[str, t.Any], word: str) -> None:
+    one = {"name": "one", "type": "webhook", "url": "https://example.org/s3cret", **wrong}
+    channels, reasons = parse_channels([one, {"name": "two", "type": "webhook", "url": URL}])
+    assert [channel.name for channel in channels] == ["two"]
+    ((name, reason),) = reasons
+    assert name == (wrong.get("name", "one") or "channel 1")
+    assert word in reason
+    assert "s3cret" not in reason
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"event": ""}, {"event": "backup failed"}, {"severity": "fatal"}, {"timestamp": "soon"}, {"details": "x"}]
+)
+def test_a_wrong_event_is_refused(wrong: dict[str, t.Any]) -> None:
+    with pytest.raises(RecoveryError):
+        event(**{"name": "backup.failed", **{("name" if key == "event" else key): one for key, one in wrong.items()}})
+
+
+def test_what_is_not_said_of_an_event_follows_from_its_name() -> None:
+    seen = [(one.severity, one.resolved, one.key) for one in map(event, ("backup.failed", "drill.passed", "a.b.late"))]
+    assert seen == [
+        ("critical", False, "school/backup"),
+        ("info", True, "school/drill"),
+        ("warning", False, "school/a.b"),
+    ]
