@@ -34,3 +34,8 @@ def sql(host: Host, database: str, query: str) -> str:
 def nothing_left(host: Host) -> bool:
     """Whether no folder of ours is left behind."""
     return host.run("ls -d /tmp/lifeline-*").rc != 0
+
+
+def runs(host: Host, unit: str) -> str:
+    """What the runs of one of our services said."""
+    return str(host.run(f"journalctl --no-pager --namespace=lifeline -t {unit}").stdout)

@@ -25,6 +25,7 @@ UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
 #: A package imports only from those before it.
 LAYERS = [
     "_core",
+    "_plan",
     "_notify",
     "_store",
     "_sets",

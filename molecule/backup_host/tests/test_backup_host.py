@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 from testinfra.host import Host
 
-from tests.doubles.containers import sets_of
+from tests.doubles.containers import runs, sets_of
 
 DAILY, WEEKLY = "lifeline-backup-school-daily", "lifeline-backup-school-weekly"
 
@@ -54,8 +57,43 @@ def test_a_timer_that_fires_brings_a_set_about(host: Host) -> None:
         assert host.run(f"systemctl restart {DAILY}.timer").rc == 0
         deadline = time.monotonic() + 90
         while len(sets_of(host, "backup_host", "school", "daily")) == before:
-            assert time.monotonic() < deadline, host.run(f"journalctl --no-pager -u {DAILY}.service | tail -30").stdout
+            assert time.monotonic() < deadline, runs(host, DAILY)
             time.sleep(2)
     finally:
         host.run(f"rm -r {folder}; systemctl daemon-reload; systemctl restart {DAILY}.timer")
-    assert "not-a-secret" not in host.run(f"journalctl --no-pager -u {DAILY}.service").stdout
+    assert "not-a-secret" not in runs(host, DAILY)
+
+
+def test_sets_are_verified_and_retention_is_applied_on_schedule(host: Host) -> None:
+    for unit in ("lifeline-verify-school-daily", "lifeline-verify-school-weekly", "lifeline-prune-school"):
+        assert host.service(f"{unit}.timer").is_enabled
+    for unit in (DAILY, "lifeline-verify-school-weekly", "lifeline-prune-school"):
+        host.run_expect([0], f"systemctl start {unit}.service")
+        assert "failed=0" in runs(host, unit)
+
+
+def test_a_drill_is_due_on_the_last_friday(host: Host) -> None:
+    unit = "lifeline-drill-rows_deleted"
+    assert "Fri *-*~07/1 10:00:00 UTC" in host.run(f"systemctl show {unit}.timer -p TimersCalendar").stdout
+    started = host.run(f"systemctl cat {unit}.service").stdout
+    assert "lifeline.recovery.drill" in started
+    assert "-e drill_scenario=rows_deleted -e drill_environment=sandbox" in started
+
+
+def test_logs_are_kept_apart_from_those_of_the_system_and_for_a_year(host: Host) -> None:
+    assert "MaxRetentionSec=365day" in host.file("/etc/systemd/journald@lifeline.conf").content_string
+    assert "PLAY RECAP" in runs(host, DAILY)
+    assert "PLAY RECAP" not in host.run(f"journalctl --no-pager -u {DAILY}.service").stdout
+
+
+def test_the_schedule_is_written_for_a_controller() -> None:
+    written = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "schedules.yml"
+    schedules = {one["name"]: one for one in yaml.safe_load(written.read_text())["schedules"]}
+    assert schedules[DAILY] == {
+        "name": DAILY,
+        "unified_job_template": "lifeline.recovery.backup",
+        "rrule": "DTSTART;TZID=UTC:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1",
+        "extra_data": {"backup_tier": "daily", "recovery_source": "school"},
+    }
+    assert schedules["lifeline-drill-rows_deleted"]["rrule"].endswith("FREQ=MONTHLY;INTERVAL=1;BYDAY=-1FR")
+    assert "not-a-secret" not in written.read_text()

@@ -22,7 +22,9 @@ def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
     for rule in _RULES:
         for event, place, message in rule(facts, limits, now):
             severity = limits.severities.get(event, EVENTS[event])
-            key = f"{facts.source}/{event}" + (f":{place}" if place else "")
+            # What a role tells of when it fails is one incident with what is seen of it afterwards.
+            subject = event[: -len(".failed")] if event.endswith(".failed") else event
+            key = f"{facts.source}/{subject}" + (f":{place}" if place else "")
             found.append(Breach(key, event, severity, f"{facts.source}: {message}"))
     return sorted(found, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
 

@@ -126,6 +126,11 @@ def test_severities_are_replaced_and_the_gravest_comes_first() -> None:
     assert level_of(judge(facts, limits, NOW)) == "error"
 
 
+def test_a_failure_has_the_key_under_which_a_role_told_of_it() -> None:
+    failed = replace(SOUND, attempt=AttemptFact(ago(60), "failed"))
+    assert [breach.key for breach in judge(failed, LIMITS, NOW)] == ["school/backup"]
+
+
 def test_two_places_have_two_keys() -> None:
     full = replace(SOUND, volumes=(VolumeFact("/a", 99, 100), VolumeFact("/b", 99, 100)))
     assert {breach.key for breach in judge(full, LIMITS, NOW)} == {"school/storage.full:/a", "school/storage.full:/b"}

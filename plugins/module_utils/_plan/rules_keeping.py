@@ -1,0 +1,151 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules about how long things are kept: long enough to recover from, not longer than allowed."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import date
+
+from .durations import INTERVALS, spoken
+from .facts import kept_seconds, tiers_of
+from .findings import ERROR, INFO, WARNING, Hit, Rule
+from .model import Plan, Source
+
+
+def _keep_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, source in enumerate(plan.sources):
+        for name, tier in tiers_of(source):
+            if tier.keep is None:
+                yield Hit(
+                    f"sources[{index}].tiers.{name}.keep", f"Nobody said how many {name} sets of {source.name} stay."
+                )
+
+
+def _pruning_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, source in enumerate(plan.sources):
+        for name, tier in tiers_of(source):
+            if tier.keep is not None and tier.pruned_by in (None, "nobody"):
+                yield Hit(
+                    f"sources[{index}].tiers.{name}.pruned_by",
+                    f"{tier.keep} {name} sets of {source.name} are to stay, but nothing takes older ones away.",
+                )
+
+
+def _kept_too_short(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, source in enumerate(plan.sources):
+        kept, every = kept_seconds(source), _proof_interval(plan, source)
+        if kept is not None and every is not None and kept <= every:
+            yield Hit(
+                f"sources[{index}].tiers",
+                f"Sets of {source.name} go after {spoken(kept)}, but a restore proves one only every {spoken(every)}: "
+                "when a bad one is found, the last good one may be gone.",
+            )
+
+
+def _kept_too_long(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, source in enumerate(plan.sources):
+        kept, limit = kept_seconds(source), source.keep_at_most_seconds
+        if kept is not None and limit is not None and kept > limit:
+            yield Hit(
+                f"sources[{index}].keep_at_most_seconds",
+                f"Sets of {source.name} stay for {spoken(kept)}, but may stay only for {spoken(limit)}.",
+            )
+
+
+def _limit_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, source in enumerate(plan.sources):
+        if source.personal and source.keep_at_most_seconds is None:
+            yield Hit(
+                f"sources[{index}].keep_at_most_seconds",
+                f"{source.name} holds data of persons, and nobody said how long its backups may stay.",
+            )
+
+
+def _record_too_long(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, record in enumerate(plan.records):
+        kept, limit = record.keep_seconds, record.at_most_seconds
+        if kept is not None and limit is not None and kept > limit:
+            yield Hit(
+                f"records[{index}].keep_seconds",
+                f"Records of {record.name} stay for {spoken(kept)}, but may stay only for {spoken(limit)}.",
+            )
+
+
+def _erasure_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
+    named = [source.name for source in plan.sources if source.personal]
+    if named and not plan.erasure.replayed:
+        yield Hit(
+            "erasure.replayed",
+            f"Who was erased from {' and '.join(named)} after a backup was taken comes back with its restore.",
+        )
+
+
+def _proof_interval(plan: Plan, source: Source) -> t.Optional[float]:
+    """How often a restore shows that backups of the source are good, in seconds."""
+    rehearsed = {item.name for item in plan.scenarios if item.source in (None, source.name)}
+    every = [item.every for item in plan.verification if item.proves == "restored" and item.every]
+    every += [item.every for item in plan.drills if item.scenario in rehearsed]
+    return min((float(INTERVALS[name]) for name in every), default=None)
+
+
+RULES = (
+    Rule(
+        "keep_missing",
+        WARNING,
+        None,
+        "Each tier says how many sets stay.",
+        "Write down how many are kept.",
+        _keep_missing,
+    ),
+    Rule(
+        "pruning_missing",
+        WARNING,
+        "T4",
+        "Something takes away what is older than what is kept, in every store.",
+        "Name what does it: the playbook prune, a lifecycle rule, or the provider.",
+        _pruning_missing,
+    ),
+    Rule(
+        "kept_too_short",
+        ERROR,
+        None,
+        "Sets stay longer than it takes until a restore proves the next one.",
+        "Keep them longer, or restore one more often.",
+        _kept_too_short,
+    ),
+    Rule(
+        "kept_too_long",
+        ERROR,
+        None,
+        "Sets do not stay longer than they may.",
+        "Keep fewer sets of the longest tier.",
+        _kept_too_long,
+    ),
+    Rule(
+        "limit_missing",
+        INFO,
+        None,
+        "For data of persons it is written down how long backups may stay.",
+        "Ask who answers for data protection, and write the limit down.",
+        _limit_missing,
+    ),
+    Rule(
+        "record_too_long",
+        ERROR,
+        None,
+        "Records do not stay longer than they may.",
+        "Delete them earlier.",
+        _record_too_long,
+    ),
+    Rule(
+        "erasure_missing",
+        WARNING,
+        "T18",
+        "Who was erased since a backup was taken is erased again after its restore.",
+        "Keep the list of erasures outside of the source, and apply it after each restore.",
+        _erasure_missing,
+    ),
+)

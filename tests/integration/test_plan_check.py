@@ -1,0 +1,114 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans are judged by the module and by the playbook as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.doubles.modules import ROOT, ModuleFailed, run_module
+from tests.unit.plan.samples import PLATFORMS, changed, plan_of, sound
+from tests.unit.plan.test_reader import plain
+
+NOW = "2026-03-01T00:00:00Z"
+
+
+def ansible(folder: Path, playbook: str, variables: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
+    import ansible_collections.lifeline.recovery as collection
+
+    file = folder / "variables.json"
+    file.write_text(json.dumps(plain(variables)))
+    tree = Path(next(iter(collection.__path__))).parents[2]
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"), playbook,
+         "-e", f"@{file}"],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tree), "ANSIBLE_NOCOLOR": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_sound_plan_passes(check_mode: bool) -> None:
+    result = run_module("plan_check", {"plan": plain(sound()), "now": NOW, "fail_on": "warning"}, check_mode=check_mode)
+    assert (result["changed"], result["verdict"], result["findings"]) == (False, "passed", [])
+    assert result["counts"] == {"error": 0, "warning": 0, "info": 0}
+    assert result["summary"] == f"The plan of School is sound by all {result['rules']} rules."
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_plan_with_errors_fails_with_all_findings(platform: str) -> None:
+    with pytest.raises(ModuleFailed) as caught:
+        run_module("plan_check", {"plan": plain(plan_of(platform)), "now": NOW})
+    result = caught.value.result
+    assert result["error_kind"] == "check_failed"
+    assert result["verdict"] == "failed"
+    assert len(result["table"]) == len(result["findings"]) == sum(result["counts"].values())
+
+
+def test_what_fails_is_chosen() -> None:
+    warned = plain(changed(sound(), {"drills[3].last": None}))
+    assert run_module("plan_check", {"plan": warned, "now": NOW})["counts"]["warning"] == 1
+    with pytest.raises(ModuleFailed, match="has 1 warning"):
+        run_module("plan_check", {"plan": warned, "now": NOW, "fail_on": "warning"})
+    wrong = plain(changed(sound(), {"drills[0].last": "2020-01-01"}))
+    result = run_module("plan_check", {"plan": wrong, "now": NOW, "fail_on": "never"})
+    assert [finding["id"] for finding in result["findings"]] == ["drill_overdue"]
+
+
+def test_what_will_be_overdue_is_told_by_another_day() -> None:
+    later = run_module("plan_check", {"plan": plain(sound()), "now": "2026-05-01", "fail_on": "never"})
+    assert {finding["id"] for finding in later["findings"]} == {"drill_overdue", "review_overdue"}
+
+
+def test_a_plan_that_cannot_be_read_fails_with_every_problem() -> None:
+    wrong = changed(sound(), {"sources[0].objectives.rpo_seconds": 0, "stores[0].buckt": "x"})
+    with pytest.raises(ModuleFailed) as caught:
+        run_module("plan_check", {"plan": plain(wrong), "fail_on": "never"})
+    assert caught.value.result["error_kind"] == "invalid_options"
+    assert [problem["path"] for problem in caught.value.result["problems"]] == [
+        "sources[0].objectives.rpo_seconds",
+        "stores[0].buckt",
+    ]
+
+
+def test_the_examples_run(tmp_path: Path) -> None:
+    source = (ROOT / "plugins/modules/plan_check.py").read_text(encoding="utf-8")
+    match = re.search(r'EXAMPLES = r"""\n(.*?)"""', source, re.DOTALL)
+    assert match is not None
+    plan = changed(sound(), {"document.next_review": "2099-01-01"})
+    for number in range(4):
+        changed(plan, {f"drills[{number}].last": "2098-12-01"})
+    play = [{"hosts": "localhost", "gather_facts": False, "tasks": yaml.safe_load(match.group(1))}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(play))
+    done = ansible(tmp_path, str(tmp_path / "play.yml"), {"recovery_plan": plan})
+    assert done.returncode == 0, done.stdout
+    assert "ok=3 " in done.stdout
+
+
+def test_the_playbook_finds_the_plan_of_the_inventory_sound(tmp_path: Path) -> None:
+    done = ansible(tmp_path, "lifeline.recovery.validate_plan", {"recovery_fail_on": "warning"})
+    assert done.returncode == 0, done.stdout
+    assert "The plan of School is sound" in done.stdout
+
+
+def test_the_playbook_tells_what_is_wrong_and_fails(tmp_path: Path) -> None:
+    plan = changed(plan_of("studio"), {"channels": []})
+    del plan["channels"]
+    secret = "https://hooks.example.org/a-secret-of-tests"
+    channels = [{"name": "room", "type": "slack", "url": secret, "events": ["backup.failed"], "timeout": 5}]
+    done = ansible(tmp_path, "lifeline.recovery.validate_plan", {"recovery_plan": plan, "recovery_channels": channels})
+    assert done.returncode != 0
+    assert "error   T15  stores[0].bucket" in done.stdout
+    assert "When a backup of studio-platform-db fails" not in done.stdout
+    assert secret not in done.stdout + done.stderr
