@@ -175,7 +175,7 @@ def test_what_stands_in_is_told_once_while_the_first_is_asked_again(
     channels = [hook(web, fallback="second", timeout=1), hook(web, "second", fallback="mail", events=["no.*"])]
     channels.append(mail(post, events=["no.*"]))
     options = {**FAILED, "channels": channels, "state_path": str(tmp_path / "state.json")}
-    web.replies = {"/hook": [Reply(500)] * 6, "/second": [Reply(404)]}
+    web.replies = {"/hook": [Reply(500)] * 6, "/second": [Reply(404)] * 2}
     result = run_module("notification", options)
     assert [one["channel"] for one in result["undelivered"]] == ["second", "hook"]
     assert result["undelivered"][1]["fallback"] == "mail"
