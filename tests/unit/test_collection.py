@@ -27,6 +27,7 @@ LAYERS = [
     "_core",
     "_store",
     "_sets",
+    "_supabase",
     "_objects",
     "_sqlite",
     "_sqlite_rows",
