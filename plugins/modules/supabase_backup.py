@@ -195,7 +195,7 @@ undo:
   description: The options of this module that take the restore back; empty where nothing does.
   type: dict
   returned: O(action=restore), O(action=restore_point) or O(action=undo), also in a failure after the request was sent
-  sample: {action: undo, name: pre-20260301T124512Z}
+  sample: {action: undo, name: u20260301T124512-3f1}
 without_undo:
   description: Why there is nothing that takes it back; null where there is, and in check mode.
   type: str
@@ -236,7 +236,7 @@ summary:
   description: The result in one sentence.
   type: str
   returned: success
-  sample: "Restored 'learning' (abcdefghijklmnopqrst) to 2026-03-01T12:39:59.000+00:00 in 5 min 12 s; restore point pre-20260301T124512Z takes it back."
+  sample: "Restored 'learning' (abcdefghijklmnopqrst) to 2026-03-01T12:39:59.000+00:00 in 5 min 12 s; restore point u20260301T124512-3f1 takes it back."
 error_kind:
   description: A stable name of what went wrong.
   type: str

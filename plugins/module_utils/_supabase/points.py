@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -83,8 +84,8 @@ def keep_point(api: SupabaseApi, request: PointRequest, store: t.Optional[Object
 
 
 def new_name() -> str:
-    """Of the second; as long as a name may be."""
-    return f"pre-{compact_instant(utc_now())}"
+    """By the second, and by chance within it; as long as a name may be."""
+    return f"u{compact_instant(utc_now())[:-1]}-{secrets.token_hex(2)[:3]}"
 
 
 def ensure_point(api: SupabaseApi, name: str, patience: Patience) -> t.Tuple[bool, RestorePoint]:

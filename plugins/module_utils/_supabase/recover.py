@@ -140,8 +140,7 @@ class _Run:
         with timings.phase("undo"):
             point = self._point()
         self.told["undo"] = undo_options(point)
-        # Time has passed since, in which another may have begun.
-        start = self._project().status
+        start = self._still_free(point)
         with timings.phase("restore"):
             lost = self._begin(step, point)
             progress = Progress(request.progress_file, project.ref)
@@ -205,6 +204,13 @@ class _Run:
             ) from None
         return name
 
+    def _still_free(self, point: t.Optional[str]) -> str:
+        """The state before the request. Time has passed since the first look, in which another may have begun."""
+        try:
+            return self._project().status
+        except RecoveryError as error:
+            raise self._refused(error, error.kind, error.what, error.next_step, point) from None
+
     def _begin(self, step: Step, point: t.Optional[str]) -> bool:
         """Whether the answer was lost, so that only looking tells. It is never sent twice."""
         try:
@@ -212,15 +218,24 @@ class _Run:
         except RecoveryError as error:
             if error.details.get("applied") == "unknown":
                 return True
-            running = self._begun_by_another()
-            raise RecoveryError(
-                ErrorKind.TARGET_IN_USE if running else error.kind,
-                f"Another restore of {self._api.ref} began meanwhile: {error.what}" if running else error.what,
-                left=f"Nothing was restored by this run. {_kept(point)}".strip(),
-                next_step="Wait for its end with action wait." if running else error.next_step,
-                details={**error.details, **details_after(None, point, applied="no")},
-            ) from None
+            if not self._begun_by_another():
+                raise self._refused(error, error.kind, error.what, error.next_step, point) from None
+            what = f"Another restore of {self._api.ref} began meanwhile: {error.what}"
+            wait_for_it = "Wait for its end with action wait."
+            raise self._refused(error, ErrorKind.TARGET_IN_USE, what, wait_for_it, point) from None
         return False
+
+    @staticmethod
+    def _refused(
+        error: RecoveryError, kind: str, what: str, next_step: str, point: t.Optional[str]
+    ) -> RecoveryError:
+        return RecoveryError(
+            kind,
+            what,
+            left=f"Nothing was restored by this run. {_kept(point)}".strip(),
+            next_step=next_step,
+            details={**error.details, **details_after(None, point, applied="no")},
+        )
 
     def _begun_by_another(self) -> bool:
         with contextlib.suppress(RecoveryError):
