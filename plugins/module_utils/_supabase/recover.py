@@ -226,9 +226,7 @@ class _Run:
         return False
 
     @staticmethod
-    def _refused(
-        error: RecoveryError, kind: str, what: str, next_step: str, point: t.Optional[str]
-    ) -> RecoveryError:
+    def _refused(error: RecoveryError, kind: str, what: str, next_step: str, point: t.Optional[str]) -> RecoveryError:
         return RecoveryError(
             kind,
             what,
