@@ -39,7 +39,8 @@ attributes:
 options:
   action:
     description:
-      - V(list) tells what there is, as M(lifeline.recovery.supabase_backup_info) does without judging.
+      - V(list) tells what there is, as M(lifeline.recovery.supabase_backup_info) does without judging, and the restore point O(name);
+        without a name, that which the service tells.
       - V(restore) goes to the instant O(to), or to the daily backup O(backup_id).
       - V(restore_point) has a restore point called O(name), and waits until it is available.
       - V(undo) goes back to the restore point O(name).
@@ -171,6 +172,11 @@ age_seconds:
   type: float
   returned: O(action=list)
   sample: 120.0
+restore_point:
+  description: A restore point with its status; null where there is none, or where the service tells of none.
+  type: dict
+  returned: O(action=list)
+  sample: {name: before-migration, status: AVAILABLE, completed_on: '2026-03-01T12:00:03.000+00:00'}
 target:
   description: What was restored.
   type: str
@@ -264,7 +270,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.request
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.findings import listing
-from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.points import keep_point
+from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.points import keep_point, known_point
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.recover import recover, wait
 
 SPEC = ArgumentSpec(
@@ -296,7 +302,7 @@ def main() -> None:
     def work() -> t.Any:
         api = supabase_api(params)
         if action == "list":
-            return listing(api.project(), api.backups(), utc_now())
+            return listing(api.project(), api.backups(), known_point(api, params["name"]), utc_now())
         if action == "wait":
             return wait(api, supabase_patience(params), params["progress_file"], check_mode=module.check_mode)
         if action == "restore_point":

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.api import Access, Step, SupabaseApi
 from tests.doubles.modules import ModuleFailed, parse_result, run_module, start_module
 from tests.doubles.supabase import DAY, REF, Fault, SupabaseServer, supabase_server
 
@@ -271,11 +274,12 @@ def test_who_gave_up_on_waiting_knows_the_state_and_can_go_on(server: SupabaseSe
 def test_looking_that_fails_does_not_end_the_wait(server: SupabaseServer, tmp_path: Path) -> None:
     server.course = ("RESTORING",) * 5 + ("COMING_UP", "ACTIVE_UNHEALTHY", "ACTIVE_HEALTHY")
     server.ill_looks = 2
-    server.faults = [Fault("GET health", before="drop"), Fault("GET health", before="500")]
+    server.faults = [Fault("GET health", before="drop"), Fault("GET health", before="500", times=5)]
     progress = tmp_path / "progress"
-    restore(server, progress_file=str(progress))
+    # So short a timeout ends the patience of one look while the faults last.
+    restore(server, progress_file=str(progress), api_timeout=1)
     assert "ACTIVE_HEALTHY" in progress.read_text()
-    assert server.requests.count("GET health") == 5
+    assert server.requests.count("GET health") == 9
 
 
 def test_a_token_that_is_refused_meanwhile_leaves_the_restore_going_on(server: SupabaseServer) -> None:
@@ -295,6 +299,22 @@ def test_a_token_that_is_refused_meanwhile_leaves_the_restore_going_on(server: S
     assert "goes on without us" in result["left"]
 
 
+def test_who_interrupts_the_wait_is_told_that_the_restore_goes_on(server: SupabaseServer) -> None:
+    server.course = ("RESTORING",) * 1000
+    wish = {**server.options(), **QUICK, **CONFIRMED, "action": "restore", "to": instant(server.latest - 101)}
+    with start_module("supabase_backup", wish) as process:
+        while server.status != "RESTORING":
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    with pytest.raises(ModuleFailed) as caught:
+        parse_result(output, errors)
+    result = caught.value.result
+    assert (result["error_kind"], result["status"], result["changed"]) == ("interrupted", "RESTORING", True)
+    assert result["undo"]["name"] in result["next_step"]
+
+
 def test_a_restore_point_is_made_once_and_waited_for(server: SupabaseServer) -> None:
     made = act(server, action="restore_point", name="before-migration")
     assert (made["changed"], made["status"]) == (True, "AVAILABLE")
@@ -302,6 +322,9 @@ def test_a_restore_point_is_made_once_and_waited_for(server: SupabaseServer) -> 
     again = act(server, action="restore_point", name="before-migration")
     assert (again["changed"], again["status"]) == (False, "AVAILABLE")
     assert server.writes() == ["POST restore-point"]
+    for name in (None, "before-migration"):
+        assert act(server, name=name)["restore_point"]["status"] == "AVAILABLE"
+    assert act(server, name="another")["restore_point"] is None
     assert refused(server, action="restore_point", name="x" * 21)["error_kind"] == "invalid_options"
     assert refused(server, action="undo", name="another", **CONFIRMED)["error_kind"] == "no_backup_set"
     assert len(act(server, action="restore_point")["name"]) <= 20
@@ -352,8 +375,14 @@ def test_what_was_done_is_in_the_audit_records_and_the_token_nowhere(
 
 
 def test_a_service_that_echoes_the_token_does_not_make_us_show_it(server: SupabaseServer) -> None:
-    server._restore_to = lambda body: (422, {"message": f"bad request of {server.token}"})  # type: ignore[method-assign]
+    refusal = {"message": f"bad request of {server.token}"}
+    server._restore_to = lambda body: (422, refusal)  # type: ignore[method-assign]
     assert "bad request of ***" in failed_restore(server)["msg"]
+    api = SupabaseApi(Access(REF, server.token, server.api_url))
+    with pytest.raises(RecoveryError) as caught:
+        api.begin(Step("restore-pitr", {"recovery_time_target_unix": 1}, "then"))
+    assert "bad request of ***" in str(caught.value)
+    assert server.token not in str(caught.value) + repr(vars(api)) + repr(Access(REF, server.token))
 
 
 def test_answers_that_are_none_of_the_document_are_refused(server: SupabaseServer) -> None:

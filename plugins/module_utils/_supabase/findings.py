@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from .._core.clock import format_instant
 from .._core.sizes import readable_seconds
-from .answers import Backup, Backups, Project
+from .answers import Backup, Backups, Project, RestorePoint
 from .course import HEALTHY
 from .window import describe_window
 
@@ -78,10 +78,11 @@ class Listing:
     backups: t.Sequence[BackupInfo]
     newest: t.Optional[str]
     age_seconds: t.Optional[float]
+    restore_point: t.Optional[RestorePoint]
     summary: str
 
 
-def listing(project: Project, backups: Backups, now: datetime) -> Listing:
+def listing(project: Project, backups: Backups, point: t.Optional[RestorePoint], now: datetime) -> Listing:
     """Pure: what there is."""
     told = judge(project, backups, Wanted(), now)
     reached = f"the newest instant is {told.newest}" if told.newest else "nothing could be restored"
@@ -94,6 +95,7 @@ def listing(project: Project, backups: Backups, now: datetime) -> Listing:
         backups=told.backups,
         newest=told.newest,
         age_seconds=told.age_seconds,
+        restore_point=point,
         summary=f"{project.name!r} ({project.ref}) is {project.status}: {daily}; {reached}.",
     )
 

@@ -83,6 +83,16 @@ def keep_point(api: SupabaseApi, request: PointRequest, store: t.Optional[Object
     return PointResult(made, name, point.status, point.completed_on, undo_options(name), summary)
 
 
+def known_point(api: SupabaseApi, name: t.Optional[str]) -> t.Optional[RestorePoint]:
+    """The restore point of a name, or that which the service tells without one. None also where it tells of none."""
+    try:
+        return api.point(name)
+    except RecoveryError as error:
+        if error.kind not in NOT_OFFERED:
+            raise
+        return None
+
+
 def new_name() -> str:
     """By the second, and by chance within it; as long as a name may be."""
     return f"u{compact_instant(utc_now())[:-1]}-{secrets.token_hex(2)[:3]}"

@@ -27,6 +27,19 @@ def watch(
     Raises RecoveryError: restore_failed, timeout, or that of a token which is refused meanwhile; each says in which
     state the project was seen last.
     """
+    try:
+        for course in _looks(api, course, patience, progress, point):
+            pass
+    except KeyboardInterrupt:
+        error = RecoveryError(ErrorKind.INTERRUPTED, "Waiting was interrupted by a signal.")
+        raise _lost_sight(api.ref, course, point, error) from None
+    return course
+
+
+def _looks(
+    api: SupabaseApi, course: Course, patience: Patience, progress: Progress, point: t.Optional[str]
+) -> t.Iterator[Course]:
+    """The course after each look, up to its end."""
     began = time.monotonic()
     seen = ""
     while True:
@@ -41,9 +54,10 @@ def watch(
             seen = course.status
             progress.phase(seen)
         progress.add(items=1)
+        yield course
         if done:
             progress.end()
-            return course
+            return
         if course.verdict == FAILED:
             raise _failed(api.ref, course, point)
         passed = time.monotonic() - began
@@ -96,7 +110,7 @@ def _lost_sight(ref: str, course: Course, point: t.Optional[str], error: Recover
         error.kind,
         error.what,
         left=f"The restore of {ref} was asked for and goes on without us; the project was {state}.",
-        next_step=f"{error.next_step} Then go on waiting with action wait. {_back(point)}".strip(),
+        next_step=f"{error.next_step} To go on waiting: action wait. {_back(point)}".strip(),
         details={**error.details, **details_after(course.status or None, point, applied=applied)},
     )
 
