@@ -28,8 +28,8 @@ def watch(
     state the project was seen last.
     """
     try:
-        for course in _looks(api, course, patience, progress, point):
-            pass
+        for seen in _looks(api, course, patience, progress, point):
+            course = seen
     except KeyboardInterrupt:
         error = RecoveryError(ErrorKind.INTERRUPTED, "Waiting was interrupted by a signal.")
         raise _lost_sight(api.ref, course, point, error) from None
