@@ -19,6 +19,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.contract.schemas import Schema, check, fields, strict
 from tests.doubles.d1 import D1Server, d1_server
 from tests.doubles.d1.native import NativeD1, Refused
 from tests.doubles.modules import ModuleFailed, run_module
@@ -26,7 +27,6 @@ from tests.doubles.modules import ModuleFailed, run_module
 _GIVEN = Path(__file__).parent / "data" / "cloudflare_d1.json"
 _PATH = "/accounts/{account_id}/d1/database"
 
-Schema = dict[str, t.Any]
 Exchange = dict[str, t.Any]
 
 #: Where the document is older than the service or contradicts itself: the place, what is there instead, and why.
@@ -182,29 +182,6 @@ class Document:
         return found
 
 
-def strict(schema: t.Any, *, all_of: bool = True, optional: t.Collection[str] = ()) -> t.Any:
-    """A schema that takes no property that it does not name, and with all_of wants all of those."""
-    if isinstance(schema, list):
-        return [strict(item, all_of=all_of, optional=optional) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {}
-    for key, value in schema.items():
-        if key == "properties":
-            found[key] = {name: strict(item, all_of=all_of, optional=optional) for name, item in value.items()}
-        else:
-            found[key] = strict(value, all_of=all_of, optional=optional)
-    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
-        found["additionalProperties"] = False
-        if all_of:
-            found["required"] = sorted(set(schema["properties"]) - set(optional) | set(schema.get("required", ())))
-    return found
-
-
-def check(value: t.Any, schema: Schema) -> None:
-    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(value)
-
-
 @pytest.fixture(scope="module")
 def document() -> Document:
     return Document(_GIVEN)
@@ -306,12 +283,3 @@ def test_an_answer_that_lacks_a_field_or_has_one_of_another_kind_is_found(
                 with pytest.raises(jsonschema.ValidationError):
                     document.check_answer(harmed)
     assert len(tried) > 100
-
-
-def fields(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
-    """The paths to all properties."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        if isinstance(value, dict):
-            yield (*path, key)
-        yield from fields(item, (*path, key))

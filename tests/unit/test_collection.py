@@ -29,6 +29,7 @@ LAYERS = [
     "_notify",
     "_store",
     "_sets",
+    "_supabase",
     "_objects",
     "_sqlite",
     "_sqlite_rows",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ansible.module_utils.basic import env_fallback
 
 from .._core.cloudflare import API
+from .._supabase.api import API as SUPABASE_API
 
 _Names = t.Sequence[t.Sequence[str]]
 
@@ -143,6 +144,18 @@ def d1_spec() -> ArgumentSpec:
             "api_url": {"type": "str", "default": API},
             "api_timeout": {"type": "int", "default": 60},
             "database": {"type": "str"},
+        }
+    )
+
+
+def supabase_spec() -> ArgumentSpec:
+    """A project of Supabase, who asks for it, and the source that records are about."""
+    return ArgumentSpec(
+        {
+            "project_ref": {"type": "str", "required": True},
+            "access_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["SUPABASE_ACCESS_TOKEN"])},
+            "api_url": {"type": "str", "default": SUPABASE_API},
+            "api_timeout": {"type": "int", "default": 60},
         }
     )
 

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 import typing as t
 import urllib.parse
 import urllib.request
@@ -16,13 +14,10 @@ from dataclasses import dataclass, field
 
 from .digest import bare_etag
 from .errors import ErrorKind, RecoveryError
-from .http import Answer, NoAnswer, exchange
+from .http import NoAnswer, exchange
+from .json_api import LARGEST_ANSWER, Reply, Service, ask
 
 API = "https://api.cloudflare.com/client/v4"
-_LARGEST_ANSWER = 256 * 1024 * 1024
-
-#: For so many timeouts a service is asked again that is only busy.
-_PATIENCE = 1.25
 
 #: An account may ask 1200 times in five minutes; who waits that long may go on.
 _LIMIT_SECONDS = 360
@@ -87,22 +82,15 @@ def call_whole(
     repeatable: bool = True,
 ) -> t.Dict[str, t.Any]:
     """As call, with what surrounds the result."""
-    request = _request(account, method, path, query, body, headers)
-    began, attempt = time.monotonic(), 0
-    while True:
-        attempt += 1
-        try:
-            return _once(account, request, what)
-        except RecoveryError as error:
-            passing = error.details.pop("passing", "")
-            again = passing == "not begun" or (passing and repeatable)
-            limited = _LIMIT_SECONDS if error.details.pop("limited", False) else 0
-            if not again or time.monotonic() - began > max(account.timeout * _PATIENCE, limited):
-                if not repeatable:
-                    error.details["applied"] = "unknown" if passing == "maybe" else "no"
-                raise
-            pause = float(error.details.pop("retry_after", 0)) or min(8.0, 0.1 * 2**attempt)
-        time.sleep(min(pause, 30.0))
+    service = Service(account.api_url, account.api_token, account.timeout, _LIMIT_SECONDS)
+    whole = f"accounts/{urllib.parse.quote(account.account_id, safe='')}/{path}"
+
+    def judge(answer: Reply) -> t.Optional[RecoveryError]:
+        document = answer.document if isinstance(answer.document, dict) else {}
+        return None if document.get("success") and answer.status < 400 else _refused(document, answer.status, what)
+
+    options: t.Dict[str, t.Any] = {"query": query, "body": body, "headers": headers, "repeatable": repeatable}
+    return dict(ask(service, method, whole, judge, **options))
 
 
 def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
@@ -111,7 +99,7 @@ def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
         headers = {"Content-Length": str(os.path.getsize(path)), "Content-Type": "application/octet-stream"}
         request = urllib.request.Request(url, data=stream, headers=headers, method="PUT")
         try:
-            answer = exchange(request, timeout=timeout, largest=_LARGEST_ANSWER)
+            answer = exchange(request, timeout=timeout, largest=LARGEST_ANSWER)
         except NoAnswer as error:
             raise _not_taken(error.reason) from None
     if not 200 <= answer.status < 300:
@@ -125,72 +113,11 @@ def _not_taken(why: str) -> RecoveryError:
     return RecoveryError(ErrorKind.SERVICE_FAILED, f"Cloudflare did not take the file: {why}.", next_step="Try again.")
 
 
-def _request(
-    account: Account,
-    method: str,
-    path: str,
-    query: t.Optional[t.Mapping[str, t.Any]],
-    body: t.Optional[t.Mapping[str, t.Any]],
-    headers: t.Optional[t.Mapping[str, str]],
-) -> urllib.request.Request:
-    if urllib.parse.urlsplit(account.api_url).scheme not in ("http", "https"):
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, f"api_url is {account.api_url!r}.", next_step="Give a URL with https://."
-        )
-    asked = f"?{urllib.parse.urlencode(query)}" if query else ""
-    return urllib.request.Request(
-        f"{account.api_url.rstrip('/')}/accounts/{urllib.parse.quote(account.account_id, safe='')}/{path}{asked}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Bearer {account.api_token}",
-            "Content-Type": "application/json",
-            **(headers or {}),
-        },
-    )
-
-
-def _once(account: Account, request: urllib.request.Request, what: str) -> t.Dict[str, t.Any]:
-    try:
-        answer = exchange(request, timeout=account.timeout, largest=_LARGEST_ANSWER)
-    except NoAnswer as error:
-        begun = "maybe" if error.begun else "not begun"
-        raise _failure(f"cannot be reached ({error.reason})", account, begun) from None
-    status, document = answer.status, _document(answer)
-    if document is None and status < 400:
-        raise _failure("does not answer in JSON", account, "maybe")
-    if isinstance(document, dict) and document.get("success") and status < 400:
-        return document
-    raise _refused(document if isinstance(document, dict) else {}, status, what, answer.headers.get("retry-after", ""))
-
-
-def _document(answer: Answer) -> t.Any:
-    """None for what is no JSON."""
-    try:
-        return json.loads(answer.body)
-    except ValueError:
-        return None
-
-
-def _failure(why: str, account: Account, passing: str) -> RecoveryError:
-    return RecoveryError(
-        ErrorKind.UNREACHABLE,
-        f"{account.api_url} {why}.",
-        next_step="Check the network and api_url.",
-        details={"passing": passing},
-    )
-
-
-def _refused(document: t.Mapping[str, t.Any], status: int, what: str, wait: str) -> RecoveryError:
+def _refused(document: t.Mapping[str, t.Any], status: int, what: str) -> RecoveryError:
     errors = [item for item in document.get("errors") or [] if isinstance(item, dict)]
     said = "; ".join(f"{item.get('message')} ({item.get('code')})" for item in errors) or f"HTTP {status}"
     code = errors[0].get("code") if errors else None
-    details = {
-        "code": code,
-        "passing": _passing(said, status),
-        "retry_after": wait if wait.isdigit() else 0,
-        "limited": status == 429,
-    }
+    details = {"code": code, "passing": _passing(said, status)}
     if status in (401, 403) or code == 10000:
         return RecoveryError(
             ErrorKind.ACCESS_DENIED,

@@ -54,6 +54,7 @@ class ErrorKind:
     LIMIT_EXCEEDED = "limit_exceeded"
     CONFLICT = "conflict"
     UNEXPECTED = "unexpected"
+    OUTSIDE_WINDOW = "outside_window"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 

@@ -40,13 +40,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 #: Checks certificates, and goes through the proxies that the environment names.
-OPENER = urllib.request.build_opener(_NoRedirect)
+_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def exchange(request: urllib.request.Request, *, timeout: float, largest: int) -> Answer:
     """Send a request once and read its answer, at most largest bytes. Raises NoAnswer."""
     try:
-        with OPENER.open(request, timeout=timeout) as answer:
+        with _OPENER.open(request, timeout=timeout) as answer:
             return _answer(answer.status, answer.headers, answer.read(largest))
     except urllib.error.HTTPError as error:
         with error:

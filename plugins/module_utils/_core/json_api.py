@@ -1,0 +1,159 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Calls of a service that speaks JSON over HTTPS with a token, and when asking again does no harm.
+
+What an answer means is each service's own: a judge says whether it is a refusal, and of which kind.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass, field
+
+from .errors import ErrorKind, RecoveryError
+from .http import NoAnswer, exchange
+
+LARGEST_ANSWER = 256 * 1024 * 1024
+
+#: For so many timeouts a service is asked again that is only busy.
+_PATIENCE = 1.25
+
+#: No pause between two tries is longer, in seconds.
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """Whom to ask. url has no slash at its end; timeout is in seconds for one answer.
+
+    Who asked too often may go on after limit_seconds. without_body are the states in which a good answer may be empty.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    timeout: float = 60
+    limit_seconds: float = 360
+    without_body: t.Tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """document is None where there was none. retry_after is in seconds, 0 when the service does not say."""
+
+    status: int
+    document: t.Any
+    retry_after: float = 0
+
+
+#: Gives the error that an answer is, with details passing as C(not begun), C(maybe) or empty; None for a good answer.
+Judge = t.Callable[[Reply], t.Optional[RecoveryError]]
+
+
+def ask(
+    service: Service,
+    method: str,
+    path: str,
+    judge: Judge,
+    *,
+    query: t.Optional[t.Mapping[str, t.Any]] = None,
+    body: t.Optional[t.Mapping[str, t.Any]] = None,
+    headers: t.Optional[t.Mapping[str, str]] = None,
+    repeatable: bool = True,
+) -> t.Any:
+    """The document of a good answer to one request.
+
+    What is not repeatable is only asked again when the service says that nothing was begun. Raises RecoveryError:
+    unreachable, or what judge says; its details hold, for what is not repeatable, applied: no or unknown.
+    """
+    request = _request(service, method, path, query, body, headers)
+    began, attempt = time.monotonic(), 0
+    while True:
+        attempt += 1
+        try:
+            return _once(service, request, judge)
+        except RecoveryError as error:
+            passing = error.details.pop("passing", "")
+            again = passing == "not begun" or (passing and repeatable)
+            limited = service.limit_seconds if error.details.pop("limited", False) else 0
+            wait = float(error.details.pop("retry_after", 0))
+            if not again or time.monotonic() - began > max(service.timeout * _PATIENCE, limited):
+                if not repeatable:
+                    error.details["applied"] = "unknown" if passing == "maybe" else "no"
+                raise
+            pause = wait or min(8.0, 0.1 * 2**attempt)
+        time.sleep(min(pause, _LONGEST_PAUSE))
+
+
+def _request(
+    service: Service,
+    method: str,
+    path: str,
+    query: t.Optional[t.Mapping[str, t.Any]],
+    body: t.Optional[t.Mapping[str, t.Any]],
+    headers: t.Optional[t.Mapping[str, str]],
+) -> urllib.request.Request:
+    if urllib.parse.urlsplit(service.url).scheme not in ("http", "https"):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, f"api_url is {service.url!r}.", next_step="Give a URL with https://."
+        )
+    if not service.token.isascii() or not service.token.isprintable():
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "The token has characters that no token has, such as the end of a line.",
+            next_step="Give it without them.",
+        )
+    asked = f"?{urllib.parse.urlencode(query, doseq=True)}" if query else ""
+    return urllib.request.Request(
+        f"{service.url.rstrip('/')}/{path}{asked}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {service.token}",
+            "Content-Type": "application/json",
+            **(headers or {}),
+        },
+    )
+
+
+def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.Any:
+    try:
+        given = exchange(request, timeout=service.timeout, largest=LARGEST_ANSWER)
+    except NoAnswer as error:
+        begun = "maybe" if error.begun else "not begun"
+        raise _failure(f"cannot be reached ({error.reason})", service, begun) from None
+    good = 200 <= given.status < 300
+    document: t.Any = None
+    if given.body or not (good and given.status in service.without_body):
+        try:
+            document = json.loads(given.body)
+        except ValueError:
+            if good:
+                raise _failure("does not answer in JSON", service, "maybe") from None
+            document = {}
+    answer = Reply(given.status, document, 0 if good else _retry_after(given.headers))
+    refusal = judge(answer)
+    if refusal is None:
+        return answer.document
+    refusal.details.update(retry_after=answer.retry_after, limited=answer.status == 429)
+    raise refusal
+
+
+def _retry_after(headers: t.Mapping[str, str]) -> float:
+    """What is not a number of seconds, such as a date, is left to our own pauses."""
+    told = headers.get("retry-after", "")
+    return float(told) if told.isdigit() else 0
+
+
+def _failure(why: str, service: Service, passing: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.UNREACHABLE,
+        f"{service.url} {why}.",
+        next_step="Check the network and api_url.",
+        details={"passing": passing},
+    )

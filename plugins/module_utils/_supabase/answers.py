@@ -1,0 +1,161 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Supabase's Management API tells of a project and its backups, read without asking anybody.
+
+https://supabase.com/docs/reference/api/v1-list-all-backups
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from .._core.clock import parse_instant
+from .._core.errors import ErrorKind, RecoveryError
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project as the service describes it. status is one of its words, such as C(ACTIVE_HEALTHY)."""
+
+    ref: str
+    name: str
+    region: str
+    status: str
+    created_at: t.Optional[datetime]
+    host: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One daily backup. id is None where the service tells none, and then it cannot be restored by the API."""
+
+    id: t.Optional[int]
+    physical: bool
+    status: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True)
+class Window:
+    """The instants that a point in time may be chosen from, both included, in whole seconds."""
+
+    earliest: datetime
+    latest: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.latest - self.earliest).total_seconds()
+
+
+@dataclass(frozen=True)
+class Backups:
+    """backups are newest first. window is None where the service tells none."""
+
+    pitr_enabled: bool
+    walg_enabled: bool
+    backups: t.Sequence[Backup]
+    window: t.Optional[Window]
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """status is C(AVAILABLE), C(PENDING), C(REMOVED) or C(FAILED)."""
+
+    name: str
+    status: str
+    completed_on: t.Optional[datetime]
+
+
+def read_project(document: t.Any) -> Project:
+    """Raises RecoveryError(service_failed) for what is no project."""
+    with_database = _of(document, dict, "project")
+    database = with_database.get("database") or {}
+    return Project(
+        ref=_text(with_database, "ref"),
+        name=_text(with_database, "name"),
+        region=str(with_database.get("region", "")),
+        status=_text(with_database, "status"),
+        created_at=_instant(with_database.get("created_at")),
+        host=str(database.get("host", "")),
+        version=str(database.get("version", "")),
+    )
+
+
+def read_backups(document: t.Any) -> Backups:
+    """Raises RecoveryError(service_failed) for what is no list of backups."""
+    told = _of(document, dict, "list of backups")
+    if not isinstance(told.get("pitr_enabled"), bool):
+        raise _unexpected("pitr_enabled")
+    found = [_backup(item) for item in _of(told.get("backups"), list, "list of backups")]
+    physical = told.get("physical_backup_data") or {}
+    earliest, latest = (physical.get(f"{name}_physical_backup_date_unix") for name in ("earliest", "latest"))
+    known = isinstance(earliest, int) and isinstance(latest, int) and 0 < earliest <= latest
+    return Backups(
+        pitr_enabled=told["pitr_enabled"],
+        walg_enabled=bool(told.get("walg_enabled")),
+        backups=sorted(found, key=lambda backup: backup.taken_at, reverse=True),
+        window=Window(_unix(earliest), _unix(latest)) if known else None,
+    )
+
+
+def read_point(document: t.Any) -> t.Optional[RestorePoint]:
+    """None where there is none. Raises RecoveryError(service_failed) for what is no restore point."""
+    if not document:
+        return None
+    told = _of(document, dict, "restore point")
+    return RestorePoint(_text(told, "name"), _text(told, "status"), _instant(told.get("completed_on")))
+
+
+def read_health(document: t.Any) -> t.Dict[str, bool]:
+    """Services by their names, and whether each is well. Raises RecoveryError(service_failed)."""
+    told = [_of(item, dict, "service") for item in _of(document, list, "list of services")]
+    return {_text(item, "name"): item.get("status") == "ACTIVE_HEALTHY" for item in told}
+
+
+def _backup(item: t.Any) -> Backup:
+    told = _of(item, dict, "backup")
+    taken_at = _instant(told.get("inserted_at"))
+    if taken_at is None:
+        raise _unexpected("inserted_at")
+    return Backup(told.get("id"), bool(told.get("is_physical_backup")), _text(told, "status"), taken_at)
+
+
+def _text(document: t.Mapping[str, t.Any], name: str) -> str:
+    if not isinstance(document.get(name), str):
+        raise _unexpected(name)
+    return str(document[name])
+
+
+def _of(value: t.Any, kind: type, what: str) -> t.Any:
+    if not isinstance(value, kind):
+        raise _unexpected(what)
+    return value
+
+
+def _instant(text: t.Optional[str]) -> t.Optional[datetime]:
+    """To the second, for fractions have as many digits as the service likes."""
+    try:
+        return parse_instant(re.sub(r"\.\d+", "", text)) if text else None
+    except (RecoveryError, TypeError):
+        return None
+
+
+def _unix(seconds: t.Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise _unexpected("physical_backup_data") from None
+
+
+def _unexpected(what: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.SERVICE_FAILED,
+        f"Supabase's answer has no {what} as its document describes it.",
+        next_step="Check api_url; else the API has changed, and this collection has to follow.",
+    )

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restore points: made, and waited for until one could go back to them."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+import typing as t
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .._core.clock import compact_instant, utc_now
+from .._core.errors import ErrorKind, RecoveryError
+from .._sets.audit import audited
+from .._store.base import ObjectStore
+from .answers import RestorePoint
+from .api import SupabaseApi
+from .course import require_ready, undo_options
+
+#: The service takes names of so many characters.
+LONGEST_NAME = 20
+
+#: What the service says when it has no restore points for a project or a token, before anything was done.
+NOT_OFFERED = (ErrorKind.UNSUPPORTED, ErrorKind.ACCESS_DENIED, ErrorKind.TARGET_MISSING, ErrorKind.INVALID_OPTIONS)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """In seconds: how long to wait for the end, for the beginning, and between two looks."""
+
+    timeout: float = 3600
+    begin: float = 120
+    poll: float = 10
+
+
+@dataclass(frozen=True)
+class PointRequest:
+    """A restore point that is to be there; without a name, a new one is made. source is for the audit record."""
+
+    name: t.Optional[str] = None
+    patience: Patience = field(default_factory=Patience)
+    check_mode: bool = False
+    source: t.Optional[str] = None
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """undo are the options that go back to it, empty while it is not there. status is None for one that is not."""
+
+    changed: bool
+    name: str
+    status: t.Optional[str]
+    completed_on: t.Optional[datetime]
+    undo: t.Mapping[str, str]
+    summary: str
+
+
+def keep_point(api: SupabaseApi, request: PointRequest, store: t.Optional[ObjectStore]) -> PointResult:
+    """Have a restore point, and with a store an audit record of it. Raises RecoveryError as ensure_point."""
+    name = request.name or new_name()
+    require_name(name)
+    require_ready(api.ref, api.project().status)
+    if request.check_mode:
+        found = api.point(name)
+        status, completed = (found.status, found.completed_on) if found else (None, None)
+        back = undo_options(name if status == "AVAILABLE" else None)
+        told = f"is {status}" if found else "would be made"
+        return PointResult(found is None, name, status, completed, back, f"Restore point {name} of {api.ref} {told}.")
+    record: t.ContextManager[t.Dict[str, t.Any]] = contextlib.nullcontext({})
+    if store is not None and request.source:
+        told_first = {"project": api.ref, "name": name}
+        record = audited(store, request.source, "restore_point", told_first, check_mode=False)
+    with record as outcome:
+        made, point = ensure_point(api, name, request.patience)
+        if made:
+            outcome.update(status=point.status)
+    was = "was made" if made else "was there"
+    summary = f"Restore point {name} of {api.ref} {was}."
+    return PointResult(made, name, point.status, point.completed_on, undo_options(name), summary)
+
+
+def known_point(api: SupabaseApi, name: t.Optional[str]) -> t.Optional[RestorePoint]:
+    """The restore point of a name, or that which the service tells without one. None also where it tells of none."""
+    try:
+        return api.point(name)
+    except RecoveryError as error:
+        if error.kind not in NOT_OFFERED:
+            raise
+        return None
+
+
+def new_name() -> str:
+    """By the second, and by chance within it; as long as a name may be."""
+    return f"u{compact_instant(utc_now())[:-1]}-{secrets.token_hex(2)[:3]}"
+
+
+def ensure_point(api: SupabaseApi, name: str, patience: Patience) -> t.Tuple[bool, RestorePoint]:
+    """A restore point of the name that is available, and whether it was made now.
+
+    Raises RecoveryError: invalid_options for a name that is too long, conflict for one that was used up, timeout.
+    """
+    require_name(name)
+    found = api.point(name)
+    if found is None:
+        return True, make_point(api, name, patience)
+    if found.status == "AVAILABLE":
+        return False, found
+    if found.status == "PENDING":
+        return False, _available(api, name, patience)
+    raise RecoveryError(
+        ErrorKind.CONFLICT, f"The restore point {name!r} is {found.status}.", next_step="Choose another name."
+    )
+
+
+def make_point(api: SupabaseApi, name: str, patience: Patience) -> RestorePoint:
+    """As ensure_point, of a name that nobody used."""
+    require_name(name)
+    try:
+        api.create_point(name)
+    except RecoveryError as error:
+        # Whether it was made is seen below; a second one of the name would be refused.
+        if error.details.get("applied") != "unknown":
+            raise
+    return _available(api, name, patience)
+
+
+def require_name(name: str) -> None:
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The name {name!r} has {len(name)} characters.",
+            next_step=f"Give one of 1 to {LONGEST_NAME}.",
+        )
+
+
+def _available(api: SupabaseApi, name: str, patience: Patience) -> RestorePoint:
+    began = time.monotonic()
+    while True:
+        point = api.point(name)
+        if point and point.status == "AVAILABLE":
+            return point
+        passed = time.monotonic() - began
+        if point and point.status != "PENDING":
+            raise RecoveryError(
+                ErrorKind.SERVICE_FAILED,
+                f"The restore point {name!r} ended as {point.status}.",
+                left="The database is as it was.",
+                next_step="Try again; when it stays, look at Supabase's status.",
+            )
+        if passed > (patience.timeout if point else min(patience.begin, patience.timeout)):
+            raise RecoveryError(
+                ErrorKind.TIMEOUT,
+                f"The restore point {name!r} is {point.status if point else 'not there'} after {passed:.0f} s.",
+                left="The database is as it was.",
+                next_step="Try again later, or wait longer with timeout.",
+            )
+        time.sleep(patience.poll)
