@@ -11,6 +11,9 @@ import typing as t
 
 from testinfra.host import Host
 
+#: Where the servers for messages keep what they took.
+SINKS = "/var/lib/lifeline-sinks"
+
 
 def in_store(host: Host) -> Host:
     """The container that holds the bucket."""
@@ -34,6 +37,11 @@ def sql(host: Host, database: str, query: str) -> str:
 def nothing_left(host: Host) -> bool:
     """Whether no folder of ours is left behind."""
     return host.run("ls -d /tmp/lifeline-*").rc != 0
+
+
+def arrived(host: Host, file: str) -> list[dict[str, t.Any]]:
+    """What the servers for messages took: C(requests.jsonl) or C(letters.jsonl)."""
+    return [json.loads(line) for line in host.file(f"{SINKS}/{file}").content_string.splitlines()]
 
 
 def runs(host: Host, unit: str) -> str:

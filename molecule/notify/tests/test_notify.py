@@ -11,11 +11,7 @@ import typing as t
 
 from testinfra.host import Host
 
-FOLDER = "/var/lib/lifeline-sinks"
-
-
-def arrived(host: Host, file: str) -> list[dict[str, t.Any]]:
-    return [json.loads(line) for line in host.file(f"{FOLDER}/{file}").content_string.splitlines()]
+from tests.doubles.containers import SINKS, arrived
 
 
 def at(host: Host, path: str) -> list[dict[str, t.Any]]:
@@ -52,7 +48,7 @@ def test_mail_names_the_set_and_stands_in_for_what_is_broken(host: Host) -> None
 
 
 def test_nothing_is_open_and_no_secret_is_kept_or_logged(host: Host) -> None:
-    state = host.file(f"{FOLDER}/incidents.json")
+    state = host.file(f"{SINKS}/incidents.json")
     assert state.mode == 0o600
     assert json.loads(state.content_string)["incidents"] == {}
     # The brackets keep this very command, which is logged as well, from being found.
