@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg2
@@ -124,27 +124,42 @@ def postgres_server(version: str, *, settings: t.Mapping[str, str] | None = None
         password = secrets.token_urlsafe(12)
         _give(root, user)
         data_dir = _initialise(bin_dir, root, password, user)
-        port = _free_port()
-        process = subprocess.Popen(
-            [str(bin_dir / "postgres"), "-D", str(data_dir), *_settings(root, port, settings or {})],
-            stdout=subprocess.DEVNULL,
-            stderr=(root / "server.log").open("wb"),
-            start_new_session=True,
-            **_as_user(user),
-        )
-        server = PostgresServer(version, bin_dir, port, data_dir, password)
-        try:
-            _wait_until_ready(server, process, root / "server.log")
+        with started(PostgresServer(version, bin_dir, 0, data_dir, password), root, settings or {}) as server:
             yield server
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started(server: PostgresServer, root: Path, settings: t.Mapping[str, str]) -> t.Iterator[PostgresServer]:
+    """The server on a free port, with its socket and its log in root; stopped at the end."""
+    server = replace(server, port=_free_port())
+    process = subprocess.Popen(
+        [str(server.bin_dir / "postgres"), "-D", str(server.data_dir), *_settings(root, server.port, settings)],
+        stdout=subprocess.DEVNULL,
+        stderr=(root / "server.log").open("ab"),
+        start_new_session=True,
+        **as_server_user(),
+    )
+    try:
+        _wait_until_ready(server, process, root / "server.log")
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def as_server_user() -> dict[str, t.Any]:
+    """Arguments of subprocess that run a program as the user of the servers."""
+    return _as_user(_server_user())
+
+
+def give_to_server(path: Path) -> None:
+    _give(path, _server_user())
 
 
 def _settings(root: Path, port: int, extra: t.Mapping[str, str]) -> list[str]:

@@ -35,6 +35,7 @@ LAYERS = [
     "_sqlite_rows",
     "_d1",
     "_postgres",
+    "_replication",
     "_integrity",
     "_rows",
     "_drill",

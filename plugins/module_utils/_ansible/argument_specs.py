@@ -124,6 +124,20 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
 }
 
 
+def peer_spec() -> ArgumentSpec:
+    """A second server, whose connection is that of the first but for what is given."""
+    names = ("login_user", "login_password", "login_db", "ca_cert", "ssl_cert", "ssl_key")
+    own = {name: {key: value for key, value in _POSTGRES_OPTIONS[name].items() if key != "fallback"} for name in names}
+    place: t.Dict[str, t.Any] = {
+        "dsn": {"type": "str", "no_log": True},
+        "login_host": {"type": "str"},
+        "login_port": {"type": "int", "default": 5432},
+        "login_unix_socket": {"type": "str"},
+        "ssl_mode": {"type": "str", "choices": _POSTGRES_OPTIONS["ssl_mode"]["choices"]},
+    }
+    return ArgumentSpec({"peer": {"type": "dict", "options": {**place, **own}}})
+
+
 def files_spec() -> ArgumentSpec:
     """A bucket of files, beside the store of backups."""
     options = {name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")}

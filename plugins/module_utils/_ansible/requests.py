@@ -82,6 +82,31 @@ def connection_options(params: _Params) -> ConnectionOptions:
     return ConnectionOptions(keywords=keywords, client_bin_dir=params["client_bin_dir"])
 
 
+def peer_options(params: _Params) -> t.Optional[ConnectionOptions]:
+    """The server that the option peer describes; what it leaves out is that of the first, but for the place."""
+    peer = params["peer"]
+    if not peer:
+        return None
+    if not (peer["dsn"] or peer["login_host"] or peer["login_unix_socket"]):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, "The option peer names no server.", next_step="Give it login_host or dsn."
+        )
+    shared = {
+        keyword: value
+        for keyword, value in maintenance_options(params).keywords.items()
+        if keyword not in ("host", "hostaddr", "port", "service")
+    }
+    own = connection_options(
+        {
+            **peer,
+            "ssl_mode": peer["ssl_mode"] or shared.get("sslmode", "prefer"),
+            "connect_timeout": params["connect_timeout"],
+            "client_bin_dir": None,
+        }
+    )
+    return ConnectionOptions(keywords={**shared, **own.keywords})
+
+
 def maintenance_options(params: _Params) -> ConnectionOptions:
     """As connection_options, with the database postgres where none is named."""
     options = connection_options(params)
