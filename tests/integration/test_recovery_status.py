@@ -18,8 +18,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock impo
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, postgres_server
+from tests.doubles.postgres import PostgresServer, available_versions, postgres_server
 from tests.doubles.s3 import rclone_server
+from tests.doubles.standby import standby_of
 
 Options = dict[str, t.Any]
 
@@ -163,7 +164,7 @@ def test_a_server_is_asked_and_missed(postgres: PostgresServer, database: str, f
 
 def test_wal_that_cannot_be_archived_is_told() -> None:
     settings = {"archive_mode": "on", "archive_command": "false", "max_wal_senders": "2", "wal_level": "replica"}
-    with postgres_server("15", settings=settings) as server:
+    with postgres_server(available_versions()[0], settings=settings) as server:
         with server.session() as cursor:
             cursor.execute("SELECT pg_switch_wal()")
             for _attempt in range(300):
@@ -174,6 +175,24 @@ def test_wal_that_cannot_be_archived_is_told() -> None:
         found = status(None, **server.module_options())
         assert events(found) == {"archive.failing": "critical"}
         assert found["archive"]["waiting"] >= 1
+
+
+def test_a_standby_that_stops_is_told() -> None:
+    with postgres_server(available_versions()[0]) as server:
+        assert status(None, **server.module_options())["replication"] is None
+        with standby_of(server) as standby:
+            for _attempt in range(100):
+                seen = status(None, **server.module_options())
+                if seen["replication"]["streaming"]:
+                    break
+            assert (seen["replication"]["role"], seen["replication"]["standbys"], events(seen)) == ("primary", 1, {})
+            followed = status(None, **standby.module_options())
+            assert (followed["replication"]["role"], events(followed)) == ("standby", {})
+        for _attempt in range(100):
+            gone = status(None, **server.module_options())
+            if gone["breaches"]:
+                break
+        assert events(gone) == {"replication.stopped": "critical"}
 
 
 def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(

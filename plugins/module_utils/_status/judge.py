@@ -155,7 +155,7 @@ def _drilled(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
 def _server(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     standby, archive = facts.replication, facts.archive
     if standby is not None:
-        if not standby.streaming:
+        if standby.streaming is False:
             yield "replication.stopped", "", "a standby does not stream."
         elif limits.replication_lag is not None and (standby.lag_seconds or 0) > limits.replication_lag:
             yield (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .._core.clock import format_instant
 from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
+from .._replication.info import ReplicationRequest, ReplicationResult, describe_replication
 from .._sqlite.engine import Bound, Engine
 from .._store.base import ObjectStore
 from .model import ArchiveFact, ReplicationFact
@@ -27,7 +28,8 @@ class Live:
 def ask_postgres(options: ConnectionOptions) -> Live:
     """Raises RecoveryError(unreachable, access_denied, target_missing or query_failed)."""
     with connection(options, application="lifeline.recovery status") as conn:
-        return Live(None, _archive(conn))
+        archive = _archive(conn)
+    return Live(_replication(describe_replication(ReplicationRequest(options))), archive)
 
 
 def ask_sqlite(opened: t.Callable[[], Engine]) -> Live:
@@ -44,6 +46,19 @@ def ask_files(files: ObjectStore) -> Live:
     """Raises RecoveryError when the bucket cannot be listed, or the folder is not there."""
     files.require_there()
     return Live()
+
+
+def _replication(seen: ReplicationResult) -> t.Optional[ReplicationFact]:
+    """None for a server that neither follows another nor is followed, by all that it knows."""
+    if seen.role == "standby":
+        return ReplicationFact(seen.role, seen.streaming, 0, seen.lag_seconds, seen.lag_bytes)
+    # Who takes a base backup is no standby, and goes again.
+    attached = [one for one in seen.standbys or () if one.state != "backup"]
+    slots = [one for one in seen.slots if one.kind == "physical"]
+    if not attached and not slots:
+        return None
+    streaming = all(one.state == "streaming" for one in attached) and all(one.active for one in slots)
+    return ReplicationFact(seen.role, streaming, len(attached), seen.lag_seconds, seen.lag_bytes)
 
 
 def _archive(conn: Connection) -> t.Optional[ArchiveFact]:

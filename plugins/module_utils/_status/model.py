@@ -123,10 +123,13 @@ class DrillFact:
 
 @dataclass(frozen=True)
 class ReplicationFact:
-    """How far standbys are behind, the worst of them; None where it is not known."""
+    """How far standbys are behind, the worst of them; None where it is not known.
+
+    A standby that has a slot and does not use it is one that does not stream.
+    """
 
     role: str
-    streaming: bool
+    streaming: t.Optional[bool]
     standbys: int
     lag_seconds: t.Optional[float] = None
     lag_bytes: t.Optional[int] = None
