@@ -80,6 +80,17 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     assert all(name.startswith(f"{role}_") for name in defaults)
 
 
+#: Roles that prepare something, or that another one tells for.
+SILENT = {"backup_host", "monitoring", "notify", "sandbox", "tenant_restore"}
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role not in SILENT])
+def test_an_operation_tells_that_it_began_and_how_it_ended(role: str) -> None:
+    texts = [path.read_text() for path in (ROOT / f"roles/{role}/tasks").glob("*.yml")]
+    told = set(re.findall(r"notify_event: .*\.(\S+?|\{\{.*\}\})\"?$", "".join(texts), re.MULTILINE))
+    assert told in ({"started", "succeeded", "failed"}, {"started", "{{ drill_result.verdict }}"})
+
+
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_a_playbook_is_in_the_readme(playbook: str) -> None:
     assert f"`{playbook}`" in read("README.md")

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every operation tells that it began, and how it ended; a channel that is broken changes nothing."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.sinks import HttpSink, http_sink
+from tests.integration.test_playbooks import play
+
+Options = dict[str, t.Any]
+
+
+@pytest.fixture
+def web() -> t.Iterator[HttpSink]:
+    with http_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def variables(tmp_path: Path, folder_store: Options, web: HttpSink) -> Options:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    return {
+        "recovery_source": "media",
+        "recovery_files": {"provider": "directory", "path": str(tmp_path / "files")},
+        "recovery_store": folder_store,
+        "recovery_channels": [
+            {"name": "hook", "type": "webhook", "url": f"{web.url}/hook", "details": True},
+            {"name": "dead", "type": "webhook", "url": "http://127.0.0.1:1/", "timeout": 1},
+        ],
+    }
+
+
+def told(web: HttpSink) -> list[Options]:
+    return [one.json for one in web.at("/hook")]
+
+
+def test_a_backup_its_verification_and_its_retention_tell(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    for playbook in ("backup_bucket", "verify", "prune"):
+        done = play(playbook, variables, tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert "dead" in done.stdout
+    operations = ("backup", "verification", "retention")
+    assert [one["event"] for one in told(web)] == [
+        f"{name}.{word}" for name in operations for word in ("started", "succeeded")
+    ]
+    assert {one["source"] for one in told(web)} == {"media"}
+    assert told(web)[1]["details"]["set_id"] in told(web)[1]["message"]
+
+
+NOBODY = {"recovery_database": "x", "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1}}
+NOWHERE = {"recovery_files": {"provider": "directory", "path": "/nowhere"}}
+PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "http://127.0.0.1:1", "api_timeout": 2}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "change", "event", "sentence"),
+    [
+        ("backup_bucket", NOWHERE, "backup", "There is no folder /nowhere"),
+        ("backup", NOBODY, "backup", "127.0.0.1:1"),
+        ("d1_backup", {"recovery_connection": {"path": "/nowhere.sqlite"}}, "backup", "/nowhere.sqlite"),
+        ("verify", {}, "verification", "has no backup set"),
+        ("restore", NOBODY, "restore", "127.0.0.1:1"),
+        ("restore_table", {"recovery_database": "x"}, "restore", "Nobody will know why"),
+        ("supabase_backups", {"recovery_supabase": PROJECT}, "verification", "127.0.0.1"),
+    ],
+)
+def test_an_operation_that_fails_tells_why_and_fails(
+    tmp_path: Path, variables: Options, web: HttpSink, playbook: str, change: Options, event: str, sentence: str
+) -> None:
+    done = play(playbook, {**variables, "recovery_environment": "production", **change}, tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert [one["event"] for one in told(web)] == [f"{event}.started", f"{event}.failed"]
+    assert sentence in told(web)[1]["message"]
+    assert sentence in done.stdout
+    assert "not-shown" not in done.stdout + done.stderr + str(told(web))
+
+
+def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    assert play("backup_bucket", variables, tmp_path, "--check").returncode == 0
+    assert told(web) == []
