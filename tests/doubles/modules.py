@@ -33,15 +33,12 @@ def run_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool 
 
 def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool = False) -> subprocess.Popen[bytes]:
     """The running process of a module, for tests that kill it or look at it."""
-    import ansible_collections.lifeline.recovery as collection
-
-    tree = Path(next(iter(collection.__path__))).parents[2]
     process = subprocess.Popen(
-        [sys.executable, str(tree / "ansible_collections/lifeline/recovery/plugins/modules" / f"{name}.py")],
+        [sys.executable, str(tree() / "ansible_collections/lifeline/recovery/plugins/modules" / f"{name}.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tree), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tree()), os.environ.get("PYTHONPATH", "")])},
         start_new_session=True,
     )
     given = {**arguments, "_ansible_check_mode": check_mode, "_ansible_remote_tmp": "/tmp"}
@@ -50,6 +47,13 @@ def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: boo
     process.stdin.close()
     process.stdin = None
     return process
+
+
+def tree() -> Path:
+    """Where Ansible finds the collection."""
+    import ansible_collections.lifeline.recovery as collection
+
+    return Path(next(iter(collection.__path__))).parents[2]
 
 
 def parse_result(output: bytes, errors: bytes) -> dict[str, t.Any]:

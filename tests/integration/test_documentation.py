@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.identity import make_identity
-from tests.doubles.modules import ROOT, run_module
+from tests.doubles.modules import ROOT, run_module, tree
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.s3 import S3Server
 from tests.doubles.school import load_school
@@ -131,3 +133,54 @@ def test_a_set_of_d1_is_restored_by_hand(folder_store: dict[str, t.Any], tmp_pat
     subprocess.run(commands_of("docs/restore-by-hand.md", 3), env=environment, check=True, capture_output=True)
     with contextlib.closing(sqlite3.connect(tmp_path / "restored.sqlite")) as back:
         assert back.execute("SELECT count(*) FROM v").fetchone() == (1,)
+
+
+@pytest.fixture
+def school(postgres: PostgresServer) -> t.Iterator[str]:
+    """The database under the name that the README has for it, and what a swap keeps of it."""
+    postgres.create_database("school")
+    load_school(postgres, "school")
+    yield "school"
+    with postgres.session() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE 'school%'")
+        names = [name for (name,) in cursor.fetchall()]
+    for name in names:
+        postgres.drop_database(name)
+
+
+def test_the_readme_leads_from_a_backup_to_a_swap(
+    postgres: PostgresServer, school: str, store: dict[str, t.Any], tmp_path: Path
+) -> None:
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = [one for one in blocks if "ANSIBLE_INVENTORY" in one]
+    assert block.count("ansible-playbook") >= 5
+    login = postgres.module_options()
+    login.pop("login_db")
+    folder = tmp_path / "inventories/production"
+    (folder / "group_vars").mkdir(parents=True)
+    shutil.copy(ROOT / "inventories/sandbox/hosts.yml", folder)
+    (folder / "group_vars/all.yml").write_text(
+        json.dumps(
+            {
+                "recovery_environment": "production",
+                "recovery_source": school,
+                "recovery_database": school,
+                "recovery_connection": login,
+                "recovery_store": store,
+            }
+        )
+    )
+    done = subprocess.run(
+        ["bash", "-ec", block], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": str(tree()),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "To go back" in done.stdout
+    with postgres.session(school) as cursor:
+        cursor.execute("SELECT count(*) > 0 FROM children")
+        assert cursor.fetchone() == (True,)

@@ -25,7 +25,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel 
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import parse_event
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.transport import Patience, Undelivered, bring
 from tests.doubles.certificate import make_certificate
-from tests.doubles.modules import ROOT, ModuleFailed, parse_result, run_module, start_module
+from tests.doubles.modules import ROOT, ModuleFailed, parse_result, run_module, start_module, tree
 from tests.doubles.sinks import HttpSink, Reply, SmtpSink, http_sink, smtp_sink
 
 SECRET = "T0K3N-0f-n0b0dy"
@@ -285,8 +285,6 @@ def test_the_examples_run() -> None:
 
 
 def start_play(playbook: str, variables: dict[str, t.Any], folder: Path, *more: str) -> subprocess.Popen[str]:
-    import ansible_collections.lifeline.recovery as collection
-
     file = folder / "variables.json"
     file.write_text(json.dumps({"ansible_python_interpreter": sys.executable, **variables}))
     return subprocess.Popen(
@@ -295,7 +293,7 @@ def start_play(playbook: str, variables: dict[str, t.Any], folder: Path, *more: 
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, start_new_session=True,
         env={
             **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(Path(next(iter(collection.__path__))).parents[2]),
+            "ANSIBLE_COLLECTIONS_PATH": str(tree()),
             "ANSIBLE_NOCOLOR": "1",
         },
     )  # fmt: skip

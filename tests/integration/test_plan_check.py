@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doubles.modules import ROOT, ModuleFailed, run_module
+from tests.doubles.modules import ROOT, ModuleFailed, run_module, tree
 from tests.unit.plan.samples import PLATFORMS, changed, plan_of, sound
 from tests.unit.plan.test_reader import plain
 
@@ -25,16 +25,13 @@ NOW = "2026-03-01T00:00:00Z"
 
 
 def ansible(folder: Path, playbook: str, variables: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
-    import ansible_collections.lifeline.recovery as collection
-
     file = folder / "variables.json"
     file.write_text(json.dumps(plain(variables)))
-    tree = Path(next(iter(collection.__path__))).parents[2]
     return subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"), playbook,
          "-e", f"@{file}"],
         capture_output=True, text=True, check=False, cwd=folder,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tree), "ANSIBLE_NOCOLOR": "1"},
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tree()), "ANSIBLE_NOCOLOR": "1"},
     )  # fmt: skip
 
 

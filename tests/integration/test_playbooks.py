@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.d1 import d1_server
-from tests.doubles.modules import ROOT, run_module
+from tests.doubles.modules import ROOT, run_module, tree
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.school import load_school
 
@@ -33,17 +33,11 @@ def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> s
         capture_output=True, text=True, check=False, cwd=folder,
         env={
             **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": _tree(),
+            "ANSIBLE_COLLECTIONS_PATH": str(tree()),
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
         },
     )  # fmt: skip
-
-
-def _tree() -> str:
-    import ansible_collections.lifeline.recovery as collection
-
-    return str(Path(next(iter(collection.__path__))).parents[2])
 
 
 @pytest.fixture
