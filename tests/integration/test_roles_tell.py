@@ -86,3 +86,24 @@ def test_an_operation_that_fails_tells_why_and_fails(
 def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     assert play("backup_bucket", variables, tmp_path, "--check").returncode == 0
     assert told(web) == []
+
+
+@pytest.mark.parametrize(
+    ("channels", "told_why"),
+    [(None, False), (5, True), ("{{ not_defined }}", True), ("{{ lookup('ansible.builtin.file', '/nowhere') }}", True)],
+)
+def test_channels_that_cannot_be_read_stop_no_backup(
+    tmp_path: Path, variables: Options, channels: t.Any, told_why: bool
+) -> None:
+    done = play("backup_bucket", {**variables, "recovery_channels": channels}, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert ("channels cannot be read" in done.stdout) is told_why
+
+
+def test_an_error_with_braces_is_told_as_it_is(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    braces = "/nowhere {{ '{{ 7 * 7 }} {% set' }} \"quoted\" 'twice' \u00e9\n second"
+    files = {"recovery_files": {"provider": "directory", "path": braces}}
+    done = play("backup_bucket", {**variables, **files}, tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert "{{ 7 * 7 }} {% set" in told(web)[1]["message"]
+    assert "{{ 7 * 7 }} {% set" in done.stdout
