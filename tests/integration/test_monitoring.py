@@ -180,13 +180,32 @@ CASES = [
         ["3m"],
         ["8m"],
     ),
+    (
+        "LifelineBreach",
+        "warning",
+        [
+            series("lifeline_breach", "_ 1x15", event="drill.overdue", severity="warning", key="school/drill.overdue"),
+            series("lifeline_recovery_drill_timestamp_seconds", "_x7 7x9"),
+        ],
+        ["1m"],
+        ["4m"],
+        ["9m"],
+    ),
+    (
+        "LifelineBreach",
+        "critical",
+        [series("lifeline_breach", "_ 1x5 stale", event="backup.damaged", severity="critical", key="k")],
+        ["1m"],
+        ["4m"],
+        ["9m"],
+    ),
     ("LifelineNobodyLooks", "critical", [series("lifeline_status_timestamp_seconds", "0x60")], ["15m"], ["17m"], []),
 ]
 
 
 @needs_promtool
 @pytest.mark.parametrize(
-    ("alert", "severity", "given", "quiet", "firing", "clear"), CASES, ids=[case[0] for case in CASES]
+    ("alert", "severity", "given", "quiet", "firing", "clear"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES]
 )
 def test_an_alert_fires_at_its_threshold_and_clears(
     rules: Path,
@@ -200,6 +219,8 @@ def test_an_alert_fires_at_its_threshold_and_clears(
 ) -> None:
     def at(instant: str, fires: bool) -> dict[str, t.Any]:
         labels = {"source": "school", "severity": severity, **({"place": "/spool"} if "Storage" in alert else {})}
+        if alert == "LifelineBreach":
+            labels["event"] = "drill.overdue" if severity == "warning" else "backup.damaged"
         return {"eval_time": instant, "alertname": alert, "exp_alerts": [{"exp_labels": labels}] if fires else []}
 
     moments = [*(at(instant, False) for instant in [*quiet, *clear]), *(at(instant, True) for instant in firing)]
