@@ -295,9 +295,7 @@ def test_a_source_that_nobody_can_look_at_is_told_and_hides_no_other(
         assert ended[0].startswith("Resolved: ")
 
 
-def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(
-    tmp_path: Path, folder_store: dict[str, t.Any]
-) -> None:
+def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:
     Path(folder_store["path"]).mkdir()
     state = tmp_path / "incidents.json"
     channels = [{"name": "hook", "type": "webhook", "url": "http://127.0.0.1:1/", "timeout": 1}]
