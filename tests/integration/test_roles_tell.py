@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -107,3 +108,23 @@ def test_an_error_with_braces_is_told_as_it_is(tmp_path: Path, variables: Option
     assert done.returncode == 2, done.stdout
     assert "{{ 7 * 7 }} {% set" in told(web)[1]["message"]
     assert "{{ 7 * 7 }} {% set" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_drill_that_cannot_report_is_told_and_fails(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    reports = tmp_path / "reports"
+    (reports / "latest").mkdir(parents=True)
+    (reports / "latest/in-the-way").write_text("")
+    drill = {
+        "drill_scenario": "d1_loss",
+        "drill_rows": 1000,
+        "drill_reports_dir": str(reports),
+        "drill_sandbox_path": f"/tmp/{tmp_path.parent.name}-{os.getpid()}-told",
+        "drill_store": {},
+    }
+    done = play("drill", {**variables, "recovery_environment": "sandbox", **drill}, tmp_path)
+    assert done.returncode == 2, done.stdout
+    own = [one for one in told(web) if one["event"].startswith("drill.")]
+    assert [one["event"] for one in own] == ["drill.started", "drill.failed"]
+    assert own[1]["message"] in done.stdout
+    assert not own[1]["message"].startswith("[DRILL]")
