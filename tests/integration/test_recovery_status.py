@@ -214,6 +214,7 @@ def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"source": "../other"}, "cannot be the name of a source"),
         ({"capacity_bytes": 0}, "capacity_bytes is 0"),
         ({"severities": {"backup.slow": "loud"}}, "backup.slow: loud"),
         ({"storage_used": 1.5}, "two ratios"),
@@ -286,3 +287,14 @@ def test_a_clock_that_jumps_back_does_not_silence(tmp_path: Path) -> None:
     assert status(nowhere, state_dir=str(tmp_path))["level"] == "ok"
     since = json.loads(memory.read_text())["unreachable_since"][nowhere["path"]]
     assert not since.startswith("2999")
+
+
+def test_a_shallower_look_does_not_cover_damage_up(files: Options, folder_store: Options) -> None:
+    Path(files["path"], "large").write_bytes(os.urandom(9000))
+    back_up(files, folder_store)
+    largest = max(Path(folder_store["path"]).rglob("objects/*/*"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(b"x" * largest.stat().st_size)
+    with pytest.raises(ModuleFailed):
+        run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "digests"})
+    run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "presence"})
+    assert events(status(folder_store)) == {"verification.failed": "critical"}

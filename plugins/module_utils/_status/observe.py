@@ -107,6 +107,7 @@ class Memory:
 
 def observe(places: Places, limits: Thresholds, memory: Memory, now: datetime) -> Facts:
     """Look at everything. Raises RecoveryError only for options that make no sense, and missing libraries."""
+    check_source(places.source)
     facts = Facts(places.source, volumes=tuple(_volume(path) for path in dict.fromkeys(places.volumes)))
     if places.ask is not None:
         reach, live = _tried(places.asked, places.ask)
