@@ -17,7 +17,6 @@ from .layout import TIERS, SetName, parse_set_key, set_key, sets_prefix, verifie
 from .manifest import Manifest, parse_manifest
 from .recovery_points import Selection, select
 
-
 #: From the shallowest.
 _DEPTHS = ("presence", "digests", "decode")
 
