@@ -126,7 +126,7 @@ options:
     default: {}
   state_dir:
     description:
-      - A folder that remembers since when something does not answer.
+      - A folder that remembers since when something does not answer, and what a store said last, which stays a breach while it does not.
     type: path
   metrics_textfile:
     description:

@@ -13,6 +13,9 @@ from .._core.clock import parse_instant
 from .._core.sizes import readable_seconds
 from .model import EVENTS, SEVERITIES, Breach, Facts, Reach, Thresholds
 
+#: How the names of events begin that are known from a store.
+_OF_STORE = ("backup.", "store.behind", "verification.", "drill.")
+
 _Found = t.Iterator[t.Tuple[str, str, str]]
 
 
@@ -26,7 +29,21 @@ def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
             subject = event[: -len(".failed")] if event.endswith(".failed") else event
             key = f"{facts.source}/{subject}" + (f":{place}" if place else "")
             found.append(Breach(key, event, severity, f"{facts.source}: {message}"))
-    return sorted(found, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
+    return _gravest_first(found)
+
+
+def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
+    return sorted(breaches, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
+
+
+def with_last(breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
+    """As judged, and what the store said when it last answered: what cannot be looked at is not over."""
+    return _gravest_first([*breaches, *last])
+
+
+def of_store(breaches: t.Iterable[Breach]) -> t.List[Breach]:
+    """Those that only a store tells of."""
+    return [breach for breach in breaches if breach.event.startswith(_OF_STORE)]
 
 
 def level_of(breaches: t.Iterable[Breach]) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
 from .._core.sizes import readable_seconds
-from .judge import judge, level_of
+from .judge import judge, level_of, of_store, with_last
 from .model import (
     EVENTS,
     SEVERITIES,
@@ -81,6 +81,10 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
     memory = Memory.of(request.state_dir, request.places.source)
     facts = observe(request.places, request.limits, memory, now)
     breaches = judge(facts, request.limits, now)
+    if request.places.store is None or facts.store_read:
+        memory.last = of_store(breaches)
+    else:
+        breaches = with_last(breaches, memory.last)
     if not request.check_mode:
         memory.keep()
         if request.metrics_textfile:
