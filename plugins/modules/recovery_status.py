@@ -126,7 +126,7 @@ options:
     default: {}
   state_dir:
     description:
-      - A folder that remembers since when something does not answer, and what a store said last, which stays a breach while it does not.
+      - A folder that remembers since when something does not answer, and what store and server said last, which stays a breach while they do not.
     type: path
   metrics_textfile:
     description:

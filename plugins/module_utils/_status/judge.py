@@ -13,8 +13,9 @@ from .._core.clock import parse_instant
 from .._core.sizes import readable_seconds
 from .model import EVENTS, SEVERITIES, Breach, Facts, Reach, Thresholds
 
-#: How the names of events begin that are known from a store.
+#: How the names of events begin that only a store tells of, and those that only the source's server does.
 _OF_STORE = ("backup.", "store.behind", "verification.", "drill.")
+_OF_SERVER = ("replication.", "archive.")
 
 _Found = t.Iterator[t.Tuple[str, str, str]]
 
@@ -36,14 +37,14 @@ def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
     return sorted(breaches, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
 
 
-def with_last(breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
-    """As judged, and what the store said when it last answered: what cannot be looked at is not over."""
-    return _gravest_first([*breaches, *last])
-
-
-def of_store(breaches: t.Iterable[Breach]) -> t.List[Breach]:
-    """Those that only a store tells of."""
-    return [breach for breach in breaches if breach.event.startswith(_OF_STORE)]
+def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
+    """As judged, and what a store or server that does not answer now said last: what cannot be looked at is not over."""
+    silent: t.List[str] = []
+    if facts.stores and not facts.store_read:
+        silent += _OF_STORE
+    if facts.reach is not None and not facts.reach.ok:
+        silent += _OF_SERVER
+    return _gravest_first([*breaches, *(breach for breach in last if breach.event.startswith(tuple(silent)))])
 
 
 def level_of(breaches: t.Iterable[Breach]) -> str:

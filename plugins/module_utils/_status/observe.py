@@ -69,7 +69,7 @@ class Places:
 class Memory:
     """What one look tells nothing of, kept in a file of the source.
 
-    since: from when on a place does not answer. last: what was not as it should be by what the store last said.
+    since: from when on a place does not answer. last: what was not as it should be.
     """
 
     path: t.Optional[str]
