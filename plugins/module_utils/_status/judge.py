@@ -38,7 +38,7 @@ def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
 
 
 def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
-    """As judged, and what a store or server that does not answer now said last: what cannot be looked at is not over."""
+    """As judged, and what a store or server that does not answer said last: what cannot be seen is not over."""
     silent: t.List[str] = []
     if facts.stores and not facts.store_read:
         silent += _OF_STORE
