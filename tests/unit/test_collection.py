@@ -32,6 +32,7 @@ LAYERS = [
     "_sqlite_rows",
     "_d1",
     "_postgres",
+    "_pitr",
     "_integrity",
     "_rows",
     "_drill",

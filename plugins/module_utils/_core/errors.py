@@ -54,6 +54,9 @@ class ErrorKind:
     LIMIT_EXCEEDED = "limit_exceeded"
     CONFLICT = "conflict"
     UNEXPECTED = "unexpected"
+    OUTSIDE_ARCHIVE = "outside_archive"
+    ARCHIVING_FAILED = "archiving_failed"
+    WRONG_SERVER = "wrong_server"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 
