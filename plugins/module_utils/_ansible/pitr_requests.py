@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .._pitr.beside import Start
@@ -52,7 +53,7 @@ def pitr_request(params: _Params, *, check_mode: bool) -> PitrRequest:
     restores = mode in ("beside", "in_place")
     target = parse_target(params["target_type"], params["target"], inclusive=params["inclusive"])
     wish = Wish(
-        place=stanza_place(params, live if restores or mode == "undo" else data),
+        place=stanza_place(params, data if mode == "remove" and os.path.exists(data) else live),
         target=target if restores else Target("latest"),
         mode=mode,
         data=data,

@@ -48,7 +48,7 @@ class Archive:
         self._size = 0
         self._readings: t.Dict[int, Reading] = {}
         self.segments: t.Dict[int, Segment] = {}
-        self.timeline = 0
+        self.path: t.Sequence[TimelineSpan] = ()
 
     @property
     def segment_size(self) -> int:
@@ -72,7 +72,11 @@ class Archive:
         if self._stored:
             segments = (parse_segment(name, self.segment_size) for name in self._stored)
             self.segments = on_path(segments, path, self.segment_size)
-        self.timeline = timeline
+        self.path = path
+
+    @property
+    def timeline(self) -> int:
+        return self.path[-1].timeline if self.path else 1
 
     def newest_timeline(self) -> int:
         return max((int(name[:8], 16) for name in self._stored), default=1)

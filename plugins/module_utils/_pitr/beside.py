@@ -133,7 +133,9 @@ def remove_beside(data: str, user: t.Optional[str], timeout: int = 60) -> bool:
     return True
 
 
-def server_settings(start: Start, port: int, socket_dir: str, limits: t.Mapping[str, str]) -> t.Dict[str, str]:
+def server_settings(
+    data: str, start: Start, port: int, socket_dir: str, limits: t.Mapping[str, str]
+) -> t.Dict[str, str]:
     """Settings that keep a copy from acting on the world: no archiving, no subscriptions, no scheduled work."""
     return {
         "port": str(port),
@@ -143,7 +145,7 @@ def server_settings(start: Start, port: int, socket_dir: str, limits: t.Mapping[
         "archive_mode": "off",
         "max_logical_replication_workers": "0",
         "cron.launch_active_jobs": "off",
-        "external_pid_file": "",
+        "external_pid_file": f"{data}/external.pid",
         "logging_collector": "off",
         "log_destination": "stderr",
         "lc_messages": "C",
@@ -168,7 +170,7 @@ def _run(wish: Wish, plan: Plan, start: Start, cluster: Cluster) -> Beside:
     if len(socket_dir.encode()) > _LONGEST_SOCKET_DIR:
         socket_dir = ""
     control = cluster.control()
-    settings = server_settings(start, port, socket_dir, control.limits if control else {})
+    settings = server_settings(wish.data, start, port, socket_dir, control.limits if control else {})
     config_file = start.config_file
     if config_file is None and not os.path.exists(os.path.join(wish.data, "postgresql.conf")):
         config_file = live_config_file(wish.live)

@@ -84,7 +84,7 @@ def make_plan(wish: Wish, scratch: str) -> Plan:
     unknown = stop is None and wish.target.type not in ("immediate", "latest")
     if unknown and (live is None or live.running() is None):
         raise _not_archived(archive, wish.target, stanza)
-    backup = choose_backup(stanza, stop.position if stop else None, wish.backup_set)
+    backup = choose_backup(stanza, archive.path, stop.position if stop else None, wish.backup_set)
     segments = require_whole(archive, backup, stop, wish.target)
     plan = Plan(stanza, backup, timeline, bin_dir, stop, unknown, segments)
     return replace(plan, shown=_shown(wish, plan))

@@ -13,7 +13,7 @@ from datetime import datetime
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .repository import Backup, Stanza
-from .wal import format_lsn, parse_lsn
+from .wal import TimelineSpan, format_lsn, parse_lsn
 from .waldump import Reading
 
 TARGET_TYPES = ("time", "lsn", "name", "xid", "immediate", "latest")
@@ -116,11 +116,19 @@ def stop_in(target: Target, reading: Reading) -> t.Optional[Stop]:
     return None
 
 
-def choose_backup(stanza: Stanza, stop: t.Optional[int], label: t.Optional[str] = None) -> Backup:
-    """The newest sound backup that ended before the position, or before the end of the archive for None.
+def choose_backup(
+    stanza: Stanza, path: t.Sequence[TimelineSpan], stop: t.Optional[int], label: t.Optional[str] = None
+) -> Backup:
+    """The newest sound backup of the path that ended before the position, or before the end of the archive for None.
 
     Raises RecoveryError(no_backup_set or outside_archive).
     """
+    ends = {span.timeline: span.end for span in path}
+
+    def is_on_path(backup: Backup) -> bool:
+        end = ends.get(backup.timeline, 0)
+        return end is None or backup.stop_position <= end
+
     if label is not None:
         chosen = next((backup for backup in stanza.backups if backup.label == label), None)
         if chosen is None:
@@ -129,18 +137,23 @@ def choose_backup(stanza: Stanza, stop: t.Optional[int], label: t.Optional[str] 
                 f"The stanza {stanza.name!r} has no backup {label}.",
                 next_step="See pg_pitr_info for the backups that it has.",
             )
+        if not is_on_path(chosen):
+            raise outside(
+                f"The backup {label} is not of the past of timeline {path[-1].timeline}.",
+                f"Leave backup_set out, or set timeline to {chosen.timeline}.",
+            )
         if stop is not None and chosen.stop_position >= stop:
             raise outside(
                 f"The target at {format_lsn(stop)} is before the end of the backup {label}, {chosen.lsn_stop}.",
                 "Leave backup_set out, or choose an earlier one.",
             )
         return chosen
-    able = [backup for backup in stanza.backups if not backup.faulty]
+    able = [backup for backup in stanza.backups if not backup.faulty and is_on_path(backup)]
     if stop is not None:
         able = [backup for backup in able if backup.stop_position < stop]
     if not able:
         raise outside(
-            f"No sound backup of {stanza.name!r} ended before the target"
+            f"No sound backup of {stanza.name!r} on the way to timeline {path[-1].timeline} ended before the target"
             + (f" at {format_lsn(stop)}." if stop is not None else "."),
             "Choose a later target, or name a backup that met damaged pages in backup_set.",
         )
