@@ -88,7 +88,7 @@ class Cluster:
                 lines = [line.strip() for line in stream.readlines()] + [""] * 8
             pid = int(lines[0])
             with open(f"/proc/{pid}/comm", encoding="utf-8") as stream:
-                alive = "postgres" in stream.read() or "postmaster" in stream.read()
+                alive = "postgres" in stream.read()
         except (OSError, ValueError):
             return None
         return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
