@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._pitr.backup import BackupRequest
 from .._pitr.beside import Start
 from .._pitr.cluster import Login
 from .._pitr.config import configured_data_directory
+from .._pitr.info import InfoRequest
 from .._pitr.pitr import PitrRequest
 from .._pitr.plan import Wish
 from .._pitr.program import Place, owner_to_run_as
 from .._pitr.target import Target, parse_target
-from .requests import connection_options, journal_listener
+from .requests import connection_options, journal_listener, optional_instant
 
 _Params = t.Mapping[str, t.Any]
 
@@ -82,6 +84,38 @@ def pitr_request(params: _Params, *, check_mode: bool) -> PitrRequest:
         environment=params["recovery_environment"],
         confirm=params["recovery_confirm"],
         source=params["source"],
+        spool_dir=params["spool_dir"],
+        listener=journal_listener(params["journal"]),
+        check_mode=check_mode,
+    )
+
+
+def pitr_info_request(params: _Params) -> InfoRequest:
+    live = live_directory(params)
+    wish = Wish(
+        place=stanza_place(params, live),
+        target=Target("latest"),
+        mode="info",
+        data="",
+        live=live,
+        login=server_login(params),
+        bin_dir=params["client_bin_dir"],
+        timeline=params["timeline"],
+    )
+    return InfoRequest(
+        wish, optional_instant(params["around"]), params["window_seconds"], params["limit"], params["spool_dir"]
+    )
+
+
+def stanza_backup_request(params: _Params, *, check_mode: bool) -> BackupRequest:
+    return BackupRequest(
+        place=stanza_place(params, live_directory(params)),
+        type=params["type"],
+        create_stanza=params["create_stanza"],
+        check=params["check"],
+        verify=params["verify"],
+        bin_dir=params["client_bin_dir"],
+        jobs=params["jobs"],
         spool_dir=params["spool_dir"],
         listener=journal_listener(params["journal"]),
         check_mode=check_mode,

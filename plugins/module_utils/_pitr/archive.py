@@ -10,16 +10,16 @@ import bz2
 import gzip
 import hashlib
 import os
+import shutil
 import subprocess
 import typing as t
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from .._core.codec import decompress
 from .._core.errors import ErrorKind, RecoveryError
 from .program import PgBackRest, run
 from .repository import Stanza, StoredSegment
-from .wal import Segment, TimelineSpan, format_lsn, on_path, parse_history, parse_segment, segment_name
+from .wal import Segment, TimelineSpan, format_lsn, is_segment, on_path, parse_history, parse_segment, segment_name
 from .waldump import Change, Reading, parse_waldump
 
 #: Segments that are kept in the scratch folder at once.
@@ -28,22 +28,13 @@ _KEPT = 3
 _BEYOND = 0x20000
 
 
-@dataclass(frozen=True)
-class Found:
-    """Where a recovery would stop: the record, and the segment that it begins in."""
-
-    position: int
-    segment: int
-    xid: t.Optional[int] = None
-    ended_at: t.Any = None
-
-
 class Archive:
     """The archive along the path to one timeline. folder is a scratch folder that the caller removes."""
 
     def __init__(self, program: PgBackRest, stanza: Stanza, waldump: str, folder: str) -> None:
         self._program, self._stanza, self._waldump, self._folder = program, stanza, waldump, folder
         self._stored = {item.name: item for item in program.archive(stanza)}
+        self._live: t.Dict[str, str] = {}
         self._files: OrderedDict[str, str] = OrderedDict()
         self._size = 0
         self._readings: t.Dict[int, Reading] = {}
@@ -77,6 +68,19 @@ class Archive:
     @property
     def timeline(self) -> int:
         return self.path[-1].timeline if self.path else 1
+
+    def add_live(self, folder: str) -> None:
+        """Look at what the server has not archived yet, too. It is shown, but no recovery can count on it."""
+        try:
+            names = [name for name in os.listdir(folder) if is_segment(name) and name not in self._stored]
+        except OSError:
+            return
+        size = self.segment_size
+        self._live.update({name: os.path.join(folder, name) for name in names})
+        newest = max(self.segments, default=0)
+        # A server gives files names in advance; those hold no records yet, which pg_waldump sees.
+        ahead = on_path((parse_segment(name, size) for name in names), self.path, size)
+        self.segments.update({number: segment for number, segment in ahead.items() if number > newest})
 
     def newest_timeline(self) -> int:
         return max((int(name[:8], 16) for name in self._stored), default=1)
@@ -119,7 +123,7 @@ class Archive:
         end = begin + self.segment_size
         following = segment_name(segment.timeline, number + 1, self.segment_size)
         beyond = 0
-        if following in self._stored:
+        if following in self._stored or following in self._live:
             self._fetch(following)
             beyond = _BEYOND
         # A segment may begin or end within a record, which pg_waldump says and counts as an error.
@@ -142,15 +146,21 @@ class Archive:
         if name in self._files:
             self._files.move_to_end(name)
             return
+        if name in self._live:
+            shutil.copyfile(self._live[name], os.path.join(self._folder, name))
+            self._keep(name)
+            return
         stored = self._stored[name]
         plain = _plain(self._program.file(stored.path), stored)
         if hashlib.sha1(plain, usedforsecurity=False).hexdigest() != stored.sha1:
             raise _damaged(stored, "its content has another digest than its name tells")
         self._size = self._size or len(plain)
-        path = os.path.join(self._folder, name)
-        with open(path, "wb") as stream:
+        with open(os.path.join(self._folder, name), "wb") as stream:
             stream.write(plain)
-        self._files[name] = path
+        self._keep(name)
+
+    def _keep(self, name: str) -> None:
+        self._files[name] = os.path.join(self._folder, name)
         while len(self._files) > _KEPT:
             os.unlink(self._files.popitem(last=False)[1])
 

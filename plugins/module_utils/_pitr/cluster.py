@@ -93,18 +93,18 @@ class Cluster:
             return None
         return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
 
-    def query(self, sql: str, **variables: str) -> str:
-        """One value of the running server as text. Raises RecoveryError(unreachable or query_failed)."""
+    def query(self, sql: str, database: t.Optional[str] = None) -> str:
+        """What psql prints of the running server, without headers. Raises RecoveryError(unreachable or query_failed)."""
         server = self.running()
         if server is None:
             raise RecoveryError(ErrorKind.UNREACHABLE, f"No server runs on {self.data}.", next_step="Start it.")
         arguments = [self.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-        arguments += [part for name, value in variables.items() for part in ("-v", f"{name}={value}")]
         environment = {
             **self._environment(),
             "PGDATABASE": "postgres",
             "PGCONNECT_TIMEOUT": "10",
             **self._login.environment,
+            **({"PGDATABASE": database} if database else {}),
             "PGHOST": server.socket_dir or server.address or "127.0.0.1",
             "PGPORT": str(server.port),
             "PGAPPNAME": "lifeline.recovery pitr",

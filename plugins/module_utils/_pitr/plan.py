@@ -78,7 +78,7 @@ def make_plan(wish: Wish, scratch: str) -> Plan:
     bin_dir = find_server(stanza.major, wish.bin_dir)
     live, control = live_cluster(wish, stanza, bin_dir)
     archive = Archive(program, stanza, os.path.join(bin_dir, "pg_waldump"), scratch)
-    timeline = choose_timeline(wish.timeline, _live_timeline(live, control), archive.newest_timeline())
+    timeline = choose_timeline(wish.timeline, live_timeline(live, control), archive.newest_timeline())
     archive.follow(timeline)
     stop = locate(archive, wish.target, stanza)
     unknown = stop is None and wish.target.type not in ("immediate", "latest")
@@ -151,11 +151,28 @@ def locate(archive: Archive, target: Target, stanza: Stanza) -> t.Optional[Stop]
             return None
         return Stop(target.position)
     if target.at is not None:
-        numbers = numbers[max(0, _first_after(archive, target, numbers) - 1) :]
+        numbers = numbers[max(0, first_after(archive, target, numbers) - 1) :]
     else:
         # What happened lately is what people want to go back before.
         numbers = numbers[::-1]
     return next((stop for number in numbers for stop in [stop_in(target, archive.read(number))] if stop), None)
+
+
+def first_after(archive: Archive, target: Target, numbers: t.Sequence[int]) -> int:
+    """By halves, the index of the first segment with an end of a transaction that the target stops at."""
+    low, high = 0, len(numbers)
+    while low < high:
+        middle = (low + high) // 2
+        probe = next(
+            (index for index in range(middle, high) if archive.read(numbers[index]).transactions), None
+        )  # fmt: skip
+        if probe is None:
+            high = middle
+        elif stop_in(target, archive.read(numbers[probe])) is not None:
+            high = probe if probe > middle else middle
+        else:
+            low = probe + 1
+    return low
 
 
 def newest_commit(archive: Archive, numbers: t.Sequence[int]) -> t.Optional[t.Any]:
@@ -185,24 +202,7 @@ def require_whole(archive: Archive, backup: Backup, stop: t.Optional[Stop], targ
     return last - first + 1
 
 
-def _first_after(archive: Archive, target: Target, numbers: t.Sequence[int]) -> int:
-    """By halves, the index of the first segment with an end of a transaction that the target stops at."""
-    low, high = 0, len(numbers)
-    while low < high:
-        middle = (low + high) // 2
-        probe = next(
-            (index for index in range(middle, high) if archive.read(numbers[index]).transactions), None
-        )  # fmt: skip
-        if probe is None:
-            high = middle
-        elif stop_in(target, archive.read(numbers[probe])) is not None:
-            high = probe if probe > middle else middle
-        else:
-            low = probe + 1
-    return low
-
-
-def _live_timeline(live: t.Optional[Cluster], control: t.Optional[ControlFile]) -> t.Optional[int]:
+def live_timeline(live: t.Optional[Cluster], control: t.Optional[ControlFile]) -> t.Optional[int]:
     if live is not None and live.running() is not None:
         try:
             name = live.query(
