@@ -122,5 +122,15 @@ def stanza_backup_request(params: _Params, *, check_mode: bool) -> BackupRequest
     )
 
 
+def tested_stanza(params: _Params) -> Place:
+    """A stanza with a local repository, whose owner the programs run as."""
+    return Place(
+        stanza=params["stanza"],
+        config=params["config"],
+        environment=_environment(params),
+        user=owner_to_run_as(params["repository_path"], params["os_user"]),
+    )
+
+
 def _environment(params: _Params) -> t.Dict[str, str]:
     return {str(name): str(value) for name, value in params["environment"].items()}

@@ -40,7 +40,7 @@ def run_repository_tests(place: Place, repository: str, bin_dir: t.Optional[str]
         os.chmod(scratch, 0o755)
         copy = Path(scratch) / "repository"
         wal = Path(scratch) / "wal"
-        wal.mkdir()
+        wal.mkdir(mode=0o700)
         found = _verify(place, repository, copy, bin_dir, str(wal), None, newest.label)
         if found:
             raise RecoveryError(ErrorKind.DAMAGED, f"The repository itself does not pass: {found[0]}")
