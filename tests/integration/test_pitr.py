@@ -231,3 +231,31 @@ def wait_until_it_answers(archived: ArchivedServer) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+def test_the_transaction_that_did_the_damage_is_found_in_the_log(archived: ArchivedServer) -> None:
+    moments = archived.moments
+    asked = {key: value for key, value in archived.options().items() if not key.startswith("recovery_")}
+    found = run_module("pg_pitr_info", {**asked, "around": moments["at"], "window_seconds": 30})
+    worst = found["suspects"][0]
+    assert (str(worst["xid"]), worst["ended_at"]) == (moments["xid"], moments["at"].replace("Z", "+00:00"))
+    assert worst["files_dropped"] >= 1
+    assert {relation["name"]: (relation["updates"], relation["deletes"]) for relation in worst["relations"]} == {
+        "postgres/public.kept": (200, 80)
+    }
+    assert found["oldest"]["at"] < worst["ended_at"] <= found["newest"]["at"]
+    gone = {**asked, "live_data_directory": "/nonexistent", "os_user": archived.user}
+    assert run_module("pg_pitr_info", {**gone, "around": moments["at"]})["suspects"][0]["xid"] == worst["xid"]
+
+
+def test_a_backup_is_taken_and_its_repository_verified(archived: ArchivedServer) -> None:
+    asked = {key: value for key, value in archived.options().items() if not key.startswith("recovery_")}
+    archived_again = run_module("pg_pitr_backup", {**asked, "type": "none", "verify": True})
+    assert archived_again["verified"]["problems"] == []
+    assert archived_again["changed"] is False
+    with archived.copy_of_repository() as (repository, config):
+        largest = max((repository / "backup/main").glob("*F/pg_data/base/**/*.zst"), key=lambda path: path.stat().st_size)
+        largest.write_bytes(largest.read_bytes()[:-100])
+        with pytest.raises(ModuleFailed) as failed:
+            run_module("pg_pitr_backup", {**asked, "config": str(config), "type": "none", "check": False, "verify": True})
+    assert failed.value.result["error_kind"] == "damaged"
