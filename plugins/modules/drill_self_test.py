@@ -121,12 +121,12 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import tested_stanza
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     readable_store,
     required_source,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import tested_stanza
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.repository_test import run_repository_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.self_test import SelfTestResult, run_self_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
@@ -150,7 +150,9 @@ def main() -> None:
 
     def work() -> SelfTestResult:
         if params["stanza"]:
-            return run_repository_tests(tested_stanza(params), params["repository_path"], params["client_bin_dir"], None)
+            return run_repository_tests(
+                tested_stanza(params), params["repository_path"], params["client_bin_dir"], None
+            )
         store = readable_store(params, params["source"])
         return run_self_tests(store, find_set(store, required_source(params), set_selection(params)))
 

@@ -77,9 +77,9 @@ class ArchivedServer:
         return done.stdout
 
     def rows(self, port: int | None = None, database: str = "postgres") -> list[tuple[t.Any, ...]]:
-        with PostgresServer("15", self.server.bin_dir, port or self.server.port, self.root, self.server.password).session(
-            database
-        ) as cursor:
+        with PostgresServer(
+            "15", self.server.bin_dir, port or self.server.port, self.root, self.server.password
+        ).session(database) as cursor:
             cursor.execute("SELECT id, note FROM public.kept ORDER BY id")
             return list(cursor.fetchall())
 
@@ -165,7 +165,8 @@ def migrate(archived: ArchivedServer) -> Moments:
         cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
         moments["lsn"] = cursor.fetchone()[0]
         cursor.execute(
-            "BEGIN; UPDATE public.kept SET note = 'spoiled' WHERE id % 2 = 0; DELETE FROM public.kept WHERE id % 5 = 0; "
+            "BEGIN; UPDATE public.kept SET note = 'spoiled' WHERE id % 2 = 0; "
+            "DELETE FROM public.kept WHERE id % 5 = 0; "
             "DROP TABLE public.dropped; SELECT pg_current_xact_id()::text"
         )
         moments["xid"] = cursor.fetchone()[0]

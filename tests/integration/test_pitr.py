@@ -131,12 +131,12 @@ def test_in_place_keeps_the_old_directory_and_undo_gives_it_back(archived: Archi
     assert archived.rows() == archived.moments["now"]
 
 
-def test_a_restore_in_place_that_is_killed_leaves_the_old_directory(archived: ArchivedServer, tmp_path: Path) -> None:
+def test_a_restore_in_place_that_is_killed_leaves_the_old_directory(archived: ArchivedServer) -> None:
     data = archived.server.data_dir
-    sleeping = tmp_path / "restores"
     program = archived.root / "slow-pgbackrest"
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *\' restore\') touch {archived.root}/log/restores; sleep 60;; *) exec pgbackrest "$@";; esac\n'
+        f"#!/bin/sh\ncase \"$*\" in *' restore') touch {archived.root}/log/restores; sleep 60;; "
+        '*) exec pgbackrest "$@";; esac\n'
     )
     program.chmod(0o755)
     sleeping = archived.root / "log/restores"
@@ -177,7 +177,9 @@ def test_a_damaged_segment_is_noticed_before_anything_stops(damage: str, archive
 
 def test_a_damaged_backup_fails_in_place_and_the_old_directory_is_back(archived: ArchivedServer) -> None:
     with archived.copy_of_repository() as (repository, config):
-        largest = max((repository / "backup/main").glob("*F/pg_data/base/**/*.zst"), key=lambda path: path.stat().st_size)
+        largest = max(
+            (repository / "backup/main").glob("*F/pg_data/base/**/*.zst"), key=lambda path: path.stat().st_size
+        )
         largest.write_bytes(largest.read_bytes()[:-100])
         options, _whose = targets(archived)["a name"]
         given = archived.options(mode="in_place", data_directory=str(archived.server.data_dir), **options)
@@ -254,8 +256,12 @@ def test_a_backup_is_taken_and_its_repository_verified(archived: ArchivedServer)
     assert archived_again["verified"]["problems"] == []
     assert archived_again["changed"] is False
     with archived.copy_of_repository() as (repository, config):
-        largest = max((repository / "backup/main").glob("*F/pg_data/base/**/*.zst"), key=lambda path: path.stat().st_size)
+        largest = max(
+            (repository / "backup/main").glob("*F/pg_data/base/**/*.zst"), key=lambda path: path.stat().st_size
+        )
         largest.write_bytes(largest.read_bytes()[:-100])
         with pytest.raises(ModuleFailed) as failed:
-            run_module("pg_pitr_backup", {**asked, "config": str(config), "type": "none", "check": False, "verify": True})
+            run_module(
+                "pg_pitr_backup", {**asked, "config": str(config), "type": "none", "check": False, "verify": True}
+            )
     assert failed.value.result["error_kind"] == "damaged"

@@ -85,7 +85,12 @@ def as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid), "cwd": "/"}
+    return {
+        "user": entry.pw_uid,
+        "group": entry.pw_gid,
+        "extra_groups": os.getgrouplist(user, entry.pw_gid),
+        "cwd": "/",
+    }
 
 
 class Child:

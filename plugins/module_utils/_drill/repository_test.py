@@ -22,7 +22,9 @@ from .self_test import DamageResult, SelfTestResult
 DAMAGES = ("missing_segment", "flipped_segment", "truncated_segment", "missing_file", "flipped_file")
 
 
-def run_repository_tests(place: Place, repository: str, bin_dir: t.Optional[str], parent: t.Optional[str]) -> SelfTestResult:
+def run_repository_tests(
+    place: Place, repository: str, bin_dir: t.Optional[str], parent: t.Optional[str]
+) -> SelfTestResult:
     """Try every damage on a copy of the repository folder, which needs as much room again.
 
     Raises RecoveryError: damaged when the repository itself does not pass, and whatever stops the verification.

@@ -21,7 +21,7 @@ from .values import plain_value
 class Fingerprint(Check):
     """Nothing differs from the set; the comparison itself is given by the caller.
 
-    replayed: the server was recovered from its log, which has no rows of unlogged tables and notes sequences in advance.
+    replayed: the server was recovered from its log, which lacks unlogged tables and notes sequences in advance.
     """
 
     replayed: bool = False
@@ -65,12 +65,12 @@ def _without_replay(differences: t.Sequence[t.Any], connection: Connection) -> t
     def is_replay(difference: t.Mapping[str, str]) -> bool:
         kind, _space, name = difference["what"].partition(" ")
         if kind == "table":
-            return name in unlogged and difference["actual"] == "0 rows"
+            return name in unlogged and bool(difference["actual"] == "0 rows")
         before = re.match(r"(-?\d+) ", difference["expected"])
         after = re.match(r"(-?\d+) ", difference["actual"])
         if kind != "sequence" or before is None or after is None or name not in increments:
             return False
         ahead = (int(after.group(1)) - int(before.group(1))) / increments[name]
-        return 0 <= ahead <= _NOTED_AHEAD + 1
+        return bool(0 <= ahead <= _NOTED_AHEAD + 1)
 
     return [difference for difference in differences if not is_replay(difference)]

@@ -98,9 +98,7 @@ def take_backup(request: BackupRequest) -> BackupResult:
 
 def _taken(request: BackupRequest, program: PgBackRest, created: bool, timings: Timings) -> BackupResult:
     with timings.phase("backup"):
-        program.run(
-            "backup", f"--type={request.type}", f"--process-max={request.jobs}", *program.only_repository()
-        )
+        program.run("backup", f"--type={request.type}", f"--process-max={request.jobs}", *program.only_repository())
     newest = program.info().backups[-1]
     return BackupResult(
         changed=True,

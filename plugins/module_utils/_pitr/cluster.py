@@ -94,7 +94,7 @@ class Cluster:
         return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
 
     def query(self, sql: str, database: t.Optional[str] = None) -> str:
-        """What psql prints of the running server, without headers. Raises RecoveryError(unreachable or query_failed)."""
+        """What psql prints, without headers. Raises RecoveryError(unreachable or query_failed)."""
         server = self.running()
         if server is None:
             raise RecoveryError(ErrorKind.UNREACHABLE, f"No server runs on {self.data}.", next_step="Start it.")
@@ -122,7 +122,7 @@ class Cluster:
             raise RecoveryError(
                 kind, f"The server on {self.data} refused: {words}.", next_step="Check login_user and login_password."
             )
-        return done.stdout.decode("utf-8", "replace").strip()
+        return str(done.stdout, "utf-8", "replace").strip()
 
     def start(self, options: t.Sequence[str], log: str, environment: t.Mapping[str, str]) -> None:
         """Start it without waiting until it accepts sessions. environment is what its restore_command needs.

@@ -27,8 +27,9 @@ from .wal import first_missing, format_lsn
 _SUSPECTS = 5
 
 _ARCHIVER = """
-SELECT concat_ws('|', coalesce(last_archived_wal, ''), coalesce(extract(epoch FROM now() - last_archived_time)::text, ''),
-    failed_count, coalesce(last_failed_wal, ''), pg_is_in_recovery(), current_setting('archive_mode'),
+SELECT concat_ws('|', coalesce(last_archived_wal, ''),
+    coalesce(extract(epoch FROM now() - last_archived_time)::text, ''), failed_count,
+    coalesce(last_failed_wal, ''), pg_is_in_recovery(), current_setting('archive_mode'),
     current_setting('track_commit_timestamp'))
 FROM pg_stat_archiver
 """
@@ -150,9 +151,7 @@ def _points(archive: Archive, stanza: Stanza, whole: t.Sequence[int]) -> t.List[
     return [format_instant(point) for point in sorted(set(points)) if oldest is not None and point >= oldest]
 
 
-def _transactions(
-    request: InfoRequest, archive: Archive, stanza: Stanza, live: t.Optional[Cluster]
-) -> t.List[Ended]:
+def _transactions(request: InfoRequest, archive: Archive, stanza: Stanza, live: t.Optional[Cluster]) -> t.List[Ended]:
     if request.around is None:
         return []
     found: t.List[Ended] = []

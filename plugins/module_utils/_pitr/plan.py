@@ -117,9 +117,7 @@ def settle_plan(wish: Wish, plan: Plan, scratch: str, timings: Timings) -> Plan:
     return replace(settled, shown=_shown(wish, settled))
 
 
-def live_cluster(
-    wish: Wish, stanza: Stanza, bin_dir: str
-) -> t.Tuple[t.Optional[Cluster], t.Optional[ControlFile]]:
+def live_cluster(wish: Wish, stanza: Stanza, bin_dir: str) -> t.Tuple[t.Optional[Cluster], t.Optional[ControlFile]]:
     """The server that the stanza is of, when its data directory is there.
 
     Raises RecoveryError(wrong_server) when it is another's and would be replaced.
@@ -150,12 +148,10 @@ def locate(archive: Archive, target: Target, stanza: Stanza) -> t.Optional[Stop]
         if number not in numbers or (number == numbers[-1] and archive.read(number).last < target.position):
             return None
         return Stop(target.position)
-    if target.at is not None:
-        numbers = numbers[max(0, first_after(archive, target, numbers) - 1) :]
-    else:
-        # What happened lately is what people want to go back before.
-        numbers = numbers[::-1]
-    return next((stop for number in numbers for stop in [stop_in(target, archive.read(number))] if stop), None)
+    # Of the others: what happened lately is what people want to go back before.
+    begin = 0 if target.at is None else max(0, first_after(archive, target, numbers) - 1)
+    ordered = numbers[::-1] if target.at is None else numbers[begin:]
+    return next((stop for number in ordered for stop in [stop_in(target, archive.read(number))] if stop), None)
 
 
 def first_after(archive: Archive, target: Target, numbers: t.Sequence[int]) -> int:

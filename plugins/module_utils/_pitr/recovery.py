@@ -128,7 +128,10 @@ def restore_files(wish: Wish, plan: Plan, *, tablespaces: str, jobs: int, archiv
 
 
 def wait_for_target(cluster: Cluster, wish: Wish, plan: Plan, log: t.Optional[str], timeout: int) -> Reached:
-    """Return when the server stands where it was sent. Raises RecoveryError(restore_failed, timeout or access_denied)."""
+    """Return when the server stands where it was sent.
+
+    Raises RecoveryError(restore_failed, timeout or access_denied).
+    """
     action = "promote" if wish.target.type == "latest" else wish.action
     deadline = time.monotonic() + timeout
     paused = _PAUSED.get(plan.stanza.major, _PAUSE_STATE)

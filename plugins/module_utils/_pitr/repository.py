@@ -88,13 +88,12 @@ def parse_info(text: str, stanza: str, repository: int) -> Stanza:
         if found is None or not found.get("db"):
             raise RecoveryError(
                 ErrorKind.UNKNOWN_SOURCE,
-                f"The repository has no stanza {stanza!r}"
-                + (f" ({found['status']['message']})." if found else "."),
+                f"The repository has no stanza {stanza!r}" + (f" ({found['status']['message']})." if found else "."),
                 next_step="Check stanza, config and environment, or configure archiving first.",
             )
         cluster = [item for item in found["db"] if item.get("repo-key", 1) == repository][-1]
         mine = {"id": cluster["id"], "repo-key": repository}
-        archive = next((item for item in found["archive"] if _belongs(item, mine)), {})
+        archive: t.Mapping[str, t.Any] = next((item for item in found["archive"] if _belongs(item, mine)), {})
         backups = [_backup(item, repository) for item in found["backup"] if _belongs(item, mine)]
         return Stanza(
             name=stanza,
@@ -138,7 +137,7 @@ def parse_archive(text: str, stanza: Stanza) -> t.List[StoredSegment]:
 
 def _belongs(item: t.Mapping[str, t.Any], mine: t.Mapping[str, int]) -> bool:
     database = item["database"]
-    return database["id"] == mine["id"] and database.get("repo-key", 1) == mine["repo-key"]
+    return bool(database["id"] == mine["id"] and database.get("repo-key", 1) == mine["repo-key"])
 
 
 def _backup(item: t.Mapping[str, t.Any], repository: int) -> Backup:

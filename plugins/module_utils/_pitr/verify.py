@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .archive import Archive
 from .cluster import find_server
+from .plan import require_whole
 from .program import PgBackRest, Place
 from .target import Target, choose_backup
-from .plan import require_whole
 
 
 @dataclass(frozen=True)

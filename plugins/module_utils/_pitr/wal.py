@@ -72,9 +72,7 @@ def parse_history(text: str, timeline: int) -> t.List[TimelineSpan]:
     return [*spans, TimelineSpan(timeline, None)]
 
 
-def on_path(
-    segments: t.Iterable[Segment], path: t.Sequence[TimelineSpan], size: int
-) -> t.Dict[int, Segment]:
+def on_path(segments: t.Iterable[Segment], path: t.Sequence[TimelineSpan], size: int) -> t.Dict[int, Segment]:
     """The segments that a recovery along the path reads, by number; of two, that of the newer timeline."""
     ends = {span.timeline: span.end for span in path}
     chosen: t.Dict[int, Segment] = {}

@@ -18,9 +18,12 @@ from datetime import datetime, timezone
 from .wal import parse_lsn
 
 _RECORD = re.compile(
-    r"rmgr: (\w+)\s+len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (.*)"
+    r"rmgr: (\w+)\s+len \(rec/tot\):\s*\d+/\s*\d+, tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), "
+    r"prev [0-9A-F/]+, desc: (.*)"
 )
-_ENDED = re.compile(r"(COMMIT|ABORT)(?:_PREPARED|_PREPARED \d+)?:? .*?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) (\S+)(.*)")
+_ENDED = re.compile(
+    r"(COMMIT|ABORT)(?:_PREPARED|_PREPARED \d+)?:? .*?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) (\S+)(.*)"
+)
 _RELATION = re.compile(r"rel (\d+/\d+/\d+)")
 _TUPLES = re.compile(r"(?:ntuples: )?(\d+)(?: tuples)?")
 _VERBS = {
@@ -72,7 +75,10 @@ class Reading:
 
 
 def parse_waldump(
-    lines: t.Iterable[str], *, begin: int = 0, end: t.Optional[int] = None,
+    lines: t.Iterable[str],
+    *,
+    begin: int = 0,
+    end: t.Optional[int] = None,
     pending: t.Optional[t.Dict[int, t.Dict[str, Change]]] = None,
 ) -> Reading:
     """Read records from begin up to, not including, end.
@@ -85,7 +91,7 @@ def parse_waldump(
         match = _RECORD.match(line)
         if match is None:
             continue
-        manager, _length, xid, lsn, description = match.groups()
+        manager, xid, lsn, description = match.groups()
         position = parse_lsn(lsn)
         if position < begin or (end is not None and position >= end):
             continue
@@ -100,9 +106,7 @@ def parse_waldump(
     return reading
 
 
-def _end(
-    reading: Reading, work: t.Dict[int, t.Dict[str, Change]], xid: int, position: int, description: str
-) -> None:
+def _end(reading: Reading, work: t.Dict[int, t.Dict[str, Change]], xid: int, position: int, description: str) -> None:
     match = _ENDED.match(description)
     if match is None:
         return
