@@ -190,6 +190,30 @@ def test_a_damaged_backup_fails_in_place_and_the_old_directory_is_back(archived:
     assert archived.rows() == archived.moments["now"]
 
 
+def test_an_audit_record_tells_of_a_recovery_and_of_a_failed_one(
+    archived: ArchivedServer, beside: str, tmp_path: Path
+) -> None:
+    place = {"source": "school", "store": {"provider": "directory", "path": str(tmp_path / "store")}}
+    options, _whose = targets(archived)["a name"]
+    given = archived.options(data_directory=beside, start=False, **options, **place)
+    assert run_module("pg_pitr", given)["reached"]["state"] == "restored"
+    with pytest.raises(ModuleFailed):
+        run_module("pg_pitr", given)
+    records = run_module("audit_info", place)["records"]
+    assert [(record["operation_type"], record["status"]) for record in records] == [
+        ("point_in_time_recovery", "failed"),
+        ("point_in_time_recovery", "succeeded"),
+    ]
+
+
+def test_a_sandbox_that_should_archive_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModuleFailed) as failed:
+        run_module("sandbox", {"path": str(tmp_path / "sandbox"), "wal_archive": True})
+    assert failed.value.result["msg"].startswith("pgBackRest is missing on this host. Nothing was changed. Install")
+    assert not (tmp_path / "sandbox").exists()
+
+
 def test_another_cluster_is_never_replaced(archived: ArchivedServer, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with pytest.raises(ModuleFailed) as failed:

@@ -46,4 +46,9 @@ def test_exactly_the_rows_of_then_are_beside(host: Host) -> None:
     folder = "/var/lib/postgresql/15/before"
     assert as_owner(host, f"psql -h {folder} -p 5445 -qAtc 'SELECT count(*) FROM kept'") == "1000"
     assert as_owner(host, f"psql -h {folder} -p 5445 -qAtc 'SHOW archive_mode'") == "off"
-    assert as_owner(host, "psql -p 5444 -qAtc 'SELECT count(*) FROM kept'") == "10"
+
+
+def test_the_cluster_in_place_is_back_and_writes_and_the_old_one_is_kept(host: Host) -> None:
+    assert as_owner(host, "psql -p 5444 -qAtc 'SELECT count(*), pg_is_in_recovery() FROM kept'") == "1000|f"
+    assert host.service("postgresql@15-pitr").is_running
+    assert as_owner(host, "sh -c 'ls /var/lib/postgresql/15/pitr.before-*/PG_VERSION'")

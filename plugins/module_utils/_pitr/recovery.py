@@ -19,9 +19,12 @@ from .cluster import Cluster
 from .plan import Plan, Wish
 from .program import PgBackRest, run
 from .target import recovery_options
+from .wal import parse_lsn
 
 #: What the queries of a server that only starts, or lets nobody in yet, are answered with.
-_REFUSED_FOR_GOOD = ("authentication failed", "no pg_hba", "no password", "password supplied")
+_REFUSED_FOR_GOOD = ("authentication failed", "no pg_hba", "no password", "password supplied", 'role "')
+#: A record may begin that much after the end of the one before it, with the head of a page between them.
+_HEADER = 64
 _PAUSED = {13: "SELECT pg_catalog.pg_is_wal_replay_paused()"}
 _PAUSE_STATE = "SELECT pg_catalog.pg_get_wal_replay_pause_state() = 'paused'"
 
@@ -143,7 +146,7 @@ def wait_for_target(cluster: Cluster, wish: Wish, plan: Plan, log: t.Optional[st
             if not recovering:
                 return _reached(cluster, "promoted", None)
             if action == "pause" and cluster.query(paused) == "t":
-                return _reached(cluster, "paused", plan.timeline)
+                return _proved(_reached(cluster, "paused", plan.timeline), wish, plan, log)
         except RecoveryError as error:
             if any(words in error.what for words in _REFUSED_FOR_GOOD):
                 raise RecoveryError(
@@ -186,6 +189,18 @@ def _ended(cluster: Cluster, plan: Plan, action: str, log: t.Optional[str]) -> R
         left="What was restored is there to look at.",
         next_step="Read the server's log; choose another target or backup_set.",
     )
+
+
+def _proved(reached: Reached, wish: Wish, plan: Plan, log: t.Optional[str]) -> Reached:
+    """A server also pauses when its settings are smaller than those of the one whose log it reads."""
+    if plan.stop is not None and reached.lsn and parse_lsn(reached.lsn) + _HEADER < plan.stop.position:
+        raise RecoveryError(
+            ErrorKind.RESTORE_FAILED,
+            f"Recovery paused at {reached.lsn}, before it reached {wish.target.words}. {_last_words(log)}",
+            left="What was restored is there to look at.",
+            next_step="Raise what its log names, such as max_connections, in the configuration of the restored server.",
+        )
+    return reached
 
 
 def _reached(cluster: Cluster, state: str, timeline: t.Optional[int]) -> Reached:
