@@ -101,6 +101,13 @@ class ArchivedServer:
         finally:
             shutil.rmtree(folder)
 
+    def another_cluster(self) -> Path:
+        """The data directory of a cluster that has nothing to do with the archive."""
+        path = self.root / "spool" / f"other-{time.monotonic_ns()}"
+        command = [str(self.server.bin_dir / "initdb"), "-D", str(path), "-U", "postgres", "--no-sync"]
+        subprocess.run(command, check=True, capture_output=True, **self._as_user())
+        return path
+
     def own(self, folder: Path) -> None:
         if self.user is not None:
             entry = pwd.getpwnam(self.user)

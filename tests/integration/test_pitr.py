@@ -157,13 +157,17 @@ def test_a_restore_in_place_that_is_killed_leaves_the_old_directory(archived: Ar
     assert archived.rows() == archived.moments["now"]
 
 
-@pytest.mark.parametrize("damage", ["missing", "flipped"])
+@pytest.mark.parametrize("damage", ["missing", "flipped", "another"])
 def test_a_damaged_segment_is_noticed_before_anything_stops(damage: str, archived: ArchivedServer) -> None:
     began = started(archived)
     with archived.copy_of_repository() as (repository, config):
-        segment = sorted((repository / "archive/main/15-1/0000000100000000").glob("*.zst"))[-2]
+        segments = sorted((repository / "archive/main/15-1/0000000100000000").glob("*.zst"))
+        segment = segments[-2]
         if damage == "missing":
             segment.unlink()
+        elif damage == "another":
+            # It can be read without an error, only that it is not what its name says.
+            segment.write_bytes(segments[-3].read_bytes())
         else:
             data = bytearray(segment.read_bytes())
             data[len(data) // 2] ^= 1
@@ -214,14 +218,13 @@ def test_a_sandbox_that_should_archive_says_what_is_missing(tmp_path: Path, monk
     assert not (tmp_path / "sandbox").exists()
 
 
-def test_another_cluster_is_never_replaced(archived: ArchivedServer, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
+def test_another_cluster_is_never_replaced(archived: ArchivedServer) -> None:
+    other = archived.another_cluster()
     with pytest.raises(ModuleFailed) as failed:
-        run_module(
-            "pg_pitr",
-            archived.options(mode="in_place", data_directory=str(tmp_path / "other"), os_user=archived.user),
-        )
+        run_module("pg_pitr", archived.options(mode="in_place", data_directory=str(other)))
     assert failed.value.result["error_kind"] == "wrong_server"
+    assert "has system identifier" in failed.value.result["what"]
+    assert (other / "PG_VERSION").exists()
 
 
 def test_secrets_are_shown_to_nobody(archived: ArchivedServer, beside: str) -> None:
