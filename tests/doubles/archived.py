@@ -182,7 +182,18 @@ def migrate(archived: ArchivedServer) -> Moments:
                        (moments["xid"], 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))  # fmt: skip
         moments["at"] = cursor.fetchone()[0]
         moments["spoiled"] = archived.rows()
-        cursor.execute("SELECT pg_switch_wal()")
+        cursor.execute("SELECT pg_walfile_name(pg_switch_wal())")
+        _wait_until_archived(cursor, cursor.fetchone()[0])
         cursor.execute("INSERT INTO public.kept VALUES (1000, 'afterwards')")
         moments["now"] = archived.rows()
     return moments
+
+
+def _wait_until_archived(cursor: t.Any, segment: str) -> None:
+    """Some tests see the archive as it is when the server is gone."""
+    for _attempt in range(600):
+        cursor.execute("SELECT last_archived_wal >= %s FROM pg_stat_archiver", (segment,))
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{segment} was not archived in a minute")

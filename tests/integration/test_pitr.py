@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant, utc_now
 from tests.doubles.archived import PASSPHRASE, ArchivedServer, archived_server, can_run
 from tests.doubles.modules import ModuleFailed, run_module, start_module
 
@@ -100,7 +100,7 @@ def test_a_target_outside_the_archive_is_refused_before_anything_stops(
 
 def test_without_its_server_only_what_is_archived_can_be_reached(archived: ArchivedServer, beside: str) -> None:
     gone = archived.options(data_directory=beside, live_data_directory="/nonexistent", os_user=archived.user)
-    late = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    late = utc_now().isoformat()
     with pytest.raises(ModuleFailed) as failed:
         run_module("pg_pitr", {**gone, "target_type": "time", "target": late})
     assert "its newest transaction ended at" in failed.value.result["what"]
