@@ -35,8 +35,9 @@ options:
       - The others happen in the content that the role P(lifeline.recovery.sandbox#role) makes. V(rows_deleted) takes three children
         with all that a cascade takes along, V(table_truncated) the rows of a table and of its dependents, V(table_dropped) a
         partitioned table with all that hangs on it, V(tenant_deleted) one user with everything; V(bad_update) overwrites a column.
+        V(point_in_time) is a migration that overwrites, deletes and drops at once.
     type: str
-    choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted]
+    choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted, point_in_time]
     default: database_loss
   database:
     description:

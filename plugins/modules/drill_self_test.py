@@ -14,6 +14,8 @@ description:
     missing object, an object that is valid but empty, and one that lost a row - and tells which were caught.
   - Nothing in the store is changed; the damage is between the store and the verification. For the last two kinds the manifest
     is made to fit the damaged bytes, so that only the content can give them away.
+  - With O(stanza), the same is done to copies of a repository of pgBackRest in a local folder - a segment of the write-ahead log that is
+    missing, flipped or truncated, and a file of the newest backup that is missing or flipped.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -25,6 +27,28 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
+options:
+  stanza:
+    description:
+      - A stanza of pgBackRest to test, instead of a set.
+    type: str
+  config:
+    description:
+      - The configuration file of pgBackRest.
+    type: path
+  repository_path:
+    description:
+      - With O(stanza), the folder of its repository. Copies of it are damaged, so there must be room for another one.
+    type: path
+  environment:
+    description:
+      - Variables for pgBackRest, such as C(PGBACKREST_REPO1_CIPHER_PASS).
+    type: dict
+    default: {}
+  os_user:
+    description:
+      - Whom pgBackRest runs as when this runs as root. Without it, the owner of O(repository_path).
+    type: str
 seealso:
   - module: lifeline.recovery.backup_verify
 """
@@ -47,6 +71,11 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
+- name: Prove that damage to a repository of pgBackRest would be found
+  lifeline.recovery.drill_self_test:
+    stanza: main
+    repository_path: /var/lib/pgbackrest
+
 - name: The same for a set in a local folder
   lifeline.recovery.drill_self_test:
     source: school
@@ -58,12 +87,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: The set that was used.
+  description: The set that was used, or the label of the backup.
   type: str
   returned: success
   sample: 20260301T020005Z
 table:
-  description: The table whose object was damaged.
+  description: The table whose object was damaged; empty with O(stanza).
   type: str
   returned: success
   sample: public.lessons
@@ -87,24 +116,43 @@ error_kind:
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
     postgres_spec,
     selection_spec,
     store_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import tested_stanza
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     readable_store,
     required_source,
     set_selection,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.repository_test import run_repository_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.self_test import SelfTestResult, run_self_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 
+SPEC = ArgumentSpec(
+    {
+        "stanza": {"type": "str"},
+        "config": {"type": "path"},
+        "repository_path": {"type": "path"},
+        "environment": {"type": "dict", "default": {}, "no_log": True},
+        "os_user": {"type": "str"},
+    },
+    required_together=[["stanza", "repository_path"]],
+    mutually_exclusive=[["stanza", "source"]],
+)
+
 
 def main() -> None:
-    module = create_module(store_spec().merge(selection_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> SelfTestResult:
+        if params["stanza"]:
+            return run_repository_tests(
+                tested_stanza(params), params["repository_path"], params["client_bin_dir"], None
+            )
         store = readable_store(params, params["source"])
         return run_self_tests(store, find_set(store, required_source(params), set_selection(params)))
 

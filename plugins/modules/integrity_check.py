@@ -94,7 +94,8 @@ options:
         does not load them. A C(.sha256) file beside it has to agree.
       - V(sql_dump) - a dump that is cut off between two statements and has no COMMIT to miss looks whole. Give C(min_tables) or
         C(present).
-      - V(fingerprint) - the content equals that of a backup set.
+      - V(fingerprint) - the content equals that of a backup set; with C(replayed=true), on a server that was recovered from its log,
+        which empties unlogged tables and lets sequences skip up to 33 values.
     type: list
     elements: dict
     required: true

@@ -22,6 +22,7 @@ requirements:
   - boto3 (for stores that speak S3)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
+  - lifeline.recovery._attributes.info_module
   - lifeline.recovery._d1
   - lifeline.recovery._files
   - lifeline.recovery._postgres
@@ -29,9 +30,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Writes neither O(metrics_textfile) nor O(state_dir).
-  diff_mode:
-    support: none
+    details:
+      - Writes neither O(metrics_textfile) nor O(state_dir).
 options:
   source:
     description:
@@ -126,7 +126,7 @@ options:
     default: {}
   state_dir:
     description:
-      - A folder that remembers since when something does not answer.
+      - A folder that remembers since when something does not answer, and what store and server said last, which stays a breach while they do not.
     type: path
   metrics_textfile:
     description:

@@ -51,6 +51,12 @@ options:
       - Whether there is a PostgreSQL. What rehearses with files of SQLite needs only the store.
     type: bool
     default: true
+  wal_archive:
+    description:
+      - Whether the PostgreSQL archives with pgBackRest into a folder of the sandbox, to rehearse recovery to a point in time. It is decided
+        when the sandbox is made, and V(auto) of O(postgres_version) then is the newest that pgBackRest works with.
+    type: bool
+    default: false
   postgres_version:
     description:
       - The major version to start, for example V(16). V(auto) takes the newest of the Python package, else of the system.
@@ -117,6 +123,11 @@ store:
   type: dict
   returned: when started
   sample: {provider: generic, bucket: backups, endpoint_url: "http://127.0.0.1:40002", access_key: key, secret_key: secret}
+archive:
+  description: The options that lead M(lifeline.recovery.pg_pitr) and its like to the archive - stanza, config and environment.
+  type: dict
+  returned: when started with O(wal_archive)
+  sample: {stanza: sandbox, config: /var/tmp/lifeline-sandbox/postgres/archive/pgbackrest.conf, environment: {}}
 error_kind:
   description: A stable name of what went wrong.
   type: str
@@ -142,6 +153,7 @@ SPEC = ArgumentSpec(
         "path": {"type": "path", "required": True},
         "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "absent"]},
         "postgres": {"type": "bool", "default": True},
+        "wal_archive": {"type": "bool", "default": False},
         "postgres_version": {"type": "str", "default": "auto"},
         "postgres_bin_dir": {"type": "path"},
         "bucket": {"type": "str", "default": "backups"},
@@ -155,6 +167,7 @@ def main() -> None:
     request = SandboxRequest(
         path=params["path"],
         postgres=params["postgres"],
+        wal_archive=params["wal_archive"],
         postgres_version=params["postgres_version"],
         postgres_bin_dir=params["postgres_bin_dir"],
         bucket=params["bucket"],

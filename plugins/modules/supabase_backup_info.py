@@ -90,7 +90,7 @@ window:
   returned: success
   sample: {earliest: '2026-02-22T12:38:04.000+00:00', latest: '2026-03-01T12:38:04.000+00:00', seconds: 604800.0}
 backups:
-  description: The daily backups, newest first. RV(backups[].id) is null where the service tells none.
+  description: The daily backups, newest first. C(id) is null where the service tells none.
   type: list
   elements: dict
   returned: success

@@ -15,11 +15,15 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
+from tests.doubles.archived import can_run
 from tests.doubles.d1 import ACCOUNT, D1Server
 from tests.integration.test_playbooks import play
 
+POINT_IN_TIME = pytest.param(
+    "point_in_time", marks=pytest.mark.skipif(not can_run(), reason="needs PostgreSQL 15 and pgBackRest")
+)
 D1_SCENARIOS = ["d1_loss", "d1_tenant_deleted", "d1_bad_migration"]
-SCENARIOS = ["rows_deleted", "table_truncated", "table_dropped", "bad_update", "tenant_deleted"]
+SCENARIOS = ["rows_deleted", "table_truncated", "table_dropped", "bad_update", "tenant_deleted", POINT_IN_TIME]
 
 
 def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str, t.Any]]:

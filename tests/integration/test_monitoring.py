@@ -316,7 +316,6 @@ def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, 
         "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
         "recovery_channels": channels,
         "recovery_notify_state_path": str(state),
-        "monitoring_state_dir": str(tmp_path / "status"),
         "monitoring_fail_on": "never",
     }
     assert play("status", variables, tmp_path).returncode == 0

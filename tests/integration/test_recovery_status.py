@@ -142,6 +142,22 @@ def test_what_does_not_answer_is_a_fact_that_lasts(files: Options, tmp_path: Pat
     assert store["secret_key"] not in str(again) + "".join(p.read_text() for p in (tmp_path / "state").iterdir())
 
 
+def test_what_a_store_said_last_stays_while_it_does_not_answer(
+    files: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    options = {"files": files, "state_dir": str(tmp_path / "state"), "unreachable_seconds": 0}
+    Path(folder_store["path"]).mkdir()
+    assert events(status(folder_store, **options)) == {"backup.missing": "critical"}
+    Path(folder_store["path"]).rename(tmp_path / "away")
+    status(folder_store, **options)
+    for _look in range(2):
+        away = events(status(folder_store, **options))
+        assert away == {"backup.missing": "critical", "store.unreachable": "critical"}
+    (tmp_path / "away").rename(folder_store["path"])
+    back_up(files, folder_store)
+    assert events(status(folder_store, **options)) == {}
+
+
 def test_a_copy_is_looked_at_by_itself(files: Options, folder_store: Options, tmp_path: Path) -> None:
     copy = {"provider": "directory", "path": str(tmp_path / "copy")}
     back_up(files, {**folder_store, "copies": [copy]})
@@ -283,7 +299,7 @@ def test_no_series_is_written_twice(files: Options, folder_store: Options, tmp_p
 def test_a_clock_that_jumps_back_does_not_silence(tmp_path: Path) -> None:
     memory = tmp_path / "media.json"
     nowhere = {"provider": "directory", "path": str(tmp_path / "nowhere")}
-    memory.write_text(json.dumps({"unreachable_since": {nowhere["path"]: "2999-01-01T00:00:00+00:00"}}))
+    memory.write_text(json.dumps({"unreachable_since": {nowhere["path"]: "2999-01-01T00:00:00+00:00"}, "breaches": []}))
     assert status(nowhere, state_dir=str(tmp_path))["level"] == "ok"
     since = json.loads(memory.read_text())["unreachable_since"][nowhere["path"]]
     assert not since.startswith("2999")

@@ -154,7 +154,7 @@ def test_a_slot_that_nobody_uses_is_found_and_then_lost(pair: Pair) -> None:
     assert (left["streaming"], left["lag_bytes"], left["lag_seconds"], left["ready"]) == (False, None, None, False)
     assert left["slots"][0]["retained_bytes"] > 1_000_000
     assert any(f"{SLOT!r} is inactive and holds" in sentence for sentence in left["findings"])
-    for _ in range(4):
+    for _segment in range(4):
         write(primary, 15000)
         with primary.session() as cursor:
             cursor.execute("SELECT pg_switch_wal()")

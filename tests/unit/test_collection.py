@@ -36,6 +36,7 @@ LAYERS = [
     "_d1",
     "_postgres",
     "_replication",
+    "_pitr",
     "_integrity",
     "_rows",
     "_drill",

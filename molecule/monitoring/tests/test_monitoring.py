@@ -64,7 +64,6 @@ def falls_and_rises(host: Host, broken: t.ContextManager[None], key: str, severi
         look(host)
         time.sleep(1.5)
         during = look(host)
-        look(host)
     after = look(host)
     news = [one for one in told(host)[before:] if one[1] == key]
     assert news == [("trigger", key, severity), ("resolve", key, "")], told(host)[before:]

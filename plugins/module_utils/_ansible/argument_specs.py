@@ -221,3 +221,18 @@ def confirmation_spec() -> ArgumentSpec:
             "recovery_confirm": {"type": "str"},
         }
     )
+
+
+def pgbackrest_spec() -> ArgumentSpec:
+    """A stanza of pgBackRest and who runs it."""
+    return ArgumentSpec(
+        {
+            "stanza": {"type": "str", "required": True},
+            "config": {"type": "path"},
+            "repository": {"type": "int", "default": 1},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "pgbackrest": {"type": "str", "default": "pgbackrest"},
+            "os_user": {"type": "str"},
+            "spool_dir": {"type": "path"},
+        }
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from .._core.clock import PhaseListener, parse_instant
 from .._core.cloudflare import Account
@@ -30,7 +31,7 @@ from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
 from .._sqlite_rows.belonging import Tenant
 from .._sqlite_rows.restore import RowsRequest
-from .._status.live import ask_files, ask_postgres, ask_sqlite
+from .._status.live import Live, ask_files, ask_postgres, ask_sqlite
 from .._status.model import Thresholds
 from .._status.observe import Places
 from .._status.status import StatusRequest
@@ -373,17 +374,7 @@ def check_target(params: _Params) -> t.Any:
 def status_request(params: _Params, *, check_mode: bool) -> StatusRequest:
     """What recovery_status looks at, and what it holds it against; 0 judges nothing."""
     params = _impatient(params)
-    engine = params["engine"] or _engine_of(params)
-    asked, ask = "", None
-    if engine == "postgresql":
-        options = connection_options(params)
-        asked, ask = options.place, lambda: ask_postgres(options)
-    elif engine == "sqlite":
-        asked = str(params["path"] or params["database"])
-        ask = lambda: ask_sqlite(lambda: sqlite_engine(params, read_only=True))  # noqa: E731
-    elif engine == "bucket":
-        files = opened_files(params)
-        asked, ask = files.location, lambda: ask_files(files)
+    asked, ask = _asked(params)
     return StatusRequest(
         Places(
             source=required_source(params),
@@ -425,6 +416,22 @@ def _impatient(params: _Params) -> t.Dict[str, t.Any]:
     places = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
     waits = {name: min(params[name], wait) for name in ("api_timeout", "connect_timeout")}
     return {**params, **places, **waits}
+
+
+def _asked(params: _Params) -> t.Tuple[str, t.Optional[t.Callable[[], Live]]]:
+    """The place of the source, and what asks it whether it is there."""
+    engine = params["engine"] or _engine_of(params)
+    if engine == "postgresql":
+        options = connection_options(params)
+        return options.place, partial(ask_postgres, options)
+    if engine == "sqlite":
+        return str(params["path"] or params["database"]), partial(
+            ask_sqlite, partial(sqlite_engine, params, read_only=True)
+        )
+    if engine == "bucket":
+        files = opened_files(params)
+        return files.location, partial(ask_files, files)
+    return "", None
 
 
 def _engine_of(params: _Params) -> str:

@@ -55,6 +55,9 @@ class ErrorKind:
     CONFLICT = "conflict"
     UNEXPECTED = "unexpected"
     OUTSIDE_WINDOW = "outside_window"
+    OUTSIDE_ARCHIVE = "outside_archive"
+    ARCHIVING_FAILED = "archiving_failed"
+    WRONG_SERVER = "wrong_server"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 

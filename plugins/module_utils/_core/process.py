@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -79,10 +80,23 @@ def scratch_folder(prefix: str, parent: t.Optional[str] = None) -> t.Iterator[st
         reaper.dismiss()
 
 
+def as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """Arguments of Popen for a program that root starts as another user; nothing for None."""
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {
+        "user": entry.pw_uid,
+        "group": entry.pw_gid,
+        "extra_groups": os.getgrouplist(user, entry.pw_gid),
+        "cwd": "/",
+    }
+
+
 class Child:
     """A program in a process group of its own; the whole group dies with this process or with close.
 
-    stderr is read line by line through C(lines); stdout is a pipe only when asked for.
+    stderr is read line by line through C(lines); stdout is a pipe only when asked for. user: whom root lends it to.
     """
 
     def __init__(
@@ -92,6 +106,7 @@ class Child:
         *,
         stdin: t.Optional[int] = subprocess.DEVNULL,
         stdout: t.Optional[int] = subprocess.DEVNULL,
+        user: t.Optional[str] = None,
     ) -> None:
         self.arguments = tuple(arguments)
         self._process = subprocess.Popen(
@@ -101,6 +116,7 @@ class Child:
             stdout=stdout,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            **as_user(user),
         )
         self._reaper = _Reaper(group=self._process.pid)
 

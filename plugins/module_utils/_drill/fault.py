@@ -25,6 +25,13 @@ FAULTS: t.Mapping[str, t.Sequence[str]] = {
     "table_truncated": ("TRUNCATE public.user_progress CASCADE",),
     "table_dropped": ("DROP TABLE public.bookings CASCADE",),
     "bad_update": ("UPDATE public.bookings SET price = 0 WHERE room <= 2",),
+    # A migration with several mistakes at once; what it spoils no single table brings back.
+    "point_in_time": (
+        "UPDATE public.bookings SET price = 0",
+        "DELETE FROM public.user_progress WHERE child_id % 2 = 0",
+        "ALTER TABLE public.children DROP COLUMN parent_id CASCADE",
+        "DROP TABLE public.progress_notes CASCADE",
+    ),
     "tenant_deleted": (
         "DELETE FROM public.bookings b USING public.children c "
         "WHERE c.id = b.child_id AND c.parent_id = md5('user7')::uuid",

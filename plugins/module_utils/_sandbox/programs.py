@@ -29,8 +29,10 @@ class PostgresPrograms:
     libraries: t.Optional[str] = None
 
 
-def find_postgres(version: str, bin_dir: t.Optional[str]) -> PostgresPrograms:
+def find_postgres(version: str, bin_dir: t.Optional[str], newest: t.Optional[int] = None) -> PostgresPrograms:
     """Programs of a major version; C(auto) is the newest wheel, else the newest of the system.
+
+    With newest, those above it are left out, and pg_waldump is wanted too.
 
     Raises RecoveryError(client_missing).
     """
@@ -40,12 +42,16 @@ def find_postgres(version: str, bin_dir: t.Optional[str]) -> PostgresPrograms:
         candidates = [*_from_wheel(), *_from_system()]
         if version != "auto":
             candidates = [item for item in candidates if item.version == version]
+    if newest is not None and version == "auto":
+        candidates = [item for item in candidates if item.version.isdigit() and int(item.version) <= newest]
     for item in candidates:
         if all(
             os.access(os.path.join(item.bin_dir, name), os.X_OK) for name in ("initdb", "postgres", "pg_dump", "psql")
         ):
             return item
     wanted = "" if version == "auto" else f" {version}"
+    if newest is not None and version == "auto":
+        wanted = f" {newest} or older, which the installed pgBackRest works with,"
     raise RecoveryError(
         ErrorKind.CLIENT_MISSING,
         f"There is no PostgreSQL{wanted} server on this host for the sandbox.",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import secrets
@@ -22,6 +23,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.catalog import server_facts
 from .._postgres.connection import ConnectionOptions, connection
 from .._store.open import StoreOptions, open_store
+from . import archiving
+from .archiving import newest_version
 from .programs import find_postgres, find_rclone, reachable_copy
 from .state import SandboxState, ServerState, is_running, load_state, process_start, save_state, stop_process
 
@@ -35,11 +38,12 @@ _HOST = "127.0.0.1"
 class SandboxRequest:
     """path is the sandbox's folder; postgres_version a major version or C(auto).
 
-    Without postgres there is only a store.
+    Without postgres there is only a store. wal_archive: the server archives with pgBackRest.
     """
 
     path: str
     postgres: bool = True
+    wal_archive: bool = False
     postgres_version: str = "auto"
     postgres_bin_dir: t.Optional[str] = None
     bucket: str = "backups"
@@ -48,7 +52,10 @@ class SandboxRequest:
 
 @dataclass(frozen=True)
 class SandboxResult:
-    """connection holds login options of our modules, store their option store; both empty unless it runs."""
+    """connection holds login options of our modules, store their option store; both empty unless it runs.
+
+    archive holds the options that lead to its stanza.
+    """
 
     changed: bool
     state: str
@@ -57,6 +64,7 @@ class SandboxResult:
     system_identifier: t.Optional[str] = None
     connection: t.Optional[t.Mapping[str, t.Any]] = None
     store: t.Optional[t.Mapping[str, t.Any]] = None
+    archive: t.Optional[t.Mapping[str, t.Any]] = None
 
 
 def start(request: SandboxRequest) -> SandboxResult:
@@ -64,6 +72,9 @@ def start(request: SandboxRequest) -> SandboxResult:
     state = load_state(request.path)
     if state is not None and _works(request, state):
         return _running(request, state, changed=False)
+    if request.wal_archive:
+        # Said before anything is made.
+        newest_version()
     if request.check_mode:
         return SandboxResult(changed=True, state="started", removed=False)
     if state is None:
@@ -106,12 +117,30 @@ def remove(request: SandboxRequest) -> SandboxResult:
         )
     if request.check_mode:
         return SandboxResult(changed=True, state="absent", removed=False)
+    restored = _restored_servers(request.path)
+    for server in restored:
+        stop_process(server, signal.SIGINT)
     stop(request)
     if state.socket_dir and not state.socket_dir.startswith(request.path):
         shutil.rmtree(state.socket_dir, ignore_errors=True)
     shutil.rmtree(request.path)
-    gone = not os.path.lexists(request.path) and not is_running(state.postgres) and not is_running(state.s3)
+    running = [server for server in (state.postgres, state.s3, *restored) if is_running(server)]
+    gone = not os.path.lexists(request.path) and not running
     return SandboxResult(changed=True, state="absent", removed=gone)
+
+
+def _restored_servers(path: str) -> t.List[ServerState]:
+    """Servers that were restored into the sandbox: a process counts that works in the folder which names it."""
+    found = []
+    for file in glob.glob(os.path.join(glob.escape(path), "postgres", "*", "postmaster.pid")):
+        try:
+            with open(file, encoding="utf-8") as stream:
+                pid = int(stream.readline())
+            if os.path.samefile(os.readlink(f"/proc/{pid}/cwd"), os.path.dirname(file)):
+                found.append(ServerState(pid, process_start(pid)))
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def _create(request: SandboxRequest) -> SandboxState:
@@ -135,6 +164,7 @@ def _create(request: SandboxRequest) -> SandboxState:
         access_key=secrets.token_hex(10),
         secret_key=secrets.token_urlsafe(30),
         bucket=request.bucket,
+        wal_archive=request.wal_archive,
     )
     save_state(request.path, state)
     return state
@@ -145,7 +175,8 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
     os.makedirs(folder, exist_ok=True)
     user = _server_user()
     _give(folder, user)
-    programs = find_postgres(request.postgres_version, request.postgres_bin_dir)
+    newest = newest_version() if state.wal_archive else None
+    programs = find_postgres(request.postgres_version, request.postgres_bin_dir, newest)
     programs = reachable_copy(programs, request.path, lambda path: _can_reach(path, user))
     if not _can_reach(folder, user):
         raise RecoveryError(
@@ -169,6 +200,8 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
         "synchronous_commit": "off",
         "max_wal_size": "2GB",
     }
+    if state.wal_archive:
+        settings.update(archiving.prepare(request.path, state, lambda path: _give(path, user)))
     arguments = [os.path.join(programs.bin_dir, "postgres"), "-D", data]
     arguments += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = os.path.join(request.path, "postgres.log")
@@ -302,6 +335,7 @@ def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> 
         system_identifier=facts.system_identifier,
         connection=login,
         store=_store(state),
+        archive=archiving.archive_options(request.path) if state.wal_archive else None,
     )
 
 

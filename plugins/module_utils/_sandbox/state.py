@@ -36,6 +36,7 @@ class SandboxState:
     version: str = ""
     bin_dir: str = ""
     socket_dir: str = ""
+    wal_archive: bool = False
     postgres: ServerState = field(default_factory=ServerState)
     s3: ServerState = field(default_factory=ServerState)
 

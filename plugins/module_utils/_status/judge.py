@@ -13,6 +13,10 @@ from .._core.clock import parse_instant
 from .._core.sizes import readable_seconds
 from .model import EVENTS, SEVERITIES, Breach, Facts, Reach, Thresholds
 
+#: How the names of events begin that only a store tells of, and those that only the source's server does.
+_OF_STORE = ("backup.", "store.behind", "verification.", "drill.")
+_OF_SERVER = ("replication.", "archive.")
+
 _Found = t.Iterator[t.Tuple[str, str, str]]
 
 #: So many damaged sets are named.
@@ -32,7 +36,23 @@ def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
             subject = event[: -len(".failed")] if event.endswith(".failed") else event
             key = f"{facts.source}/{subject}" + (f":{place}" if place else "")
             found.append(Breach(key, event, severity, f"{facts.source}: {message}"))
-    return sorted(found, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
+    return _gravest_first(found)
+
+
+def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
+    return sorted(breaches, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
+
+
+def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
+    """As judged, and what a store or server that does not answer said last: what cannot be seen is not over."""
+    silent: t.List[str] = []
+    if facts.stores and not facts.store_read:
+        silent += _OF_STORE
+    if facts.reach is not None and not facts.reach.ok:
+        silent += _OF_SERVER
+    behind = {f"{facts.source}/store.behind:{copy.reach.place}" for copy in facts.stores[1:] if not copy.reach.ok}
+    kept = [breach for breach in last if breach.event.startswith(tuple(silent)) or breach.key in behind]
+    return _gravest_first([*breaches, *kept])
 
 
 def level_of(breaches: t.Iterable[Breach]) -> str:

@@ -24,7 +24,18 @@ from .._sets.layout import check_source
 from .._sets.recovery_points import UNDO_TIER
 from .._store.base import ObjectStore
 from .live import Live
-from .model import AttemptFact, BackupFact, DrillFact, Facts, Reach, StoreFact, Thresholds, VerificationFact, VolumeFact
+from .model import (
+    AttemptFact,
+    BackupFact,
+    Breach,
+    DrillFact,
+    Facts,
+    Reach,
+    StoreFact,
+    Thresholds,
+    VerificationFact,
+    VolumeFact,
+)
 
 #: What is our own mistake is told at once instead of a place that does not answer.
 _OURS = (ErrorKind.INVALID_OPTIONS, ErrorKind.LIBRARY_MISSING, ErrorKind.UNSUPPORTED)
@@ -56,10 +67,14 @@ class Places:
 
 @dataclass
 class Memory:
-    """Since when a place does not answer; kept in a file of the source, for one look tells nothing of it."""
+    """What one look tells nothing of, kept in a file of the source.
+
+    since: from when on a place does not answer. last: what was not as it should be.
+    """
 
     path: t.Optional[str]
     since: t.Dict[str, str] = field(default_factory=dict)
+    last: t.List[Breach] = field(default_factory=list)
 
     @classmethod
     def of(cls, folder: t.Optional[str], source: str) -> Memory:
@@ -73,9 +88,10 @@ class Memory:
             since = {
                 str(place): format_instant(parse_instant(at)) for place, at in document["unreachable_since"].items()
             }
+            last = [Breach(**breach) for breach in document["breaches"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecoveryError):
-            since = {}
-        return cls(path, since)
+            since, last = {}, []
+        return cls(path, since, last)
 
     def note(self, reach: Reach, now: datetime) -> Reach:
         """The reach with its since, which is remembered while it does not answer."""
@@ -95,7 +111,8 @@ class Memory:
             return
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o750, exist_ok=True)
-            replace_file(self.path, json.dumps({"unreachable_since": self.since}, sort_keys=True) + "\n", 0o640)
+            document = {"unreachable_since": self.since, "breaches": [vars(breach) for breach in self.last]}
+            replace_file(self.path, json.dumps(document, sort_keys=True) + "\n", 0o640)
         except OSError as error:
             raise RecoveryError(
                 ErrorKind.REPORT_FAILED,

@@ -14,7 +14,7 @@ from datetime import datetime
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
 from .._core.sizes import readable_seconds
-from .judge import judge, level_of
+from .judge import judge, level_of, with_last
 from .model import (
     EVENTS,
     SEVERITIES,
@@ -80,7 +80,8 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
     _require_sensible(request.limits, request.places)
     memory = Memory.of(request.state_dir, request.places.source)
     facts = observe(request.places, request.limits, memory, now)
-    breaches = judge(facts, request.limits, now)
+    breaches = with_last(facts, judge(facts, request.limits, now), memory.last)
+    memory.last = breaches
     if not request.check_mode:
         memory.keep()
         if request.metrics_textfile:

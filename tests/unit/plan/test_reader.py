@@ -183,7 +183,7 @@ def test_no_plan_however_wrong_breaks_the_reader_or_a_rule(data: st.DataObject) 
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.sampled_from([[], {}, [{}]]),
         st.sampled_from(["4h", "[DATE]", "2026-01-01", "public", "backups", "promote", "²", "1" * 5000]),
     )  # fmt: skip
-    for _ in range(data.draw(st.integers(1, 4))):
+    for _change in range(data.draw(st.integers(1, 4))):
         path = data.draw(st.sampled_from(sorted(nodes(document))))
         changed(document, {path: data.draw(values)})
     reading = read_plan(document)

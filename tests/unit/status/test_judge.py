@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge, level_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge, level_of, with_last
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.model import (
     EVENTS,
     ArchiveFact,
@@ -117,6 +117,21 @@ def test_a_store_that_does_not_answer_is_one_breach_and_not_ten() -> None:
     facts = Facts("school", reach=SOUND.reach, stores=(gone,))
     assert events(facts) == [("store.unreachable", "critical")]
     assert "6 min 40 s" in judge(facts, LIMITS, NOW)[0].message
+
+
+def test_what_a_server_said_last_stays_while_it_does_not_answer() -> None:
+    failing = judge(replace(SOUND, archive=ArchiveFact(True, 3, 30.0, None), drill=None), LIMITS, NOW)
+    gone = replace(SOUND, reach=Reach("db", False, ago(1)), archive=None)
+    assert [breach.event for breach in with_last(gone, [], failing)] == ["archive.failing"]
+    assert with_last(SOUND, [], failing) == []
+
+
+def test_a_copy_that_stayed_behind_is_still_behind_when_it_is_gone() -> None:
+    stayed = replace(SOUND.stores[1], newest="20260101T020000Z")
+    behind = judge(replace(SOUND, stores=(SOUND.stores[0], stayed)), LIMITS, NOW)
+    gone = replace(SOUND, stores=(SOUND.stores[0], StoreFact(Reach("/copy", False, ago(1)))))
+    assert [breach.event for breach in with_last(gone, [], behind)] == ["store.behind"]
+    assert with_last(SOUND, [], behind) == []
 
 
 def test_severities_are_replaced_and_the_gravest_comes_first() -> None:

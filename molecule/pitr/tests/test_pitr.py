@@ -1,0 +1,54 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The cluster archives, is backed up on schedule, and came back as it was."""
+
+from __future__ import annotations
+
+import pytest
+from testinfra.host import Host
+
+UNIT = "lifeline-pitr-school"
+
+
+def as_owner(host: Host, command: str) -> str:
+    done = host.run(f"cd /tmp && sudo -u postgres {command}")
+    assert done.rc == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_archiving_works(host: Host) -> None:
+    as_owner(host, "pgbackrest --config=/etc/pgbackrest/school.conf --stanza=school check")
+
+
+@pytest.mark.parametrize("kind", ["full", "diff", "incr"])
+def test_a_timer_waits_for_each_type(host: Host, kind: str) -> None:
+    timer = host.service(f"{UNIT}-{kind}.timer")
+    assert timer.is_enabled
+    assert timer.is_running
+    assert host.run(f"systemd-analyze verify {UNIT}-{kind}.service").rc == 0
+
+
+def test_the_unit_of_a_timer_takes_a_backup(host: Host) -> None:
+    count = "pgbackrest --config=/etc/pgbackrest/school.conf --stanza=school info | grep -c 'incr backup'"
+    before = int(host.run(f"cd /tmp && sudo -u postgres {count}").stdout or 0)
+    assert host.run(f"systemctl start {UNIT}-incr.service").rc == 0
+    assert int(host.run(f"cd /tmp && sudo -u postgres {count}").stdout) == before + 1
+
+
+def test_only_the_owner_reads_the_configuration(host: Host) -> None:
+    configuration = host.file("/etc/pgbackrest/school.conf")
+    assert (configuration.user, configuration.mode) == ("postgres", 0o600)
+
+
+def test_exactly_the_rows_of_then_are_beside(host: Host) -> None:
+    folder = "/var/lib/postgresql/15/before"
+    assert as_owner(host, f"psql -h {folder} -p 5445 -qAtc 'SELECT count(*) FROM kept'") == "1000"
+    assert as_owner(host, f"psql -h {folder} -p 5445 -qAtc 'SHOW archive_mode'") == "off"
+
+
+def test_the_cluster_in_place_is_back_and_writes_and_the_old_one_is_kept(host: Host) -> None:
+    assert as_owner(host, "psql -p 5444 -qAtc 'SELECT count(*), pg_is_in_recovery() FROM kept'") == "1000|f"
+    assert host.service("postgresql@15-pitr").is_running
+    assert as_owner(host, "sh -c 'ls /var/lib/postgresql/15/pitr.before-*/PG_VERSION'")

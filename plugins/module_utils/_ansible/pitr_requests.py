@@ -1,0 +1,136 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parameters of the modules for pgBackRest turned into the typed requests of its package."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._pitr.backup import BackupRequest
+from .._pitr.beside import Start
+from .._pitr.cluster import Login
+from .._pitr.config import configured_data_directory
+from .._pitr.info import InfoRequest
+from .._pitr.pitr import PitrRequest
+from .._pitr.plan import Wish
+from .._pitr.program import Place, owner_to_run_as
+from .._pitr.target import Target, parse_target
+from .requests import connection_options, journal_listener, optional_instant
+
+_Params = t.Mapping[str, t.Any]
+
+
+def stanza_place(params: _Params, live: t.Optional[str]) -> Place:
+    """The stanza, and whom its programs run as. Raises RecoveryError(invalid_options) when that would be root."""
+    return Place(
+        stanza=params["stanza"],
+        config=params["config"],
+        repository=params["repository"],
+        program=params["pgbackrest"],
+        environment=_environment(params),
+        user=owner_to_run_as(live, params["os_user"]),
+    )
+
+
+def live_directory(params: _Params) -> t.Optional[str]:
+    """The option, or what pgBackRest's configuration says of the stanza."""
+    given = params["live_data_directory"]
+    return given or configured_data_directory(params["stanza"], params["config"], _environment(params))
+
+
+def server_login(params: _Params) -> Login:
+    """Who psql logs in as; where the server is, its data directory tells."""
+    wanted = ("PGUSER", "PGPASSWORD", "PGPASSFILE", "PGDATABASE", "PGCONNECT_TIMEOUT", "PGOPTIONS")
+    found = connection_options(params).environment()
+    return Login({name: found[name] for name in wanted if name in found})
+
+
+def pitr_request(params: _Params, *, check_mode: bool) -> PitrRequest:
+    mode = params["mode"]
+    data = str(params["data_directory"]).rstrip("/")
+    live = data if mode in ("in_place", "undo") else live_directory(params)
+    restores = mode in ("beside", "in_place")
+    target = parse_target(params["target_type"], params["target"], inclusive=params["inclusive"])
+    wish = Wish(
+        place=stanza_place(params, data if mode == "remove" and os.path.exists(data) else live),
+        target=target if restores else Target("latest"),
+        mode=mode,
+        data=data,
+        live=live,
+        login=server_login(params),
+        bin_dir=params["client_bin_dir"],
+        backup_set=params["backup_set"],
+        timeline=params["timeline"],
+        action=params["action"],
+        check_archive=params["check_archive"],
+        archive_timeout=params["archive_timeout"],
+    )
+    start = Start(
+        start=params["start"],
+        port=params["port"] or 0,
+        listen_addresses=params["listen_addresses"],
+        socket_dir=params["socket_directory"],
+        config_file=params["config_file"],
+        timeout=params["recovery_timeout"],
+        jobs=params["jobs"],
+    )
+    return PitrRequest(
+        wish=wish,
+        start=start,
+        service=params["service"],
+        environment=params["recovery_environment"],
+        confirm=params["recovery_confirm"],
+        source=params["source"],
+        spool_dir=params["spool_dir"],
+        listener=journal_listener(params["journal"]),
+        check_mode=check_mode,
+    )
+
+
+def pitr_info_request(params: _Params) -> InfoRequest:
+    live = live_directory(params)
+    wish = Wish(
+        place=stanza_place(params, live),
+        target=Target("latest"),
+        mode="info",
+        data="",
+        live=live,
+        login=server_login(params),
+        bin_dir=params["client_bin_dir"],
+        timeline=params["timeline"],
+    )
+    return InfoRequest(
+        wish, optional_instant(params["around"]), params["window_seconds"], params["limit"], params["spool_dir"]
+    )
+
+
+def stanza_backup_request(params: _Params, *, check_mode: bool) -> BackupRequest:
+    return BackupRequest(
+        place=stanza_place(params, live_directory(params)),
+        type=params["type"],
+        create_stanza=params["create_stanza"],
+        check=params["check"],
+        verify=params["verify"],
+        bin_dir=params["client_bin_dir"],
+        jobs=params["jobs"],
+        spool_dir=params["spool_dir"],
+        listener=journal_listener(params["journal"]),
+        check_mode=check_mode,
+    )
+
+
+def tested_stanza(params: _Params) -> Place:
+    """A stanza with a local repository, whose owner the programs run as."""
+    return Place(
+        stanza=params["stanza"],
+        config=params["config"],
+        environment=_environment(params),
+        user=owner_to_run_as(params["repository_path"], params["os_user"]),
+    )
+
+
+def _environment(params: _Params) -> t.Dict[str, str]:
+    return {str(name): str(value) for name, value in params["environment"].items()}

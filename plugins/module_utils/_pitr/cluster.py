@@ -1,0 +1,237 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A cluster on this host: what its control file says, how it starts and stops, and queries as its own user."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import as_user
+from .program import Done, run
+
+_PLACES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/usr/local/pgsql-{major}/bin")
+_PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_waldump", "psql")
+#: A standby must not have less of these than the server whose log it reads.
+_LIMITS = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+
+
+@dataclass(frozen=True)
+class ControlFile:
+    system_identifier: str
+    timeline: int
+    state: str
+    limits: t.Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Login:
+    """libpq's variables for the queries of psql; its values may hold the password."""
+
+    environment: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Running:
+    """What postmaster.pid says. socket_dir may be empty, then address is used."""
+
+    pid: int
+    port: int
+    socket_dir: str
+    address: str
+
+
+class Cluster:
+    """A data directory with the programs of its version. user is whom root lends them to."""
+
+    def __init__(self, data: str, bin_dir: str, user: t.Optional[str], login: Login) -> None:
+        self.data, self.bin_dir, self.user, self._login = data, bin_dir, user, login
+
+    def path(self, program: str) -> str:
+        return os.path.join(self.bin_dir, program)
+
+    def control(self) -> t.Optional[ControlFile]:
+        """None when there is no control file that could be read."""
+        done = self._run(["pg_controldata", "-D", self.data])
+        if done.code != 0:
+            return None
+        facts = {}
+        for line in done.output.decode("utf-8", "replace").splitlines():
+            name, _colon, value = line.partition(":")
+            facts[name.strip()] = value.strip()
+        return ControlFile(
+            system_identifier=facts.get("Database system identifier", ""),
+            timeline=int(facts.get("Latest checkpoint's TimeLineID", "0")),
+            state=facts.get("Database cluster state", ""),
+            limits={name: facts[label] for name, label in _LIMITS.items() if label in facts},
+        )
+
+    def running(self) -> t.Optional[Running]:
+        """The running server of this data directory, or None."""
+        try:
+            with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8", errors="replace") as stream:
+                lines = [line.strip() for line in stream.readlines()] + [""] * 8
+            pid = int(lines[0])
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as stream:
+                alive = "postgres" in stream.read()
+        except (OSError, ValueError):
+            return None
+        return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
+
+    def query(self, sql: str, database: t.Optional[str] = None) -> str:
+        """What psql prints, without headers. Raises RecoveryError(unreachable or query_failed)."""
+        server = self.running()
+        if server is None:
+            raise RecoveryError(ErrorKind.UNREACHABLE, f"No server runs on {self.data}.", next_step="Start it.")
+        arguments = [self.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        environment = {
+            **self._environment(),
+            "PGDATABASE": "postgres",
+            "PGCONNECT_TIMEOUT": "10",
+            **self._login.environment,
+            **({"PGDATABASE": database} if database else {}),
+            "PGHOST": server.socket_dir or server.address or "127.0.0.1",
+            "PGPORT": str(server.port),
+            "PGAPPNAME": "lifeline.recovery pitr",
+        }
+        try:
+            done = subprocess.run(
+                arguments, input=sql.encode(), env=environment, capture_output=True, timeout=600, check=False,
+                **as_user(self.user),
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            raise RecoveryError(ErrorKind.UNREACHABLE, f"psql did not end: {type(error).__name__}.") from None
+        if done.returncode != 0:
+            words = " ".join(done.stderr.decode("utf-8", "replace").split())[-400:]
+            kind = ErrorKind.UNREACHABLE if done.returncode == 2 else ErrorKind.QUERY_FAILED
+            raise RecoveryError(
+                kind, f"The server on {self.data} refused: {words}.", next_step="Check login_user and login_password."
+            )
+        return str(done.stdout, "utf-8", "replace").strip()
+
+    def start(self, options: t.Sequence[str], log: str, environment: t.Mapping[str, str]) -> None:
+        """Start it without waiting until it accepts sessions. environment is what its restore_command needs.
+
+        Raises RecoveryError(service_failed).
+        """
+        with open(log, "a", encoding="utf-8"):
+            os.chmod(log, 0o600)
+        if self.user is not None:
+            # Its user may not make files beside the data directory.
+            shutil.chown(log, self.user)
+        words = " ".join(shlex.quote(option) for option in options)
+        done = run(
+            [self.path("pg_ctl"), "start", "-W", "-s", "-D", self.data, "-l", log, *(["-o", words] if words else [])],
+            {**self._environment(), **environment},
+            self.user,
+        )
+        if done.code != 0:
+            raise RecoveryError(
+                ErrorKind.SERVICE_FAILED, f"PostgreSQL did not start: {' '.join(done.errors.split())[-400:]}."
+            )
+
+    def arguments(self) -> t.List[str]:
+        """What the server was started with the last time, without the program and its data directory."""
+        try:
+            with open(os.path.join(self.data, "postmaster.opts"), encoding="utf-8") as stream:
+                words = shlex.split(stream.read())[1:]
+        except (OSError, ValueError):
+            return []
+        kept: t.List[str] = []
+        skip = False
+        for word in words:
+            if skip or word == "-D":
+                skip = not skip
+            elif not word.startswith(("-D", "--data-directory")):
+                kept.append(word)
+        return kept
+
+    def stop(self, timeout: int) -> None:
+        """End it with a fast shutdown. Raises RecoveryError(service_failed) when it does not end."""
+        if self.running() is None:
+            return
+        done = self._run(["pg_ctl", "stop", "-s", "-w", "-m", "fast", "-t", str(timeout), "-D", self.data])
+        if done.code != 0 or self.running() is not None:
+            raise RecoveryError(
+                ErrorKind.SERVICE_FAILED,
+                f"The server on {self.data} does not stop: {' '.join(done.errors.split())[-400:]}.",
+                left="Its data directory is as it was.",
+                next_step="End its sessions and stop it, then run this again.",
+            )
+
+    def _environment(self) -> t.Dict[str, str]:
+        return {**inherited_environment(), "LC_ALL": "C", "TZ": "UTC"}
+
+    def _run(self, arguments: t.Sequence[str]) -> Done:
+        return run([self.path(arguments[0]), *arguments[1:]], self._environment(), self.user)
+
+
+def find_server(major: int, bin_dir: t.Optional[str]) -> str:
+    """The folder with the server's programs of a major version. Raises RecoveryError(client_missing)."""
+    for folder in [bin_dir] if bin_dir else [place.format(major=major) for place in _PLACES]:
+        if all(os.access(os.path.join(folder, name), os.X_OK) for name in _PROGRAMS):
+            return folder
+    raise RecoveryError(
+        ErrorKind.CLIENT_MISSING,
+        f"The programs of PostgreSQL {major} ({', '.join(_PROGRAMS)}) are missing on this host.",
+        next_step=f"Install the package postgresql-{major}, or set client_bin_dir to their folder.",
+    )
+
+
+def as_options(settings: t.Mapping[str, str]) -> t.List[str]:
+    """Settings as arguments of the server."""
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+
+def inherited_environment() -> t.Dict[str, str]:
+    """The own environment without what would lead libpq elsewhere."""
+    return {
+        key: value for key, value in os.environ.items() if key.startswith("PGBACKREST_") or not key.startswith("PG")
+    }
+
+
+def archived_after_switch(cluster: Cluster, timeout: int) -> str:
+    """Let everything up to now be archived: an empty transaction, then a switch of the segment. Returns its name.
+
+    The transaction is what a recovery to any instant before it stops at. Raises RecoveryError(archiving_failed).
+    """
+    name = cluster.query(
+        "SELECT pg_catalog.txid_current() \\g /dev/null\n"
+        "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal());\n"
+    )
+    deadline = time.monotonic() + timeout
+    while True:
+        # A segment of an older timeline has a smaller name, so names compare.
+        last, failed = (
+            cluster.query(
+                "SELECT coalesce(last_archived_wal, '') || ' ' || coalesce(last_failed_wal, '') "
+                "FROM pg_catalog.pg_stat_archiver"
+            )
+            + " "
+        ).split(" ")[:2]
+        if last[:24] >= name and re.fullmatch(r"[0-9A-F]{24}", last[:24]):
+            return name
+        if time.monotonic() > deadline:
+            failing = f", and {failed} fails" if failed else ""
+            raise RecoveryError(
+                ErrorKind.ARCHIVING_FAILED,
+                f"The segment {name} was not archived within {timeout} s{failing}.",
+                left="The server runs as before.",
+                next_step="Check archive_command and the server's log; or raise archive_timeout.",
+            )
+        time.sleep(0.2)

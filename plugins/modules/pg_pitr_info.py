@@ -1,0 +1,294 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_pitr_info
+short_description: Show what a cluster can be recovered to, and find the moment before an incident
+version_added: 1.0.0
+description:
+  - Reads a repository of pgBackRest, and tells the window that M(lifeline.recovery.pg_pitr) can recover to, the backups, whether
+    the archive has a gap, and whether the server archives.
+  - With O(around), it shows which transactions ended around an instant, and how many rows of which table each inserted, updated and
+    deleted. That is read from the archived write-ahead log, so that it works when the server is gone.
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - pgBackRest 2.41 or newer
+  - PostgreSQL 13 or newer, its server programs of the version of the backup
+  - psycopg2
+  - zstandard
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+  - lifeline.recovery._attributes.info_module
+  - lifeline.recovery._postgres
+  - lifeline.recovery._store
+  - lifeline.recovery._pgbackrest
+options:
+  live_data_directory:
+    description:
+      - The directory of the live cluster, which may be gone. Without it, C(pg1-path) of pgBackRest's configuration.
+    type: path
+  timeline:
+    description:
+      - The timeline to look at, as a number; V(latest) is the newest in the archive, V(auto) that of the live cluster
+        where it can be read.
+    type: str
+    default: auto
+  around:
+    description:
+      - The instant of the incident, as far as it is known. Without it, no transactions are looked for.
+    type: str
+  window_seconds:
+    description:
+      - How many seconds before and after O(around) are looked at.
+    type: float
+    default: 300
+  limit:
+    description:
+      - How many transactions are shown at most; of more, the newest.
+    type: int
+    default: 100
+notes:
+  - What a server on this host has not archived yet is read from its own directory. When that cannot be read, the server is asked,
+    which knows the instants of transactions when C(track_commit_timestamp) is on, but not what they did.
+  - A table that was dropped or truncated since has another file, or none; it is then shown by the numbers of its database and file.
+seealso:
+  - module: lifeline.recovery.pg_pitr
+"""
+
+EXAMPLES = r"""
+- name: See the window and the backups
+  lifeline.recovery.pg_pitr_info:
+    stanza: main
+  become: true
+  become_user: postgres
+  register: window
+
+- name: Find the transaction that deleted the children
+  lifeline.recovery.pg_pitr_info:
+    stanza: main
+    around: "2026-03-01T12:40:00Z"
+    window_seconds: 600
+  become: true
+  become_user: postgres
+  register: moment
+
+- name: Look into an encrypted repository of a server that is gone
+  lifeline.recovery.pg_pitr_info:
+    stanza: main
+    config: /root/rescue/pgbackrest.conf
+    environment:
+      PGBACKREST_REPO1_CIPHER_PASS: "{{ vault_repository_passphrase }}"
+    os_user: postgres
+"""
+
+RETURN = r"""
+stanza:
+  description: The stanza, as given.
+  type: str
+  returned: success
+  sample: main
+status:
+  description: What pgBackRest says of it.
+  type: str
+  returned: success
+  sample: ok
+system_identifier:
+  description: What tells the cluster from every other.
+  type: str
+  returned: success
+  sample: "7441034912345678901"
+postgres_version:
+  description: The major version of the cluster.
+  type: str
+  returned: success
+  sample: "15"
+timeline:
+  description: The timeline that was looked at.
+  type: int
+  returned: success
+  sample: 1
+oldest:
+  description: The end of the oldest backup, before which nothing can be recovered - at and lsn; null without a backup.
+  type: dict
+  returned: success
+  sample: {at: "2026-03-01T02:00:05.000+00:00", lsn: 0/9000100}
+newest:
+  description:
+    - The last transaction that can be recovered without a gap - at and the end of its segment as lsn; null without a backup.
+    - A running server archives what it has in addition before M(lifeline.recovery.pg_pitr) recovers to it.
+  type: dict
+  returned: success
+  sample: {at: "2026-03-01T12:44:59.120345+00:00", lsn: 0/D000000}
+recovery_points:
+  description: The end of the oldest backup, and when each segment after it was archived, for drills and their exposure.
+  type: list
+  elements: str
+  returned: success
+  sample: ["2026-03-01T02:00:05.000+00:00"]
+backups:
+  description: The backups, newest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    label:
+      description: Its name, which O(lifeline.recovery.pg_pitr#module:backup_set) takes.
+      type: str
+      sample: 20260301-020005F
+    type:
+      description: full, diff or incr.
+      type: str
+      sample: full
+    started_at:
+      description: When it began.
+      type: str
+      sample: "2026-03-01T02:00:01.000+00:00"
+    stopped_at:
+      description: When it ended.
+      type: str
+      sample: "2026-03-01T02:00:05.000+00:00"
+    age_seconds:
+      description: Seconds since it ended.
+      type: float
+      sample: 3600.5
+    lsn_start:
+      description: Where recovery from it begins.
+      type: str
+      sample: 0/9000028
+    lsn_stop:
+      description: From where on it is consistent.
+      type: str
+      sample: 0/9000100
+    wal_start:
+      description: The first segment that it needs.
+      type: str
+      sample: "000000010000000000000009"
+    wal_stop:
+      description: The last segment that it needs.
+      type: str
+      sample: "000000010000000000000009"
+    bytes:
+      description: Size of the cluster.
+      type: int
+      sample: 23312195
+    bytes_stored:
+      description: Size of it in the repository.
+      type: int
+      sample: 2831779
+    prior:
+      description: The backup that it builds on, or null.
+      type: str
+      sample: null
+    faulty:
+      description: Whether it met pages whose checksums are wrong.
+      type: bool
+      sample: false
+  sample: []
+archive:
+  description: The archive - min and max segment, how many segments on the way to the timeline, and the first that is missing.
+  type: dict
+  returned: success
+  sample: {min: "000000010000000000000001", max: 00000001000000000000000D, segments: 13, missing: []}
+archiver:
+  description:
+    - The running server's side - last_archived, age_seconds, failed_count, last_failed, waiting (segments that are not archived
+      yet), archive_mode and track_commit_timestamp; null when it does not run or does not let us in.
+  type: dict
+  returned: success
+  sample: {last_archived: 00000001000000000000000D, age_seconds: 12.1, failed_count: 0, last_failed: "", waiting: 0,
+           archive_mode: "on", track_commit_timestamp: true}
+transactions:
+  description: What ended around the instant, oldest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    xid:
+      description: Its number, which O(lifeline.recovery.pg_pitr#module:target) takes.
+      type: int
+      sample: 746
+    ended_at:
+      description: When it ended.
+      type: str
+      sample: "2026-03-01T12:40:00.311263+00:00"
+    committed:
+      description: Whether it was committed and not rolled back.
+      type: bool
+      sample: true
+    seen_in:
+      description: Where this comes from - V(log), archived or not yet, or V(server).
+      type: str
+      sample: log
+    lsn:
+      description: Where its end is in the log; null when only the server told.
+      type: str
+      sample: 0/A063460
+    relations:
+      description: What it did - name, inserts, updates and deletes of each table.
+      type: list
+      elements: dict
+      sample: [{name: school/public.children, inserts: 0, updates: 0, deletes: 20000}]
+    catalog_changes:
+      description: Rows of the system's tables that it changed, as statements of definition do.
+      type: int
+      sample: 0
+    files_dropped:
+      description: Files of tables and indexes that went with it, as by DROP and TRUNCATE.
+      type: int
+      sample: 0
+    harm:
+      description: Rows updated and deleted and files dropped, 0 when it was rolled back.
+      type: int
+      sample: 20000
+  sample: []
+suspects:
+  description: The five of RV(transactions) with the most harm, the worst first.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {window: 0.2, transactions: 1.4, total: 1.7}
+error_kind:
+  description: A stable name of what went wrong.
+  type: str
+  returned: failure
+  sample: unknown_source
+"""
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+    ArgumentSpec,
+    pgbackrest_spec,
+    postgres_spec,
+    store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import pitr_info_request
+from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.info import describe
+
+SPEC = ArgumentSpec(
+    {
+        "live_data_directory": {"type": "path"},
+        "timeline": {"type": "str", "default": "auto"},
+        "around": {"type": "str"},
+        "window_seconds": {"type": "float", "default": 300},
+        "limit": {"type": "int", "default": 100},
+    }
+)
+
+
+def main() -> None:
+    module = create_module(SPEC.merge(pgbackrest_spec()).merge(postgres_spec()).merge(store_spec()))
+    run_module(module, lambda: describe(pitr_info_request(module.params)))
+
+
+if __name__ == "__main__":
+    main()
