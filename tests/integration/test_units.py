@@ -1,0 +1,81 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Units of systemd as the roles write them; that they run is shown in containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.modules import ROOT
+
+STORE = {"provider": "directory", "path": "/srv/sets", "copies": [{"path": "/mnt/copy"}, {"bucket": "b"}]}
+JOB = {"unit": "lifeline-x", "title": "Back up", "playbook": "backup", "vars": {"backup_tier": "daily"}}
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with status.service, and job.service of a backup and of a drill."""
+    folder = tmp_path_factory.mktemp("units")
+
+    def task(role: str, template: str, name: str, **variables: t.Any) -> dict[str, t.Any]:
+        source = ROOT / f"roles/{role}/templates/{template}.j2"
+        return {"ansible.builtin.template": {"src": str(source), "dest": str(folder / name)}, "vars": variables}
+
+    sources = [{"name": f"source{number}"} for number in range(5)]
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "vars_files": [str(ROOT / f"roles/{role}/defaults/main.yml") for role in ("backup_host", "monitoring")],
+        "tasks": [
+            task("backup_host", "job.service", "backup.service", backup_host_job={**JOB, "source": "school"}),
+            task("backup_host", "job.service", "drill.service", backup_host_job={**JOB, "source": ""}),
+            task(
+                "monitoring", "status.service", "status.service",
+                monitoring_sources=sources, monitoring_textfile_dir="/var/lib/node-exporter",
+            ),
+        ],
+    }  # fmt: skip
+    (folder / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml",
+         "-e", json.dumps({"backup_host_store": STORE})],
+        cwd=folder, check=False, capture_output=True, text=True,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def options(unit: Path) -> dict[str, str]:
+    """The last value of each option."""
+    return dict(line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line and line[0] != "#")
+
+
+def test_a_store_of_files_may_be_written_and_one_that_is_not_mounted_stops_no_unit(units: Path) -> None:
+    assert options(units / "backup.service")["ReadWritePaths"] == "/var/lib/lifeline -/srv/sets -/mnt/copy"
+    assert options(units / "status.service")["ReadWritePaths"] == "/var/lib/lifeline -/var/lib/node-exporter"
+
+
+def test_a_drill_knows_whom_to_tell(units: Path) -> None:
+    assert options(units / "backup.service")["ExecStart"].split(" -e ")[1:] == [
+        "@/etc/lifeline/school.yml",
+        "backup_tier=daily",
+    ]
+    assert "-e @/etc/lifeline/.drills.yml" in options(units / "drill.service")["ExecStart"]
+
+
+def test_a_look_needs_no_disk_and_has_time_for_every_source(units: Path) -> None:
+    look = options(units / "status.service")
+    assert look["RuntimeDirectory"] == "lifeline-status"
+    assert "ANSIBLE_LOCAL_TEMP=/run/lifeline-status" in (units / "status.service").read_text()
+    assert int(look["TimeoutStartSec"]) >= 5 * 120
