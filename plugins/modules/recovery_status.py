@@ -15,6 +15,7 @@ description:
   - What does not answer is a fact in the result, not a failure of the task. RV(breaches) has one element for each thing that is not as
     it should be, under a key that stays the same while it lasts, as M(lifeline.recovery.notification) wants it.
   - Reads at most 50 manifests and lists keys, so that it can run every minute.
+  - Waits at most 10 seconds for one answer, also where the timeout of a place is longer.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -320,7 +321,7 @@ storage:
   sample:
     - {place: /var/lib/lifeline/spool, used_bytes: 1073741824, size_bytes: 10737418240, used_ratio: 0.1}
 breaches:
-  description: What is not as it should be, the gravest first.
+  description: What is not as it should be, the gravest first; also when only O(state_dir) or O(metrics_textfile) could not be written.
   type: list
   elements: dict
   returned: success

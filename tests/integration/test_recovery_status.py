@@ -314,3 +314,13 @@ def test_a_shallower_look_does_not_cover_damage_up(files: Options, folder_store:
         run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "digests"})
     run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "presence"})
     assert events(status(folder_store)) == {"verification.failed": "critical"}
+
+
+def test_what_was_found_goes_with_the_error_when_it_cannot_be_remembered(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    metrics = tmp_path / "media.prom"
+    nowhere = {"provider": "directory", "path": str(tmp_path / "nowhere")}
+    with pytest.raises(ModuleFailed, match="cannot be written") as raised:
+        status(nowhere, unreachable_seconds=-1, state_dir=str(tmp_path / "state"), metrics_textfile=str(metrics))
+    assert [breach["event"] for breach in raised.value.result["breaches"]] == ["store.unreachable"]
+    assert "store_reachable" in metrics.read_text()

@@ -83,9 +83,7 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
     breaches = with_last(facts, judge(facts, request.limits, now), memory.last)
     memory.last = breaches
     if not request.check_mode:
-        memory.keep()
-        if request.metrics_textfile:
-            _write_metrics(request.metrics_textfile, status_metrics(facts, request.limits, breaches, now))
+        _leave(request, memory, status_metrics(facts, request.limits, breaches, now), breaches)
     return Status(
         source=facts.source,
         level=level_of(breaches),
@@ -130,6 +128,23 @@ def _require_sensible(limits: Thresholds, places: Places) -> None:
             left="Nothing was looked at.",
             next_step="Give ratios above 0 and up to 1, such as 0.8 and 0.95.",
         )
+
+
+def _leave(request: StatusRequest, memory: Memory, metrics: str, breaches: t.Sequence[Breach]) -> None:
+    """Write both, each also when the other cannot be; what was found goes with the error."""
+    problems: t.List[RecoveryError] = []
+    try:
+        memory.keep()
+    except RecoveryError as error:
+        problems.append(error)
+    try:
+        if request.metrics_textfile:
+            _write_metrics(request.metrics_textfile, metrics)
+    except RecoveryError as error:
+        problems.append(error)
+    if problems:
+        problems[0].details["breaches"] = breaches
+        raise problems[0]
 
 
 def _write_metrics(path: str, text: str) -> None:
