@@ -21,6 +21,7 @@ import yaml
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
 from tests.doubles.modules import ROOT, run_module
+from tests.doubles.sinks import http_sink
 from tests.integration.test_playbooks import play
 from tests.unit.status.test_judge import LIMITS, NOW, SOUND
 
@@ -179,13 +180,32 @@ CASES = [
         ["3m"],
         ["8m"],
     ),
+    (
+        "LifelineBreach",
+        "warning",
+        [
+            series("lifeline_breach", "_ 1x15", event="drill.overdue", severity="warning", key="school/drill.overdue"),
+            series("lifeline_recovery_drill_timestamp_seconds", "_x7 7x9"),
+        ],
+        ["1m"],
+        ["4m"],
+        ["9m"],
+    ),
+    (
+        "LifelineBreach",
+        "critical",
+        [series("lifeline_breach", "_ 1x5 stale", event="backup.damaged", severity="critical", key="k")],
+        ["1m"],
+        ["4m"],
+        ["9m"],
+    ),
     ("LifelineNobodyLooks", "critical", [series("lifeline_status_timestamp_seconds", "0x60")], ["15m"], ["17m"], []),
 ]
 
 
 @needs_promtool
 @pytest.mark.parametrize(
-    ("alert", "severity", "given", "quiet", "firing", "clear"), CASES, ids=[case[0] for case in CASES]
+    ("alert", "severity", "given", "quiet", "firing", "clear"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES]
 )
 def test_an_alert_fires_at_its_threshold_and_clears(
     rules: Path,
@@ -199,6 +219,8 @@ def test_an_alert_fires_at_its_threshold_and_clears(
 ) -> None:
     def at(instant: str, fires: bool) -> dict[str, t.Any]:
         labels = {"source": "school", "severity": severity, **({"place": "/spool"} if "Storage" in alert else {})}
+        if alert == "LifelineBreach":
+            labels["event"] = "drill.overdue" if severity == "warning" else "backup.damaged"
         return {"eval_time": instant, "alertname": alert, "exp_alerts": [{"exp_labels": labels}] if fires else []}
 
     moments = [*(at(instant, False) for instant in [*quiet, *clear]), *(at(instant, True) for instant in firing)]
@@ -244,3 +266,58 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     assert play("status", variables, tmp_path).returncode == 0
     refused = play("status", {**variables, "recovery_sources": []}, tmp_path)
     assert "nothing to watch" in refused.stdout
+
+
+def test_a_source_that_nobody_can_look_at_is_told_and_hides_no_other(
+    tmp_path: Path, folder_store: dict[str, t.Any]
+) -> None:
+    Path(folder_store["path"]).mkdir()
+    wrong = {"name": "wrong", "kind": "bucket", "thresholds": {"severities": {"nothing": "critical"}}}
+    with http_sink() as web:
+        variables = {
+            "recovery_store": folder_store,
+            "recovery_sources": [wrong, {"name": "media", "kind": "bucket"}],
+            "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
+            "recovery_notify_state_path": str(tmp_path / "incidents.json"),
+            "monitoring_fail_on": "never",
+        }
+        done = play("status", variables, tmp_path)
+        assert done.returncode == 2, done.stdout
+        assert "wrong cannot be looked at: severities has nothing" in done.stdout
+        assert {(one.json["event"], one.json["source"]) for one in web.at("/hook")} == {
+            ("status.failed", "wrong"),
+            ("backup.missing", "media"),
+        }
+        wrong["thresholds"] = {}
+        assert play("status", variables, tmp_path).returncode == 0
+        ended = [one.json["message"] for one in web.at("/hook") if one.json["event"] == "status.failed"][1:]
+        assert len(ended) == 1
+        assert ended[0].startswith("Resolved: ")
+
+
+def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:
+    Path(folder_store["path"]).mkdir()
+    state = tmp_path / "incidents.json"
+    channels = [{"name": "hook", "type": "webhook", "url": "http://127.0.0.1:1/", "timeout": 1}]
+    run_module(
+        "notification",
+        {
+            "events": [{"event": "replication.stopped", "key": "school/replication.stopped", "message": "x"}],
+            "source": "school",
+            "complete": True,
+            "channels": channels,
+            "state_path": str(state),
+        },
+    )
+    variables = {
+        "recovery_store": folder_store,
+        "recovery_source": "school",
+        "recovery_database": "x",
+        "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
+        "recovery_channels": channels,
+        "recovery_notify_state_path": str(state),
+        "monitoring_state_dir": str(tmp_path / "status"),
+        "monitoring_fail_on": "never",
+    }
+    assert play("status", variables, tmp_path).returncode == 0
+    assert "school/replication.stopped" in json.loads(state.read_text())["incidents"]

@@ -238,6 +238,19 @@ def test_a_memory_that_cannot_be_used_silences_nobody(web: HttpSink, tmp_path: P
     assert len(web.seen) == 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave files to others")
+def test_what_root_remembers_belongs_to_whose_folder_it_is(web: HttpSink, tmp_path: Path) -> None:
+    """Else one look by root would end the memory of the user that looks every minute."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    state = folder / "incidents.json"
+    for _run in range(2):
+        run_module("notification", {**FAILED, "channels": [hook(web)], "state_path": str(state)})
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in folder.iterdir()} == {(65534, 65534)}
+        assert state.with_suffix(".json.lock").exists()
+
+
 def test_check_mode_sends_and_remembers_nothing(web: HttpSink, tmp_path: Path) -> None:
     options = {**FAILED, "channels": [hook(web)], "state_path": str(tmp_path / "state.json")}
     result = run_module("notification", options, check_mode=True)

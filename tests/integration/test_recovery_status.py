@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
 import stat
 import typing as t
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import format_instant, utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.doubles.modules import ModuleFailed, parse_result, run_module, start_module
 from tests.doubles.postgres import PostgresServer, available_versions, postgres_server
 from tests.doubles.s3 import rclone_server
 from tests.doubles.standby import standby_of
@@ -228,6 +230,7 @@ def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"source": "../other"}, "cannot be the name of a source"),
         ({"capacity_bytes": 0}, "capacity_bytes is 0"),
         ({"severities": {"backup.slow": "loud"}}, "backup.slow: loud"),
         ({"storage_used": 1.5}, "two ratios"),
@@ -257,3 +260,57 @@ def test_a_record_is_found_across_the_turn_of_a_year(folder_store: Options) -> N
     assert found.performed_at[:10] == format_instant(now)[:10]
     assert newest_audit(store, "media", "backup", later, months=12) is None
     assert newest_audit(store, "media", "drill", later, months=13) is None
+
+
+@pytest.fixture
+def silent() -> t.Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_store_that_hangs_is_told_within_a_minute_and_not_for_its_copy(silent: str, tmp_path: Path) -> None:
+    hangs = {"provider": "generic", "bucket": "b", "region": "x", "access_key": "a", "secret_key": "b"}
+    store = {**hangs, "endpoint_url": silent, "copies": [{**hangs, "endpoint_url": "http://127.0.0.1:1"}]}
+    with start_module("recovery_status", {"source": "media", "store": store, "state_dir": str(tmp_path)}) as process:
+        output, errors = process.communicate(timeout=60)
+    found = parse_result(output, errors)
+    assert [one["reach"]["ok"] for one in found["stores"]] == [False, False]
+    assert len({one["reach"]["place"] for one in found["stores"]}) == 2
+    assert len(json.loads((tmp_path / "media.json").read_text())["unreachable_since"]) == 2
+
+
+def test_no_series_is_written_twice(files: Options, folder_store: Options, tmp_path: Path) -> None:
+    """A collector refuses the whole file then."""
+    back_up(files, folder_store)
+    back_up(files, folder_store)
+    for manifest in Path(folder_store["path"], "media/daily/sets").iterdir():
+        manifest.chmod(0o600)
+        manifest.write_text("{")
+    metrics = tmp_path / "media.prom"
+    found = status(folder_store, volumes=["/tmp", "/tmp"], metrics_textfile=str(metrics))
+    damaged = [one for one in found["breaches"] if one["event"] == "backup.damaged"]
+    assert len(damaged) == 1
+    assert damaged[0]["message"].count("is damaged") == 2
+    series = [line.rpartition(" ")[0] for line in metrics.read_text().splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
+
+
+def test_a_clock_that_jumps_back_does_not_silence(tmp_path: Path) -> None:
+    memory = tmp_path / "media.json"
+    nowhere = {"provider": "directory", "path": str(tmp_path / "nowhere")}
+    memory.write_text(json.dumps({"unreachable_since": {nowhere["path"]: "2999-01-01T00:00:00+00:00"}}))
+    assert status(nowhere, state_dir=str(tmp_path))["level"] == "ok"
+    since = json.loads(memory.read_text())["unreachable_since"][nowhere["path"]]
+    assert not since.startswith("2999")
+
+
+def test_a_shallower_look_does_not_cover_damage_up(files: Options, folder_store: Options) -> None:
+    Path(files["path"], "large").write_bytes(os.urandom(9000))
+    back_up(files, folder_store)
+    largest = max(Path(folder_store["path"]).rglob("objects/*/*"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(b"x" * largest.stat().st_size)
+    with pytest.raises(ModuleFailed):
+        run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "digests"})
+    run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "presence"})
+    assert events(status(folder_store)) == {"verification.failed": "critical"}

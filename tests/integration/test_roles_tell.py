@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -86,3 +87,44 @@ def test_an_operation_that_fails_tells_why_and_fails(
 def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     assert play("backup_bucket", variables, tmp_path, "--check").returncode == 0
     assert told(web) == []
+
+
+@pytest.mark.parametrize(
+    ("channels", "told_why"),
+    [(None, False), (5, True), ("{{ not_defined }}", True), ("{{ lookup('ansible.builtin.file', '/nowhere') }}", True)],
+)
+def test_channels_that_cannot_be_read_stop_no_backup(
+    tmp_path: Path, variables: Options, channels: t.Any, told_why: bool
+) -> None:
+    done = play("backup_bucket", {**variables, "recovery_channels": channels}, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert ("channels cannot be read" in done.stdout) is told_why
+
+
+def test_an_error_with_braces_is_told_as_it_is(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    braces = "/nowhere {{ '{{ 7 * 7 }} {% set' }} \"quoted\" 'twice' \u00e9\n second"
+    files = {"recovery_files": {"provider": "directory", "path": braces}}
+    done = play("backup_bucket", {**variables, **files}, tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert "{{ 7 * 7 }} {% set" in told(web)[1]["message"]
+    assert "{{ 7 * 7 }} {% set" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_drill_that_cannot_report_is_told_and_fails(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    reports = tmp_path / "reports"
+    (reports / "latest").mkdir(parents=True)
+    (reports / "latest/in-the-way").write_text("")
+    drill = {
+        "drill_scenario": "d1_loss",
+        "drill_rows": 1000,
+        "drill_reports_dir": str(reports),
+        "drill_sandbox_path": f"/tmp/{tmp_path.parent.name}-{os.getpid()}-told",
+        "drill_store": {},
+    }
+    done = play("drill", {**variables, "recovery_environment": "sandbox", **drill}, tmp_path)
+    assert done.returncode == 2, done.stdout
+    own = [one for one in told(web) if one["event"].startswith("drill.")]
+    assert [one["event"] for one in own] == ["drill.started", "drill.failed"]
+    assert own[1]["message"] in done.stdout
+    assert not own[1]["message"].startswith("[DRILL]")

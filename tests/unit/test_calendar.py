@@ -56,7 +56,19 @@ def test_systemd_reckons_the_same_over_a_year(calendar: str) -> None:
 
 @pytest.mark.parametrize(
     "calendar",
-    ["", "daily", "*-*-* 02:00:00", "Foo *-*-* 02:00:00 UTC", "Mon..Fri *-*-* 02:00 UTC", "*-*~07/1 02:00 UTC"],
+    [
+        "",
+        "daily",
+        "*-*-* 02:00:00",
+        "Foo *-*-* 02:00:00 UTC",
+        "Mon..Fri *-*-* 02:00 UTC",
+        "*-*~07/1 02:00 UTC",
+        "*-*-* 24:00 UTC",
+        "*-*-* *:60 UTC",
+        "*-13-* 02:00 UTC",
+        "*-*-0 02:00 UTC",
+        "*-*-32 02:00 UTC",
+    ],
 )
 def test_what_has_no_rule_is_refused(calendar: str) -> None:
     with pytest.raises(RecoveryError, match="cannot be written as a rule"):

@@ -45,6 +45,9 @@ from .ansible_module import WARNINGS
 
 _Params = t.Mapping[str, t.Any]
 
+#: So many seconds a look waits for one answer.
+_LONGEST_LOOK = 10
+
 #: What one store may suffer from and another not.
 _ANOTHER_MAY_SERVE = (
     ErrorKind.UNREACHABLE,
@@ -370,6 +373,7 @@ def check_target(params: _Params) -> t.Any:
 
 def status_request(params: _Params, *, check_mode: bool) -> StatusRequest:
     """What recovery_status looks at, and what it holds it against; 0 judges nothing."""
+    params = _impatient(params)
     asked, ask = _asked(params)
     return StatusRequest(
         Places(
@@ -414,6 +418,20 @@ def _asked(params: _Params) -> t.Tuple[str, t.Optional[t.Callable[[], Live]]]:
         files = opened_files(params)
         return files.location, partial(ask_files, files)
     return "", None
+
+
+def _impatient(params: _Params) -> t.Dict[str, t.Any]:
+    """The options with a wait of seconds: what takes minutes to fail would be looked at too late, or never again."""
+    wait = _LONGEST_LOOK
+
+    def hurried(place: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        copies = [hurried(one) for one in place.get("copies") or ()]
+        timeout = min(place.get("timeout") or wait, wait)
+        return {**place, "timeout": timeout, "attempts": 2, **({"copies": copies} if copies else {})}
+
+    places = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
+    waits = {name: min(params[name], wait) for name in ("api_timeout", "connect_timeout")}
+    return {**params, **places, **waits}
 
 
 def _engine_of(params: _Params) -> str:

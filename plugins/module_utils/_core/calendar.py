@@ -30,9 +30,21 @@ def recurrence(calendar: str) -> str:
     weekday = _DAYS.get((found["weekday"] or "")[:3].lower()) if found else None
     if found is None or (found["weekday"] and weekday is None) or (found["last"] and weekday is None):
         raise _no_rule(calendar)
+    if not all(lowest <= int(number) <= highest for number, lowest, highest in _numbers(found)):
+        raise _no_rule(calendar)
     hour = "00" if found["hour"] == "*" else f"{int(found['hour']):02d}"
     start = f"DTSTART;TZID=UTC:20260101T{hour}{int(found['minute']):02d}{int(found['second'] or 0):02d}"
     return f"{start} RRULE:{';'.join(_parts(found, weekday))}"
+
+
+def _numbers(found: t.Match[str]) -> t.Iterator[t.Tuple[str, int, int]]:
+    """Each number with the least and the most that it may be."""
+    bounds = {"day": (1, 31), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
+    for name, (lowest, highest) in bounds.items():
+        if found[name] not in (None, "*"):
+            yield found[name], lowest, highest
+    for month in found["months"].split(",") if found["months"] != "*" else ():
+        yield month, 1, 12
 
 
 def _parts(found: t.Match[str], weekday: t.Optional[str]) -> t.Iterator[str]:

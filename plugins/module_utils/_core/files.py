@@ -12,7 +12,10 @@ import secrets
 
 
 def replace_file(path: str, content: str, mode: int) -> None:
-    """Replace the file in one step, so that a reader sees the old or the new one. Raises OSError."""
+    """Replace the file in one step, so that a reader sees the old or the new one. Raises OSError.
+
+    Who runs as root leaves it to whom it belonged, or to whom the folder belongs, for they write it next.
+    """
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -20,9 +23,21 @@ def replace_file(path: str, content: str, mode: int) -> None:
             stream.write(content)
             stream.flush()
             os.fchmod(descriptor, mode)
+            hand_over(descriptor, path)
             os.fsync(descriptor)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def hand_over(descriptor: int, path: str) -> None:
+    """Give an open file to the owner of path, or of its folder where there is none; only root can. Raises OSError."""
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = os.lstat(path)
+    except FileNotFoundError:
+        owner = os.stat(os.path.dirname(path) or ".")
+    os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -25,6 +25,7 @@ _BAD = ("failed",)
 
 #: What Ansible and our modules add to a result that is no fact of the event.
 _NOISE = ("invocation", "exception", "warnings", "deprecations", "changed", "failed", "msg", "left", "attempts")
+_INNER_NOISE = ("invocation", "exception")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -86,10 +87,10 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
         event=name,
         severity=severity,
         source=source,
-        message=message,
+        message=_writable(message),
         timestamp=parse_instant(str(stamp)) if stamp else now,
         key=f"drill/{key}" if drill else key,
-        details={str(name): value for name, value in details.items() if name not in _NOISE},
+        details={_writable(str(name)): _fact(value) for name, value in details.items() if name not in _NOISE},
         resolved=(outcome in _WELL and severity == "info") if resolved is None else _truth(resolved),
         drill=drill,
         run_id=str(given.get("run_id") or ""),
@@ -103,6 +104,20 @@ def is_worse(severity: str, other: str) -> bool:
 def as_resolved(event: Event, now: datetime) -> Event:
     """The end of an incident that nobody reports any more."""
     return replace(event, resolved=True, timestamp=now)
+
+
+def _fact(value: t.Any) -> t.Any:
+    """A value without what was asked of the modules whose results it holds, and with text that can be sent."""
+    if isinstance(value, t.Mapping):
+        return {_writable(str(name)): _fact(one) for name, one in value.items() if name not in _INNER_NOISE}
+    if isinstance(value, (list, tuple)):
+        return [_fact(one) for one in value]
+    return _writable(value) if isinstance(value, str) else value
+
+
+def _writable(text: str) -> str:
+    """Bytes that are no text, as names of files have them, arrive as halves of characters that nobody can write."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _truth(value: t.Any) -> bool:

@@ -172,6 +172,9 @@ def _bring_queue(queue: t.Sequence[Delivery], patience: Patience) -> t.List[t.Tu
             # Who did not answer for one event is not asked again for the next.
             dead = problem.reason if problem.passing else ""
             answers.append((one, "", problem.reason))
+        except (ValueError, TypeError, LookupError) as problem:
+            # One message that cannot be written must not keep the others from being told.
+            answers.append((one, "", f"the message cannot be written ({type(problem).__name__})"))
     return answers
 
 

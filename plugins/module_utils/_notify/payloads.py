@@ -18,12 +18,16 @@ from dataclasses import dataclass, field
 from .._core.clock import format_instant
 from .channel import Channel, Mail
 from .event import Event
-from .words import facts, hint, letter, marked, message, subject
+from .words import facts, hint, letter, marked, message, short, subject
 
 _LONGEST_KEY = 255
 _LONGEST_SUMMARY = 1024
 _LONGEST_SECTION = 2900
 _LONGEST_PING = 10000
+
+#: PagerDuty refuses events above 512 KB, and nobody would be called.
+_LARGEST_DETAILS = 256 * 1024
+_MOST_FACTS = 200
 
 #: After the URL of a heartbeat, by the last word of an event. https://healthchecks.io/docs/http_api/
 _PINGS = {"started": "/start", "failed": "/fail", "succeeded": "", "passed": "", "recovered": ""}
@@ -75,7 +79,7 @@ def pagerduty_payload(channel: Channel, event: Event) -> t.Dict[str, t.Any]:
             "severity": event.severity,
             "timestamp": format_instant(event.timestamp),
             "class": event.event,
-            "custom_details": facts(event),
+            "custom_details": _bounded(facts(event)),
         },
     }
 
@@ -111,6 +115,13 @@ def dedup_key(key: str) -> str:
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 17]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _bounded(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The facts, each shortened when all of them are too many to send."""
+    if len(json.dumps(known, default=str)) <= _LARGEST_DETAILS:
+        return known
+    return {name[:_LONGEST_KEY]: short(known[name]) for name in list(known)[-_MOST_FACTS:]}
 
 
 def _ping(channel: Channel, event: Event) -> Parcel:

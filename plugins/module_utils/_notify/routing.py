@@ -114,7 +114,8 @@ def _report(incidents: Memory, event: Event, rules: Rules) -> None:
     if known is None or known.event.resolved:
         # For who has not heard yet that the last one is over it goes on.
         known = Incident(event, min(event.timestamp, rules.now), known.told if known else {})
-    incidents[event.key] = replace(known, event=event, evaluated=known.evaluated or rules.complete is not None)
+    # What a run told of itself last is over when a run says so, though who looks sees nothing of it.
+    incidents[event.key] = replace(known, event=event, evaluated=rules.complete is not None)
 
 
 def _hearers_of_good_news(

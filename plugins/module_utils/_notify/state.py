@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.files import replace_file
+from .._core.files import hand_over, replace_file
 from .event import Event
 from .routing import Incident, Memory, Told
 
@@ -30,7 +30,9 @@ def locked(path: str, *, patience: float) -> t.Iterator[None]:
     Raises RecoveryError: locked after patience seconds, or invalid_options where no file can be.
     """
     try:
-        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        if os.fstat(handle).st_uid == 0:
+            hand_over(handle, os.path.dirname(path) or ".")
     except OSError as error:
         raise _unusable(path, error) from None
     try:

@@ -102,7 +102,7 @@ def letter(event: Event) -> str:
     lines = [message(event), ""]
     if hint(event):
         lines += [f"What to do: {hint(event)}", ""]
-    lines += [f"{name}: {_short(value)}" for name, value in event.details.items()]
+    lines += [f"{name}: {short(value)}" for name, value in event.details.items()]
     lines += [
         f"event: {event.event}",
         f"severity: {event.severity}",
@@ -113,6 +113,7 @@ def letter(event: Event) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _short(value: t.Any) -> str:
+def short(value: t.Any) -> str:
+    """The beginning of a value, in one line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return " ".join(text.split())[:_LONGEST_FACT]

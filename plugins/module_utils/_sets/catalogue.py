@@ -17,6 +17,9 @@ from .layout import TIERS, SetName, parse_set_key, set_key, sets_prefix, verifie
 from .manifest import Manifest, parse_manifest
 from .recovery_points import Selection, select
 
+#: From the shallowest.
+_DEPTHS = ("presence", "digests", "decode")
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -83,15 +86,28 @@ def verifications(store: ObjectStore, source: str, tier: str) -> t.Dict[str, Ver
     """Set id to its last verification, for every set of the tier that was ever verified. A broken record is none."""
     found = {}
     for item in store.list(verified_prefix(source, tier)):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            document = json.loads(read_all(store, item.key))
-            found[document["set_id"]] = Verification(**{**document, "damaged": tuple(document["damaged"])})
+        one = _verification(store, item.key)
+        if one is not None:
+            found[one.set_id] = one
     return found
 
 
+def _verification(store: ObjectStore, key: str) -> t.Optional[Verification]:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        document = json.loads(read_all(store, key))
+        return Verification(**{**document, "damaged": tuple(document["damaged"])})
+    return None
+
+
 def record_verification(store: ObjectStore, source: str, tier: str, verification: Verification) -> None:
+    """Note it, unless it found nothing because it did not look as deep as one that found damage."""
+    key = verified_key(source, tier, verification.set_id)
+    known = _verification(store, key) if verification.status == "passed" and store.head(key) is not None else None
+    deeper = _DEPTHS[_DEPTHS.index(verification.depth) + 1 :]
+    if known is not None and known.status != "passed" and known.depth in deeper:
+        return
     document = json.dumps({**vars(verification), "damaged": list(verification.damaged)}, sort_keys=True)
-    store.put(verified_key(source, tier, verification.set_id), [document.encode() + b"\n"])
+    store.put(key, [document.encode() + b"\n"])
 
 
 def _prefixes(source: t.Optional[str], tier: t.Optional[str]) -> t.List[str]:

@@ -19,6 +19,12 @@ _OF_SERVER = ("replication.", "archive.")
 
 _Found = t.Iterator[t.Tuple[str, str, str]]
 
+#: So many damaged sets are named.
+_TOLD = 3
+
+#: By so many seconds clocks may differ before the age of a set means nothing.
+_CLOCKS_DIFFER = 300
+
 
 def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
     """All breaches, the gravest first."""
@@ -97,7 +103,10 @@ def _backups(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
     if facts.backup is None:
         yield "backup.missing", "", "it has no backup set. Back it up."
     elif limits.rpo is not None and facts.exposure_seconds is not None:
-        if facts.backup.age_seconds > limits.rpo:
+        if facts.backup.age_seconds < -_CLOCKS_DIFFER:
+            ahead = readable_seconds(-facts.backup.age_seconds)
+            yield "backup.overdue", "", f"the newest set is dated {ahead} ahead, so that nobody knows how old it is."
+        elif facts.backup.age_seconds > limits.rpo:
             yield "backup.overdue", "", _compared("the newest set is", facts.backup.age_seconds, "old", limits.rpo)
         elif facts.exposure_seconds > limits.rpo:
             yield (
@@ -108,8 +117,10 @@ def _backups(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
     if facts.attempt is not None and facts.attempt.status in ("failed", "partial") and _is_last(facts):
         why = f" with {facts.attempt.error_kind}" if facts.attempt.error_kind else ""
         yield "backup.failed", "", f"the backup at {facts.attempt.at} {_ended(facts.attempt.status)}{why}."
-    for problem in facts.problems:
-        yield "backup.damaged", "", problem
+    if facts.problems:
+        # One incident has one message; two of one key would be one series twice, which no collector takes.
+        more = f" And {len(facts.problems) - _TOLD} more." if len(facts.problems) > _TOLD else ""
+        yield "backup.damaged", "", " ".join(facts.problems[:_TOLD]) + more
 
 
 def _is_last(facts: Facts) -> bool:

@@ -100,7 +100,10 @@ class Memory:
             return reach
         if self.path is None:
             return reach
-        return replace(reach, since=self.since.setdefault(reach.place, format_instant(now)))
+        # After a jump of the clock it began now, and not in the future.
+        began = min(now, parse_instant(self.since.get(reach.place, format_instant(now))))
+        self.since[reach.place] = format_instant(began)
+        return replace(reach, since=self.since[reach.place])
 
     def keep(self) -> None:
         """Write it. Raises RecoveryError(report_failed)."""
@@ -121,7 +124,8 @@ class Memory:
 
 def observe(places: Places, limits: Thresholds, memory: Memory, now: datetime) -> Facts:
     """Look at everything. Raises RecoveryError only for options that make no sense, and missing libraries."""
-    facts = Facts(places.source, volumes=tuple(_volume(path) for path in places.volumes))
+    check_source(places.source)
+    facts = Facts(places.source, volumes=tuple(_volume(path) for path in dict.fromkeys(places.volumes)))
     if places.ask is not None:
         reach, live = _tried(places.asked, places.ask)
         facts = replace(facts, reach=memory.note(reach, now))
@@ -144,25 +148,29 @@ def _tried(place: str, work: t.Callable[[], t.Any]) -> t.Tuple[Reach, t.Any]:
 def _look_into(
     store: ObjectStore, places: Places, limits: Thresholds, memory: Memory, facts: Facts, now: datetime
 ) -> Facts:
-    def look() -> Facts:
+    def look() -> t.Tuple[Facts, t.Optional[str]]:
         nonlocal now
         store.require_there()
         # Where the clocks differ, the one that makes sets older is believed.
         now = max(now, store.now())
         seen = _described(store, places, limits, facts, now)
-        return replace(
+        seen = replace(
             seen,
             attempt=_attempt(store, places.source, now),
             drill=_drill(store, places.source, now),
             volumes=(*facts.volumes, *_used(store, places)),
         )
+        return seen, _newest_in(store, places.source)
 
     reach, seen = _tried(store.location, look)
-    stores = [StoreFact(memory.note(reach, now), _newest_in(store, places.source) if seen else None)]
-    for copy in store.copies:
-        reach, newest = _tried(copy.location, partial(_newest_in, copy, places.source))
+    stores = [StoreFact(memory.note(reach, now), seen[1] if seen else None)]
+    for number, copy in enumerate(store.copies, start=1):
+        # A bucket of one name at another provider is another place; what is remembered of one is not of the other.
+        there = copy.location in [one.reach.place for one in stores]
+        place = f"{copy.location} (copy {number})" if there else copy.location
+        reach, newest = _tried(place, partial(_newest_in, copy, places.source))
         stores.append(StoreFact(memory.note(reach, now), newest))
-    return replace(seen or facts, stores=tuple(stores))
+    return replace(seen[0] if seen else facts, stores=tuple(stores))
 
 
 def _newest_in(store: ObjectStore, source: str) -> t.Optional[str]:

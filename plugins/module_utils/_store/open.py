@@ -42,6 +42,7 @@ class StoreOptions:
     name_key: t.Optional[str] = field(default=None, repr=False)
     identity_file: t.Optional[str] = None
     copies: t.Sequence[t.Mapping[str, t.Any]] = ()
+    attempts: int = 4
 
 
 def open_store(options: StoreOptions) -> ObjectStore:
@@ -95,6 +96,7 @@ def _open_one(options: StoreOptions) -> t.Union[DirectoryStore, S3Store]:
             timeout=options.timeout,
             lock=_lock_rule(options.object_lock),
             storage_class=options.storage_class,
+            attempts=options.attempts,
         )
     )
 

@@ -48,7 +48,10 @@ class LockRule:
 
 @dataclass(frozen=True)
 class S3Settings:
-    """Where the bucket is. parallel bounds the parts in flight over all uploads; timeout is in seconds."""
+    """Where the bucket is. parallel bounds the parts in flight over all uploads; timeout is in seconds.
+
+    attempts is how often what passes is tried.
+    """
 
     provider: str
     bucket: str
@@ -63,6 +66,7 @@ class S3Settings:
     timeout: int
     lock: t.Optional[LockRule] = None
     storage_class: t.Optional[str] = None
+    attempts: int = 4
 
 
 def _quick_session() -> t.Any:
@@ -115,7 +119,7 @@ def make_client(settings: S3Settings) -> t.Any:
         # Else URLs are signed in the way of old, which R2 refuses.
         signature_version="s3v4",
         s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
-        retries={"mode": "standard", "max_attempts": 4},
+        retries={"mode": "standard", "max_attempts": settings.attempts},
         connect_timeout=min(settings.timeout, 10),
         read_timeout=settings.timeout,
         max_pool_connections=settings.parallel * 2 + 16,

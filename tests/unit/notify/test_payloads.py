@@ -183,3 +183,24 @@ def test_the_result_of_a_module_may_be_the_details() -> None:
     one = event(text="", details=failed)
     assert one.message == "It broke. Mend it."
     assert dict(one.details) == {"next_step": "Mend it."}
+
+
+def test_what_modules_were_asked_is_no_fact_however_deep() -> None:
+    asked = {"invocation": {"module_args": {"login_password": "secret"}}, "msg": "It broke."}
+    one = event(details={"results": [asked, {"inner": asked}]})
+    assert "secret" not in json.dumps(sent("webhook", one, details=True))
+    assert sent("webhook", one, details=True)["details"]["results"][0] == {"msg": "It broke."}
+
+
+def test_a_huge_result_still_calls_whoever_is_on_duty() -> None:
+    many = {f"fact {number}": ["x" * 1000] * 100 for number in range(50)}
+    body = parcel_for(channel("pagerduty"), event(details=many)).body
+    assert len(body) < 512 * 1024
+    assert json.loads(body)["payload"]["custom_details"]["severity"] == "critical"
+
+
+@pytest.mark.parametrize("kind", ["slack", "pagerduty", "webhook", "heartbeat"])
+def test_bytes_that_are_no_text_can_be_told(kind: str) -> None:
+    one = event(text="no file \udcff", details={"name\udcfe": ["\udcfd"]})
+    parcel_for(channel(kind, details=True), one).body.decode()
+    assert "?" in mailed(one).get_content()

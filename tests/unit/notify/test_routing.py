@@ -106,6 +106,14 @@ def test_what_an_evaluation_no_longer_names_is_over_and_nothing_else_is() -> Non
     assert set(desk.memory) == {"school/backup", "media/age"}
 
 
+def test_a_run_that_failed_again_is_not_over_because_a_look_sees_nothing_of_it() -> None:
+    desk = Desk(channel("duty"))
+    desk.tell(event(), complete="school/")
+    desk.tell(event())
+    assert desk.tell(complete="school/") == []
+    assert desk.tell(event("backup.succeeded")) == ["duty:backup.succeeded:end"]
+
+
 def test_who_could_not_be_told_is_told_next_time_also_of_the_end() -> None:
     desk = Desk(channel("duty"), channel("mail"))
     desk.down = {"duty"}

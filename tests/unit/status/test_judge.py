@@ -161,3 +161,9 @@ def test_what_is_not_known_has_no_sample() -> None:
     assert (
         f'lifeline_backup_recovery_point_timestamp_seconds{{source="school"}} {int(NOW.timestamp()) - 36000}' in whole
     )
+
+
+def test_a_set_of_the_future_is_not_taken_for_a_new_one() -> None:
+    ahead = replace(SOUND, backup=replace(BACKUP, age_seconds=-3600.0))
+    assert events(ahead) == [("backup.overdue", "critical")]
+    assert events(replace(SOUND, backup=replace(BACKUP, age_seconds=-60.0))) == []
