@@ -89,7 +89,7 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
         message=message,
         timestamp=parse_instant(str(stamp)) if stamp else now,
         key=f"drill/{key}" if drill else key,
-        details={str(name): value for name, value in details.items() if name not in _NOISE},
+        details={str(name): value for name, value in details.items() if not _is_noise(str(name))},
         resolved=(outcome in _WELL and severity == "info") if resolved is None else _truth(resolved),
         drill=drill,
         run_id=str(given.get("run_id") or ""),
@@ -103,6 +103,10 @@ def is_worse(severity: str, other: str) -> bool:
 def as_resolved(event: Event, now: datetime) -> Event:
     """The end of an incident that nobody reports any more."""
     return replace(event, resolved=True, timestamp=now)
+
+
+def _is_noise(name: str) -> bool:
+    return name in _NOISE or name.startswith("_ansible_")
 
 
 def _truth(value: t.Any) -> bool:
