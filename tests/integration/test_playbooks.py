@@ -335,6 +335,16 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 2}]
 
 
+def test_a_bucket_is_exported_as_what_it_is(inventory: dict[str, t.Any], tmp_path: Path) -> None:
+    content = make_bucket(tmp_path / "bucket")
+    files = {"provider": "directory", "path": str(tmp_path / "bucket")}
+    variables = {**inventory, "recovery_source": "media", "recovery_files": files}
+    done = play("export", {**variables, "recovery_export_path": str(tmp_path / "export")}, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content_of(tmp_path / "export/files/media") == content
+    assert not (tmp_path / "export/sets").exists()
+
+
 def test_everything_is_exported_into_one_folder(
     postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path
 ) -> None:
