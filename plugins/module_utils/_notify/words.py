@@ -95,7 +95,12 @@ def hint(event: Event) -> str:
     said = event.details.get("next_step") or _BY_KIND.get(str(event.details.get("error_kind") or ""))
     if said:
         return str(said)
-    return next((text for names, text in _BY_EVENT if event.event.startswith(names)), "")
+    return advice(event.event)
+
+
+def advice(name: str) -> str:
+    """What the name of an event suggests to do; empty when nothing does."""
+    return next((text for names, text in _BY_EVENT if name.startswith(names)), "")
 
 
 def facts(event: Event) -> t.Dict[str, t.Any]:
