@@ -171,6 +171,11 @@ def test_what_people_read_of_a_failed_module_says_each_thing_once() -> None:
     assert "error_kind: unreachable" in mailed(one).get_content()
 
 
+def test_a_confirmation_that_was_forgotten_wakes_nobody() -> None:
+    assert event("restore.failed", details={"error_kind": "confirmation_required"}).severity == "warning"
+    assert event("restore.failed", details={"error_kind": "restore_failed"}).severity == "critical"
+
+
 def test_what_is_seen_of_a_source_names_it_once() -> None:
     one = event("drill.overdue", text="school: its recovery was never rehearsed.")
     assert sent("slack", one)["text"] == "[warning] drill.overdue of school: its recovery was never rehearsed."
