@@ -43,7 +43,8 @@ options:
   severity:
     description:
       - How bad it is.
-      - Without it, C(failed) is V(critical), C(started) and what went well is V(info), all else is V(warning).
+      - Without it, C(failed) is V(critical), C(started) and what went well is V(info), all else is V(warning); so is what only lacked its
+        confirmation.
     type: str
     choices: [info, warning, error, critical]
   source:

@@ -6,7 +6,7 @@
 
 What the Management API asks and answers is held against its document by tests/contract. How a restore goes on, what is
 refused in which words, and that restore points can be undone, nobody told but that document and recorded answers.
-Needs only Python, so that it runs in a container too: supabase.py PORT FOLDER.
+Needs only Python, so that it runs in a container too: supabase.py PORT FOLDER TOKEN.
 """
 
 from __future__ import annotations

@@ -260,6 +260,7 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     assert any(re.search(r"media +ok +yes +\d{8}T\d{6}Z", line) for line in lines)
     assert any(re.search(r"school +critical +no +none", line) for line in lines)
     assert "CRITICAL: school: it has no backup set. Back it up." in done.stdout
+    assert "    What to do: Look whether the timer fires" in done.stdout
     assert "not-to-be-shown" not in done.stdout + done.stderr
     assert {path.name for path in tmp_path.glob("*.prom")} == {"lifeline-media.prom", "lifeline-school.prom"}
     variables["monitoring_fail_on"] = "never"

@@ -403,7 +403,7 @@ def test_the_test_of_alerts_reaches_every_channel_and_names_who_failed(
     web: HttpSink, post: SmtpSink, tmp_path: Path
 ) -> None:
     name = "lifeline.recovery.test_alerts"
-    duty = {"name": "duty", "type": "pagerduty", "url": f"{web.url}/duty", "routing_key": SECRET}
+    duty = {"name": "duty", "type": "pagerduty", "url": f"{web.url}/duty", "routing_key": SECRET, "fallback": "mail"}
     channels = [hook(web, severities=["critical"], after_seconds=3600), mail(post, events=["no.*"]), duty]
     code, output = play(name, {"recovery_channels": channels}, tmp_path)
     assert code == 0, output

@@ -107,5 +107,6 @@ def test_the_playbook_tells_what_is_wrong_and_fails(tmp_path: Path) -> None:
     done = ansible(tmp_path, "lifeline.recovery.validate_plan", {"recovery_plan": plan, "recovery_channels": channels})
     assert done.returncode != 0
     assert "error   T15  stores[0].bucket" in done.stdout
+    assert "stores[0].bucket: " in done.stdout
     assert "When a backup of studio-platform-db fails" not in done.stdout
     assert secret not in done.stdout + done.stderr

@@ -335,6 +335,38 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 2}]
 
 
+def test_a_source_among_many_is_known_by_its_name_alone(inventory: dict[str, t.Any], tmp_path: Path) -> None:
+    own = {name: inventory[name] for name in ("recovery_database", "recovery_connection")}
+    policy = [{"tier": "daily", "keep_daily": 1, "minimum": 1}]
+    variables = {name: value for name, value in inventory.items() if name not in own}
+    make_bucket(tmp_path / "bucket")
+    files = {"recovery_files": {"provider": "directory", "path": str(tmp_path / "bucket")}}
+    variables["recovery_sources"] = [
+        {"name": "media", "kind": "bucket", "vars": files},
+        {"name": variables.pop("recovery_source"), "retention": policy, "vars": own},
+    ]
+    shown = ""
+    for name, source in (("backup", "school"), ("backup", "school"), ("backup_bucket", "media")):
+        done = play(name, {**variables, "recovery_source": source}, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        shown += done.stdout
+    pruned = play("prune", {**variables, "recovery_source": "school"}, tmp_path, "--check")
+    assert "Would remove 1 of 2 sets" in pruned.stdout
+    lost = play("backup", {**variables, "recovery_source": "school", "recovery_database": "of_nobody"}, tmp_path)
+    assert "'of_nobody' does not exist" in lost.stdout
+    assert own["recovery_connection"]["login_password"] not in shown + pruned.stdout + lost.stdout
+
+
+def test_a_bucket_is_exported_as_what_it_is(inventory: dict[str, t.Any], tmp_path: Path) -> None:
+    content = make_bucket(tmp_path / "bucket")
+    files = {"provider": "directory", "path": str(tmp_path / "bucket")}
+    variables = {**inventory, "recovery_source": "media", "recovery_files": files}
+    done = play("export", {**variables, "recovery_export_path": str(tmp_path / "export")}, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content_of(tmp_path / "export/files/media") == content
+    assert not (tmp_path / "export/sets").exists()
+
+
 def test_everything_is_exported_into_one_folder(
     postgres: PostgresServer, inventory: dict[str, t.Any], tmp_path: Path
 ) -> None:

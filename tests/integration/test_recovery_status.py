@@ -180,6 +180,21 @@ def test_a_server_is_asked_and_missed(postgres: PostgresServer, database: str, f
     assert "wrong-one" not in str(status(None, **{**login, "login_password": "wrong-one"}))
 
 
+def test_a_backup_that_was_not_let_in_is_one_that_failed(
+    postgres: PostgresServer, database: str, folder_store: Options
+) -> None:
+    login = postgres.module_options(database)
+    run_module("pg_backup", {**login, "source": "media", "store": folder_store})
+    for wrong in ({"login_port": 1}, {"login_password": "wrong-one"}):
+        with pytest.raises(ModuleFailed):
+            run_module("pg_backup", {**login, **wrong, "source": "media", "store": folder_store}, check_mode=True)
+        assert events(status(folder_store, **login)) == {}
+        with pytest.raises(ModuleFailed):
+            run_module("pg_backup", {**login, **wrong, "source": "media", "store": folder_store})
+        assert events(status(folder_store, **login)) == {"backup.failed": "critical"}
+        run_module("pg_backup", {**login, "source": "media", "store": folder_store})
+
+
 def test_wal_that_cannot_be_archived_is_told() -> None:
     settings = {"archive_mode": "on", "archive_command": "false", "max_wal_senders": "2", "wal_level": "replica"}
     with postgres_server(available_versions()[0], settings=settings) as server:

@@ -36,7 +36,9 @@ def test_a_project_is_judged_restored_and_sent_back(tmp_path: Path, folder_store
         assert server.writes() == []
         done = play("supabase_restore", {**variables, "recovery_confirm": digest.group(1)}, tmp_path)
         assert server.rows("SELECT id FROM lessons") == [(1,)]
-        point = re.search(r"supabase_recovery_action=undo -e supabase_recovery_point=(\S+?)\"", done.stdout)
+        point = re.search(
+            rf"supabase_recovery_action=undo -e supabase_recovery_point=(\S+) -e recovery_confirm={REF}\"", done.stdout
+        )
         assert point is not None, done.stdout
         back = {"supabase_recovery_action": "undo", "supabase_recovery_point": point.group(1), "recovery_confirm": REF}
         undone = play("supabase_restore", {**variables, **back}, tmp_path)

@@ -62,16 +62,17 @@ class Event:
 def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = False) -> Event:
     """An event from options: event, source, text, and what else an Event has.
 
-    Without a severity, C(failed) is critical, C(started) and what went well is info, the rest is a warning. Without
-    resolved, what went well is. The key is C(<source>/<event without its last word>) when none is given; one without a
-    slash gets C(<source>/) before it. The details may be the result of a module; its msg is the message then.
+    Without a severity, C(failed) is critical unless it only was not confirmed, C(started) and what went well is info,
+    the rest is a warning. Without resolved, what went well is. The key is C(<source>/<event without its last word>) when
+    none is given; one without a slash gets C(<source>/) before it. The details may be the result of a module; its msg
+    is the message then.
     Raises RecoveryError(invalid_options).
     """
     name = str(given.get("event") or "")
     if not _NAME.fullmatch(name):
         raise _invalid(f"{name!r} is no name of an event.", "Write words with dots between them, as backup.failed.")
     subject, _dot, outcome = name.rpartition(".")
-    severity = given.get("severity") or _usual_severity(outcome)
+    severity = given.get("severity") or _usual_severity(outcome, given.get("details"))
     if severity not in SEVERITIES:
         raise _invalid(f"{severity!r} is no severity.", f"Give one of {', '.join(SEVERITIES)}.")
     source = str(given.get("source") or "")
@@ -90,7 +91,7 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
         message=_writable(message),
         timestamp=parse_instant(str(stamp)) if stamp else now,
         key=f"drill/{key}" if drill else key,
-        details={_writable(str(name)): _fact(value) for name, value in details.items() if name not in _NOISE},
+        details={_writable(str(name)): _fact(value) for name, value in details.items() if not _is_noise(str(name))},
         resolved=(outcome in _WELL and severity == "info") if resolved is None else _truth(resolved),
         drill=drill,
         run_id=str(given.get("run_id") or ""),
@@ -120,12 +121,19 @@ def _writable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _is_noise(name: str) -> bool:
+    return name in _NOISE or name.startswith("_ansible_")
+
+
 def _truth(value: t.Any) -> bool:
     """What templates make of a boolean."""
     return value.strip().lower() in ("true", "yes", "on", "1") if isinstance(value, str) else bool(value)
 
 
-def _usual_severity(outcome: str) -> str:
+def _usual_severity(outcome: str, details: t.Any) -> str:
+    # Nothing was begun, and who typed it sees why.
+    if isinstance(details, t.Mapping) and details.get("error_kind") == ErrorKind.CONFIRMATION_REQUIRED:
+        return "warning"
     if outcome in _BAD:
         return "critical"
     return "info" if outcome in (*_WELL, "started") else "warning"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from .._core.clock import format_instant
 from .channel import Channel, Mail
 from .event import Event
-from .words import facts, hint, letter, marked, message, short, subject
+from .words import facts, hint, letter, marked, message, news, short, subject
 
 _LONGEST_KEY = 255
 _LONGEST_SUMMARY = 1024
@@ -53,7 +53,7 @@ def parcel_for(channel: Channel, event: Event) -> Parcel:
 
 def slack_payload(_channel: Channel, event: Event) -> t.Dict[str, t.Any]:
     """For an incoming webhook: a text for notices, and blocks for who opens it."""
-    head, said, what_to_do = (_escaped(text) for text in (subject(event), message(event), hint(event)))
+    head, said, what_to_do = (_escaped(text) for text in (subject(event), news(event), hint(event)))
     body = f"*{head}*\n{said}" + (f"\n_What to do:_ {what_to_do}" if what_to_do else "")
     foot = f"{format_instant(event.timestamp)} | {_escaped(event.key)}"
     return {
@@ -74,7 +74,7 @@ def pagerduty_payload(channel: Channel, event: Event) -> t.Dict[str, t.Any]:
         **named,
         "event_action": "trigger",
         "payload": {
-            "summary": marked(event, f"{event.event} of {event.source}: {event.message}")[:_LONGEST_SUMMARY],
+            "summary": marked(event, f"{event.event} of {event.source}: {news(event, mark=False)}")[:_LONGEST_SUMMARY],
             "source": event.source or "lifeline",
             "severity": event.severity,
             "timestamp": format_instant(event.timestamp),

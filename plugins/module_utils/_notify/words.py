@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import typing as t
+from dataclasses import replace
 
 from .._core.clock import format_instant
 from .._core.errors import ErrorKind
 from .event import WATERMARK, Event
 
 _LONGEST_FACT = 500
+_LONGEST_WORD = 30
 
 #: What to look at first, by error_kind; what an error itself says to do stands before it.
 _BY_KIND = {
@@ -54,6 +56,7 @@ _BY_EVENT = (
     (("storage.",), "Apply retention, or make the disk or the store larger."),
     (("replication.",), "Look at the lag, at the slot, and at the network to the standby."),
     (("archive.",), "Look at pg_stat_archiver and at the repository; WAL stays on the server until it is archived."),
+    (("drill.overdue",), "Run drill.yml, and look at its timer."),
     (("drill.",), "Read the report of the drill before the recovery is needed for real."),
 )
 
@@ -76,6 +79,15 @@ def message(event: Event) -> str:
     return marked(event, f"{ended}{event.message}")
 
 
+def news(event: Event, *, mark: bool = True) -> str:
+    """The message for who reads the source before it and what to do after it: without both."""
+    what_to_do = hint(event)
+    text = event.message[len(event.source) + 2 :] if event.message.startswith(f"{event.source}: ") else event.message
+    if what_to_do and text.endswith(f" {what_to_do}"):
+        text = text[: -len(what_to_do)].rstrip()
+    return message(replace(event, message=text)) if mark else text
+
+
 def hint(event: Event) -> str:
     """What to do now: what the error says, else what its kind or the event's name suggests; empty for what is well."""
     if not event.is_problem:
@@ -83,7 +95,12 @@ def hint(event: Event) -> str:
     said = event.details.get("next_step") or _BY_KIND.get(str(event.details.get("error_kind") or ""))
     if said:
         return str(said)
-    return next((text for names, text in _BY_EVENT if event.event.startswith(names)), "")
+    return advice(event.event)
+
+
+def advice(name: str) -> str:
+    """What the name of an event suggests to do; empty when nothing does."""
+    return next((text for names, text in _BY_EVENT if name.startswith(names)), "")
 
 
 def facts(event: Event) -> t.Dict[str, t.Any]:
@@ -99,10 +116,10 @@ def facts(event: Event) -> t.Dict[str, t.Any]:
 
 def letter(event: Event) -> str:
     """The whole text of a mail."""
-    lines = [message(event), ""]
+    lines = [news(event), ""]
     if hint(event):
         lines += [f"What to do: {hint(event)}", ""]
-    lines += [f"{name}: {short(value)}" for name, value in event.details.items()]
+    lines += [f"{name}: {short(value)}" for name, value in event.details.items() if not _said(event, value)]
     lines += [
         f"event: {event.event}",
         f"severity: {event.severity}",
@@ -111,6 +128,11 @@ def letter(event: Event) -> str:
         f"key: {event.key}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _said(event: Event, value: t.Any) -> bool:
+    """Whether the message or what to do has it already, as what and next_step of a module that failed."""
+    return isinstance(value, str) and len(value) > _LONGEST_WORD and (value in event.message or value == hint(event))
 
 
 def short(value: t.Any) -> str:

@@ -91,6 +91,9 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
     refuse_pooler(request.connection)
     timings = Timings(request.listener)
     with contextlib.ExitStack() as stack:
+        # First of all, so that a server that lets nobody in is seen as a backup that failed.
+        record = audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode)
+        outcome = stack.enter_context(record)
         with timings.phase("preflight"):
             held = stack.enter_context(held_snapshot(request.connection, request.source, request.lock_timeout))
             client = find_client(held.facts.major, request.connection.client_bin_dir)
@@ -99,9 +102,8 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
             run = _Run(request, store, held, client, spool, timings)
         if request.check_mode:
             return run.predicted()
-        with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=False) as outcome:
-            result = run.complete()
-            outcome.update(set_id=result.set_id, bytes=result.bytes_stored, seconds=timings.total())
+        result = run.complete()
+        outcome.update(set_id=result.set_id, bytes=result.bytes_stored, seconds=timings.total())
     return result
 
 

@@ -188,7 +188,9 @@ def _require_psycopg2() -> None:
 
 
 def _connection_error(options: ConnectionOptions, message: str) -> RecoveryError:
-    text = " ".join(message.split())
+    # Without libpq's question, which next_step answers, and without a full stop, because a sentence is made of it.
+    lines = [" ".join(line.split()) for line in message.splitlines()]
+    text = "; ".join(line for line in lines if line and not line.startswith("Is the server running")).rstrip(".")
     password = options.keywords.get("password")
     if password:
         text = text.replace(password, "********")

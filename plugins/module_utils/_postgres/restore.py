@@ -378,7 +378,9 @@ class _Run:
         request, manifest = self._request, self._manifest
         timings = self._timings.as_dict()
         what = f"set {manifest.set_id}" if manifest else (request.archive or request.undo_db or "")
-        done = "Would restore" if request.check_mode else "Restored"
+        done, told = "Restored", f" in {timings['total']:.1f} s; {proof.words}"
+        if request.check_mode:
+            done, told = "Would restore", "; nothing was changed"
         return RestoreResult(
             changed=changed,
             mode=request.mode,
@@ -394,9 +396,7 @@ class _Run:
             plan=plan,
             plan_digest=digest,
             timings=timings,
-            summary=(
-                f"{done} {what} as {request.target_db!r} ({request.mode}) in {timings['total']:.1f} s; {proof.words}."
-            ),
+            summary=f"{done} {what} as {request.target_db!r} ({request.mode}){told}.",
         )
 
 

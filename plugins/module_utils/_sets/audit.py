@@ -102,7 +102,8 @@ def audited(
     except RecoveryError as error:
         # A set that is not in every copy is a set all the same.
         partial = operation == "backup" and error.kind == ErrorKind.COPY_FAILED
-        if not check_mode:
+        # Who comes second leaves the word to the backup that runs.
+        if not check_mode and error.kind != ErrorKind.BACKUP_RUNNING:
             with contextlib.suppress(RecoveryError):
                 status = "partial" if partial else "failed"
                 write_audit(store, source, operation, status, {**details, "error_kind": error.kind})

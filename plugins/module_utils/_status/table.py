@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core.sizes import readable_seconds, readable_size
+from .._notify.words import advice
 
 _Result = t.Mapping[str, t.Any]
 
@@ -16,7 +17,7 @@ _HEAD = ("SOURCE", "LEVEL", "ANSWERS", "NEWEST SET", "AGE", "OBJECTIVE", "SIZE",
 
 
 def status_table(results: t.Sequence[_Result]) -> t.List[str]:
-    """The head, a line for each source, and below each what is not as it should be.
+    """The head, a line for each source, and below each what is not as it should be, with what to do.
 
     results: what the module recovery_status returned, one element a source.
     """
@@ -26,9 +27,10 @@ def status_table(results: t.Sequence[_Result]) -> t.List[str]:
     for number, row in enumerate(rows):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
         if number:
-            lines += [
-                f"  {breach['severity'].upper()}: {breach['message']}" for breach in results[number - 1]["breaches"]
-            ]
+            for breach in results[number - 1]["breaches"]:
+                lines.append(f"  {breach['severity'].upper()}: {breach['message']}")
+                if advice(breach["event"]):
+                    lines.append(f"    What to do: {advice(breach['event'])}")
     return lines
 
 

@@ -161,6 +161,28 @@ def test_the_mail_of_a_failure_has_high_priority_and_says_what_to_do() -> None:
     assert mailed(event(resolved=True))["Subject"] == "[resolved] backup.failed of school"
 
 
+def test_what_people_read_of_a_failed_module_says_each_thing_once() -> None:
+    what, next_step = "PostgreSQL at db1:5432/school cannot be reached.", "Check login_host and the firewall."
+    details = {"msg": f"{what} Nothing was changed. {next_step}", "what": what, "next_step": next_step}
+    one = event(text="", details={**details, "error_kind": "unreachable", "_ansible_parsed": True, "changed": False})
+    for read in (mailed(one).get_content(), sent("slack", one)["blocks"][0]["text"]["text"]):
+        assert (read.count(what), read.count(next_step), read.count("Nothing was changed.")) == (1, 1, 1)
+        assert "_ansible" not in read
+    assert "error_kind: unreachable" in mailed(one).get_content()
+
+
+def test_a_confirmation_that_was_forgotten_wakes_nobody() -> None:
+    assert event("restore.failed", details={"error_kind": "confirmation_required"}).severity == "warning"
+    assert event("restore.failed", details={"error_kind": "restore_failed"}).severity == "critical"
+
+
+def test_what_is_seen_of_a_source_names_it_once() -> None:
+    one = event("drill.overdue", text="school: its recovery was never rehearsed.")
+    assert sent("slack", one)["text"] == "[warning] drill.overdue of school: its recovery was never rehearsed."
+    assert sent("pagerduty", one)["payload"]["summary"] == "drill.overdue of school: its recovery was never rehearsed."
+    assert "What to do: Run drill.yml" in mailed(one).get_content()
+
+
 def test_a_source_with_line_breaks_makes_no_header() -> None:
     assert mailed(event(source="a\r\nBcc: c@example.org"))["Bcc"] is None
 
