@@ -404,23 +404,6 @@ def status_request(params: _Params, *, check_mode: bool) -> StatusRequest:
     )
 
 
-<<<<<<< HEAD
-def _impatient(params: _Params) -> t.Dict[str, t.Any]:
-    """The options with a wait of seconds: what takes minutes to fail would be looked at too late, or never again."""
-    wait = _LONGEST_LOOK
-
-    def hurried(place: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-        copies = [hurried(one) for one in place.get("copies") or ()]
-        timeout = min(place.get("timeout") or wait, wait)
-        return {**place, "timeout": timeout, "attempts": 2, **({"copies": copies} if copies else {})}
-
-    places = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
-    waits = {name: min(params[name], wait) for name in ("api_timeout", "connect_timeout")}
-    return {**params, **places, **waits}
-
-
-=======
->>>>>>> origin/main
 def _asked(params: _Params) -> t.Tuple[str, t.Optional[t.Callable[[], Live]]]:
     """The place of the source, and what asks it whether it is there."""
     engine = params["engine"] or _engine_of(params)
@@ -435,8 +418,6 @@ def _asked(params: _Params) -> t.Tuple[str, t.Optional[t.Callable[[], Live]]]:
         files = opened_files(params)
         return files.location, partial(ask_files, files)
     return "", None
-<<<<<<< HEAD
-=======
 
 
 def _impatient(params: _Params) -> t.Dict[str, t.Any]:
@@ -451,7 +432,6 @@ def _impatient(params: _Params) -> t.Dict[str, t.Any]:
     places = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
     waits = {name: min(params[name], wait) for name in ("api_timeout", "connect_timeout")}
     return {**params, **places, **waits}
->>>>>>> origin/main
 
 
 def _engine_of(params: _Params) -> str:
