@@ -62,9 +62,9 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
     """An event from options: event, source, text, and what else an Event has.
 
     Without a severity, C(failed) is critical unless it only was not confirmed, C(started) and what went well is info,
-    the rest is a warning. Without resolved, what went well is. The key is C(<source>/<event without its last word>) when
-    none is given; one without a slash gets C(<source>/) before it. The details may be the result of a module; its msg is
-    the message then.
+    the rest is a warning. Without resolved, what went well is. The key is C(<source>/<event without its last word>)
+    when none is given; one without a slash gets C(<source>/) before it. The details may be the result of a module; its
+    msg is the message then.
     Raises RecoveryError(invalid_options).
     """
     name = str(given.get("event") or "")
