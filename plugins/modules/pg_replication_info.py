@@ -150,6 +150,11 @@ findings:
   elements: str
   returned: success
   sample: ["The slot 'old' is inactive and holds 1.5 GiB of WAL back."]
+msg:
+  description: The findings in one text, which Ansible shows when C(failed_when) makes them a failure.
+  type: str
+  returned: always
+  sample: "The slot 'old' is inactive and holds 1.5 GiB of WAL back."
 streaming:
   description:
     - Whether the standby is connected and receives. Of a primary alone, whether any standby does.

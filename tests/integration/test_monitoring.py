@@ -263,6 +263,9 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     assert "    What to do: Look whether the timer fires" in done.stdout
     assert "not-to-be-shown" not in done.stdout + done.stderr
     assert {path.name for path in tmp_path.glob("*.prom")} == {"lifeline-media.prom", "lifeline-school.prom"}
+    away = {**variables, "recovery_store": {"provider": "directory", "path": str(tmp_path / "file/away")}}
+    (tmp_path / "file").write_text("in the way of a folder")
+    assert re.search(r"media +critical +yes +unknown .*unknown +unknown", play("status", away, tmp_path).stdout)
     variables["monitoring_fail_on"] = "never"
     assert play("status", variables, tmp_path).returncode == 0
     refused = play("status", {**variables, "recovery_sources": []}, tmp_path)

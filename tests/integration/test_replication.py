@@ -196,6 +196,7 @@ def test_another_cluster_is_not_taken_for_the_primary(pair: Pair, postgres: Post
     )
     assert seen["ready"] is False
     assert any("of another cluster" in sentence for sentence in seen["blockers"])
+    assert seen["msg"] == " ".join(seen["findings"])
     # What another cluster has written says nothing of this one.
     assert 400_000 < seen["lag_bytes"] < 2_000_000
 

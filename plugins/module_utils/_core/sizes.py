@@ -18,7 +18,7 @@ def readable_size(size: float) -> str:
 
 
 def readable_seconds(seconds: float) -> str:
-    """C(0.42 s), C(12.3 s), C(4 min 05 s), C(3 h 10 min)."""
+    """C(0.42 s), C(12.3 s), C(4 min 05 s), C(3 h 10 min), C(7 d 04 h)."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 60:
@@ -27,4 +27,6 @@ def readable_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"

@@ -79,6 +79,7 @@ class ReplicationResult:
     ready: bool
     blockers: t.Sequence[str]
     findings: t.Sequence[str]
+    msg: str
     timings: t.Mapping[str, float]
 
 
@@ -206,6 +207,7 @@ def _result(pair: _Pair, lag: Lag, findings: t.Sequence[Finding], timings: Timin
         ready=standby is not None and not blockers,
         blockers=blockers,
         findings=[finding.sentence for finding in findings],
+        msg=" ".join(finding.sentence for finding in findings),
         timings=timings.as_dict(),
     )
 

@@ -36,15 +36,18 @@ def status_table(results: t.Sequence[_Result]) -> t.List[str]:
 
 def _row(result: _Result) -> t.Tuple[str, ...]:
     backup, verification, drill = result["backup"], result["verification"], result["drill"]
+    # A store that does not answer says nothing of what is in it.
+    read = not result["stores"] or result["stores"][0]["reach"]["ok"]
+    none, never = ("none", "never") if read else ("unknown", "unknown")
     return (
         result["source"],
         result["level"],
         {True: "yes", False: "no", None: "-"}[result["reachable"]],
-        backup["set_id"] if backup else "none",
+        backup["set_id"] if backup else none,
         readable_seconds(backup["age_seconds"]) if backup else "-",
         readable_seconds(result["rpo_seconds"]) if result["rpo_seconds"] is not None else "-",
         readable_size(backup["bytes_plain"]) if backup else "-",
         readable_seconds(backup["duration_seconds"]) if backup else "-",
-        f"{readable_seconds(verification['age_seconds'])} ago" if verification["age_seconds"] is not None else "never",
-        f"{drill['verdict']} {readable_seconds(drill['age_seconds'])} ago" if drill else "never",
+        f"{readable_seconds(verification['age_seconds'])} ago" if verification["age_seconds"] is not None else never,
+        f"{drill['verdict']} {readable_seconds(drill['age_seconds'])} ago" if drill else never,
     )
