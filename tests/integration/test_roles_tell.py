@@ -11,7 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.doubles.modules import ROOT
 from tests.doubles.sinks import HttpSink, http_sink
 from tests.integration.test_playbooks import play
 
@@ -82,6 +84,26 @@ def test_an_operation_that_fails_tells_why_and_fails(
     assert sentence in told(web)[1]["message"]
     assert sentence in done.stdout
     assert "not-shown" not in done.stdout + done.stderr + str(told(web))
+
+
+def test_a_channel_with_a_misspelt_option_silences_no_other(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+    wrong = {"name": "duty", "type": "webhook", "ulr": f"{web.url}/not-shown"}
+    variables["recovery_channels"] = [wrong, variables["recovery_channels"][0]]
+    done = play("backup_bucket", variables, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert [one["event"] for one in told(web)] == ["backup.started", "backup.succeeded"]
+    assert "The channel duty has ulr, which is no option of a channel." in done.stdout
+    assert "not-shown" not in done.stdout + done.stderr
+    tried = play("test_alerts", variables, tmp_path)
+    assert tried.returncode == 2
+    assert "The channel duty has ulr" in tried.stdout
+
+
+def test_the_role_knows_all_options_of_a_channel() -> None:
+    source = (ROOT / "plugins/modules/notification.py").read_text()
+    documented = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
+    known = yaml.safe_load((ROOT / "roles/notify/vars/main.yml").read_text())["notify_options"]
+    assert known == list(documented["options"]["channels"]["suboptions"])
 
 
 def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSink) -> None:

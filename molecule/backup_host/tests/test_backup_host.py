@@ -87,6 +87,7 @@ def test_a_drill_is_due_on_the_last_friday(host: Host) -> None:
 
 def test_logs_are_kept_apart_from_those_of_the_system_and_for_a_year(host: Host) -> None:
     assert "MaxRetentionSec=365day" in host.file("/etc/systemd/journald@lifeline.conf").content_string
+    host.run_expect([0], f"systemctl start {DAILY}.service")
     assert "PLAY RECAP" in runs(host, DAILY)
     assert "PLAY RECAP" not in host.run(f"journalctl --no-pager -u {DAILY}.service").stdout
 

@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
+import json
+
 from testinfra.host import Host
 
 
 def test_both_servers_run_on_loopback_only(host: Host) -> None:
-    # The server of the host has the usual port, and Docker a resolver at another address of loopback.
+    state = json.loads(host.file("/srv/sandbox/sandbox.json").content_string)
+    ports = {process["port"] for process in state.values() if isinstance(process, dict) and process.get("port")}
     listening = [line.split()[3] for line in host.run("ss -Hltn").stdout.splitlines()]
-    ours = [address for address in listening if not address.endswith(":5432") and not address.startswith("127.0.0.11:")]
+    ours = [address for address in listening if int(address.rpartition(":")[2]) in ports]
+    assert sorted(ours) == sorted(f"127.0.0.1:{port}" for port in ports)
     assert len(ours) == 2
-    assert all(address.startswith("127.0.0.1:") for address in ours)
 
 
 def test_secrets_are_for_their_owner_alone(host: Host) -> None:
