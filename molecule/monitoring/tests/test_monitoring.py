@@ -37,7 +37,7 @@ def metric(text: str, name: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backed_up(host: Host) -> Host:
     host.run_expect([0], f"systemctl start {DAILY}.service")
     return host
@@ -61,9 +61,11 @@ def falls_and_rises(host: Host, broken: t.ContextManager[None], key: str, severi
     """Look while it is broken, and again when it is not; the metrics of both."""
     before = len(told(host))
     with broken:
-        look(host)
-        time.sleep(1.5)
         during = look(host)
+        # What does not answer is a breach only when it has not for a while.
+        if severity not in level(during):
+            time.sleep(1.5)
+            during = look(host)
     after = look(host)
     news = [one for one in told(host)[before:] if one[1] == key]
     assert news == [("trigger", key, severity), ("resolve", key, "")], told(host)[before:]
@@ -105,13 +107,10 @@ def filled(host: Host, megabytes: int) -> t.Iterator[None]:
         host.run_expect([0], "rm /srv/small/file")
 
 
-@pytest.mark.parametrize(("megabytes", "event", "severity"), [(9, "used", "warning"), (10, "full", "critical")])
-def test_a_disk_that_fills_is_told_and_its_emptying_as_well(
-    backed_up: Host, megabytes: int, event: str, severity: str
-) -> None:
-    key = f"school/storage.{event}:/srv/small"
-    during, _after = falls_and_rises(backed_up, filled(backed_up, megabytes), key, severity)
-    assert level(during) == severity
+def test_a_disk_that_fills_is_told_and_its_emptying_as_well(backed_up: Host) -> None:
+    key = "school/storage.full:/srv/small"
+    during, _after = falls_and_rises(backed_up, filled(backed_up, 10), key, "critical")
+    assert level(during) == "critical"
 
 
 def test_a_backup_that_fails_is_one_incident_until_one_succeeds(backed_up: Host) -> None:
