@@ -99,7 +99,10 @@ def test_a_target_outside_the_archive_is_refused_before_anything_stops(
 
 
 def test_without_its_server_only_what_is_archived_can_be_reached(archived: ArchivedServer, beside: str) -> None:
-    gone = archived.options(data_directory=beside, live_data_directory="/nonexistent", os_user=archived.user)
+    # Other tests leave timelines of their recoveries, which nobody is there to choose among.
+    gone = archived.options(
+        data_directory=beside, live_data_directory="/nonexistent", os_user=archived.user, timeline="1"
+    )
     late = utc_now().isoformat()
     with pytest.raises(ModuleFailed) as failed:
         run_module("pg_pitr", {**gone, "target_type": "time", "target": late})
@@ -273,7 +276,7 @@ def test_the_transaction_that_did_the_damage_is_found_in_the_log(archived: Archi
         "postgres/public.kept": (200, 80)
     }
     assert found["oldest"]["at"] < worst["ended_at"] <= found["newest"]["at"]
-    gone = {**asked, "live_data_directory": "/nonexistent", "os_user": archived.user}
+    gone = {**asked, "live_data_directory": "/nonexistent", "os_user": archived.user, "timeline": "1"}
     assert run_module("pg_pitr_info", {**gone, "around": moments["at"]})["suspects"][0]["xid"] == worst["xid"]
 
 
