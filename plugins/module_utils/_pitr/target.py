@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
@@ -61,8 +61,8 @@ def parse_target(kind: str, value: t.Optional[str], *, inclusive: bool) -> Targe
         raise _refused(f"The target {kind} needs a value.")
     target = Target(kind, text, inclusive if kind in _WITH_SIDES else False)
     if kind == "time":
-        at = parse_instant(text)
-        return replace(target, value=at.strftime("%Y-%m-%d %H:%M:%S.%f+00"), at=_utc(at))
+        at = parse_instant(text).astimezone(timezone.utc)
+        return replace(target, value=at.strftime("%Y-%m-%d %H:%M:%S.%f+00"), at=at)
     if kind == "lsn":
         position = parse_lsn(text)
         return replace(target, value=format_lsn(position), position=position)
@@ -192,10 +192,6 @@ def recovery_options(target: Target, timeline: int, backup: Backup, action: str)
 
 def outside(what: str, next_step: str = "Choose a target within the window that pg_pitr_info shows.") -> RecoveryError:
     return RecoveryError(ErrorKind.OUTSIDE_ARCHIVE, what, next_step=next_step)
-
-
-def _utc(moment: datetime) -> datetime:
-    return parse_instant(moment.isoformat())
 
 
 def _refused(what: str) -> RecoveryError:

@@ -193,3 +193,10 @@ def test_what_the_verification_says_is_read_because_its_exit_code_tells_nothing(
 
 def test_versions_that_work_together_are_known() -> None:
     assert [newest_supported(version) for version in ((2, 45), (2, 48), (2, 60))] == [15, 16, 17]
+
+
+@pytest.mark.parametrize("text", ["2026-03-01T12:00:01Z", "2026-03-01T14:00:01+02:00", "2026-03-01T12:00:01"])
+def test_an_instant_in_any_offset_is_handed_on_in_utc(text: str) -> None:
+    target = parse_target("time", text, inclusive=False)
+    assert target.value == "2026-03-01 12:00:01.000000+00"
+    assert target.at == datetime(2026, 3, 1, 12, 0, 1, tzinfo=timezone.utc)
