@@ -31,7 +31,7 @@ def compact_instant(instant: datetime) -> str:
 
 
 def parse_instant(text: str) -> datetime:
-    """Read RFC 3339 or the compact form; an instant without an offset is UTC.
+    """Read RFC 3339 or the compact form; an instant without an offset is UTC. Gives it in UTC.
 
     Raises RecoveryError(invalid_options) for anything else.
     """
@@ -48,7 +48,7 @@ def parse_instant(text: str) -> datetime:
             f"{text!r} is not an instant.",
             next_step="Write it as 2026-03-01T02:00:00Z.",
         ) from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
 #: Called with a phase's name and C(start), C(ok) or C(failed), so that others can watch long work.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
@@ -61,7 +61,7 @@ def parse_target(kind: str, value: t.Optional[str], *, inclusive: bool) -> Targe
         raise _refused(f"The target {kind} needs a value.")
     target = Target(kind, text, inclusive if kind in _WITH_SIDES else False)
     if kind == "time":
-        at = parse_instant(text).astimezone(timezone.utc)
+        at = parse_instant(text)
         return replace(target, value=at.strftime("%Y-%m-%d %H:%M:%S.%f+00"), at=at)
     if kind == "lsn":
         position = parse_lsn(text)
