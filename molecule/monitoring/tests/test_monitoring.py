@@ -26,8 +26,21 @@ def told(host: Host) -> list[tuple[str, str, str]]:
     return [(one["event_action"], one["dedup_key"], one.get("payload", {}).get("severity", "")) for one in seen]
 
 
+def is_at_rest(host: Host) -> bool:
+    return bool(host.run("systemctl show -P ActiveState lifeline-status.service").stdout.strip() in ("inactive", "failed"))
+
+
+def until(host: Host, happens: t.Callable[[Host], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not happens(host):
+        assert time.monotonic() < deadline, runs(host, "lifeline-status")
+        time.sleep(0.5)
+
+
 def look(host: Host) -> str:
     """Have the service look, as its timer does; the metrics that it leaves."""
+    # To start what runs is to wait for it, and it looked before something was broken.
+    until(host, is_at_rest)
     host.run_expect([0], "systemctl start lifeline-status.service")
     return str(host.file(METRICS).content_string)
 
@@ -35,6 +48,10 @@ def look(host: Host) -> str:
 def metric(text: str, name: str) -> float:
     (line,) = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
     return float(line.rpartition(" ")[2])
+
+
+def looked_at(host: Host) -> float:
+    return metric(host.file(METRICS).content_string, "lifeline_status_timestamp_seconds")
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +91,10 @@ def falls_and_rises(host: Host, broken: t.ContextManager[None], key: str, severi
 
 def test_the_timer_looks_by_itself(backed_up: Host) -> None:
     assert backed_up.service("lifeline-status.timer").is_enabled
-    begun = backed_up.run("date +%s").stdout.strip()
+    look(backed_up)
+    seen = looked_at(backed_up)
     backed_up.run_expect([0], "systemctl restart lifeline-status.timer")
-    deadline = time.monotonic() + 90
-    while metric(backed_up.file(METRICS).content_string, "lifeline_status_timestamp_seconds") <= float(begun):
-        assert time.monotonic() < deadline, runs(backed_up, "lifeline-status")
-        time.sleep(1)
+    until(backed_up, lambda host: looked_at(host) > seen)
 
 
 def test_a_database_that_is_stopped_is_told_and_its_return_as_well(backed_up: Host) -> None:
