@@ -33,7 +33,7 @@ drill: $(VENV)/run ## rehearse a recovery in a sandbox, SCENARIO=database_loss, 
 
 .PHONY: test
 test: ## everything: gates, then all tests against real servers
-	@tests/tools/stages.sh system lint sanity unit contract integration containers
+	@tests/tools/stages.sh system lint 'containers&' sanity unit contract integration
 
 .PHONY: system
 system: ## install the system parts that tests use, where that is possible
@@ -63,7 +63,7 @@ contract: $(VENV)/dev ## what every store promises, against real servers
 
 .PHONY: integration
 integration: $(VENV)/dev ## modules, roles and playbooks against real PostgreSQL and S3 servers
-	$(PYTEST) tests/integration -n 2 --dist loadfile $(ARGS)
+	$(PYTEST) tests/integration -n 2 --dist worksteal $(ARGS)
 
 .PHONY: molecule
 molecule: $(VENV)/dev ## every role in containers with systemd, or one: SCENARIO=backup

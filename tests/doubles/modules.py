@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -27,29 +31,76 @@ class ModuleFailed(Exception):
 
 def run_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool = False) -> dict[str, t.Any]:
     """The result of a module. Raises ModuleFailed when it failed."""
-    with start_module(name, arguments, check_mode=check_mode) as process:
-        output, errors = process.communicate()
-    return parse_result(output, errors)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+        given.write(_input(arguments, check_mode))
+        given.seek(0)
+        output = _warm().run(_program(name), given.fileno(), errors.fileno())
+        errors.seek(0)
+        return parse_result(output, errors.read())
 
 
 def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool = False) -> subprocess.Popen[bytes]:
     """The running process of a module, for tests that kill it or look at it."""
     process = subprocess.Popen(
-        [sys.executable, str(tree() / "ansible_collections/lifeline/recovery/plugins/modules" / f"{name}.py")],
+        [sys.executable, _program(name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tree()), os.environ.get("PYTHONPATH", "")])},
+        env=_with_tree(),
         start_new_session=True,
         # Where tests run in the background an interruption is ignored, and a child would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    given = {**arguments, "_ansible_check_mode": check_mode, "_ansible_remote_tmp": "/tmp"}
     assert process.stdin is not None
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
+    process.stdin.write(_input(arguments, check_mode))
     process.stdin.close()
     process.stdin = None
     return process
+
+
+class _Warm:
+    """Runs modules in children of a process that has loaded their imports, tests/doubles/warm.py."""
+
+    def __init__(self) -> None:
+        self._ask, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests/doubles/warm.py")], stdin=theirs.fileno(), env=_with_tree()
+        )
+        theirs.close()
+        atexit.register(self._end)
+
+    def run(self, program: str, given: int, errors: int) -> bytes:
+        """What a run printed; it has ended, and so has all that it started and that could still print."""
+        message = json.dumps({"module": program, "cwd": os.getcwd(), "environment": _with_tree()}).encode()
+        ours, theirs = os.pipe()
+        with open(ours, "rb") as output:
+            try:
+                socket.send_fds(self._ask, [message], [given, theirs, errors])
+            finally:
+                os.close(theirs)
+            return output.read()
+
+    def _end(self) -> None:
+        self._ask.close()
+        self._process.wait()
+
+
+@functools.lru_cache(maxsize=None)
+def _warm() -> _Warm:
+    return _Warm()
+
+
+def _program(name: str) -> str:
+    return str(tree() / "ansible_collections/lifeline/recovery/plugins/modules" / f"{name}.py")
+
+
+def _input(arguments: t.Mapping[str, t.Any], check_mode: bool) -> bytes:
+    given = {**arguments, "_ansible_check_mode": check_mode, "_ansible_remote_tmp": "/tmp"}
+    return json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
+
+
+def _with_tree() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tree()), os.environ.get("PYTHONPATH", "")])}
 
 
 def tree() -> Path:

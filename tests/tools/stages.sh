@@ -4,14 +4,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # stages.sh STAGE...: runs each as a target of make, and tells at the end how each went and how long it took.
+# A stage with & after its name runs beside those that follow; what it printed is shown when they are through.
 set -uo pipefail
 
 lines=() failed=0 began=$SECONDS
+aside=$(mktemp -d)
+finish() {
+    for group in $(jobs -p); do kill -- "-$group" 2>/dev/null; done
+    wait
+    rm -rf "$aside"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+run() {
+    local start=$SECONDS word=ok
+    echo "== $1"
+    make --no-print-directory "$1" || word=FAILED
+    printf '%-12s %-7s %4d s\n' "$1" "$word" $((SECONDS - start)) >"$aside/$1.line"
+}
+
 for stage in "$@"; do
-    echo "== $stage"
-    start=$SECONDS
-    if make --no-print-directory "$stage"; then word=ok; else word=FAILED failed=1; fi
-    lines+=("$(printf '%-12s %-7s %4d s' "$stage" "$word" $((SECONDS - start)))")
+    if [ "$stage" != "${stage%&}" ]; then
+        echo "== ${stage%&} begins, beside the others"
+        # A group of its own, so that all of it can be ended.
+        set -m
+        run "${stage%&}" >"$aside/${stage%&}.log" 2>&1 &
+        set +m
+    else
+        run "$stage"
+    fi
+done
+wait
+for stage in "$@"; do
+    if [ "$stage" != "${stage%&}" ]; then cat "$aside/${stage%&}.log"; fi
+    lines+=("$(cat "$aside/${stage%&}.line")")
+    if [[ ${lines[-1]} == *FAILED* ]]; then failed=1; fi
 done
 echo "== summary"
 printf '%s\n' "${lines[@]}" "$(printf '%-12s %-7s %4d s' all "$([ $failed -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - began)))"
