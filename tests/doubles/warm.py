@@ -19,8 +19,6 @@ import signal
 import socket
 import sys
 
-import ansible.module_utils.basic  # noqa: F401
-
 from ansible_collections.lifeline.recovery.plugins import module_utils
 
 _LONGEST = 1 << 20

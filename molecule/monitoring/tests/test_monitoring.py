@@ -27,7 +27,8 @@ def told(host: Host) -> list[tuple[str, str, str]]:
 
 
 def is_at_rest(host: Host) -> bool:
-    return bool(host.run("systemctl show -P ActiveState lifeline-status.service").stdout.strip() in ("inactive", "failed"))
+    state = host.run("systemctl show -P ActiveState lifeline-status.service").stdout.strip()
+    return state in ("inactive", "failed")
 
 
 def until(host: Host, happens: t.Callable[[Host], bool]) -> None:

@@ -33,7 +33,7 @@ from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each, sample
 from .._sets.writer import SetWriter
 from .._store.base import ObjectStore
-from .inventory import Catalogue, FileEntry, headers_of, parse_line, parts_of
+from .inventory import Catalogue, FileEntry, headers_of, parse_line, parts_of, same_content
 
 #: Up to this size a file is held in memory; larger ones go through the spool folder.
 IN_MEMORY = 4 * 1024 * 1024
@@ -261,8 +261,8 @@ class _Run:
         key = object_key(self._request.source, self._request.tier, entry.object)
         return self._there.get(entry.object) == entry.stored_size and key not in self._damaged
 
-    def _take(self, file: t.Tuple[str, int]) -> None:
-        key, size = file
+    def _take(self, file: t.Tuple[str, int, str, str]) -> None:
+        key, size, etag, modified = file
         with contextlib.ExitStack() as stack:
             try:
                 opened = self._origin.open_small(key) if size <= IN_MEMORY else self._origin.open(key)
@@ -291,7 +291,8 @@ class _Run:
                 key=key,
                 size=plain.size,
                 etag=info.etag or "",
-                modified=format_instant(info.modified),
+                # The next listing is compared with this; of the same moment the object itself may tell another second.
+                modified=modified if same_content(info, size, etag) else format_instant(info.modified),
                 sha256=plain.sha256,
                 object=stored.object,
                 codec=stored.codec,

@@ -91,7 +91,9 @@ class Catalogue:
                 object TEXT PRIMARY KEY, codec TEXT, stored_size INTEGER, stored_sha256 TEXT
             ) WITHOUT ROWID;
             CREATE TABLE stored (sha256 TEXT PRIMARY KEY, line TEXT) WITHOUT ROWID;
-            CREATE TABLE files (key TEXT PRIMARY KEY, mark TEXT, size INTEGER, line TEXT) WITHOUT ROWID;
+            CREATE TABLE files (
+                key TEXT PRIMARY KEY, mark TEXT, size INTEGER, etag TEXT, modified TEXT, line TEXT
+            ) WITHOUT ROWID;
             """
         )
 
@@ -119,8 +121,8 @@ class Catalogue:
 
     def add_files(self, infos: t.Iterable[ObjectInfo]) -> None:
         """What the bucket lists now; what is as it was takes its line over."""
-        rows = ((info.key, mark_of(info), info.size) for info in infos)
-        self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, NULL)", rows)
+        rows = ((info.key, mark_of(info), info.size, info.etag or "", format_instant(info.modified)) for info in infos)
+        self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)", rows)
         with self._lock:
             self._database.execute(
                 """
@@ -149,11 +151,13 @@ class Catalogue:
                 ]
             )
 
-    def unknown(self) -> t.Iterator[t.Tuple[str, int]]:
-        """Key and size of every file without a line, while lines are added."""
+    def unknown(self) -> t.Iterator[t.Tuple[str, int, str, str]]:
+        """Key, size, ETag and time, as listed, of every file without a line, while lines are added."""
         return t.cast(
-            t.Iterator[t.Tuple[str, int]],
-            self._pages("SELECT key, size FROM files WHERE line IS NULL AND key > ? ORDER BY key LIMIT ?"),
+            t.Iterator[t.Tuple[str, int, str, str]],
+            self._pages(
+                "SELECT key, size, etag, modified FROM files WHERE line IS NULL AND key > ? ORDER BY key LIMIT ?"
+            ),
         )
 
     def lines(self) -> t.Iterator[str]:
@@ -230,6 +234,11 @@ def parts_of(lines: t.Iterable[str]) -> t.Iterator[t.List[str]]:
 def mark_of(info: ObjectInfo) -> str:
     """What changes when a file changes."""
     return _mark(info.size, info.etag or "", format_instant(info.modified))
+
+
+def same_content(info: ObjectInfo, size: int, etag: str) -> bool:
+    """Whether an object has the size and the ETag that a listing told; without an ETag nobody knows."""
+    return bool(etag) and (info.size, (info.etag or "").strip(_QUOTE)) == (size, etag.strip(_QUOTE))
 
 
 def _mark(size: int, etag: str, modified: str) -> str:
