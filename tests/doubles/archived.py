@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.doubles.postgres import PostgresServer, find_bin_dir, postgres_server
+from tests.doubles.postgres import PostgresServer, as_server_user, find_bin_dir, give_to_server, postgres_server
 
 PASSPHRASE = "a passphrase that nobody may see 4711"
 _CONFIG = """[global]
@@ -72,7 +71,7 @@ class ArchivedServer:
 
     def run(self, *arguments: str) -> str:
         command = ["pgbackrest", f"--config={self.root}/server.conf", *arguments]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, **self._as_user())
+        done = subprocess.run(command, check=False, capture_output=True, text=True, **as_server_user())
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -105,20 +104,12 @@ class ArchivedServer:
         """The data directory of a cluster that has nothing to do with the archive."""
         path = self.root / "spool" / f"other-{time.monotonic_ns()}"
         command = [str(self.server.bin_dir / "initdb"), "-D", str(path), "-U", "postgres", "--no-sync"]
-        subprocess.run(command, check=True, capture_output=True, **self._as_user())
+        subprocess.run(command, check=True, capture_output=True, **as_server_user())
         return path
 
     def own(self, folder: Path) -> None:
-        if self.user is not None:
-            entry = pwd.getpwnam(self.user)
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, entry.pw_uid, entry.pw_gid)
-
-    def _as_user(self) -> dict[str, t.Any]:
-        if self.user is None:
-            return {"cwd": "/tmp"}
-        entry = pwd.getpwnam(self.user)
-        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": [], "cwd": "/tmp"}
+        for path in (folder, *folder.rglob("*")):
+            give_to_server(path)
 
 
 @contextlib.contextmanager
@@ -150,7 +141,7 @@ def archived_server() -> t.Iterator[ArchivedServer]:
                 # A recovery in place leaves another process than the one that was started.
                 subprocess.run(
                     [str(server.bin_dir / "pg_ctl"), "stop", "-s", "-m", "immediate", "-D", str(server.data_dir)],
-                    check=False, capture_output=True, **archived._as_user(),
+                    check=False, capture_output=True, **as_server_user(),
                 )  # fmt: skip
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -133,7 +133,7 @@ def postgres_server(version: str, *, settings: t.Mapping[str, str] | None = None
 @contextlib.contextmanager
 def started(server: PostgresServer, root: Path, settings: t.Mapping[str, str]) -> t.Iterator[PostgresServer]:
     """The server on a free port, with its socket and its log in root; stopped at the end."""
-    server = replace(server, port=_free_port())
+    server = replace(server, port=free_port())
     process = subprocess.Popen(
         [str(server.bin_dir / "postgres"), "-D", str(server.data_dir), *_settings(root, server.port, settings)],
         stdout=subprocess.DEVNULL,
@@ -241,7 +241,7 @@ def _reachable(bin_dir: Path, root: Path, user: str | None) -> Path:
     return copied / "bin"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

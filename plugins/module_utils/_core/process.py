@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,20 @@ def as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
         "extra_groups": os.getgrouplist(user, entry.pw_gid),
         "cwd": "/",
     }
+
+
+def give_to(path: str, user: t.Optional[str]) -> None:
+    """Make a file or folder of root's another user's; nothing for None."""
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 class Child:

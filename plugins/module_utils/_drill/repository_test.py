@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import typing as t
 from dataclasses import replace
 from pathlib import Path
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.process import scratch_folder
+from .._core.process import give_to, scratch_folder
 from .._pitr.program import PgBackRest, Place
 from .._pitr.verify import verify_repository
 from .self_test import DamageResult, SelfTestResult
@@ -101,9 +100,6 @@ def _damage(copy: Path, stanza: str, damage: str, label: str) -> None:
 
 
 def _own(copy: Path, user: t.Optional[str]) -> None:
-    if user is None:
-        return
-    entry = pwd.getpwnam(user)
     for folder, _names, files in os.walk(copy):
         for path in (folder, *(os.path.join(folder, name) for name in files)):
-            os.chown(path, entry.pw_uid, entry.pw_gid)
+            give_to(path, user)

@@ -17,9 +17,10 @@ from collections import OrderedDict
 
 from .._core.codec import decompress
 from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.lsn import format_lsn
 from .program import PgBackRest, run
 from .repository import Stanza, StoredSegment
-from .wal import Segment, TimelineSpan, format_lsn, is_segment, on_path, parse_history, parse_segment, segment_name
+from .wal import Segment, TimelineSpan, is_segment, on_path, parse_history, parse_segment, segment_name
 from .waldump import Change, Reading, parse_waldump
 
 #: Segments that are kept in the scratch folder at once.

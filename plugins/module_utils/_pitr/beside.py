@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import free_port
 from .cluster import Cluster, Login, as_options
 from .plan import Plan, Wish
 from .recovery import (
@@ -165,7 +166,7 @@ def live_config_file(live: t.Optional[str]) -> t.Optional[str]:
 
 
 def _run(wish: Wish, plan: Plan, start: Start, cluster: Cluster) -> Beside:
-    port = start.port or _free_port()
+    port = start.port or free_port()
     socket_dir = start.socket_dir or wish.data
     if len(socket_dir.encode()) > _LONGEST_SOCKET_DIR:
         socket_dir = ""
@@ -201,9 +202,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

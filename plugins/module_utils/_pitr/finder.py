@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._core.errors import RecoveryError
+from .._postgres.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster
 from .plan import first_after
 from .target import Target
-from .wal import format_lsn
 from .waldump import Change, Transaction
 
 #: Relations below are the system's own: https://www.postgresql.org/docs/current/system-catalog-initial-data.html

@@ -14,6 +14,7 @@ from datetime import datetime
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import RecoveryError
 from .._core.process import scratch_folder
+from .._postgres.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, find_server
 from .finder import Ended, from_archive, from_server, relation_names
@@ -21,7 +22,7 @@ from .plan import Wish, live_cluster, live_timeline, newest_commit
 from .program import PgBackRest
 from .repository import Backup, Stanza
 from .target import choose_timeline
-from .wal import first_missing, format_lsn
+from .wal import first_missing
 
 #: How many of the transactions with the most harm are named apart.
 _SUSPECTS = 5

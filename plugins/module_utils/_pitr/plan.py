@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.confirmation import plan_digest
 from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, ControlFile, Login, archived_after_switch, find_server
 from .program import PgBackRest, Place
@@ -26,7 +27,7 @@ from .target import (
     refuse_impossible,
     stop_in,
 )
-from .wal import first_missing, format_lsn
+from .wal import first_missing
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
 import time
 import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import give_to
+from .._postgres.lsn import parse_lsn
 from .cluster import Cluster
 from .plan import Plan, Wish
 from .program import PgBackRest, run
 from .target import recovery_options
-from .wal import parse_lsn
 
 #: What the queries of a server that only starts, or lets nobody in yet, are answered with.
 _REFUSED_FOR_GOOD = ("authentication failed", "no pg_hba", "no password", "password supplied", 'role "')
@@ -106,9 +106,7 @@ def require_room(plan: Plan, folder: str) -> None:
 def make_folder(path: str, user: t.Optional[str]) -> None:
     os.makedirs(path, mode=0o700, exist_ok=True)
     os.chmod(path, 0o700)
-    if user is not None:
-        entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
+    give_to(path, user)
 
 
 def restore_files(wish: Wish, plan: Plan, *, tablespaces: str, jobs: int, archive: bool) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from .._core.errors import ErrorKind, RecoveryError
-from .wal import is_segment, parse_lsn
+from .._postgres.lsn import parse_lsn
+from .wal import is_segment
 
 _STORED = re.compile(r"([0-9A-F]{24})-([0-9a-f]{40})((?:\.(?:gz|zst|lz4|bz2))?)")
 

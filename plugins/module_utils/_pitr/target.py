@@ -12,8 +12,9 @@ from datetime import datetime
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.lsn import format_lsn, parse_lsn
 from .repository import Backup, Stanza
-from .wal import TimelineSpan, format_lsn, parse_lsn
+from .wal import TimelineSpan
 from .waldump import Reading
 
 TARGET_TYPES = ("time", "lsn", "name", "xid", "immediate", "latest")

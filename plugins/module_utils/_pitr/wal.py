@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Positions and segments of the write-ahead log, as numbers that compare.
+"""Segments of the write-ahead log, as numbers that compare.
 
 https://www.postgresql.org/docs/current/wal-internals.html
 """
@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.lsn import parse_lsn
 
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
@@ -33,18 +33,6 @@ class TimelineSpan:
 
     timeline: int
     end: t.Optional[int]
-
-
-def parse_lsn(text: str) -> int:
-    """C(0/A0687E8) as a number. Raises RecoveryError(invalid_options)."""
-    match = re.fullmatch(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", text.strip())
-    if match is None:
-        raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"{text!r} is no LSN.", next_step="Write it as 0/A0687E8.")
-    return (int(match.group(1), 16) << 32) + int(match.group(2), 16)
-
-
-def format_lsn(position: int) -> str:
-    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
 
 
 def is_segment(name: str) -> bool:

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
+from .._postgres.lsn import format_lsn, parse_lsn
 from .facts import Server
 
 
@@ -26,15 +27,11 @@ class Lag:
 
 
 def parse_position(text: t.Optional[str]) -> t.Optional[int]:
-    """C(16/B374D848), as PostgreSQL writes a position in the WAL, as a number of bytes."""
-    if not text:
-        return None
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
+    return parse_lsn(text) if text else None
 
 
 def format_position(position: t.Optional[int]) -> t.Optional[str]:
-    return None if position is None else f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+    return None if position is None else format_lsn(position)
 
 
 def distance(ahead: t.Optional[int], behind: t.Optional[int]) -> t.Optional[int]:

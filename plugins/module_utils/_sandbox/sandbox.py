@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -20,6 +19,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import as_user, free_port, give_to
 from .._postgres.catalog import server_facts
 from .._postgres.connection import ConnectionOptions, connection
 from .._store.open import StoreOptions, open_store
@@ -174,7 +174,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
     folder = os.path.join(request.path, "postgres")
     os.makedirs(folder, exist_ok=True)
     user = _server_user()
-    _give(folder, user)
+    give_to(folder, user)
     newest = newest_version() if state.wal_archive else None
     programs = find_postgres(request.postgres_version, request.postgres_bin_dir, newest)
     programs = reachable_copy(programs, request.path, lambda path: _can_reach(path, user))
@@ -189,7 +189,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
         _initialise(programs.bin_dir, folder, data, state.postgres_password, user)
     state.version, state.bin_dir = programs.version, programs.bin_dir
     state.socket_dir = _socket_dir(folder, user)
-    state.postgres = ServerState(port=_free_port())
+    state.postgres = ServerState(port=free_port(_HOST))
     settings = {
         "listen_addresses": _HOST,
         "port": str(state.postgres.port),
@@ -201,7 +201,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
         "max_wal_size": "2GB",
     }
     if state.wal_archive:
-        settings.update(archiving.prepare(request.path, state, lambda path: _give(path, user)))
+        settings.update(archiving.prepare(request.path, state, lambda path: give_to(path, user)))
     arguments = [os.path.join(programs.bin_dir, "postgres"), "-D", data]
     arguments += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = os.path.join(request.path, "postgres.log")
@@ -212,7 +212,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
 def _start_s3(request: SandboxRequest, state: SandboxState) -> None:
     folder = os.path.join(request.path, "s3")
     os.makedirs(os.path.join(folder, state.bucket), exist_ok=True)
-    state.s3 = ServerState(port=_free_port())
+    state.s3 = ServerState(port=free_port(_HOST))
     # In the environment, because a command line can be read by everybody; it is parsed as one CSV field.
     environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{state.access_key},{state.secret_key}"'}
     arguments = [find_rclone(), "serve", "s3", folder, "--addr", f"{_HOST}:{state.s3.port}", "--config", os.devnull]
@@ -226,7 +226,7 @@ def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Opt
     handle = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(password)
-    _give(password_file, user)
+    give_to(password_file, user)
     arguments = [
         os.path.join(bin_dir, "initdb"),
         f"--pgdata={data}",
@@ -239,7 +239,7 @@ def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Opt
         "--no-sync",
     ]
     try:
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd="/", **_as_user(user))
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, **{"cwd": "/", **as_user(user)})
     finally:
         os.unlink(password_file)
     if done.returncode != 0:
@@ -258,9 +258,8 @@ def _spawn(
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,
-            cwd="/",
             start_new_session=True,
-            **_as_user(user),
+            **{"cwd": "/", **as_user(user)},
         )
     finally:
         os.close(handle)
@@ -367,35 +366,16 @@ def _server_user() -> t.Optional[str]:
     return "nobody" if os.geteuid() == 0 else None
 
 
-def _as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
-    if user is None:
-        return {}
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
 def _can_reach(path: str, user: t.Optional[str]) -> bool:
     if user is None:
         return os.access(path, os.X_OK)
-    probe = subprocess.run(["/usr/bin/test", "-x", path], check=False, cwd="/", **_as_user(user))
+    probe = subprocess.run(["/usr/bin/test", "-x", path], check=False, **{"cwd": "/", **as_user(user)})
     return probe.returncode == 0
-
-
-def _give(path: str, user: t.Optional[str]) -> None:
-    if user is not None:
-        entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def _socket_dir(folder: str, user: t.Optional[str]) -> str:
     if len(folder.encode()) <= _LONGEST_SOCKET_DIR:
         return folder
     short = tempfile.mkdtemp(prefix="lifeline-")
-    _give(short, user)
+    give_to(short, user)
     return short
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])

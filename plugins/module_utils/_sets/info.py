@@ -96,15 +96,20 @@ class InfoResult:
     selected: t.Optional[SetInfo]
 
 
-def describe_sets(store: ObjectStore, request: InfoRequest, now: datetime) -> InfoResult:
+def describe_sets(
+    store: ObjectStore, request: InfoRequest, now: datetime, names: t.Optional[t.Sequence[SetName]] = None
+) -> InfoResult:
     """Read the manifests and tell what there is; a source without sets gives none, unless one must be selected.
+
+    names is what list_sets gave for the request, where somebody asked already.
 
     Raises RecoveryError: unknown_source or no_backup_set when a selection was asked for and finds nothing,
     invalid_options.
     """
     if (request.days or 0) < 0:
         raise RecoveryError(ErrorKind.INVALID_OPTIONS, "days is negative.", next_step="Give 0 to judge no day.")
-    names = list_sets(store, request.source, request.tier)
+    if names is None:
+        names = list_sets(store, request.source, request.tier)
     if request.selection is not None:
         if not request.source:
             raise RecoveryError(

@@ -20,7 +20,7 @@ from .._core.files import replace_file
 from .._sets.audit import newest_audit
 from .._sets.catalogue import list_sets
 from .._sets.info import InfoRequest, SetInfo, describe_sets
-from .._sets.layout import check_source
+from .._sets.layout import SetName, check_source
 from .._sets.recovery_points import UNDO_TIER
 from .._store.base import ObjectStore
 from .live import Live
@@ -153,14 +153,15 @@ def _look_into(
         store.require_there()
         # Where the clocks differ, the one that makes sets older is believed.
         now = max(now, store.now())
-        seen = _described(store, places, limits, facts, now)
+        names = list_sets(store, places.source)
+        seen = _described(store, names, places.source, limits, facts, now)
         seen = replace(
             seen,
             attempt=_attempt(store, places.source, now),
             drill=_drill(store, places.source, now),
             volumes=(*facts.volumes, *_used(store, places)),
         )
-        return seen, _newest_in(store, places.source)
+        return seen, _newest(names)
 
     reach, seen = _tried(store.location, look)
     stores = [StoreFact(memory.note(reach, now), seen[1] if seen else None)]
@@ -175,12 +176,18 @@ def _look_into(
 
 def _newest_in(store: ObjectStore, source: str) -> t.Optional[str]:
     store.require_there()
-    return max((name.set_id for name in list_sets(store, source) if name.tier != UNDO_TIER), default=None)
+    return _newest(list_sets(store, source))
 
 
-def _described(store: ObjectStore, places: Places, limits: Thresholds, facts: Facts, now: datetime) -> Facts:
-    request = InfoRequest(source=places.source, rpo=limits.rpo, window=limits.window, limit=_SETS_READ)
-    found = describe_sets(store, request, now)
+def _newest(names: t.Iterable[SetName]) -> t.Optional[str]:
+    return max((name.set_id for name in names if name.tier != UNDO_TIER), default=None)
+
+
+def _described(
+    store: ObjectStore, names: t.Sequence[SetName], source: str, limits: Thresholds, facts: Facts, now: datetime
+) -> Facts:
+    request = InfoRequest(source=source, rpo=limits.rpo, window=limits.window, limit=_SETS_READ)
+    found = describe_sets(store, request, now, names)
     whole = [info for info in found.sets if info.problem is None and info.shows_source]
     summary = found.sources[0] if found.sources else None
     return replace(

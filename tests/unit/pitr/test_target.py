@@ -32,14 +32,13 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.wal import
     Segment,
     TimelineSpan,
     first_missing,
-    format_lsn,
     on_path,
     parse_history,
-    parse_lsn,
     parse_segment,
     segment_name,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.waldump import Reading, Transaction
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.lsn import format_lsn, parse_lsn
 
 SIZE = 16 * 1024 * 1024
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
