@@ -25,8 +25,8 @@ UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
 #: A package imports only from those before it.
 LAYERS = [
     "_core",
-    "_plan",
     "_notify",
+    "_plan",
     "_store",
     "_sets",
     "_supabase",

@@ -44,11 +44,10 @@ class Service:
 
 @dataclass(frozen=True)
 class Reply:
-    """document is None where there was none. retry_after is in seconds, 0 when the service does not say."""
+    """document is None where there was none."""
 
     status: int
     document: t.Any
-    retry_after: float = 0
 
 
 #: Gives the error that an answer is, with details passing as C(not begun), C(maybe) or empty; None for a good answer.
@@ -136,16 +135,15 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
             if good:
                 raise _failure("does not answer in JSON", service, "maybe") from None
             document = {}
-    answer = Reply(given.status, document, 0 if good else _retry_after(given.headers))
-    refusal = judge(answer)
+    refusal = judge(Reply(given.status, document))
     if refusal is None:
-        return answer.document
-    refusal.details.update(retry_after=answer.retry_after, limited=answer.status == 429)
+        return document
+    refusal.details.update(retry_after=_retry_after(given.headers), limited=given.status == 429)
     raise refusal
 
 
 def _retry_after(headers: t.Mapping[str, str]) -> float:
-    """What is not a number of seconds, such as a date, is left to our own pauses."""
+    """In seconds; what is no number of them, such as a date, is left to our own pauses."""
     told = headers.get("retry-after", "")
     return float(told) if told.isdigit() else 0
 

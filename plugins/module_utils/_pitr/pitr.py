@@ -61,8 +61,6 @@ class PitrResult:
 
 def recover(request: PitrRequest, store: t.Optional[ObjectStore]) -> PitrResult:
     """Do what the request's mode says. With a store, an audit record is written. Raises RecoveryError."""
-    if store is None or request.source is None:
-        return _recover(request)
     wish = request.wish
     details = {"mode": wish.mode, "stanza": wish.place.stanza, "target": wish.target.words, "data": wish.data}
     with audited(store, request.source, OPERATION, details, check_mode=request.check_mode) as outcome:

@@ -156,7 +156,7 @@ def locate(archive: Archive, target: Target, stanza: Stanza) -> t.Optional[Stop]
 
 
 def first_after(archive: Archive, target: Target, numbers: t.Sequence[int]) -> int:
-    """By halves, the index of the first segment with an end of a transaction that the target stops at."""
+    """By halves, an index before which no segment has an end of a transaction that the target stops at."""
     low, high = 0, len(numbers)
     while low < high:
         middle = (low + high) // 2
@@ -166,7 +166,7 @@ def first_after(archive: Archive, target: Target, numbers: t.Sequence[int]) -> i
         if probe is None:
             high = middle
         elif stop_in(target, archive.read(numbers[probe])) is not None:
-            high = probe if probe > middle else middle
+            high = probe
         else:
             low = probe + 1
     return low

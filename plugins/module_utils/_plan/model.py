@@ -12,6 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._notify.channel import TYPES
+from .._notify.event import SEVERITIES
 from .durations import INTERVALS
 from .fields import choice, count, day, duration, flag, many, maybe, one, schedule, text, texts
 from .words import STEPS
@@ -198,8 +200,8 @@ class Method:
 @dataclass(frozen=True)
 class Channel:
     name: str = text("The name of the channel.", required=True)
-    type: str = choice("What it is.", ("slack", "email", "pagerduty", "webhook", "heartbeat"), required=True)
-    severities: _Names = texts("Only of these severities; all when empty.", ("critical", "error", "warning", "info"))
+    type: str = choice("What it is.", TYPES, required=True)
+    severities: _Names = texts("Only of these severities; all when empty.", SEVERITIES)
     events: _Names = texts("Only these events, such as `backup.failed` or `backup.*`; all when empty.")
     sources: _Names = texts("Only these sources, such as `school` or `school-*`; all when empty.")
     after_seconds: _Seconds = duration("Only what is unsolved after this time.", zero=True)

@@ -88,9 +88,14 @@ def write_audit(store: ObjectStore, source: str, operation: str, status: str, de
 
 @contextlib.contextmanager
 def audited(
-    store: ObjectStore, source: str, operation: str, details: t.Mapping[str, t.Any], *, check_mode: bool
+    store: t.Optional[ObjectStore],
+    source: t.Optional[str],
+    operation: str,
+    details: t.Mapping[str, t.Any],
+    *,
+    check_mode: bool,
 ) -> t.Iterator[t.Dict[str, t.Any]]:
-    """Write a record of what happens inside; nothing in check mode.
+    """Write a record of what happens inside; nothing in check mode, nor without a store or a source.
 
     Gives a dictionary for what is known at the end: with it the record says succeeded, and there is none when it stays
     empty, for then nothing was done. After a RecoveryError, which goes on, the record says failed with its error_kind.
@@ -103,12 +108,12 @@ def audited(
         # A set that is not in every copy is a set all the same.
         partial = operation == "backup" and error.kind == ErrorKind.COPY_FAILED
         # Who comes second leaves the word to the backup that runs.
-        if not check_mode and error.kind != ErrorKind.BACKUP_RUNNING:
+        if store is not None and source and not check_mode and error.kind != ErrorKind.BACKUP_RUNNING:
             with contextlib.suppress(RecoveryError):
                 status = "partial" if partial else "failed"
                 write_audit(store, source, operation, status, {**details, "error_kind": error.kind})
         raise
-    if outcome and not check_mode:
+    if store is not None and source and outcome and not check_mode:
         write_audit(store, source, operation, "succeeded", {**details, **outcome})
 
 

@@ -20,7 +20,7 @@ from .manifest import ROWS_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .recovery_points import UNDO_TIER, Selection, longest_gap, missing_days, select
 
 #: By so many seconds clocks may differ before the age of a set means nothing.
-_CLOCKS_DIFFER = 300
+CLOCKS_DIFFER = 300
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _summary(
     age = usable[-1].age_seconds if usable else None
     met = None
     if request.rpo is not None:
-        met = exposure is not None and exposure <= request.rpo and age is not None and age > -_CLOCKS_DIFFER
+        met = exposure is not None and exposure <= request.rpo and age is not None and age > -CLOCKS_DIFFER
     return SourceInfo(
         source=source,
         sets=len(names),

@@ -11,7 +11,9 @@ from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.sizes import readable_seconds
-from .model import EVENTS, SEVERITIES, Breach, Facts, Reach, Thresholds
+from .._notify.event import SEVERITIES
+from .._sets.info import CLOCKS_DIFFER
+from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
 #: How the names of events begin that only a store tells of, and those that only the source's server does.
 _OF_STORE = ("backup.", "store.behind", "verification.", "drill.")
@@ -21,9 +23,6 @@ _Found = t.Iterator[t.Tuple[str, str, str]]
 
 #: So many damaged sets are named.
 _TOLD = 3
-
-#: By so many seconds clocks may differ before the age of a set means nothing.
-_CLOCKS_DIFFER = 300
 
 
 def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
@@ -83,16 +82,13 @@ def _since(reach: Reach, now: datetime) -> str:
 
 
 def _copies(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
-    if not facts.store_read or facts.stores[0].newest is None or limits.rpo is None:
+    newest = facts.stores[0].newest if facts.store_read else None
+    if newest is None or limits.rpo is None:
         return
     for copy in facts.stores[1:]:
-        if copy.reach.ok and (copy.newest is None or _age(copy.newest, now) > limits.rpo >= _age(_newest(facts), now)):
-            newest = f"its newest set is {copy.newest}" if copy.newest else "it has no set"
-            yield "store.behind", copy.reach.place, f"the copy {copy.reach.place} is behind: {newest}."
-
-
-def _newest(facts: Facts) -> str:
-    return facts.stores[0].newest or ""
+        if copy.reach.ok and (copy.newest is None or _age(copy.newest, now) > limits.rpo >= _age(newest, now)):
+            has = f"its newest set is {copy.newest}" if copy.newest else "it has no set"
+            yield "store.behind", copy.reach.place, f"the copy {copy.reach.place} is behind: {has}."
 
 
 def _age(set_id: str, now: datetime) -> float:
@@ -105,7 +101,7 @@ def _backups(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
     if facts.backup is None:
         yield "backup.missing", "", "it has no backup set. Back it up."
     elif limits.rpo is not None and facts.exposure_seconds is not None:
-        if facts.backup.age_seconds < -_CLOCKS_DIFFER:
+        if facts.backup.age_seconds < -CLOCKS_DIFFER:
             ahead = readable_seconds(-facts.backup.age_seconds)
             yield "backup.overdue", "", f"the newest set is dated {ahead} ahead, so that nobody knows how old it is."
         elif facts.backup.age_seconds > limits.rpo:

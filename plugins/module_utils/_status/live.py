@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .._core.clock import format_instant
 from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
 from .._replication.info import ReplicationRequest, ReplicationResult, describe_replication
+from .._replication.queries import in_recovery
 from .._sqlite.engine import Bound, Engine
 from .._store.base import ObjectStore
 from .model import ArchiveFact, ReplicationFact
@@ -63,7 +64,7 @@ def _replication(seen: ReplicationResult) -> t.Optional[ReplicationFact]:
 
 def _archive(conn: Connection) -> t.Optional[ArchiveFact]:
     """None where WAL is not archived by this server. How much waits is known only to members of pg_monitor."""
-    if fetch_value(conn, "SELECT current_setting('archive_mode')") == "off" or _in_recovery(conn):
+    if fetch_value(conn, "SELECT current_setting('archive_mode')") == "off" or in_recovery(conn):
         return None
     [(archived_at, failing)] = fetch_all(
         conn,
@@ -78,7 +79,3 @@ def _archive(conn: Connection) -> t.Optional[ArchiveFact]:
             " FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'",
         )
     return ArchiveFact(bool(failing), waiting, oldest, format_instant(archived_at) if archived_at else None)
-
-
-def _in_recovery(conn: Connection) -> bool:
-    return bool(fetch_value(conn, "SELECT pg_is_in_recovery()"))

@@ -9,9 +9,6 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-#: From light to grave; the level of a source is that of its gravest breach.
-SEVERITIES = ("info", "warning", "error", "critical")
-
 #: How grave each breach is unless somebody says otherwise.
 EVENTS: t.Mapping[str, str] = {
     "source.unreachable": "critical",

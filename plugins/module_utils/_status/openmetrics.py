@@ -11,8 +11,9 @@ from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.openmetrics import END, Labels, gauge
+from .._notify.event import SEVERITIES
 from .judge import level_of
-from .model import SEVERITIES, Breach, Facts, Thresholds
+from .model import Breach, Facts, Thresholds
 
 _Value = t.Union[int, float, bool, None]
 

@@ -14,10 +14,10 @@ from datetime import datetime
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
 from .._core.sizes import readable_seconds
+from .._notify.event import SEVERITIES
 from .judge import judge, level_of, with_last
 from .model import (
     EVENTS,
-    SEVERITIES,
     ArchiveFact,
     AttemptFact,
     BackupFact,

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import time
 import typing as t
@@ -70,11 +69,8 @@ def keep_point(api: SupabaseApi, request: PointRequest, store: t.Optional[Object
         back = undo_options(name if status == "AVAILABLE" else None)
         told = f"is {status}" if found else "would be made"
         return PointResult(found is None, name, status, completed, back, f"Restore point {name} of {api.ref} {told}.")
-    record: t.ContextManager[t.Dict[str, t.Any]] = contextlib.nullcontext({})
-    if store is not None and request.source:
-        told_first = {"project": api.ref, "name": name}
-        record = audited(store, request.source, "restore_point", told_first, check_mode=False)
-    with record as outcome:
+    told_first = {"project": api.ref, "name": name}
+    with audited(store, request.source, "restore_point", told_first, check_mode=False) as outcome:
         made, point = ensure_point(api, name, request.patience)
         if made:
             outcome.update(status=point.status)

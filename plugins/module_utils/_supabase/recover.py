@@ -90,10 +90,7 @@ def recover(api: SupabaseApi, request: RecoverRequest, store: t.Optional[ObjectS
     of the service; the error says in which state the project was left.
     """
     run = _Run(api, request)
-    record: t.ContextManager[t.Dict[str, t.Any]] = contextlib.nullcontext({})
-    if store is not None and request.source:
-        record = audited(store, request.source, "restore", run.told, check_mode=request.check_mode)
-    with record as outcome:
+    with audited(store, request.source, "restore", run.told, check_mode=request.check_mode) as outcome:
         result = run.complete()
         outcome.update(undo=dict(result.undo), status=result.status)
     return result
