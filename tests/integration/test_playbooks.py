@@ -195,6 +195,21 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dic
     assert "There is nothing to verify" in play("verify", {"recovery_store": store}, tmp_path).stdout
 
 
+def test_a_source_with_a_store_of_its_own_is_verified_there(
+    inventory: dict[str, t.Any], folder_store: dict[str, t.Any], tmp_path: Path
+) -> None:
+    store = inventory["recovery_store"]
+    assert play("backup", inventory, tmp_path).returncode == 0
+    sources = [{"name": "school", "vars": {"recovery_store": store}}, {"name": "media"}]
+    elsewhere = {"recovery_store": folder_store, "recovery_sources": sources}
+    make_bucket(tmp_path / "bucket")
+    files = {"recovery_source": "media", "recovery_files": {"provider": "directory", "path": str(tmp_path / "bucket")}}
+    assert play("backup_bucket", {"recovery_store": folder_store, **files}, tmp_path).returncode == 0
+    done = play("verify", elsewhere, tmp_path, "-vvv")
+    assert done.returncode == 0, done.stdout
+    assert store["secret_key"] not in done.stdout
+
+
 def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
     files, copy = tmp_path / "bucket", tmp_path / "copy"
     make_bucket(files)
