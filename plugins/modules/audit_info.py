@@ -153,10 +153,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    optional_instant,
-    readable_store,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import readable_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, AuditResult, read_audit
 
 SPEC = ArgumentSpec(

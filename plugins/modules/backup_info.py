@@ -215,7 +215,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import readable_store, set_selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+    readable_store,
+    set_selection,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.info import InfoRequest, InfoResult, describe_sets
 

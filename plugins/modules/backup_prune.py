@@ -209,7 +209,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     audit_days,
     opened_store,
     retention_policy,

@@ -159,9 +159,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
-    required_source,
     set_selection,
     store_parallel,
 )

@@ -206,10 +206,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     progress_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    checked_places,
-    opened_files,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import checked_places
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import (
     BucketBackupRequest,
     BucketBackupResult,

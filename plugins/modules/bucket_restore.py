@@ -200,11 +200,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     files_name,
     opened_files,
     readable_store,
-    required_source,
     set_selection,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (

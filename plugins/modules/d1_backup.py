@@ -198,9 +198,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     progress_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import sqlite_engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     opened_store,
-    sqlite_engine,
     store_parallel,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (

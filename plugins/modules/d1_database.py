@@ -106,7 +106,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import d1_account, d1_database
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import d1_account, d1_database
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.databases import DatabaseWish, fulfil
 

@@ -198,7 +198,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import sql_text, sqlite_engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import (
     ExecuteRequest,
     ExecuteResult,

@@ -342,13 +342,15 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import (
     d1_account,
     d1_database,
-    readable_store,
-    required_source,
-    set_selection,
     sqlite_rows_request,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+    readable_store,
+    set_selection,
     store_parallel,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError

@@ -116,7 +116,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import maintenance_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FAULTS, FaultRequest, inject
 
 SPEC = ArgumentSpec(

@@ -313,7 +313,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import read_request
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import DrillResult, publish_report
 

@@ -122,9 +122,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import tested_stanza
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
-    required_source,
     set_selection,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.repository_test import run_repository_tests

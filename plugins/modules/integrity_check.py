@@ -320,11 +320,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.check_requests import (
     check_target,
-    optional_files,
     set_comparison,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import optional_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import Report
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
 

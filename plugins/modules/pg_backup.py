@@ -258,9 +258,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    connection_options,
-    journal_listener,
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import journal_listener
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     opened_store,
     store_parallel,
 )

@@ -185,9 +185,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     rows_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    connection_options,
-    optional_instant,
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
     store_parallel,
 )

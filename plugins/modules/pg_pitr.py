@@ -295,7 +295,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import pitr_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.pitr import PitrResult, recover
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.target import ACTIONS, TARGET_TYPES
 

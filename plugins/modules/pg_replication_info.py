@@ -335,7 +335,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import (
     maintenance_options,
     peer_options,
 )

@@ -232,9 +232,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    journal_listener,
-    maintenance_options,
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import journal_listener
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )

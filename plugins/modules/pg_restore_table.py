@@ -259,12 +259,16 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import (
     column_maps,
     connection_options,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     journal_listener,
-    readable_store,
     required_source,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+    readable_store,
     set_selection,
     store_parallel,
 )

@@ -141,7 +141,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import lock_wish, r2_bucket
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import lock_wish, r2_bucket
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import API
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.r2_locks import set_lock_rule
 

@@ -237,11 +237,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     progress_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    opened_files,
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import (
     transfer_options,
     transfer_wish,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.wish import fulfil, wish_diff
 
 SPEC = ArgumentSpec(

@@ -132,7 +132,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.describe import (
     DescribeRequest,
     describe_objects,

@@ -363,7 +363,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import status_request
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.status_requests import status_request
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.status import Status, recovery_status
 

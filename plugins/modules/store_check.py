@@ -134,7 +134,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import opened_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.preflight import check_store
 
 SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}})

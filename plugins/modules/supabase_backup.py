@@ -261,8 +261,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
     supabase_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
-    audit_store,
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import audit_store
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.supabase_requests import (
     supabase_api,
     supabase_patience,
     supabase_point_request,

@@ -154,7 +154,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
     supabase_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import supabase_api
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.supabase_requests import supabase_api
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.findings import Judgement, Wanted, judge
 

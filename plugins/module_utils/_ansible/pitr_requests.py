@@ -18,12 +18,11 @@ from .._pitr.pitr import PitrRequest
 from .._pitr.plan import Wish
 from .._pitr.program import Place, owner_to_run_as
 from .._pitr.target import Target, parse_target
-from .requests import connection_options, journal_listener, optional_instant
+from .postgres_requests import connection_options
+from .requests import Params, journal_listener, optional_instant
 
-_Params = t.Mapping[str, t.Any]
 
-
-def stanza_place(params: _Params, live: t.Optional[str]) -> Place:
+def stanza_place(params: Params, live: t.Optional[str]) -> Place:
     """The stanza, and whom its programs run as. Raises RecoveryError(invalid_options) when that would be root."""
     return Place(
         stanza=params["stanza"],
@@ -35,20 +34,20 @@ def stanza_place(params: _Params, live: t.Optional[str]) -> Place:
     )
 
 
-def live_directory(params: _Params) -> t.Optional[str]:
+def live_directory(params: Params) -> t.Optional[str]:
     """The option, or what pgBackRest's configuration says of the stanza."""
     given = params["live_data_directory"]
     return given or configured_data_directory(params["stanza"], params["config"], _environment(params))
 
 
-def server_login(params: _Params) -> Login:
+def server_login(params: Params) -> Login:
     """Who psql logs in as; where the server is, its data directory tells."""
     wanted = ("PGUSER", "PGPASSWORD", "PGPASSFILE", "PGDATABASE", "PGCONNECT_TIMEOUT", "PGOPTIONS")
     found = connection_options(params).environment()
     return Login({name: found[name] for name in wanted if name in found})
 
 
-def pitr_request(params: _Params, *, check_mode: bool) -> PitrRequest:
+def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
     mode = params["mode"]
     data = str(params["data_directory"]).rstrip("/")
     live = data if mode in ("in_place", "undo") else live_directory(params)
@@ -90,7 +89,7 @@ def pitr_request(params: _Params, *, check_mode: bool) -> PitrRequest:
     )
 
 
-def pitr_info_request(params: _Params) -> InfoRequest:
+def pitr_info_request(params: Params) -> InfoRequest:
     live = live_directory(params)
     wish = Wish(
         place=stanza_place(params, live),
@@ -107,7 +106,7 @@ def pitr_info_request(params: _Params) -> InfoRequest:
     )
 
 
-def stanza_backup_request(params: _Params, *, check_mode: bool) -> BackupRequest:
+def stanza_backup_request(params: Params, *, check_mode: bool) -> BackupRequest:
     return BackupRequest(
         place=stanza_place(params, live_directory(params)),
         type=params["type"],
@@ -122,7 +121,7 @@ def stanza_backup_request(params: _Params, *, check_mode: bool) -> BackupRequest
     )
 
 
-def tested_stanza(params: _Params) -> Place:
+def tested_stanza(params: Params) -> Place:
     """A stanza with a local repository, whose owner the programs run as."""
     return Place(
         stanza=params["stanza"],
@@ -132,5 +131,5 @@ def tested_stanza(params: _Params) -> Place:
     )
 
 
-def _environment(params: _Params) -> t.Dict[str, str]:
+def _environment(params: Params) -> t.Dict[str, str]:
     return {str(name): str(value) for name, value in params["environment"].items()}

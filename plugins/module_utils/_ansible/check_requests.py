@@ -1,0 +1,40 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of integrity_check."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.proof import compare_with
+from .._sets.catalogue import find_set
+from .postgres_requests import connection_options
+from .requests import Params
+from .sqlite_requests import sqlite_engine
+from .store_requests import readable_store, set_selection
+
+
+def check_target(params: Params) -> t.Any:
+    """What the sessions of the engine's checks are opened with."""
+    if params["engine"] == "sqlite":
+        return lambda: sqlite_engine(params, read_only=True)
+    return connection_options(params)
+
+
+def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Dict[str, str]]]]:
+    """Compares the database of the connection with the set that store, source and set name, if they do."""
+    if not params["store"] or not params["source"]:
+        return None
+    options = connection_options(params)
+
+    def compare(_connection: t.Any) -> t.List[t.Dict[str, str]]:
+        manifest = find_set(readable_store(params, params["source"]), params["source"], set_selection(params))
+        if manifest.fingerprint is None:
+            raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
+        comparison = compare_with(options, manifest.fingerprint, manifest.fingerprint.mode, jobs=2)
+        return [vars(difference) for difference in comparison.differences]
+
+    return compare

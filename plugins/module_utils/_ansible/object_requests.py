@@ -1,0 +1,80 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of files in buckets."""
+
+from __future__ import annotations
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._objects.places import refuse_shared_place
+from .._objects.transfer import TransferOptions
+from .._objects.wish import TransferWish
+from .._store.base import Headers, ObjectStore
+from .._store.open import StoreOptions
+from .._store.r2_locks import LockWish, R2Bucket
+from .requests import Params, optional_instant
+from .store_requests import opened_store
+
+
+def checked_places(params: Params) -> ObjectStore:
+    """As opened_store, for backups of files: not where these are. Raises RecoveryError(invalid_options)."""
+    store = opened_store(params)
+    given = {name: value for name, value in params["store"].items() if name != "audit_log"}
+    files = StoreOptions(**params["files"])
+    refuse_shared_place(files, StoreOptions(**given), allow_same_bucket=params["allow_same_bucket"])
+    return store
+
+
+def transfer_options(params: Params, *, check_mode: bool) -> TransferOptions:
+    """Raises RecoveryError(invalid_options) for a header of several lines."""
+    texts = [params[name] for name in ("content_type", "cache_control", "content_disposition", "content_encoding")]
+    if any(
+        "\n" in str(text) or "\r" in str(text) for text in (*texts, *params["metadata"], *params["metadata"].values())
+    ):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, "A header or metadata has several lines.", next_step="Write it in one."
+        )
+    headers = Headers(
+        content_type=params["content_type"],
+        cache_control=params["cache_control"],
+        content_disposition=params["content_disposition"],
+        content_encoding=params["content_encoding"],
+        metadata={str(name).lower(): str(value) for name, value in params["metadata"].items()},
+    )
+    return TransferOptions(
+        headers=headers,
+        if_none_match=params["if_none_match"],
+        delete=params["delete"],
+        parallel=params["parallel_files"],
+        check_mode=check_mode,
+    )
+
+
+def transfer_wish(params: Params) -> TransferWish:
+    names = ("direction", "src", "content", "copy_from", "dest", "sync", "range_start", "range_length", "progress_file")
+    return TransferWish(params["key"], params["state"] == "present", **{name: params[name] for name in names})
+
+
+def r2_bucket(params: Params) -> R2Bucket:
+    return R2Bucket(
+        account_id=params["account_id"],
+        bucket=params["bucket"],
+        api_token=params["api_token"],
+        jurisdiction=params["jurisdiction"],
+        api_url=params["api_url"],
+    )
+
+
+def lock_wish(params: Params) -> LockWish:
+    until = optional_instant(params["until"])
+    if params["days"] is not None and params["days"] < 1:
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, "days must be at least 1.", next_step="Correct it.")
+    return LockWish(
+        rule=params["rule"],
+        present=params["state"] == "present",
+        prefix=params["prefix"],
+        days=params["days"],
+        until=until.strftime("%Y-%m-%dT%H:%M:%SZ") if until else None,
+        enabled=params["enabled"],
+    )

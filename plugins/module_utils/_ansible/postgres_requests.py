@@ -1,0 +1,87 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of a PostgreSQL server, and what is done to its tables."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.connection import ConnectionOptions, parse_dsn
+from .._postgres.names import QualifiedName, parse_qualified_name
+from .requests import Params
+
+_KEYWORDS = {
+    "login_host": "host",
+    "login_user": "user",
+    "login_password": "password",
+    "login_db": "dbname",
+    "ca_cert": "sslrootcert",
+    "ssl_cert": "sslcert",
+    "ssl_key": "sslkey",
+}
+
+
+def connection_options(params: Params) -> ConnectionOptions:
+    """The connection that the options of the postgres fragment describe; login_db wins over the dsn's."""
+    if params["dsn"]:
+        keywords = parse_dsn(params["dsn"])
+        if params["login_db"]:
+            keywords["dbname"] = params["login_db"]
+        if params["login_password"]:
+            keywords.setdefault("password", params["login_password"])
+    else:
+        keywords = {keyword: str(params[option]) for option, keyword in _KEYWORDS.items() if params[option]}
+        if params["login_unix_socket"]:
+            keywords["host"] = params["login_unix_socket"]
+        keywords["port"] = str(params["login_port"])
+        keywords["sslmode"] = params["ssl_mode"]
+    keywords.setdefault("connect_timeout", str(params["connect_timeout"]))
+    return ConnectionOptions(keywords=keywords, client_bin_dir=params["client_bin_dir"])
+
+
+def peer_options(params: Params) -> t.Optional[ConnectionOptions]:
+    """The server that the option peer describes; what it leaves out is that of the first, but for the place."""
+    peer = params["peer"]
+    if not peer:
+        return None
+    if not (peer["dsn"] or peer["login_host"] or peer["login_unix_socket"]):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS, "The option peer names no server.", next_step="Give it login_host or dsn."
+        )
+    shared = {
+        keyword: value
+        for keyword, value in maintenance_options(params).keywords.items()
+        if keyword not in ("host", "hostaddr", "port", "service")
+    }
+    own = connection_options(
+        {
+            **peer,
+            "ssl_mode": peer["ssl_mode"] or shared.get("sslmode", "prefer"),
+            "connect_timeout": params["connect_timeout"],
+            "client_bin_dir": None,
+        }
+    )
+    return ConnectionOptions(keywords={**shared, **own.keywords})
+
+
+def maintenance_options(params: Params) -> ConnectionOptions:
+    """As connection_options, with the database postgres where none is named."""
+    options = connection_options(params)
+    return options if options.keywords.get("dbname") else options.with_database("postgres")
+
+
+def column_maps(given: t.Mapping[str, t.Any]) -> t.Dict[QualifiedName, t.Dict[str, str]]:
+    """The option column_map. Raises RecoveryError(invalid_options) unless it is a dictionary for each table."""
+    found = {}
+    for name, columns in given.items():
+        if not isinstance(columns, t.Mapping):
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"column_map of {name} is {columns!r}.",
+                next_step="Give a dictionary from the set's column to the live one.",
+            )
+        found[parse_qualified_name(name)] = {str(old): str(new) for old, new in columns.items()}
+    return found

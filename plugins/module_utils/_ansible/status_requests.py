@@ -1,0 +1,93 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of recovery_status."""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+
+from .._status.live import Live, ask_files, ask_postgres, ask_sqlite
+from .._status.model import Thresholds
+from .._status.observe import Places
+from .._status.status import StatusRequest
+from .postgres_requests import connection_options
+from .requests import Params, required_source
+from .sqlite_requests import sqlite_engine
+from .store_requests import opened_files, opened_store
+
+#: So many seconds a look waits for one answer.
+_LONGEST_LOOK = 10
+
+
+def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
+    """What recovery_status looks at, and what it holds it against; 0 judges nothing."""
+    params = _impatient(params)
+    asked, ask = _asked(params)
+    return StatusRequest(
+        Places(
+            source=required_source(params),
+            store=opened_store(params) if params["store"] else None,
+            asked=asked,
+            ask=ask,
+            volumes=params["volumes"],
+            capacity=params["capacity_bytes"],
+        ),
+        Thresholds(
+            rpo=params["rpo_seconds"],
+            window=params["window_seconds"],
+            unreachable=params["unreachable_seconds"],
+            duration=params["duration_seconds"] or None,
+            size_tolerance=params["size_tolerance"] or None,
+            verified_within=params["verified_within_seconds"] or None,
+            drilled_within=params["drilled_within_seconds"] or None,
+            replication_lag=params["replication_lag_seconds"] or None,
+            archive_lag=params["archive_lag_seconds"] or None,
+            storage_used=params["storage_used"],
+            storage_full=params["storage_full"],
+            severities=params["severities"],
+        ),
+        state_dir=params["state_dir"],
+        metrics_textfile=params["metrics_textfile"],
+        check_mode=check_mode,
+    )
+
+
+def _asked(params: Params) -> t.Tuple[str, t.Optional[t.Callable[[], Live]]]:
+    """The place of the source, and what asks it whether it is there."""
+    engine = params["engine"] or _engine_of(params)
+    if engine == "postgresql":
+        options = connection_options(params)
+        return options.place, partial(ask_postgres, options)
+    if engine == "sqlite":
+        return str(params["path"] or params["database"]), partial(
+            ask_sqlite, partial(sqlite_engine, params, read_only=True)
+        )
+    if engine == "bucket":
+        files = opened_files(params)
+        return files.location, partial(ask_files, files)
+    return "", None
+
+
+def _impatient(params: Params) -> t.Dict[str, t.Any]:
+    """The options with a wait of seconds: what takes minutes to fail would be looked at too late, or never again."""
+    wait = _LONGEST_LOOK
+
+    def hurried(place: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        copies = [hurried(one) for one in place.get("copies") or ()]
+        timeout = min(place.get("timeout") or wait, wait)
+        return {**place, "timeout": timeout, "attempts": 2, **({"copies": copies} if copies else {})}
+
+    places = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
+    waits = {name: min(params[name], wait) for name in ("api_timeout", "connect_timeout")}
+    return {**params, **places, **waits}
+
+
+def _engine_of(params: Params) -> str:
+    if params["files"]:
+        return "bucket"
+    if params["path"] or params["database"]:
+        return "sqlite"
+    return "postgresql" if params["dsn"] or params["login_db"] else "none"

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of projects of Supabase."""
+
+from __future__ import annotations
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._supabase.api import Access, SupabaseApi
+from .._supabase.points import Patience, PointRequest
+from .._supabase.recover import RecoverRequest
+from .requests import Params, journal_listener, optional_instant
+
+
+def supabase_api(params: Params) -> SupabaseApi:
+    """Raises RecoveryError(invalid_options) when the token is missing or the ref is none."""
+    if not params["access_token"]:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "The option access_token is missing.",
+            next_step="Give it, or set SUPABASE_ACCESS_TOKEN.",
+        )
+    return SupabaseApi(Access(params["project_ref"], params["access_token"], params["api_url"], params["api_timeout"]))
+
+
+def supabase_patience(params: Params) -> Patience:
+    """Raises RecoveryError(invalid_options) for times that cannot be waited."""
+    found = Patience(params["timeout"], params["begin_timeout"], params["poll_seconds"])
+    if found.poll <= 0 or found.begin < 0 or found.timeout < 0:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "poll_seconds has to be above 0, and no timeout below.",
+            next_step="Correct it.",
+        )
+    return found
+
+
+def supabase_recover_request(params: Params, *, check_mode: bool) -> RecoverRequest:
+    """Raises RecoveryError(invalid_options) when what is wanted and the action do not belong together."""
+    undo = params["action"] == "undo"
+    wanted = [name for name in ("to", "backup_id", "name") if params[name] is not None]
+    if wanted not in ([["name"]] if undo else [["to"], ["backup_id"]]):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"action {params['action']} was given {' and '.join(wanted) or 'no target'}.",
+            next_step="Give it the name of a restore point." if undo else "Give it to, or backup_id.",
+        )
+    return RecoverRequest(
+        to=optional_instant(params["to"]),
+        backup_id=params["backup_id"],
+        point=params["name"] if undo else None,
+        project_name=params["project_name"],
+        undo_first=params["undo_first"],
+        patience=supabase_patience(params),
+        environment=params["recovery_environment"],
+        confirm=params["recovery_confirm"],
+        check_mode=check_mode,
+        progress_file=params["progress_file"],
+        source=params["source"],
+        listener=journal_listener(params["journal"]),
+    )
+
+
+def supabase_point_request(params: Params, *, check_mode: bool) -> PointRequest:
+    return PointRequest(params["name"], supabase_patience(params), check_mode, params["source"])
