@@ -46,7 +46,11 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars": {"monitoring_interval_seconds": 60, "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "vars": {
+            "monitoring_interval_seconds": 60,
+            "monitoring_pitr_seconds": 129600,
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        },
         "vars_files": [str(ROLE / "vars/main.yml")],
         "tasks": [
             {
@@ -77,8 +81,9 @@ def named(text: str) -> set[str]:
 
 
 def shown() -> set[str]:
-    """The metrics that a status has when all is known."""
-    return named(status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)) | {"lifeline_breach"}
+    """The metrics that a status has when all is known, and those of the timers of pgBackRest."""
+    status = named(status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)) | {"lifeline_breach"}
+    return status | named((ROOT / "roles/pitr/files/pitr-metrics").read_text())
 
 
 def test_rules_and_dashboard_name_only_metrics_that_there_are(rules: Path) -> None:
@@ -198,6 +203,25 @@ CASES = [
         ["1m"],
         ["4m"],
         ["9m"],
+    ),
+    (
+        "LifelinePitrBackupFailed",
+        "critical",
+        [series("lifeline_pitr_backup_last_success", "1 0x5 1x5")],
+        ["0m"],
+        ["3m"],
+        ["8m"],
+    ),
+    (
+        "LifelinePitrBackupOverdue",
+        "critical",
+        [
+            series("lifeline_pitr_backup_success_timestamp_seconds", "0x2200", type="full"),
+            series("lifeline_pitr_backup_success_timestamp_seconds", "60x2170 130260x30", type="incr"),
+        ],
+        ["2161m"],
+        ["2163m"],
+        ["2172m"],
     ),
     ("LifelineNobodyLooks", "critical", [series("lifeline_status_timestamp_seconds", "0x60")], ["15m"], ["17m"], []),
 ]
@@ -324,3 +348,27 @@ def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, 
     }
     assert play("status", variables, tmp_path).returncode == 0
     assert "school/replication.stopped" in json.loads(state.read_text())["incidents"]
+
+
+def test_a_run_of_pgbackrest_leaves_how_it_ended_and_when_one_went_well(tmp_path: Path) -> None:
+    def run(result: str) -> str:
+        subprocess.run(
+            [str(ROOT / "roles/pitr/files/pitr-metrics"), str(tmp_path), "school", "incr"],
+            check=True, env={"SERVICE_RESULT": result, "PATH": os.environ["PATH"]},
+        )  # fmt: skip
+        (file,) = tmp_path.iterdir()
+        assert (file.name, file.stat().st_mode & 0o777) == ("lifeline-pitr-school-incr.prom", 0o644)
+        return file.read_text()
+
+    labels = '{stanza="school",type="incr"} '
+    never = run("exit-code")
+    assert f"\nlifeline_pitr_backup_last_success{labels}0\n" in never
+    assert "lifeline_pitr_backup_success_timestamp_seconds{" not in never
+    well = run("success")
+    assert f"\nlifeline_pitr_backup_last_success{labels}1\n" in well
+    (at,) = re.findall(rf"^lifeline_pitr_backup_success_timestamp_seconds{re.escape(labels)}(\d+)$", well, re.M)
+    failed = run("timeout")
+    assert f"\nlifeline_pitr_backup_last_success{labels}0\n" in failed
+    assert f"\nlifeline_pitr_backup_success_timestamp_seconds{labels}{at}\n" in failed
+    if PROMTOOL is not None:
+        promtool("check", "metrics", text=failed)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from testinfra.host import Host
 
@@ -35,6 +37,28 @@ def test_the_unit_of_a_timer_takes_a_backup(host: Host) -> None:
     before = int(host.run(f"cd /tmp && sudo -u postgres {count}").stdout or 0)
     assert host.run(f"systemctl start {UNIT}-incr.service").rc == 0
     assert int(host.run(f"cd /tmp && sudo -u postgres {count}").stdout) == before + 1
+
+
+def left(host: Host, kind: str) -> dict[str, float]:
+    """The metrics that the unit left, by name."""
+    text = host.file(f"/var/lib/prometheus/node-exporter/{UNIT}-{kind}.prom").content_string
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all('{stanza="school",type="incr"} ' in line for line in lines)
+    return {line.partition("{")[0].removeprefix("lifeline_pitr_backup_"): float(line.split()[-1]) for line in lines}
+
+
+def test_a_backup_that_fails_shows_in_the_metrics_until_one_succeeds(host: Host) -> None:
+    host.run_expect([0], f"systemctl start {UNIT}-incr.service")
+    well = left(host, "incr")
+    assert (well["last_success"], time.time() - well["success_timestamp_seconds"] < 300) == (1, True)
+    host.run_expect([0], "systemctl stop postgresql@15-pitr")
+    try:
+        assert host.run(f"systemctl start {UNIT}-incr.service").rc == 1
+    finally:
+        host.run_expect([0], "systemctl start postgresql@15-pitr")
+    assert left(host, "incr") == {**well, "last_success": 0}
+    host.run_expect([0], f"systemctl start {UNIT}-incr.service")
+    assert left(host, "incr")["last_success"] == 1
 
 
 def test_only_the_owner_reads_the_configuration(host: Host) -> None:
