@@ -115,13 +115,19 @@ rules:
   description: How many rules were applied.
   type: int
   returned: when the plan can be read
-  sample: 72
+  sample: 74
 table:
   description: The findings as lines for people - severity, trap, path, what is wrong.
   type: list
   elements: str
   returned: when the plan can be read
   sample: ["error   T9   sources[0].objectives.rpo_seconds  school may lose 1 h, but its backups leave gaps of 24 h."]
+first_steps:
+  description: What is done once while the plan is new, the soonest first, each with C(name), the days C(due) and C(done), or null.
+  type: list
+  elements: dict
+  returned: when the plan can be read
+  sample: [{name: the first restore of a whole backup, due: "2026-03-23", done: null}]
 summary:
   description: The result in one sentence.
   type: str

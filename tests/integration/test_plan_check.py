@@ -68,6 +68,18 @@ def test_what_will_be_overdue_is_told_by_another_day() -> None:
     assert {finding["id"] for finding in later["findings"]} == {"drill_overdue", "review_overdue"}
 
 
+def test_first_steps_have_days_counted_from_the_first() -> None:
+    plan = plan_of("inner_odyssey")
+    undated = run_module("plan_check", {"plan": plain(plan), "now": NOW, "fail_on": "never"})
+    assert {step["due"] for step in undated["first_steps"]} == {None}
+    plan["document"]["begun"] = "2025-12-29"
+    judged = run_module("plan_check", {"plan": plain(plan), "now": NOW, "fail_on": "never"})
+    days = ["2025-12-30", "2026-01-02", "2026-01-05", "2026-01-12", "2026-02-27"]
+    assert [step["due"] for step in judged["first_steps"]] == days
+    overdue = [finding["path"] for finding in judged["findings"] if finding["id"] == "first_step_overdue"]
+    assert overdue == [f"first_steps[{number}].done" for number in range(5)]
+
+
 def test_a_plan_that_cannot_be_read_fails_with_every_problem() -> None:
     wrong = changed(sound(), {"sources[0].objectives.rpo_seconds": 0, "stores[0].buckt": "x"})
     with pytest.raises(ModuleFailed) as caught:

@@ -16,6 +16,7 @@ from .findings import ERROR, SEVERITIES, WARNING, Finding
 from .model import Plan
 from .reader import read_plan
 from .registry import RULES
+from .rules_proof import first_steps_due
 
 #: What fails, and which severities do it.
 FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
@@ -23,7 +24,10 @@ FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERR
 
 @dataclass(frozen=True)
 class PlanResult:
-    """verdict: passed or failed. counts: severity to number. table: lines for people. rules: how many were applied."""
+    """verdict: passed or failed. counts: severity to number. table: lines for people. rules: how many were applied.
+
+    first_steps: what is done once, with name, due and done, the soonest first; due is None while it cannot be told.
+    """
 
     platform: str
     verdict: str
@@ -32,6 +36,7 @@ class PlanResult:
     rules: int
     summary: str
     table: t.Tuple[str, ...]
+    first_steps: t.Tuple[t.Mapping[str, t.Optional[str]], ...]
 
 
 def check_plan(document: t.Any, today: date, fail_on: str = "error") -> PlanResult:
@@ -84,6 +89,10 @@ def _judged(plan: Plan, today: date, fail_on: str) -> PlanResult:
         rules=len(RULES),
         summary=_summary(plan.platform, counts),
         table=tuple(_table(findings)),
+        first_steps=tuple(
+            {"name": step.name, "due": due.isoformat() if due else None, "done": step.done}
+            for step, due in sorted(first_steps_due(plan), key=lambda item: item[0].after_days)
+        ),
     )
 
 

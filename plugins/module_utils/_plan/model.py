@@ -39,6 +39,7 @@ class Document:
     version: t.Optional[str] = text("The plan's own version.")
     owner: t.Optional[str] = text("Who keeps it true.")
     updated: t.Optional[str] = day("When it was last changed.")
+    begun: t.Optional[str] = day("When it came into force; the first steps are due from then on.")
     next_review: t.Optional[str] = day("When it is to be read again.")
 
 
@@ -173,6 +174,13 @@ class Drill:
 
 
 @dataclass(frozen=True)
+class FirstStep:
+    name: str = text("What is done for the first time.", required=True)
+    after_days: int = count("So many days after the plan came into force it is due.", required=True)
+    done: t.Optional[str] = day("When it was done.")
+
+
+@dataclass(frozen=True)
 class Verification:
     name: str = text("The name of the verification.", required=True)
     every: t.Optional[str] = choice("How often.", INTERVALS)
@@ -259,6 +267,7 @@ class Plan:
     methods: t.Tuple[Method, ...] = many("How things are done, step by step.", Method)
     verification: t.Tuple[Verification, ...] = many("How backups are proved.", Verification)
     drills: t.Tuple[Drill, ...] = many("What is rehearsed.", Drill)
+    first_steps: t.Tuple[FirstStep, ...] = many("What is done once, while the plan is new.", FirstStep)
     channels: t.Tuple[Channel, ...] = many("Where messages go, without addresses and secrets.", Channel)
     escalation: t.Tuple[Level, ...] = many("Who is called, one after another.", Level)
     contacts: t.Tuple[Contact, ...] = many("Who is reached how.", Contact, unique=False)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from .durations import INTERVALS
 from .facts import methods_of_kind
 from .findings import ERROR, WARNING, Hit, Rule
-from .model import Plan
+from .model import FirstStep, Plan
 from .placeholders import is_placeholder
 
 
@@ -71,6 +71,25 @@ def _drill_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
             )
 
 
+def first_steps_due(plan: Plan) -> t.Iterator[t.Tuple[FirstStep, t.Optional[date]]]:
+    """Each first step and the day that it is due; None while nobody said when the plan came into force."""
+    begun = plan.document.begun
+    start = None if begun is None or is_placeholder(begun) else date.fromisoformat(begun)
+    for step in plan.first_steps:
+        yield step, None if start is None else start + timedelta(days=step.after_days)
+
+
+def _first_steps_undated(plan: Plan, today: date) -> t.Iterator[Hit]:
+    if any(due is None for _step, due in first_steps_due(plan)):
+        yield Hit("document.begun", "Nobody said when the plan came into force, so no first step is ever due.")
+
+
+def _first_step_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, (step, due) in enumerate(first_steps_due(plan)):
+        if due is not None and due < today and is_placeholder(step.done):
+            yield Hit(f"first_steps[{index}].done", f"{step.name} was due on {due.isoformat()}.")
+
+
 RULES = (
     Rule(
         "verification_missing",
@@ -127,5 +146,21 @@ RULES = (
         "No drill is overdue.",
         "Run it.",
         _drill_overdue,
+    ),
+    Rule(
+        "first_steps_undated",
+        WARNING,
+        None,
+        "The first steps have days.",
+        "Write down when the plan came into force.",
+        _first_steps_undated,
+    ),
+    Rule(
+        "first_step_overdue",
+        ERROR,
+        None,
+        "No first step is overdue.",
+        "Do it, and write down when.",
+        _first_step_overdue,
     ),
 )

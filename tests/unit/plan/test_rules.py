@@ -100,6 +100,9 @@ BREAKS: list[tuple[str, dict[str, t.Any], list[str]]] = [
     ("drill_never_run", {"drills[3].last": "_[To be filled in]_"}, ["drills[3].last"]),
     ("window_missing", {"drills[3].window": GONE}, ["drills[3].window"]),
     ("drill_overdue", {"drills[0].last": "2025-11-28"}, ["drills[0].last"]),
+    ("first_steps_undated", {"document.begun": GONE}, ["document.begun"]),
+    ("first_step_overdue", {"first_steps[1].done": GONE}, ["first_steps[1].done"]),
+    ("first_step_overdue", {"first_steps[2].after_days": 30}, ["first_steps[2].done"]),
     (
         "failure_unannounced",
         {"channels[0].events": ["backup.succeeded"], "channels[1].sources": ["school"]},
@@ -155,6 +158,8 @@ def test_every_step_that_a_rule_is_about_is_a_word_of_plans() -> None:
     "changes",
     [
         pytest.param({"drills[0].last": "2025-11-29", "document.next_review": "2026-03-01"}, id="due today"),
+        pytest.param({"first_steps[2].after_days": 120}, id="a first step due today"),
+        pytest.param({"first_steps": GONE, "document.begun": GONE}, id="no first steps"),
         pytest.param({"sources[0].keep_at_most_seconds": "360d"}, id="kept as long as allowed"),
         pytest.param({"scenarios[3].estimate_seconds.max": "2h"}, id="as long as the RTO"),
         pytest.param({"scenarios[0].undo": GONE}, id="the method keeps the undo"),
