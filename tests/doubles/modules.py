@@ -10,6 +10,7 @@ import atexit
 import functools
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -71,7 +72,9 @@ class _Warm:
 
     def run(self, program: str, given: int, errors: int) -> bytes:
         """What a run printed; it has ended, and so has all that it started and that could still print."""
-        message = json.dumps({"module": program, "cwd": os.getcwd(), "environment": _with_tree()}).encode()
+        # What a child of our own would inherit.
+        inherited = {"cwd": os.getcwd(), "largest_file": resource.getrlimit(resource.RLIMIT_FSIZE)}
+        message = json.dumps({"module": program, "environment": _with_tree(), **inherited}).encode()
         ours, theirs = os.pipe()
         with open(ours, "rb") as output:
             try:

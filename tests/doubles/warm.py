@@ -4,8 +4,8 @@
 
 """A process that has loaded what modules import and forks for each run, which saves every run half a second.
 
-Reads from the socket that is its standard input: one message a run, JSON with C(module), C(cwd) and C(environment),
-and the three files that become the run's standard ones. It ends when the socket does.
+Reads from the socket that is its standard input: one message a run, JSON with C(module), C(cwd), C(environment) and
+C(largest_file), the limits of a file's size, and the three files that become the run's standard ones. It ends when the socket does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import pkgutil
+import resource
 import runpy
 import signal
 import socket
@@ -47,6 +48,7 @@ def _next_run(asked: socket.socket) -> str:
         os.close(file)
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, run["largest_file"])
     os.chdir(run["cwd"])
     os.environ.clear()
     os.environ.update(run["environment"])
