@@ -5,7 +5,8 @@
 """A process that has loaded what modules import and forks for each run, which saves every run half a second.
 
 Reads from the socket that is its standard input: one message a run, JSON with C(module), C(cwd), C(environment) and
-C(largest_file), the limits of a file's size, and the three files that become the run's standard ones. It ends when the socket does.
+C(largest_file), the limits of a file's size, and the three files that become the run's standard ones. It ends when the
+socket does.
 """
 
 from __future__ import annotations
