@@ -119,20 +119,20 @@ options:
         elements: str
         default: ['*']
       after_seconds:
-        description: Tell it only when the incident has lasted so many seconds. Needs O(state_path).
-        type: float
+        description: Tell it only when the incident has lasted so many seconds, a number. Needs O(state_path).
+        type: raw
         default: 0
       fallback:
         description: The name of the channel that is told when this one cannot be.
         type: str
         default: ''
       drills:
-        description: Tell it of drills as well, with C([DRILL]) before the text. A heartbeat hears of no drill but by events C(drill.*).
-        type: bool
+        description: V(true) or V(false) - tell it of drills as well, with C([DRILL]) before the text. A heartbeat hears of no drill but by events C(drill.*).
+        type: raw
         default: true
       timeout:
-        description: Seconds to wait for an answer, in each of three tries.
-        type: float
+        description: Seconds to wait for an answer, in each of three tries, a number.
+        type: raw
         default: 10
       url:
         description:
@@ -148,16 +148,16 @@ options:
         default: POST
       details:
         description:
-          - Of V(webhook), add O(details), severity, key and hint as C(details). Without it the payload is exactly C(event), C(message),
+          - V(true) or V(false) - of V(webhook), add O(details), severity, key and hint as C(details). Without it the payload is exactly C(event), C(message),
             C(timestamp) and C(source).
-        type: bool
+        type: raw
         default: false
       host:
         description: Of V(email), the mail server.
         type: str
       port:
-        description: Of V(email). Without it 587, 465 or 25, as O(channels[].security) is V(starttls), V(tls) or V(none).
-        type: int
+        description: Of V(email), a number. Without it 587, 465 or 25, as O(channels[].security) is V(starttls), V(tls) or V(none).
+        type: raw
       security:
         description: Of V(email), V(starttls), V(tls) or V(none). With V(none) a login is refused, except on this host.
         type: str
@@ -374,16 +374,16 @@ CHANNEL: t.Dict[str, t.Any] = {
     "severities": {"type": "list", "elements": "str"},
     "events": {"type": "list", "elements": "str", "default": ["*"]},
     "sources": {"type": "list", "elements": "str", "default": ["*"]},
-    "after_seconds": {"type": "float", "default": 0},
+    "after_seconds": {"type": "raw", "default": 0},
     "fallback": {"type": "str", "default": ""},
-    "drills": {"type": "bool", "default": True},
-    "timeout": {"type": "float", "default": 10},
+    "drills": {"type": "raw", "default": True},
+    "timeout": {"type": "raw", "default": 10},
     "url": {"type": "str", "no_log": True},
     "routing_key": {"type": "str", "no_log": True},
     "method": {"type": "str", "default": "POST"},
-    "details": {"type": "bool", "default": False},
+    "details": {"type": "raw", "default": False},
     "host": {"type": "str"},
-    "port": {"type": "int"},
+    "port": {"type": "raw"},
     "security": {"type": "str", "default": "starttls"},
     "username": {"type": "str"},
     "password": {"type": "str", "no_log": True},

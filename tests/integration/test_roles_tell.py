@@ -86,12 +86,16 @@ def test_an_operation_that_fails_tells_why_and_fails(
     assert "not-shown" not in done.stdout + done.stderr + str(told(web))
 
 
-def test_a_channel_with_a_misspelt_option_silences_no_other(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+def test_a_channel_with_a_misspelt_option_or_a_wrong_value_silences_no_other(
+    tmp_path: Path, variables: Options, web: HttpSink
+) -> None:
     wrong = {"name": "duty", "type": "webhook", "ulr": f"{web.url}/not-shown"}
-    variables["recovery_channels"] = [wrong, variables["recovery_channels"][0]]
+    late = {"name": "late", "type": "webhook", "url": f"{web.url}/not-shown", "after_seconds": "15min"}
+    variables["recovery_channels"] = [wrong, late, variables["recovery_channels"][0]]
     done = play("backup_bucket", variables, tmp_path)
     assert done.returncode == 0, done.stdout
     assert [one["event"] for one in told(web)] == ["backup.started", "backup.succeeded"]
+    assert "after_seconds of channel late is no number. Write it as 900." in done.stdout
     assert "The channel duty has ulr, which is no option of a channel." in done.stdout
     assert "not-shown" not in done.stdout + done.stderr
     tried = play("test_alerts", variables, tmp_path)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import typing as t
 from dataclasses import dataclass, field
 
@@ -18,6 +19,12 @@ TYPES = ("slack", "email", "pagerduty", "webhook", "heartbeat")
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
+#: What YAML and templates make of a yes or no.
+_WORDS: t.Mapping[str, t.Optional[bool]] = {
+    "": None,
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -109,14 +116,14 @@ def _parse(given: t.Mapping[str, t.Any], names: t.Sequence[str], number: int) ->
         severities=severities,
         events=tuple(given.get("events") or ("*",)),
         sources=tuple(given.get("sources") or ("*",)),
-        after_seconds=float(given.get("after_seconds") or 0),
+        after_seconds=_number(given, name, "after_seconds", 0),
         fallback=fallback,
-        drills=given.get("drills") is not False,
-        timeout=float(given.get("timeout") or 10),
+        drills=_flag(given, name, "drills", True),
+        timeout=_number(given, name, "timeout", 10),
         url=str(given.get("url") or (PAGERDUTY if kind == "pagerduty" else "")),
         routing_key=str(given.get("routing_key") or ""),
         method=str(given.get("method") or "POST").upper(),
-        details=bool(given.get("details")),
+        details=_flag(given, name, "details", False),
         mail=_mail(name, given) if kind == "email" else None,
     )
     _check(channel)
@@ -147,7 +154,7 @@ def _mail(name: str, given: t.Mapping[str, t.Any]) -> Mail:
         raise _invalid(f"The security of channel {name} is unknown.", f"Give one of {', '.join(_PORTS)}.")
     mail = Mail(
         host=str(given.get("host") or ""),
-        port=int(given.get("port") or _PORTS[security]),
+        port=_port(given, name, _PORTS[security]),
         sender=str(given.get("sender") or ""),
         recipients=tuple(str(one) for one in given.get("recipients") or ()),
         security=security,
@@ -161,6 +168,34 @@ def _mail(name: str, given: t.Mapping[str, t.Any]) -> Mail:
     if mail.username and security == "none" and mail.host not in _LOCAL:
         raise _invalid(f"Channel {name} would send its password unprotected.", "Use starttls or tls.")
     return mail
+
+
+def _number(given: t.Mapping[str, t.Any], name: str, option: str, usual: float) -> float:
+    value = given.get(option)
+    if value is None or value == "":
+        return usual
+    try:
+        number = float("no number" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _invalid(f"{option} of channel {name} is no number.", "Write it as 900.")
+    return number
+
+
+def _port(given: t.Mapping[str, t.Any], name: str, usual: int) -> int:
+    port = _number(given, name, "port", usual)
+    if port != int(port) or not 0 < port < 65536:
+        raise _invalid(f"The port of channel {name} is none.", "Give a number below 65536.")
+    return int(port)
+
+
+def _flag(given: t.Mapping[str, t.Any], name: str, option: str, usual: bool) -> bool:
+    value = given.get(option)
+    word = str("" if value is None else value).lower()
+    if word not in _WORDS:
+        raise _invalid(f"{option} of channel {name} is neither yes nor no.", "Give true or false.")
+    return usual if _WORDS[word] is None else bool(_WORDS[word])
 
 
 def _is_address(text: str) -> bool:

@@ -229,6 +229,14 @@ def test_whoever_was_told_of_an_incident_is_told_of_its_end_once(
         ({"fallback": "one"}, "other channel"),
         ({"type": "pagerduty"}, "routing_key"),
         ({"after_seconds": -1}, "below zero"),
+        ({"after_seconds": "15min"}, "after_seconds"),
+        ({"after_seconds": "nan"}, "after_seconds"),
+        ({"timeout": True}, "timeout"),
+        ({"timeout": {"seconds": 5}}, "timeout"),
+        ({"drills": "never"}, "drills"),
+        ({"details": []}, "details"),
+        ({"type": "email", "host": "h", "sender": "a@b", "recipients": ["c@d"], "port": "smtp"}, "port"),
+        ({"type": "email", "host": "h", "sender": "a@b", "recipients": ["c@d"], "port": 25.5}, "port"),
         ({"type": "heartbeat", "after_seconds": 60}, "does not wait"),
         ({"type": "heartbeat", "method": "PUT"}, "method"),
         ({"type": "email"}, "recipients"),
@@ -248,6 +256,13 @@ def test_a_wrong_channel_is_named_without_its_secret_and_silences_no_other(wrong
     assert name == (wrong.get("name", "one") or "channel 1")
     assert word in reason
     assert "s3cret" not in reason
+
+
+def test_options_are_read_as_templates_write_them() -> None:
+    made = channel("one", after_seconds="900", timeout="2.5", drills="False", details="yes")
+    assert (made.after_seconds, made.timeout, made.drills, made.details) == (900, 2.5, False, True)
+    usual = channel("one", after_seconds="", timeout=None, drills="", details=None)
+    assert (usual.after_seconds, usual.timeout, usual.drills, usual.details) == (0, 10, True, False)
 
 
 @pytest.mark.parametrize(
