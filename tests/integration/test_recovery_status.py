@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import socket
 import stat
+import threading
 import typing as t
 from pathlib import Path
 
@@ -293,6 +295,49 @@ def test_a_store_that_hangs_is_told_within_a_minute_and_not_for_its_copy(silent:
     assert [one["reach"]["ok"] for one in found["stores"]] == [False, False]
     assert len({one["reach"]["place"] for one in found["stores"]}) == 2
     assert len(json.loads((tmp_path / "media.json").read_text())["unreachable_since"]) == 2
+
+
+@pytest.fixture
+def hanging(postgres: PostgresServer) -> t.Iterator[int]:
+    """The port of a server that lets clients in and then answers nothing."""
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", postgres.port)) as server:
+            threading.Thread(target=pass_on, args=(client, server), daemon=True).start()
+            # The server is ready for queries; what comes after that is kept back.
+            pass_on(server, client, until=b"Z\x00\x00\x00\x05I")
+            over.wait()
+
+    def pass_on(giver: socket.socket, taker: socket.socket, until: bytes | None = None) -> None:
+        with contextlib.suppress(OSError):
+            while data := giver.recv(65536):
+                taker.sendall(data)
+                if until and data.endswith(until):
+                    return
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        over.set()
+
+
+def test_a_server_that_hangs_after_the_login_is_told_within_a_minute(
+    postgres: PostgresServer, database: str, hanging: int, tmp_path: Path
+) -> None:
+    login = {**postgres.module_options(database), "login_port": hanging}
+    seen = {"unreachable_seconds": -1, "state_dir": str(tmp_path)}
+    options = {"source": "school", "engine": "postgresql", **login, **seen}
+    with start_module("recovery_status", options) as process:
+        output, _errors = process.communicate(timeout=60)
+    found = json.loads(output)
+    assert [breach["event"] for breach in found["breaches"]] == ["source.unreachable"], found
+    assert "did not answer within 30 seconds" in found["breaches"][0]["message"]
 
 
 def test_no_series_is_written_twice(files: Options, folder_store: Options, tmp_path: Path) -> None:

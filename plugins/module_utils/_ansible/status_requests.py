@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from functools import partial
 
+from .._core.deadline import within
 from .._status.live import Live, ask_files, ask_postgres, ask_sqlite
 from .._status.model import Thresholds
 from .._status.observe import Places
@@ -31,7 +32,8 @@ def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
             source=required_source(params),
             store=opened_store(params) if params["store"] else None,
             asked=asked,
-            ask=ask,
+            # A server may let one in and then hang; each of the requests that a look takes has its own limit besides.
+            ask=partial(within, 3 * _LONGEST_LOOK, asked, ask) if ask else None,
             volumes=params["volumes"],
             capacity=params["capacity_bytes"],
         ),
