@@ -203,7 +203,7 @@ plan:
   returned: success
   sample: {mode: swap, target_db: school, set_id: 20260301T020005Z, replaces: 700.0 MiB, sessions: 3}
 plan_digest:
-  description: Sixteen digits that O(recovery_confirm) may be; they change with the plan.
+  description: Sixteen digits that O(recovery_confirm) may be; they change with RV(plan), but not with its C(replaces) and C(sessions).
   type: str
   returned: success
   sample: 3f1c9a0b5d7e2468

@@ -159,6 +159,11 @@ def test_production_needs_the_name_or_the_plan(postgres: PostgresServer, school:
         assert caught.value.result["error_kind"] == "confirmation_required"
     planned = run_module("pg_restore", arguments, check_mode=True)
     assert caught.value.result["plan_digest"] == planned["plan_digest"]
+    another = run_module("pg_restore", {**arguments, "mode": "in_place"}, check_mode=True)
+    assert another["plan_digest"] != planned["plan_digest"]
+    # People go on working while somebody reads the plan.
+    postgres.psql(school, "CREATE TABLE public.later AS SELECT generate_series(1, 100000) AS id")
+    assert run_module("pg_restore", arguments, check_mode=True)["plan"]["replaces"] != planned["plan"]["replaces"]
     done = run_module("pg_restore", {**arguments, "recovery_confirm": planned["plan_digest"]})
     postgres.drop_database(done["undo"]["undo_db"])
 

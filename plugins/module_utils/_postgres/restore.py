@@ -39,6 +39,9 @@ MODES = ("new", "swap", "in_place", "undo")
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lifeline.recovery restore into ' || %s, 0))"
 
+#: Parts of a plan that are shown, and left out of its digest: a confirmation outlasts who logs in and what is written.
+_OF_THE_MOMENT = ("replaces", "sessions")
+
 
 @dataclass(frozen=True)
 class RestoreRequest:
@@ -136,7 +139,7 @@ class _Run:
                 if request.mode != "undo":
                     self._choose()
                 plan = self._plan(admin)
-                digest = plan_digest(plan)
+                digest = plan_digest({name: part for name, part in plan.items() if name not in _OF_THE_MOMENT})
             if request.check_mode:
                 return self._result(plan, digest, Proof(), {}, changed=True)
             if request.mode != "new":
