@@ -32,6 +32,10 @@ def test_a_timer_waits_for_each_type(host: Host, kind: str) -> None:
     assert host.run(f"systemd-analyze verify {UNIT}-{kind}.service").rc == 0
 
 
+def test_the_timers_of_another_stanza_stay(host: Host) -> None:
+    assert host.file("/etc/systemd/system/lifeline-pitr-school-two-full.timer").exists
+
+
 def test_the_unit_of_a_timer_takes_a_backup(host: Host) -> None:
     count = "pgbackrest --config=/etc/pgbackrest/school.conf --stanza=school info | grep -c 'incr backup'"
     before = int(host.run(f"cd /tmp && sudo -u postgres {count}").stdout or 0)
