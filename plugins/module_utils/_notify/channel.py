@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import math
 import typing as t
@@ -20,8 +21,7 @@ PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 #: What YAML and templates make of a yes or no.
-_WORDS: t.Mapping[str, t.Optional[bool]] = {
-    "": None,
+_WORDS: t.Mapping[str, bool] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
@@ -172,12 +172,12 @@ def _mail(name: str, given: t.Mapping[str, t.Any]) -> Mail:
 
 def _number(given: t.Mapping[str, t.Any], name: str, option: str, usual: float) -> float:
     value = given.get(option)
-    if value is None or value == "":
+    if not value:
         return usual
-    try:
-        number = float("no number" if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = math.nan
+    if not isinstance(value, bool):
+        with contextlib.suppress(TypeError, ValueError):
+            number = float(value)
     if not math.isfinite(number):
         raise _invalid(f"{option} of channel {name} is no number.", "Write it as 900.")
     return number
@@ -192,10 +192,12 @@ def _port(given: t.Mapping[str, t.Any], name: str, usual: int) -> int:
 
 def _flag(given: t.Mapping[str, t.Any], name: str, option: str, usual: bool) -> bool:
     value = given.get(option)
-    word = str("" if value is None else value).lower()
-    if word not in _WORDS:
+    if value is None or value == "":
+        return usual
+    word = _WORDS.get(str(value).lower())
+    if word is None:
         raise _invalid(f"{option} of channel {name} is neither yes nor no.", "Give true or false.")
-    return usual if _WORDS[word] is None else bool(_WORDS[word])
+    return word
 
 
 def _is_address(text: str) -> bool:

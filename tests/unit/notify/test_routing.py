@@ -262,6 +262,7 @@ def test_options_are_read_as_templates_write_them() -> None:
     made = channel("one", after_seconds="900", timeout="2.5", drills="False", details="yes")
     assert (made.after_seconds, made.timeout, made.drills, made.details) == (900, 2.5, False, True)
     usual = channel("one", after_seconds="", timeout=None, drills="", details=None)
+    assert channel("one", timeout=0).timeout == 10
     assert (usual.after_seconds, usual.timeout, usual.drills, usual.details) == (0, 10, True, False)
 
 
