@@ -94,11 +94,12 @@ def as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
     }
 
 
-def give_to(path: str, user: t.Optional[str]) -> None:
-    """Make a file or folder of root's another user's; nothing for None."""
+def give_to(user: t.Optional[str], *paths: str) -> None:
+    """Make files and folders of root's another user's, but not what is in the folders; nothing for None."""
     if user is not None:
         entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
+        for path in paths:
+            os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -101,5 +101,4 @@ def _damage(copy: Path, stanza: str, damage: str, label: str) -> None:
 
 def _own(copy: Path, user: t.Optional[str]) -> None:
     for folder, _names, files in os.walk(copy):
-        for path in (folder, *(os.path.join(folder, name) for name in files)):
-            give_to(path, user)
+        give_to(user, folder, *(os.path.join(folder, name) for name in files))

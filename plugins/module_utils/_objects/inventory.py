@@ -121,7 +121,8 @@ class Catalogue:
 
     def add_files(self, infos: t.Iterable[ObjectInfo]) -> None:
         """What the bucket lists now; what is as it was takes its line over."""
-        rows = ((info.key, mark_of(info), info.size, info.etag or "", format_instant(info.modified)) for info in infos)
+        listed = ((info.key, info.size, info.etag or "", format_instant(info.modified)) for info in infos)
+        rows = ((key, _mark(size, etag, modified), size, etag, modified) for key, size, etag, modified in listed)
         self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)", rows)
         with self._lock:
             self._database.execute(

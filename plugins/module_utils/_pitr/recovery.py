@@ -106,7 +106,7 @@ def require_room(plan: Plan, folder: str) -> None:
 def make_folder(path: str, user: t.Optional[str]) -> None:
     os.makedirs(path, mode=0o700, exist_ok=True)
     os.chmod(path, 0o700)
-    give_to(path, user)
+    give_to(user, path)
 
 
 def restore_files(wish: Wish, plan: Plan, *, tablespaces: str, jobs: int, archive: bool) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from .._core.errors import ErrorKind, RecoveryError
+from .facts import first_steps_due
 from .findings import ERROR, SEVERITIES, WARNING, Finding
 from .model import Plan
 from .reader import read_plan
 from .registry import RULES
-from .rules_proof import first_steps_due
 
 #: What fails, and which severities do it.
 FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}

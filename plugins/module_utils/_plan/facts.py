@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import date, timedelta
 
-from .model import Asset, Method, Plan, Source, Store, Tier
+from .model import Asset, FirstStep, Method, Plan, Source, Store, Tier
+from .placeholders import is_placeholder
 from .schedule import longest_gap
 
 #: Who owns what has no account of its own.
@@ -87,3 +89,11 @@ def methods_with(plan: Plan, step: str) -> t.List[t.Tuple[int, Method]]:
 
 def methods_of_kind(plan: Plan, kind: str) -> t.List[t.Tuple[int, Method]]:
     return [(index, method) for index, method in enumerate(plan.methods) if method.kind == kind]
+
+
+def first_steps_due(plan: Plan) -> t.Iterator[t.Tuple[FirstStep, t.Optional[date]]]:
+    """Each first step and the day that it is due; None while nobody said when the plan came into force."""
+    begun = plan.document.begun
+    start = None if begun is None or is_placeholder(begun) else date.fromisoformat(begun)
+    for step in plan.first_steps:
+        yield step, None if start is None else start + timedelta(days=step.after_days)

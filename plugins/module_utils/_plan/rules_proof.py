@@ -10,9 +10,9 @@ import typing as t
 from datetime import date, timedelta
 
 from .durations import INTERVALS
-from .facts import methods_of_kind
+from .facts import first_steps_due, methods_of_kind
 from .findings import ERROR, WARNING, Hit, Rule
-from .model import FirstStep, Plan
+from .model import Plan
 from .placeholders import is_placeholder
 
 
@@ -69,14 +69,6 @@ def _drill_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
             yield Hit(
                 f"drills[{index}].last", f"The {drill.every} drill of {drill.scenario} was due on {due.isoformat()}."
             )
-
-
-def first_steps_due(plan: Plan) -> t.Iterator[t.Tuple[FirstStep, t.Optional[date]]]:
-    """Each first step and the day that it is due; None while nobody said when the plan came into force."""
-    begun = plan.document.begun
-    start = None if begun is None or is_placeholder(begun) else date.fromisoformat(begun)
-    for step in plan.first_steps:
-        yield step, None if start is None else start + timedelta(days=step.after_days)
 
 
 def _first_steps_undated(plan: Plan, today: date) -> t.Iterator[Hit]:

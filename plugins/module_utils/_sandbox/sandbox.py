@@ -174,7 +174,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
     folder = os.path.join(request.path, "postgres")
     os.makedirs(folder, exist_ok=True)
     user = _server_user()
-    give_to(folder, user)
+    give_to(user, folder)
     newest = newest_version() if state.wal_archive else None
     programs = find_postgres(request.postgres_version, request.postgres_bin_dir, newest)
     programs = reachable_copy(programs, request.path, lambda path: _can_reach(path, user))
@@ -201,7 +201,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
         "max_wal_size": "2GB",
     }
     if state.wal_archive:
-        settings.update(archiving.prepare(request.path, state, lambda path: give_to(path, user)))
+        settings.update(archiving.prepare(request.path, state, lambda path: give_to(user, path)))
     arguments = [os.path.join(programs.bin_dir, "postgres"), "-D", data]
     arguments += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = os.path.join(request.path, "postgres.log")
@@ -226,7 +226,7 @@ def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Opt
     handle = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(password)
-    give_to(password_file, user)
+    give_to(user, password_file)
     arguments = [
         os.path.join(bin_dir, "initdb"),
         f"--pgdata={data}",
@@ -239,7 +239,7 @@ def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Opt
         "--no-sync",
     ]
     try:
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False, **{"cwd": "/", **as_user(user)})
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, **_lent(user))
     finally:
         os.unlink(password_file)
     if done.returncode != 0:
@@ -259,7 +259,7 @@ def _spawn(
             stdout=handle,
             stderr=handle,
             start_new_session=True,
-            **{"cwd": "/", **as_user(user)},
+            **_lent(user),
         )
     finally:
         os.close(handle)
@@ -366,10 +366,15 @@ def _server_user() -> t.Optional[str]:
     return "nobody" if os.geteuid() == 0 else None
 
 
+def _lent(user: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """Arguments of Popen for what is to keep no folder of ours busy."""
+    return {"cwd": "/", **as_user(user)}
+
+
 def _can_reach(path: str, user: t.Optional[str]) -> bool:
     if user is None:
         return os.access(path, os.X_OK)
-    probe = subprocess.run(["/usr/bin/test", "-x", path], check=False, **{"cwd": "/", **as_user(user)})
+    probe = subprocess.run(["/usr/bin/test", "-x", path], check=False, **_lent(user))
     return probe.returncode == 0
 
 
@@ -377,5 +382,5 @@ def _socket_dir(folder: str, user: t.Optional[str]) -> str:
     if len(folder.encode()) <= _LONGEST_SOCKET_DIR:
         return folder
     short = tempfile.mkdtemp(prefix="lifeline-")
-    give_to(short, user)
+    give_to(user, short)
     return short

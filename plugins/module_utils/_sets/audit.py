@@ -102,18 +102,21 @@ def audited(
     details are in the record in either case.
     """
     outcome: t.Dict[str, t.Any] = {}
+    if store is None or not source or check_mode:
+        yield outcome
+        return
     try:
         yield outcome
     except RecoveryError as error:
         # A set that is not in every copy is a set all the same.
         partial = operation == "backup" and error.kind == ErrorKind.COPY_FAILED
         # Who comes second leaves the word to the backup that runs.
-        if store is not None and source and not check_mode and error.kind != ErrorKind.BACKUP_RUNNING:
+        if error.kind != ErrorKind.BACKUP_RUNNING:
             with contextlib.suppress(RecoveryError):
                 status = "partial" if partial else "failed"
                 write_audit(store, source, operation, status, {**details, "error_kind": error.kind})
         raise
-    if store is not None and source and outcome and not check_mode:
+    if outcome:
         write_audit(store, source, operation, "succeeded", {**details, **outcome})
 
 
