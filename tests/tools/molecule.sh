@@ -8,15 +8,25 @@ set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 LIFELINE_IMAGE=$(molecule/shared/image.sh)
-export LIFELINE_IMAGE PATH="$PWD/.venv/bin:$PATH" MOLECULE_GLOB="molecule/*/molecule.yml"
+# Wide, so that what is wrong with a test stands in one line.
+export COLUMNS=240 LIFELINE_IMAGE PATH="$PWD/.venv/bin:$PATH" MOLECULE_GLOB="molecule/*/molecule.yml"
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
     for folder in molecule/*/converge.yml; do names+=("$(basename "$(dirname "$folder")")"); done
 fi
 lines=() failed=0
+said=$(mktemp -d)
 finish() {
     molecule destroy -s default >/dev/null 2>&1 || true
     printf '%s\n' "${lines[@]}"
+    # Why a scenario failed is far above by now.
+    for log in "$said"/*.FAILED; do
+        if [ -e "$log" ]; then
+            echo "== $(basename "$log")"
+            sed 's/\x1b\[[0-9;]*m//g; s/^ *│ //' "$log" | grep -E '^E  |^(FAILED|ERROR) |fatal: |CRITICAL|randomly-seed' | cut -c1-1000 | tail -n 12
+        fi
+    done
+    rm -rf "$said"
 }
 trap finish EXIT
 molecule destroy -s default >/dev/null 2>&1 || true
@@ -26,7 +36,9 @@ lines+=("$(printf '%-20s %-7s %4d s' containers ok $((SECONDS - start)))")
 for name in "${names[@]}"; do
     start=$SECONDS
     ls "molecule/$name"/tests/test_*.py >/dev/null || { echo "molecule/$name has no tests" >&2; exit 1; }
-    if molecule test --destroy=never -s "$name"; then word=ok; else word=FAILED failed=1; fi
+    word=ok
+    molecule test --destroy=never -s "$name" 2>&1 | tee "$said/$name" || word=FAILED failed=1
+    if [ $word = FAILED ]; then mv "$said/$name" "$said/$name.FAILED"; fi
     lines+=("$(printf '%-20s %-7s %4d s' "$name" "$word" $((SECONDS - start)))")
 done
 exit $failed

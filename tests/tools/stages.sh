@@ -5,6 +5,7 @@
 
 # stages.sh STAGE...: runs each as a target of make, and tells at the end how each went and how long it took.
 # A stage with & after its name runs beside those that follow; what it printed is shown when they are through.
+# The last words of a stage that failed stand after the summary, where one looks first.
 set -uo pipefail
 
 lines=() failed=0 began=$SECONDS
@@ -21,7 +22,7 @@ trap 'exit 143' TERM
 run() {
     local start=$SECONDS word=ok
     echo "== $1"
-    make --no-print-directory "$1" || word=FAILED
+    make --no-print-directory "$1" 2>&1 | tee "$aside/$1.said" || word=FAILED
     printf '%-12s %-7s %4d s\n' "$1" "$word" $((SECONDS - start)) >"$aside/$1.line"
 }
 
@@ -44,4 +45,10 @@ for stage in "$@"; do
 done
 echo "== summary"
 printf '%s\n' "${lines[@]}" "$(printf '%-12s %-7s %4d s' all "$([ $failed -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - began)))"
+for stage in "$@"; do
+    if [[ $(cat "$aside/${stage%&}.line") == *FAILED* ]]; then
+        echo "== ${stage%&} ended with"
+        tail -n 25 "$aside/${stage%&}.said"
+    fi
+done
 exit $failed
