@@ -85,7 +85,7 @@ options:
   audit_days:
     description:
       - How many days the audit records of an operation are kept, by its name, beside the defaults. The defaults are 365 for C(backup) and
-        all that is not named, 730 for C(verify) and C(drill), 2555 for C(restore).
+        all that is not named, 90 for C(check), 730 for C(verify) and C(drill), 2555 for C(restore).
     type: dict
     default: {}
 seealso:

@@ -125,7 +125,15 @@ options:
       - A file to write a JUnit report to, in a folder that exists. It holds no rows, and is not written in check mode.
       - It is written whether the module fails or not.
     type: path
+  record:
+    description:
+      - Leave an audit record in O(store) that tells how the checks of O(source) went, and names those that did not pass. It holds no rows.
+      - M(lifeline.recovery.recovery_status) judges by it whether the content is sound, and how long ago somebody looked.
+      - Nothing is recorded in check mode.
+    type: bool
+    default: false
 seealso:
+  - module: lifeline.recovery.recovery_status
   - module: lifeline.recovery.pg_restore
   - module: lifeline.recovery.backup_verify
 """
@@ -164,6 +172,18 @@ EXAMPLES = r"""
         column: tag_ids
         parent: public.tags
         parent_column: id
+
+- name: Check the live database each hour, and leave the verdict where the monitoring finds it
+  lifeline.recovery.integrity_check:
+    login_db: school
+    source: school
+    record: true
+    sample: 0
+    store:
+      bucket: school-backups
+    checks:
+      - type: foreign_keys
+      - type: sequences
 
 - name: Are the files there that courses show, and no others?
   lifeline.recovery.integrity_check:
@@ -321,6 +341,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.check_requests import (
+    check_recorder,
     check_target,
     set_comparison,
 )
@@ -337,6 +358,7 @@ SPEC = ArgumentSpec(
         "sample": {"type": "int", "default": 5},
         "timeout": {"type": "int", "default": 600},
         "junit_path": {"type": "path"},
+        "record": {"type": "bool", "default": False},
     }
 )
 
@@ -358,6 +380,7 @@ def main() -> None:
             junit_path=None if module.check_mode else params["junit_path"],
             compare_fingerprint=set_comparison(params),
             files=optional_files(params),
+            record=check_recorder(params, check_mode=module.check_mode),
         )
         return check_integrity(request)
 

@@ -10,7 +10,7 @@ module: recovery_status
 short_description: Tell in one dictionary whether a source could be recovered now
 version_added: 1.0.0
 description:
-  - Looks at a source, at the store of its sets and every copy of it, at the newest set, at what verifications and drills found, at
+  - Looks at a source, at the store of its sets and every copy of it, at the newest set, at what verifications, checks of its content and drills found, at
     replication, at WAL that waits to be archived, and at disks; and judges all of it.
   - What does not answer is a fact in the result, not a failure of the task. RV(breaches) has one element for each thing that is not as
     it should be, under a key that stays the same while it lasts, as M(lifeline.recovery.notification) wants it.
@@ -90,6 +90,12 @@ options:
       - How old the last verification that passed may be, in seconds. V(0), the default, judges nothing.
     type: float
     default: 0
+  checked_within_seconds:
+    description:
+      - How long ago the content of the source may have been checked, in seconds. V(0), the default, judges nothing.
+      - Checks leave their verdict in the store by O(lifeline.recovery.integrity_check#module:record) of M(lifeline.recovery.integrity_check).
+    type: float
+    default: 0
   drilled_within_seconds:
     description:
       - How long ago the last drill may be, in seconds. V(0), the default, judges nothing.
@@ -119,9 +125,9 @@ options:
   severities:
     description:
       - Severities other than the usual ones, V(info), V(warning), V(error) or V(critical), by event.
-      - V(critical) are C(source.unreachable), C(store.unreachable), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
+      - V(critical) are C(source.unreachable), C(store.unreachable), C(check.failed), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
         C(verification.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind) and
-        C(drill.failed); V(warning) are C(backup.slow), C(backup.size), C(verification.overdue), C(drill.overdue), C(replication.lag),
+        C(drill.failed); V(warning) are C(backup.slow), C(backup.size), C(verification.overdue), C(check.overdue), C(drill.overdue), C(replication.lag),
         C(archive.lag) and C(storage.used).
     type: dict
     default: {}
@@ -296,6 +302,11 @@ attempt:
   type: dict
   returned: success
   sample: {at: "2026-03-01T02:00:46.000+00:00", status: succeeded, error_kind: null}
+check:
+  description: The last checks of its content by their audit record - at, verdict, age_seconds and failed, the names of those that did not pass; or null.
+  type: dict
+  returned: success
+  sample: {at: "2026-03-01T02:30:02.000+00:00", verdict: passed, age_seconds: 1800.0, failed: []}
 drill:
   description: The last drill by its audit record - at, verdict, scenario, age_seconds and rto_measured_seconds; or null.
   type: dict
@@ -380,6 +391,7 @@ SPEC = ArgumentSpec(
         "duration_seconds": {"type": "float", "default": 1800},
         "size_tolerance": {"type": "float", "default": 0.2},
         "verified_within_seconds": {"type": "float", "default": 0},
+        "checked_within_seconds": {"type": "float", "default": 0},
         "drilled_within_seconds": {"type": "float", "default": 0},
         "replication_lag_seconds": {"type": "float", "default": 300},
         "archive_lag_seconds": {"type": "float", "default": 900},

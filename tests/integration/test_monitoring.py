@@ -60,7 +60,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 },
                 "vars": {
                     "monitoring_limits": "{{ monitoring_usual_thresholds | combine("
-                    "{'drilled_within_seconds': 8035200, 'verified_within_seconds': 691200}) }}"
+                    "{'checked_within_seconds': 7200, 'drilled_within_seconds': 8035200, 'verified_within_seconds': 691200}) }}"
                 },
             }
         ],
@@ -125,6 +125,15 @@ CASES = [
         ["5m"],
         ["7m"],
         ["8m"],
+    ),
+    ("LifelineCheckFailed", "critical", [series("lifeline_check_passed", "1 0x5 1x5")], ["1m"], ["3m"], ["8m"]),
+    (
+        "LifelineCheckOverdue",
+        "warning",
+        [series("lifeline_check_timestamp_seconds", "0x150 9000x50")],
+        ["119m"],
+        ["122m"],
+        ["152m"],
     ),
     ("LifelineBackupFailed", "critical", [series("lifeline_backup_last_success", "1 0x5 1x5")], ["1m"], ["3m"], ["8m"]),
     (

@@ -21,6 +21,7 @@ from tests.doubles.d1 import d1_server
 from tests.doubles.modules import ROOT, run_module, tree
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.school import load_school
+from tests.doubles.sinks import http_sink
 
 
 def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +81,42 @@ def test_backup_verify_check_and_restore(postgres: PostgresServer, inventory: di
     for text in (*outputs, late.stdout, planned.stdout, refused.stdout, done.stdout):
         assert postgres.password not in text
         assert inventory["recovery_store"]["secret_key"] not in text
+
+
+def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_passes(
+    postgres: PostgresServer, inventory: dict[str, t.Any], folder_store: dict[str, t.Any], tmp_path: Path
+) -> None:
+    login = {**inventory["recovery_connection"], "login_db": inventory["recovery_database"]}
+    query = "SELECT display_name FROM public.profiles"
+    with postgres.session(inventory["recovery_database"]) as cursor:
+        cursor.execute(query)
+        names = [row[0] for row in cursor.fetchall()]
+    with http_sink() as web:
+        variables = {
+            "recovery_store": folder_store,
+            "recovery_sources": [
+                {"name": "school", "checks": [{"name": "nobody", "type": "sql", "query": query, "empty": True}],
+                 "vars": {"recovery_database": inventory["recovery_database"], "recovery_connection": login}},
+            ],
+            "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook", "details": True}],
+            "recovery_notify_state_path": str(tmp_path / "incidents.json"),
+            "recovery_source": "school",
+        }  # fmt: skip
+        Path(folder_store["path"]).mkdir()
+        failed = play("check", variables, tmp_path)
+        assert failed.returncode == 2, failed.stdout
+        # What looks at the source from then on knows of it: the incident is one, and goes on.
+        watched = play("status", {**variables, "monitoring_fail_on": "never"}, tmp_path)
+        assert watched.returncode == 0, watched.stdout
+        assert "school: the checks at" in watched.stdout
+        told = [one for one in web.at("/hook") if one.json["event"].startswith("check.")]
+        assert [one.json["event"] for one in told] == ["check.failed"]
+        assert names
+        assert not [name for name in names if name in told[0].body]
+        variables["recovery_checks"] = [{"type": "foreign_keys"}]
+        assert play("check", variables, tmp_path).returncode == 0
+        told = [one.json["event"] for one in web.at("/hook") if one.json["event"].startswith("check.")]
+        assert told == ["check.failed", "check.succeeded"]
 
 
 @pytest.mark.parametrize(
@@ -338,6 +375,9 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 1}, {"id": 2}]
     undo = re.search(r"d1_recovery_set=(\S+?Z)", done.stdout)
     assert undo
+    described = {"name": "studio", "kind": "d1", "checks": [{"type": "row_count", "table": "tenants", "equals": 2}]}
+    checked = play("check", {**variables, "recovery_sources": [described], "recovery_database": "studio"}, tmp_path)
+    assert checked.returncode == 0, checked.stdout
     # The name of a database does no harm beside a file, and a target is a file then.
     beside = {**variables, "recovery_database": "studio", "d1_recovery_target": str(tmp_path / "beside.sqlite")}
     assert play("d1_restore", beside, tmp_path).returncode == 0

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import stat
 import threading
 import typing as t
@@ -123,6 +124,51 @@ def test_a_drill_is_known_by_its_record(files: Options, folder_store: Options) -
     assert found["level"] == "ok"
     write_audit(store, "media", "drill", "failed", details)
     assert events(status(folder_store)) == {"drill.failed": "error"}
+
+
+def test_checks_are_known_by_their_record_which_names_no_row(
+    files: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    back_up(files, folder_store)
+    database = tmp_path / "school.sqlite"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.executescript("CREATE TABLE tags (name TEXT); INSERT INTO tags VALUES ('told-to-nobody')")
+    asked: Options = {
+        "engine": "sqlite",
+        "path": str(database),
+        "source": "media",
+        "store": folder_store,
+        "record": True,
+        "checks": [{"name": "no tags", "type": "sql", "query": "SELECT name FROM tags", "empty": True}],
+    }
+    with pytest.raises(ModuleFailed):
+        run_module("integrity_check", asked, check_mode=True)
+    assert status(folder_store)["check"] is None
+    with pytest.raises(ModuleFailed):
+        run_module("integrity_check", asked)
+    found = status(folder_store, checked_within_seconds=60)
+    assert events(found) == {"check.failed": "critical"}
+    assert (found["check"]["verdict"], found["check"]["failed"]) == ("failed", ["no tags"])
+    records = b"".join(path.read_bytes() for path in Path(folder_store["path"]).rglob("audit/**/*-check-*.json"))
+    assert b"no tags" in records
+    assert b"told-to-nobody" not in records
+    run_module("integrity_check", {**asked, "checks": [{"type": "quick_check"}]})
+    assert events(status(folder_store, checked_within_seconds=60)) == {}
+    assert events(status(folder_store, checked_within_seconds=1e-6)) == {"check.overdue": "warning"}
+
+
+@pytest.mark.parametrize("checks", [[{"type": "quick_check"}], [{"type": "row_count", "table": "gone", "min": 1}]])
+def test_checks_that_cannot_be_recorded_fail_and_say_both(tmp_path: Path, checks: list[Options]) -> None:
+    database = tmp_path / "school.sqlite"
+    sqlite3.connect(database).close()
+    (tmp_path / "file").write_text("")
+    asked = {"engine": "sqlite", "path": str(database), "source": "media", "record": True, "checks": checks}
+    with pytest.raises(ModuleFailed, match="The option store is missing"):
+        run_module("integrity_check", asked)
+    with pytest.raises(ModuleFailed) as failed:
+        run_module("integrity_check", {**asked, "store": {"provider": "directory", "path": str(tmp_path / "file/s")}})
+    assert "That could not be recorded: " in failed.value.result["msg"]
+    assert failed.value.result["checks"][0]["status"] == ("passed" if len(checks[0]) == 1 else "failed")
 
 
 def test_what_does_not_answer_is_a_fact_that_lasts(files: Options, tmp_path: Path) -> None:

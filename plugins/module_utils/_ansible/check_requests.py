@@ -9,12 +9,15 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._integrity.result import PASSED, SKIPPED, Report
 from .._postgres.proof import compare_with
+from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
+from .._sets.layout import check_source
 from .postgres_requests import connection_options
-from .requests import Params
+from .requests import Params, required_source
 from .sqlite_requests import sqlite_engine
-from .store_requests import readable_store, set_selection
+from .store_requests import opened_store, readable_store, set_selection
 
 
 def check_target(params: Params) -> t.Any:
@@ -38,3 +41,17 @@ def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Di
         return [vars(difference) for difference in comparison.differences]
 
     return compare
+
+
+def check_recorder(params: Params, *, check_mode: bool) -> t.Optional[t.Callable[[Report], None]]:
+    """Leaves an audit record of the checks, which names those that did not pass and no row; None when nobody wants it."""
+    if not params["record"]:
+        return None
+    source, store = check_source(required_source(params)), opened_store(params)
+
+    def record(report: Report) -> None:
+        wrong = [check.name for check in report.checks if check.status not in (PASSED, SKIPPED)]
+        details = {"summary": report.summary, "counts": dict(report.counts), "not_passed": wrong}
+        write_audit(store, source, "check", report.verdict, details)
+
+    return None if check_mode else record

@@ -44,6 +44,7 @@ def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
             duration=params["duration_seconds"] or None,
             size_tolerance=params["size_tolerance"] or None,
             verified_within=params["verified_within_seconds"] or None,
+            checked_within=params["checked_within_seconds"] or None,
             drilled_within=params["drilled_within_seconds"] or None,
             replication_lag=params["replication_lag_seconds"] or None,
             archive_lag=params["archive_lag_seconds"] or None,

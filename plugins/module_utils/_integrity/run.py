@@ -30,7 +30,7 @@ class IntegrityRequest:
     target: what the engine's sessions are opened with. checks: descriptions as people write them.
     fail_on: error, warning or never. sample: rows shown of what a check found. timeout: seconds for
     each statement, 0 for no limit. junit_path: where to write a JUnit report, if anywhere.
-    files: the bucket whose files rows name.
+    files: the bucket whose files rows name. record: keeps the report where others look for it.
     """
 
     target: t.Any
@@ -42,6 +42,7 @@ class IntegrityRequest:
     junit_path: t.Optional[str] = None
     compare_fingerprint: t.Optional[CompareFingerprint] = None
     files: t.Optional[ObjectStore] = None
+    record: t.Optional[t.Callable[[Report], None]] = None
 
 
 def check_integrity(request: IntegrityRequest) -> Report:
@@ -49,7 +50,7 @@ def check_integrity(request: IntegrityRequest) -> Report:
 
     Raises RecoveryError: invalid_options before anything runs; unreachable, access_denied or
     target_missing when no session could be opened; check_failed when the verdict is not passed and
-    fail_on is not never. The last two carry the report in their details.
+    fail_on is not never; what record raises. All but the first carry the report in their details.
     """
     if request.sample < 0 or request.timeout < 0:
         raise RecoveryError(
@@ -69,21 +70,42 @@ def check_integrity(request: IntegrityRequest) -> Report:
             conn = dialect.open(request.target) if wanted else _NoDatabase()
     except RecoveryError as error:
         report = _report(request, [_unverified(plan, error.what) for plan in planned], timings)
-        raise RecoveryError(
-            error.kind, error.what, left=error.left, next_step=error.next_step, details=_as_details(report)
-        ) from None
+        details = _as_details(report)
+        unopened = RecoveryError(error.kind, error.what, left=error.left, next_step=error.next_step, details=details)
+        raise (_recorded(request, report, unopened) or unopened) from None
     with timings.phase("checks"):
         results = _run_all(request, dialect, conn, planned)
     report = _report(request, results, timings)
+    failure = None
     if report.verdict != PASSED and request.fail_on != NEVER:
-        raise RecoveryError(
+        failure = RecoveryError(
             ErrorKind.CHECK_FAILED,
             report.summary,
             left="The database was only read.",
             next_step="See the messages and samples of these checks in the result.",
             details=_as_details(report),
         )
+    failure = _recorded(request, report, failure)
+    if failure is not None:
+        raise failure
     return report
+
+
+def _recorded(request: IntegrityRequest, report: Report, failure: t.Optional[RecoveryError]) -> t.Optional[RecoveryError]:
+    """The failure that is to be raised once the report was recorded, or could not be."""
+    if request.record is None:
+        return failure
+    try:
+        request.record(report)
+    except RecoveryError as error:
+        return RecoveryError(
+            failure.kind if failure else error.kind,
+            f"{failure.what if failure else report.summary} That could not be recorded: {error.what}",
+            left="The database was only read.",
+            next_step=failure.next_step if failure else error.next_step,
+            details=_as_details(report),
+        )
+    return failure
 
 
 class _NoDatabase:

@@ -48,6 +48,11 @@ _BY_EVENT = (
         "Compare the rows of the tables with those of the set before (backup_info); data may be missing.",
     ),
     (("backup.",), "Read the journal of the backup's service; check rights on the database and keys of the store."),
+    (("check.overdue",), "Run check.yml, and look at its timer."),
+    (
+        ("check.",),
+        "Stop what writes it if it spreads; see the checks' messages, then restore the tables or rows from before.",
+    ),
     (("verification.overdue",), "Run verify.yml, and look at its timer."),
     (("verification.",), "Take a new backup now; verify older sets to find the newest that is sound."),
     (("restore.",), "The target is as it was unless the message says otherwise; look at the timings of what was slow."),

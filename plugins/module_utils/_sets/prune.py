@@ -37,7 +37,7 @@ from .references import for_each, referenced_objects
 from .retention import DEFAULTS, Decision, Policy, decide
 
 #: How long records of an operation are kept, in days; others as long as backups.
-AUDIT_DAYS: t.Mapping[str, int] = {"backup": 365, "drill": 730, "verify": 730, "restore": 2555}
+AUDIT_DAYS: t.Mapping[str, int] = {"backup": 365, "check": 90, "drill": 730, "verify": 730, "restore": 2555}
 
 
 @dataclass(frozen=True)

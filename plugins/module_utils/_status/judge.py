@@ -16,7 +16,7 @@ from .._sets.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
 #: How the names of events begin that only a store tells of, and those that only the source's server does.
-_OF_STORE = ("backup.", "store.behind", "verification.", "drill.")
+_OF_STORE = ("backup.", "store.behind", "verification.", "check.", "drill.")
 _OF_SERVER = ("replication.", "archive.")
 
 _Found = t.Iterator[t.Tuple[str, str, str]]
@@ -167,6 +167,20 @@ def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
         )
 
 
+def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
+    check = facts.check
+    if check is not None and check.verdict != "passed":
+        named = ", ".join(check.failed[:_TOLD]) + (f" and {len(check.failed) - _TOLD} more" * (len(check.failed) > _TOLD))
+        said = "found its content unsound" if check.verdict == "failed" else "could not be carried out"
+        yield "check.failed", "", f"the checks at {check.at} {said}{f' ({named})' if named else ''}."
+    if limits.checked_within is None or not facts.store_read:
+        return
+    if check is None:
+        yield "check.overdue", "", "its content was never checked."
+    elif check.age_seconds > limits.checked_within:
+        yield "check.overdue", "", _compared("the last checks were", check.age_seconds, "ago", limits.checked_within)
+
+
 def _drilled(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     drill = facts.drill
     if drill is not None and drill.verdict != "passed":
@@ -209,4 +223,4 @@ def _storage(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
             yield event, volume.place, f"{volume.used_ratio:.0%} of {volume.place} are used."
 
 
-_RULES = (_reach, _copies, _backups, _shape, _verified, _drilled, _server, _storage)
+_RULES = (_reach, _copies, _backups, _shape, _verified, _checked, _drilled, _server, _storage)

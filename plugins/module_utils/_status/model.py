@@ -22,6 +22,8 @@ EVENTS: t.Mapping[str, str] = {
     "backup.size": "warning",
     "verification.failed": "critical",
     "verification.overdue": "warning",
+    "check.failed": "critical",
+    "check.overdue": "warning",
     "drill.failed": "error",
     "drill.overdue": "warning",
     "replication.stopped": "critical",
@@ -46,6 +48,7 @@ class Thresholds:
     duration: t.Optional[float] = 1800
     size_tolerance: t.Optional[float] = 0.2
     verified_within: t.Optional[float] = None
+    checked_within: t.Optional[float] = None
     drilled_within: t.Optional[float] = None
     replication_lag: t.Optional[float] = 300
     archive_lag: t.Optional[float] = 900
@@ -105,6 +108,16 @@ class AttemptFact:
     at: str
     status: str
     error_kind: t.Optional[str] = None
+
+
+@dataclass(frozen=True)
+class CheckFact:
+    """The last checks of the content of the source, by their audit record; failed names those that did not pass."""
+
+    at: str
+    verdict: str
+    age_seconds: float
+    failed: t.Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,7 @@ class Facts:
     problems: t.Tuple[str, ...] = ()
     verification: VerificationFact = field(default_factory=VerificationFact)
     attempt: t.Optional[AttemptFact] = None
+    check: t.Optional[CheckFact] = None
     drill: t.Optional[DrillFact] = None
     replication: t.Optional[ReplicationFact] = None
     archive: t.Optional[ArchiveFact] = None

@@ -28,6 +28,7 @@ from .model import (
     AttemptFact,
     BackupFact,
     Breach,
+    CheckFact,
     DrillFact,
     Facts,
     Reach,
@@ -46,8 +47,8 @@ _TREND = 10
 #: How many manifests are read at most, for a look every minute must not cost more than the backups.
 _SETS_READ = 50
 
-#: How far back the last backup and the last drill are looked for.
-_BACKUP_MONTHS, _DRILL_MONTHS = 3, 14
+#: How far back the last backup, the last checks and the last drill are looked for.
+_BACKUP_MONTHS, _CHECK_MONTHS, _DRILL_MONTHS = 3, 3, 14
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ def _look_into(
         seen = replace(
             seen,
             attempt=_attempt(store, places.source, now),
+            check=_check(store, places.source, now),
             drill=_drill(store, places.source, now),
             volumes=(*facts.volumes, *_used(store, places)),
         )
@@ -235,6 +237,18 @@ def _verification(newest_first: t.Sequence[SetInfo], now: datetime) -> Verificat
 def _attempt(store: ObjectStore, source: str, now: datetime) -> t.Optional[AttemptFact]:
     record = newest_audit(store, source, "backup", now, months=_BACKUP_MONTHS)
     return AttemptFact(record.performed_at, record.status, record.details.get("error_kind")) if record else None
+
+
+def _check(store: ObjectStore, source: str, now: datetime) -> t.Optional[CheckFact]:
+    record = newest_audit(store, source, "check", now, months=_CHECK_MONTHS)
+    if record is None:
+        return None
+    return CheckFact(
+        at=record.performed_at,
+        verdict=record.status,
+        age_seconds=_seconds_since(record.performed_at, now),
+        failed=[str(name) for name in record.details.get("not_passed") or ()],
+    )
 
 
 def _drill(store: ObjectStore, source: str, now: datetime) -> t.Optional[DrillFact]:

@@ -35,7 +35,7 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
     add("source_reachable", "Whether the source answers.", ({}, facts.reach.ok if facts.reach else None))
     reached = [({"store": store.reach.place}, store.reach.ok) for store in facts.stores]
     add("store_reachable", "Whether a store of its sets answers.", *reached)
-    backup, seen, drill = facts.backup, facts.verification, facts.drill
+    backup, seen, check, drill = facts.backup, facts.verification, facts.check, facts.drill
     if backup is not None:
         add("backup_recovery_point_timestamp_seconds", "What the newest set shows.", ({}, _unix(backup.recovery_point)))
         add("backup_duration_seconds", "How long the newest set took.", ({}, backup.duration_seconds))
@@ -53,6 +53,9 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
         add("verification_timestamp_seconds", "When a set was last found whole.", ({}, _unix(seen.passed_at)))
     if backup is not None:
         add("verification_failed", "Whether a set was found not to be whole.", ({}, seen.failed_set is not None))
+    if check is not None:
+        add("check_timestamp_seconds", "When its content was last checked.", ({}, _unix(check.at)))
+        add("check_passed", "Whether these checks passed.", ({}, check.verdict == "passed"))
     if drill is not None:
         add("recovery_drill_timestamp_seconds", "When its recovery was last rehearsed.", ({}, _unix(drill.at)))
         add("recovery_drill_passed", "Whether that drill passed.", ({}, drill.verdict == "passed"))

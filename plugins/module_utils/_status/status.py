@@ -22,6 +22,7 @@ from .model import (
     AttemptFact,
     BackupFact,
     Breach,
+    CheckFact,
     DrillFact,
     Facts,
     Reach,
@@ -64,6 +65,7 @@ class Status:
     exposure_seconds: t.Optional[float]
     verification: VerificationFact
     attempt: t.Optional[AttemptFact]
+    check: t.Optional[CheckFact]
     drill: t.Optional[DrillFact]
     replication: t.Optional[ReplicationFact]
     archive: t.Optional[ArchiveFact]
@@ -96,6 +98,7 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
         exposure_seconds=facts.exposure_seconds,
         verification=facts.verification,
         attempt=facts.attempt,
+        check=facts.check,
         drill=facts.drill,
         replication=facts.replication,
         archive=facts.archive,

@@ -18,6 +18,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._status.model im
     ArchiveFact,
     AttemptFact,
     BackupFact,
+    CheckFact,
     DrillFact,
     Facts,
     Reach,
@@ -30,7 +31,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._status.model im
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
-LIMITS = Thresholds(rpo=86400, verified_within=8 * 86400, drilled_within=93 * 86400)
+LIMITS = Thresholds(rpo=86400, verified_within=8 * 86400, checked_within=7200, drilled_within=93 * 86400)
 DAY = 86400.0
 
 
@@ -48,6 +49,7 @@ SOUND = Facts(
     exposure_seconds=DAY,
     verification=VerificationFact("20260301T020000Z", ago(3600), "digests", 3600),
     attempt=AttemptFact(ago(35000), "succeeded"),
+    check=CheckFact(ago(3600), "passed", 3600),
     drill=DrillFact(ago(30 * DAY), "passed", "database_loss", 30 * DAY, 84.0),
     replication=ReplicationFact("primary", True, 1, 2.0, 4096),
     archive=ArchiveFact(False, 1, 30.0, ago(60)),
@@ -87,6 +89,10 @@ def test_a_sound_source_has_no_breach() -> None:
             {"verification": replace(SOUND.verification, failed_set="20260228T020000Z", damaged=2)},
             [("verification.failed", "critical")],
         ),
+        ({"check": None}, [("check.overdue", "warning")]),
+        ({"check": CheckFact(ago(7201), "passed", 7201)}, [("check.overdue", "warning")]),
+        ({"check": CheckFact(ago(60), "failed", 60, ["orphans"])}, [("check.failed", "critical")]),
+        ({"check": CheckFact(ago(60), "error", 60)}, [("check.failed", "critical")]),
         ({"drill": None}, [("drill.overdue", "warning")]),
         ({"drill": DrillFact(ago(94 * DAY), "passed", "database_loss", 94 * DAY)}, [("drill.overdue", "warning")]),
         ({"drill": DrillFact(ago(60), "error", "database_loss", 60)}, [("drill.failed", "error")]),
@@ -101,6 +107,13 @@ def test_a_sound_source_has_no_breach() -> None:
 )
 def test_a_threshold_is_where_the_plan_has_it(change: dict[str, t.Any], expected: list[tuple[str, str]]) -> None:
     assert events(replace(SOUND, **change)) == expected
+
+
+def test_checks_that_did_not_pass_are_named_and_those_that_could_not_run_are_told_apart() -> None:
+    found = judge(replace(SOUND, check=CheckFact(ago(60), "failed", 60, ["one", "two", "three", "four"])), LIMITS, NOW)
+    assert found[0].message.endswith(" found its content unsound (one, two, three and 1 more).")
+    found = judge(replace(SOUND, check=CheckFact(ago(60), "error", 60)), LIMITS, NOW)
+    assert found[0].message.endswith(" could not be carried out.")
 
 
 def test_a_copy_that_stayed_behind_is_told_while_the_store_is_not() -> None:
