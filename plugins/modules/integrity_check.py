@@ -28,6 +28,11 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Neither O(junit_path) is written nor O(record) followed.
 options:
   engine:
     description:

@@ -60,7 +60,8 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 },
                 "vars": {
                     "monitoring_limits": "{{ monitoring_usual_thresholds | combine("
-                    "{'checked_within_seconds': 7200, 'drilled_within_seconds': 8035200, 'verified_within_seconds': 691200}) }}"
+                    "{'checked_within_seconds': 7200, 'drilled_within_seconds': 8035200,"
+                    " 'verified_within_seconds': 691200}) }}"
                 },
             }
         ],

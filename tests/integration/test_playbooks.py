@@ -314,6 +314,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         for name, more in (
             ("d1_backup", {}),
             ("verify", {"verification_level": "monthly"}),
+            ("check", {"recovery_engine": "sqlite", "recovery_checks": [{"type": "tables", "present": ["t"]}]}),
             ("d1_restore", {"d1_recovery_target": "studio-recovery"}),
         ):
             done = play(name, {**variables, **more}, tmp_path, "-v")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from testinfra.host import Host
 
-from tests.doubles.containers import runs, sets_of
+from tests.doubles.containers import in_store, runs, sets_of
 
 DAILY, WEEKLY = "lifeline-backup-school-daily", "lifeline-backup-school-weekly"
 
@@ -70,6 +70,16 @@ def test_sets_are_verified_and_retention_is_applied_on_schedule(host: Host) -> N
     for unit in (DAILY, "lifeline-verify-school-weekly", "lifeline-prune-school"):
         host.run_expect([0], f"systemctl start {unit}.service")
         assert "failed=0" in runs(host, unit)
+
+
+def test_the_content_is_checked_each_hour_and_the_verdict_is_recorded(host: Host) -> None:
+    unit = "lifeline-check-school"
+    shown = host.run(f"systemctl show {unit}.timer -p TimersCalendar").stdout
+    assert "*-*-* *:30:00 UTC" in shown
+    host.run_expect([0], f"systemctl start {unit}.service")
+    assert "2 checks passed." in runs(host, unit)
+    month = "/srv/s3/backups/backup_host/school/audit/*/*"
+    assert '"status": "passed"' in in_store(host).run(f"cat {month}/*-check-*.json").stdout
 
 
 def test_a_drill_is_due_on_the_last_friday(host: Host) -> None:

@@ -44,7 +44,7 @@ def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Di
 
 
 def check_recorder(params: Params, *, check_mode: bool) -> t.Optional[t.Callable[[Report], None]]:
-    """Leaves an audit record of the checks, which names those that did not pass and no row; None when nobody wants it."""
+    """Leaves an audit record, which names the checks that did not pass and no row; None when nobody wants it."""
     if not params["record"]:
         return None
     source, store = check_source(required_source(params)), opened_store(params)

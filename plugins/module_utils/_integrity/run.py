@@ -91,7 +91,9 @@ def check_integrity(request: IntegrityRequest) -> Report:
     return report
 
 
-def _recorded(request: IntegrityRequest, report: Report, failure: t.Optional[RecoveryError]) -> t.Optional[RecoveryError]:
+def _recorded(
+    request: IntegrityRequest, report: Report, failure: t.Optional[RecoveryError]
+) -> t.Optional[RecoveryError]:
     """The failure that is to be raised once the report was recorded, or could not be."""
     if request.record is None:
         return failure

@@ -109,7 +109,7 @@ def as_resolved(event: Event, now: datetime) -> Event:
 
 
 def _fact(value: t.Any) -> t.Any:
-    """A value without what was asked of the modules whose results it holds, without rows, and with text that can be sent."""
+    """A value that can be sent: without rows, and without what was asked of the modules whose results it holds."""
     if isinstance(value, t.Mapping):
         return {_writable(str(name)): _fact(one) for name, one in value.items() if name not in _INNER_NOISE}
     if isinstance(value, (list, tuple)):

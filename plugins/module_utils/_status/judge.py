@@ -170,7 +170,9 @@ def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
 def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     check = facts.check
     if check is not None and check.verdict != "passed":
-        named = ", ".join(check.failed[:_TOLD]) + (f" and {len(check.failed) - _TOLD} more" * (len(check.failed) > _TOLD))
+        named = ", ".join(check.failed[:_TOLD]) + (
+            f" and {len(check.failed) - _TOLD} more" * (len(check.failed) > _TOLD)
+        )
         said = "found its content unsound" if check.verdict == "failed" else "could not be carried out"
         yield "check.failed", "", f"the checks at {check.at} {said}{f' ({named})' if named else ''}."
     if limits.checked_within is None or not facts.store_read:
