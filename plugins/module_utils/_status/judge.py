@@ -175,24 +175,27 @@ def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
         )
         said = "found its content unsound" if check.verdict == "failed" else "could not be carried out"
         yield "check.failed", "", f"the checks at {check.at} {said}{f' ({named})' if named else ''}."
-    if limits.checked_within is None or not facts.store_read:
-        return
-    if check is None:
-        yield "check.overdue", "", "its content was never checked."
-    elif check.age_seconds > limits.checked_within:
-        yield "check.overdue", "", _compared("the last checks were", check.age_seconds, "ago", limits.checked_within)
+    if limits.checked_within is not None and facts.store_read:
+        if check is None:
+            yield "check.overdue", "", "its content was never checked."
+        else:
+            yield from _late("check.overdue", "the last checks were", check.age_seconds, limits.checked_within)
 
 
 def _drilled(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     drill = facts.drill
     if drill is not None and drill.verdict != "passed":
         yield "drill.failed", "", f"the verdict of the drill {drill.scenario} at {drill.at} is {drill.verdict}."
-    if limits.drilled_within is None or not facts.store_read:
-        return
-    if drill is None:
-        yield "drill.overdue", "", "its recovery was never rehearsed."
-    elif drill.age_seconds > limits.drilled_within:
-        yield "drill.overdue", "", _compared("the last drill was", drill.age_seconds, "ago", limits.drilled_within)
+    if limits.drilled_within is not None and facts.store_read:
+        if drill is None:
+            yield "drill.overdue", "", "its recovery was never rehearsed."
+        else:
+            yield from _late("drill.overdue", "the last drill was", drill.age_seconds, limits.drilled_within)
+
+
+def _late(event: str, what: str, age_seconds: float, limit: float) -> _Found:
+    if age_seconds > limit:
+        yield event, "", _compared(what, age_seconds, "ago", limit)
 
 
 def _server(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
