@@ -16,13 +16,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.estimate import proposal
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import (
     read_checks,
     read_fingerprint,
     read_self_tests,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.junit import drill_junit
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model import Evidence, Mark, Objectives, Phase
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model import (
+    Estimate,
+    Evidence,
+    Mark,
+    Objectives,
+    Phase,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import DrillFacts, Report, build_report
@@ -127,10 +134,17 @@ def sample_history(count: int = 11) -> t.List[Report]:
 
 def variant(name: str) -> t.Tuple[Report, t.List[Report], t.List[str]]:
     """A report, its history, and the names of broken reports."""
+    report, earlier, broken = _variant(name)
+    report.update(proposal([*earlier, report]))
+    return report, earlier, broken
+
+
+def _variant(name: str) -> t.Tuple[Report, t.List[Report], t.List[str]]:
     evidence = sample_evidence()
     if name == "first":
         points = evidence.recovery_points[:1]
-        return sample_report(replace(evidence, recovery_points=points, phases=evidence.phases[-2:-1])), [], []
+        evidence = replace(evidence, estimate=Estimate(None, 60), recovery_points=points)
+        return sample_report(replace(evidence, phases=evidence.phases[-2:-1])), [], []
     if name == "failed":
         return sample_report(_failing(sample_evidence(slower=14))), sample_history(), ["20260105T024400Z-database_loss"]
     if name == "error":
@@ -138,6 +152,7 @@ def variant(name: str) -> t.Tuple[Report, t.List[Report], t.List[str]]:
         evidence = replace(
             evidence,
             phases=phases,
+            estimate=Estimate(20, 120),
             marker_at=None,
             fingerprint=None,
             checks=(),
@@ -179,6 +194,7 @@ def _failing(evidence: Evidence) -> Evidence:
     checks[6].update(status="warning", actual="97200 s", message="The newest booking is 27 h old.")
     return replace(
         evidence,
+        estimate=Estimate(60, 240),
         checks=read_checks(checks),
         recovery_points=tuple(INCIDENT - timedelta(hours=hours) for hours in (1, 2, 3, 9, 10, 11, 12, 30)),
         marker_at=INCIDENT - timedelta(seconds=3590),
@@ -205,7 +221,8 @@ def _crowded(evidence: Evidence) -> Evidence:
         _phase(INCIDENT, f"phase {number} " + "with a long name " * (number % 4), number * 0.3 - 2, 0.02 * number, 1)
         for number in range(24)
     ]
-    return replace(evidence, checks=read_checks(checks), phases=(*phases, *evidence.phases))
+    phases = [*phases, *evidence.phases]
+    return replace(evidence, estimate=Estimate(1200, 3600), checks=read_checks(checks), phases=tuple(phases))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ description:
     The data loss is taken from the newest marker row that came back. The objective for it must also hold for the longest gap
     between recovery points, for a drill shortly after a backup says nothing about the hours before the next one.
   - The verdict is V(passed) only when everything is proved. What could not be verified makes it V(error), never V(passed).
+  - An estimate of the recovery time, which a plan gives for the scenario, stands beside what was measured. Longer than that is a warning
+    and changes no verdict. Once five drills of the same scenario, source and environment passed, the report proposes an estimate.
   - It also needs the sandbox proved gone, every kind of damage caught, and data compared or checked.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -75,6 +77,29 @@ options:
     description:
       - The recovery point objective in seconds. Without it any loss is good enough, but it must still be known.
     type: float
+  estimate_seconds:
+    description:
+      - How long the recovery is estimated to take, in the form that a plan has it in. Each end may be left out.
+      - A recovery that took longer than C(max) is told in the notes, the page and the summary. Faster than C(min) is worth no word.
+      - By default the one that O(plan) holds, if any.
+    type: dict
+    default: {}
+    suboptions:
+      min:
+        description:
+          - When it goes well, in seconds, or as a length such as V(90s), V(15min) or V(4h).
+        type: raw
+      max:
+        description:
+          - When it does not, in the same form.
+        type: raw
+  plan:
+    description:
+      - The recovery plan, as M(lifeline.recovery.plan_check) reads it. Only the estimate of its scenario with the name O(scenario) is looked
+        at, unless that scenario is of another source than O(source).
+      - It is shown where Ansible shows arguments, so it must hold no secret.
+    type: dict
+    default: {}
   window_seconds:
     description:
       - How many seconds before the incident the longest gap between recovery points is looked for, by default seven days.
@@ -170,6 +195,7 @@ seealso:
   - module: lifeline.recovery.drill_phase
   - module: lifeline.recovery.drill_self_test
   - module: lifeline.recovery.integrity_check
+  - module: lifeline.recovery.plan_check
 """
 
 EXAMPLES = r"""
@@ -182,6 +208,7 @@ EXAMPLES = r"""
     environment: sandbox
     rto_seconds: 900
     rpo_seconds: 3600
+    estimate_seconds: {min: 10s, max: 1min}
     backup_set: "{{ backup.set_id }}"
     recovery_point: "{{ backup.recovery_point }}"
     incident_at: "{{ fault.incident_at }}"
@@ -256,6 +283,28 @@ rpo:
     window_seconds: 604800.0
     recovery_points: ["2026-03-01T02:01:00.204+00:00"]
     longest_gap: {from: "2026-03-01T02:01:00.204+00:00", until: "2026-03-01T03:00:00.204+00:00"}
+estimate_seconds:
+  description: The estimated recovery time as C(min) and C(max) in seconds, each null where it was left out; null without an estimate.
+  type: dict
+  returned: when the drill was judged
+  sample: {min: 10.0, max: 60.0}
+estimate_exceeded:
+  description: Whether the recovery took longer than estimated; null when there is no C(max), or nothing was measured.
+  type: bool
+  returned: when the drill was judged
+  sample: false
+estimate_proposed_seconds:
+  description:
+    - An estimate for the scenario in the plan, in its form - the fastest of all drills of this scenario, source and environment that
+      passed, this one included, and their 90th percentile by nearest rank. Null while there are fewer than five.
+  type: dict
+  returned: when the drill was judged
+  sample: {min: 17.204, max: 22.51}
+estimate_drills:
+  description: How many passed drills there are to propose an estimate from.
+  type: int
+  returned: when the drill was judged
+  sample: 11
 phases:
   description: The timeline. C(offset_seconds) is from the incident, null where it is not known.
   type: list
@@ -327,6 +376,12 @@ SPEC = ArgumentSpec(
         "outcome": {"type": "str", "default": "ran", "choices": ["ran", "skipped", "missed"]},
         "rto_seconds": {"type": "float"},
         "rpo_seconds": {"type": "float"},
+        "estimate_seconds": {
+            "type": "dict",
+            "default": {},
+            "options": {"min": {"type": "raw"}, "max": {"type": "raw"}},
+        },
+        "plan": {"type": "dict", "default": {}},
         "window_seconds": {"type": "float", "default": 604800},
         "backup_set": {"type": "str"},
         "recovery_point": {"type": "str"},

@@ -42,8 +42,10 @@ def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str,
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS + D1_SCENARIOS)
 def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
-    code, report = drill(scenario, tmp_path)
+    code, report = drill(scenario, tmp_path, drill_estimate_seconds={"max": "0.01 s"})
     assert (code, report["verdict"], report["scenario"]) == (0, "passed", scenario)
+    assert report["estimate_exceeded"] is True
+    assert "more than the 10 ms that the plan estimates." in report["notes"][0]
     assert report["fingerprint"]["equal"] is True
     assert report["fingerprint"]["rows"] > 0
     assert report["rto"]["met"] is True

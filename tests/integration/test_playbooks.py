@@ -540,6 +540,10 @@ def test_a_drill_passes_leaves_a_report_and_nothing_else(tmp_path: Path) -> None
         phase["name"] for phase in report["phases"]
     }
     assert report["rto"]["met"] is True
+    # The plan of this inventory has it as lengths.
+    assert report["estimate_seconds"] == {"min": 1200, "max": 3600}
+    assert (report["estimate_exceeded"], report["estimate_drills"]) == (False, 1)
+    assert "estimates" not in done.stdout
     assert report["rpo"]["observed_seconds"] > 0
     assert sorted(path.name for path in (reports / "latest").iterdir()) == [
         "junit.xml", "metrics.prom", "report.html", "report.json"
@@ -560,6 +564,16 @@ def test_a_drill_that_misses_its_objective_fails(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "reports/latest/report.json").read_text())
     assert report["verdict"] == "failed"
     assert report["rto"]["met"] is False
+
+
+def test_a_drill_refuses_an_estimate_that_cannot_be_read_before_it_begins(tmp_path: Path) -> None:
+    sandbox = f"/tmp/{tmp_path.parent.name}-{os.getpid()}-unread"
+    variables = {"drill_reports_dir": str(tmp_path / "r"), "drill_sandbox_path": sandbox}
+    done = play("drill", {**variables, "drill_estimate_seconds": {"max": "soon"}}, tmp_path)
+    assert done.returncode != 0
+    assert "max must be seconds, or a length" in done.stdout
+    assert not (tmp_path / "r").exists()
+    assert not Path(sandbox).exists()
 
 
 def test_a_drill_refuses_production(tmp_path: Path) -> None:

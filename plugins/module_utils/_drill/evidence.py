@@ -12,6 +12,7 @@ from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .estimate import read_estimate
 from .model import CHECK_STATUSES, Check, Evidence, FingerprintResult, Objectives, SelfTest
 
 _Given = t.Mapping[str, t.Any]
@@ -62,6 +63,7 @@ def read_request(params: _Given, *, check_mode: bool) -> DrillRequest:
             raise _refused(name, "a length of time must be more than zero")
     evidence = Evidence(
         objectives=Objectives(params["rto_seconds"], params["rpo_seconds"], params["window_seconds"]),
+        estimate=read_estimate(params["estimate_seconds"], params["plan"], params["scenario"], params["source"]),
         outcome=params["outcome"],
         incident_at=read_instant(params["incident_at"]),
         recovery_points=read_instants(params["recovery_points"]),

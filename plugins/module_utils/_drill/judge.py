@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
+from .estimate import exceeded, exceeded_sentence
 from .measure import Exposure, RecoverySpan, incident_instant, last_attempts, measure_exposure, measure_recovery
 from .model import (
     Check,
@@ -59,8 +60,14 @@ def judge(evidence: Evidence) -> Judgement:
     if verdict != Verdict.PASSED:
         findings = [finding for finding in findings if finding[0] != Verdict.PASSED]
     findings.sort(key=lambda finding: -_SEVERITY.index(finding[0]))
-    notes = (*_exposure_notes(exposure, evidence.objectives), *_check_notes(evidence.checks), *evidence.notes)
-    return Judgement(verdict, tuple(text for _verdict, text in findings), notes, rto, rpo)
+    notes = (
+        *_time_notes(evidence, rto),
+        *_exposure_notes(exposure, evidence.objectives),
+        *_check_notes(evidence.checks),
+        *evidence.notes,
+    )
+    reasons = tuple(text for _verdict, text in findings)
+    return Judgement(verdict, reasons, notes, rto, rpo, exceeded(evidence.estimate, rto.measured_seconds))
 
 
 def _not_run(evidence: Evidence) -> Judgement:
@@ -240,6 +247,11 @@ def _judge_sandbox(evidence: Evidence) -> t.Iterator[_Finding]:
         yield Verdict.FAILED, "The sandbox is still there, with a copy of the data in it."
     else:
         yield Verdict.PASSED, "The sandbox was removed."
+
+
+def _time_notes(evidence: Evidence, rto: RecoveryTime) -> t.Iterator[str]:
+    if exceeded(evidence.estimate, rto.measured_seconds) and evidence.estimate is not None:
+        yield exceeded_sentence(rto.measured_seconds or 0.0, evidence.estimate.max_seconds or 0.0)
 
 
 def _exposure_notes(exposure: t.Optional[Exposure], objectives: Objectives) -> t.Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core.junit import TestCase, junit_xml
+from .estimate import estimate_words, exceeded_sentence
 from .model import Verdict
 from .report import Report
 from .words import compact, span
@@ -21,7 +22,9 @@ _Outcome = t.Tuple[str, str]
 def drill_junit(report: Report) -> str:
     """The whole document. An objective that was not measured is an error, one that is not set is skipped."""
     suite = f"{_CLASS}.{report['scenario']}.{report['source']}"
-    return junit_xml(suite, [_verdict(report), *_objectives(report), *_checks(report), *_proofs(report)])
+    return junit_xml(
+        suite, [_verdict(report), *_objectives(report), *_estimate(report), *_checks(report), *_proofs(report)]
+    )
 
 
 def _verdict(report: Report) -> TestCase:
@@ -40,6 +43,17 @@ def _objectives(report: Report) -> t.Iterator[TestCase]:
         report, rpo, {"observed": rpo["observed_seconds"], "exposure": rpo["exposure_seconds"]}
     )
     yield TestCase("rpo", f"{_CLASS}.objective", status, message)
+
+
+def _estimate(report: Report) -> t.Iterator[TestCase]:
+    """Never a failure: JUnit knows no warnings, so that one is a passed test that has something to say."""
+    estimate, measured = report.get("estimate_seconds"), report["rto"]["measured_seconds"]
+    if not estimate or measured is None:
+        return
+    message = f"measured {span(measured)}; estimate {estimate_words(estimate['min'], estimate['max'])}"
+    if report.get("estimate_exceeded"):
+        message = f"warning: {exceeded_sentence(measured, estimate['max'])}"
+    yield TestCase("estimate", f"{_CLASS}.objective", Verdict.PASSED, message)
 
 
 def _objective(report: Report, objective: Report, measured: t.Mapping[str, t.Optional[float]]) -> _Outcome:

@@ -81,6 +81,14 @@ class Objectives:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """How long the recovery is expected to take, in seconds; None where that end was not estimated."""
+
+    min_seconds: t.Optional[float] = None
+    max_seconds: t.Optional[float] = None
+
+
+@dataclass(frozen=True)
 class Check:
     """proves_data: a pass of this check is only possible when the data themselves are back."""
 
@@ -118,9 +126,11 @@ class Evidence:
 
     outcome: C(ran), C(skipped) or C(missed). recovery_points: the restorable instants of the source.
     marker_at: the newest marker row found in the recovered data. sandbox_removed: None when nobody looked.
+    estimate: nothing rests on it; longer than estimated is only a warning.
     """
 
     objectives: Objectives = Objectives()
+    estimate: t.Optional[Estimate] = None
     outcome: str = "ran"
     phases: t.Tuple[Phase, ...] = ()
     marks: t.Tuple[Mark, ...] = ()
@@ -161,10 +171,14 @@ class RecoveryLoss:
 
 @dataclass(frozen=True)
 class Judgement:
-    """reasons: why the verdict is what it is, weightiest first. notes: what else a reader must know."""
+    """reasons: why the verdict is what it is, weightiest first. notes: what else a reader must know.
+
+    estimate_exceeded: None when there is no estimate, or nothing was measured.
+    """
 
     verdict: str
     reasons: t.Tuple[str, ...]
     notes: t.Tuple[str, ...]
     rto: RecoveryTime
     rpo: RecoveryLoss
+    estimate_exceeded: t.Optional[bool] = None

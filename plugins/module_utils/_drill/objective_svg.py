@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import typing as t
 
+from .estimate import estimate_words
 from .markup import Markup
 from .svg import Scale, box, chart, flag, level, text, upright
 from .words import span
 
 _ROW = 40
 _TOP = 24
+_BELOW = 28
+
+#: An estimate this many times what else is drawn would leave no bar to see.
+_FARTHEST = 3.0
+
+_Ends = t.Tuple[t.Optional[float], t.Optional[float]]
 
 
 def draw_objective(
-    key: str, title: str, measured: t.Sequence[t.Tuple[str, t.Optional[float]]], objective: t.Optional[float]
+    key: str,
+    title: str,
+    measured: t.Sequence[t.Tuple[str, t.Optional[float]]],
+    objective: t.Optional[float],
+    estimate: t.Optional[_Ends] = None,
 ) -> t.Optional[Markup]:
-    """One bar a measured length; None when there is nothing to draw."""
+    """One bar a measured length; None when there is nothing to draw. estimate: both ends, None where one is open."""
     known = [seconds for _name, seconds in measured if seconds is not None]
     if not known and objective is None:
         return None
-    scale = Scale(0.0, max([*known, objective or 0.0, 0.001]) * 1.12)
+    longest = max([*known, objective or 0.0, 0.001])
+    near = [end for end in estimate or () if end is not None and end <= _FARTHEST * longest]
+    scale = Scale(0.0, max([longest, *near]) * 1.12)
     bottom = _TOP + _ROW * len(measured)
     drawn: t.List[Markup] = [level(bottom, "grid")]
     names: t.List[Markup] = []
@@ -40,5 +53,23 @@ def draw_objective(
         drawn.append(upright(scale.at(objective), 4, bottom, "mark objective"))
         drawn.append(flag(scale.at(objective), 14, f"objective {span(objective)}", "flag objective"))
     told = ", ".join(f"{name} {'not measured' if value is None else span(value)}" for name, value in measured)
+    if estimate is not None:
+        told += f", estimate {estimate_words(*estimate)}"
+        drawn.extend(_draw_estimate(scale, bottom, estimate))
     limit = "no objective" if objective is None else f"objective {span(objective)}"
-    return chart(key, title, f"{told}; {limit}.", bottom + 4, drawn, names)
+    height = bottom + (_BELOW if estimate else 4)
+    return chart(key, title, f"{told}; {limit}.", height, drawn, names)
+
+
+def _draw_estimate(scale: Scale, top: float, ends: _Ends) -> t.Iterator[Markup]:
+    """A band below the bars, to the edge where it goes beyond, with its name under it."""
+    low, high = ends
+    left = scale.at(low or 0.0)
+    right = 100.0 if high is None else scale.at(high)
+    beyond = "" if high is not None and high <= scale.high else " →"
+    yield box(left, right, top + 4, 6, "estimate")
+    label = f"estimate {estimate_words(low, high)}{beyond}"
+    if left < 50:
+        yield text(left, top + 24, label, "flag objective")
+    else:
+        yield text(right, top + 24, label, "flag objective", "end")

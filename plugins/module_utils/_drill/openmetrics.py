@@ -38,6 +38,11 @@ def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
     add_known("rto_objective_seconds", "The recovery time objective.", rto["objective_seconds"])
     add_known("rto_measured_seconds", "Time from the incident to the proved recovery.", rto["measured_seconds"])
     add_known("rto_met", "Whether the recovery time met its objective.", _truth(rto["met"]))
+    estimate = report.get("estimate_seconds") or {}
+    add_known("estimate_min_seconds", "The shortest recovery time that is estimated.", estimate.get("min"))
+    add_known("estimate_max_seconds", "The longest recovery time that is estimated.", estimate.get("max"))
+    over = _truth(report.get("estimate_exceeded"))
+    add_known("estimate_exceeded", "Whether the recovery took longer than estimated.", over)
     add_known("rpo_objective_seconds", "The recovery point objective.", rpo["objective_seconds"])
     add_known("rpo_observed_seconds", "Data loss, by the newest recovered marker row.", rpo["observed_seconds"])
     add_known("rpo_exposure_seconds", "Longest gap between recovery points in the window.", rpo["exposure_seconds"])

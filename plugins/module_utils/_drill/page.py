@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .estimate import estimate_words, plan_line, too_few_sentence
 from .history_svg import MOST_DRILLS, draw_history
 from .loss_svg import draw_loss
 from .markup import Child, Markup, element, joined
@@ -17,6 +18,9 @@ from .page_style import STYLE
 from .report import Report
 from .timeline_svg import draw_timeline
 from .words import HEADLINES, SIGNS, instant, number, plural, span
+
+#: A name, seconds or words, and a style.
+_Figures = t.List[t.Tuple[str, t.Union[float, str, None], str]]
 
 _TONES = {"passed": "good", "failed": "bad", "missed": "bad", "error": "doubt", "skipped": "doubt"}
 
@@ -82,34 +86,47 @@ def _verdict(report: Report) -> Markup:
 def _recovery_time(report: Report) -> Markup:
     rto = report["rto"]
     measured, objective = rto["measured_seconds"], rto["objective_seconds"]
-    figures = [("measured", measured, ""), ("objective", objective, "small")]
-    drawn = draw_objective(
-        "rto", "Recovery time against its objective", [("incident to recovered", measured)], objective
-    )
-    return card("Recovery time (RTO)", _figures(figures), drawn, badge=_met(rto))
+    figures: _Figures = [("measured", measured, ""), ("objective", objective, "small")]
+    given, title = report.get("estimate_seconds"), "Recovery time against its objective"
+    ends = (given["min"], given["max"]) if given else None
+    if ends:
+        figures.append(("estimate", estimate_words(*ends), "small"))
+    drawn = draw_objective("rto", title, [("incident to recovered", measured)], objective, ends)
+    warning = _lead("△ It took longer than estimated.") if report.get("estimate_exceeded") else None
+    return card("Recovery time (RTO)", _figures(figures), drawn, warning, badge=_met(rto))
 
 
 def _data_loss(report: Report) -> Markup:
     rpo = report["rpo"]
     observed, exposure, objective = rpo["observed_seconds"], rpo["exposure_seconds"], rpo["objective_seconds"]
-    figures = [("lost this time", observed, ""), ("longest gap", exposure, ""), ("objective", objective, "small")]
+    figures: _Figures = [
+        ("lost this time", observed, ""),
+        ("longest gap", exposure, ""),
+        ("objective", objective, "small"),
+    ]
     drawn = draw_objective(
         "rpo", "Data loss against its objective", [("lost this time", observed), ("longest gap", exposure)], objective
     )
     return card("Data loss (RPO)", _figures(figures), drawn, badge=_met(rpo))
 
 
-def _figures(figures: t.Sequence[t.Tuple[str, t.Optional[float], str]]) -> Markup:
+def _figures(figures: _Figures) -> Markup:
     return element(
         "dl",
         [
             element(
-                "div", element("dt", name), element("dd", "–" if value is None else span(value), class_=style or None)
+                "div",
+                element("dt", name),
+                element("dd", value if isinstance(value, str) else _known(value), class_=style or None),
             )
             for name, value, style in figures
         ],
         class_="figures",
     )
+
+
+def _known(seconds: t.Optional[float]) -> str:
+    return "–" if seconds is None else span(seconds)
 
 
 def _met(objective: Report) -> Markup:
@@ -205,10 +222,23 @@ def _history(report: Report, earlier: t.Sequence[Report], broken: t.Sequence[str
         parts = [
             _lead("This is the first drill of this scenario for this source. The next one can be compared with it.")
         ]
+    parts.append(_proposal(report))
     if broken:
         names = ", ".join(broken[:10]) + (" …" if len(broken) > 10 else "")
         parts.append(_lead(f"△ {plural(len(broken), 'earlier report')} could not be read and left out: {names}."))
     return card("History", *parts, long=True)
+
+
+def _proposal(report: Report) -> t.Optional[Markup]:
+    proposed, drills = report.get("estimate_proposed_seconds"), report.get("estimate_drills")
+    if drills is None:
+        return None
+    if not proposed:
+        return _lead(too_few_sentence(drills))
+    why = f", the fastest of {plural(drills, 'passed drill')} and their 90th percentile."
+    return element(
+        "p", "Proposed for the scenario in the plan: ", element("code", plan_line(proposed)), why, class_="lead"
+    )
 
 
 def _facts(report: Report) -> Markup:

@@ -79,6 +79,7 @@ h2 { font-size: 1.125rem; line-height: 1.3; letter-spacing: -.005em; }
 .chart .mark.objective { stroke: var(--muted); stroke-dasharray: 5 4; }
 .chart .mark.other { stroke: var(--quiet); stroke-dasharray: 2 3; }
 .chart .track { fill: var(--track); }
+.chart .estimate { fill: var(--quiet); }
 .chart .span { fill: var(--shade); }
 .chart .phase, .chart .bar { stroke-width: 2; stroke-linejoin: round; }
 .chart .phase.ok, .chart .bar.passed { fill: var(--accent); stroke: var(--accent); }

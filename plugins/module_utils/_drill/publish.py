@@ -15,6 +15,7 @@ from .._core.clock import parse_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._sets.audit import write_audit
 from .._store.base import ObjectStore
+from .estimate import proposal
 from .evidence import DrillRequest
 from .journal import Journal, read_journal
 from .junit import drill_junit
@@ -50,6 +51,10 @@ class DrillResult:
     notes: t.Sequence[str]
     rto: Report
     rpo: Report
+    estimate_seconds: t.Optional[Report]
+    estimate_exceeded: t.Optional[bool]
+    estimate_proposed_seconds: t.Optional[Report]
+    estimate_drills: int
     phases: t.Sequence[Report]
     report_dir: str
     report_html: str
@@ -68,6 +73,7 @@ def publish_report(request: DrillRequest, store: t.Optional[ObjectStore] = None)
     report = _judged(request)
     history = read_history(request.reports_dir)
     earlier = same_drill(history, report)
+    report.update(proposal([*earlier, report]))
     reports_dir = os.path.abspath(request.reports_dir)
     name = folder_name(parse_instant(report["started_at"]), request.scenario)
     folder = os.path.join(reports_dir, name)
@@ -85,6 +91,10 @@ def publish_report(request: DrillRequest, store: t.Optional[ObjectStore] = None)
         notes=report["notes"],
         rto=report["rto"],
         rpo=report["rpo"],
+        estimate_seconds=report["estimate_seconds"],
+        estimate_exceeded=report["estimate_exceeded"],
+        estimate_proposed_seconds=report["estimate_proposed_seconds"],
+        estimate_drills=report["estimate_drills"],
         phases=report["phases"],
         report_dir=folder,
         report_html=os.path.join(folder, "report.html"),

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .estimate import estimate_words
 from .judge import judge
 from .measure import incident_instant, last_attempts
 from .model import CHECK_STATUSES, Evidence, Judgement, Phase, PhaseStatus, Verdict
@@ -58,6 +59,8 @@ def build_report(facts: DrillFacts, evidence: Evidence) -> Report:
         "incident_at": _instant(incident_at),
         "rto": _rto(judgement),
         "rpo": _rpo(judgement, evidence),
+        "estimate_seconds": _estimate(evidence),
+        "estimate_exceeded": judgement.estimate_exceeded,
         "phases": [_phase(phase, origin) for phase in evidence.phases],
         "marks": [
             {"name": mark.name, "at": format_instant(mark.at), "status": mark.status, "note": mark.note}
@@ -100,6 +103,8 @@ def validate_report(report: t.Any) -> None:
     _expect(report.get("backup_set", "") is None or isinstance(report.get("backup_set"), str), "backup_set", "is no id")
     _expect_objective(report, "rto", ("objective_seconds", "measured_seconds"))
     _expect_objective(report, "rpo", ("objective_seconds", "observed_seconds", "exposure_seconds"))
+    for key in ("estimate_seconds", "estimate_proposed_seconds"):
+        _expect_estimate(report.get(key), key)
     for index, phase in enumerate(_items(report, "phases")):
         where = f"phases[{index}]"
         _expect(isinstance(phase.get("name"), str), f"{where}.name", "is not a text")
@@ -137,12 +142,16 @@ def summarise(report: Report) -> t.List[str]:
         relation = "equal" if fingerprint["equal"] else "NOT equal"
         content = f"{plural(fingerprint['rows'], 'row')} in {plural(fingerprint['tables'], 'table')} {relation}"
     slowest = report.get("slowest_phase")
+    estimate = report.get("estimate_seconds")
+    over = ""
+    if estimate and report.get("estimate_exceeded"):
+        over = f"; the plan estimates {estimate_words(estimate['min'], estimate['max'])}"
     last = f"Slowest phase: {slowest['name']}, {span(slowest['seconds'])}." if slowest else "No phase was timed."
     if report["verdict"] != Verdict.PASSED and report["reasons"]:
         last = "Why: " + report["reasons"][0]
     return [
         f"{HEADLINES[report['verdict']]}: drill {report['scenario']} of {report['source']} ({report['environment']}).",
-        f"RTO: measured {_measured(rto['measured_seconds'])}, objective {_limit(rto['objective_seconds'])}.",
+        f"RTO: measured {_measured(rto['measured_seconds'])}, objective {_limit(rto['objective_seconds'])}{over}.",
         f"RPO: lost {_measured(rpo['observed_seconds'])}, exposure {_measured(rpo['exposure_seconds'])}, "
         f"objective {_limit(rpo['objective_seconds'])}.",
         f"Proof: {content}; {number(passed)} of {plural(len(report['checks']), 'check')} passed; "
@@ -154,6 +163,11 @@ def summarise(report: Report) -> t.List[str]:
 def _rto(judgement: Judgement) -> Report:
     rto = judgement.rto
     return {"objective_seconds": rto.objective_seconds, "measured_seconds": rto.measured_seconds, "met": rto.met}
+
+
+def _estimate(evidence: Evidence) -> t.Optional[Report]:
+    estimate = evidence.estimate
+    return None if estimate is None else {"min": estimate.min_seconds, "max": estimate.max_seconds}
 
 
 def _rpo(judgement: Judgement, evidence: Evidence) -> Report:
@@ -229,6 +243,12 @@ def _expect_objective(report: Report, key: str, lengths: t.Sequence[str]) -> Non
         _expect(name in value, where, "is missing")
         _expect(value[name] is None or _is_length(value[name]), where, "is not a length in seconds")
     _expect(value.get("met", "") in (True, False, None), f"{key}.met", "is not true, false or null")
+
+
+def _expect_estimate(value: t.Any, where: str) -> None:
+    _expect(value is None or (isinstance(value, dict) and {"min", "max"} <= set(value)), where, "lacks min or max")
+    for key in ("min", "max") if value else ():
+        _expect(value[key] is None or _is_length(value[key]), f"{where}.{key}", "is not a length in seconds")
 
 
 def _expect_instant(value: t.Any, where: str, *, or_null: bool = False) -> None:
