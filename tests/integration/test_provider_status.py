@@ -24,7 +24,9 @@ from tests.doubles.modules import ROOT, ModuleFailed, run_module
 from tests.doubles.sinks import HttpSink, Reply, http_sink
 from tests.integration.test_playbooks import play
 
-RECORDED = {name: (ROOT / f"tests/data/status_pages/{name}.json").read_text() for name in ("supabase", "github", "cloudflare")}
+RECORDED = {
+    name: (ROOT / f"tests/data/status_pages/{name}.json").read_text() for name in ("supabase", "github", "cloudflare")
+}
 #: More than is read of any answer.
 HUGE = 100 * 1024 * 1024
 
@@ -253,7 +255,9 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
             assert done.returncode == 0, done.stdout
             # Whatever providers say, the sources are shown, and before them.
             assert re.search(r"media +ok +yes", done.stdout)
-            assert done.stdout.index("SOURCE") < min(map(done.stdout.index, re.findall("Provider|Status pages", done.stdout)))
+            assert done.stdout.index("SOURCE") < min(
+                map(done.stdout.index, re.findall("Provider|Status pages", done.stdout))
+            )
             return done.stdout
 
         def told() -> list[tuple[str, str, bool]]:
@@ -295,13 +299,20 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
 def test_an_installed_host_asks_the_same_pages(tmp_path: Path) -> None:
     role = ROOT / "roles/monitoring"
     (task,) = [
-        one for one in yaml.safe_load((role / "tasks/install.yml").read_text()) if "monitoring_values" in one.get("vars", {})
+        one
+        for one in yaml.safe_load((role / "tasks/install.yml").read_text())
+        if "monitoring_values" in one.get("vars", {})
     ]
     pages = [{"name": "github", "url": "https://www.githubstatus.com", "components": ["Git *"]}]
     content = {"dest": str(tmp_path / "kept.yml"), "content": task["ansible.builtin.copy"]["content"], "mode": "0600"}
-    given = {"hosts": "localhost", "gather_facts": False, "vars_files": [str(role / "defaults/main.yml")]}
-    tasks = [{"ansible.builtin.copy": content, "vars": task["vars"]}]
-    (tmp_path / "play.yml").write_text(json.dumps([{**given, "tasks": tasks, "vars": {"recovery_status_pages": pages}}]))
+    given = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [str(role / "defaults/main.yml")],
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}", "recovery_status_pages": pages},
+        "tasks": [{"ansible.builtin.copy": content, "vars": task["vars"]}],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([given]))
     subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
         cwd=tmp_path, check=True, capture_output=True,

@@ -216,7 +216,14 @@ def test_texts_of_others_are_one_line_and_no_template() -> None:
     assert clean(3) == ""
 
 
-LEAVES = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.just("{{ 1\x1b }}") | st.sampled_from([*INDICATORS, "operational"])
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.just("{{ 1\x1b }}")
+    | st.sampled_from([*INDICATORS, "operational"])
+)
 ANYTHING = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8
 )  # fmt: skip
@@ -244,7 +251,9 @@ def test_odd_answers_are_judged_or_refused_and_can_be_written(data: st.DataObjec
     assert page.indicator in INDICATORS
     assert json.dumps(as_plain(page), allow_nan=False, ensure_ascii=False).encode()
     said = [page.summary, *(one["name"] for one in [*page.components, *page.incidents, *page.maintenance])]
-    assert all(text.isprintable() and not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))} for text in said)
+    assert all(
+        text.isprintable() and not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))} for text in said
+    )
     # All well is said only where every component that judges is.
     if page.indicator == "none":
         assert page.components == []
