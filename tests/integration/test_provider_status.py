@@ -296,7 +296,7 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
         ]
         assert 'level{provider="github"} 2' in (tmp_path / "lifeline-providers.prom").read_text()
 
-        # What goes on is told nobody again. Of a silent page nothing ends, though all is well on git, as its name begins.
+        # What goes on is told nobody again. Of a silent page nothing ends, though all is well on git, which begins it.
         played(web, github=Reply(500), cloudflare=well)
         assert "Provider github: unknown - it answers with status 500." in look()
         assert told() == [("provider.degraded", "cloudflare", True)]
