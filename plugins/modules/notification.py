@@ -193,7 +193,7 @@ options:
     default: false
   key_prefix:
     description:
-      - For O(complete), the beginning of the keys. The source and a slash, without it.
+      - For O(complete), the beginning of the keys, in whole words. The source and a slash, without it.
     type: str
   drill:
     description:

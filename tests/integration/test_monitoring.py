@@ -18,6 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._providers.judge import unknown_page
+from ansible_collections.lifeline.recovery.plugins.module_utils._providers.model import PageState, WantedPage
+from ansible_collections.lifeline.recovery.plugins.module_utils._providers.status import provider_metrics
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
 from tests.doubles.modules import ROOT, run_module
@@ -84,7 +87,13 @@ def named(text: str) -> set[str]:
 def shown() -> set[str]:
     """The metrics that a status has when all is known, and those of the timers of pgBackRest."""
     status = named(status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)) | {"lifeline_breach"}
-    return status | named((ROOT / "roles/pitr/files/pitr-metrics").read_text())
+    return status | named(providers()) | named((ROOT / "roles/pitr/files/pitr-metrics").read_text())
+
+
+def providers() -> str:
+    """The metrics of status pages, one of which does not answer."""
+    down = PageState("supabase", "", "major", "", "", [], [], [], [], 0, NOW)
+    return provider_metrics([down, unknown_page(WantedPage("github", ""), "it does not answer", NOW)], NOW)
 
 
 def test_rules_and_dashboard_name_only_metrics_that_there_are(rules: Path) -> None:
@@ -105,6 +114,7 @@ def test_rules_and_dashboard_name_only_metrics_that_there_are(rules: Path) -> No
 def test_rules_metrics_and_dashboard_are_sound(rules: Path, tmp_path: Path) -> None:
     promtool("check", "rules", str(rules))
     promtool("check", "metrics", text=status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW))
+    promtool("check", "metrics", text=providers())
     dashboard = json.loads((ROLE / "files/dashboard.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     records = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
@@ -233,6 +243,15 @@ CASES = [
         ["2163m"],
         ["2172m"],
     ),
+    # The page is silent for a while, and then says that it is over.
+    (
+        "LifelineProviderOutage",
+        "error",
+        [series("lifeline_provider_level", "1 1 2x5 stale _x20 0x5", provider="supabase")],
+        ["1m"],
+        ["4m", "9m", "25m"],
+        ["29m"],
+    ),
     ("LifelineNobodyLooks", "critical", [series("lifeline_status_timestamp_seconds", "0x60")], ["15m"], ["17m"], []),
 ]
 
@@ -253,6 +272,8 @@ def test_an_alert_fires_at_its_threshold_and_clears(
 ) -> None:
     def at(instant: str, fires: bool) -> dict[str, t.Any]:
         labels = {"source": "school", "severity": severity, **({"place": "/spool"} if "Storage" in alert else {})}
+        if alert == "LifelineProviderOutage":
+            labels["provider"] = "supabase"
         if alert == "LifelineBreach":
             labels["event"] = "drill.overdue" if severity == "warning" else "backup.damaged"
         return {"eval_time": instant, "alertname": alert, "exp_alerts": [{"exp_labels": labels}] if fires else []}

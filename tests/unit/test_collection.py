@@ -26,6 +26,7 @@ UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
 LAYERS = [
     "_core",
     "_notify",
+    "_providers",
     "_plan",
     "_store",
     "_sets",

@@ -151,8 +151,17 @@ def _gone(incidents: Memory, reported: t.Set[str], rules: Rules) -> t.List[str]:
     return [
         key
         for key, one in incidents.items()
-        if one.evaluated and not one.event.resolved and key.startswith(prefix) and key not in reported
+        if one.evaluated and not one.event.resolved and _is_below(key, prefix) and key not in reported
     ]
+
+
+def _is_below(key: str, prefix: str) -> bool:
+    """Whether it begins with the prefix in whole words: school/state:x is below school/state, school/states is not."""
+    return key.startswith(prefix) and not (_in_word(prefix[-1:]) and _in_word(key[len(prefix) : len(prefix) + 1]))
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or (character != "" and character in "-_")
 
 
 def _planned(deliveries: t.Sequence[Delivery], channel: Channel, key: str) -> bool:

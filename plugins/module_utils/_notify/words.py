@@ -61,6 +61,10 @@ _BY_EVENT = (
     (("storage.",), "Apply retention, or make the disk or the store larger."),
     (("replication.",), "Look at the lag, at the slot, and at the network to the standby."),
     (("archive.",), "Look at pg_stat_archiver and at the repository; WAL stays on the server until it is archived."),
+    (
+        ("provider.",),
+        "It is the provider's: read its page, start no restore there until it is over, or fail over.",
+    ),
     (("drill.overdue",), "Run drill.yml, and look at its timer."),
     (("drill.",), "Read the report of the drill before the recovery is needed for real."),
 )

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.files import replace_file
+from .._core.openmetrics import write_metrics
 from .._core.sizes import readable_seconds
 from .._notify.event import SEVERITIES
 from .judge import judge, level_of, with_last
@@ -34,9 +33,6 @@ from .model import (
 )
 from .observe import Memory, Places, observe
 from .openmetrics import status_metrics
-
-#: The collector of metrics runs as a user of its own.
-_METRICS_MODE = 0o644
 
 
 @dataclass(frozen=True)
@@ -142,24 +138,12 @@ def _leave(request: StatusRequest, memory: Memory, metrics: str, breaches: t.Seq
         problems.append(error)
     try:
         if request.metrics_textfile:
-            _write_metrics(request.metrics_textfile, metrics)
+            write_metrics(request.metrics_textfile, metrics)
     except RecoveryError as error:
         problems.append(error)
     if problems:
         problems[0].details["breaches"] = breaches
         raise problems[0]
-
-
-def _write_metrics(path: str, text: str) -> None:
-    try:
-        replace_file(path, text, _METRICS_MODE)
-    except OSError as error:
-        raise RecoveryError(
-            ErrorKind.REPORT_FAILED,
-            f"{path} cannot be written: {error.strerror}.",
-            left="The metrics are as they were.",
-            next_step=f"Make the folder {os.path.dirname(path)}, and let this user write it.",
-        ) from error
 
 
 def _volume(volume: VolumeFact) -> t.Dict[str, t.Any]:

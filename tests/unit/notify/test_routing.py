@@ -106,6 +106,14 @@ def test_what_an_evaluation_no_longer_names_is_over_and_nothing_else_is() -> Non
     assert set(desk.memory) == {"school/backup", "media/age"}
 
 
+def test_a_prefix_is_whole_words() -> None:
+    desk = Desk(channel("duty"))
+    keys = ("provider/git", "provider/git:api", "provider/github", "provider/git-lab")
+    desk.tell(*[event("a.breach", key=key, severity="error") for key in keys], complete="provider/")
+    desk.tell(complete="provider/git")
+    assert set(desk.memory) == {"provider/github", "provider/git-lab"}
+
+
 def test_a_run_that_failed_again_is_not_over_because_a_look_sees_nothing_of_it() -> None:
     desk = Desk(channel("duty"))
     desk.tell(event(), complete="school/")

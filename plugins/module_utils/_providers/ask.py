@@ -1,0 +1,108 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks status pages, all at once; what goes wrong with one is a fact about it."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from .._core.deadline import within
+from .._core.errors import RecoveryError
+from .._core.http import Answer, NoAnswer, exchange
+from .._core.sizes import readable_size
+from .._core.version import VERSION
+from .judge import judge_page, unknown_page
+from .model import NotAStatusPage, PageState, WantedPage
+from .statuspage import clean, read_summary
+
+#: The greatest summaries that are known have less than one of these.
+LARGEST_ANSWER = 8 * 1024 * 1024
+
+SUMMARY = "/api/v2/summary.json"
+
+_AT_ONCE = 32
+
+_REASONS = {"TimeoutError": "timeout", "timeout": "timeout", "gaierror": "no such host"}
+
+
+def ask_pages(pages: t.Sequence[WantedPage], timeout: float, now: datetime) -> t.List[PageState]:
+    """How each is, in their order. timeout: seconds for one page, all of its answer included."""
+    if not pages:
+        return []
+    with ThreadPoolExecutor(min(_AT_ONCE, len(pages))) as pool:
+        return list(pool.map(lambda page: _ask(page, timeout, now), pages))
+
+
+def shown(url: str) -> str:
+    """A URL without what may be secret in it: name and password, query, fragment."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def secrets_of(url: str) -> t.List[str]:
+    """What a URL holds that must not be shown, as it stands there and as it is meant; all of what is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return [url]
+    user = parts.netloc.rpartition("@")[0]
+    given = [user, user.partition(":")[2], parts.query]
+    return [text for one in given if one for text in {one, urllib.parse.unquote(one)}]
+
+
+def _ask(page: WantedPage, timeout: float, now: datetime) -> PageState:
+    try:
+        # The limit of a socket is for each piece of an answer, and one may drip.
+        return within(timeout, page.shown_url, lambda: _judged(page, timeout, now))
+    except RecoveryError:
+        return unknown_page(page, f"it did not answer within {timeout:g} seconds", now)
+
+
+def _judged(page: WantedPage, timeout: float, now: datetime) -> PageState:
+    try:
+        answer = exchange(_request(page.url), timeout=timeout, largest=LARGEST_ANSWER + 1)
+    except NoAnswer as error:
+        return unknown_page(page, f"it does not answer ({_REASONS.get(error.reason, error.reason)})", now)
+    try:
+        return judge_page(page, read_summary(_body(answer)), now)
+    except NotAStatusPage as problem:
+        return unknown_page(page, str(problem), now)
+
+
+def _request(url: str) -> urllib.request.Request:
+    parts = urllib.parse.urlsplit(url)
+    user, _at, host = parts.netloc.rpartition("@")
+    path = parts.path.rstrip("/")
+    path = path if path.endswith(SUMMARY) else path + SUMMARY
+    headers = {"Accept": "application/json", "User-Agent": f"lifeline.recovery/{VERSION}"}
+    if user:
+        login = base64.b64encode(urllib.parse.unquote(user).encode("utf-8", "replace")).decode()
+        headers["Authorization"] = f"Basic {login}"
+    return urllib.request.Request(urllib.parse.urlunsplit((parts.scheme, host, path, parts.query, "")), headers=headers)
+
+
+def _body(answer: Answer) -> bytes:
+    if 300 <= answer.status < 400:
+        raise NotAStatusPage(f"it answers with a redirect{_where(answer)}, which is not followed")
+    if answer.status != 200:
+        raise NotAStatusPage(f"it answers with status {answer.status}")
+    if len(answer.body) > LARGEST_ANSWER:
+        raise NotAStatusPage(f"its answer is larger than {readable_size(LARGEST_ANSWER)}")
+    return answer.body
+
+
+def _where(answer: Answer) -> str:
+    """Where a redirect leads, because the url is corrected by it."""
+    try:
+        place = clean(shown(answer.headers.get("location", "")))
+    except ValueError:
+        return ""
+    place = place[: -len(SUMMARY)] if place.endswith(SUMMARY) else place
+    return f" to {place}" if place.startswith(("https://", "http://")) else ""

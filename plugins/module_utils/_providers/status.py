@@ -1,0 +1,145 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All status pages in one result: each page, the gravest of them, what to tell channels, and metrics."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from .._core.clock import Timings
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.http import is_url
+from .._core.openmetrics import END, gauge, write_metrics
+from .._notify.words import advice
+from .ask import ask_pages, shown
+from .judge import worst
+from .model import EVENTS, INDICATORS, PageState, WantedPage
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_LONGEST_TIMEOUT = 300
+
+#: For metrics; a page of which nothing is known has no number.
+_NUMBERS = {"none": 0, "maintenance": 1, "minor": 1, "major": 2, "critical": 3}
+
+
+@dataclass(frozen=True)
+class ProviderRequest:
+    """timeout: seconds for one page. fail_on: one of INDICATORS but C(none), or C(never)."""
+
+    pages: t.Sequence[WantedPage]
+    timeout: float = 10
+    fail_on: str = "never"
+    metrics_textfile: t.Optional[str] = None
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class ProviderStatus:
+    """breaches: as channels are told, by key; lines: for a person; level: the gravest indicator."""
+
+    pages: t.Sequence[PageState]
+    level: str
+    breaches: t.Sequence[t.Mapping[str, str]]
+    lines: t.Sequence[str]
+    summary: str
+    timings: t.Mapping[str, float]
+
+
+def wanted_pages(given: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[WantedPage]:
+    """The pages of the option pages. Raises RecoveryError(invalid_options); no URL is shown."""
+    pages: t.List[WantedPage] = []
+    for one in given:
+        name, url = str(one["name"]), str(one["url"])
+        if not _NAME.fullmatch(name):
+            raise _invalid(f"{name!r} is no name of a page.", "Write letters, digits, - and _.")
+        if name in {page.name for page in pages}:
+            raise _invalid(f"Two pages are named {name}.", "Give each a name of its own.")
+        if not is_url(url):
+            raise _invalid(f"The url of {name} is none that can be asked.", "Write it as https://www.githubstatus.com.")
+        pages.append(WantedPage(name, url, shown(url), tuple(str(part) for part in one.get("components") or ())))
+    return pages
+
+
+def provider_status(request: ProviderRequest, now: datetime) -> ProviderStatus:
+    """Ask and judge the pages, and write the metrics.
+
+    Raises RecoveryError: invalid_options, report_failed when metrics cannot be written, check_failed by fail_on; the
+    details of the last two have the result.
+    """
+    if not 0 < request.timeout <= _LONGEST_TIMEOUT:
+        raise _invalid(f"timeout is {request.timeout:g}.", f"Give seconds above 0 and up to {_LONGEST_TIMEOUT}.")
+    timings = Timings()
+    with timings.phase("ask"):
+        pages = ask_pages(request.pages, request.timeout, now)
+    breaches = [one for page in pages for one in _breaches(page)]
+    summary = "; ".join(page.summary.rstrip(".") for page in pages)
+    result = ProviderStatus(
+        pages=pages,
+        level=worst(page.indicator for page in pages),
+        breaches=breaches,
+        lines=list(_lines(pages)),
+        summary=f"{summary}." if summary else "There is no status page to ask.",
+        timings=timings.as_dict(),
+    )
+    details = {**vars(result), "changed": False}
+    if request.metrics_textfile and not request.check_mode:
+        try:
+            write_metrics(request.metrics_textfile, provider_metrics(pages, now))
+        except RecoveryError as error:
+            error.details.update(details)
+            raise
+    grave = [page for page in pages if _counts(page.indicator, request.fail_on)]
+    if grave:
+        raise RecoveryError(
+            ErrorKind.CHECK_FAILED,
+            " ".join(page.summary for page in grave),
+            next_step=advice("provider."),
+            details=details,
+        )
+    return result
+
+
+def provider_metrics(pages: t.Sequence[PageState], now: datetime) -> str:
+    """The pages as metrics; what is not known has no level."""
+    levels = [
+        ({"provider": page.name}, float(_NUMBERS[page.indicator])) for page in pages if page.indicator in _NUMBERS
+    ]
+    known = [({"provider": page.name}, float(page.indicator in _NUMBERS)) for page in pages]
+    lines = [
+        *gauge("lifeline_provider_status_timestamp_seconds", "When the pages were asked.", [({}, now.timestamp())]),
+        *gauge("lifeline_provider_known", "Whether its status page told how it is.", known),
+        *gauge("lifeline_provider_level", "0 operational, 1 degraded or maintenance, 2 major, 3 critical.", levels),
+    ]
+    return "\n".join([*lines, END]) + "\n"
+
+
+def _counts(indicator: str, fail_on: str) -> bool:
+    return fail_on != "never" and INDICATORS.index(indicator) >= INDICATORS.index(fail_on)
+
+
+def _breaches(page: PageState) -> t.Iterator[t.Dict[str, str]]:
+    if page.indicator in EVENTS:
+        event, severity = EVENTS[page.indicator]
+        links = [str(one["url"]) for one in page.incidents if one["url"]] or [page.url]
+        told = {"event": event, "severity": severity, "source": page.name, "message": f"{page.summary} {links[0]}"}
+        yield {"key": f"provider/{page.name}", **told}
+
+
+def _lines(pages: t.Sequence[PageState]) -> t.Iterator[str]:
+    """One for each page that is not operational, with what to do; or one for all."""
+    if pages and all(page.indicator == "none" for page in pages):
+        yield "Providers: all operational"
+    for page in pages:
+        if page.indicator != "none":
+            yield f"Provider {page.summary}"
+        for breach in _breaches(page):
+            yield f"  What to do: {advice(breach['event'])}"
+
+
+def _invalid(what: str, next_step: str) -> RecoveryError:
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nothing was looked at.", next_step=next_step)
