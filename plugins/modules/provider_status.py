@@ -43,8 +43,8 @@ options:
         required: true
       url:
         description:
-          - Where people read the page, such as V(https://www.githubstatus.com).
-          - A name and password in it are sent as HTTP Basic, and a query is sent along; both are left out of what is shown.
+          - Where people read the page, such as V(https://www.githubstatus.com). One with a login or a query is refused, because what is
+            secret does not belong there.
         type: str
         required: true
       components:
@@ -117,7 +117,7 @@ pages:
       type: str
       sample: supabase
     url:
-      description: Its URL, without a name, password or query.
+      description: Its URL.
       type: str
       sample: https://status.supabase.com
     indicator:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import typing as t
 import urllib.parse
 import urllib.request
@@ -60,7 +59,7 @@ def secrets_of(url: str) -> t.List[str]:
 def _ask(page: WantedPage, timeout: float, now: datetime) -> PageState:
     try:
         # The limit of a socket is for each piece of an answer, and one may drip.
-        return within(timeout, page.shown_url, lambda: _judged(page, timeout, now))
+        return within(timeout, page.url, lambda: _judged(page, timeout, now))
     except RecoveryError:
         return unknown_page(page, f"it did not answer within {timeout:g} seconds", now)
 
@@ -77,15 +76,10 @@ def _judged(page: WantedPage, timeout: float, now: datetime) -> PageState:
 
 
 def _request(url: str) -> urllib.request.Request:
-    parts = urllib.parse.urlsplit(url)
-    user, _at, host = parts.netloc.rpartition("@")
-    path = parts.path.rstrip("/")
-    path = path if path.endswith(SUMMARY) else path + SUMMARY
+    place = url.rstrip("/")
+    place = place if place.endswith(SUMMARY) else place + SUMMARY
     headers = {"Accept": "application/json", "User-Agent": f"lifeline.recovery/{VERSION}"}
-    if user:
-        login = base64.b64encode(urllib.parse.unquote(user).encode("utf-8", "replace")).decode()
-        headers["Authorization"] = f"Basic {login}"
-    return urllib.request.Request(urllib.parse.urlunsplit((parts.scheme, host, path, parts.query, "")), headers=headers)
+    return urllib.request.Request(place, headers=headers)
 
 
 def _body(answer: Answer) -> bytes:

@@ -50,7 +50,7 @@ def judge_page(page: WantedPage, told: Told, now: datetime) -> PageState:
     lists = (affected, open_incidents, maintenance)
     return PageState(
         name=page.name,
-        url=page.shown_url,
+        url=page.url,
         indicator=indicator,
         summary=f"{page.name}: {_sentence(indicator, affected, concerned, running, told.description, why)}",
         why=why,
@@ -66,7 +66,7 @@ def judge_page(page: WantedPage, told: Told, now: datetime) -> PageState:
 def unknown_page(page: WantedPage, why: str, now: datetime) -> PageState:
     """A page that told nothing; why is the rest of a sentence."""
     said = f"{page.name}: unknown - {why}."
-    return PageState(page.name, page.shown_url, "unknown", said, f"{why}.", [], [], [], [], 0, now)
+    return PageState(page.name, page.url, "unknown", said, f"{why}.", [], [], [], [], 0, now)
 
 
 def _choose(patterns: t.Sequence[str], components: t.Sequence[Component]) -> t.Tuple[t.List[Component], t.List[str]]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 #: How a page is, from the least to the gravest. A page of which nothing is known is not a page on which all is well.
@@ -36,11 +36,10 @@ EVENTS: t.Mapping[str, t.Tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class WantedPage:
-    """A page to ask. url may hold secrets, shown_url does not. components: names or shell patterns; empty for all."""
+    """A page to ask. url: without login and query. components: names or shell patterns; empty for all."""
 
     name: str
-    url: str = field(repr=False)
-    shown_url: str = ""
+    url: str
     components: t.Tuple[str, ...] = ()
 
 

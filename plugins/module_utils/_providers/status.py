@@ -61,7 +61,12 @@ def wanted_pages(given: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[WantedPage]
             raise _invalid(f"Two pages are named {name}.", "Give each a name of its own.")
         if not is_url(url):
             raise _invalid(f"The url of {name} is none that can be asked.", "Write it as https://www.githubstatus.com.")
-        pages.append(WantedPage(name, url, shown(url), tuple(str(part) for part in one.get("components") or ())))
+        if shown(url) != url.partition("#")[0]:
+            raise _invalid(
+                f"The url of {name} has a login or a query, which logs of modules would show.",
+                "Give the address of a page that everybody may read, without them.",
+            )
+        pages.append(WantedPage(name, shown(url), tuple(str(part) for part in one.get("components") or ())))
     return pages
 
 
