@@ -13,7 +13,7 @@ description:
   - Every backup, restore, verification, prune and copy leaves a record in the store, under C(<source>/audit/). This lists them, and says
     whether any was changed or taken away since.
   - Each record names the one before it and its digest. Who may write everything in the store could write all records anew; an object
-    lock stands against that.
+    lock stands against that. Records of checks, which are kept for a short time, are named by none.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:

@@ -70,7 +70,7 @@ options:
     default: never
   metrics_textfile:
     description:
-      - Where to write metrics for the textfile collector of node_exporter, such as C(/var/lib/prometheus/node-exporter/lifeline-providers.prom).
+      - Where to write metrics for the textfile collector of node_exporter, such as C(/var/lib/prometheus/node-exporter/lifeline@providers.prom).
     type: path
 seealso:
   - module: lifeline.recovery.recovery_status
@@ -102,7 +102,7 @@ EXAMPLES = r"""
         url: https://www.cloudflarestatus.com
         components: [R2, D1, API]
     timeout: 5
-    metrics_textfile: /var/lib/prometheus/node-exporter/lifeline-providers.prom
+    metrics_textfile: /var/lib/prometheus/node-exporter/lifeline@providers.prom
 """
 
 RETURN = r"""
@@ -186,7 +186,7 @@ breaches:
     key:
       description: Stays the same while it lasts.
       type: str
-      sample: provider/supabase
+      sample: "@provider/supabase"
     event:
       description: What it is.
       type: str

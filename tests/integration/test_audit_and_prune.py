@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer
 
@@ -83,6 +85,21 @@ def test_a_record_that_was_changed_or_taken_away_is_missed(folder: Path, folder_
     assert "missing" in audit(folder_store)["breaks"][0]
     records[1].write_bytes(content)
     assert audit(folder_store)["chain"] == "intact"
+
+
+def test_what_retention_took_away_excuses_no_record_that_is_kept_longer(folder: Path, folder_store: Options) -> None:
+    store = open_store(StoreOptions(**folder_store))
+    write_audit(store, "media", "check", "passed", {})
+    back_up(folder, folder_store)
+    assert audit(folder_store)["chain"] == "intact"
+    restored = write_audit(store, "media", "restore", "succeeded", {})
+    checked = [write_audit(store, "media", "check", "passed", {}) for _number in range(2)]
+    back_up(folder, folder_store)
+    assert prune(folder_store, audit_days={"check": 1e-9})["audit_removed"] == 3
+    assert not [key for key in checked if Path(folder_store["path"], key).exists()]
+    assert audit(folder_store)["chain"] == "intact"
+    Path(folder_store["path"], restored).unlink()
+    assert f"{restored} is missing" in audit(folder_store)["breaks"][0]
 
 
 def test_records_go_to_a_table_as_well_and_a_lost_table_stops_nothing(

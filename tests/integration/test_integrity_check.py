@@ -711,7 +711,8 @@ def test_a_connection_lost_in_one_check_is_replaced_for_the_next(run, sql):
 def test_sample_zero_keeps_every_value_of_a_row_out_of_the_result(run, sql):
     sql("""
         CREATE TABLE people (mail text PRIMARY KEY, boss text, doc text, tags text[]);
-        INSERT INTO people VALUES ('ada@example.com', 'eve@example.com', 'eve@example.com', '{eve@example.com}')
+        INSERT INTO people VALUES ('ada@example.com', 'eve@example.com', 'eve@example.com', '{eve@example.com}');
+        CREATE FUNCTION telling(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'bad row %', $1; END $$
     """)
 
     results = run(
@@ -723,10 +724,14 @@ def test_sample_zero_keeps_every_value_of_a_row_out_of_the_result(run, sql):
         {"type": "sql", "name": "c", "query": "SELECT mail FROM people", "rows": ["x"]},
         {"type": "sql", "name": "d", "query": "SELECT mail::int FROM people", "equals": 1},
         {"type": "freshness", "query": "SELECT mail FROM people", "max_age": 1},
+        {"type": "sql", "name": "e", "query": "SELECT telling(mail) FROM people", "equals": 1},
+        {"type": "sql", "name": "f", "query": "SELECT mail::regclass::text FROM people", "equals": 1},
+        {"type": "sql", "name": "g", "query": "SELECT current_setting(mail) FROM people", "equals": 1},
         sample=0,
     )
 
-    assert statuses(results) == ["failed"] * 6 + ["error"] * 2
+    assert statuses(results)[:8] == ["failed"] * 6 + ["error"] * 2
+    assert "passed" not in statuses(results)
     assert "example.com" not in repr(results)
 
 

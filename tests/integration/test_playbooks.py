@@ -92,10 +92,11 @@ def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_pa
         cursor.execute(query)
         names = [row[0] for row in cursor.fetchall()]
     with http_sink() as web:
+        check = {"name": "nobody", "type": "sql", "query": f"{query} LIMIT 1", "equals": "x"}
         variables = {
             "recovery_store": folder_store,
             "recovery_sources": [
-                {"name": "school", "checks": [{"name": "nobody", "type": "sql", "query": query, "empty": True}],
+                {"name": "school", "checks": [check],
                  "vars": {"recovery_database": inventory["recovery_database"], "recovery_connection": login}},
             ],
             "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook", "details": True}],
@@ -298,7 +299,7 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
 
 
 def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
-    with d1_server() as server:
+    with d1_server() as server, http_sink() as web:
         live = server.options("studio")
         run_module("d1_database", live)
         run_module("d1_execute", {**live, "sql": "CREATE TABLE t (x); INSERT INTO t VALUES ('a'), (9007199254740993)"})
@@ -314,13 +315,21 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         for name, more in (
             ("d1_backup", {}),
             ("verify", {"verification_level": "monthly"}),
-            ("check", {"recovery_engine": "sqlite", "recovery_checks": [{"type": "tables", "present": ["t"]}]}),
+            (
+                "check",
+                {
+                    "recovery_engine": "sqlite",
+                    "recovery_checks": [{"type": "tables", "present": ["t"]}],
+                    "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
+                },
+            ),
             ("d1_restore", {"d1_recovery_target": "studio-recovery"}),
         ):
             done = play(name, {**variables, **more}, tmp_path, "-v")
             assert done.returncode == 0, done.stdout + done.stderr
             outputs.append(done.stdout)
         assert "Bind the Worker to the database with the id" in outputs[-1]
+        assert [one.json["event"] for one in web.at("/hook")] == ["check.succeeded"]
         back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
         assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]
         assert "It is not said where" in play("d1_restore", variables, tmp_path).stdout

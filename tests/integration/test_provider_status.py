@@ -97,7 +97,7 @@ def rude_server() -> t.Iterator[_RudeServer]:
 
 
 def test_pages_are_asked_and_judged(tmp_path: Path) -> None:
-    metrics = tmp_path / "lifeline-providers.prom"
+    metrics = tmp_path / "lifeline@providers.prom"
     with http_sink() as web:
         played(web, **RECORDED)
         pages = [page("supabase", web, "API*"), page("github", web), page("cloudflare", web, "R2")]
@@ -118,7 +118,7 @@ def test_pages_are_asked_and_judged(tmp_path: Path) -> None:
     )
     assert done["breaches"] == [
         {
-            "key": "provider/supabase",
+            "key": "@provider/supabase",
             "event": "provider.outage",
             "severity": "error",
             "source": "supabase",
@@ -287,7 +287,7 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
             ("provider.outage", "supabase", False),
             ("provider.degraded", "cloudflare", False),
         ]
-        assert 'level{provider="github"} 2' in (tmp_path / "lifeline-providers.prom").read_text()
+        assert 'level{provider="github"} 2' in (tmp_path / "lifeline@providers.prom").read_text()
 
         # What goes on is told nobody again. Of a silent page nothing ends, though all is well on git, which begins it.
         played(web, github=Reply(500), cloudflare=well)
@@ -302,6 +302,39 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
         variables["recovery_status_pages"][0]["name"] = "no name"
         assert "Status pages cannot be asked: 'no name' is no name of a page." in look()
         assert told() == [("status.failed", "provider", False)]
+        variables["recovery_status_pages"] = ["https://status.example"]
+        assert "Status pages cannot be asked: " in look()
+        assert told() == []
+
+        # What is asked no more is over, and leaves nothing behind.
+        variables["recovery_status_pages"] = [page("github", web)]
+        played(web, github=down)
+        look()
+        assert told() == [("status.failed", "provider", True), ("provider.outage", "github", False)]
+        variables["recovery_status_pages"] = None
+        look()
+        assert told() == [("provider.outage", "github", True)]
+        assert not (tmp_path / "lifeline@providers.prom").exists()
+
+
+def test_a_source_that_is_named_like_what_pages_tell_keeps_its_incidents(
+    tmp_path: Path, folder_store: dict[str, t.Any]
+) -> None:
+    Path(folder_store["path"]).mkdir()
+    with http_sink() as web:
+        played(web, status=RECORDED["supabase"])
+        variables: dict[str, t.Any] = {
+            "recovery_store": folder_store,
+            "recovery_sources": [{"name": "provider", "kind": "bucket"}, {"name": "providers", "kind": "bucket"}],
+            "recovery_status_pages": [page("status", web)],
+            "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
+            "recovery_notify_state_path": str(tmp_path / "incidents.json"),
+            "monitoring_fail_on": "never",
+        }
+        for events in (["backup.missing", "backup.missing", "provider.outage"], []):
+            web.seen.clear()
+            assert play("status", variables, tmp_path).returncode == 0
+            assert [one.json["event"] for one in web.at("/hook")] == events
 
 
 def test_an_installed_host_asks_the_same_pages(tmp_path: Path) -> None:

@@ -154,7 +154,32 @@ def test_checks_are_known_by_their_record_which_names_no_row(
     assert b"told-to-nobody" not in records
     run_module("integrity_check", {**asked, "checks": [{"type": "quick_check"}]})
     assert events(status(folder_store, checked_within_seconds=60)) == {}
+    # Checks that are described wrongly leave no doubt that nothing was checked.
+    with pytest.raises(ModuleFailed):
+        run_module("integrity_check", {**asked, "checks": [{"type": "nothing"}]})
+    assert "could not be carried out" in status(folder_store)["breaches"][0]["message"]
+    run_module("integrity_check", {**asked, "checks": [{"type": "quick_check"}]})
     assert events(status(folder_store, checked_within_seconds=1e-6)) == {"check.overdue": "warning"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"details": [1]},
+        {"details": None},
+        {"performed_at": 5},
+        {"performed_at": "some day"},
+        {"details": {"not_passed": 5}},
+    ],
+)
+def test_a_record_that_is_none_hides_nothing(files: Options, folder_store: Options, odd: Options) -> None:
+    back_up(files, folder_store)
+    key = write_audit(open_store(StoreOptions(**folder_store)), "media", "check", "failed", {"not_passed": ["one"]})
+    path = Path(folder_store["path"], key)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **odd}))
+    found = status(folder_store, checked_within_seconds=60)
+    assert set(events(found)) <= {"check.failed", "check.overdue"}
+    assert found["backup"]
 
 
 @pytest.mark.parametrize("checks", [[{"type": "quick_check"}], [{"type": "row_count", "table": "gone", "min": 1}]])

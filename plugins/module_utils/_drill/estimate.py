@@ -47,7 +47,7 @@ def exceeded(estimate: t.Optional[Estimate], measured: t.Optional[float]) -> t.O
 
 
 def exceeded_sentence(measured: float, longest: float) -> str:
-    return f"Recovery took {span(measured)}, more than the {span(longest)} that the plan estimates."
+    return f"Recovery took {span(measured)}, more than the {span(longest)} that were estimated."
 
 
 def estimate_words(low: t.Optional[float], high: t.Optional[float]) -> str:

@@ -145,7 +145,7 @@ def summarise(report: Report) -> t.List[str]:
     estimate = report.get("estimate_seconds")
     over = ""
     if estimate and report.get("estimate_exceeded"):
-        over = f"; the plan estimates {estimate_words(estimate['min'], estimate['max'])}"
+        over = f"; estimated {estimate_words(estimate['min'], estimate['max'])}"
     last = f"Slowest phase: {slowest['name']}, {span(slowest['seconds'])}." if slowest else "No phase was timed."
     if report["verdict"] != Verdict.PASSED and report["reasons"]:
         last = "Why: " + report["reasons"][0]

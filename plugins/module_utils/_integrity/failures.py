@@ -32,10 +32,12 @@ def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str
     if isinstance(error, RecoveryError):
         return ERROR, error.what
     code = getattr(error, "pgcode", None)
-    said = _said(error)
+    # Functions and casts put what a row holds into any of the server's sentences.
+    said = _said(error) if show_values or code is None else f"condition {code}, whose text is not shown with sample 0"
+    hidden = code == _NO_RIGHT and "row-level security" in _said(error)
     if code in _NOT_THERE:
         return FAILED, f"Something it asks for does not exist: {said}."
-    if code == _NO_RIGHT and "row-level security" in said:
+    if hidden:
         return ERROR, f"Row-level security would hide rows from this role, which needs BYPASSRLS: {said}."
     if code == _NO_RIGHT:
         return ERROR, f"This role lacks a right: {said}."
@@ -45,8 +47,6 @@ def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str
         return ERROR, f"A check may only read: {said}."
     if code is None:
         return ERROR, f"It ended unexpectedly: {said}."
-    if code.startswith("22") and not show_values:
-        return ERROR, f"PostgreSQL refused a value (condition {code}; its text is not shown, sample is 0)."
     return ERROR, f"PostgreSQL refused a statement: {said}."
 
 

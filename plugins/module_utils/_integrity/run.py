@@ -60,7 +60,11 @@ def check_integrity(request: IntegrityRequest) -> Report:
             next_step="Give 0 to show no rows, or for no limit of time.",
         )
     dialect = DIALECTS[request.engine]
-    planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
+    try:
+        planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
+    except RecoveryError as error:
+        # Nobody knows now whether the content is sound, and who watches it must not go on believing the last checks.
+        raise (_recorded(request, Report(ERROR, error.what, {}, []), error) or error) from None
     if request.junit_path:
         prepare_junit(request.junit_path)
     timings = Timings()
@@ -105,7 +109,7 @@ def _recorded(
             f"{failure.what if failure else report.summary} That could not be recorded: {error.what}",
             left="The database was only read.",
             next_step=failure.next_step if failure else error.next_step,
-            details=_as_details(report),
+            details={**_as_details(report), **(failure.details if failure else {})},
         )
     return failure
 

@@ -24,9 +24,12 @@ _WELL = ("succeeded", "passed", "recovered")
 _BAD = ("failed",)
 
 #: What Ansible and our modules add to a result that is no fact of the event.
-_NOISE = ("invocation", "exception", "warnings", "deprecations", "changed", "failed", "msg", "left", "attempts")
-#: What checks show of a database are rows, which belong into no message.
-_INNER_NOISE = ("invocation", "exception", "actual", "sample")
+_NOISE = (
+    *("invocation", "exception", "warnings", "deprecations", "changed", "failed", "msg", "left", "attempts"),
+    # What checks of a database say may hold its rows, which belong into no message.
+    "checks",
+)
+_INNER_NOISE = ("invocation", "exception", "checks")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -109,7 +112,7 @@ def as_resolved(event: Event, now: datetime) -> Event:
 
 
 def _fact(value: t.Any) -> t.Any:
-    """A value that can be sent: without rows, and without what was asked of the modules whose results it holds."""
+    """A value without what was asked of the modules whose results it holds, and with text that can be sent."""
     if isinstance(value, t.Mapping):
         return {_writable(str(name)): _fact(one) for name, one in value.items() if name not in _INNER_NOISE}
     if isinstance(value, (list, tuple)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+import urllib.parse
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,7 +62,8 @@ def wanted_pages(given: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[WantedPage]
             raise _invalid(f"Two pages are named {name}.", "Give each a name of its own.")
         if not is_url(url):
             raise _invalid(f"The url of {name} is none that can be asked.", "Write it as https://www.githubstatus.com.")
-        if shown(url) != url.partition("#")[0]:
+        parts = urllib.parse.urlsplit(url)
+        if "@" in parts.netloc or parts.query:
             raise _invalid(
                 f"The url of {name} has a login or a query, which logs of modules would show.",
                 "Give the address of a page that everybody may read, without them.",
@@ -132,7 +134,8 @@ def _breaches(page: PageState) -> t.Iterator[t.Dict[str, str]]:
         event, severity = EVENTS[page.indicator]
         links = [str(one["url"]) for one in page.incidents if one["url"]] or [page.url]
         told = {"event": event, "severity": severity, "source": page.name, "message": f"{page.summary} {links[0]}"}
-        yield {"key": f"provider/{page.name}", **told}
+        # No source can have a name that begins so.
+        yield {"key": f"@provider/{page.name}", **told}
 
 
 def _lines(pages: t.Sequence[PageState]) -> t.Iterator[str]:

@@ -30,6 +30,13 @@ from .layout import audit_key, audit_prefix
 SCHEMA = "lifeline.recovery/audit/1"
 
 
+#: Operations whose records name the one before them and are named by none, for with them would go what they vouch for.
+_SHORT_LIVED = ("check",)
+
+#: What a record that is none raises when it is read.
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, RecoveryError)
+
+
 @dataclass(frozen=True)
 class AuditRecord:
     """Who did what to a source, when, from which host, and how it ended."""
@@ -131,7 +138,7 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
     total = 0
     digests: t.Dict[str, str] = {}
     links: t.List[t.Tuple[str, t.Optional[t.Mapping[str, str]]]] = []
-    removed_through = ""
+    removed_before: t.Dict[str, str] = {}
     breaks = []
     for item in store.list(audit_prefix(source)):
         data = read_all(store, item.key)
@@ -140,11 +147,12 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
             document = json.loads(data)
             record = _parsed(item.key, document)
             instant = parse_instant(record.performed_at)
-        except (ValueError, KeyError, TypeError, RecoveryError):
+        except _UNREADABLE:
             breaks.append(f"{item.key} is no audit record.")
             continue
         links.append((item.key, document.get("previous")))
-        removed_through = max(removed_through, str(record.details.get("audit_removed_through", "")))
+        for operation, instant_text in dict(record.details.get("audit_removed_before") or {}).items():
+            removed_before[operation] = max(removed_before.get(operation, ""), str(instant_text))
         if (
             query.operation in (None, record.operation_type)
             and query.status in (None, record.status)
@@ -152,7 +160,7 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
         ):
             total += 1
             newest.append(record)
-    breaks += _breaks(links, digests, removed_through)
+    breaks += _breaks(links, digests, removed_before)
     records = sorted(newest, key=lambda record: record.performed_at, reverse=True)
     return AuditResult(records, total, "broken" if breaks else "intact", breaks)
 
@@ -167,16 +175,22 @@ def newest_audit(
     for month in _months(now, months):
         for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
             if _operation_of(key) == operation:
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    return _parsed(key, json.loads(read_all(store, key)))
+                data = read_all(store, key)
+                with contextlib.suppress(*_UNREADABLE):
+                    return _parsed(key, json.loads(data))
     return None
 
 
 _FIELDS = ("operation_type", "performed_by", "performed_at", "host", "source", "status", "details")
 
 
-def _parsed(key: str, document: t.Mapping[str, t.Any]) -> AuditRecord:
-    return AuditRecord(key, **{name: document[name] for name in _FIELDS})
+def _parsed(key: str, document: t.Any) -> AuditRecord:
+    """Raises one of _UNREADABLE."""
+    record = AuditRecord(key, **{name: document[name] for name in _FIELDS})
+    if not isinstance(record.details, dict) or not isinstance(record.performed_at, str):
+        raise TypeError(key)
+    parse_instant(record.performed_at)
+    return record
 
 
 def _operation_of(key: str) -> str:
@@ -192,30 +206,33 @@ def _months(now: datetime, count: int) -> t.Iterator[str]:
 
 
 def _breaks(
-    links: t.Sequence[t.Tuple[str, t.Optional[t.Mapping[str, str]]]], digests: t.Mapping[str, str], through: str
+    links: t.Sequence[t.Tuple[str, t.Optional[t.Mapping[str, str]]]],
+    digests: t.Mapping[str, str],
+    removed_before: t.Mapping[str, str],
 ) -> t.Iterator[str]:
     begins = 0
     for key, previous in links:
         if previous is None:
-            begins += 1
-            if begins > 1 and not through:
+            begins += _operation_of(key) not in _SHORT_LIVED
+            if begins > 1 and not removed_before:
                 yield f"{key} names no record before it."
         elif previous["key"] not in digests:
-            # Retention notes how far it took records away.
-            if previous["key"] > through:
+            # Retention notes how far it took records of each operation away; what it keeps longer is not excused.
+            before = removed_before.get(_operation_of(previous["key"]), removed_before.get("backup", ""))
+            if previous["key"].rpartition("/")[2] >= before:
                 yield f"{previous['key']} is missing, which {key} names."
         elif digests[previous["key"]] != previous["sha256"]:
             yield f"{previous['key']} was changed after {key} was written."
 
 
 def _previous(store: ObjectStore, source: str, now: datetime) -> t.Optional[t.Dict[str, str]]:
-    """The newest record and its digest, None for the first one or where nothing may be listed or read."""
+    """The newest record of the chain and its digest, None for the first one or where nothing may be listed or read."""
     month = audit_key(source, compact_instant(now), "").rpartition("/")[0] + "/"
     try:
         last = None
         for prefix in (month, audit_prefix(source)):
             for item in store.list(prefix):
-                last = item.key
+                last = last if _operation_of(item.key) in _SHORT_LIVED else item.key
             if last is not None:
                 return {"key": last, "sha256": hashlib.sha256(read_all(store, last)).hexdigest()}
     except RecoveryError as error:

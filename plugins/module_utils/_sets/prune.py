@@ -113,7 +113,7 @@ def prune(store: ObjectStore, request: PruneRequest, now: datetime) -> PruneResu
             details = {
                 "sets": [item.set_id for item in result.sets if item.source == source and item.fate == "removed"],
                 "objects": result.objects_removed - before[1],
-                **({"audit_removed_through": through} if through else {}),
+                **({"audit_removed_before": through} if through else {}),
             }
             write_audit(store, source, "prune", "succeeded", details)
     if not request.check_mode:
@@ -253,22 +253,23 @@ class _Tier:
         setattr(result, fate, getattr(result, fate) + 1)
 
 
-def _prune_audit(store: ObjectStore, source: str, request: PruneRequest, now: datetime, result: PruneResult) -> str:
-    """Remove audit records that are past their time; the newest key removed, or an empty text."""
+def _prune_audit(
+    store: ObjectStore, source: str, request: PruneRequest, now: datetime, result: PruneResult
+) -> t.Dict[str, str]:
+    """Remove audit records that are past their time; with any, the instant before which each operation's are."""
     days = {**AUDIT_DAYS, **request.audit_days}
-    through = ""
-    old = []
+    before = {operation: compact_instant(now - timedelta(days=kept_for)) for operation, kept_for in days.items()}
+    removed, old = 0, []
     for item in store.list(audit_prefix(source)):
         name = item.key.rpartition("/")[2]
         instant, _hyphen, operation = name.partition("-")
-        kept_for = days.get(operation.rpartition("-")[0], days["backup"])
-        if instant < compact_instant(now - timedelta(days=kept_for)):
+        if instant < before.get(operation.rpartition("-")[0], before["backup"]):
             old.append(item.key)
     for key in old:
         if request.check_mode or store.remove(key) is None:
-            through = max(through, key)
-            result.audit_removed += 1
-    return through
+            removed += 1
+    result.audit_removed += removed
+    return before if removed else {}
 
 
 def _passed(verification: t.Any) -> bool:

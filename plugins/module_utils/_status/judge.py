@@ -175,7 +175,10 @@ def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
         )
         said = "found its content unsound" if check.verdict == "failed" else "could not be carried out"
         yield "check.failed", "", f"the checks at {check.at} {said}{f' ({named})' if named else ''}."
-    if limits.checked_within is not None and facts.store_read:
+    if check is not None and check.age_seconds < -CLOCKS_DIFFER:
+        ahead = readable_seconds(-check.age_seconds)
+        yield "check.overdue", "", f"the last checks are dated {ahead} ahead, and would hide those of now."
+    elif limits.checked_within is not None and facts.store_read:
         if check is None:
             yield "check.overdue", "", "its content was never checked."
         else:

@@ -243,11 +243,12 @@ def _check(store: ObjectStore, source: str, now: datetime) -> t.Optional[CheckFa
     record = newest_audit(store, source, "check", now, months=_CHECK_MONTHS)
     if record is None:
         return None
+    named = record.details.get("not_passed")
     return CheckFact(
         at=record.performed_at,
         verdict=record.status,
         age_seconds=_seconds_since(record.performed_at, now),
-        failed=[str(name) for name in record.details.get("not_passed") or ()],
+        failed=[str(name) for name in named] if isinstance(named, list) else [],
     )
 
 
@@ -255,12 +256,13 @@ def _drill(store: ObjectStore, source: str, now: datetime) -> t.Optional[DrillFa
     record = newest_audit(store, source, "drill", now, months=_DRILL_MONTHS)
     if record is None:
         return None
+    rto = record.details.get("rto")
     return DrillFact(
         at=record.performed_at,
         verdict=record.status,
         scenario=str(record.details.get("scenario", "")),
         age_seconds=_seconds_since(record.performed_at, now),
-        rto_measured_seconds=(record.details.get("rto") or {}).get("measured_seconds"),
+        rto_measured_seconds=rto.get("measured_seconds") if isinstance(rto, dict) else None,
     )
 
 

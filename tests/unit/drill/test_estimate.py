@@ -34,7 +34,7 @@ from tests.report_sample import sample_evidence, sample_report
 from tests.unit.drill.test_publish import drill
 
 #: The sample recovers in 26.76 s.
-SENTENCE = "Recovery took 26.8 s, more than the 20 s that the plan estimates."
+SENTENCE = "Recovery took 26.8 s, more than the 20 s that were estimated."
 PLAN = {
     "scenarios": [
         {"name": "rows_deleted", "estimate_seconds": {"max": "1min"}},
@@ -148,7 +148,7 @@ class TestTelling:
     def test_the_summary_speaks_of_it_only_when_it_is_exceeded(self):
         over, within = summarise(sample_report(estimated(5, 20))), summarise(sample_report(estimated(5, 60)))
 
-        assert over[1] == "RTO: measured 26.8 s, objective 5 min; the plan estimates 5 s to 20 s."
+        assert over[1] == "RTO: measured 26.8 s, objective 5 min; estimated 5 s to 20 s."
         assert within == summarise(sample_report())
 
     def test_the_page_shows_estimate_warning_and_proposal(self):
