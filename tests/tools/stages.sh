@@ -48,7 +48,9 @@ printf '%s\n' "${lines[@]}" "$(printf '%-12s %-7s %4d s' all "$([ $failed -eq 0 
 for stage in "$@"; do
     if [[ $(cat "$aside/${stage%&}.line") == *FAILED* ]]; then
         echo "== ${stage%&} ended with"
-        tail -n 25 "$aside/${stage%&}.said"
+        # What sanity and tests found wrong stands further up than their last words.
+        grep -aE '^(ERROR|FAILED|E  )' "$aside/${stage%&}.said" | tail -n 12
+        tail -n 8 "$aside/${stage%&}.said"
     fi
 done
 exit $failed

@@ -53,7 +53,7 @@ def secrets_of(url: str) -> t.List[str]:
         return [url]
     user = parts.netloc.rpartition("@")[0]
     given = [user, user.partition(":")[2], parts.query]
-    return [text for one in given if one for text in {one, urllib.parse.unquote(one)}]
+    return [text for one in given if one for text in (one, urllib.parse.unquote(one))]
 
 
 def _ask(page: WantedPage, timeout: float, now: datetime) -> PageState:
