@@ -127,7 +127,8 @@ options:
     default: 600
   junit_path:
     description:
-      - A file to write a JUnit report to, in a folder that exists. It holds the messages, and with O(sample=0) no value of a row; it is not written in check mode.
+      - A file to write a JUnit report to, in a folder that exists. It holds the messages, and with O(sample=0) no value of a row.
+      - It is not written in check mode.
       - It is written whether the module fails or not.
     type: path
   record:
