@@ -263,9 +263,8 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
             assert done.returncode == 0, done.stdout
             # Whatever providers say, the sources are shown, and before them.
             assert re.search(r"media +ok +yes", done.stdout)
-            assert done.stdout.index("SOURCE") < min(
-                map(done.stdout.index, re.findall("Provider|Status pages", done.stdout))
-            )
+            of_providers = [found.start() for found in re.finditer("Provider |Providers:|Status pages", done.stdout)]
+            assert done.stdout.index("SOURCE") < min(of_providers, default=len(done.stdout))
             return done.stdout
 
         def told() -> list[tuple[str, str, bool]]:
