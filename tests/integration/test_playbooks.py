@@ -552,7 +552,7 @@ def test_a_drill_passes_leaves_a_report_and_nothing_else(tmp_path: Path) -> None
     # The plan of this inventory has it as lengths.
     assert report["estimate_seconds"] == {"min": 1200, "max": 3600}
     assert (report["estimate_exceeded"], report["estimate_drills"]) == (False, 1)
-    assert "estimates" not in done.stdout
+    assert "; estimated " not in done.stdout
     assert report["rpo"]["observed_seconds"] > 0
     assert sorted(path.name for path in (reports / "latest").iterdir()) == [
         "junit.xml", "metrics.prom", "report.html", "report.json"

@@ -33,11 +33,11 @@ def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str
         return ERROR, error.what
     code = getattr(error, "pgcode", None)
     # Functions and casts put what a row holds into any of the server's sentences.
-    said = _said(error) if show_values or code is None else f"condition {code}, whose text is not shown with sample 0"
-    hidden = code == _NO_RIGHT and "row-level security" in _said(error)
+    words = _said(error)
+    said = words if show_values or code is None else f"condition {code}, whose text is not shown with sample 0"
     if code in _NOT_THERE:
         return FAILED, f"Something it asks for does not exist: {said}."
-    if hidden:
+    if code == _NO_RIGHT and "row-level security" in words:
         return ERROR, f"Row-level security would hide rows from this role, which needs BYPASSRLS: {said}."
     if code == _NO_RIGHT:
         return ERROR, f"This role lacks a right: {said}."
