@@ -30,7 +30,7 @@ from .client import ClientPrograms, find_client
 from .connection import ConnectionOptions
 from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
 from .fingerprint import Scope, take_fingerprint
-from .profiles import NOT_COVERED, with_profile
+from .profiles import PROFILES, with_profile
 from .snapshot import HeldSnapshot, held_snapshot, refuse_blind, refuse_pooler
 from .toc import Toc, sequence_values
 
@@ -250,7 +250,7 @@ class _Run:
 
     def _coverage(self) -> t.Dict[str, t.Any]:
         toc = self._required_toc()
-        missing = list(NOT_COVERED[self._request.profile])
+        missing = list(PROFILES[self._request.profile].not_covered)
         if self._roles_refused is not None:
             missing.append(f"roles and memberships ({self._roles_refused})")
         return {
@@ -262,6 +262,7 @@ class _Run:
             "grants": len(toc.of_kind("ACL", "DEFAULT ACL")),
             "extensions": sorted(entry.tag for entry in toc.of_kind("EXTENSION")),
             "roles": self._roles_refused is None,
+            "profile": self._request.profile,
             "excluded": asdict(with_profile(self._request.selection, self._request.profile)),
             "not_covered": missing,
         }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
+from .._postgres.statements import Reference
 from .._postgres.toc import parse_toc
 from .._sets.manifest import DATABASE_ENGINE, ROWS_ENGINE, Manifest
 from .closure import choose_children, choose_parents, reachable
@@ -31,7 +32,6 @@ from .staging import (
     require_condition,
     run,
 )
-from .statements import Reference
 
 if t.TYPE_CHECKING:
     from .restore import RowsRequest

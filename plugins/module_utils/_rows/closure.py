@@ -10,10 +10,10 @@ import typing as t
 
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
+from .._postgres.statements import Reference
 from .live import LiveTable
 from .local import LocalObjects
 from .staging import SUPPORT, Staged, choose, load_matching, load_raw
-from .statements import Reference
 
 CLOSURES = ("none", "parents", "children", "both")
 

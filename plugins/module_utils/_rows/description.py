@@ -12,9 +12,17 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.names import QualifiedName, parse_qualified_name
+from .._postgres.statements import (
+    Column,
+    Reference,
+    copied_columns,
+    defined_columns,
+    foreign_key,
+    partition_of,
+    primary_key,
+)
 from .._postgres.toc import Toc
 from .._sets.manifest import Manifest, ObjectEntry
-from .statements import Column, Reference, copied_columns, defined_columns, foreign_key, partition_of, primary_key
 
 ROWS_FILE = "rows.json"
 

@@ -16,6 +16,7 @@ from .._core.sizes import readable_size
 from .._postgres import catalog
 from .._postgres.connection import Connection, ConnectionOptions, connection
 from .._postgres.names import QualifiedName
+from .._postgres.statements import Column, Reference
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.manifest import Manifest
@@ -30,7 +31,6 @@ from .restore import RowsRequest
 from .rows_set import RowsToKeep, write_rows_set
 from .scope import Root
 from .staging import Staged, run
-from .statements import Column, Reference
 
 try:
     import psycopg2

@@ -13,7 +13,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
 from .._postgres.foreign_keys import ForeignKey, foreign_keys
 from .._postgres.names import QualifiedName
-from .statements import Reference
+from .._postgres.statements import Reference
 
 
 @dataclass(frozen=True)

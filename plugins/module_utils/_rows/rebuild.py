@@ -19,8 +19,8 @@ from .._postgres.client import ClientPrograms
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.names import QualifiedName
+from .._postgres.statements import constraint_of, partition_of
 from .._postgres.toc import Toc, TocEntry
-from .statements import constraint_of, partition_of
 
 try:
     import psycopg2

@@ -21,6 +21,7 @@ from .._postgres.connection import Connection, ConnectionOptions, connection, fe
 from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
 from .._postgres.names import QualifiedName
+from .._postgres.statements import Reference
 from .._postgres.toc import parse_toc
 from .._sets.audit import audited
 from .._sets.catalogue import find_set
@@ -46,7 +47,6 @@ from .rebuild import Rebuild, plan_rebuild, run_entries, write_toc
 from .rows_set import write_rows_set
 from .scope import Root
 from .staging import Staged, copy_rows, run
-from .statements import Reference
 from .undo import rows_to_keep
 
 try:

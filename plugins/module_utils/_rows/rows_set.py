@@ -16,13 +16,13 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.version import VERSION
 from .._postgres.catalog import ServerFacts
 from .._postgres.connection import Connection
+from .._postgres.statements import Reference
 from .._sets.fetch import END_OF_COPY
 from .._sets.fingerprint import Fingerprint, TableFingerprint
 from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
 from .description import ROWS_FILE, SetTable, rows_document
-from .statements import Reference
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.names import QualifiedName, parse_qualified_name
-from .statements import Reference
+from .._postgres.statements import Reference
 
 _PIECE = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|(?P<comment>--|/\*)|(?P<end>;)|(?P<open>\()|(?P<close>\))|.""",

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from .._postgres.connection import quote_identifier
+from .._postgres.statements import Column
 from .description import SetTable
 from .merge import KIND, PLACE, TABLE
 from .rows_set import RowsToKeep
 from .staging import Staged
-from .statements import Column
 
 
 def rows_to_keep(staged: Staged) -> RowsToKeep:

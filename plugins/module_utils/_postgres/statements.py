@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.names import QualifiedName
+from .names import QualifiedName
 
 _TOKEN = re.compile(r"""\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|[^\W\d][\w$]*|\d[\w.]*|[^\s])""")
 
