@@ -73,7 +73,8 @@ options:
         tables or sequences of a schema; functions are written C(schema.name(type, type)).
       - V(sql) - C(query) gives one value that C(equals) this one, or lies between C(min) and C(max); or it gives C(rows),
         which is their number or a list of them; or it is C(empty) (V(true) or V(false)). C(search_path) is by default
-        V([public]).
+        V([public]). The catalog is searched first. An operator or function of a user schema in C(search_path) still wins if it
+        takes exactly the types of the query, so write C(OPERATOR(pg_catalog.=)) where users may create such operators.
       - V(freshness) - the newest instant in C(column) of C(table), or the one that C(query) gives, is at most C(max_age)
         seconds old. An empty table fails. An instant more than C(max_future) seconds (by default V(300)) ahead fails as
         well, for it would hide that nothing new arrives. C(at) is the instant to measure from, by default now.
@@ -138,6 +139,16 @@ options:
       - Nothing is recorded in check mode.
     type: bool
     default: false
+  run_as:
+    description:
+      - The PostgreSQL role whose rights the checks have. Functions, casts and operators of database users that a check calls
+        cannot leave this role.
+      - If unset and the login role is a superuser, a role that may only read is used. It exists inside the transaction of the
+        check and is rolled back with it. If unset and the login role is no superuser, the rights of the login role are used.
+      - Set it if a check reads a foreign table, whose user mapping belongs to a role, or calls a function that not every role
+        may execute. The login role must be a superuser, or a member of this role that owns or may create temporary objects.
+      - A standby cannot create the functions that confine a check, so that the login role must not be a superuser there.
+    type: str
 seealso:
   - module: lifeline.recovery.recovery_status
   - module: lifeline.recovery.pg_restore
@@ -365,6 +376,7 @@ SPEC = ArgumentSpec(
         "timeout": {"type": "int", "default": 600},
         "junit_path": {"type": "path"},
         "record": {"type": "bool", "default": False},
+        "run_as": {"type": "str"},
     }
 )
 
@@ -387,6 +399,7 @@ def main() -> None:
             compare_fingerprint=set_comparison(params),
             files=optional_files(params),
             record=check_recorder(params, check_mode=module.check_mode),
+            run_as=params["run_as"],
         )
         return check_integrity(request)
 

@@ -27,7 +27,6 @@ class Column:
     name: str
     type_oid: int
     type_name: str
-    type_schema: str
     category: str
     element_oid: int
 
@@ -82,12 +81,11 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
 """
 
 _COLUMNS = """
-SELECT a.attname::text, b.oid, format_type(a.atttypid, a.atttypmod), n.nspname::text, b.typcategory::text,
+SELECT a.attname::text, b.oid, format_type(a.atttypid, a.atttypmod), b.typcategory::text,
   CASE WHEN b.typcategory = 'A' THEN b.typelem ELSE 0 END
 FROM pg_attribute a
 JOIN pg_type y ON y.oid = a.atttypid
 JOIN pg_type b ON b.oid = CASE WHEN y.typbasetype = 0 THEN y.oid ELSE y.typbasetype END
-JOIN pg_namespace n ON n.oid = b.typnamespace
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
 

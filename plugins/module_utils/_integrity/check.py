@@ -52,7 +52,7 @@ class Context:
     """What a running check has: a session inside a read-only transaction, and how much it may show.
 
     sample: offending rows to return at most. deadline: monotonic seconds at which to give up.
-    files: the bucket whose files rows may name. ask: how the engine runs a query.
+    files: the bucket whose files rows may name. ask: how the engine runs a query. run_as: the role to run it as.
     """
 
     connection: Connection
@@ -61,6 +61,7 @@ class Context:
     compare_fingerprint: t.Optional[CompareFingerprint] = None
     files: t.Optional[ObjectStore] = None
     ask: t.Optional[t.Callable[[Context, str, t.Sequence[str]], Answer]] = None
+    run_as: t.Optional[str] = None
 
     def require_time(self) -> None:
         """Raises CannotVerify once the deadline is over."""

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._postgres.connection import quote_identifier
+from .._postgres.equality import output_text
 from .._postgres.names import QualifiedName
 from .catalog import find_columns, primary_key, readable_relation
 from .check import CannotVerify, Check, Context
@@ -51,7 +52,7 @@ class JsonShape(Check):
                 f"The column {column.name} of {self.table} is of type {column.type_name}, neither JSON nor text."
             )
         keys = primary_key(conn, relation)
-        listed = ", ".join([*map(quote_identifier, keys), f"{column.quoted}::text"])
+        listed = ", ".join([*map(quote_identifier, keys), output_text(column.quoted)])
         rows = Rows(context, f"SELECT {listed} FROM {relation.name.quoted}", [])
         documents = wrong = 0
         sample: t.List[t.Dict[str, t.Any]] = []

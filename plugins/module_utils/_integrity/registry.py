@@ -42,12 +42,13 @@ class Dialect:
 
     ask: a query that somebody wrote to its rows.
 
-    open: options to a session that cannot write; transaction: a snapshot with a time limit in seconds;
+    open: options to a session that cannot write; transaction: a snapshot with a time limit in seconds and the
+    rights of a role, which gives the session of a check;
     explain: an exception to a status and a sentence; checks: the name of a kind to its class.
     """
 
     open: t.Callable[[t.Any], Connection]
-    transaction: t.Callable[[Connection, int], t.ContextManager[None]]
+    transaction: t.Callable[[Connection, int, t.Optional[str]], t.ContextManager[Connection]]
     explain: t.Callable[..., t.Tuple[str, str]]
     ask: t.Callable[[Context, str, t.Sequence[str]], Answer]
     checks: t.Mapping[str, t.Type[Check]]

@@ -9,16 +9,17 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier, quote_literal
+from .._postgres.connection import Connection, fetch_all, fetch_value, quote_literal
+from .._postgres.equality import compared_types, equal, output_text
 from .._postgres.foreign_keys import Relation
 from .._postgres.names import QualifiedName
 from .catalog import Column, find_columns, readable_relation, row_columns
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
 from .result import Finding
-from .session import execute, sample_rows
+from .session import sample_rows
 
-_UUID = "uuid"
+_TEXT = 25
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,12 @@ class Orphans(Check):
         child = readable_relation(conn, self.table)
         parent = readable_relation(conn, self.parent)
         pairs = list(zip(find_columns(conn, child, self.columns), find_columns(conn, parent, self.parent_columns)))
-        _see_operators(conn, [column for pair in pairs for column in pair])
+        types = compared_types(conn, [column.type_oid for pair in pairs for column in pair])
         filled = " AND ".join(f"c.{mine.quoted} IS NOT NULL" for mine, _theirs in pairs)
-        matches = " AND ".join(_equal(f"c.{mine.quoted}", mine, f"p.{theirs.quoted}", theirs) for mine, theirs in pairs)
+        matches = " AND ".join(
+            equal(f"p.{theirs.quoted}", types[theirs.type_oid], f"c.{mine.quoted}", types[mine.type_oid])
+            for mine, theirs in pairs
+        )
         orphaned = (
             f"FROM {child.name.quoted} c WHERE {filled} "
             f"AND NOT EXISTS (SELECT FROM {parent.name.quoted} p WHERE {matches})"
@@ -102,12 +106,14 @@ class References(Check):
         parent = readable_relation(conn, self.parent)
         column = find_columns(conn, table, [self.column])[0]
         key = find_columns(conn, parent, [self.parent_column])[0]
-        _see_operators(conn, [column, key])
+        element = column.element_oid or _TEXT
+        types = compared_types(conn, [element, key.type_oid])
+        matches = equal(f"p.{key.quoted}", types[key.type_oid], "e.id", types[element])
         dangling = (
             f"FROM {table.name.quoted} c CROSS JOIN LATERAL {self._elements(column)} e (id) "
-            f"WHERE e.id IS NOT NULL AND NOT EXISTS (SELECT FROM {parent.name.quoted} p WHERE {_matches(column, key)})"
+            f"WHERE e.id IS NOT NULL AND NOT EXISTS (SELECT FROM {parent.name.quoted} p WHERE {matches})"
         )
-        count, distinct = fetch_all(conn, f"SELECT count(*), count(DISTINCT e.id::text) {dangling}")[0]
+        count, distinct = fetch_all(conn, f"SELECT count(*), count(DISTINCT {output_text('e.id')}) {dangling}")[0]
         sample = sample_rows(context, self._shown(conn, table) + dangling) if count else []
         message = (
             f"{count} element{'' if count == 1 else 's'} of {self.subject} ({distinct} different) "
@@ -125,32 +131,9 @@ class References(Check):
                 f"The column {self.column} of {self.table} is of type {column.type_name}, neither an array nor JSON."
             )
         path = quote_literal(self.path or "$[*]")
+        # Of these two types only the server itself can make casts.
         return f"(SELECT v #>> '{{}}' FROM jsonb_path_query(c.{column.quoted}::jsonb, {path}::jsonpath) v)"
 
     def _shown(self, conn: Connection, table: Relation) -> str:
         row = row_columns(conn, table, [], "c")
         return f"SELECT {row + ', ' if row else ''}e.id AS dangling_id "
-
-
-def _matches(column: Column, key: Column) -> str:
-    if column.element_oid == key.type_oid:
-        return f"p.{key.quoted} = e.id"
-    # A uuid is stored in lower case, JSON keeps what the application wrote.
-    element = "lower(e.id::text)" if key.type_name == _UUID else "e.id::text"
-    return f"p.{key.quoted}::text = {element}"
-
-
-def _equal(mine: str, my_type: Column, theirs: str, their_type: Column) -> str:
-    """Compare as the types do when they are of one kind, and as text when they are not (a uuid kept as text)."""
-    if my_type.type_oid == their_type.type_oid or my_type.category == their_type.category != "U":
-        return f"{theirs} = {mine}"
-    sides = [f"{theirs}::text", f"{mine}::text"]
-    if _UUID in (my_type.type_name, their_type.type_name):
-        sides = [f"lower({side})" for side in sides]
-    return " = ".join(sides)
-
-
-def _see_operators(conn: Connection, columns: t.Sequence[Column]) -> None:
-    """Types of extensions, citext for one, bring their own equality, found only through the search path."""
-    schemas = ["pg_catalog", *sorted({column.type_schema for column in columns} - {"pg_catalog"})]
-    execute(conn, "SET LOCAL search_path = " + ", ".join(map(quote_identifier, schemas)))

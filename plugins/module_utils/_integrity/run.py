@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
@@ -31,6 +31,7 @@ class IntegrityRequest:
     fail_on: error, warning or never. sample: rows shown of what a check found. timeout: seconds for
     each statement, 0 for no limit. junit_path: where to write a JUnit report, if anywhere.
     files: the bucket whose files rows name. record: keeps the report where others look for it.
+    run_as: the PostgreSQL role whose rights the checks have; None: a superuser's checks may only read.
     """
 
     target: t.Any
@@ -43,6 +44,7 @@ class IntegrityRequest:
     compare_fingerprint: t.Optional[CompareFingerprint] = None
     files: t.Optional[ObjectStore] = None
     record: t.Optional[t.Callable[[Report], None]] = None
+    run_as: t.Optional[str] = None
 
 
 def check_integrity(request: IntegrityRequest) -> Report:
@@ -130,8 +132,10 @@ def run_check(dialect: Dialect, plan: PlannedCheck, context: Context, timeout: i
     actual: t.Any = None
     sample: t.Sequence[t.Mapping[str, t.Any]] = ()
     try:
-        needed = plan.check.needs_database
-        with dialect.transaction(context.connection, timeout) if needed else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if plan.check.needs_database:
+                session = stack.enter_context(dialect.transaction(context.connection, timeout, context.run_as))
+                context = replace(context, connection=session)
             finding = plan.check.run(context)
         status, message = weigh(finding, plan.severity), finding.message
         expected, actual, sample = finding.expected, finding.actual, finding.sample
@@ -161,7 +165,15 @@ def _run_all(
                     continue
             timeout = request.timeout if plan.timeout is None else plan.timeout
             deadline = time.monotonic() + timeout if timeout else float("inf")
-            context = Context(conn, request.sample, deadline, request.compare_fingerprint, request.files, dialect.ask)
+            context = Context(
+                conn,
+                request.sample,
+                deadline,
+                request.compare_fingerprint,
+                request.files,
+                dialect.ask,
+                request.run_as,
+            )
             results.append(run_check(dialect, plan, context, timeout))
     finally:
         conn.close()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .._postgres.connection import Connection, ConnectionOptions, connect, fetch_all, quote_identifier
+from .._postgres.confined import Session, reading_session
+from .._postgres.connection import Connection, ConnectionOptions, connect, fetch_all, fetch_value, quote_identifier
 from .check import Context
 from .values import plain_value
 
@@ -21,19 +22,6 @@ except ImportError:
 #: pg_type.oid of date, time, timestamp, timestamptz, interval, timetz, and of their arrays.
 _TIMES = (1082, 1083, 1114, 1184, 1186, 1266)
 _TIME_ARRAYS = (1182, 1183, 1115, 1185, 1187, 1270)
-
-_CURSOR = "lifeline_check"
-
-#: OPEN ... FOR EXECUTE takes exactly one statement that returns rows, and no transaction control.
-_OPEN_QUERY = f"""
-DO $body$
-DECLARE
-  found_rows refcursor := '{_CURSOR}';
-BEGIN
-  OPEN found_rows NO SCROLL FOR EXECUTE current_setting('lifeline.query');
-END
-$body$ LANGUAGE plpgsql
-"""
 
 _BATCH = 500
 
@@ -54,16 +42,28 @@ def open_session(options: ConnectionOptions) -> Connection:
 
 
 @contextlib.contextmanager
-def read_only_transaction(conn: Connection, timeout: int) -> t.Iterator[None]:
-    """One snapshot for everything inside; rolled back at the end. timeout: seconds for each statement, 0 is none."""
-    execute(conn, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+def read_only_transaction(conn: Connection, timeout: int, run_as: t.Optional[str] = None) -> t.Iterator[Session]:
+    """One snapshot for everything inside, rolled back at the end, and the session for a check's statements.
+
+    A superuser's checks run as a role that can only read, or as run_as. timeout: seconds for each statement, 0 is none.
+    """
+    execute(conn, f"BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ{_access(conn)}")
     try:
-        # After this first query the server refuses to make the transaction writable.
+        # After this first query the server refuses to make a transaction writable that only reads.
         fetch_all(conn, "SELECT set_config('statement_timeout', %s, true)", [str(timeout * 1000)])
-        yield
+        # A cursor is planned for its first tenth unless told otherwise.
+        execute(conn, "SET LOCAL cursor_tuple_fraction = 1")
+        session = reading_session(conn, run_as)
+        execute(conn, "SET TRANSACTION READ ONLY")
+        yield session
     finally:
         if not conn.closed:
             execute(conn, "ROLLBACK")
+
+
+def _access(conn: Connection) -> str:
+    """A confined session makes its functions before the transaction is set to read only."""
+    return " READ ONLY" if fetch_value(conn, "SELECT pg_is_in_recovery()") else " READ WRITE"
 
 
 def execute(conn: Connection, sql: str) -> None:
@@ -76,15 +76,12 @@ class Rows:
 
     def __init__(self, context: Context, query: str, schemas: t.Sequence[str]) -> None:
         self._context = context
-        self._conn = context.connection
-        settings = "SELECT set_config('lifeline.query', %s, true), set_config('search_path', %s, true)"
-        path = ", ".join(quote_identifier(schema) for schema in (*schemas, "pg_catalog"))
-        fetch_all(self._conn, settings, [query.strip().rstrip(";"), path])
-        # A cursor is planned for its first tenth unless told otherwise.
-        execute(self._conn, "SET LOCAL cursor_tuple_fraction = 1")
-        execute(self._conn, _OPEN_QUERY)
-        self.columns: t.List[str] = []
-        self._fetch(0)
+        self._session: Session = context.connection
+        # The catalog comes first, so that no schema's functions and operators replace the server's.
+        self._path = ", ".join(["pg_catalog", "pg_temp", *map(quote_identifier, schemas)])
+        context.require_time()
+        columns = self._session.open(query.strip().rstrip(";"), path=self._path)
+        self.columns = [name for name, _type in columns]
 
     def take(self, most: int) -> t.List[t.Tuple[t.Any, ...]]:
         """At most that many further rows."""
@@ -99,20 +96,14 @@ class Rows:
 
     def skip_all(self) -> int:
         """The number of the remaining rows, which never reach this process."""
-        with self._conn.cursor() as cursor:
-            cursor.execute(f"MOVE FORWARD ALL FROM {_CURSOR}")
-            return int(cursor.rowcount)
+        return self._session.skip(path=self._path)
 
     def close(self) -> None:
-        execute(self._conn, f"CLOSE {_CURSOR}")
+        self._session.finish()
 
     def _fetch(self, count: int) -> t.List[t.Tuple[t.Any, ...]]:
         self._context.require_time()
-        with self._conn.cursor() as cursor:
-            # FETCH 0 would fetch again the row the cursor stands on; before the first there is none.
-            cursor.execute(f"FETCH FORWARD {count} FROM {_CURSOR}")
-            self.columns = [column.name for column in cursor.description or ()]
-            return list(cursor.fetchall())
+        return self._session.take(count, path=self._path)
 
 
 def sample_rows(context: Context, select: str, *, most: t.Optional[int] = None) -> t.List[t.Dict[str, t.Any]]:

@@ -73,9 +73,9 @@ def open_sqlite(target: t.Callable[[], Engine]) -> SqliteSession:
 
 
 @contextlib.contextmanager
-def no_transaction(_connection: Connection, _timeout: int) -> t.Iterator[None]:
+def no_transaction(connection: Connection, _timeout: int, _run_as: t.Optional[str]) -> t.Iterator[Connection]:
     """Each statement sees one state; D1 has no transaction over several requests."""
-    yield
+    yield connection
 
 
 def explain_sqlite(error: BaseException, *, timeout: int, show_values: bool) -> t.Tuple[str, str]:
