@@ -156,6 +156,14 @@ files_gone:
   type: int
   returned: success
   sample: 2
+files_without_etag:
+  description:
+    - Files that the bucket lists without an ETag. They count as unchanged when their size and the second of their last
+      change are the same, so that a change that keeps both is not detected.
+    - 0 on stores that give ETags.
+  type: int
+  returned: success
+  sample: 0
 bytes_plain:
   description: Bytes of all files of the set.
   type: int

@@ -28,10 +28,19 @@ _FOLDERS = 200
 
 
 class Row(t.NamedTuple):
-    """Seconds, requests where they are known, and peak memory in bytes."""
+    """Seconds, requests and files written where they are known, and peak memory in bytes."""
 
     seconds: float
     requests: int | None
+    files: int | None
+    peak: int
+
+
+class Done(t.NamedTuple):
+    """One run of a contender; files are those that it read, or that it restored."""
+
+    requests: int | None
+    files: int | None
     peak: int
 
 
@@ -109,18 +118,18 @@ class Ours:
             "store": store.store_options(prefix="ours"),
         }
 
-    def backup(self) -> tuple[int | None, int]:
-        return self._run("bucket_backup", {})
+    def backup(self) -> Done:
+        return self._run("bucket_backup", {}, "files_changed")
 
-    def restore(self, prefix: str) -> tuple[int | None, int]:
-        return self._run("bucket_restore", {"prefixes": [prefix]})
+    def restore(self, prefix: str) -> Done:
+        return self._run("bucket_restore", {"prefixes": [prefix]}, "restored")
 
-    def _run(self, name: str, options: dict[str, t.Any]) -> tuple[int | None, int]:
+    def _run(self, name: str, options: dict[str, t.Any], files: str) -> Done:
         with start_module(name, {**self._arguments, **options}) as process:
             watch = PeakMemory(process.pid)
             result = parse_result(*process.communicate())
         print(f"    {result['summary']} {result['timings']}", flush=True)
-        return result["requests"], watch.peak
+        return Done(result["requests"], result[files], watch.peak)
 
 
 def rclone_remotes(folder: Path, origin: S3Server, store: S3Server) -> Path:
@@ -135,7 +144,7 @@ def rclone_remotes(folder: Path, origin: S3Server, store: S3Server) -> Path:
     return file
 
 
-def rclone(config: Path, *command: str) -> tuple[int | None, int]:
+def rclone(config: Path, *command: str) -> Done:
     program = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "rclone"
     with subprocess.Popen(
         [program, *command, "--config", str(config), "--transfers", "16", "--checkers", "16", "--quiet"]
@@ -143,14 +152,14 @@ def rclone(config: Path, *command: str) -> tuple[int | None, int]:
         watch = PeakMemory(process.pid)
         if process.wait() != 0:
             raise RuntimeError("rclone failed")
-    return None, watch.peak
+    return Done(None, None, watch.peak)
 
 
-def note(rows: dict[str, Row], name: str, work: t.Callable[[], tuple[int | None, int]]) -> None:
+def note(rows: dict[str, Row], name: str, work: t.Callable[[], Done]) -> None:
     began = time.monotonic()
-    requests, peak = work()
-    rows[name] = Row(time.monotonic() - began, requests, peak)
-    print(f"{name:28s}{rows[name].seconds:9.2f} s{requests or '':>10}{peak / 1e6:9.0f} MB", flush=True)
+    done = work()
+    rows[name] = Row(time.monotonic() - began, *done)
+    print(f"{name:28s}{rows[name].seconds:9.2f} s{done.requests or '':>10}{done.peak / 1e6:9.0f} MB", flush=True)
 
 
 def report(rows: dict[str, Row], files: int, size: int, output: Path) -> None:

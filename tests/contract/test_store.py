@@ -13,6 +13,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,12 +29,12 @@ from tests.doubles.s3 import S3Server, moto_server, rclone_server
 
 @pytest.fixture(scope="module")
 def servers() -> t.Iterator[dict[str, S3Server]]:
-    with rclone_server() as rclone, moto_server() as moto:
-        yield {"rclone": rclone, "moto": moto}
+    with rclone_server() as rclone, rclone_server(etags=False) as bare, moto_server() as moto:
+        yield {"rclone": rclone, "rclone without ETags": bare, "moto": moto}
 
 
 #: The last is a server that is too busy for every fifth request.
-@pytest.fixture(params=["directory", "rclone", "moto", "busy"])
+@pytest.fixture(params=["directory", "rclone", "rclone without ETags", "moto", "busy"])
 def store(request: pytest.FixtureRequest, servers: dict[str, S3Server], tmp_path: Path) -> t.Iterator[ObjectStore]:
     with contextlib.ExitStack() as stack:
         if request.param == "directory":
@@ -64,7 +65,7 @@ def test_what_is_put_is_read_back(store: ObjectStore, size: int) -> None:
     head = store.head("a/b/object")
     assert head is not None
     assert (put.size, head.size) == (size, size)
-    assert put.etag in (None, head.etag)
+    assert put.etag is None or head.etag in (None, put.etag)
     assert b"".join(store.read("a/b/object")) == data
 
 
@@ -207,7 +208,7 @@ except RecoveryError as error:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@pytest.fixture(params=["rclone", "moto"])
+@pytest.fixture(params=["rclone", "rclone without ETags", "moto"])
 def server(request: pytest.FixtureRequest, servers: dict[str, S3Server]) -> S3Server:
     return servers[request.param]
 
@@ -216,10 +217,13 @@ def store_behind(url: str, server: S3Server, prefix: str) -> ObjectStore:
     return open_store(StoreOptions(**{**server.store_options(prefix=prefix), "endpoint_url": url}))
 
 
-def test_a_broken_read_goes_on_where_it_stopped(server: S3Server) -> None:
-    prefix, data = secrets.token_hex(4), os.urandom(PART_SIZE + 3_000_000)
+def test_a_broken_read_goes_on_where_it_stopped(server: S3Server, request: pytest.FixtureRequest) -> None:
+    prefix, data = secrets.token_hex(4), os.urandom(8_000_000)
     open_store(StoreOptions(**server.store_options(prefix=prefix))).put("object", [data])
-    with faulty(server, first(3, "^GET ", Fault(cut_after=5_000_000))) as url:
+    if "without" in request.node.name:
+        # An object without an ETag is continued once its last write lies so far back that another would show.
+        time.sleep(2.1)
+    with faulty(server, first(3, "^GET ", Fault(cut_after=2_000_000))) as url:
         assert b"".join(store_behind(url, server, prefix).read("object")) == data
 
 

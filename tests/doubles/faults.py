@@ -87,6 +87,21 @@ def clock_wrong_by(difference: timedelta) -> Fault:
     return Fault(rewrite=rewrite)
 
 
+def without_etags(*, in_listings: bool = True, of_objects: bool = True) -> Fault:
+    """A store that gives no ETags in one of these places, or in both."""
+
+    def rewrite(answer: bytes) -> bytes:
+        head, blank, body = answer.partition(b"\r\n\r\n")
+        if of_objects:
+            head = re.sub(rb"(?im)^etag:[^\r]*\r\n", b"", head)
+        whole = head + blank + body
+        if not in_listings or b"<ListBucketResult" not in body:
+            return whole
+        return _with_body(whole, lambda data: re.sub(rb"<ETag>[^<]*</ETag>", b"", data))
+
+    return Fault(rewrite=rewrite)
+
+
 def matching(pattern: str, fault: Fault | t.Callable[[str], Fault]) -> Rule:
     """The fault for each request whose line, with its key decoded, matches."""
 

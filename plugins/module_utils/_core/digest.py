@@ -52,5 +52,15 @@ def file_tally(path: str) -> Tally:
 
 
 def bare_etag(etag: t.Optional[str]) -> str:
-    """An ETag without its quotes, which some services leave out; empty for none."""
-    return (etag or "").strip('"')
+    """An ETag without its quotes, which some services leave out, and without W/, which proxies add.
+
+    Empty for none: a store that computes no ETag sends an empty one, or only the quotes.
+    """
+    text = (etag or "").strip()
+    return (text[2:] if text.startswith("W/") else text).strip('"')
+
+
+def same_etag(one: t.Optional[str], other: t.Optional[str]) -> t.Optional[bool]:
+    """Whether two ETags are one. None where either is missing, so that ETags prove nothing."""
+    first, second = bare_etag(one), bare_etag(other)
+    return first == second if first and second else None

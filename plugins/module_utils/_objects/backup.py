@@ -33,7 +33,7 @@ from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each, sample
 from .._sets.writer import SetWriter
 from .._store.base import ObjectStore
-from .inventory import Catalogue, FileEntry, headers_of, parse_line, parts_of, same_content
+from .inventory import Catalogue, FileEntry, headers_of, listed_time, parse_line, parts_of
 
 #: Up to this size a file is held in memory; larger ones go through the spool folder.
 IN_MEMORY = 4 * 1024 * 1024
@@ -68,7 +68,10 @@ class BucketBackupRequest:
 
 @dataclass(frozen=True)
 class BucketBackupResult:
-    """A committed set. files_changed were read, files_gone are in the last set and no more in the bucket."""
+    """A committed set. files_changed were read, files_gone are in the last set and no more in the bucket.
+
+    files_without_etag count as unchanged by their size and time alone.
+    """
 
     changed: bool
     set_id: str
@@ -78,6 +81,7 @@ class BucketBackupResult:
     files: int
     files_changed: int
     files_gone: int
+    files_without_etag: int
     bytes_plain: int
     bytes_read: int
     bytes_uploaded: int
@@ -158,14 +162,17 @@ class _Run:
         }
         self._claims: t.Dict[str, Future[_Stored]] = {}
         self._lock = threading.Lock()
-        self._read = self._uploaded = self._objects = 0
+        self._read = self._uploaded = self._objects = self._unmarked = 0
+        self._listed_at = ""
         self._hidden = False
 
     def complete(self) -> BucketBackupResult:
         with contextlib.closing(self._catalogue), self._there, self._new:
             with self._timings.phase("inventory"):
                 self._origin.require_there()
+                self._listed_at = format_instant(self._origin.now())
                 self._take_inventory()
+                self._unmarked = self._catalogue.without_etag()
             files, size, changed, changed_size = self._catalogue.totals()
             gone = self._catalogue.gone()
             if self._request.check_mode:
@@ -247,7 +254,9 @@ class _Run:
             # What was stored for others cannot be read by those of now, or by more than those.
             return
         try:
-            self._catalogue.add_old(inventory_lines(self._store, manifest, self._request.state_dir))
+            lines = inventory_lines(self._store, manifest, self._request.state_dir)
+            # Sets of earlier versions know only this host's clock.
+            self._catalogue.add_old(lines, str(manifest.server.get("listed_at") or manifest.recovery_point))
             self._catalogue.add_held(self._catalogue.old_lines())
         except RecoveryError as error:
             if error.kind != ErrorKind.NO_IDENTITY:
@@ -291,8 +300,7 @@ class _Run:
                 key=key,
                 size=plain.size,
                 etag=info.etag or "",
-                # The next listing is compared with this; of the same moment the object itself may tell another second.
-                modified=modified if same_content(info, size, etag) else format_instant(info.modified),
+                modified=listed_time(info, size, etag, modified),
                 sha256=plain.sha256,
                 object=stored.object,
                 codec=stored.codec,
@@ -470,7 +478,7 @@ class _Run:
                     created_at=format_instant(self._began),
                     finished_at=format_instant(utc_now()),
                     tool_version=VERSION,
-                    server={"location": self._origin.location},
+                    server={"location": self._origin.location, "listed_at": self._listed_at},
                     client={},
                     objects=entries,
                     fingerprint=None,
@@ -478,6 +486,7 @@ class _Run:
                         "files": files,
                         "files_changed": changed,
                         "files_gone": gone,
+                        "files_without_etag": self._unmarked,
                         "prefixes": list(request.prefixes),
                     },
                     sizes={"plain": size, "stored": self._stored_size(), "uploaded": uploaded},
@@ -524,6 +533,7 @@ class _Run:
             files=files,
             files_changed=changed,
             files_gone=gone,
+            files_without_etag=self._unmarked,
             bytes_plain=size,
             bytes_read=read,
             bytes_uploaded=self._uploaded,
@@ -538,6 +548,8 @@ class _Run:
         told = f"{changed} new or changed, {gone} gone since the last set"
         if self._hidden:
             told = f"{changed} read, because this host cannot read the last inventory (set state_dir)"
+        if self._unmarked:
+            told += f"; {self._unmarked} have no ETag and were compared by size and time alone"
         if request.check_mode:
             return f"Would store {files} files of {request.source}, {readable_size(size)}: {told}."
         return (

@@ -16,16 +16,39 @@ import threading
 import typing as t
 import zlib
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from .._core.clock import format_instant
+from .._core.clock import format_instant, parse_instant
+from .._core.digest import bare_etag, same_etag
 from .._store.base import Headers, ObjectInfo
 
 #: One name in so many ends a part; and none is longer than this.
 _ENDS = 1024
 _LONGEST = 8192
 _BATCH = 5000
-_QUOTE = '"'
 
+#: So many characters of an instant end with its second.
+_SECOND = 19
+
+#: A file that was written this short before it was listed may be written again within the same second.
+_SETTLED = timedelta(seconds=2)
+
+#: A file is as it was if its size and second are, and its ETag. Where either side has no ETag, the fractions of the
+#: second decide; where either side has none of these (.000), the file is read again unless it had settled.
+_TAKE_OVER = """
+    UPDATE files SET line = (
+        SELECT line
+        FROM old
+        WHERE old.key = files.key
+          AND old.size = files.size
+          AND substr(old.modified, 1, 19) = substr(files.modified, 1, 19)
+          AND CASE
+                  WHEN old.etag != '' AND files.etag != '' THEN old.etag = files.etag
+                  WHEN '000' IN (substr(old.modified, 21, 3), substr(files.modified, 21, 3)) THEN old.settled
+                  ELSE old.modified = files.modified
+              END
+    )
+"""
 
 _REFERENCE = ("object", "codec", "stored_size", "stored_sha256")
 
@@ -86,22 +109,28 @@ class Catalogue:
         self._lock = threading.Lock()
         self._database.executescript(
             """
-            CREATE TABLE old (key TEXT PRIMARY KEY, mark TEXT, line TEXT) WITHOUT ROWID;
+            CREATE TABLE old (
+                key TEXT PRIMARY KEY, size INTEGER, etag TEXT, modified TEXT, settled INTEGER, line TEXT
+            ) WITHOUT ROWID;
             CREATE TABLE held (
                 object TEXT PRIMARY KEY, codec TEXT, stored_size INTEGER, stored_sha256 TEXT
             ) WITHOUT ROWID;
             CREATE TABLE stored (sha256 TEXT PRIMARY KEY, line TEXT) WITHOUT ROWID;
             CREATE TABLE files (
-                key TEXT PRIMARY KEY, mark TEXT, size INTEGER, etag TEXT, modified TEXT, line TEXT
+                key TEXT PRIMARY KEY, size INTEGER, etag TEXT, modified TEXT, line TEXT
             ) WITHOUT ROWID;
             """
         )
 
-    def add_old(self, lines: t.Iterable[bytes]) -> None:
-        """The lines of the last set."""
+    def add_old(self, lines: t.Iterable[bytes], listed_at: str) -> None:
+        """The lines of the last set, whose bucket was listed at that instant of the bucket's own clock."""
+        last = format_instant(parse_instant(listed_at) - _SETTLED)[:_SECOND]
         pairs = ((parse_line(line), line.decode()) for line in lines)
-        rows = ((entry.key, _mark(entry.size, entry.etag, entry.modified), line) for entry, line in pairs)
-        self._insert("INSERT OR REPLACE INTO old VALUES (?, ?, ?)", rows)
+        rows = (
+            (entry.key, entry.size, bare_etag(entry.etag), entry.modified, entry.modified[:_SECOND] <= last, line)
+            for entry, line in pairs
+        )
+        self._insert("INSERT OR REPLACE INTO old VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def add_held(self, references: t.Iterable[t.Union[str, bytes]]) -> None:
         """Which objects the store holds, and in which bytes: lines, or what to_reference makes of them."""
@@ -121,15 +150,15 @@ class Catalogue:
 
     def add_files(self, infos: t.Iterable[ObjectInfo]) -> None:
         """What the bucket lists now; what is as it was takes its line over."""
-        listed = ((info.key, info.size, info.etag or "", format_instant(info.modified)) for info in infos)
-        rows = ((key, _mark(size, etag, modified), size, etag, modified) for key, size, etag, modified in listed)
-        self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)", rows)
+        rows = ((info.key, info.size, bare_etag(info.etag), format_instant(info.modified)) for info in infos)
+        self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL)", rows)
         with self._lock:
-            self._database.execute(
-                """
-                UPDATE files SET line = (SELECT line FROM old WHERE old.key = files.key AND old.mark = files.mark)
-                """
-            )
+            self._database.execute(_TAKE_OVER)
+
+    def without_etag(self) -> int:
+        """How many files the bucket lists without an ETag."""
+        with self._lock:
+            return int(self._database.execute("SELECT count(*) FROM files WHERE etag = ''").fetchone()[0])
 
     def totals(self) -> t.Tuple[int, int, int, int]:
         """Files, their bytes, how many of them are not known yet, and the bytes of those."""
@@ -234,14 +263,15 @@ def parts_of(lines: t.Iterable[str]) -> t.Iterator[t.List[str]]:
 
 def mark_of(info: ObjectInfo) -> str:
     """What changes when a file changes."""
-    return _mark(info.size, info.etag or "", format_instant(info.modified))
+    return f"{info.size} {bare_etag(info.etag)} {format_instant(info.modified)[:_SECOND]}"
 
 
-def same_content(info: ObjectInfo, size: int, etag: str) -> bool:
-    """Whether an object has the size and the ETag that a listing told; without an ETag nobody knows."""
-    return bool(etag) and (info.size, (info.etag or "").strip(_QUOTE)) == (size, etag.strip(_QUOTE))
+def listed_time(info: ObjectInfo, size: int, etag: str, modified: str) -> str:
+    """The time to remember of an object that was listed with this size, ETag and time, and read afterwards.
 
-
-def _mark(size: int, etag: str, modified: str) -> str:
-    # A listing may tell fractions of a second that the object itself does not, and leave out the quotes.
-    return f"{size} {etag.strip(_QUOTE)} {modified[:19]}" if etag else f"{size} {modified}"
+    The listing's, which the next listing is compared with, unless the object was seen to have changed in between. An
+    object itself may tell another second, or no fractions of one. A change that was not seen shows another time in the
+    next listing, so that the file is read once more.
+    """
+    changed = info.size != size or same_etag(info.etag, etag) is False
+    return format_instant(info.modified) if changed else modified

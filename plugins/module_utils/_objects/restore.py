@@ -32,6 +32,9 @@ from .inventory import FileEntry, as_headers, mark_of, parse_line
 #: So many names are shown in a plan; the counts are exact.
 _SHOWN = 100
 
+#: So many digits has an ETag that is the MD5 of one file; others may be made of parts, or of size and time.
+_MD5 = 32
+
 
 @dataclass(frozen=True)
 class BucketRestoreRequest:
@@ -184,7 +187,7 @@ class _Run:
         if info.size != entry.size:
             return False
         etag = bare_etag(entry.etag)
-        if etag and etag == bare_etag(info.etag) and "-" not in etag:
+        if len(etag) == _MD5 and etag == bare_etag(info.etag):
             return True
         tally = Tally()
         for chunk in self._target.read(entry.key):

@@ -16,7 +16,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._core.digest import Tally, bare_etag, file_chunks
+from .._core.digest import Tally, bare_etag, file_chunks, same_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._sets.references import for_each
@@ -92,7 +92,7 @@ def copy_object(store: ObjectStore, source: str, key: str, options: TransferOpti
             headers = replace(options.headers, metadata={**options.headers.metadata, **kept})
         store.copy(source, key, headers)
         shown = store.head(key)
-        if shown is None or not _is_copy(store, info, shown):
+        if shown is None or not (_is_copy(store, info, shown) or _have_same_bytes(store, info, shown)):
             raise _not_shown(store, key)
         result.etag = shown.etag
     return result
@@ -450,12 +450,22 @@ def _not_shown(store: ObjectStore, key: str) -> RecoveryError:
 
 
 def _is_copy(store: ObjectStore, source: ObjectInfo, other: ObjectInfo) -> bool:
-    """Whether both have the same bytes: by our digest or one ETag, else, where parts made the ETags, by reading."""
+    """Whether both have the same bytes: by our digest or one ETag, else by reading.
+
+    Two ETags that differ prove different bytes only where neither is missing or made of parts.
+    """
     if source.size != other.size:
         return False
-    if source.etag == other.etag or _both_digests(source, other):
+    same = same_etag(source.etag, other.etag)
+    if same or _both_digests(source, other):
         return True
-    if "-" not in (source.etag or "-") + (other.etag or "-"):
+    if same is False and "-" not in bare_etag(source.etag) + bare_etag(other.etag):
+        return False
+    return _have_same_bytes(store, source, other)
+
+
+def _have_same_bytes(store: ObjectStore, source: ObjectInfo, other: ObjectInfo) -> bool:
+    if source.size != other.size:
         return False
     return digests_of(store.read(source.key)) == digests_of(store.read(other.key))
 

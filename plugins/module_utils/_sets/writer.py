@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from .._core.clock import compact_instant
 from .._core.codec import compress
-from .._core.digest import Tally, file_chunks, file_tally
+from .._core.digest import Tally, file_chunks, file_tally, same_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 from .._store.base import ObjectInfo, ObjectStore, put_proved
@@ -226,4 +226,4 @@ def sizes_of(stored: t.Sequence[StoredFile]) -> t.Dict[str, int]:
 
 
 def _is_as_recorded(info: ObjectInfo, entry: ObjectEntry) -> bool:
-    return info.size == entry.stored_size and (info.etag is None or entry.etag is None or info.etag == entry.etag)
+    return info.size == entry.stored_size and same_etag(info.etag, entry.etag) is not False

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from .._core.digest import bare_etag
+from .._core.digest import Tally, same_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 
@@ -33,6 +33,8 @@ class Headers:
 @dataclass(frozen=True)
 class ObjectInfo:
     """One object as the store describes it. size is in bytes; modified is the store's own clock.
+
+    etag is None where the store gives none. A listing may have fractions of a second that head has not.
 
     headers are only known of a single object, not in a listing. archived: it must be thawed before it can be read.
     locked_until: the store refuses to delete it before that instant.
@@ -91,7 +93,8 @@ class ObjectStore(t.Protocol):
 
         With if_absent an existing key raises RecoveryError(already_exists) and is left as it is;
         a store without conditional writes checks first, which is not safe against a race.
-        The answer's etag may be None even where head gives one. A local folder keeps no headers.
+        The answer's etag may be None where head gives one, and be there where head gives none. A local folder keeps
+        no headers.
         An exception raised by the iterable aborts the upload and leaves no object and no parts.
         """
 
@@ -187,19 +190,24 @@ def put_shown(
 ) -> ObjectInfo:
     """Store an object of that size and see that it is there. Raises RecoveryError(store_failed) when it is not.
 
-    Where it has the size of what it replaces, the ETag tells; one of several parts has none beforehand, so that
-    such an object must have become another.
+    The size and the ETag prove the object. Where the ETag is missing or another, the object is read and its digest
+    is compared: some stores give no ETag, and some give another one after the upload. An upload in parts has no ETag
+    beforehand, so that such an object must be new or must have got another ETag; else it is read as well.
     """
     before = None if if_absent else store.head(key)
+    sent = Tally()
+    if isinstance(chunks, list):
+        for chunk in chunks:
+            sent.add(chunk)
+    else:
+        chunks = sent.watch(chunks)
     put = store.put(key, chunks, if_absent=if_absent, headers=headers)
     shown = store.head(key)
     problem = ""
     if shown is None or shown.size != size:
         problem = "does not show it whole"
-    elif put.etag and shown.etag and bare_etag(put.etag) != bare_etag(shown.etag):
-        problem = "shows another"
-    elif not put.etag and before is not None and (before.etag, before.modified) == (shown.etag, shown.modified):
-        problem = "shows what was there before"
+    elif not _is_proved(put, before, shown) and _digest_of(store, key) != sent.sha256:
+        problem = "shows other bytes"
     if shown is None or problem:
         raise RecoveryError(
             ErrorKind.STORE_FAILED,
@@ -208,3 +216,24 @@ def put_shown(
             next_step="Check the store, then run it again: what is there is not sent twice.",
         )
     return shown
+
+
+def _is_proved(put: ObjectInfo, before: t.Optional[ObjectInfo], shown: ObjectInfo) -> bool:
+    """Whether ETags alone prove that what is shown is what was put; a store without ETags proves nothing."""
+    if put.etag:
+        return same_etag(put.etag, shown.etag) is True
+    if not shown.etag:
+        return False
+    return before is None or same_etag(before.etag, shown.etag) is False
+
+
+def _digest_of(store: ObjectStore, key: str) -> t.Optional[str]:
+    seen = Tally()
+    try:
+        for chunk in store.read(key):
+            seen.add(chunk)
+    except RecoveryError as error:
+        if error.kind != ErrorKind.OBJECT_MISSING:
+            raise
+        return None
+    return seen.sha256

@@ -17,9 +17,10 @@ import time
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .._core.clock import utc_now
+from .._core.digest import bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 from .base import PART_SIZE, AuditSink, Headers, ObjectInfo, ObjectStore, Opened
@@ -50,15 +51,36 @@ _ATTEMPTS = 6
 
 #: For so many timeouts a store is asked again that is only busy: longer than a minute by default.
 _PATIENCE = 1.25
+
+#: An object without an ETag that is younger may be written again within the second that its answer shows.
+_SETTLED = timedelta(seconds=2)
 _ASK_PROVIDER = "Ask the store's provider."
 
 
 @dataclass(frozen=True)
 class _Version:
-    """What tells an object from the one that replaced it."""
+    """What tells an object from the one that replaced it: its ETag, or, where the store gives none, its last write.
+
+    settled: another write since the read began would show another second.
+    """
 
     etag: t.Optional[str]
     size: int
+    modified: t.Optional[datetime] = None
+    settled: bool = True
+
+    @classmethod
+    def of(cls, answer: t.Mapping[str, t.Any], size: int) -> _Version:
+        etag, modified = _etag(answer), answer.get("LastModified")
+        if etag or modified is None:
+            return cls(etag, size)
+        told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        now = email.utils.parsedate_to_datetime(told) if told else utc_now()
+        return cls(None, size, modified, modified + _SETTLED <= now)
+
+    def is_replaced_by(self, other: _Version) -> bool:
+        mine, theirs = (self.etag, self.size, self.modified), (other.etag, other.size, other.modified)
+        return mine != theirs or not self.settled
 
 
 class S3Store:
@@ -190,7 +212,7 @@ class S3Store:
                     item["Key"][len(self._prefix) :],
                     item["Size"],
                     item["LastModified"],
-                    item.get("ETag"),
+                    _etag(item),
                     storage_class=item.get("StorageClass"),
                 )
             if not page.get("IsTruncated"):
@@ -330,7 +352,7 @@ class S3Store:
             if error.details.get("retried") and self._holds(key, data):
                 return None
             raise
-        return t.cast(t.Optional[str], answer.get("ETag"))
+        return _etag(answer)
 
     def _put_parts(
         self, key: str, first: Part, parts: PartReader, if_absent: bool, beside: t.Mapping[str, t.Any]
@@ -393,7 +415,8 @@ class S3Store:
         if begun and start == begun.size:
             return
         extra = {"Range": f"bytes={start}-"} if start else {}
-        if begun and begun.etag:
+        if begun and begun.etag and not begun.etag.startswith("W/"):
+            # A weak ETag never matches. https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
             extra["IfMatch"] = begun.etag
         try:
             answer = opened or self._get(key, **extra)
@@ -404,10 +427,10 @@ class S3Store:
                 return
             raise
         expected, seen = answer["ContentLength"], 0
-        version = _Version(answer.get("ETag"), start + expected)
+        version = _Version.of(answer, start + expected)
         with contextlib.closing(answer["Body"]) as body:
             # Some stores ignore IfMatch, so what answers is compared here as well.
-            if begun and version != begun:
+            if begun and begun.is_replaced_by(version):
                 raise self._changed(key)
             if start and not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
                 raise RecoveryError(
@@ -475,6 +498,12 @@ _HEADERS = {
 }
 
 
+def _etag(answer: t.Mapping[str, t.Any]) -> t.Optional[str]:
+    """The ETag of an answer as it was sent; None for an empty one, as C(rclone serve s3 --etag-hash "") sends."""
+    etag = answer.get("ETag")
+    return str(etag) if bare_etag(etag) else None
+
+
 def _named(headers: Headers) -> t.Iterator[t.Tuple[str, t.Any]]:
     for name, attribute in _HEADERS.items():
         value = getattr(headers, attribute)
@@ -513,7 +542,7 @@ def _described(key: str, answer: t.Mapping[str, t.Any]) -> ObjectInfo:
         key,
         answer["ContentLength"],
         answer["LastModified"],
-        answer.get("ETag"),
+        _etag(answer),
         headers,
         storage_class,
         storage_class in ARCHIVES and not thawed,

@@ -15,6 +15,8 @@ import typing as t
 import urllib.parse
 from datetime import timezone
 
+from .._core.digest import bare_etag
+
 try:
     import botocore.auth
     import botocore.awsrequest
@@ -96,7 +98,8 @@ class SmallRequests:
         if answer is None:
             return None
         answer.drain_conn()
-        return str(answer.headers.get("ETag", "")) or None
+        etag = str(answer.headers.get("ETag", ""))
+        return etag if bare_etag(etag) else None
 
     def close(self) -> None:
         self._pool.clear()
