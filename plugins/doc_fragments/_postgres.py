@@ -23,7 +23,8 @@ options:
   login_port:
     description:
       - The port of the server. Without it, E(PGPORT).
-      - A transaction pooler, such as port 6543 of Supabase, is refused where a snapshot must be held.
+      - A transaction pooler, such as port 6543 of Supabase, is refused, because its sessions belong to other clients
+        as well. A session pooler is accepted; its sessions are given back unchanged.
     type: int
     default: 5432
   login_user:
@@ -64,8 +65,17 @@ options:
   connect_timeout:
     description:
       - Seconds to wait for the server to answer a new connection.
+      - A connection that O(dsn) gives a connect_timeout of its own keeps that.
     type: int
     default: 10
+  stall_timeout:
+    description:
+      - Seconds that a statement or a client program may wait without any progress. Then the server is asked over a
+        second connection whether it works on it, and the wait ends with the error C(timeout) when it does not.
+      - A long statement that the server works on is never ended. V(0) waits without a limit.
+      - Raise it for a network that pauses longer, lower it to notice a stalled connection earlier.
+    type: int
+    default: 300
   client_bin_dir:
     description:
       - The folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).

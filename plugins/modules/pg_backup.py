@@ -115,7 +115,10 @@ options:
     type: path
   lock_timeout:
     description:
-      - Seconds to wait for a table that another session has locked before the backup gives up.
+      - Seconds to wait for tables that other sessions have locked, in total, before the backup fails with the error
+        C(locked). The snapshot is taken after the wait, so that a table that is truncated and reloaded is saved with its
+        new rows. Tables that are left out are not waited for.
+      - V(0) waits without a limit. Raise it if reloads take longer.
     type: int
     default: 30
   journal:
@@ -252,7 +255,11 @@ error_kind:
   sample: backup_running
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import (
+    WARNINGS,
+    create_module,
+    run_module,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
@@ -321,7 +328,9 @@ def main() -> None:
             check_mode=module.check_mode,
             listener=journal_listener(params["journal"]),
         )
-        return back_up(request, opened_store(params))
+        result = back_up(request, opened_store(params))
+        WARNINGS.extend(result.coverage.get("notes", ()))
+        return result
 
     run_module(module, work)
 

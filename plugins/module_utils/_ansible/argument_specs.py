@@ -120,6 +120,7 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
     "ssl_cert": {"type": "path"},
     "ssl_key": {"type": "path"},
     "connect_timeout": {"type": "int", "default": 10},
+    "stall_timeout": {"type": "int", "default": 300},
     "client_bin_dir": {"type": "path"},
 }
 

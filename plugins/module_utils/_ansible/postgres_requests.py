@@ -39,7 +39,7 @@ def connection_options(params: Params) -> ConnectionOptions:
         keywords["port"] = str(params["login_port"])
         keywords["sslmode"] = params["ssl_mode"]
     keywords.setdefault("connect_timeout", str(params["connect_timeout"]))
-    return ConnectionOptions(keywords=keywords, client_bin_dir=params["client_bin_dir"])
+    return ConnectionOptions(keywords, params["client_bin_dir"], stall_timeout=params["stall_timeout"])
 
 
 def peer_options(params: Params) -> t.Optional[ConnectionOptions]:
@@ -61,10 +61,11 @@ def peer_options(params: Params) -> t.Optional[ConnectionOptions]:
             **peer,
             "ssl_mode": peer["ssl_mode"] or shared.get("sslmode", "prefer"),
             "connect_timeout": params["connect_timeout"],
+            "stall_timeout": params["stall_timeout"],
             "client_bin_dir": None,
         }
     )
-    return ConnectionOptions(keywords={**shared, **own.keywords})
+    return ConnectionOptions(keywords={**shared, **own.keywords}, stall_timeout=params["stall_timeout"])
 
 
 def maintenance_options(params: Params) -> ConnectionOptions:

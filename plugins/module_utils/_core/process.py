@@ -15,6 +15,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import typing as t
 
 from .errors import ErrorKind, RecoveryError
@@ -109,10 +111,23 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+class StallWatch(t.Protocol):
+    """Decides about a program that used no processor time for C(limit) seconds; 0 is without a limit."""
+
+    limit: float
+
+    def is_stalled(self) -> bool:
+        """Whether nothing works for the program elsewhere, for example a server process."""
+
+    def error(self) -> RecoveryError:
+        """What the end of a stalled program means."""
+
+
 class Child:
     """A program in a process group of its own; the whole group dies with this process or with close.
 
     stderr is read line by line through C(lines); stdout is a pipe only when asked for. user: whom root lends it to.
+    stalls: who decides when the program waits for what will not come; it is then killed.
     """
 
     def __init__(
@@ -123,7 +138,9 @@ class Child:
         stdin: t.Optional[int] = subprocess.DEVNULL,
         stdout: t.Optional[int] = subprocess.DEVNULL,
         user: t.Optional[str] = None,
+        stalls: t.Optional[StallWatch] = None,
     ) -> None:
+        self._stalls, self._stalled, self._ended = stalls, False, threading.Event()
         self.arguments = tuple(arguments)
         self._process = subprocess.Popen(
             self.arguments,
@@ -135,6 +152,8 @@ class Child:
             **as_user(user),
         )
         self._reaper = _Reaper(group=self._process.pid)
+        if stalls is not None and stalls.limit > 0:
+            threading.Thread(target=self._supervise, args=(stalls,), daemon=True).start()
 
     @property
     def stdin(self) -> t.IO[bytes]:
@@ -158,8 +177,11 @@ class Child:
             yield line.decode("utf-8", "replace").rstrip("\n")
 
     def wait(self) -> int:
-        """The exit code; negative is the signal that killed the program."""
-        return self._process.wait()
+        """The exit code; negative is the signal that killed the program. Raises what stalls says of a stalled one."""
+        code = self._process.wait()
+        if self._stalled and self._stalls is not None:
+            raise self._stalls.error()
+        return code
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -167,6 +189,7 @@ class Child:
 
     def close(self) -> None:
         """Kill what is left of the group and dismiss the reaper; safe to call twice."""
+        self._ended.set()
         self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -175,8 +198,35 @@ class Child:
                     stream.close()
         self._reaper.dismiss()
 
+    def _supervise(self, stalls: StallWatch) -> None:
+        worked, since = -1, time.monotonic()
+        while not self._ended.wait(min(5.0, stalls.limit / 4)) and self._process.poll() is None:
+            now, working = time.monotonic(), _processor_time(self._process.pid)
+            if working is None:
+                return
+            if working != worked:
+                worked, since = working, now
+            elif now - since > stalls.limit:
+                if stalls.is_stalled() and _processor_time(self._process.pid) == worked:
+                    self._stalled = True
+                    self.kill()
+                    return
+                since = time.monotonic()
+
     def __enter__(self) -> Child:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _processor_time(group: int) -> t.Optional[int]:
+    """Nanoseconds that the processes of a group have run, or None where the system does not say."""
+    total = None
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                if os.getpgid(int(entry)) == group:
+                    with open(f"/proc/{entry}/schedstat", encoding="ascii") as stream:
+                        total = (total or 0) + int(stream.read().split()[0])
+    return total

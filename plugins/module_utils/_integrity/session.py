@@ -31,13 +31,13 @@ def open_session(options: ConnectionOptions) -> Connection:
 
     Text, because a restored infinity or a year before Christ has no datetime. Raises RecoveryError.
     """
-    opened = connect(options, application="lifeline.recovery integrity_check")
+    # For whatever would run outside the transactions below.
+    settings = {"default_transaction_read_only": "on"}
+    opened = connect(options, application="lifeline.recovery integrity_check", settings=settings)
     as_text = psycopg2.extensions.new_type(_TIMES, "TIMES_AS_TEXT", lambda value, cursor: value)
     psycopg2.extensions.register_type(as_text, opened)
     arrays = psycopg2.extensions.new_array_type(_TIME_ARRAYS, "TIME_ARRAYS_AS_TEXT", as_text)
     psycopg2.extensions.register_type(arrays, opened)
-    # For whatever would run outside the transactions below.
-    execute(opened, "SET default_transaction_read_only = on")
     return opened
 
 

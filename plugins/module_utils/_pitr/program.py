@@ -52,7 +52,7 @@ def run(
 ) -> Done:
     """Run a program to its end. It dies with this process."""
     with tempfile.TemporaryFile() as output:
-        given = {} if stdin is None else {"stdin": stdin}
+        given: t.Dict[str, t.Any] = {} if stdin is None else {"stdin": stdin}
         try:
             with Child(arguments, environment, stdout=output.fileno(), user=user, **given) as child:
                 errors = list(child.lines())[-30:]

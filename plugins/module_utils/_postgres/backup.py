@@ -31,7 +31,7 @@ from .connection import ConnectionOptions
 from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
 from .fingerprint import Scope, take_fingerprint
 from .profiles import PROFILES, with_profile
-from .snapshot import HeldSnapshot, held_snapshot, refuse_blind, refuse_pooler
+from .snapshot import HeldSnapshot, held_snapshot, refuse_blind
 from .toc import Toc, sequence_values
 
 _RELATION_KINDS = ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE")
@@ -87,17 +87,23 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
     they were, no lock stays and no child process runs.
     """
     check_source(request.source)
-    require_codec(request.codec)
-    refuse_pooler(request.connection)
     timings = Timings(request.listener)
     with contextlib.ExitStack() as stack:
         # First of all, so that a server that lets nobody in is seen as a backup that failed.
         record = audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode)
         outcome = stack.enter_context(record)
         with timings.phase("preflight"):
-            held = stack.enter_context(held_snapshot(request.connection, request.source, request.lock_timeout))
+            require_codec(request.codec)
+            held = stack.enter_context(
+                held_snapshot(
+                    request.connection,
+                    request.source,
+                    request.lock_timeout,
+                    with_profile(request.selection, request.profile),
+                )
+            )
             client = find_client(held.facts.major, request.connection.client_bin_dir)
-            refuse_blind(_taken(held, with_profile(request.selection, request.profile)), request.connection)
+            refuse_blind(held.tables, request.connection)
             spool = _spool(stack, request.spool_dir, held)
             run = _Run(request, store, held, client, spool, timings)
         if request.check_mode:
@@ -137,6 +143,7 @@ class _Run:
             snapshot=self._held.snapshot,
             lock_timeout=request.lock_timeout,
             folder=dump_folder,
+            encoding=self._held.facts.encoding,
         )
         with contextlib.ExitStack() as stack:
             side = stack.enter_context(ThreadPoolExecutor(max_workers=2))
@@ -194,6 +201,8 @@ class _Run:
         )
 
     def _on_toc(self, toc: Toc, side: ThreadPoolExecutor, kill: t.Callable[[], None]) -> None:
+        # pg_dump holds its locks by now.
+        self._held.require_visible_rows()
         self._toc = toc
         if self._request.fingerprint == "none":
             return
@@ -210,11 +219,12 @@ class _Run:
                 snapshot=self._held.snapshot,
                 sequences=sequence_values(toc),
                 stop=self._stop,
+                lock_timeout=self._request.lock_timeout,
             )
 
     def _dump_roles(self) -> bool:
         path = os.path.join(self._spool, "globals.sql")
-        self._roles_refused = dump_roles(self._client, self._request.connection, path)
+        self._roles_refused = dump_roles(self._client, self._request.connection, path, self._held.facts.encoding)
         return self._roles_refused is None
 
     def _add(self, writer: SetWriter, folder: str, file: DumpedFile) -> None:
@@ -265,6 +275,7 @@ class _Run:
             "profile": self._request.profile,
             "excluded": asdict(with_profile(self._request.selection, self._request.profile)),
             "not_covered": missing,
+            "notes": list(self._held.notes),
         }
 
     def _required_toc(self) -> Toc:
@@ -310,17 +321,6 @@ def scope_of(toc: Toc) -> Scope:
         relations=frozenset((entry.schema, entry.tag) for entry in toc.of_kind(*_RELATION_KINDS)),
         large_objects=bool(toc.of_kind("BLOBS")),
     )
-
-
-def _taken(held: HeldSnapshot, selection: Selection) -> t.List[t.Any]:
-    """The tables that plain names (not patterns) leave in; pg_dump itself refuses what is missed here."""
-    return [
-        table
-        for table in held.tables
-        if table.schema not in selection.exclude_schemas
-        and (not selection.include_schemas or table.schema in selection.include_schemas)
-        and f"{table.schema}.{table.name}" not in selection.exclude_tables + selection.exclude_table_data
-    ]
 
 
 def _spool(stack: contextlib.ExitStack, parent: t.Optional[str], held: HeldSnapshot) -> str:

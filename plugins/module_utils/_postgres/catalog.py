@@ -24,6 +24,8 @@ _TABLES = f"""
            pg_has_role(c.relowner, 'USAGE')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_USER_RELATION}
+      AND (%(schemas)s::text[] IS NULL
+           OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[])))
     ORDER BY pg_table_size(c.oid) DESC, n.nspname, c.relname
 """
 
@@ -180,13 +182,21 @@ def server_facts(conn: Connection) -> ServerFacts:
     return ServerFacts(version, number, identifier, database, encoding, collation, order, in_recovery)
 
 
-def user_tables(conn: Connection) -> t.List[Table]:
-    """Every table with rows of its own (leaf partitions, not their parents), largest first."""
+def user_tables(conn: Connection, names: t.Optional[t.Collection[t.Tuple[str, str]]] = None) -> t.List[Table]:
+    """Every table with rows of its own (leaf partitions, not their parents), or those of the names; largest first.
+
+    The size of a table waits for the table's lock, so that names keep tables out that do not matter.
+    """
+    wanted = None if names is None else sorted(names)
+    given = {
+        "schemas": None if wanted is None else [schema for schema, _name in wanted],
+        "names": None if wanted is None else [name for _schema, name in wanted],
+    }
     role = fetch_all(conn, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
     sees_all = bool(role and role[0][0])
     return [
         Table(oid, schema, name, size or 0, secured and not sees_all and (forced or not owned))
-        for oid, schema, name, size, secured, forced, owned in fetch_all(conn, _TABLES)
+        for oid, schema, name, size, secured, forced, owned in fetch_all(conn, _TABLES, given)
     ]
 
 

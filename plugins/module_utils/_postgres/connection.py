@@ -12,12 +12,17 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._core.errors import ErrorKind, RecoveryError
+from . import encoding
+from .pooler import PostgresConnection, prepare, refuses_startup_options, startup_options
+from .stall import supervise
 
 try:
     import psycopg2
     import psycopg2.extensions
 except ImportError:
     psycopg2 = None  # type: ignore[assignment]
+else:
+    encoding.register()
 
 #: libpq keyword to the environment variable that the client programs read.
 #: https://www.postgresql.org/docs/current/libpq-envars.html
@@ -41,32 +46,30 @@ _ENVIRONMENT = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
 }
 
-#: The settings of every session of ours: text forms must not depend on the role or the server.
-_SESSION = (
-    "SET statement_timeout = 0",
-    "SET lock_timeout = 0",
-    "SET idle_in_transaction_session_timeout = 0",
-    "SET datestyle = 'ISO, YMD'",
-    "SET intervalstyle = 'postgres'",
-    "SET timezone = 'UTC'",
-    "SET extra_float_digits = 3",
-    "SET bytea_output = 'hex'",
-    "SET xmloption = 'content'",
-    "SET search_path = pg_catalog",
-    "SET row_security = off",
-    # Our queries spend their time in functions that compiling does not touch.
-    "SET jit = off",
-)
+#: What libpq lets a dead connection cost; the keywords of the operator win. tcp_user_timeout is in milliseconds.
+#: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 
 Connection = t.Any
 
 
 @dataclass(frozen=True)
 class ConnectionOptions:
-    """libpq keywords of one server. The values hold the password, so they are never printed."""
+    """libpq keywords of one server. The values hold the password, so they are never printed.
+
+    stall_timeout: seconds without any progress after which a connection is given up; 0 is without a limit.
+    """
 
     keywords: t.Mapping[str, str] = field(repr=False)
     client_bin_dir: t.Optional[str] = None
+    stall_timeout: float = 300
 
     @property
     def database(self) -> str:
@@ -85,10 +88,21 @@ class ConnectionOptions:
     def with_database(self, name: str) -> ConnectionOptions:
         return replace(self, keywords={**self.keywords, "dbname": name})
 
+    def conninfo(self) -> str:
+        """The database, as a connection string without secrets for a command line.
+
+        It holds what has no environment variable: how long a dead connection is waited for.
+        """
+        known = {name: self.keywords.get(name, value) for name, value in _PATIENCE.items() if name not in _ENVIRONMENT}
+        escaped = self.database.replace("\\", "\\\\").replace("'", "\\'")
+        named = [f"dbname='{escaped}'"] if self.database else []
+        return " ".join([*named, *(f"{name}={value}" for name, value in known.items())])
+
     def environment(self) -> t.Dict[str, str]:
         """The environment for pg_dump, pg_restore and psql: theirs, with our keywords in it."""
         inherited = {key: value for key, value in os.environ.items() if key not in _ENVIRONMENT.values()}
-        ours = {_ENVIRONMENT[key]: value for key, value in self.keywords.items() if key in _ENVIRONMENT}
+        keywords = {**_PATIENCE, **self.keywords}
+        ours = {_ENVIRONMENT[key]: value for key, value in keywords.items() if key in _ENVIRONMENT}
         # Messages are parsed, so their language is fixed.
         return {**inherited, **ours, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"}
 
@@ -107,43 +121,72 @@ def parse_dsn(dsn: str) -> t.Dict[str, str]:
 
 
 @contextlib.contextmanager
-def connection(options: ConnectionOptions, *, application: str = "lifeline.recovery") -> t.Iterator[Connection]:
+def connection(
+    options: ConnectionOptions,
+    *,
+    application: str = "lifeline.recovery",
+    settings: t.Optional[t.Mapping[str, str]] = None,
+) -> t.Iterator[Connection]:
     """A psycopg2 connection in autocommit mode with fixed session settings; closed at the end.
 
-    Raises RecoveryError(unreachable, access_denied or target_missing).
+    settings are added to the fixed ones. A statement that waits for a connection which passes nothing ends after
+    stall_timeout. Raises RecoveryError(unreachable, access_denied, target_missing, transaction_pooler or timeout).
     """
-    opened = connect(options, application=application)
+    opened = connect(options, application=application, settings=settings)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def connect(options: ConnectionOptions, *, application: str = "lifeline.recovery") -> Connection:
+def connect(
+    options: ConnectionOptions,
+    *,
+    application: str = "lifeline.recovery",
+    settings: t.Optional[t.Mapping[str, str]] = None,
+) -> Connection:
     """As connection, for callers that close it themselves."""
     _require_psycopg2()
     keywords: t.Dict[str, t.Any] = {
-        "keepalives_idle": "30",
-        "keepalives_interval": "10",
-        "keepalives_count": "3",
+        **_PATIENCE,
         **options.keywords,
         "application_name": application,
         "client_encoding": "UTF8",
+        "connection_factory": PostgresConnection,
     }
+    opened = _open(options, keywords)
     try:
-        opened = psycopg2.connect(**keywords)
+        opened.autocommit = True
+        supervise(opened, keywords, options.place, options.stall_timeout)
+        prepare(opened, options.place, lambda: psycopg2.connect(**keywords), settings or {})
+        if opened.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # The server knows no encoding, so that any other one would have it refuse bytes.
+            opened.set_client_encoding("SQL_ASCII")
+    except psycopg2.Error as error:
+        opened.close()
+        raise _connection_error(options, str(error)) from None
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _open(options: ConnectionOptions, keywords: t.Mapping[str, t.Any]) -> Connection:
+    """With our settings in the startup packet, and without them for a pooler that refuses them."""
+    try:
+        try:
+            return psycopg2.connect(**{**keywords, "options": startup_options(options.keywords.get("options", ""))})
+        except psycopg2.OperationalError as error:
+            if not refuses_startup_options(str(error)):
+                raise
+        return psycopg2.connect(**keywords)
     except psycopg2.OperationalError as error:
         raise _connection_error(options, str(error)) from None
-    opened.autocommit = True
-    with opened.cursor() as cursor:
-        for statement in _SESSION:
-            cursor.execute(statement)
-        if opened.server_version >= 140000:
-            # A backend whose client was killed must not go on computing a digest.
-            cursor.execute("SET client_connection_check_interval = '2s'")
-        if opened.server_version >= 170000:
-            cursor.execute("SET transaction_timeout = 0")
-    return opened
+
+
+def stall_keywords(options: ConnectionOptions) -> t.Dict[str, t.Any]:
+    """The keywords for a look at the server from a second connection."""
+    return {**_PATIENCE, **options.keywords}
 
 
 def fetch_all(conn: Connection, sql: str, parameters: t.Any = None) -> t.List[t.Tuple[t.Any, ...]]:

@@ -16,6 +16,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
 from .client import ClientPrograms
 from .connection import ConnectionOptions, quote_identifier
+from .programs import start_program
 from .toc import Toc, TocEntry, parse_toc
 
 TOC_NAME = "toc.dat"
@@ -42,9 +43,19 @@ class DumpedFile:
 
 
 def dump_arguments(
-    client: ClientPrograms, selection: Selection, *, jobs: int, snapshot: str, lock_timeout: float, folder: str
+    client: ClientPrograms,
+    selection: Selection,
+    *,
+    jobs: int,
+    snapshot: str,
+    lock_timeout: float,
+    folder: str,
+    encoding: str,
 ) -> t.List[str]:
-    """The command line of pg_dump. It holds no secret: the connection is in the environment."""
+    """The command line of pg_dump. It holds no secret: the connection is in the environment.
+
+    encoding is the database's.
+    """
     return [
         client.path("pg_dump"),
         "--format=directory",
@@ -56,6 +67,7 @@ def dump_arguments(
         "--no-sync",
         f"--snapshot={snapshot}",
         f"--lock-wait-timeout={int(lock_timeout * 1000)}",
+        f"--encoding={client_encoding(encoding)}",
         f"--file={folder}",
         *(f"--schema={pattern}" for pattern in selection.include_schemas),
         *(f"--exclude-schema={pattern}" for pattern in selection.exclude_schemas),
@@ -111,30 +123,31 @@ def read_toc(folder: str) -> Toc:
 
 
 def start_dump(arguments: t.Sequence[str], options: ConnectionOptions) -> Child:
-    return Child(arguments, options.environment())
+    return start_program([*arguments, f"--dbname={options.conninfo()}"], options, options.environment())
 
 
-def dump_roles(client: ClientPrograms, options: ConnectionOptions, path: str) -> t.Optional[str]:
+def client_encoding(encoding: str) -> str:
+    """What a database is dumped in: bytes of no known encoding cannot become UTF-8."""
+    return encoding if encoding == "SQL_ASCII" else "UTF8"
+
+
+def dump_roles(client: ClientPrograms, options: ConnectionOptions, path: str, encoding: str) -> t.Optional[str]:
     """Write roles and memberships, without passwords, to path; the reason when the server does not let us."""
     arguments = [
         client.path("pg_dumpall"),
         "--globals-only",
         "--no-role-passwords",
         "--no-password",
-        f"--database={quote_connection_database(options.database)}",
+        # A database name may be a connection string here, and only here.
+        f"--database={options.conninfo()}",
+        f"--encoding={client_encoding(encoding)}",
         f"--file={path}",
     ]
-    with Child(arguments, options.environment()) as child:
+    with start_program(arguments, options, options.environment()) as child:
         lines = list(child.lines())
         if child.wait() == 0:
             return None
     return lines[-1] if lines else "pg_dumpall failed"
-
-
-def quote_connection_database(name: str) -> str:
-    """A database name that libpq does not take for a connection string."""
-    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{escaped}'"
 
 
 def qualified(entry: TocEntry) -> str:

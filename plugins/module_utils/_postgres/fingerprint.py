@@ -23,9 +23,11 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
 from . import catalog
 from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
+from .table_locks import locked
 
 try:
     import psycopg2
+    import psycopg2.errors
 except ImportError:
     psycopg2 = None  # type: ignore[assignment]
 
@@ -110,15 +112,16 @@ def take_fingerprint(
     snapshot: t.Optional[str] = None,
     sequences: t.Optional[t.Sequence[SequenceFingerprint]] = None,
     stop: t.Optional[threading.Event] = None,
+    lock_timeout: float = 0,
 ) -> Fingerprint:
     """Fingerprint a database. mode is C(full) (counts and digests) or C(counts).
 
     jobs connections work at once, largest table first, all in the snapshot given or each in its own.
     sequences are read live unless given, because a sequence has no snapshot.
-    stop ends the work early with RecoveryError(interrupted).
-    Raises RecoveryError: unsupported for a server older than 14, query_failed, unreachable, access_denied.
+    stop ends the work early with RecoveryError(interrupted). lock_timeout: seconds to wait for a table, 0 for no limit.
+    Raises RecoveryError: unsupported for a server older than 14, query_failed, locked, unreachable, access_denied.
     """
-    with _reader(options, snapshot) as conn:
+    with _reader(options, snapshot, lock_timeout) as conn:
         facts = catalog.server_facts(conn)
         if facts.major < _OLDEST_MAJOR:
             raise RecoveryError(
@@ -126,9 +129,7 @@ def take_fingerprint(
                 f"The server is PostgreSQL {facts.version}; a fingerprint needs 14 or newer.",
                 next_step="Upgrade the server: versions before 14 get no fixes any more.",
             )
-        tables = [
-            table for table in catalog.user_tables(conn) if scope is None or (table.schema, table.name) in scope.tables
-        ]
+        tables = catalog.user_tables(conn, None if scope is None else scope.tables)
         statements = _statements(conn, tables, mode)
         relations = None if scope is None else scope.relations
         structure = catalog.structure(conn, relations)
@@ -137,7 +138,7 @@ def take_fingerprint(
         large_objects = None
         if scope is None or scope.large_objects:
             large_objects = _large_objects(conn, mode)
-    measured = _measure(options, snapshot, statements, jobs, stop or threading.Event())
+    measured = _measure(options, snapshot, statements, jobs, stop or threading.Event(), lock_timeout)
     return Fingerprint(
         algorithm=f"{ALGORITHM} {facts.byte_order} {facts.encoding}",
         mode=mode,
@@ -174,8 +175,10 @@ def table_statement(table: catalog.Table, columns: t.Sequence[t.Tuple[str, catal
 
 
 @contextlib.contextmanager
-def _reader(options: ConnectionOptions, snapshot: t.Optional[str]) -> t.Iterator[Connection]:
-    with connection(options, application="lifeline.recovery fingerprint") as conn:
+def _reader(options: ConnectionOptions, snapshot: t.Optional[str], lock_timeout: float) -> t.Iterator[Connection]:
+    # A reader queues behind a session that waits for the tables of the backup, and that would wait for the reader.
+    settings = {"lock_timeout": f"{int(lock_timeout * 1000)}ms"}
+    with connection(options, application="lifeline.recovery fingerprint", settings=settings) as conn:
         with conn.cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if snapshot is not None:
@@ -212,6 +215,7 @@ def _measure(
     statements: t.Sequence[t.Tuple[catalog.Table, str]],
     jobs: int,
     stop: threading.Event,
+    lock_timeout: float,
 ) -> t.List[TableFingerprint]:
     waiting: queue.SimpleQueue[t.Tuple[catalog.Table, str]] = queue.SimpleQueue()
     for item in statements:
@@ -222,7 +226,7 @@ def _measure(
 
     def work() -> None:
         try:
-            with _reader(options, snapshot) as conn, conn.cursor() as cursor:
+            with _reader(options, snapshot, lock_timeout) as conn, conn.cursor() as cursor:
                 busy.append(conn)
                 while not stop.is_set() and not failures:
                     try:
@@ -231,6 +235,10 @@ def _measure(
                         return
                     try:
                         cursor.execute(statement)
+                    except psycopg2.errors.LockNotAvailable:
+                        raise locked(
+                            f"Another session waits to change {table.schema}.{table.name}, which the fingerprint reads."
+                        ) from None
                     except psycopg2.Error as error:
                         raise query_error(error) from None
                     rows, digest = cursor.fetchone()

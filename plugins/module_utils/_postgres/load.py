@@ -15,7 +15,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
 from .client import ClientPrograms
 from .connection import ConnectionOptions
-from .dump import quote_connection_database
+from .programs import start_program
 
 #: Building indexes with more memory is what makes a restore quick; nothing here weakens the result,
 #: because a load that is cut off is thrown away whole.
@@ -42,14 +42,14 @@ def load_archive(
         client.path("pg_restore"),
         "--exit-on-error",
         "--no-password",
-        f"--dbname={quote_connection_database(options.database)}",
+        f"--dbname={options.conninfo()}",
         *([] if owner else ["--no-owner"]),
         *([] if privileges else ["--no-privileges"]),
         f"--jobs={jobs}",
         *only,
         archive,
     ]
-    with Child(arguments, _environment(options)) as child:
+    with start_program(arguments, options, _environment(options)) as child:
         complaints = list(child.lines())
         code = child.wait()
         _raise_unless_good("pg_restore", code, complaints)
@@ -108,10 +108,10 @@ def load_script(
         "--set=ON_ERROR_STOP=1",
         "--output=/dev/null",
         *(["--single-transaction"] if single_transaction else []),
-        f"--dbname={quote_connection_database(options.database)}",
+        f"--dbname={options.conninfo()}",
         "--file=-",
     ]
-    with Child(arguments, _environment(options), stdin=subprocess.PIPE) as child:
+    with start_program(arguments, options, _environment(options), stdin=subprocess.PIPE) as child:
         complaints: t.List[str] = []
         reader = threading.Thread(target=lambda: complaints.extend(child.lines()), daemon=True)
         reader.start()

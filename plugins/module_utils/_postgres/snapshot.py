@@ -13,29 +13,55 @@ from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
 from . import catalog
-from .connection import Connection, ConnectionOptions, connection, fetch_value
+from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
+from .dump import Selection
+from .encoding import is_readable, shown
+from .patterns import has_rows_dumped, is_dumped
+from .source_lock import lock_source
+from .table_locks import TableLocks, locked
 
-try:
-    import psycopg2.errors
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
-
-_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lifeline.recovery backup of ' || %s, 0))"
+#: How often a snapshot is taken again because a table was rewritten meanwhile.
+_TRIES = 5
 
 _LSN = """
     SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text
 """
 
+#: Names that a set must be able to write down.
+_NAMES = """
+    SELECT current_database()
+    UNION SELECT n.nspname FROM pg_namespace n
+    UNION SELECT c.relname FROM pg_class c
+    UNION SELECT a.attname FROM pg_attribute a WHERE NOT a.attisdropped
+    UNION SELECT p.proname FROM pg_proc p
+    UNION SELECT t.typname FROM pg_type t
+    UNION SELECT o.conname FROM pg_constraint o
+    UNION SELECT g.tgname FROM pg_trigger g
+    UNION SELECT p.polname FROM pg_policy p
+    UNION SELECT r.rolname FROM pg_roles r
+"""
+
 
 @dataclass(frozen=True)
 class HeldSnapshot:
-    """An exported snapshot; it lasts as long as the context that gave it."""
+    """An exported snapshot; it lasts as long as the context that gave it. notes: what the operator should read."""
 
     snapshot: str
     recovery_point: datetime
     lsn: t.Optional[str]
     facts: catalog.ServerFacts
     tables: t.Tuple[catalog.Table, ...]
+    notes: t.Tuple[str, ...]
+    locks: TableLocks
+
+    def require_visible_rows(self) -> None:
+        """Raise RecoveryError(locked) when a table was rewritten since the snapshot, which sees it empty.
+
+        To be called when pg_dump has its own locks, after which no table can be rewritten.
+        """
+        rewritten = self.locks.rewritten()
+        if rewritten:
+            raise _rewritten(rewritten)
 
 
 def refuse_pooler(options: ConnectionOptions) -> None:
@@ -49,28 +75,45 @@ def refuse_pooler(options: ConnectionOptions) -> None:
 
 
 @contextlib.contextmanager
-def held_snapshot(options: ConnectionOptions, source: str, lock_timeout: float) -> t.Iterator[HeldSnapshot]:
-    """Lock the source against a second backup and export a snapshot of it.
+def held_snapshot(
+    options: ConnectionOptions,
+    source: str,
+    lock_timeout: float,
+    selection: t.Optional[Selection] = None,
+    check: t.Callable[[catalog.ServerFacts], None] = lambda facts: None,
+) -> t.Iterator[HeldSnapshot]:
+    """Lock the source against a second backup, wait for locked tables, and export a snapshot of the database.
 
-    lock_timeout, in seconds, bounds the wait for a table that is locked.
-    Raises RecoveryError: transaction_pooler, backup_running, locked, unreachable, access_denied, target_missing.
+    lock_timeout, in seconds, bounds the wait for all tables that selection leaves in. check may refuse the server.
+    Raises RecoveryError: transaction_pooler, backup_running, locked, unreachable, access_denied, target_missing,
+    unsupported.
     """
     refuse_pooler(options)
     with connection(options, application="lifeline.recovery backup") as conn:
-        _refuse_changing_backend(conn, options)
-        if not fetch_value(conn, _LOCK, (source,)):
-            raise RecoveryError(
-                ErrorKind.BACKUP_RUNNING,
-                f"Another backup of {source!r} is running.",
-                next_step="Wait for it to end; its session is named 'lifeline.recovery backup' in pg_stat_activity.",
-            )
         facts = catalog.server_facts(conn)
-        with conn.cursor() as cursor:
-            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        recovery_point = fetch_value(conn, "SELECT clock_timestamp()")
+        check(facts)
+        if facts.encoding == "SQL_ASCII":
+            _refuse_unreadable_names(conn)
+        notes = lock_source(conn, source)
+        taken = selection or Selection()
+        locks = TableLocks(conn, lock_timeout, lambda schema, name: is_dumped(taken, schema, name))
+        for attempt in range(_TRIES):
+            locks.begin()
+            recovery_point = fetch_value(conn, "SELECT clock_timestamp()")
+            rewritten = locks.rewritten()
+            if not rewritten:
+                break
+            with conn.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+            if attempt == _TRIES - 1:
+                raise _rewritten(rewritten)
         snapshot = fetch_value(conn, "SELECT pg_export_snapshot()")
         lsn = fetch_value(conn, _LSN)
-        yield HeldSnapshot(snapshot, recovery_point, lsn, facts, _tables(conn, lock_timeout))
+        names = [
+            (table.schema, table.name) for table in locks.tables if has_rows_dumped(taken, table.schema, table.name)
+        ]
+        tables = tuple(catalog.user_tables(conn, names))
+        yield HeldSnapshot(snapshot, recovery_point, lsn, facts, tables, notes, locks)
 
 
 def refuse_blind(tables: t.Iterable[catalog.Table], options: ConnectionOptions) -> None:
@@ -86,25 +129,19 @@ def refuse_blind(tables: t.Iterable[catalog.Table], options: ConnectionOptions) 
         )
 
 
-def _tables(conn: Connection, lock_timeout: float) -> t.Tuple[catalog.Table, ...]:
-    # The size of a table is only told to who may look at it, so this waits for its lock.
-    fetch_value(conn, "SELECT set_config('lock_timeout', %s, false)", (f"{int(lock_timeout * 1000)}ms",))
-    try:
-        return tuple(catalog.user_tables(conn))
-    except psycopg2.errors.LockNotAvailable:
-        raise RecoveryError(
-            ErrorKind.LOCKED,
-            f"A table is locked by another session for longer than {lock_timeout:g} seconds.",
-            left="No backup set was written; earlier sets are as they were.",
-            next_step="Run it when no migration holds the table, or raise lock_timeout.",
-        ) from None
+def _rewritten(tables: t.Sequence[str]) -> RecoveryError:
+    return locked(
+        f"{len(tables)} tables were truncated or rewritten while the backup began, among them {', '.join(tables[:5])}; "
+        "their rows would be missing."
+    )
 
 
-def _refuse_changing_backend(conn: Connection, options: ConnectionOptions) -> None:
-    backends = {fetch_value(conn, "SELECT pg_backend_pid()") for _try in range(3)}
-    if len(backends) > 1:
+def _refuse_unreadable_names(conn: Connection) -> None:
+    names = [row[0] for row in fetch_all(conn, _NAMES) if not is_readable(row[0])]
+    if names:
         raise RecoveryError(
-            ErrorKind.TRANSACTION_POOLER,
-            f"{options.place} changes the server process between statements, so it is a transaction pooler.",
-            next_step="Connect to the server itself or to a session pooler.",
+            ErrorKind.UNSUPPORTED,
+            f"The database has the encoding SQL_ASCII, and {len(names)} names in it are not UTF-8, "
+            f"among them {shown(names[0])}.",
+            next_step="Rename them, or back up the database with pg_dump alone.",
         )

@@ -105,7 +105,7 @@ def audited(
     """Write a record of what happens inside; nothing in check mode, nor without a store or a source.
 
     Gives a dictionary for what is known at the end: with it the record says succeeded, and there is none when it stays
-    empty, for then nothing was done. After a RecoveryError, which goes on, the record says failed with its error_kind.
+    empty, for then nothing was done. After an exception, which continues, the record says failed with its error_kind;
     details are in the record in either case.
     """
     outcome: t.Dict[str, t.Any] = {}
@@ -117,11 +117,14 @@ def audited(
     except RecoveryError as error:
         # A set that is not in every copy is a set all the same.
         partial = operation == "backup" and error.kind == ErrorKind.COPY_FAILED
-        # Who comes second leaves the word to the backup that runs.
-        if error.kind != ErrorKind.BACKUP_RUNNING:
-            with contextlib.suppress(RecoveryError):
-                status = "partial" if partial else "failed"
-                write_audit(store, source, operation, status, {**details, "error_kind": error.kind})
+        with contextlib.suppress(RecoveryError):
+            status = "partial" if partial else "failed"
+            write_audit(store, source, operation, status, {**details, "error_kind": error.kind})
+        raise
+    except BaseException as error:
+        kind = ErrorKind.UNEXPECTED if isinstance(error, Exception) else ErrorKind.INTERRUPTED
+        with contextlib.suppress(RecoveryError):
+            write_audit(store, source, operation, "failed", {**details, "error_kind": kind})
         raise
     if outcome:
         write_audit(store, source, operation, "succeeded", {**details, **outcome})
