@@ -103,8 +103,9 @@ options:
     default: none
   fingerprint:
     description:
-      - V(full) records row counts and digests of all tables, V(counts) only counts, V(none) nothing.
-      - Without V(full), a restore cannot be proved equal to its source.
+      - V(full) records row counts and digests of all tables and materialized views, V(counts) only counts, V(none) nothing.
+      - Only a set with V(full) can prove that a restore equals its source. Definitions are compared with every set that
+        has a fingerprint, by what C(pg_dump) writes of them.
     type: str
     choices: [full, counts, none]
     default: full

@@ -183,10 +183,26 @@ roles_created:
 fingerprint:
   description:
     - The comparison with the set - mode, equal, tables, rows, differences (the first 50) and difference_count.
-    - C(equal) is null when there was nothing to compare with.
+    - C(equal) is null when there was nothing to compare with. In mode V(counts) it says only that the numbers of rows agree.
+    - C(algorithm) is the digest of rows that the set was made with. C(weaker) is true for a set of an earlier version,
+      whose digest does not detect all values that rows exchanged.
+    - C(additional) lists definitions that only the database has (a difference, except within a live database).
+      C(refreshed) lists materialized views whose rows differ because the restore computed them again.
+    - C(note) says why definitions that PostgreSQL prints differently could not be compared by their meaning.
   type: dict
   returned: always, once the data was loaded
-  sample: {mode: full, equal: true, tables: 38, rows: 1250000, differences: [], difference_count: 0}
+  sample:
+    mode: full
+    equal: true
+    algorithm: row_hash/2
+    weaker: false
+    tables: 38
+    rows: 1250000
+    differences: []
+    difference_count: 0
+    additional: []
+    refreshed: []
+    note: ""
 foreign_keys:
   description: How many foreign keys were tested, and which have rows without a parent.
   type: dict

@@ -96,7 +96,11 @@ class Town:
     def differences(self) -> list[str]:
         """What is not as it was at the backup, but for sequences."""
         now = take_fingerprint(self.server.options(self.database), "full")
-        return [item.what for item in compare(self.before, now).differences if not item.what.startswith("sequence")]
+        return [
+            item.what
+            for item in compare(self.before, now, views_refreshed=True).differences
+            if not item.what.startswith("sequence")
+        ]
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core.errors import ErrorKind, RecoveryError
 from .._integrity.result import PASSED, SKIPPED, Report
-from .._postgres.proof import compare_with
+from .._postgres.proof import Rules, compare_with
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.layout import check_source
@@ -34,10 +33,9 @@ def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Di
     options = connection_options(params)
 
     def compare(_connection: t.Any) -> t.List[t.Dict[str, str]]:
-        manifest = find_set(readable_store(params, params["source"]), params["source"], set_selection(params))
-        if manifest.fingerprint is None:
-            raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
-        comparison = compare_with(options, manifest.fingerprint, manifest.fingerprint.mode, jobs=2)
+        store = readable_store(params, params["source"])
+        manifest = find_set(store, params["source"], set_selection(params))
+        comparison = compare_with(options, manifest, store, Rules(), jobs=2)
         return [vars(difference) for difference in comparison.differences]
 
     return compare

@@ -29,12 +29,12 @@ from .._store.base import ObjectStore
 from .client import ClientPrograms, find_client
 from .connection import ConnectionOptions
 from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
+from .extension_rows import ExtensionRows, rows_left_out
 from .fingerprint import Scope, take_fingerprint
 from .profiles import PROFILES, with_profile
 from .snapshot import HeldSnapshot, held_snapshot, refuse_blind
+from .structure import structure_of
 from .toc import Toc, sequence_values
-
-_RELATION_KINDS = ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE")
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ class _Run:
         self._stop = threading.Event()
         self._toc: t.Optional[Toc] = None
         self._fingerprint: t.Optional[t.Any] = None
+        self._left_out: t.Optional[t.Any] = None
         self._roles_refused: t.Optional[str] = None
         self._created_at = utc_now()
 
@@ -146,7 +147,7 @@ class _Run:
             encoding=self._held.facts.encoding,
         )
         with contextlib.ExitStack() as stack:
-            side = stack.enter_context(ThreadPoolExecutor(max_workers=2))
+            side = stack.enter_context(ThreadPoolExecutor(max_workers=3))
             stack.callback(self._stop.set)
             with self._timings.phase("dump"):
                 child = stack.enter_context(start_dump(arguments, request.connection))
@@ -204,6 +205,9 @@ class _Run:
         # pg_dump holds its locks by now.
         self._held.require_visible_rows()
         self._toc = toc
+        self._left_out = side.submit(
+            rows_left_out, self._request.connection, self._held.snapshot, scope_of(toc), self._request.lock_timeout
+        )
         if self._request.fingerprint == "none":
             return
         self._fingerprint = side.submit(self._take_fingerprint, toc)
@@ -218,6 +222,7 @@ class _Run:
                 scope=scope_of(toc),
                 snapshot=self._held.snapshot,
                 sequences=sequence_values(toc),
+                structure=structure_of(toc),
                 stop=self._stop,
                 lock_timeout=self._request.lock_timeout,
             )
@@ -261,6 +266,7 @@ class _Run:
     def _coverage(self) -> t.Dict[str, t.Any]:
         toc = self._required_toc()
         missing = list(PROFILES[self._request.profile].not_covered)
+        missing += [str(rows) for rows in self._rows_left_out()]
         if self._roles_refused is not None:
             missing.append(f"roles and memberships ({self._roles_refused})")
         return {
@@ -277,6 +283,9 @@ class _Run:
             "not_covered": missing,
             "notes": list(self._held.notes),
         }
+
+    def _rows_left_out(self) -> t.List[ExtensionRows]:
+        return self._left_out.result() if self._left_out else []
 
     def _required_toc(self) -> Toc:
         if self._toc is None:
@@ -309,16 +318,20 @@ class _Run:
                 f"Set {manifest.set_id} of {manifest.source} ({manifest.tier}): {tables} tables, "
                 f"{'not counted' if rows is None else rows} rows, {readable_size(size['plain'])} in "
                 f"{timings['total']:.1f} s; {readable_size(size['uploaded'])} uploaded, "
-                f"{readable_size(size['reused'])} reused."
+                f"{readable_size(size['reused'])} reused{self._warning()}."
             ),
         )
+
+    def _warning(self) -> str:
+        left_out = self._rows_left_out()
+        return f"; NOT in the set: {'; '.join(map(str, left_out[:5]))}" if left_out else ""
 
 
 def scope_of(toc: Toc) -> Scope:
     """What a dump with this table of contents holds."""
     return Scope(
         tables=frozenset((entry.schema, entry.tag) for entry in toc.of_kind("TABLE DATA")),
-        relations=frozenset((entry.schema, entry.tag) for entry in toc.of_kind(*_RELATION_KINDS)),
+        views=frozenset((entry.schema, entry.tag) for entry in toc.of_kind("MATERIALIZED VIEW")),
         large_objects=bool(toc.of_kind("BLOBS")),
     )
 

@@ -2,151 +2,91 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the system catalogs say: tables, columns, structure. SQL for PostgreSQL 14 to 18."""
+"""What the system catalogs say about tables and columns. SQL for PostgreSQL 14 to 18."""
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 from dataclasses import dataclass
 
 from .connection import Connection, fetch_all, fetch_value
 
-#: Relations of users: not the system's, and not made by an extension.
-_USER_RELATION = """
-    n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    AND NOT EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-"""
-
-_TABLES = f"""
-    SELECT c.oid, n.nspname, c.relname, pg_table_size(c.oid), c.relrowsecurity, c.relforcerowsecurity,
-           pg_has_role(c.relowner, 'USAGE')
+#: Relations that hold rows of users: their own, and those of extensions. pg_dump dumps rows of an extension only
+#: where its script marked the table as configuration, and then those that meet the condition.
+_TABLES = """
+    SELECT c.oid, n.nspname, c.relname, c.relkind = 'm', s.size, c.relrowsecurity, c.relforcerowsecurity,
+           pg_has_role(c.relowner, 'USAGE'), c.relispopulated, coalesce(e.extname, ''),
+           coalesce(e.extcondition[array_position(e.extconfig, c.oid)], '')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_USER_RELATION}
+    LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+    LEFT JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+    CROSS JOIN LATERAL (SELECT coalesce(pg_table_size(c.oid), 0) AS size) s
+    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND (e.oid IS NULL OR c.oid = ANY (e.extconfig))
       AND (%(schemas)s::text[] IS NULL
            OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[])))
-    ORDER BY pg_table_size(c.oid) DESC, n.nspname, c.relname
+    ORDER BY s.size DESC, n.nspname, c.relname
 """
 
+#: Virtual generated columns are no data: PostgreSQL computes them from the other columns when they are read.
 _COLUMNS = """
     SELECT a.attrelid, a.attname, a.atttypid
     FROM pg_attribute a
-    WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
     ORDER BY a.attrelid, a.attnum
 """
 
 _TYPES = """
-    SELECT t.oid, t.typname, t.typtype::text, t.typbasetype, t.typelem, t.typnamespace = 'pg_catalog'::regnamespace,
-           t.typcategory::text
-    FROM pg_type t
+    SELECT t.oid, t.typname, t.typtype::text, t.typbasetype, t.typelem,
+           t.typnamespace = 'pg_catalog'::regnamespace AND t.oid < 16384, t.typcategory::text,
+           CASE WHEN t.typsend <> 0 THEN p.proname END
+    FROM pg_type t LEFT JOIN pg_proc p ON p.oid = t.typsend
 """
 
-#: Category to a query that gives (identity, definition). What another major version prints in other
-#: words is compared by identity alone; NOT NULL constraints are left out because only 18 lists them.
-_STRUCTURE = {
-    "schemas": """
-        SELECT quote_ident(n.nspname), coalesce(array_to_string(ARRAY(
-                   SELECT a::text FROM unnest(n.nspacl) a WHERE a::text !~ '^pg_' ORDER BY 1), ','), '')
-        FROM pg_namespace n
-        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-          AND NOT EXISTS (SELECT FROM pg_depend d
-                          WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
-    """,
-    "extensions": "SELECT quote_ident(extname), '' FROM pg_extension WHERE extname <> 'plpgsql'",
-    "types": """
-        SELECT format('%I.%I', n.nspname, t.typname),
-               t.typtype::text || coalesce((SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
-                                            FROM pg_enum e WHERE e.enumtypid = t.oid), '')
-               || coalesce(format_type(nullif(t.typbasetype, 0), t.typtypmod), '')
-        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-        WHERE t.typtype IN ('e', 'd', 'r') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-          AND NOT EXISTS (SELECT FROM pg_depend d
-                          WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
-    """,
-    "functions": """
-        SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
-               concat_ws(' ', p.prokind, l.lanname, p.prosecdef, p.provolatile, p.proisstrict,
-                         format_type(p.prorettype, NULL), p.proconfig, p.prosrc)
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-          AND NOT EXISTS (SELECT FROM pg_depend d
-                          WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-    """,
-}
-
-#: The same for what belongs to a relation; {relations} is the filter on pg_class c and pg_namespace n.
-_RELATION_STRUCTURE = {
-    "relations": """
-        SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text || c.relpersistence::text
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {relations}
-    """,
-    "columns": """
-        SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname),
-               concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
-                         pg_get_expr(d.adbin, d.adrelid))
-        FROM pg_attribute a
-        JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND {relations}
-    """,
-    "constraints": """
-        SELECT format('%I on %I.%I', o.conname, n.nspname, c.relname), pg_get_constraintdef(o.oid)
-        FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE o.contype IN ('c', 'f', 'p', 'u', 'x') AND {relations}
-    """,
-    "indexes": """
-        SELECT format('%I.%I', n.nspname, i.relname), pg_get_indexdef(i.oid)
-        FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-        JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE x.indisvalid AND {relations}
-    """,
-    "triggers": """
-        SELECT format('%I on %I.%I', g.tgname, n.nspname, c.relname), g.tgenabled::text || pg_get_triggerdef(g.oid)
-        FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE NOT g.tgisinternal AND {relations}
-    """,
-    "row security": """
-        SELECT format('%I.%I', n.nspname, c.relname), concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity)
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND {relations}
-    """,
-    "policies": """
-        SELECT format('%I on %I.%I', p.polname, n.nspname, c.relname),
-               concat_ws(' ', p.polcmd, p.polpermissive, pg_get_expr(p.polqual, p.polrelid),
-                         pg_get_expr(p.polwithcheck, p.polrelid),
-                         ARRAY(SELECT CASE WHEN r = 0 THEN 'public' ELSE r::regrole::text END
-                               FROM unnest(p.polroles) r ORDER BY 1))
-        FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE {relations}
-    """,
-    "grants": """
-        SELECT format('%s on %I.%I to %s', g.privilege_type, n.nspname, c.relname,
-                      CASE WHEN g.grantee = 0 THEN 'public' ELSE g.grantee::regrole::text END), g.is_grantable::text
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) g
-        WHERE g.grantee <> c.relowner AND {relations}
-    """,
-}
+#: What a change of rows must leave unchanged: columns, row security, and which triggers fire.
+_DEFINITIONS = """
+    SELECT c.oid, c.relrowsecurity, c.relforcerowsecurity,
+           ARRAY(SELECT ROW(a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull)::text FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum),
+           ARRAY(SELECT ROW(g.oid, g.tgenabled)::text FROM pg_trigger g WHERE g.tgrelid = c.oid ORDER BY g.oid),
+           ARRAY(SELECT ROW(o.oid, o.convalidated)::text FROM pg_constraint o WHERE o.conrelid = c.oid ORDER BY o.oid)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[]))
+    ORDER BY c.oid
+"""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table that holds rows itself. size is in bytes, with TOAST; blind is true when RLS would hide rows."""
+    """One relation that holds rows itself. size is in bytes, with TOAST; blind is true when RLS would hide rows.
+
+    extension names the extension whose configuration the table holds, or is empty. condition is the SQL clause that
+    its rows must meet to be dumped; it may be empty.
+    """
 
     oid: int
     schema: str
     name: str
     size: int
     blind: bool
+    is_view: bool = False
+    is_populated: bool = True
+    extension: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type name of pg_catalog, or an empty name for any other; is_array for arrays of such a type."""
+    """The type under its domains. name is empty unless it is a plain type of pg_catalog.
+
+    send is the function in pg_catalog that gives its bytes, where these mean the same in every database, else
+    empty. element is the type of the elements of an array of a plain type of pg_catalog.
+    """
 
     name: str
     is_array: bool = False
+    send: str = ""
+    element: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,6 +125,14 @@ def server_facts(conn: Connection) -> ServerFacts:
 def user_tables(conn: Connection, names: t.Optional[t.Collection[t.Tuple[str, str]]] = None) -> t.List[Table]:
     """Every table with rows of its own (leaf partitions, not their parents), or those of the names; largest first.
 
+    Tables of extensions are left out.
+    """
+    return [table for table in stored_relations(conn, names) if not table.is_view and not table.extension]
+
+
+def stored_relations(conn: Connection, names: t.Optional[t.Collection[t.Tuple[str, str]]] = None) -> t.List[Table]:
+    """Every relation whose rows pg_dump knows: tables, leaf partitions, materialized views, extension configuration.
+
     The size of a table waits for the table's lock, so that names keep tables out that do not matter.
     """
     wanted = None if names is None else sorted(names)
@@ -195,51 +143,60 @@ def user_tables(conn: Connection, names: t.Optional[t.Collection[t.Tuple[str, st
     role = fetch_all(conn, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
     sees_all = bool(role and role[0][0])
     return [
-        Table(oid, schema, name, size or 0, secured and not sees_all and (forced or not owned))
-        for oid, schema, name, size, secured, forced, owned in fetch_all(conn, _TABLES, given)
-    ]
+        Table(
+            oid, schema, name, size, secured and not sees_all and (forced or not owned), is_view, populated,
+            extension, condition,
+        )
+        for oid, schema, name, is_view, size, secured, forced, owned, populated, extension, condition
+        in fetch_all(conn, _TABLES, given)
+    ]  # fmt: skip
 
 
 def column_types(conn: Connection, oids: t.Sequence[int]) -> t.Dict[int, t.List[t.Tuple[str, ColumnType]]]:
     """Table oid to its columns in order, each with the type under its domains."""
-    types = {row[0]: row[1:] for row in fetch_all(conn, _TYPES)}
+    types = {row[0]: _Type(*row[1:]) for row in fetch_all(conn, _TYPES)}
     columns: t.Dict[int, t.List[t.Tuple[str, ColumnType]]] = {oid: [] for oid in oids}
     for oid, name, type_oid in fetch_all(conn, _COLUMNS, (list(oids),)):
-        columns[oid].append((name, _resolve(types, type_oid)))
+        columns[oid].append((name, _column_type(types, type_oid)))
     return columns
 
 
-def structure(
-    conn: Connection, relations: t.Optional[t.Collection[t.Tuple[str, str]]] = None
-) -> t.Dict[str, t.Dict[str, str]]:
-    """Category to {identity: digest of the definition}; limited to some (schema, name) relations."""
-    found = {category: _digests(fetch_all(conn, sql)) for category, sql in _STRUCTURE.items()}
-    condition, parameters = _USER_RELATION, None
-    if relations is not None:
-        condition += " AND (n.nspname, c.relname) IN (SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[]))"
-        parameters = {
-            "schemas": [schema for schema, _name in relations],
-            "names": [name for _schema, name in relations],
-        }
-    for category, sql in _RELATION_STRUCTURE.items():
-        statement = sql.replace("{relations}", condition)
-        if parameters is not None:
-            statement = statement.replace("%I", "%%I").replace("to %s'", "to %%s'").replace("'%s on", "'%%s on")
-        found[category] = _digests(fetch_all(conn, statement, parameters))
-    return found
+def definitions(conn: Connection, relations: t.Iterable[t.Tuple[str, str]]) -> t.List[t.Tuple[t.Any, ...]]:
+    """What defines these (schema, name) relations now, to be compared with the same at another time."""
+    names = list(relations)
+    parameters = {"schemas": [schema for schema, _name in names], "names": [name for _schema, name in names]}
+    return fetch_all(conn, _DEFINITIONS, parameters)
 
 
-def _digests(rows: t.Iterable[t.Tuple[t.Any, ...]]) -> t.Dict[str, str]:
-    return {identity: hashlib.sha256((definition or "").encode()).hexdigest()[:16] for identity, definition in rows}
+@dataclass(frozen=True)
+class _Type:
+    name: str
+    kind: str
+    base: int
+    element: int
+    is_builtin: bool
+    category: str
+    send: t.Optional[str]
 
 
-def _resolve(types: t.Mapping[int, t.Tuple[t.Any, ...]], oid: int) -> ColumnType:
-    name, kind, base, element, is_builtin, category = types[oid]
-    if kind == "d":
-        return _resolve(types, base)
-    if not is_builtin:
+def _column_type(types: t.Mapping[int, _Type], oid: int) -> ColumnType:
+    found = types[oid]
+    while found.kind == "d":
+        oid, found = found.base, types[found.base]
+    if not found.is_builtin:
         return ColumnType("")
-    if category == "A" and element:
-        inner = _resolve(types, element)
-        return ColumnType(inner.name, is_array=True)
-    return ColumnType(name if kind == "b" else "")
+    is_array = found.category == "A" and bool(found.element)
+    element = types[found.element] if is_array else None
+    return ColumnType(
+        found.name if found.kind == "b" and not is_array else "",
+        is_array,
+        found.send or "" if _is_portable(types, found) else "",
+        element.name if element is not None and element.is_builtin and element.kind == "b" else "",
+    )
+
+
+def _is_portable(types: t.Mapping[int, _Type], found: _Type) -> bool:
+    """Whether the bytes hold no OID, which another database gives to the same thing differently."""
+    if found.category == "A" and found.element:
+        return _is_portable(types, types[found.element])
+    return found.is_builtin and found.kind in "brm" and not found.name.startswith("reg")

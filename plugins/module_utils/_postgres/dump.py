@@ -21,6 +21,8 @@ from .toc import Toc, TocEntry, parse_toc
 
 TOC_NAME = "toc.dat"
 
+_NO_SET = "No backup set was written; earlier sets are as they were."
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -69,6 +71,13 @@ def dump_arguments(
         f"--lock-wait-timeout={int(lock_timeout * 1000)}",
         f"--encoding={client_encoding(encoding)}",
         f"--file={folder}",
+        *selection_arguments(selection),
+    ]
+
+
+def selection_arguments(selection: Selection) -> t.List[str]:
+    """The options of pg_dump that take exactly what the selection names."""
+    return [
         *(f"--schema={pattern}" for pattern in selection.include_schemas),
         *(f"--exclude-schema={pattern}" for pattern in selection.exclude_schemas),
         *(f"--exclude-table={pattern}" for pattern in selection.exclude_tables),
@@ -79,7 +88,7 @@ def dump_arguments(
 def follow_dump(child: Child, folder: str, on_toc: t.Callable[[Toc], None]) -> t.Iterator[DumpedFile]:
     """Yield each file as soon as pg_dump has finished it, toc.dat last; call on_toc once, early.
 
-    Raises RecoveryError (see _failure) when pg_dump does not end well.
+    Raises RecoveryError (see dump_failure) when pg_dump fails.
     """
     toc: t.Optional[Toc] = None
     yielded: t.Set[int] = set()
@@ -107,7 +116,7 @@ def follow_dump(child: Child, folder: str, on_toc: t.Callable[[Toc], None]) -> t
                 yield from _files(entry, folder)
     code = child.wait()
     if code != 0:
-        raise _failure(code, complaints)
+        raise dump_failure(code, complaints)
     if toc is None:
         toc = read_toc(folder)
         on_toc(toc)
@@ -169,9 +178,9 @@ def _files(entry: TocEntry, folder: str) -> t.Iterator[DumpedFile]:
     yield DumpedFile(entry.file_name, "large_objects")
 
 
-def _failure(code: int, complaints: t.Sequence[str]) -> RecoveryError:
+def dump_failure(code: int, complaints: t.Sequence[str], left: str = _NO_SET) -> RecoveryError:
+    """The error for a pg_dump that ended with a code other than 0, by what it complained of."""
     text = " ".join(" ".join(complaints[-4:]).split())
-    left = "No backup set was written; earlier sets are as they were."
     if code < 0:
         name = signal.Signals(-code).name
         return RecoveryError(

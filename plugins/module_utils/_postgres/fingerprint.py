@@ -2,13 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Computes the fingerprint of a live database, in a given snapshot where one is asked for.
-
-A row's hash is hash_record_extended over expressions that are exact for each type; a table's digest is
-their sum, so the order of rows does not matter and duplicates count. Types whose equality ignores a
-difference (numeric scale, -0, intervals, blanks) are hashed through their binary form, all others
-through text in the C collation.
-"""
+"""Computes the fingerprint of the content of a live database, in a given snapshot where one is asked for."""
 
 from __future__ import annotations
 
@@ -23,6 +17,9 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
 from . import catalog
 from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
+from .dump import Selection
+from .row_hash import ALGORITHM, LEGACY_ALGORITHM, digest_of_rows, table_statement
+from .structure import Structure, live_structure
 from .table_locks import locked
 
 try:
@@ -31,47 +28,10 @@ try:
 except ImportError:
     psycopg2 = None  # type: ignore[assignment]
 
-ALGORITHM = "hash_record_extended/1"
-
 _OLDEST_MAJOR = 14
 
-#: Types of pg_catalog whose own hash tells apart all that differs.
-_DIRECT = frozenset(
-    [
-        "bool",
-        "int2",
-        "int4",
-        "int8",
-        "oid",
-        "date",
-        "time",
-        "timestamp",
-        "timestamptz",
-        "uuid",
-        "bytea",
-        "inet",
-        "cidr",
-        "macaddr",
-        "macaddr8",
-        "pg_lsn",
-    ]
-)
-
-#: Types whose binary form is exact where their equality is not, and quicker than text.
-_BINARY = {
-    "numeric": "numeric_send",
-    "float4": "float4send",
-    "float8": "float8send",
-    "interval": "interval_send",
-    "bpchar": "bpcharsend",
-    "timetz": "timetz_send",
-    "bit": "bit_send",
-    "varbit": "varbit_send",
-    "tsvector": "tsvectorsend",
-    "point": "point_send",
-}
-
-_TEXT = frozenset(("text", "varchar", "name"))
+#: Tables below this size in bytes are read several in one statement, because a round trip costs more than they do.
+_SMALL, _TOGETHER = 1024 * 1024, 50
 
 #: Large objects in parts, each read until a short one; holes read as zeros, as a restore makes them.
 _LARGE_OBJECTS = """
@@ -80,8 +40,7 @@ _LARGE_OBJECTS = """
         UNION ALL
         SELECT oid, start + 262144, lo_get(oid, start + 262144, 262144) FROM parts WHERE length(part) = 262144
     )
-    SELECT (SELECT count(*) FROM pg_largeobject_metadata),
-           coalesce(sum(hash_record_extended(ROW(oid, start, part), 0)), 0)::text
+    SELECT (SELECT count(*) FROM pg_largeobject_metadata), {digest}
     FROM parts
 """
 
@@ -90,17 +49,20 @@ _SEQUENCES = """
     WHERE c.relkind = 'S' AND n.nspname !~ '^pg_'
 """
 
+#: A query of counts and digests, and the relations that its rows are about, in order.
+_Query = t.Tuple[str, t.List[catalog.Table]]
+
 
 @dataclass(frozen=True)
 class Scope:
-    """What a dump holds: (schema, name) of its tables with data, of all its relations, and large objects.
-
-    relations is None when any relation of a user counts.
-    """
+    """What a dump holds: (schema, name) of its tables with data, of its materialized views, and large objects."""
 
     tables: t.FrozenSet[t.Tuple[str, str]]
-    relations: t.Optional[t.FrozenSet[t.Tuple[str, str]]]
+    views: t.FrozenSet[t.Tuple[str, str]]
     large_objects: bool
+
+    def holds(self, table: catalog.Table) -> bool:
+        return (table.schema, table.name) in (self.views if table.is_view else self.tables)
 
 
 def take_fingerprint(
@@ -111,17 +73,21 @@ def take_fingerprint(
     scope: t.Optional[Scope] = None,
     snapshot: t.Optional[str] = None,
     sequences: t.Optional[t.Sequence[SequenceFingerprint]] = None,
+    structure: t.Optional[Structure] = None,
+    algorithm: str = ALGORITHM,
     stop: t.Optional[threading.Event] = None,
     lock_timeout: float = 0,
 ) -> Fingerprint:
     """Fingerprint a database. mode is C(full) (counts and digests) or C(counts).
 
-    jobs connections work at once, largest table first, all in the snapshot given or each in its own.
-    sequences are read live unless given, because a sequence has no snapshot.
+    jobs connections work in parallel, largest table first, all in the snapshot given or each in its own.
+    If sequences is unset, they are read live, because a sequence has no snapshot. If structure is unset, all
+    definitions of the live database are read. algorithm is one of row_hash.
     stop ends the work early with RecoveryError(interrupted). lock_timeout: seconds to wait for a table, 0 for no limit.
-    Raises RecoveryError: unsupported for a server older than 14, query_failed, locked, unreachable, access_denied.
+    Raises RecoveryError: unsupported for a server older than 14, query_failed, locked, unreachable, access_denied,
+    and those of live_structure.
     """
-    with _reader(options, snapshot, lock_timeout) as conn:
+    with snapshot_reader(options, snapshot, lock_timeout) as conn:
         facts = catalog.server_facts(conn)
         if facts.major < _OLDEST_MAJOR:
             raise RecoveryError(
@@ -129,53 +95,40 @@ def take_fingerprint(
                 f"The server is PostgreSQL {facts.version}; a fingerprint needs 14 or newer.",
                 next_step="Upgrade the server: versions before 14 get no fixes any more.",
             )
-        tables = catalog.user_tables(conn, None if scope is None else scope.tables)
-        statements = _statements(conn, tables, mode)
-        relations = None if scope is None else scope.relations
-        structure = catalog.structure(conn, relations)
+        relations = [
+            table
+            for table in catalog.stored_relations(conn, None if scope is None else scope.tables | scope.views)
+            if table.is_populated and (scope is None or scope.holds(table))
+        ]
+        queries = _queries(conn, relations, mode, algorithm)
         if sequences is None:
             sequences = _live_sequences(conn)
         large_objects = None
         if scope is None or scope.large_objects:
-            large_objects = _large_objects(conn, mode)
-    measured = _measure(options, snapshot, statements, jobs, stop or threading.Event(), lock_timeout)
+            large_objects = _large_objects(conn, mode, algorithm)
+    if structure is None:
+        structure = live_structure(options, Selection())
+    measured = sorted(
+        _measure(options, snapshot, queries, jobs, stop or threading.Event(), lock_timeout),
+        key=lambda item: (item[0].schema, item[0].name),
+    )
     return Fingerprint(
-        algorithm=f"{ALGORITHM} {facts.byte_order} {facts.encoding}",
+        algorithm=f"{algorithm} {facts.byte_order} {facts.encoding}",
         mode=mode,
         server_major=facts.major,
-        tables=tuple(sorted(measured, key=lambda table: (table.schema, table.name))),
+        tables=tuple(found for table, found in measured if not table.is_view),
         sequences=tuple(sequences),
         large_objects=large_objects,
         structure=structure,
+        views=tuple(found for table, found in measured if table.is_view),
     )
 
 
-def hash_expression(column: str, kind: catalog.ColumnType) -> str:
-    """SQL whose value differs whenever the column's value differs."""
-    name = quote_identifier(column)
-    if kind.is_array and (kind.name in _DIRECT or kind.name in _BINARY or kind.name in _TEXT):
-        return f"array_send({name})"
-    if not kind.is_array:
-        if kind.name in _DIRECT:
-            return name
-        if kind.name in _BINARY:
-            return f"{_BINARY[kind.name]}({name})"
-        if kind.name in _TEXT:
-            return f'{name} COLLATE "C"'
-    return f'{name}::text COLLATE "C"'
-
-
-def table_statement(table: catalog.Table, columns: t.Sequence[t.Tuple[str, catalog.ColumnType]], mode: str) -> str:
-    """The query that gives (rows, digest or NULL) of one table."""
-    source = f"FROM ONLY {quote_identifier(table.schema, table.name)}"
-    if mode == "counts":
-        return f"SELECT count(*), NULL {source}"
-    values = ", ".join(hash_expression(name, kind) for name, kind in columns)
-    return f"SELECT count(*), coalesce(sum(hash_record_extended(ROW({values}), 0)), 0)::text {source}"
-
-
 @contextlib.contextmanager
-def _reader(options: ConnectionOptions, snapshot: t.Optional[str], lock_timeout: float) -> t.Iterator[Connection]:
+def snapshot_reader(
+    options: ConnectionOptions, snapshot: t.Optional[str], lock_timeout: float
+) -> t.Iterator[Connection]:
+    """A session in a read-only transaction, which sees the snapshot if one is given. lock_timeout is in seconds."""
     # A reader queues behind a session that waits for the tables of the backup, and that would wait for the reader.
     settings = {"lock_timeout": f"{int(lock_timeout * 1000)}ms"}
     with connection(options, application="lifeline.recovery fingerprint", settings=settings) as conn:
@@ -186,67 +139,85 @@ def _reader(options: ConnectionOptions, snapshot: t.Optional[str], lock_timeout:
         yield conn
 
 
-def _statements(conn: Connection, tables: t.Sequence[catalog.Table], mode: str) -> t.List[t.Tuple[catalog.Table, str]]:
+def _queries(conn: Connection, tables: t.Sequence[catalog.Table], mode: str, algorithm: str) -> t.List[_Query]:
     columns = catalog.column_types(conn, [table.oid for table in tables])
-    return [(table, table_statement(table, columns[table.oid], mode)) for table in tables]
+    small = [table for table in tables if table.size < _SMALL]
+    batches = [[table] for table in tables if table.size >= _SMALL]
+    batches += [small[start : start + _TOGETHER] for start in range(0, len(small), _TOGETHER)]
+    return [
+        (_union(table_statement(table, columns[table.oid], mode, algorithm) for table in batch), batch)
+        for batch in batches
+    ]
+
+
+def _union(statements: t.Iterable[str]) -> str:
+    """One query for the rows of many, each with the number of its statement first, because a union has no order."""
+    return " UNION ALL ".join(f"SELECT {number}, s.* FROM ({text}) s" for number, text in enumerate(statements))
 
 
 def _live_sequences(conn: Connection) -> t.List[SequenceFingerprint]:
+    names = fetch_all(conn, _SEQUENCES)
     found = []
-    for schema, name in fetch_all(conn, _SEQUENCES):
-        last_value, is_called = fetch_all(conn, f"SELECT last_value, is_called FROM {quote_identifier(schema, name)}")[
-            0
+    for start in range(0, len(names), _TOGETHER):
+        batch = names[start : start + _TOGETHER]
+        query = _union(f"SELECT last_value, is_called FROM {quote_identifier(*name)}" for name in batch)
+        found += [
+            SequenceFingerprint(batch[number][0], batch[number][1], last_value, is_called)
+            for number, last_value, is_called in fetch_all(conn, query)
         ]
-        found.append(SequenceFingerprint(schema, name, last_value, is_called))
     return found
 
 
-def _large_objects(conn: Connection, mode: str) -> TableFingerprint:
+def _large_objects(conn: Connection, mode: str, algorithm: str) -> TableFingerprint:
     if mode == "counts":
         count, digest = fetch_all(conn, "SELECT count(*), NULL FROM pg_largeobject_metadata")[0]
     else:
-        count, digest = fetch_all(conn, _LARGE_OBJECTS)[0]
+        start = "start" if algorithm == LEGACY_ALGORITHM else "int8send(start)"
+        digest_of_parts = digest_of_rows(("oid", start, "part"), algorithm)
+        count, digest = fetch_all(conn, _LARGE_OBJECTS.format(digest=digest_of_parts))[0]
     return TableFingerprint("", "large objects", count, digest)
 
 
 def _measure(
     options: ConnectionOptions,
     snapshot: t.Optional[str],
-    statements: t.Sequence[t.Tuple[catalog.Table, str]],
+    queries: t.Sequence[_Query],
     jobs: int,
     stop: threading.Event,
     lock_timeout: float,
-) -> t.List[TableFingerprint]:
-    waiting: queue.SimpleQueue[t.Tuple[catalog.Table, str]] = queue.SimpleQueue()
-    for item in statements:
+) -> t.List[t.Tuple[catalog.Table, TableFingerprint]]:
+    waiting: queue.SimpleQueue[_Query] = queue.SimpleQueue()
+    for item in queries:
         waiting.put(item)
-    results: t.List[TableFingerprint] = []
+    results: t.List[t.Tuple[catalog.Table, TableFingerprint]] = []
     failures: t.List[BaseException] = []
     busy: t.List[Connection] = []
 
     def work() -> None:
         try:
-            with _reader(options, snapshot, lock_timeout) as conn, conn.cursor() as cursor:
+            with snapshot_reader(options, snapshot, lock_timeout) as conn, conn.cursor() as cursor:
                 busy.append(conn)
                 while not stop.is_set() and not failures:
                     try:
-                        table, statement = waiting.get_nowait()
+                        statement, tables = waiting.get_nowait()
                     except queue.Empty:
                         return
                     try:
                         cursor.execute(statement)
                     except psycopg2.errors.LockNotAvailable:
+                        names = ", ".join(f"{table.schema}.{table.name}" for table in tables[:3])
                         raise locked(
-                            f"Another session waits to change {table.schema}.{table.name}, which the fingerprint reads."
+                            f"Another session waits to change a table that the fingerprint reads: {names}."
                         ) from None
                     except psycopg2.Error as error:
                         raise query_error(error) from None
-                    rows, digest = cursor.fetchone()
-                    results.append(TableFingerprint(table.schema, table.name, rows, digest))
+                    for number, rows, digest in cursor.fetchall():
+                        table = tables[number]
+                        results.append((table, TableFingerprint(table.schema, table.name, rows, digest)))
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=work, daemon=True) for _job in range(max(1, min(jobs, len(statements))))]
+    threads = [threading.Thread(target=work, daemon=True) for _job in range(max(1, min(jobs, len(queries))))]
     for thread in threads:
         thread.start()
     cancelled = False

@@ -11,14 +11,57 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 
 from .._core.clock import Timings
+from .._core.errors import ErrorKind, RecoveryError
+from .._sets.fetch import read_object
 from .._sets.fingerprint import Comparison, Fingerprint, compare
+from .._sets.manifest import Manifest
+from .._store.base import ObjectStore
 from .connection import ConnectionOptions, connection
+from .dump import TOC_NAME, Selection
 from .fingerprint import Scope, take_fingerprint
 from .foreign_keys import count_violations, foreign_keys
+from .row_hash import ALGORITHM, algorithm_of
+from .structure import (
+    OWNERS,
+    PRIVILEGES,
+    TABLESPACES,
+    Structure,
+    live_structure,
+    merged,
+    replayed_structure,
+    structure_of,
+    without,
+)
+from .toc import parse_toc
 
 #: How many differences a result lists; the count is always whole.
 _SHOWN = 50
 _APPLICATION = "lifeline.recovery verify"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a comparison looks at. mode: C(full), C(counts) or C(none).
+
+    owner, privileges and tablespaces are false where a restore left these out. See compare for the others.
+    """
+
+    mode: str = "full"
+    owner: bool = True
+    privileges: bool = True
+    tablespaces: bool = True
+    allow_additional: bool = False
+    views_refreshed: bool = False
+
+    def reduced(self, structure: Structure) -> Structure:
+        left_out = [] if self.owner else [OWNERS]
+        left_out += [] if self.privileges else PRIVILEGES
+        return without(structure, *left_out, *([] if self.tablespaces else [TABLESPACES]))
+
+    def compare(self, expected: Fingerprint, actual: Fingerprint) -> Comparison:
+        return compare(
+            expected, actual, allow_additional=self.allow_additional, views_refreshed=self.views_refreshed
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,10 +80,15 @@ class Proof:
 
     @property
     def words(self) -> str:
-        equal = self.fingerprint["equal"]
-        if equal is None:
+        found = self.fingerprint
+        if found["equal"] is None:
             return "its content was not compared"
-        return f"{self.fingerprint['rows']} rows in {self.fingerprint['tables']} tables are equal to the set"
+        counted = f"{found['rows']} rows in {found['tables']} tables"
+        if found["mode"] != "full":
+            return f"{counted} are as many as in the set, their content was not compared"
+        weaker = ", by the digest of an earlier version, which is weaker" if found["weaker"] else ""
+        refreshed = f"; {len(found['refreshed'])} materialized views were computed again" if found["refreshed"] else ""
+        return f"{counted} are equal to the set{weaker}{refreshed}"
 
     @property
     def complaint(self) -> str:
@@ -54,62 +102,101 @@ class Proof:
 
 def prove(
     options: ConnectionOptions,
-    expected: t.Optional[Fingerprint],
+    manifest: t.Optional[Manifest],
+    store: t.Optional[ObjectStore],
+    rules: Rules,
     *,
-    mode: str,
     jobs: int,
-    grants: bool,
     timings: Timings,
 ) -> Proof:
-    """Compare with the expected fingerprint, test foreign keys, and ANALYZE, at the same time."""
+    """Compare with the set of the manifest, test foreign keys, and ANALYZE, in parallel."""
     with timings.phase("verify"), ThreadPoolExecutor(max_workers=2) as pool:
         analyzed = pool.submit(_analyze, options)
         keys = pool.submit(_test_keys, options)
         fingerprint: t.Mapping[str, t.Any] = {"mode": "none", "equal": None}
-        if expected is not None and mode != "none":
-            fingerprint = _compared(options, expected, mode, jobs, grants)
+        if manifest is not None and store is not None and manifest.fingerprint is not None and rules.mode != "none":
+            fingerprint = _described(
+                compare_with(options, manifest, store, rules, jobs=jobs), manifest.fingerprint, rules.mode
+            )
         analyzed.result()
         return Proof(fingerprint, keys.result())
 
 
 def compare_with(
+    options: ConnectionOptions, manifest: Manifest, store: ObjectStore, rules: Rules, *, jobs: int
+) -> Comparison:
+    """Fingerprint the database as it is now and compare it with a set that has a fingerprint.
+
+    Definitions are compared by the text that pg_dump writes, and where that differs by their meaning. Raises
+    RecoveryError: unsupported for a set without fingerprint, those of take_fingerprint, live_structure and the store.
+    """
+    if manifest.fingerprint is None:
+        raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
+    toc = read_object(store, manifest.object_at(TOC_NAME))
+    return compare_database(options, manifest.fingerprint, toc, recorded_selection(manifest), rules, jobs=jobs)
+
+
+def compare_database(
     options: ConnectionOptions,
-    expected: Fingerprint,
-    mode: str,
+    recorded: Fingerprint,
+    toc: bytes,
+    selection: Selection,
+    rules: Rules,
     *,
     jobs: int,
-    grants: bool = True,
 ) -> Comparison:
-    """Fingerprint the database as it is now and compare; grants false leaves rights out."""
-    actual = take_fingerprint(options, _depth(expected, mode), jobs=jobs, scope=_scope(expected))
-    if not grants:
-        kept = {name: items for name, items in expected.structure.items() if name not in ("grants", "schemas")}
-        expected = replace(expected, structure=kept)
-    return compare(expected, actual)
+    """As compare_with, with the recorded fingerprint, the bytes of toc.dat and what the dump was limited to."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        live = pool.submit(live_structure, options, selection)
+        content = take_fingerprint(
+            options, _depth(recorded, rules.mode), jobs=jobs, scope=_scope(recorded), structure={},
+            algorithm=algorithm_of(recorded.algorithm),
+        )  # fmt: skip
+        actual = replace(content, structure=rules.reduced(live.result()))
+    expected = replace(recorded, structure=rules.reduced(structure_of(parse_toc(toc))))
+    if expected.structure == actual.structure:
+        return rules.compare(expected, actual)
+    try:
+        replayed, accepted = replayed_structure(
+            options, toc, selection, owner=rules.owner, privileges=rules.privileges
+        )  # fmt: skip
+    except RecoveryError as error:
+        return replace(rules.compare(expected, actual), note=error.what)
+    moved = accepted and expected.server_major != actual.server_major
+    structure = merged(expected.structure, rules.reduced(replayed), everything=moved)
+    return rules.compare(replace(expected, structure=structure), actual)
 
 
-def _compared(
-    options: ConnectionOptions,
-    expected: Fingerprint,
-    mode: str,
-    jobs: int,
-    grants: bool,
-) -> t.Dict[str, t.Any]:
-    comparison = compare_with(options, expected, mode, jobs=jobs, grants=grants)
+def recorded_selection(manifest: Manifest) -> Selection:
+    """What the dump of a set left out, so that the live database is looked at in the same way."""
+    recorded = manifest.coverage.get("excluded", {})
+    return Selection(**{name: tuple(patterns) for name, patterns in recorded.items()})
+
+
+def _described(comparison: Comparison, expected: Fingerprint, mode: str) -> t.Dict[str, t.Any]:
+    algorithm = algorithm_of(expected.algorithm)
     return {
         "mode": _depth(expected, mode),
         "equal": comparison.equal,
+        "algorithm": algorithm,
+        "weaker": algorithm != ALGORITHM,
         "tables": comparison.tables,
         "rows": comparison.rows,
         "differences": [asdict(item) for item in comparison.differences[:_SHOWN]],
         "difference_count": len(comparison.differences),
+        "additional": list(comparison.additional[:_SHOWN]),
+        "refreshed": list(comparison.refreshed[:_SHOWN]),
+        "note": comparison.note,
     }
 
 
 def _scope(expected: Fingerprint) -> Scope:
-    """Tables that the set knows; relations are not limited, so a renamed one shows as missing."""
-    tables = frozenset((table.schema, table.name) for table in expected.tables)
-    return Scope(tables, None, expected.large_objects is not None)
+    """The tables and materialized views that the set knows; what it does not know shows in the structure."""
+    return Scope(
+        frozenset((table.schema, table.name) for table in expected.tables),
+        frozenset((view.schema, view.name) for view in expected.views or ()),
+        expected.large_objects is not None,
+    )
 
 
 def _depth(expected: Fingerprint, mode: str) -> str:

@@ -30,7 +30,7 @@ from .connection import Connection, ConnectionOptions, connection, fetch_value
 from .copy_in import load_rows
 from .dump import read_toc
 from .load import load_archive, load_script, replace_content
-from .proof import Proof, prove
+from .proof import Proof, Rules, prove
 from .roles import create_roles, missing_roles, roles_of
 from .room import statements_that_make_room
 from .toc import Toc, list_without_rows
@@ -347,11 +347,13 @@ class _Run:
             raise
 
     def _prove(self, options: ConnectionOptions, name: str) -> Proof:
-        expected = self._manifest.fingerprint if self._manifest else None
-        proof = prove(
-            options, expected, mode=self._request.fingerprint, jobs=self._request.jobs, grants=self._request.privileges,
-            timings=self._timings,
+        request = self._request
+        rules = Rules(
+            request.fingerprint, owner=request.owner, privileges=request.privileges,
+            # Within a live database, objects that the set does not know stay as they are.
+            allow_additional=request.mode == "in_place", views_refreshed=True,
         )  # fmt: skip
+        proof = prove(options, self._manifest, self._store, rules, jobs=request.jobs, timings=self._timings)
         if not proof.good:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL,

@@ -27,7 +27,10 @@ _OLDEST, _NEWEST = (1, 14), (1, 16)
 
 @dataclass(frozen=True)
 class TocEntry:
-    """One entry. file_name is the data file beside toc.dat, or empty when the entry has no data."""
+    """One entry. file_name is the data file beside toc.dat, or empty when the entry has no data.
+
+    tablespace and access_method are empty where the entry uses the default.
+    """
 
     dump_id: int
     has_data: bool
@@ -39,6 +42,8 @@ class TocEntry:
     owner: str
     dependencies: t.Tuple[int, ...]
     file_name: str
+    tablespace: str = ""
+    access_method: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,9 +128,7 @@ class _Reader:
         self._int()
         definition = self._text()
         self._text()
-        copy_statement, schema = self._text(), self._text()
-        self._text()
-        self._text()
+        copy_statement, schema, tablespace, access_method = (self._text() for _field in range(4))
         if version >= (1, 16):
             self._int()
         owner = self._text()
@@ -137,8 +140,9 @@ class _Reader:
                 break
             dependencies.append(int(dependency))
         return TocEntry(
-            dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), self._text()
-        )
+            dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), self._text(),
+            tablespace, access_method,
+        )  # fmt: skip
 
     def _take(self, count: int) -> bytes:
         data = self._stream.read(count)
@@ -156,7 +160,7 @@ class _Reader:
 
     def _optional_text(self) -> t.Optional[str]:
         length = self._int()
-        return None if length < 0 else self._take(length).decode("utf-8")
+        return None if length < 0 else self._take(length).decode("utf-8", "surrogateescape")
 
     def _text(self) -> str:
         return self._optional_text() or ""

@@ -12,8 +12,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._integrity.sequences import sequence_uses
 from .._postgres import catalog
 from .._postgres.connection import Connection, fetch_all, quote_identifier
-from .._postgres.fingerprint import table_statement
 from .._postgres.names import QualifiedName
+from .._postgres.row_hash import algorithm_of, table_statement
 from .._sets.manifest import Manifest
 from .choice import Choice
 from .merge import UNTOUCHED
@@ -67,8 +67,9 @@ def compare_whole_tables(
     }
     tables = [table for table in catalog.user_tables(conn) if (table.schema, table.name) in wanted]
     columns = catalog.column_types(conn, [table.oid for table in tables])
+    algorithm = algorithm_of(manifest.fingerprint.algorithm)
     for table in tables:
-        rows, digest = fetch_all(conn, table_statement(table, columns[table.oid], "full"))[0]
+        rows, digest = fetch_all(conn, table_statement(table, columns[table.oid], "full", algorithm))[0]
         expected = wanted[table.schema, table.name]
         if (rows, digest) != (expected.rows, expected.digest):
             raise RecoveryError(

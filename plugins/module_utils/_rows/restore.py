@@ -300,7 +300,7 @@ class _Run:
     def _merge(self, conn: Connection, touched: t.Sequence[Staged]) -> None:
         silenced = self._request.triggers == "disable"
         names = [(staged.live.name.schema, staged.live.name.name) for staged in touched]
-        structure = catalog.structure(conn, names)
+        before = catalog.definitions(conn, names)
         try:
             if silenced:
                 _switch_triggers(conn, touched, on=False)
@@ -309,7 +309,7 @@ class _Run:
                 _switch_triggers(conn, touched, on=True)
         except psycopg2.Error as error:
             raise merge_error(error) from None
-        if catalog.structure(conn, names) != structure:
+        if catalog.definitions(conn, names) != before:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL, "The definition of a table changed during the merge.", left=UNTOUCHED
             )

@@ -32,7 +32,10 @@ class SequenceFingerprint:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """structure maps a category (policies, constraints, ...) to {identity: digest of its definition}."""
+    """structure maps a kind of object (TABLE, POLICY, ...) to {identity: digest of its definition}.
+
+    views holds the rows of materialized views that were populated.
+    """
 
     algorithm: str
     mode: str
@@ -41,6 +44,7 @@ class Fingerprint:
     sequences: t.Tuple[SequenceFingerprint, ...] = ()
     large_objects: t.Optional[TableFingerprint] = None
     structure: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
+    views: t.Optional[t.Tuple[TableFingerprint, ...]] = None
 
     @property
     def rows(self) -> int:
@@ -51,7 +55,7 @@ class Fingerprint:
 
     @classmethod
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> Fingerprint:
-        large_objects = data["large_objects"]
+        large_objects, views = data["large_objects"], data.get("views")
         return cls(
             algorithm=data["algorithm"],
             mode=data["mode"],
@@ -60,6 +64,7 @@ class Fingerprint:
             sequences=tuple(SequenceFingerprint(**sequence) for sequence in data["sequences"]),
             large_objects=TableFingerprint(**large_objects) if large_objects else None,
             structure=data["structure"],
+            views=None if views is None else tuple(TableFingerprint(**view) for view in views),
         )
 
 
@@ -74,19 +79,28 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """equal only when nothing differs; tables and rows say how much was compared."""
+    """equal only when nothing differs; tables and rows say how much was compared.
+
+    additional: what exists only in the database compared. refreshed: materialized views whose rows differ because
+    they were computed again. note: why definitions could not be compared by their meaning, or empty.
+    """
 
     equal: bool
     tables: int
     rows: int
     differences: t.Tuple[Difference, ...] = ()
+    additional: t.Tuple[str, ...] = ()
+    refreshed: t.Tuple[str, ...] = ()
+    note: str = ""
 
 
-def compare(expected: Fingerprint, actual: Fingerprint) -> Comparison:
+def compare(
+    expected: Fingerprint, actual: Fingerprint, *, allow_additional: bool = False, views_refreshed: bool = False
+) -> Comparison:
     """Compare what was recorded with what is there now.
 
-    Things that exist only in actual are no difference: a target may hold more. Definitions are compared
-    between servers of one major version, because another prints some of them in other words; names always.
+    If allow_additional is true, definitions that exist only in actual are listed and are no difference. If
+    views_refreshed is true, the rows of a materialized view may differ, because a restore computes them again.
     Raises RecoveryError(unsupported) when the two were computed in ways that cannot be compared.
     """
     if expected.algorithm != actual.algorithm and "full" in (expected.mode, actual.mode):
@@ -94,31 +108,58 @@ def compare(expected: Fingerprint, actual: Fingerprint) -> Comparison:
             ErrorKind.UNSUPPORTED,
             f"The fingerprint of the set is {expected.algorithm}, this server computes {actual.algorithm}.",
             left="The restored data was kept, but not proved equal.",
-            next_step="Compare on a server of the same architecture.",
+            next_step="Compare on a server of the same architecture and with a database of the same encoding.",
         )
-    differences = [
-        *_table_differences(expected, actual),
-        *_sequence_differences(expected, actual),
-        *_structure_differences(expected, actual),
-    ]
-    return Comparison(not differences, len(expected.tables), expected.rows, tuple(differences))
+    full = expected.mode == actual.mode == "full"
+    differences = [*_table_differences(expected, actual, full=full), *_sequence_differences(expected, actual)]
+    views = list(_view_differences(expected, actual, full=full))
+    missing, additional = list(_definition_differences(expected, actual)), list(_additional(expected, actual))
+    refreshed = [item.what for item in views if views_refreshed and item.actual != _NOT_POPULATED]
+    differences += [item for item in views if item.what not in refreshed]
+    differences += missing
+    if not allow_additional:
+        differences += [Difference(what, "missing", "additional") for what in additional]
+    return Comparison(
+        not differences, len(expected.tables), expected.rows, tuple(differences), tuple(additional), tuple(refreshed)
+    )
 
 
-def _table_differences(expected: Fingerprint, actual: Fingerprint) -> t.Iterator[Difference]:
+_NOT_POPULATED = "not populated"
+
+
+def _table_differences(expected: Fingerprint, actual: Fingerprint, *, full: bool) -> t.Iterator[Difference]:
     there = {(table.schema, table.name): table for table in actual.tables}
-    pairs = [
-        (f"table {table.schema}.{table.name}", table, there.get((table.schema, table.name)))
-        for table in expected.tables
-    ]
+    for before in expected.tables:
+        yield from _content(
+            f"table {before.schema}.{before.name}", before, there.get((before.schema, before.name)), "missing", full
+        )
     if expected.large_objects:
-        pairs.append(("large objects", expected.large_objects, actual.large_objects))
-    for what, before, after in pairs:
-        if after is None:
-            yield Difference(what, f"{before.rows} rows", "missing")
-        elif before.rows != after.rows:
-            yield Difference(what, f"{before.rows} rows", f"{after.rows} rows")
-        elif before.digest and after.digest and before.digest != after.digest:
-            yield Difference(what, f"content {before.digest}", f"content {after.digest}")
+        yield from _content("large objects", expected.large_objects, actual.large_objects, "missing", full)
+
+
+def _view_differences(expected: Fingerprint, actual: Fingerprint, *, full: bool) -> t.Iterator[Difference]:
+    # Sets of earlier versions record no materialized views.
+    there = {(view.schema, view.name): view for view in actual.views or ()}
+    for before in expected.views or ():
+        after = there.get((before.schema, before.name))
+        yield from _content(f"materialized view {before.schema}.{before.name}", before, after, _NOT_POPULATED, full)
+
+
+def _content(
+    what: str, before: TableFingerprint, after: t.Optional[TableFingerprint], gone: str, full: bool
+) -> t.Iterator[Difference]:
+    if after is None:
+        yield Difference(what, f"{before.rows} rows", gone)
+    elif before.rows != after.rows:
+        yield Difference(what, f"{before.rows} rows", f"{after.rows} rows")
+    elif full and (before.digest is None or after.digest is None):
+        yield Difference(what, _described(before), f"{_described(after)}, so that the content was not compared")
+    elif full and before.digest != after.digest:
+        yield Difference(what, _described(before), _described(after))
+
+
+def _described(table: TableFingerprint) -> str:
+    return "no digest" if table.digest is None else f"content {table.digest}"
 
 
 def _sequence_differences(expected: Fingerprint, actual: Fingerprint) -> t.Iterator[Difference]:
@@ -135,13 +176,17 @@ def _position(sequence: t.Optional[SequenceFingerprint]) -> str:
     return f"{sequence.last_value} ({'used' if sequence.is_called else 'next'})"
 
 
-def _structure_differences(expected: Fingerprint, actual: Fingerprint) -> t.Iterator[Difference]:
-    same_major = expected.server_major == actual.server_major
+def _definition_differences(expected: Fingerprint, actual: Fingerprint) -> t.Iterator[Difference]:
     for category, items in sorted(expected.structure.items()):
         there = actual.structure.get(category, {})
         for identity, digest in sorted(items.items()):
-            what = f"{category}: {identity}"
             if identity not in there:
-                yield Difference(what, "present", "missing")
-            elif same_major and there[identity] != digest:
-                yield Difference(what, "as in the set", "defined differently")
+                yield Difference(f"{category}: {identity}", "present", "missing")
+            elif there[identity] != digest:
+                yield Difference(f"{category}: {identity}", "as in the set", "defined differently")
+
+
+def _additional(expected: Fingerprint, actual: Fingerprint) -> t.Iterator[str]:
+    for category, items in sorted(actual.structure.items()):
+        there = expected.structure.get(category, {})
+        yield from (f"{category}: {identity}" for identity in sorted(items) if identity not in there)

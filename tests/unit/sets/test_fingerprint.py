@@ -26,6 +26,7 @@ BASE = Fingerprint(
     sequences=(SequenceFingerprint("public", "s", 5, True),),
     large_objects=TableFingerprint("", "large objects", 1, "7"),
     structure={"policies": {"p on public.t": "aa"}},
+    views=(TableFingerprint("public", "m", 2, "5"),),
 )
 
 
@@ -45,6 +46,12 @@ def test_what_is_equal_is_equal_and_survives_json() -> None:
         (replace(BASE, large_objects=TableFingerprint("", "large objects", 1, "8")), "large objects"),
         (replace(BASE, structure={"policies": {"p on public.t": "bb"}}), "policies: p on public.t"),
         (replace(BASE, structure={}), "policies: p on public.t"),
+        (replace(BASE, structure={"policies": {"p on public.t": "aa", "q": "aa"}}), "policies: q"),
+        (replace(BASE, structure={**BASE.structure, "TRIGGER": {"public.t g": "cc"}}), "TRIGGER: public.t g"),
+        (replace(BASE, tables=(TableFingerprint("public", "t", 3), BASE.tables[1])), "table public.t"),
+        (replace(BASE, views=(TableFingerprint("public", "m", 2, "9"),)), "materialized view public.m"),
+        (replace(BASE, views=(TableFingerprint("public", "m", 3, "5"),)), "materialized view public.m"),
+        (replace(BASE, views=()), "materialized view public.m"),
     ],
 )
 def test_every_kind_of_difference_is_named(actual: Fingerprint, what: str) -> None:
@@ -53,15 +60,34 @@ def test_every_kind_of_difference_is_named(actual: Fingerprint, what: str) -> No
     assert [item.what for item in comparison.differences] == [what]
 
 
-def test_more_than_was_there_is_no_difference() -> None:
-    more = replace(BASE, tables=(*BASE.tables, TableFingerprint("public", "new", 1, "1")))
-    assert compare(BASE, more).equal
+def test_additional_definitions_are_listed_where_they_are_allowed() -> None:
+    more = replace(BASE, structure={**BASE.structure, "TABLE": {"public.new": "dd"}})
+    assert not compare(BASE, more).equal
+    allowed = compare(BASE, more, allow_additional=True)
+    assert allowed.equal
+    assert allowed.additional == ("TABLE: public.new",)
 
 
-def test_another_major_version_may_print_definitions_in_other_words_but_not_lose_them() -> None:
-    reworded = replace(BASE, server_major=18, structure={"policies": {"p on public.t": "bb"}})
-    assert compare(BASE, reworded).equal
-    assert not compare(BASE, replace(BASE, server_major=18, structure={"policies": {}})).equal
+def test_a_missing_digest_is_never_equal() -> None:
+    without = replace(BASE, tables=(TableFingerprint("public", "t", 3), BASE.tables[1]))
+    difference = compare(without, without).differences[0]
+    assert difference.actual == "no digest, so that the content was not compared"
+    counted = replace(without, mode="counts")
+    assert compare(counted, counted).equal
+
+
+def test_rows_of_a_refreshed_view_may_differ_but_not_be_missing() -> None:
+    refreshed = replace(BASE, views=(TableFingerprint("public", "m", 3, "6"),))
+    comparison = compare(BASE, refreshed, views_refreshed=True)
+    assert comparison.equal
+    assert comparison.refreshed == ("materialized view public.m",)
+    assert not compare(BASE, replace(BASE, views=()), views_refreshed=True).equal
+
+
+def test_sets_without_materialized_views_are_read_and_compared() -> None:
+    document = BASE.as_dict()
+    del document["views"]
+    assert compare(Fingerprint.from_dict(document), BASE).equal
 
 
 def test_digests_of_different_kinds_are_never_called_different_or_equal() -> None:

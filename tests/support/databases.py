@@ -1,0 +1,61 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Dumps and restores databases by plain pg_dump and pg_restore, and compares them as a restore of ours does."""
+
+from __future__ import annotations
+
+import subprocess
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import scope_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.proof import Rules, compare_database
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.structure import structure_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import parse_toc, sequence_values
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Comparison, Fingerprint
+from tests.doubles.postgres import PostgresServer
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a set knows of a database: its fingerprint and its table of contents; folder holds the whole dump."""
+
+    fingerprint: Fingerprint
+    folder: Path
+
+    def differences(self, server: PostgresServer, database: str, **rules: t.Any) -> list[str]:
+        """What the comparison names, after the state of a database was compared with this one."""
+        return [item.what for item in self.compare(server, database, **rules).differences]
+
+    def compare(self, server: PostgresServer, database: str, **rules: t.Any) -> Comparison:
+        toc = (self.folder / "toc.dat").read_bytes()
+        return compare_database(
+            server.options(database), self.fingerprint, toc, Selection(), Rules(**rules), jobs=1
+        )  # fmt: skip
+
+
+def record(server: PostgresServer, database: str, folder: Path) -> Recorded:
+    """Dump a database into a new folder and take its fingerprint."""
+    subprocess.run(
+        [str(server.bin_dir / "pg_dump"), "--format=directory", "--no-sync", f"--file={folder}"],
+        env=server.options(database).environment(), check=True,
+    )  # fmt: skip
+    toc = parse_toc((folder / "toc.dat").read_bytes())
+    fingerprint = take_fingerprint(
+        server.options(database), "full", scope=scope_of(toc), sequences=sequence_values(toc),
+        structure=structure_of(toc),
+    )  # fmt: skip
+    return Recorded(fingerprint, folder)
+
+
+def plain_restore(server: PostgresServer, recorded: Recorded, database: str, *options: str) -> None:
+    """Load the dump into an empty database with the pg_restore of the server."""
+    subprocess.run(
+        [str(server.bin_dir / "pg_restore"), "--exit-on-error", f"--dbname={database}", *options, str(recorded.folder)],
+        env=server.options(database).environment(), check=True,
+    )  # fmt: skip
