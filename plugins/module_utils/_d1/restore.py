@@ -29,12 +29,11 @@ from .._sqlite.foreign import open_dump
 from .._sqlite.portable import UNLIMITED, dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
 from .._sqlite.script import content_of, different_tables, versions
+from .._sqlite.structure import structure_differences, structure_of, without_numbers
 from .._store.base import ObjectStore
 from .api import D1Api, D1Facts
 from .engine import D1Engine
 from .whole import apply_whole
-
-_ORDER_MATTERS_NOT = ("indexes", "triggers", "views")
 
 
 @dataclass(frozen=True)
@@ -134,9 +133,12 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
             else:
                 outcome = _into_new(api, opened, request, folder, timings)
         record.update(rows=opened.rows)
+    lost = sorted(set(opened.structure) - set(without_numbers(opened.structure))) if api is not None else []
     tables = len(opened.schema.of_kind("table"))
     would = "Would restore" if request.check_mode else "Restored"
     ending = ", proved equal."
+    if not opened.is_recorded:
+        ending = ", rows proved equal; the set is of an earlier version and recorded no definitions to compare."
     if request.check_mode:
         ending = "; all that is in it now would go." if request.mode == "in_place" else "."
     return D1RestoreResult(
@@ -152,7 +154,7 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         previous_bookmark=outcome.previous_bookmark,
         previous_path=outcome.previous_path,
         plan_digest=outcome.digest,
-        not_covered=origin.not_covered,
+        not_covered=[*origin.not_covered, *lost],
         timings=timings.as_dict(),
         summary=f"{would} {tables} tables with {opened.rows} rows of {origin.name} to {target}{ending}",
     )
@@ -246,17 +248,26 @@ def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:
 
 
 def _require_same(engine: Engine, opened: OpenedSet, where: str) -> None:
-    schema = read_schema(engine)
-    different = different_tables(content_of(engine, schema), opened.content)
-    different += [
-        kind for kind in _ORDER_MATTERS_NOT if sorted(getattr(schema, kind)) != sorted(getattr(opened.schema, kind))
-    ]
+    different = differences_from(engine, opened)
     if different:
         raise RecoveryError(
             ErrorKind.NOT_EQUAL,
             f"What {where} holds after the restore differs in {', '.join(different[:10])}.",
             next_step="Report it with the schema of these tables.",
         )
+
+
+def differences_from(engine: Engine, opened: OpenedSet) -> t.List[str]:
+    """Tables with other rows, and all else that is missing, additional or other in a database than in a set.
+
+    Raises those of the engine.
+    """
+    schema = read_schema(engine)
+    expected = without_numbers(opened.structure) if engine.loses_bytes else opened.structure
+    return [
+        *different_tables(content_of(engine, schema), opened.content),
+        *structure_differences(expected, structure_of(engine, schema)),
+    ]
 
 
 def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> _Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from .._core.clock import Timings, compact_instant, format_instant, utc_now
@@ -26,14 +26,18 @@ from .._sets.layout import check_source
 from .._sets.manifest import SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
-from .engine import Engine
+from .engine import Bound, Engine
 from .file import FileEngine, require_sqlite
 from .load import load_files
 from .schema import Schema, read_schema
-from .script import Dump, TableContent, content_of, different_tables, write_dump
+from .script import Dump, TableContent, content_of, different_tables, require_all_rows, write_dump
+from .structure import Structure, structure_differences, structure_of
 from .virtual import not_covered
 
 _CONTENT_FILE = "content.json"
+
+#: What a set recorded of its content. Sets without an algorithm recorded the rows alone.
+_ALGORITHM = "sqlite-rows-and-structure"
 _ORDER = {"schema": 0, "table": 1, "after": 2}
 
 
@@ -79,11 +83,17 @@ class SqliteBackupResult:
 
 @dataclass(frozen=True)
 class OpenedSet:
-    """A set that was loaded into the file at path and is what its content says."""
+    """A set that was loaded into the file at path and is what its content says.
+
+    structure is that of the file. is_recorded: the set recorded its structure as well, and it was found equal; sets of
+    earlier versions recorded rows only.
+    """
 
     path: str
     schema: Schema
     content: t.Sequence[TableContent]
+    structure: Structure
+    is_recorded: bool = True
 
     @property
     def rows(self) -> int:
@@ -127,7 +137,7 @@ def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: i
     with open(os.path.join(folder, _CONTENT_FILE), encoding="utf-8") as stream:
         told = json.load(stream)
     content = [TableContent(**item) for item in told["tables"]]
-    return _compared(path, content, f"set {manifest.set_id}", ErrorKind.DAMAGED)
+    return _compared(path, content, told.get("structure"), f"set {manifest.set_id}", ErrorKind.DAMAGED)
 
 
 def commit_dump(
@@ -145,7 +155,8 @@ def commit_dump(
 ) -> Manifest:
     """Store the files of a dump and what they hold, then the manifest of the set. Raises those of the writer."""
     with open(os.path.join(folder, _CONTENT_FILE), "w", encoding="utf-8") as stream:
-        json.dump({"tables": [asdict(item) for item in dump.content]}, stream)
+        tables = [asdict(item) for item in dump.content]
+        json.dump({"algorithm": _ALGORITHM, "tables": tables, "structure": dict(dump.structure)}, stream)
     for place, (name, table) in enumerate(dump.files):
         role = "table" if table else "schema" if place == 0 else "after"
         writer.add(folder, name, role, "main" if table else "", table)
@@ -178,7 +189,7 @@ def opened_file(path: str) -> OpenedSet:
     engine = FileEngine(path, read_only=True)
     try:
         schema = read_schema(engine)
-        return OpenedSet(path, schema, content_of(engine, schema))
+        return OpenedSet(path, schema, content_of(engine, schema), structure_of(engine, schema))
     finally:
         engine.close()
 
@@ -201,7 +212,7 @@ class _Run:
         with self._timings.phase("prove"):
             path = os.path.join(work, "loaded.sqlite")
             load_files(path, work, [name for name, _table in dump.files])
-            _compared(path, dump.content, self._engine.location, ErrorKind.NOT_EQUAL)
+            _compared(path, dump.content, dump.structure, self._engine.location, ErrorKind.NOT_EQUAL)
             os.unlink(path)
         with self._timings.phase("store"):
             key = self._store_whole(work, dump) if request.sql_name else None
@@ -222,7 +233,10 @@ class _Run:
             bookmark, before = self._engine.bookmark(), self._engine.state()
             schema = read_schema(self._engine)
             dump = write_dump(self._engine, schema, work, self._progress.add)
-            if self._engine.state() == before:
+            counted = self._engine.state() == before
+            if counted:
+                require_all_rows(self._engine, dump.content)
+            if counted and self._engine.state() == before:
                 return bookmark, True, schema, dump, work
         if not self._request.allow_inconsistent:
             raise RecoveryError(
@@ -262,10 +276,18 @@ class _Run:
                     "tables": len(schema.of_kind("table")),
                     "rows": sum(item.rows for item in dump.content),
                     "consistent": consistent,
-                    "not_covered": not_covered(schema),
+                    "not_covered": self._not_covered(schema),
                 },
                 timings=self._timings.as_dict(),
             )
+
+    def _not_covered(self, schema: Schema) -> t.List[str]:
+        encoding = "UTF-8"
+        if not self._engine.loses_bytes:
+            (answer,) = self._engine.run([Bound("PRAGMA encoding", reads_only=True)])
+            encoding = str(answer.rows[0][0])
+        other = [] if encoding == "UTF-8" else [f"the encoding {encoding} (restored as UTF-8)"]
+        return [*not_covered(schema), *other]
 
     def _result(
         self,
@@ -280,7 +302,7 @@ class _Run:
     ) -> SqliteBackupResult:
         request, tables = self._request, len(schema.of_kind("table"))
         rows, timings = sum(item.rows for item in content), self._timings.as_dict()
-        missing = not_covered(schema)
+        missing = self._not_covered(schema)
         told = f"Set {set_id} of {request.source} ({request.tier}): {tables} tables, {rows} rows, "
         told += f"{readable_size(plain)}, loaded and found equal; {readable_size(uploaded)} uploaded."
         if request.check_mode:
@@ -306,10 +328,14 @@ class _Run:
         )
 
 
-def _compared(path: str, content: t.Sequence[TableContent], what: str, kind: str) -> OpenedSet:
-    """The loaded file. Raises RecoveryError of this kind when its rows are others."""
+def _compared(
+    path: str, content: t.Sequence[TableContent], structure: t.Optional[Structure], what: str, kind: str
+) -> OpenedSet:
+    """The loaded file. Raises RecoveryError of this kind for other rows, or another structure where one is known."""
     opened = opened_file(path)
     different = different_tables(opened.content, content)
+    if structure is not None:
+        different += structure_differences(structure, opened.structure)
     if different:
         raise RecoveryError(
             kind,
@@ -317,4 +343,4 @@ def _compared(path: str, content: t.Sequence[TableContent], what: str, kind: str
             left="No backup set was written; earlier sets are as they were." if kind == ErrorKind.NOT_EQUAL else "",
             next_step="Use another set." if kind == ErrorKind.DAMAGED else "Report it with the schema of these tables.",
         )
-    return opened
+    return replace(opened, is_recorded=structure is not None)

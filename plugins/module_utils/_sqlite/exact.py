@@ -31,10 +31,18 @@ def text_of(data: bytes) -> t.Union[str, NotText]:
         return NotText(data)
 
 
-def exact_columns(names: t.Sequence[str]) -> str:
-    """What to select for these expressions; decode_row turns the row back."""
+def exact_columns(names: t.Sequence[str], *, native: bool = False) -> str:
+    """What to select for these expressions; decode_row turns the row back. native: values do not travel over JSON.
+
+    quote() and JSON both lose the sign of -0.0, which atan2() shows. https://www.sqlite.org/lang_mathfunc.html
+    """
     values = [
-        f"CASE typeof({name}) WHEN 'integer' THEN CAST({name} AS TEXT) WHEN 'real' THEN quote({name}) ELSE {name} END"
+        name
+        if native
+        else (
+            f"CASE typeof({name}) WHEN 'integer' THEN CAST({name} AS TEXT) WHEN 'real' THEN"
+            f" iif({name} = 0.0 AND atan2({name}, -1.0) < 0, '-0.0', quote({name})) ELSE {name} END"
+        )
         for name in names
     ]
     types = [

@@ -97,8 +97,8 @@ def _page(engine: Engine, table: Table, condition: str, last: t.Optional[Row], s
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     batch = []
     for group in groups:
-        names = [*keys, *map(quoted, group)]
-        text = f"SELECT {exact_columns(names)} FROM {quoted(table.name)}{where} ORDER BY {', '.join(keys)} LIMIT {size}"
+        columns = exact_columns([*keys, *map(quoted, group)], native=not engine.loses_bytes)
+        text = f"SELECT {columns} FROM {quoted(table.name)}{where} ORDER BY {', '.join(keys)} LIMIT {size}"
         batch.append(Bound(text, params, reads_only=True))
     answers = engine.run(batch)
     parts = [[decode_row(row, len(keys) + len(group)) for row in answer.rows] for group, answer in zip(groups, answers)]

@@ -81,7 +81,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """tables are in the order in which they were made, later the other objects by kind."""
+    """tables are in the order in which they were made, later the other objects by kind.
+
+    definitions are kind, name and SQL of whatever has some, but for shadow tables, which virtual ones make.
+    """
 
     tables: t.Tuple[Table, ...]
     indexes: t.Tuple[str, ...]
@@ -89,6 +92,7 @@ class Schema:
     views: t.Tuple[str, ...]
     view_names: t.Tuple[str, ...]
     has_sequence: bool
+    definitions: t.Tuple[t.Tuple[str, str, str], ...] = ()
 
     def of_kind(self, kind: str) -> t.List[Table]:
         return [table for table in self.tables if table.kind == kind]
@@ -164,6 +168,11 @@ def read_schema(engine: Engine) -> Schema:
         others("view"),
         tuple(name for kind, name, _sql in found if kind == "view"),
         any(name == "sqlite_sequence" for _kind, name, _sql in found),
+        tuple(
+            (kind, name, str(sql))
+            for kind, name, sql in found
+            if sql and not is_own(name) and kinds.get(name, ("", False))[0] != "shadow"
+        ),
     )
 
 

@@ -184,7 +184,8 @@ def bind_exactly(statement: str, params: t.Sequence[t.Any]) -> t.Tuple[str, t.Li
 
 def _bound(value: t.Any) -> t.Tuple[str, t.List[t.Any]]:
     if isinstance(value, int):
-        return "CAST(? AS INTEGER)", [str(int(value))]
+        # The sign takes the affinity away, with which 3 would be compared as less than '2'.
+        return "+CAST(? AS INTEGER)", [str(int(value))]
     if isinstance(value, float) and math.isnan(value):
         return "NULL", []
     if isinstance(value, bytes) or (isinstance(value, float) and math.isinf(value)):

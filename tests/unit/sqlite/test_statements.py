@@ -95,10 +95,10 @@ def test_what_is_cut_off_is_refused(sql: str) -> None:
 
 def test_parameters_are_bound_so_that_json_does_not_round_them() -> None:
     assert bind_exactly("SELECT ?, '?', ?", [2**60, "a"]) == (
-        "SELECT CAST(? AS INTEGER), '?', ?",
+        "SELECT +CAST(? AS INTEGER), '?', ?",
         ["1152921504606846976", "a"],
     )
-    assert bind_exactly("SELECT ?2, ?1, ?", [1.5, True, None]) == ("SELECT CAST(? AS INTEGER), ?, ?", ["1", 1.5, None])
+    assert bind_exactly("SELECT ?2, ?1, ?", [1.5, True, None]) == ("SELECT +CAST(? AS INTEGER), ?, ?", ["1", 1.5, None])
     assert bind_exactly("SELECT ?, ?", [b"\x00\xff", float("-inf")]) == ("SELECT x'00ff', -9.0e+999", [])
     for sql, params in (("SELECT ?", []), ("SELECT 1", [1]), ("SELECT :a", [1]), ("SELECT ?3", [1])):
         with pytest.raises(RecoveryError):

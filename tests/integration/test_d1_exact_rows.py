@@ -1,0 +1,118 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every row of D1 is in a set, whatever the types of its keys are, and no two different values count as equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import typing as t
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tests.doubles.d1 import D1Server
+from tests.doubles.d1.native import NativeD1
+from tests.doubles.modules import run_module
+
+Options = dict[str, t.Any]
+
+NUMBERS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 40) INSERT INTO kv SELECT {} FROM c"
+
+#: Tables whose keys have several types, and what fills them.
+KEYS = {
+    "strict any": ("k ANY PRIMARY KEY, v TEXT) STRICT, WITHOUT ROWID", "n, 'int'"),
+    "no type": ("k PRIMARY KEY, v) WITHOUT ROWID", "n, 'int'"),
+    "two columns": ("s, k, v, PRIMARY KEY(s, k)) WITHOUT ROWID", "n % 3, n, 'int'"),
+    "blob": ("k BLOB PRIMARY KEY, v) WITHOUT ROWID", "n, 'int'"),
+    "descending": ("k, v, PRIMARY KEY(k DESC)) WITHOUT ROWID", "n, 'int'"),
+}
+
+
+@pytest.fixture
+def database(d1: D1Server) -> t.Iterator[tuple[NativeD1, str]]:
+    native, name = NativeD1(d1), f"exact-{secrets.token_hex(4)}"
+    native.create(name)
+    yield native, name
+
+
+def back_up(d1: D1Server, name: str, folder: Path) -> Options:
+    store = {"provider": "directory", "path": str(folder / "store")}
+    return run_module("d1_backup", {"source": name, "store": store, **d1.options(name)})
+
+
+def restore(d1: D1Server, name: str, folder: Path, **where: t.Any) -> Options:
+    store = {"provider": "directory", "path": str(folder / "store")}
+    return run_module("d1_restore", {"source": name, "store": store, **where})
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_rows_with_keys_of_several_types_are_all_in_the_set(
+    d1: D1Server, database: tuple[NativeD1, str], tmp_path: Path, kind: str
+) -> None:
+    native, name = database
+    columns, values = KEYS[kind]
+    native.query(name, f"CREATE TABLE kv({columns}")
+    native.query(name, NUMBERS.format(values))
+    for key in ("'3'", "'7'", "'000123'", "'x'", "x'33'", "2.5", "''"):
+        native.query(name, f"INSERT INTO kv SELECT {'0, ' if 's, k' in columns else ''}{key}, 'other'")
+    assert back_up(d1, name, tmp_path)["rows"] == 47
+    assert restore(d1, name, tmp_path, **d1.options(f"{name}-back"))["rows"] == 47
+    (counted,) = native.query(f"{name}-back", "SELECT count(*) AS n FROM kv")
+    assert counted["n"] == 47
+
+
+def test_the_sign_of_zero_is_kept_and_seen(d1: D1Server, database: tuple[NativeD1, str], tmp_path: Path) -> None:
+    native, name = database
+    native.query(name, "CREATE TABLE t(a, b)")
+    native.query(name, "INSERT INTO t VALUES(-0.0, 0.0)")
+    back_up(d1, name, tmp_path)
+    restore(d1, name, tmp_path, **d1.options(f"{name}-back"))
+    (seen,) = native.query(f"{name}-back", "SELECT atan2(a, -1.0) < 0 AS a, atan2(b, -1.0) < 0 AS b FROM t")
+    assert seen == {"a": 1, "b": 0}
+
+
+def test_definitions_of_d1_are_compared_as_well(d1: D1Server, database: tuple[NativeD1, str], tmp_path: Path) -> None:
+    native, name = database
+    native.query(name, "CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, a NOT NULL CHECK(a > 0))")
+    native.query(name, "INSERT INTO t(a) VALUES(5)")
+    back_up(d1, name, tmp_path)
+    restored = restore(d1, name, tmp_path, path=str(tmp_path / "back.sqlite"))
+    assert restored["summary"].endswith(", proved equal.")
+
+
+def test_a_set_of_an_earlier_version_says_that_it_recorded_rows_only(
+    d1: D1Server, database: tuple[NativeD1, str], tmp_path: Path
+) -> None:
+    native, name = database
+    native.query(name, "CREATE TABLE t(a)")
+    taken = back_up(d1, name, tmp_path)
+    forget_structure(tmp_path / "store" / name / "daily", taken["set_id"])
+    restored = restore(d1, name, tmp_path, path=str(tmp_path / "back.sqlite"))
+    assert "rows proved equal; the set is of an earlier version and recorded no definitions" in restored["summary"]
+
+
+def forget_structure(tier: Path, set_id: str) -> None:
+    """Make the set one of an earlier version: its content names tables only."""
+    manifest = tier / "sets" / f"{set_id}.json"
+    document = json.loads(manifest.read_text())
+    (entry,) = [item for item in document["objects"] if item["role"] == "content"]
+    path = tier.parent.parent / entry["key"]
+    told = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()))
+    plain = json.dumps({"tables": told["tables"]}).encode()
+    stored = zstandard.ZstdCompressor().compress(plain)
+    path.chmod(0o600)
+    path.write_bytes(stored)
+    entry.update(
+        plain_size=len(plain),
+        plain_sha256=hashlib.sha256(plain).hexdigest(),
+        stored_size=len(stored),
+        stored_sha256=hashlib.sha256(stored).hexdigest(),
+        etag=None,
+    )
+    manifest.chmod(0o600)
+    manifest.write_text(json.dumps(document))
