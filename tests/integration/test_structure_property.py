@@ -260,3 +260,29 @@ def _changed(cursor: t.Any, catalog: str, column: str, value: str, place: str) -
         yield
     finally:
         cursor.execute(f"UPDATE {catalog} SET {column} = %s WHERE ctid = %s", (former, moved))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER LARGE OBJECT {loid} OWNER TO pg_monitor",
+        "GRANT SELECT ON LARGE OBJECT {loid} TO PUBLIC",
+        "COMMENT ON LARGE OBJECT {loid} IS 'another'",
+        "SELECT lo_put({loid}, 300000, 'z')",
+        "SELECT lo_unlink({loid})",
+    ],
+)
+def test_rights_and_content_of_large_objects_are_compared(
+    postgres: PostgresServer, database: str, tmp_path: Path, change: str
+) -> None:
+    with postgres.session(database) as cursor:
+        cursor.execute("SELECT lo_from_bytea(0, repeat('x', 400000)::bytea), lo_from_bytea(0, 'b')")
+        loid = cursor.fetchone()[0]
+        cursor.execute(f"GRANT UPDATE ON LARGE OBJECT {loid} TO pg_monitor")
+    recorded = record(postgres, database, tmp_path / "dump")
+    with databases(postgres) as (copy,):
+        plain_restore(postgres, recorded, copy)
+        assert recorded.differences(postgres, copy) == []
+        with postgres.session(copy) as cursor:
+            cursor.execute(change.format(loid=loid))
+        assert recorded.differences(postgres, copy) != []

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
 from . import catalog
-from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
+from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value, query_error, quote_identifier
 from .dump import Selection
 from .row_hash import ALGORITHM, LEGACY_ALGORITHM, digest_of_rows, table_statement
 from .structure import Structure, live_structure
@@ -42,6 +42,15 @@ _LARGE_OBJECTS = """
     )
     SELECT (SELECT count(*) FROM pg_largeobject_metadata), {digest}
     FROM parts
+"""
+
+_OBJECT_RIGHTS = """
+    SELECT count(*), {digest}
+    FROM (SELECT o.oid, pg_get_userbyid(o.lomowner) AS owner, obj_description(o.oid, 'pg_largeobject') AS description,
+                 ARRAY(SELECT a FROM (SELECT concat(r) AS a
+                                      FROM unnest(coalesce(o.lomacl, acldefault('L', o.lomowner))) r) x
+                       ORDER BY a COLLATE "C") AS rights
+          FROM pg_largeobject_metadata o) o
 """
 
 _SEQUENCES = """
@@ -103,9 +112,9 @@ def take_fingerprint(
         queries = _queries(conn, relations, mode, algorithm)
         if sequences is None:
             sequences = _live_sequences(conn)
-        large_objects = None
+        large_objects, object_rights = None, None
         if scope is None or scope.large_objects:
-            large_objects = _large_objects(conn, mode, algorithm)
+            large_objects, object_rights = _large_objects(conn, mode, algorithm)
     if structure is None:
         structure = live_structure(options, Selection())
     measured = sorted(
@@ -121,6 +130,7 @@ def take_fingerprint(
         large_objects=large_objects,
         structure=structure,
         views=tuple(found for table, found in measured if table.is_view),
+        object_rights=object_rights,
     )
 
 
@@ -168,14 +178,18 @@ def _live_sequences(conn: Connection) -> t.List[SequenceFingerprint]:
     return found
 
 
-def _large_objects(conn: Connection, mode: str, algorithm: str) -> TableFingerprint:
+def _large_objects(
+    conn: Connection, mode: str, algorithm: str
+) -> t.Tuple[TableFingerprint, t.Optional[TableFingerprint]]:
+    """The content of the large objects, and their rights unless they are only counted."""
     if mode == "counts":
-        count, digest = fetch_all(conn, "SELECT count(*), NULL FROM pg_largeobject_metadata")[0]
-    else:
-        start = "start" if algorithm == LEGACY_ALGORITHM else "int8send(start)"
-        digest_of_parts = digest_of_rows(("oid", start, "part"), algorithm)
-        count, digest = fetch_all(conn, _LARGE_OBJECTS.format(digest=digest_of_parts))[0]
-    return TableFingerprint("", "large objects", count, digest)
+        count = fetch_value(conn, "SELECT count(*) FROM pg_largeobject_metadata")
+        return TableFingerprint("", "large objects", count), None
+    start = "start" if algorithm == LEGACY_ALGORITHM else "int8send(start)"
+    count, digest = fetch_all(conn, _LARGE_OBJECTS.format(digest=digest_of_rows(("oid", start, "part"), algorithm)))[0]
+    properties = digest_of_rows(("oid", 'owner COLLATE "C"', 'description COLLATE "C"', "array_send(rights)"))
+    rights = fetch_all(conn, _OBJECT_RIGHTS.format(digest=properties))[0]
+    return TableFingerprint("", "large objects", count, digest), TableFingerprint("", "rights", *rights)
 
 
 def _measure(

@@ -60,7 +60,8 @@ class Rules:
 
     def compare(self, expected: Fingerprint, actual: Fingerprint) -> Comparison:
         return compare(
-            expected, actual, allow_additional=self.allow_additional, views_refreshed=self.views_refreshed
+            expected, actual, allow_additional=self.allow_additional, views_refreshed=self.views_refreshed,
+            object_rights=self.owner and self.privileges,
         )  # fmt: skip
 
 

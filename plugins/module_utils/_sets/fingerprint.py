@@ -34,7 +34,8 @@ class SequenceFingerprint:
 class Fingerprint:
     """structure maps a kind of object (TABLE, POLICY, ...) to {identity: digest of its definition}.
 
-    views holds the rows of materialized views that were populated.
+    views holds the rows of materialized views that were populated. object_rights is the digest of owners, rights and
+    comments of large objects.
     """
 
     algorithm: str
@@ -45,6 +46,7 @@ class Fingerprint:
     large_objects: t.Optional[TableFingerprint] = None
     structure: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
     views: t.Optional[t.Tuple[TableFingerprint, ...]] = None
+    object_rights: t.Optional[TableFingerprint] = None
 
     @property
     def rows(self) -> int:
@@ -55,7 +57,7 @@ class Fingerprint:
 
     @classmethod
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> Fingerprint:
-        large_objects, views = data["large_objects"], data.get("views")
+        large_objects, views, rights = data["large_objects"], data.get("views"), data.get("object_rights")
         return cls(
             algorithm=data["algorithm"],
             mode=data["mode"],
@@ -65,6 +67,7 @@ class Fingerprint:
             large_objects=TableFingerprint(**large_objects) if large_objects else None,
             structure=data["structure"],
             views=None if views is None else tuple(TableFingerprint(**view) for view in views),
+            object_rights=TableFingerprint(**rights) if rights else None,
         )
 
 
@@ -95,12 +98,18 @@ class Comparison:
 
 
 def compare(
-    expected: Fingerprint, actual: Fingerprint, *, allow_additional: bool = False, views_refreshed: bool = False
+    expected: Fingerprint,
+    actual: Fingerprint,
+    *,
+    allow_additional: bool = False,
+    views_refreshed: bool = False,
+    object_rights: bool = True,
 ) -> Comparison:
     """Compare what was recorded with what is there now.
 
     If allow_additional is true, definitions that exist only in actual are listed and are no difference. If
-    views_refreshed is true, the rows of a materialized view may differ, because a restore computes them again.
+    views_refreshed is true, the rows of a materialized view may differ, because a restore computes them again. If
+    object_rights is false, owners and rights of large objects are not compared.
     Raises RecoveryError(unsupported) when the two were computed in ways that cannot be compared.
     """
     if expected.algorithm != actual.algorithm and "full" in (expected.mode, actual.mode):
@@ -112,6 +121,9 @@ def compare(
         )
     full = expected.mode == actual.mode == "full"
     differences = [*_table_differences(expected, actual, full=full), *_sequence_differences(expected, actual)]
+    if expected.object_rights and object_rights:
+        what = "owners, rights and comments of large objects"
+        differences += _content(what, expected.object_rights, actual.object_rights, "missing", full)
     views = list(_view_differences(expected, actual, full=full))
     missing, additional = list(_definition_differences(expected, actual)), list(_additional(expected, actual))
     refreshed = [item.what for item in views if views_refreshed and item.actual != _NOT_POPULATED]
