@@ -90,10 +90,16 @@ def follow_dump(child: Child, folder: str, on_toc: t.Callable[[Toc], None]) -> t
 
     Raises RecoveryError (see dump_failure) when pg_dump fails.
     """
-    toc: t.Optional[Toc] = None
-    yielded: t.Set[int] = set()
-    serial = 0
+    # The entries with a file that were not yielded yet, by dump id in the order of the archive.
+    pending: t.Optional[t.Dict[int, TocEntry]] = None
+    current: t.Optional[int] = None
     complaints: t.List[str] = []
+
+    def opened() -> t.Dict[int, TocEntry]:
+        toc = read_toc(folder)
+        on_toc(toc)
+        return {entry.dump_id: entry for entry in toc.entries if entry.file_name}
+
     for line in child.lines():
         finished = re.match(r"pg_dump: finished item (\d+) ", line)
         began = re.match(r"pg_dump: (dumping contents of table|saving (?:BLOBs|large objects))", line)
@@ -101,28 +107,21 @@ def follow_dump(child: Child, folder: str, on_toc: t.Callable[[Toc], None]) -> t
             if re.match(r"pg_dump: (error|detail|hint|warning)|.*(FATAL|ERROR|PANIC):", line):
                 complaints.append(line)
             continue
-        if toc is None:
-            toc = read_toc(folder)
-            on_toc(toc)
+        if pending is None:
+            pending = opened()
         if finished:
-            entries = [entry for entry in toc.entries if entry.dump_id == int(finished.group(1)) and entry.file_name]
+            done = pending.pop(int(finished.group(1)), None)
         else:
-            # With one job there is no word of an end: what began before has ended when the next begins.
-            entries = [entry for entry in toc.entries if entry.file_name][: max(0, serial)] if _is_serial(child) else []
-            serial += 1
-        for entry in entries:
-            if entry.dump_id not in yielded:
-                yielded.add(entry.dump_id)
-                yield from _files(entry, folder)
+            # One job reports no end: what began before has ended when the next begins.
+            done = pending.pop(current, None) if current is not None and _is_serial(child) else None
+            current = next(iter(pending), None)
+        if done is not None:
+            yield from _files(done, folder)
     code = child.wait()
     if code != 0:
         raise dump_failure(code, complaints)
-    if toc is None:
-        toc = read_toc(folder)
-        on_toc(toc)
-    for entry in toc.entries:
-        if entry.file_name and entry.dump_id not in yielded:
-            yield from _files(entry, folder)
+    for entry in (opened() if pending is None else pending).values():
+        yield from _files(entry, folder)
     yield DumpedFile(TOC_NAME, "toc")
 
 
