@@ -204,7 +204,9 @@ fingerprint:
     refreshed: []
     note: ""
 foreign_keys:
-  description: How many foreign keys were tested, and which have rows without a parent.
+  description:
+    - How many foreign keys were tested, and which have rows without a parent.
+    - PostgreSQL tests those of a set when it adds them. The rows of a dump of another tool are tested again.
   type: dict
   returned: always, once the data was loaded
   sample: {checked: 31, violated: []}
