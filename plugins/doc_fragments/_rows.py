@@ -52,4 +52,15 @@ options:
         type: list
         elements: str
         required: true
+  run_as:
+    description:
+      - The PostgreSQL role whose rights the work on rows has. Triggers, domain checks, casts and other code of database users
+        runs as this role and cannot leave it.
+      - If unset, rows are brought back as the owner of the tables. If the tables have several owners, or an owner is a superuser
+        or subject to forced row-level security, a role with the rights of the owners is created in the transaction and dropped
+        before its commit; of a superuser it has no more than the right to read and write rows. If unset, rows are taken out by
+        a role that may only read.
+      - If the login role is no superuser and may not act for the owner, the rights of the login role are used.
+      - Set it if a trigger needs rights that the owner lacks.
+    type: str
 """

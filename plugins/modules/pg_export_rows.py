@@ -232,6 +232,7 @@ def main() -> None:
             spool_dir=params["spool_dir"],
             parallel=store_parallel(params),
             check_mode=module.check_mode,
+            run_as=params["run_as"],
         )
         return export_rows(request, readable_store(params, params["source"]))
 

@@ -333,6 +333,7 @@ def main() -> None:
             check_mode=module.check_mode,
             diff_mode=module._diff,
             listener=journal_listener(params["journal"]),
+            run_as=params["run_as"],
         )
         return restore_rows(request, readable_store(params, params["source"]))
 

@@ -196,6 +196,7 @@ def rows_spec(*, closure: str) -> ArgumentSpec:
             "keys": {"type": "dict", "default": {}, "no_log": False},
             "closure": {"type": "str", "default": closure, "choices": ["none", "parents", "children", "both"]},
             "references": references_option(),
+            "run_as": {"type": "str"},
         }
     )
 

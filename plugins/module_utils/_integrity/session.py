@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .._postgres.confined import Session, reading_session
-from .._postgres.connection import Connection, ConnectionOptions, connect, fetch_all, fetch_value, quote_identifier
+from .._postgres.confined import Session, begin_reading
+from .._postgres.connection import Connection, ConnectionOptions, connect, quote_identifier
 from .check import Context
 from .values import plain_value
 
@@ -47,23 +47,13 @@ def read_only_transaction(conn: Connection, timeout: int, run_as: t.Optional[str
 
     A superuser's checks run as a role that can only read, or as run_as. timeout: seconds for each statement, 0 is none.
     """
-    execute(conn, f"BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ{_access(conn)}")
+    # A cursor is planned for its first tenth unless told otherwise.
+    settings = {"statement_timeout": str(timeout * 1000), "cursor_tuple_fraction": "1"}
     try:
-        # After this first query the server refuses to make a transaction writable that only reads.
-        fetch_all(conn, "SELECT set_config('statement_timeout', %s, true)", [str(timeout * 1000)])
-        # A cursor is planned for its first tenth unless told otherwise.
-        execute(conn, "SET LOCAL cursor_tuple_fraction = 1")
-        session = reading_session(conn, run_as)
-        execute(conn, "SET TRANSACTION READ ONLY")
-        yield session
+        yield begin_reading(conn, run_as=run_as, settings=settings)
     finally:
         if not conn.closed:
             execute(conn, "ROLLBACK")
-
-
-def _access(conn: Connection) -> str:
-    """A confined session makes its functions before the transaction is set to read only."""
-    return " READ ONLY" if fetch_value(conn, "SELECT pg_is_in_recovery()") else " READ WRITE"
 
 
 def execute(conn: Connection, sql: str) -> None:

@@ -73,6 +73,7 @@ END
 $body$ LANGUAGE plpgsql
 """
 
+_SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
 _QUERY = re.compile(r"\s*[(\s]*(select|with|values|table|explain)\b", re.IGNORECASE)
 
 
@@ -83,12 +84,14 @@ class Confined:
     role None: the rights of the session's own role, which its statements cannot change either.
     """
 
-    def __init__(self, raw: Connection, role: t.Optional[str], *, read_only: bool = False) -> None:
-        self.raw, self.role = raw, role
+    def __init__(
+        self, raw: Connection, role: t.Optional[str], *, read_only: bool = False, path: str = SAFE_PATH
+    ) -> None:
+        self.raw, self.role, self.path = raw, role, path
         self._read_only = read_only
         self._types: t.Dict[int, t.Tuple[str, bool]] = {}
         self._columns: t.List[t.Tuple[str, str]] = []
-        self._empty = False
+        self._empty = self._rewritten = False
         names = ", ".join(f"('{name}')" for name in _SETTINGS)
         found = fetch_all(raw, f"SELECT n, current_setting(n) FROM (VALUES {names}) v (n)")
         self._restore = "; ".join(f"SET LOCAL {name} = {_setting(name, value)}" for name, value in found)
@@ -96,8 +99,6 @@ class Confined:
         self._name = ""
         if read_only:
             self._make()
-            # Nobody can make it writable again once a query has run.
-            _execute(raw, "SET TRANSACTION READ ONLY")
 
     @property
     def closed(self) -> int:
@@ -113,16 +114,18 @@ class Confined:
     def cursor(self) -> ConfinedCursor:
         return ConfinedCursor(self)
 
-    def run(self, statement: str, *, path: str = SAFE_PATH) -> int:
+    def run(self, statement: str) -> int:
         """Run a statement; the number of rows that it touched."""
         self._make()
-        number = fetch_value(self.raw, f"SELECT pg_temp.{self._name}_run({quote_literal(statement)}, {_text(path)})")
+        call = f"pg_temp.{self._name}_run({quote_literal(statement)}, {_text(self.path)})"
+        number = fetch_value(self.raw, f"SELECT {call}")
         self._drop()
         return int(number)
 
     def open(self, query: str, *, path: str = SAFE_PATH) -> t.List[t.Tuple[str, int]]:
         """Start a query; its columns as (name, type oid). take fetches its rows, and finish ends it."""
         columns = self._open(query, path)
+        self._rewritten = not columns or any(self._type(oid)[1] for _name, oid in columns)
         if any(self._type(oid)[1] for _name, oid in columns):
             # Values of a pseudo-type, as record and void, have no place in a list of columns.
             self.finish()
@@ -159,19 +162,28 @@ class Confined:
         _execute(self.raw, f"CLOSE {_CURSOR}")
         self._drop()
 
-    def fetch_typed(self, query: str, types: t.Sequence[str]) -> t.List[t.Tuple[t.Any, ...]]:
-        """All rows of a query whose column types are known: one statement, which may use parallel workers."""
-        self._make()
-        listed = ", ".join(f"c{number} {kind}" for number, kind in enumerate(types))
-        call = f"pg_temp.{self._name}_fetch({quote_literal(query)}, {_text(SAFE_PATH)})"
-        rows = fetch_all(self.raw, f"SELECT * FROM {call} AS q ({listed})")
+    def fetch(self, query: str) -> t.Tuple[t.List[t.Tuple[str, int]], t.List[t.Tuple[t.Any, ...]]]:
+        """The columns and all rows of a query."""
+        columns = self.open(query, path=self.path)
+        if self._read_only and not self._rewritten and _SELECT.match(query):
+            # A cursor uses no parallel workers, so once the types are known the query runs as a whole.
+            _execute(self.raw, f"CLOSE {_CURSOR}")
+            rows = fetch_all(self.raw, f"SELECT * FROM {self._rows_of(query, self.path)}")
+        else:
+            rows = self.take(None, path=self.path)
+            _execute(self.raw, f"CLOSE {_CURSOR}")
         self._drop()
-        return rows
+        return columns, rows
+
+    def cancel(self) -> None:
+        self.raw.cancel()
 
     def _next_rows(self, most: t.Optional[int], path: str) -> str:
-        command = quote_literal(f"FETCH FORWARD {'ALL' if most is None else most} FROM {_CURSOR}")
+        return self._rows_of(f"FETCH FORWARD {'ALL' if most is None else most} FROM {_CURSOR}", path)
+
+    def _rows_of(self, command: str, path: str) -> str:
         listed = ", ".join(f"{name} {kind}" for name, kind in self._columns)
-        return f"pg_temp.{self._name}_fetch({command}, {_text(path)}) AS q ({listed})"
+        return f"pg_temp.{self._name}_fetch({quote_literal(command)}, {_text(path)}) AS q ({listed})"
 
     def _open(self, query: str, path: str) -> t.List[t.Tuple[str, int]]:
         self._make()
@@ -238,6 +250,9 @@ class Plain:
     def close(self) -> None:
         self.raw.close()
 
+    def cancel(self) -> None:
+        self.raw.cancel()
+
     def cursor(self) -> t.Any:
         return self.raw.cursor()
 
@@ -285,9 +300,8 @@ class ConfinedCursor:
         if not _QUERY.match(statement):
             self.rowcount = self._owner.run(statement)
             return
-        self.description = [Column(*column) for column in self._owner.open(statement.strip().rstrip(";"))]
-        self._rows = self._owner.take(None)
-        self._owner.finish()
+        columns, self._rows = self._owner.fetch(statement.strip().rstrip(";"))
+        self.description = [Column(*column) for column in columns]
         self.rowcount = len(self._rows)
 
     def fetchall(self) -> t.List[t.Tuple[t.Any, ...]]:
@@ -308,15 +322,29 @@ class Column(t.NamedTuple):
 Session = t.Union[Confined, Plain]
 
 
-def reading_session(conn: Connection, run_as: t.Optional[str] = None) -> Session:
-    """Confine the open transaction to reading. run_as: a role to read as, else the one of reading_role.
+def begin_reading(
+    conn: Connection,
+    *,
+    snapshot: t.Optional[str] = None,
+    run_as: t.Optional[str] = None,
+    settings: t.Optional[t.Mapping[str, str]] = None,
+) -> Session:
+    """Begin a transaction that only reads, in one snapshot; to be rolled back. The session reads user tables in it.
 
+    run_as: a role to read as, else the one of reading_role. settings: those of the transaction, by name.
     Raises psycopg2.Error where the session's role may not act for run_as.
     """
-    if fetch_value(conn, "SELECT pg_is_in_recovery()"):
-        return Plain(conn)
-    role = run_as or reading_role(conn)
-    return Plain(conn) if role is None else Confined(conn, role, read_only=True)
+    standby = fetch_value(conn, "SELECT pg_is_in_recovery()")
+    _execute(conn, f"BEGIN ISOLATION LEVEL REPEATABLE READ, {'READ ONLY' if standby else 'READ WRITE'}")
+    if snapshot is not None:
+        _execute(conn, f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")
+    for name, value in (settings or {}).items():
+        fetch_value(conn, "SELECT set_config(%s, %s, true)", (name, value))
+    role = None if standby else run_as or reading_role(conn)
+    session = Plain(conn) if role is None else Confined(conn, role, read_only=True)
+    # Nothing can make the transaction writable again once a query has run.
+    _execute(conn, "SET TRANSACTION READ ONLY")
+    return session
 
 
 def is_superuser(conn: Connection) -> bool:
@@ -340,16 +368,25 @@ def writing_role(conn: Connection, tables: t.Sequence[int]) -> t.Optional[str]:
     than to read and write rows; drop_role removes it before the commit. None where the session's own role has no
     right to act for the owner.
     """
-    owners = fetch_all(conn, _OWNERS, (list(tables),))
+    # From PostgreSQL 16 on a member may lack the right to act for the role.
+    right = "SET" if conn.server_version >= 160000 else "MEMBER"
+    owners = fetch_all(conn, _OWNERS.replace("{right}", right), (list(tables),))
     super_session = is_superuser(conn)
     if len(owners) == 1 and not owners[0][1] and not owners[0][2]:
         return str(owners[0][0]) if super_session or owners[0][3] else None
-    if not super_session:
+    if not super_session or not owners:
         return None
     groups = [name for name, is_super, _forced, _may in owners if not is_super]
     if len(groups) < len(owners):
         groups += ["pg_read_all_data", "pg_write_all_data"]
     return _passing_role(conn, groups)
+
+
+def owner_session(session: Session, tables: t.Sequence[int]) -> t.Union[Connection, Session]:
+    """What alters these tables: the session if its role may, else the connection below, as for a superuser's tables."""
+    sql = "SELECT bool_and(pg_has_role(%s::name, relowner, 'USAGE')) FROM pg_class WHERE oid = ANY (%s)"
+    may = session.role is None or fetch_value(session.raw, sql, (session.role, list(tables)))
+    return session if may else session.raw
 
 
 def drop_role(conn: Connection, role: t.Optional[str]) -> None:
@@ -380,7 +417,7 @@ _ROLE = "lifeline_transaction_"
 
 _OWNERS = """
 SELECT r.rolname::text, r.rolsuper, bool_or(c.relforcerowsecurity AND c.relrowsecurity AND NOT r.rolbypassrls),
-  pg_has_role(r.oid, 'MEMBER') AND has_database_privilege(r.oid, current_database(), 'TEMP')
+  pg_has_role(r.oid, '{right}') AND has_database_privilege(r.oid, current_database(), 'TEMP')
 FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY (%s)
 GROUP BY r.oid, r.rolname, r.rolsuper ORDER BY 1
 """

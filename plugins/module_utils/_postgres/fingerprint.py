@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
 from . import catalog
+from .confined import Session, begin_reading
 from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value, query_error, quote_identifier
 from .dump import Selection
 from .row_hash import ALGORITHM, LEGACY_ALGORITHM, digest_of_rows, table_statement
@@ -33,6 +34,7 @@ _OLDEST_MAJOR = 14
 #: Tables below this size in bytes are read several in one statement, because a round trip costs more than they do.
 _SMALL, _TOGETHER = 1024 * 1024, 50
 
+#: Read with the tool's rights, because no role may read all large objects, and reading these runs no code of users.
 #: Large objects in parts, each read until a short one; holes read as zeros, as a restore makes them.
 _LARGE_OBJECTS = """
     WITH RECURSIVE parts AS (
@@ -114,7 +116,7 @@ def take_fingerprint(
             sequences = _live_sequences(conn)
         large_objects, object_rights = None, None
         if scope is None or scope.large_objects:
-            large_objects, object_rights = _large_objects(conn, mode, algorithm)
+            large_objects, object_rights = _large_objects(conn.raw, mode, algorithm)
     if structure is None:
         structure = live_structure(options, Selection())
     measured = sorted(
@@ -135,18 +137,12 @@ def take_fingerprint(
 
 
 @contextlib.contextmanager
-def snapshot_reader(
-    options: ConnectionOptions, snapshot: t.Optional[str], lock_timeout: float
-) -> t.Iterator[Connection]:
+def snapshot_reader(options: ConnectionOptions, snapshot: t.Optional[str], lock_timeout: float) -> t.Iterator[Session]:
     """A session in a read-only transaction, which sees the snapshot if one is given. lock_timeout is in seconds."""
     # A reader queues behind a session that waits for the tables of the backup, and that would wait for the reader.
     settings = {"lock_timeout": f"{int(lock_timeout * 1000)}ms"}
     with connection(options, application="lifeline.recovery fingerprint", settings=settings) as conn:
-        with conn.cursor() as cursor:
-            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            if snapshot is not None:
-                cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))
-        yield conn
+        yield begin_reading(conn, snapshot=snapshot)
 
 
 def _queries(conn: Connection, tables: t.Sequence[catalog.Table], mode: str, algorithm: str) -> t.List[_Query]:
@@ -205,7 +201,7 @@ def _measure(
         waiting.put(item)
     results: t.List[t.Tuple[catalog.Table, TableFingerprint]] = []
     failures: t.List[BaseException] = []
-    busy: t.List[Connection] = []
+    busy: t.List[Session] = []
 
     def work() -> None:
         try:

@@ -16,6 +16,7 @@ from .._sets.fetch import read_object
 from .._sets.fingerprint import Comparison, Fingerprint, compare
 from .._sets.manifest import Manifest
 from .._store.base import ObjectStore
+from .confined import begin_reading
 from .connection import ConnectionOptions, connection
 from .dump import TOC_NAME, Selection
 from .fingerprint import Scope, take_fingerprint
@@ -216,13 +217,12 @@ def _analyze(options: ConnectionOptions) -> None:
 
 def _test_keys(options: ConnectionOptions, *, again: bool) -> t.Dict[str, t.Any]:
     with connection(options, application=_APPLICATION) as conn:
-        with conn.cursor() as cursor:
-            # Enough for the keys of most parents, so that the joins need no temporary files.
-            cursor.execute("SET work_mem = '64MB'")
+        # Enough for the keys of most parents, so that the joins need no temporary files.
+        session = begin_reading(conn, settings={"work_mem": "64MB"})
         keys = [key for key in foreign_keys(conn) if key.valid]
         violated = []
         for key in keys if again else ():
-            rows = count_violations(conn, key)
+            rows = count_violations(session, key)
             if rows:
                 violated.append({"name": f"{key.name} on {key.table.name}", "rows": rows})
     return {"checked": len(keys), "violated": violated}

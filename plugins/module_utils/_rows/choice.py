@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.confined import SAFE_PATH, Confined, Session, reading_role, writing_role
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
@@ -23,6 +24,7 @@ from .local import LocalObjects
 from .scope import Root
 from .staging import (
     Staged,
+    analyze,
     load_all,
     load_keys,
     load_matching,
@@ -32,6 +34,11 @@ from .staging import (
     require_condition,
     run,
 )
+
+try:
+    from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+except ImportError:
+    TRANSACTION_STATUS_IDLE = 0
 
 if t.TYPE_CHECKING:
     from .restore import RowsRequest
@@ -45,6 +52,25 @@ class Choice:
     whole: t.FrozenSet[QualifiedName]
     references: t.Sequence[Reference]
     partitions: t.Mapping[QualifiedName, QualifiedName]
+    session: Session
+
+
+def begin(conn: Connection, lock_timeout: float) -> None:
+    """Open the transaction in which rows are chosen, compared and changed, unless it is open already."""
+    if conn.info.transaction_status == TRANSACTION_STATUS_IDLE:
+        run(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+    fetch_value(conn, "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout * 1000)}ms",))
+
+
+def session_for(conn: Connection, request: RowsRequest, tables: t.Collection[LiveTable]) -> Session:
+    """The session that works on these tables in the open transaction: with the rights of their owner, or to read."""
+    role = request.run_as
+    if role is None:
+        role = reading_role(conn) if request.read_only else writing_role(conn, [table.oid for table in tables])
+    schemas = {column.schema for table in tables for column in table.columns} - {"pg_catalog"}
+    # Conditions that people write find the operators of extensions' types; ours name theirs.
+    path = ", ".join([SAFE_PATH, *map(quote_identifier, sorted(schemas)), "public"])
+    return Confined(conn, role, path=path)
 
 
 def read_description(manifest: Manifest, objects: LocalObjects) -> Description:
@@ -75,13 +101,16 @@ def choose_rows(
     roots: t.Sequence[Root],
     description: Description,
     objects: t.Optional[LocalObjects],
+    *,
+    made: t.Collection[LiveTable] = (),
 ) -> Choice:
     """Make the tables of the session and fill them, from objects of a set, or None for the live tables themselves.
 
+    made: tables made in this transaction, which the session of the choice has to be able to judge as well.
     Everything is judged before rows are fetched.
     Raises RecoveryError: invalid_options, target_missing, schema_drift, access_denied, rls_blind.
     """
-    return _Chooser(conn, request, description, objects).choose({root.table: root for root in roots})
+    return _Chooser(conn, request, description, objects, made).choose({root.table: root for root in roots})
 
 
 def target_of(request: RowsRequest, name: QualifiedName) -> QualifiedName:
@@ -96,9 +125,16 @@ def is_rows_table(table: SetTable) -> bool:
 
 class _Chooser:
     def __init__(
-        self, conn: Connection, request: RowsRequest, description: Description, objects: t.Optional[LocalObjects]
+        self,
+        conn: Connection,
+        request: RowsRequest,
+        description: Description,
+        objects: t.Optional[LocalObjects],
+        made: t.Collection[LiveTable],
     ) -> None:
-        self._conn, self._request, self._description, self._objects = conn, request, description, objects
+        self._made = made
+        self._raw, self._request, self._description, self._objects = conn, request, description, objects
+        self._conn: Session
         self._staged: t.Dict[QualifiedName, Staged] = {}
         self._whole: t.Set[QualifiedName] = set()
         self._live: t.Dict[QualifiedName, LiveTable] = {}
@@ -113,16 +149,18 @@ class _Chooser:
             known = [item for item in self._references if item.child in self._live and item.child in description.tables]
             groups = reachable(roots, known)
         self._require_session_tables()
+        if self._objects is not None:
+            held = (description.tables.get(name) for group in groups for name in group)
+            self._objects.bring(rows.entry for table in held if table for rows in table.rows)
+        begin(self._raw, request.lock_timeout)
+        involved = [self._live[name] for name in self._involved(groups)]
+        self._conn = session_for(self._raw, request, [*involved, *self._made])
         for group in groups:
             for name in group:
                 self._prepare(name)
-        # User-made types have their operators where the role's own search_path finds them.
-        run(self._conn, "RESET search_path")
         for name, root in roots.items():
             if root.where is not None:
                 require_condition(self._conn, self._staged[name], root.where)
-        if self._objects is not None:
-            self._objects.bring(rows.entry for staged in self._staged.values() for rows in staged.table.rows)
         for group in groups:
             for name in group & set(roots):
                 self._choose_root(roots[name])
@@ -134,19 +172,34 @@ class _Chooser:
         if request.closure in ("parents", "both"):
             choose_parents(self._conn, self._staged, self._live, self._references, self._objects, self._stage_parent)
         for staged in self._staged.values():
-            run(self._conn, f"ANALYZE {staged.rows}")
+            analyze(self._conn, staged.rows, staged.native_columns)
         return Choice(
-            list(self._staged.values()), frozenset(self._whole), self._references, self._description.partitions
+            list(self._staged.values()),
+            frozenset(self._whole),
+            self._references,
+            self._description.partitions,
+            self._conn,
         )
+
+    def _involved(self, groups: t.Sequence[t.Collection[QualifiedName]]) -> t.List[QualifiedName]:
+        """The tables that may be changed: the groups, and above them what their rows may need."""
+        names = dict.fromkeys(name for group in groups for name in group)
+        waiting = list(names) if self._request.closure in ("parents", "both") else []
+        while waiting:
+            name = waiting.pop()
+            more = [edge.parent for edge in self._references if edge.child == name and edge.parent not in names]
+            names.update(dict.fromkeys(more))
+            waiting += more
+        return [name for name in names if name in self._live]
 
     def _look_at_target(self, roots: t.Collection[QualifiedName]) -> None:
         request = self._request
         targets = {target_of(request, name): name for name in self._description.tables}
-        found = live_tables(self._conn, targets)
+        found = live_tables(self._raw, targets)
         self._live = {targets[name]: table for name, table in found.items()}
         references = [*self._description.references, *request.references]
         if request.into is None:
-            references += live_references(self._conn)
+            references += live_references(self._raw)
         self._references = list(dict.fromkeys(references))
         for name in roots:
             if name not in self._live:
@@ -157,7 +210,7 @@ class _Chooser:
                 )
 
     def _require_session_tables(self) -> None:
-        if not fetch_value(self._conn, "SELECT has_database_privilege(current_database(), 'TEMP')"):
+        if not fetch_value(self._raw, "SELECT has_database_privilege(current_database(), 'TEMP')"):
             raise RecoveryError(
                 ErrorKind.ACCESS_DENIED,
                 "The role has no right to make temporary tables, in which rows are compared before they are merged.",
@@ -167,7 +220,7 @@ class _Chooser:
     def _prepare(self, name: QualifiedName) -> Staged:
         request, live = self._request, self._live[name]
         silent = request.triggers == "disable"
-        require_rights(self._conn, live, request.mode, disable_triggers=silent, read_only=request.read_only)
+        require_rights(self._raw, live, request.mode, disable_triggers=silent, read_only=request.read_only)
         table = self._description.table(name)
         matching = match_columns(
             table, live, request.column_map.get(name, {}), tolerant=request.on_schema_drift == "common_columns"
@@ -222,10 +275,7 @@ class _Chooser:
         table = self._description.tables.get(name)
         if table is None or not (table.rows or self._description.is_live):
             return None
-        run(self._conn, "SET search_path = pg_catalog")
-        staged = self._prepare(name)
-        run(self._conn, "RESET search_path")
-        return staged
+        return self._prepare(name)
 
 
 def _among_keys(staged: Staged, columns: t.Sequence[str], alias: str) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .._postgres.connection import Connection, fetch_value, quote_identifier
+from .._postgres.confined import Session
+from .._postgres.connection import fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
 from .live import LiveTable
 from .local import LocalObjects
-from .staging import SUPPORT, Staged, choose, load_matching, load_raw
+from .staging import SUPPORT, Staged, choose, equal_columns, load_matching, load_raw
 
 CLOSURES = ("none", "parents", "children", "both")
 
@@ -35,7 +36,7 @@ def is_circular(group: t.Collection[QualifiedName], references: t.Iterable[Refer
 
 
 def choose_children(
-    conn: Connection,
+    conn: Session,
     group: t.Collection[QualifiedName],
     tables: t.Mapping[QualifiedName, Staged],
     references: t.Sequence[Reference],
@@ -66,7 +67,7 @@ def choose_children(
 
 
 def choose_parents(
-    conn: Connection,
+    conn: Session,
     tables: t.Dict[QualifiedName, Staged],
     live: t.Mapping[QualifiedName, LiveTable],
     references: t.Sequence[Reference],
@@ -94,8 +95,9 @@ def choose_parents(
                 continue
             needed = _needed(edge, child, beyond, parent)
             names = _live(parent, edge.parent_columns)
-            columns, wanted = (", ".join(f"{alias}.{quote_identifier(name)}" for name in names) for alias in "rn")
-            condition = f"({columns}) IN (SELECT {wanted} FROM ({needed}) n)"
+            # The needed values have the types of the child's columns.
+            match = equal_columns(child.live, _live(child, edge.columns), "n", parent.live, names, "r", renamed=names)
+            condition = f"EXISTS (SELECT FROM ({needed}) n WHERE {match})"
             if load_matching(conn, parent, objects, [(names, needed, condition)], support=True):
                 waiting.append(edge.parent)
 
@@ -106,7 +108,8 @@ def _needed(edge: Reference, child: Staged, live: t.Optional[LiveTable], parent:
     names = _live(parent, edge.parent_columns) if parent else edge.parent_columns
     listed = ", ".join(f"c.{quote_identifier(one)} AS {quote_identifier(other)}" for one, other in zip(columns, names))
     filled = " AND ".join(f"c.{quote_identifier(name)} IS NOT NULL" for name in columns)
-    match = child.refers(columns, "c", "p", names)
+    table = parent.live if parent else live
+    match = child.refers(columns, "c", "p", names, table)
     sources = ([live.source] if live else []) + ([parent.rows] if parent else [])
     absent = "".join(f" AND NOT EXISTS (SELECT FROM {source} p WHERE {match})" for source in sources)
     return f"SELECT DISTINCT {listed} FROM {child.rows} c WHERE {filled}{absent}"
@@ -123,7 +126,7 @@ def _parents(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) -> str:
 def _refers(edge: Reference, tables: t.Mapping[QualifiedName, Staged], alias: str) -> str:
     """A condition: the row of the child under the alias refers to a chosen row of the parent."""
     parent, child = tables[edge.parent], tables[edge.child]
-    match = child.refers(_live(child, edge.columns), alias, "p", _live(parent, edge.parent_columns))
+    match = child.refers(_live(child, edge.columns), alias, "p", _live(parent, edge.parent_columns), parent.live)
     return f"EXISTS (SELECT FROM {parent.rows} p WHERE NOT p.{SUPPORT} AND {match})"
 
 
@@ -132,11 +135,12 @@ def _refers_to_scope(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) 
     parent, child = tables[edge.parent], tables[edge.child]
     if not parent.live_scope or parent is child:
         return []
-    # The alias l inside is the parent's, before IN the child's.
-    mine = ", ".join(f"l.{quote_identifier(name)}" for name in _live(child, edge.columns))
-    theirs = ", ".join(f"l.{quote_identifier(name)}" for name in _live(parent, edge.parent_columns))
+    # The alias l inside is the parent's, outside the child's.
+    names = _live(parent, edge.parent_columns)
+    theirs = ", ".join(f"l.{quote_identifier(name)}" for name in names)
     scope = " OR ".join(parent.live_scope)
-    return [f"({mine}) IN (SELECT {theirs} FROM {parent.live.source} l WHERE {scope})"]
+    match = child.refers(_live(child, edge.columns), "l", "p", names, parent.live)
+    return [f"EXISTS (SELECT FROM (SELECT {theirs} FROM {parent.live.source} l WHERE {scope}) p WHERE {match})"]
 
 
 def _live(staged: Staged, columns: t.Sequence[str]) -> t.Tuple[str, ...]:

@@ -14,7 +14,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._postgres import catalog
-from .._postgres.connection import Connection, ConnectionOptions, connection
+from .._postgres.confined import Session
+from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_value
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Column, Reference
 from .._sets.audit import write_audit
@@ -53,6 +54,7 @@ class ExportRequest:
     spool_dir: t.Optional[str] = None
     parallel: int = 3
     check_mode: bool = False
+    run_as: t.Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def _export(
         closure=request.closure,
         references=request.references,
         read_only=True,
+        run_as=request.run_as,
     )
     facts = catalog.server_facts(conn)
     objects: t.Optional[LocalObjects] = None
@@ -117,12 +120,13 @@ def _export(
                 ErrorKind.INVALID_OPTIONS, "No rows were named.", next_step="Give keys, where or tables."
             )
         choice = choose_rows(conn, wish, roots_of(wish, description), description, objects)
+        session = choice.session
     written: t.Optional[Manifest] = None
     kept = [_rows_of(staged) for staged in choice.tables]
     with timings.phase("store"):
         if not request.check_mode:
             written = write_rows_set(
-                conn,
+                session,
                 store,
                 request.source,
                 request.tier,
@@ -134,7 +138,7 @@ def _export(
                 about={"taken_from": taken_from, "tables": [str(item.table.name) for item in kept]},
             )
             write_audit(store, request.source, "export_rows", "succeeded", {"set_id": written.set_id})
-    counts = {str(item.table.name): _count(conn, item.rows) for item in kept}
+    counts = {str(item.table.name): _count(session, item.rows) for item in kept}
     rows, size = sum(counts.values()), written.stored_bytes if written else 0
     done = f"Exported {rows} rows" if written else f"Would export {rows} rows"
     return ExportResult(
@@ -183,7 +187,5 @@ def _rows_of(staged: Staged) -> RowsToKeep:
     return RowsToKeep(SetTable(staged.live.name, columns, key, ()), f"SELECT {listed} FROM {staged.rows}")
 
 
-def _count(conn: Connection, query: str) -> int:
-    with conn.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM ({query}) q")
-        return int(cursor.fetchone()[0])
+def _count(session: Session, query: str) -> int:
+    return int(fetch_value(session, f"SELECT count(*) FROM ({query}) q"))

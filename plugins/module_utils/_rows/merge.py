@@ -11,9 +11,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier, quote_literal
-from .live import UniqueKey
-from .staging import NUMBER, SUPPORT, Staged, run
+from .._postgres.confined import Session
+from .._postgres.connection import fetch_all, fetch_value, quote_identifier, quote_literal
+from .._postgres.equality import output_text
+from .live import UniqueKey, live_tables
+from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns, make_table, run
 
 try:
     import psycopg2
@@ -43,12 +45,15 @@ class Changes:
         return self.inserts + self.updates + self.deletes
 
 
-def find_changes(conn: Connection, staged: Staged, mode: str) -> Changes:
+def find_changes(conn: Session, staged: Staged, mode: str) -> Changes:
     """Write down, in a table of the session, each row to insert, update or delete; how many there are."""
-    run(conn, f"DROP TABLE IF EXISTS {staged.changes}")
+    run(conn.raw, f"DROP TABLE IF EXISTS {staged.changes}")
+    keys = "".join(f", l.{quote_identifier(name)}" for name in staged.key_columns)
+    shape = f"NULL::text AS {KIND}, NULL::bigint AS {ROW}, NULL::tid AS {PLACE}, NULL::oid AS {TABLE}{keys}"
+    make_table(conn, staged.changes, f"SELECT {shape} FROM {staged.live.source} l")
     find = _keyed if staged.live.key else _keyless
-    run(conn, f"CREATE TEMP TABLE {staged.changes.split('.', 1)[1]} AS {find(staged, mode)}")
-    run(conn, f"ANALYZE {staged.changes}")
+    run(conn, f"INSERT INTO {staged.changes} {find(staged, mode)}")
+    analyze(conn, staged.changes, (KIND, ROW, PLACE, TABLE))
     found = dict(fetch_all(conn, f"SELECT {KIND}, count(*) FROM {staged.changes} GROUP BY 1"))
     chosen = fetch_value(conn, f"SELECT count(*) FROM {staged.rows}")
     return Changes(
@@ -56,12 +61,13 @@ def find_changes(conn: Connection, staged: Staged, mode: str) -> Changes:
     )
 
 
-def samples(conn: Connection, staged: Staged) -> t.Tuple[t.List[str], t.List[str]]:
+def samples(conn: Session, staged: Staged) -> t.Tuple[t.List[str], t.List[str]]:
     """Lines for people, of the table as it is and as it will be: the first rows of each kind."""
     before: t.List[str] = []
     after: t.List[str] = []
     columns = [column.name for _name, column in staged.matching.pairs]
-    values = ", ".join(f"left(x.{quote_identifier(name)}::text, {_WIDTH + 1})" for name in columns)
+    texts = (output_text(f"x.{quote_identifier(name)}") for name in columns)
+    values = ", ".join(f"left({text}, {_WIDTH + 1})" for text in texts)
     listed = f"json_build_array({values})::text"
     for kind in ("insert", "update", "delete"):
         old = f"(SELECT {listed} FROM {staged.live.source} x WHERE x.ctid = c.{PLACE} AND x.tableoid = c.{TABLE})"
@@ -80,7 +86,7 @@ def samples(conn: Connection, staged: Staged) -> t.Tuple[t.List[str], t.List[str
     return before, after
 
 
-def require_no_conflicts(conn: Connection, staged: Staged) -> None:
+def require_no_conflicts(conn: Session, staged: Staged) -> None:
     """Raise RecoveryError(conflict) when a live row that stays has a unique value of a row to come back."""
     own = staged.live.key
     known = {column.name for _name, column in staged.matching.pairs}
@@ -101,7 +107,7 @@ def require_no_conflicts(conn: Connection, staged: Staged) -> None:
             )
 
 
-def require_unreferenced(conn: Connection, tables: t.Sequence[Staged], references: t.Iterable[t.Any]) -> None:
+def require_unreferenced(conn: Session, tables: t.Sequence[Staged], references: t.Iterable[t.Any]) -> None:
     """Raise RecoveryError(conflict) when rows that stay refer to rows to delete, which would take them along."""
     by_name = {staged.live.name: staged for staged in tables}
     for edge in references:
@@ -116,7 +122,10 @@ def require_unreferenced(conn: Connection, tables: t.Sequence[Staged], reference
                 f" AND NOT EXISTS (SELECT FROM {child.changes} k WHERE k.{KIND} IN ('delete', 'update') "
                 f"AND k.{PLACE} = c.ctid AND k.{TABLE} = c.tableoid)"
             )
-        match = parent.refers(edge.columns, "c", "p", edge.parent_columns)
+        table = child.live if child else live_tables(conn.raw, [edge.child]).get(edge.child)
+        if table is None:
+            continue
+        match = equal_columns(table, edge.columns, "c", parent.live, edge.parent_columns, "p")
         number = fetch_value(
             conn,
             f"SELECT count(*) FROM {source} c JOIN {parent.live.source} p ON {match} JOIN {parent.changes} d "
@@ -130,7 +139,7 @@ def require_unreferenced(conn: Connection, tables: t.Sequence[Staged], reference
             )
 
 
-def apply_changes(conn: Connection, tables: t.Sequence[Staged]) -> None:
+def apply_changes(conn: Session, tables: t.Sequence[Staged]) -> None:
     """Delete, update and insert what find_changes wrote down, as one statement.
 
     Foreign keys are judged when all of it is done, so that rows may refer to each other in a circle.
@@ -149,10 +158,9 @@ def apply_changes(conn: Connection, tables: t.Sequence[Staged]) -> None:
         ]
     counts = " + ".join(f"(SELECT count(*) FROM {name})" for name, _statement in parts)
     try:
-        with conn.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-            cursor.execute(f"WITH {', '.join(f'{name} AS ({statement})' for name, statement in parts)} SELECT {counts}")
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        run(conn, "SET CONSTRAINTS ALL DEFERRED")
+        run(conn, f"WITH {', '.join(f'{name} AS ({statement})' for name, statement in parts)} SELECT {counts}")
+        run(conn, "SET CONSTRAINTS ALL IMMEDIATE")
     except psycopg2.Error as error:
         raise merge_error(error) from None
 
@@ -269,10 +277,10 @@ def _conflicts(staged: Staged, own: UniqueKey, key: UniqueKey) -> str:
     pairs = list(zip((quote_identifier(name) for name in key.columns), key.operators))
     equal = " AND ".join(f"s.{name} {operator} l.{name}" for name, operator in pairs)
     mine, theirs = (
-        f"concat_ws(', ', {', '.join(f'{alias}.{quote_identifier(name)}::text' for name in own.columns)})"
-        for alias in "sl"
+        f"concat_ws(', ', {', '.join(f'{alias}.{quote_identifier(name)}' for name in own.columns)})" for alias in "sl"
     )
-    value = f"concat_ws(', ', {', '.join(f'l.{name}::text' for name, _operator in pairs)})"
+    # As concat, it calls output functions and no casts.
+    value = f"concat_ws(', ', {', '.join(f'l.{name}' for name, _operator in pairs)})"
     return (
         f"SELECT {mine}, {theirs}, {value} FROM {staged.rows} s JOIN {staged.changes} c ON c.{ROW} = s.{NUMBER} "
         f"JOIN {staged.live.source} l ON {equal} WHERE NOT ({staged.same_key('s', 'l')}) "

@@ -11,7 +11,8 @@ import typing as t
 from .._core.errors import ErrorKind, RecoveryError
 from .._integrity.sequences import sequence_uses
 from .._postgres import catalog
-from .._postgres.connection import Connection, fetch_all, quote_identifier
+from .._postgres.confined import Session
+from .._postgres.connection import fetch_all, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.row_hash import algorithm_of, table_statement
 from .._sets.manifest import Manifest
@@ -20,13 +21,13 @@ from .merge import UNTOUCHED
 from .staging import Staged
 
 
-def advance_sequences(conn: Connection, tables: t.Collection[QualifiedName]) -> t.List[str]:
+def advance_sequences(conn: Session, tables: t.Collection[QualifiedName]) -> t.List[str]:
     """Move the sequences of these tables past their columns, never back; the names of those that moved.
 
     Unlike rows, a sequence keeps its place when the transaction is taken back, which costs numbers and nothing else.
     """
     moved = []
-    for use in sequence_uses(conn, sorted({name.schema for name in tables})):
+    for use in sequence_uses(conn.raw, sorted({name.schema for name in tables})):
         if use.table.name not in tables or use.cycles:
             continue
         furthest, beyond = ("max", ">") if use.increment > 0 else ("min", "<")
@@ -43,7 +44,7 @@ def advance_sequences(conn: Connection, tables: t.Collection[QualifiedName]) -> 
 
 
 def compare_whole_tables(
-    conn: Connection, choice: t.Optional[Choice], made: t.FrozenSet[QualifiedName], manifest: Manifest
+    conn: Session, choice: t.Optional[Choice], made: t.FrozenSet[QualifiedName], manifest: Manifest
 ) -> t.Dict[str, t.Any]:
     """Compare the digests of tables that were restored whole, or made again, with the set's; equal is None without any.
 
@@ -65,8 +66,8 @@ def compare_whole_tables(
         for table in manifest.fingerprint.tables
         if _lineage(QualifiedName(table.schema, table.name), partitions) & names
     }
-    tables = [table for table in catalog.user_tables(conn) if (table.schema, table.name) in wanted]
-    columns = catalog.column_types(conn, [table.oid for table in tables])
+    tables = [table for table in catalog.user_tables(conn.raw) if (table.schema, table.name) in wanted]
+    columns = catalog.column_types(conn.raw, [table.oid for table in tables])
     algorithm = algorithm_of(manifest.fingerprint.algorithm)
     for table in tables:
         rows, digest = fetch_all(conn, table_statement(table, columns[table.oid], "full", algorithm))[0]

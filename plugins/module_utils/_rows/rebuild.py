@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import typing as t
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
 from .._postgres.client import ClientPrograms
+from .._postgres.confined import Confined, Plain, Session
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.names import QualifiedName
 from .._postgres.statements import constraint_of, partition_of
 from .._postgres.toc import Toc, TocEntry
+from .staging import run
 
 try:
     import psycopg2
@@ -115,13 +118,30 @@ def plan_rebuild(conn: Connection, toc: Toc, names: t.Iterable[QualifiedName]) -
     )
 
 
-def run_entries(conn: Connection, client: ClientPrograms, folder: str, entries: t.Sequence[TocEntry]) -> None:
+def run_entries(
+    conn: t.Union[Connection, Session], client: ClientPrograms, folder: str, entries: t.Sequence[TocEntry]
+) -> None:
     """Run what pg_restore writes for these entries, in the transaction of the connection.
 
+    With a session, constraints, which judge rows, are made with its rights; PostgreSQL itself builds indexes and
+    materialized views with those of their owner. No other statement of an archive evaluates code of users.
     folder holds toc.dat. Raises RecoveryError(restore_failed, roles_missing or access_denied).
     """
-    if not entries:
-        return
+    raw = conn.raw if isinstance(conn, (Confined, Plain)) else conn
+    for judges, group in itertools.groupby(entries, key=lambda entry: entry.kind in _JUDGES):
+        _run_group(conn if judges else raw, raw, client, folder, list(group))
+
+
+_JUDGES = ("CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT")
+
+
+def _run_group(
+    conn: t.Union[Connection, Session],
+    raw: Connection,
+    client: ClientPrograms,
+    folder: str,
+    entries: t.Sequence[TocEntry],
+) -> None:
     path = os.path.join(folder, "rebuild.list")
     with open(path, "w", encoding="ascii") as stream:
         stream.writelines(f"{entry.dump_id};\n" for entry in entries)
@@ -135,9 +155,8 @@ def run_entries(conn: Connection, client: ClientPrograms, folder: str, entries: 
         # Commands of psql, and a setting that servers before 17 lack, are not for the server.
         lines = [line for line in stream if not line.startswith(("\\", "SET transaction_timeout", "SET lock_timeout"))]
     try:
-        with conn.cursor() as cursor:
-            cursor.execute("".join(lines))
-            cursor.execute("SET search_path = pg_catalog")
+        run(conn, "".join(lines))
+        run(raw, "SET search_path = pg_catalog, pg_temp")
     except psycopg2.Error as error:
         raise _refused(error) from None
 

@@ -17,7 +17,8 @@ from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._postgres import catalog
 from .._postgres.client import ClientPrograms, find_client
-from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
+from .._postgres.confined import Session, drop_role, owner_session, require_nothing_deferred
+from .._postgres.connection import Connection, ConnectionOptions, connection, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
 from .._postgres.names import QualifiedName
@@ -29,7 +30,7 @@ from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore, seal_for
 from . import proof
-from .choice import Choice, choose_rows, read_description, roots_of
+from .choice import Choice, begin, choose_rows, read_description, roots_of, session_for
 from .description import Description, Rows
 from .live import keys_touching, live_tables
 from .local import LocalObjects
@@ -59,7 +60,7 @@ except ImportError:
 class RowsRequest:
     """Which rows of which set go where, and how. column_map: table to {column of the set: live column}.
 
-    read_only: rows are chosen and not brought back.
+    read_only: rows are chosen and not brought back. run_as: the role to work as; None: the owner of the tables.
     """
 
     connection: ConnectionOptions
@@ -83,6 +84,7 @@ class RowsRequest:
     spool_dir: t.Optional[str] = None
     parallel: int = 3
     read_only: bool = False
+    run_as: t.Optional[str] = None
     check_mode: bool = False
     diff_mode: bool = False
     listener: t.Optional[PhaseListener] = None
@@ -134,6 +136,7 @@ class _Run:
         self._undo: t.Dict[str, str] = {}
         self._diff: t.Dict[str, str] = {}
         self._rebuild: t.Optional[Rebuild] = None
+        self._sessions: t.List[Session] = []
         self._ending = False
 
     def complete(self) -> RowsResult:
@@ -151,26 +154,26 @@ class _Run:
             made: t.List[Changes] = []
             if gone:
                 with self._timings.phase("make tables"):
-                    _begin(conn, request.lock_timeout)
+                    begin(conn, request.lock_timeout)
                     made = self._make(conn, gone, manifest, description, objects, facts, folder)
             with self._timings.phase("choose"):
                 rest = [root for root in roots if root.table not in gone]
-                choice = choose_rows(conn, request, rest, description, objects)
+                new = live_tables(conn, self._rebuild.tables).values() if self._rebuild else ()
+                choice = choose_rows(conn, request, rest, description, objects, made=new)
             with self._timings.phase("compare"):
-                if not gone:
-                    _begin(conn, request.lock_timeout)
-                changes = [find_changes(conn, staged, request.mode) for staged in choice.tables]
+                session = choice.session
+                changes = [find_changes(session, staged, request.mode) for staged in choice.tables]
                 plan = self._plan(manifest, facts, [*made, *changes])
                 if request.diff_mode:
-                    self._diff = _difference(conn, choice.tables)
+                    self._diff = _difference(session, choice.tables)
             touched = [staged for staged, change in zip(choice.tables, changes) if change.total]
             shown: t.Dict[str, t.Any] = {"foreign_keys": {"checked": 0, "violated": []}, "sequences": []}
             equal: t.Dict[str, t.Any] = {"equal": None, "tables": 0}
             if touched:
                 self._require_limits(changes)
                 for staged in touched:
-                    require_no_conflicts(conn, staged)
-                require_unreferenced(conn, choice.tables, choice.references)
+                    require_no_conflicts(session, staged)
+                require_unreferenced(session, choice.tables, choice.references)
             if touched and not request.check_mode:
                 if any(change.updates or change.deletes for change in changes):
                     require_confirmation(
@@ -178,16 +181,19 @@ class _Run:
                     )
                 if request.undo:
                     with self._timings.phase("undo set"):
-                        self._keep_undo(conn, touched, choice, folder, facts, manifest)
+                        self._keep_undo(session, touched, choice, folder, facts, manifest)
                 with self._timings.phase("merge"):
-                    self._merge(conn, touched)
+                    self._merge(session, touched)
             if self._rebuild is not None and not request.check_mode:
                 with self._timings.phase("make indexes"):
-                    run_entries(conn, self._client(facts, manifest), folder, self._rebuild.after)
-                    run(conn, "RESET search_path")
+                    making = owner_session(session, [table.oid for table in new])
+                    run_entries(making, self._client(facts, manifest), folder, self._rebuild.after)
             if not request.check_mode:
                 with self._timings.phase("verify"):
-                    shown, equal = self._verify(conn, choice, touched, manifest)
+                    shown, equal = self._verify(session, choice, touched, manifest)
+                for role in dict.fromkeys(item.role for item in (session, *self._sessions)):
+                    drop_role(conn, role)
+                require_nothing_deferred(conn)
             self._ending = not request.check_mode
             run(conn, "ROLLBACK" if request.check_mode else "COMMIT")
         return self._result(manifest, objects, [*made, *changes], plan, shown, equal)
@@ -226,19 +232,23 @@ class _Run:
         write_toc(folder, content)
         self._rebuild = plan_rebuild(conn, parse_toc(content), gone)
         tables = [description.table(name) for name in sorted(gone)]
+        session: t.Optional[Session] = None
         if not self._request.check_mode:
             run_entries(conn, self._client(facts, manifest), folder, self._rebuild.before)
+            session = session_for(conn, self._request, live_tables(conn, self._rebuild.tables).values())
+            self._sessions.append(session)
         made = []
         for table in tables:
-            number = sum(self._load(conn, objects, rows) for rows in table.rows)
+            number = sum(self._load(session, objects, rows) for rows in table.rows)
             made.append(Changes(str(table.name), number, number, 0, 0))
         return made
 
-    def _load(self, conn: Connection, objects: LocalObjects, rows: Rows) -> int:
-        if self._request.check_mode:
+    def _load(self, session: t.Optional[Session], objects: LocalObjects, rows: Rows) -> int:
+        if session is None:
             return sum(chunk.count(b"\n") for chunk in objects.lines(rows))
         name = QualifiedName(rows.entry.schema, rows.entry.table)
-        return copy_rows(conn, name, name.quoted, rows.columns, objects.lines(rows))
+        live = live_tables(session.raw, [name])[name]
+        return copy_rows(session, name, live, name.quoted, rows.columns, objects.lines(rows))
 
     def _client(self, facts: catalog.ServerFacts, manifest: Manifest) -> ClientPrograms:
         major = int(manifest.client["pg_dump"].split(".")[0])
@@ -275,7 +285,7 @@ class _Run:
 
     def _keep_undo(
         self,
-        conn: Connection,
+        conn: Session,
         touched: t.Sequence[Staged],
         choice: Choice,
         folder: str,
@@ -297,25 +307,25 @@ class _Run:
         )
         self._undo = {"set": kept.set_id, "tier": "undo", "mode": "exact"}
 
-    def _merge(self, conn: Connection, touched: t.Sequence[Staged]) -> None:
+    def _merge(self, conn: Session, touched: t.Sequence[Staged]) -> None:
         silenced = self._request.triggers == "disable"
         names = [(staged.live.name.schema, staged.live.name.name) for staged in touched]
-        before = catalog.definitions(conn, names)
+        before = catalog.definitions(conn.raw, names)
         try:
             if silenced:
-                _switch_triggers(conn, touched, on=False)
+                _switch_triggers(conn.raw, touched, on=False)
             apply_changes(conn, touched)
             if silenced:
-                _switch_triggers(conn, touched, on=True)
+                _switch_triggers(conn.raw, touched, on=True)
         except psycopg2.Error as error:
             raise merge_error(error) from None
-        if catalog.definitions(conn, names) != before:
+        if catalog.definitions(conn.raw, names) != before:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL, "The definition of a table changed during the merge.", left=UNTOUCHED
             )
 
     def _verify(
-        self, conn: Connection, choice: Choice, touched: t.Sequence[Staged], manifest: Manifest
+        self, conn: Session, choice: Choice, touched: t.Sequence[Staged], manifest: Manifest
     ) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]:
         for staged in touched:
             left = find_changes(conn, staged, self._request.mode)
@@ -330,8 +340,8 @@ class _Run:
         names = {staged.live.name for staged in touched} | made
         reduced = {staged.live.name for staged in touched if self._request.mode != "missing"}
         # Enough for the keys of most parents, so that the joins need no temporary files.
-        run(conn, "SET LOCAL work_mem = '64MB'")
-        keys = keys_touching(conn, names, reduced)
+        run(conn.raw, "SET LOCAL work_mem = '64MB'")
+        keys = keys_touching(conn.raw, names, reduced)
         violated = [{"name": f"{key.name} on {key.table.name}", "rows": count_violations(conn, key)} for key in keys]
         sequences = proof.advance_sequences(conn, names)
         equal = {"equal": None, "tables": 0}
@@ -386,12 +396,7 @@ class _Run:
         )
 
 
-def _begin(conn: Connection, lock_timeout: float) -> None:
-    run(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
-    fetch_value(conn, "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout * 1000)}ms",))
-
-
-def _difference(conn: Connection, tables: t.Sequence[Staged]) -> t.Dict[str, str]:
+def _difference(conn: Session, tables: t.Sequence[Staged]) -> t.Dict[str, str]:
     before, after = [], []
     for staged in tables:
         was, becomes = samples(conn, staged)

@@ -15,7 +15,7 @@ from .._core.clock import compact_instant, format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.version import VERSION
 from .._postgres.catalog import ServerFacts
-from .._postgres.connection import Connection
+from .._postgres.confined import Session
 from .._postgres.statements import Reference
 from .._sets.fetch import END_OF_COPY
 from .._sets.fingerprint import Fingerprint, TableFingerprint
@@ -23,6 +23,7 @@ from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
 from .description import ROWS_FILE, SetTable, rows_document
+from .staging import make_table, run
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class RowsToKeep:
 
 
 def write_rows_set(
-    conn: Connection,
+    conn: Session,
     store: ObjectStore,
     source: str,
     tier: str,
@@ -89,12 +90,19 @@ def write_rows_set(
         )
 
 
-def _copy_out(conn: Connection, query: str, path: str) -> int:
+_OUTGOING = 'pg_temp."lifeline outgoing"'
+
+
+def _copy_out(conn: Session, query: str, path: str) -> int:
     try:
-        with open(path, "wb") as stream, conn.cursor() as cursor:
-            cursor.copy_expert(f"COPY ({query}) TO STDOUT", stream)
+        make_table(conn, _OUTGOING, query)
+        rows = run(conn, f"INSERT INTO {_OUTGOING} {query}")
+        # COPY of a table of the tool calls output functions, and no code of users.
+        with open(path, "wb") as stream, conn.raw.cursor() as cursor:
+            cursor.copy_expert(f"COPY {_OUTGOING} TO STDOUT", stream)
             stream.write(END_OF_COPY)
-            return int(cursor.rowcount)
+        run(conn.raw, f"DROP TABLE {_OUTGOING}")
+        return rows
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
