@@ -18,6 +18,9 @@ PREPARED_TYPES = """
     CREATE TYPE pair AS (a integer, b text);
     CREATE TYPE floatrange AS RANGE (subtype = float8, subtype_diff = float8mi);
     CREATE DOMAIN moods AS mood[];
+    CREATE DOMAIN ints AS integer[];
+    CREATE DOMAIN spanned AS int4range;
+    CREATE DOMAIN wide AS label;
 """
 
 
@@ -102,6 +105,10 @@ TYPES: dict[str, t.Callable[[random.Random], str]] = {
     "pair": lambda rng: f"({_number(rng, 32)},{rng.choice(('', 'x', 'y'))})",
     "floatrange": lambda rng: rng.choice(("empty", "[1,2)", "[1,2]", "(,1)")),
     "moods": lambda rng: rng.choice(("{}", "{sad}", "{sad,ok}", "{ok,sad}")),
+    "ints": lambda rng: rng.choice(("{1}", "{1,2}", "{2,1}")),
+    "spanned": lambda rng: rng.choice(("[1,2)", "[1,3)", "empty")),
+    "wide": lambda rng: _text(rng)[:20],
+    "ints[]": lambda rng: rng.choice(('{"{1}"}', '{"{2}"}')),
     "integer[]": lambda rng: rng.choice(("{}", "{1}", "{1,2}", "{2,1}", "{NULL}", "[0:1]={1,2}", "{{1,2},{3,4}}")),
     "bigint[]": lambda rng: rng.choice(("{1}", "{4294967296}", "{1,4294967297}")),
     "text[]": lambda rng: _array([_text(rng) for _value in range(rng.randrange(3))]),

@@ -36,7 +36,10 @@ def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Di
         store = readable_store(params, params["source"])
         manifest = find_set(store, params["source"], set_selection(params))
         comparison = compare_with(options, manifest, store, Rules(), jobs=2)
-        return [vars(difference) for difference in comparison.differences]
+        found = [vars(difference) for difference in comparison.differences]
+        if found and comparison.note:
+            found.append({"what": "definitions", "expected": "compared by meaning", "actual": comparison.note})
+        return found
 
     return compare
 

@@ -32,7 +32,7 @@ _TABLES = """
 _COLUMNS = """
     SELECT a.attrelid, a.attname, a.atttypid
     FROM pg_attribute a
-    WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
+    WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND (%s OR a.attgenerated <> 'v')
     ORDER BY a.attrelid, a.attnum
 """
 
@@ -152,11 +152,13 @@ def stored_relations(conn: Connection, names: t.Optional[t.Collection[t.Tuple[st
     ]  # fmt: skip
 
 
-def column_types(conn: Connection, oids: t.Sequence[int]) -> t.Dict[int, t.List[t.Tuple[str, ColumnType]]]:
-    """Table oid to its columns in order, each with the type under its domains."""
+def column_types(
+    conn: Connection, oids: t.Sequence[int], *, virtual: bool = False
+) -> t.Dict[int, t.List[t.Tuple[str, ColumnType]]]:
+    """Table oid to its columns in order, each with the type under its domains; virtual ones only if asked for."""
     types = {row[0]: _Type(*row[1:]) for row in fetch_all(conn, _TYPES)}
     columns: t.Dict[int, t.List[t.Tuple[str, ColumnType]]] = {oid: [] for oid in oids}
-    for oid, name, type_oid in fetch_all(conn, _COLUMNS, (list(oids),)):
+    for oid, name, type_oid in fetch_all(conn, _COLUMNS, (list(oids), virtual)):
         columns[oid].append((name, _column_type(types, type_oid)))
     return columns
 

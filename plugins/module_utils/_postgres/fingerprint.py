@@ -146,7 +146,9 @@ def snapshot_reader(options: ConnectionOptions, snapshot: t.Optional[str], lock_
 
 
 def _queries(conn: Connection, tables: t.Sequence[catalog.Table], mode: str, algorithm: str) -> t.List[_Query]:
-    columns = catalog.column_types(conn, [table.oid for table in tables])
+    # The former digest read virtual generated columns too.
+    virtual = algorithm == LEGACY_ALGORITHM
+    columns = catalog.column_types(conn, [table.oid for table in tables], virtual=virtual)
     small = [table for table in tables if table.size < _SMALL]
     batches = [[table] for table in tables if table.size >= _SMALL]
     batches += [small[start : start + _TOGETHER] for start in range(0, len(small), _TOGETHER)]
