@@ -108,6 +108,21 @@ options:
         description:
           - A secret that the names of encrypted objects are keyed with. Who has it not cannot even test a guess of what they hold.
           - Without it, names are keyed by source and recipients, so that equal tables of different sources have different names.
+          - It also authenticates sets, encrypted or not. Each manifest gets a code that only a holder of the key can make, and a
+            manifest with a wrong code, or without one, is refused. See C(docs/store-security.md).
+        type: str
+      require_authentic:
+        description:
+          - With O(store.name_key), refuse a set whose manifest has no authentication code.
+          - Set it to V(false) only to read sets that were written without the key. Whoever can write to the store can then remove
+            the code of a set and change the set.
+        type: bool
+        default: true
+      authentic_since:
+        description:
+          - The instant from which on all sets have a code, as V(2026-03-01T00:00:00Z). Sets dated before it may lack the code.
+          - Set it when O(store.name_key) is added to a store that has sets, and remove it when those sets are pruned.
+          - If unset, every set needs a code.
         type: str
       identity_file:
         description:

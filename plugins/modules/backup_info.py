@@ -138,7 +138,7 @@ sets:
       type: float
       sample: 0.012
     verified:
-      description: The last verification - set_id, verified_at, depth, status, damaged; null when there was none.
+      description: The last verification - set_id, verified_at, depth, status, damaged, and when each depth last passed; null for none.
       type: dict
       sample: {set_id: 20260301T020005Z, verified_at: "2026-03-01T03:00:00.000+00:00", depth: decode, status: passed, damaged: []}
     server_version:
@@ -146,9 +146,15 @@ sets:
       type: str
       sample: "16.4"
     problem:
-      description: Why the manifest cannot be used, or null.
+      description: Why the set cannot be used - its manifest is damaged, forged or of a newer version, or its date lies in the future. Else null.
       type: str
       sample: null
+    authentic:
+      description:
+        - V(true) when the manifest carries the authentication code of O(store.name_key), V(false) when it has no code.
+        - Null when no key was given, so that nothing was checked.
+      type: bool
+      sample: true
   sample: []
 sources:
   description: Each source as a whole.
@@ -169,7 +175,7 @@ sources:
       type: str
       sample: 20260301T020005Z
     newest_verified:
-      description: The newest set whose last verification passed.
+      description: The newest set whose last verification passed and read the objects, V(digests) or V(decode).
       type: str
       sample: 20260228T020004Z
     age_seconds:
@@ -201,6 +207,12 @@ selected:
   type: dict
   returned: success
   sample: null
+unreadable:
+  description: The sets of RV(sets) that have a problem, each with source, tier, set_id and problem.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
 error_kind:
   description: A stable name of what went wrong.
   type: str

@@ -191,6 +191,20 @@ blocked:
   elements: str
   returned: success
   sample: []
+unreadable:
+  description:
+    - Sets whose manifest is damaged, forged or of a newer version, each with source, tier, set_id and problem.
+    - They stay, and so do all objects of their tier, because any object may be one that they need.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+implausible:
+  description: Sets that are dated in the future. They stay, and take no place of other sets.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 summary:
   description: The result in one sentence.
   type: str
@@ -214,7 +228,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     opened_store,
     retention_policy,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.clocks import agreed_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import (
     PruneRequest,
     prune,
@@ -252,8 +266,7 @@ def main() -> None:
             check_mode=module.check_mode,
         )
         store = opened_store(params)
-        # Where the clocks differ, the one that lets sets and objects stay longer is believed.
-        result = prune(store, request, min(utc_now(), store.now()))
+        result = prune(store, request, agreed_now(store))
         return {**vars(result), "diff": prune_diff(result)}
 
     run_module(module, work)

@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core.clock import format_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.notices import notices
 from .argument_specs import ArgumentSpec
 
 #: What the domain wants to be said beside the result.
@@ -79,7 +80,7 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
 
 
 def _warn(module: AnsibleModule) -> None:
-    for text in WARNINGS:
+    for text in (*WARNINGS, *notices()):
         module.warn(text)
 
 

@@ -93,6 +93,8 @@ _STORE_OPTIONS: t.Dict[str, t.Any] = {
     "encrypt_to": {"type": "list", "elements": "str", "default": []},
     "name_key": {"type": "str", "no_log": True},
     "identity_file": {"type": "path"},
+    "require_authentic": {"type": "bool", "default": True},
+    "authentic_since": {"type": "str"},
     "copies": {"type": "list", "elements": "dict", "default": [], "options": _COPY_OPTIONS},
     "audit_log": {
         "type": "dict",

@@ -42,13 +42,13 @@ def parse_instant(text: str) -> datetime:
         if cleaned.endswith(("Z", "z")):
             cleaned = cleaned[:-1] + "+00:00"
         parsed = datetime.fromisoformat(cleaned)
-    except ValueError:
+        return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"{text!r} is not an instant.",
             next_step="Write it as 2026-03-01T02:00:00Z.",
         ) from None
-    return parsed.astimezone(timezone.utc) if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
 #: Called with a phase's name and C(start), C(ok) or C(failed), so that others can watch long work.

@@ -20,7 +20,13 @@ CODECS = ("zstd", "gzip", "none")
 
 #: What decompress yields at a time, about, in bytes: more does not make it faster.
 _PLAIN_BLOCK = 256 * 1024
-_FIRST_SLICE = 64
+
+#: Packed bytes per call. zstd makes up to 128 KiB of 4 bytes and has no bound for one call, so that 1 KiB is at most
+#: 32 MiB; zlib has a bound for one call.
+_FIRST_SLICE, _LAST_SLICE = 64, 1024
+
+#: Bytes that a zstd frame may ask for as window: what its levels up to 22 need without --long.
+_WINDOW = 128 * 1024 * 1024
 
 #: Level 1 of zstd is three times as fast as level 3 on dumps and hardly larger.
 DEFAULT_LEVELS = {"zstd": 1, "gzip": 6, "none": 0}
@@ -60,38 +66,72 @@ def compress(
     yield compressor.flush()
 
 
-def decompress(chunks: t.Iterable[bytes], codec: str) -> t.Iterator[bytes]:
+def decompress(chunks: t.Iterable[bytes], codec: str, *, limit: t.Optional[int] = None) -> t.Iterator[bytes]:
     """Yield the plain bytes in blocks of about 256 KiB; several frames or members in a row are one stream.
 
-    Raises RecoveryError(damaged) when the data is not of this codec or ends too early.
+    Raises RecoveryError(damaged) when the data is not of this codec, ends too early, or is longer than limit bytes:
+    then at most limit bytes were yielded, and memory stayed bounded.
     """
     require_codec(codec)
-    if codec == "none":
-        yield from chunks
-        return
+    left = limit
+    for block in chunks if codec == "none" else _blocks(_unpacked(chunks, codec)):
+        if left is not None:
+            left -= len(block)
+            if left < 0:
+                raise RecoveryError(
+                    ErrorKind.DAMAGED, f"The plain size of the data is more than {limit} bytes.", left="", next_step=""
+                )
+        yield block
+
+
+def _blocks(pieces: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    """The pieces, small ones joined."""
+    held: t.List[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _PLAIN_BLOCK:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _unpacked(chunks: t.Iterable[bytes], codec: str) -> t.Iterator[bytes]:
     decoder = None
     take = _FIRST_SLICE
     for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
+        data, position = memoryview(chunk), 0
+        while position < len(data):
             if decoder is None:
-                decoder = _decoder(codec)
-            piece, rest = rest[:take], rest[take:]
-            plain = _decoded(decoder, codec, piece)
-            # Slices as large as give a block, so that memory stays small however well the data compresses.
-            take = max(16, min(2 * take, len(piece) * _PLAIN_BLOCK // max(len(plain), 1)))
-            if plain:
+                # A stream may be many tiny frames: what follows one is looked at in small slices again.
+                decoder, take = _decoder(codec), _FIRST_SLICE
+            piece = data[position : position + take]
+            position += len(piece)
+            made = 0
+            for plain in _decoded(decoder, codec, piece):
+                made += len(plain)
                 yield plain
+            # Slices as large as give a block, so that memory stays small however well the data compresses.
+            fitting = max(16, len(piece) * _PLAIN_BLOCK // max(made, 1))
+            take = min(2 * take, fitting, _LAST_SLICE if codec == "zstd" else _PLAIN_BLOCK)
             if decoder.eof:
-                rest = memoryview(decoder.unused_data + bytes(rest))
+                position -= len(decoder.unused_data)
                 decoder = None
     if decoder is not None:
         raise RecoveryError(ErrorKind.DAMAGED, f"The {codec} data ends too early.", left="", next_step="")
 
 
-def _decoded(decoder: t.Any, codec: str, piece: memoryview) -> bytes:
+def _decoded(decoder: t.Any, codec: str, piece: memoryview) -> t.Iterator[bytes]:
     try:
-        return bytes(decoder.decompress(piece))
+        if codec == "zstd":
+            yield bytes(decoder.decompress(piece))
+            return
+        rest: t.Union[bytes, memoryview] = piece
+        while rest:
+            yield decoder.decompress(rest, _PLAIN_BLOCK)
+            rest = decoder.unconsumed_tail
     except Exception as error:
         if not isinstance(error, (zlib.error, getattr(zstandard, "ZstdError", zlib.error))):
             raise
@@ -101,4 +141,8 @@ def _decoded(decoder: t.Any, codec: str, piece: memoryview) -> bytes:
 
 
 def _decoder(codec: str) -> t.Any:
-    return zstandard.ZstdDecompressor().decompressobj() if codec == "zstd" else zlib.decompressobj(31)
+    return (
+        zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+        if codec == "zstd"
+        else zlib.decompressobj(31)
+    )

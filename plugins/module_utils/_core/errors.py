@@ -21,6 +21,7 @@ class ErrorKind:
     UNSUPPORTED = "unsupported"
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
+    CLOCK_WRONG = "clock_wrong"
 
     UNKNOWN_SOURCE = "unknown_source"
     NO_BACKUP_SET = "no_backup_set"

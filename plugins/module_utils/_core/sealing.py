@@ -35,13 +35,17 @@ _Chunks = t.Iterable[bytes]
 class Sealing:
     """How the sets of a store are encrypted and read. Without recipients nothing is encrypted.
 
-    recipients: public keys, C(age1...) or C(ssh-...). name_key: a secret that object names are keyed with.
-    identity_file: the private keys, for those who read; who only writes has none.
+    recipients: public keys, C(age1...) or C(ssh-...). name_key: a secret that object names are keyed with, and that
+    authenticates manifests. identity_file: the private keys, for those who read; who only writes has none.
+    require_authentic: with a name_key, refuse manifests without a code, but for those dated before authentic_since,
+    an instant.
     """
 
     recipients: t.Tuple[str, ...] = ()
     name_key: t.Optional[str] = field(default=None, repr=False)
     identity_file: t.Optional[str] = None
+    require_authentic: bool = True
+    authentic_since: t.Optional[str] = None
 
     @property
     def encrypts(self) -> bool:

@@ -106,7 +106,7 @@ def back_up_bucket(request: BucketBackupRequest, origin: ObjectStore, store: Obj
 
 
 def inventory_lines(store: ObjectStore, manifest: Manifest, state_dir: t.Optional[str] = None) -> t.Iterator[bytes]:
-    """The lines of a set's inventory, by key. Raises RecoveryError as read_object."""
+    """The lines of a set's inventory, by key, as they are stored. Raises RecoveryError as read_object."""
     return part_lines(store, manifest, "inventory", state_dir)
 
 
@@ -116,7 +116,8 @@ def part_lines(
     """The lines of all parts of a role."""
     for part in manifest.objects:
         if part.role == role:
-            yield from _part(store, part, state_dir).splitlines()
+            # Not splitlines, which also ends a line at a carriage return within one.
+            yield from filter(None, _part(store, part, state_dir).split(b"\n"))
 
 
 def _part(store: ObjectStore, part: ObjectEntry, state_dir: t.Optional[str]) -> bytes:
@@ -257,7 +258,7 @@ class _Run:
             lines = inventory_lines(self._store, manifest, self._request.state_dir)
             # Sets of earlier versions know only this host's clock.
             self._catalogue.add_old(lines, str(manifest.server.get("listed_at") or manifest.recovery_point))
-            self._catalogue.add_held(self._catalogue.old_lines())
+            self._catalogue.add_held(self._catalogue.old_lines(), judged=True)
         except RecoveryError as error:
             if error.kind != ErrorKind.NO_IDENTITY:
                 raise
@@ -404,7 +405,7 @@ class _Run:
             whole, content = Tally(), Tally()
             source = iter([stored]) if stored is not None else self._store.read(key)
             with contextlib.suppress(RecoveryError):
-                for chunk in decompress(whole.watch(source), codec):
+                for chunk in decompress(whole.watch(source), codec, limit=plain.size):
                     content.add(chunk)
                 if content.sha256 == plain.sha256:
                     self._store.put(key, [stored] if stored is not None else self._store.read(key))

@@ -15,11 +15,13 @@ import sqlite3
 import threading
 import typing as t
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 from .._core.clock import format_instant, parse_instant
 from .._core.digest import bare_etag, same_etag
+from .._core.errors import ErrorKind, RecoveryError
+from .._sets.references import reference_in
 from .._store.base import Headers, ObjectInfo
 
 #: One name in so many ends a part; and none is longer than this.
@@ -80,8 +82,16 @@ class FileEntry:
         return json.dumps({name: getattr(self, name) for name in _REFERENCE}, sort_keys=True, separators=(",", ":"))
 
 
+def read_line(line: bytes, part: str = "the inventory") -> FileEntry:
+    """A line that a store gave back. Raises RecoveryError(damaged) for one that no backup writes."""
+    known = reference_in(line, part)
+    if known.keys() != _FIELDS or not _HEADERS.issuperset(known["headers"]):
+        raise RecoveryError(ErrorKind.DAMAGED, f"A line of {part} is damaged: it has other fields than a file has.")
+    return FileEntry(**known)
+
+
 def parse_line(line: t.Union[str, bytes]) -> FileEntry:
-    """Raises ValueError or TypeError for what is no such line."""
+    """A line that read_line judged before, or that this run made."""
     return FileEntry(**json.loads(line))
 
 
@@ -94,6 +104,10 @@ def headers_of(info: ObjectInfo) -> t.Dict[str, t.Any]:
 
 def as_headers(kept: t.Mapping[str, t.Any]) -> Headers:
     return Headers(**kept)
+
+
+_FIELDS = frozenset(item.name for item in fields(FileEntry))
+_HEADERS = frozenset(item.name for item in fields(Headers))
 
 
 class Catalogue:
@@ -125,16 +139,19 @@ class Catalogue:
     def add_old(self, lines: t.Iterable[bytes], listed_at: str) -> None:
         """The lines of the last set, whose bucket was listed at that instant of the bucket's own clock."""
         last = format_instant(parse_instant(listed_at) - _SETTLED)[:_SECOND]
-        pairs = ((parse_line(line), line.decode()) for line in lines)
+        pairs = ((read_line(line), line.decode()) for line in lines)
         rows = (
             (entry.key, entry.size, bare_etag(entry.etag), entry.modified, entry.modified[:_SECOND] <= last, line)
             for entry, line in pairs
         )
         self._insert("INSERT OR REPLACE INTO old VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def add_held(self, references: t.Iterable[t.Union[str, bytes]]) -> None:
-        """Which objects the store holds, and in which bytes: lines, or what to_reference makes of them."""
-        known = (json.loads(line) for line in references)
+    def add_held(self, references: t.Iterable[t.Union[str, bytes]], *, judged: bool = False) -> None:
+        """Which objects the store holds, and in which bytes: lines, or what to_reference makes of them.
+
+        judged: the lines are those of old_lines.
+        """
+        known = (json.loads(line) if judged else reference_in(line, "the references") for line in references)
         rows = (tuple(reference[name] for name in _REFERENCE) for reference in known)
         self._insert("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", rows)
 

@@ -27,7 +27,7 @@ from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each
 from .._store.base import ObjectInfo, ObjectStore, put_shown, seal_for
 from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines, listing_errors
-from .inventory import FileEntry, as_headers, mark_of, parse_line
+from .inventory import FileEntry, as_headers, mark_of, parse_line, read_line
 
 #: So many names are shown in a plan; the counts are exact.
 _SHOWN = 100
@@ -157,7 +157,7 @@ class _Run:
         with NameIndex() as sizes:
             for prefix in self._request.prefixes or ("",):
                 sizes.add_all((item.key, item.size) for item in self._target.list(prefix))
-            wanted = (entry for entry in map(parse_line, self._lines()) if self._is_wanted(entry.key))
+            wanted = (entry for entry in map(read_line, self._lines()) if self._is_wanted(entry.key))
             judged = for_each(
                 wanted, lambda entry: self._judge(entry, sizes.get(entry.key)), parallel=self._request.parallel
             )

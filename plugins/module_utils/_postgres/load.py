@@ -13,6 +13,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
+from .archive_files import require_own_files
 from .client import ClientPrograms
 from .connection import ConnectionOptions
 from .programs import start_program
@@ -38,6 +39,7 @@ def load_archive(
 
     Raises RecoveryError(restore_failed, roles_missing, locked, client_too_old or access_denied).
     """
+    require_own_files(archive)
     arguments = [
         client.path("pg_restore"),
         "--exit-on-error",
@@ -65,6 +67,7 @@ def replace_content(
     privileges: bool = True,
 ) -> None:
     """Run the statements and load the archive behind them, all in one transaction. Raises as load_archive."""
+    require_own_files(archive)
     arguments = [
         client.path("pg_restore"),
         "--exit-on-error",

@@ -65,7 +65,7 @@ def parse_toc(data: bytes) -> Toc:
     """
     try:
         return _Reader(data).toc()
-    except (EOFError, UnicodeDecodeError, ValueError) as error:
+    except (EOFError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise RecoveryError(ErrorKind.DAMAGED, f"toc.dat cannot be read: {error}.", left="") from None
 
 

@@ -15,7 +15,6 @@ from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
-from .._sets.catalogue import Verification, record_verification
 from .._sets.fetch import FetchedObject, fetch_objects
 from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest, ObjectEntry
 from .._sets.references import (
@@ -25,12 +24,11 @@ from .._sets.references import (
     for_each,
     require_present,
 )
+from .._sets.verification import Verification, record_verification
 from .._sqlite.backup import open_set
 from .._store.base import ObjectStore
+from .archive_files import require_own_files
 from .client import ClientPrograms, find_client
-
-DEPTHS = ("presence", "digests", "decode")
-
 
 _SQLITE_ENGINES = (SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
 
@@ -100,6 +98,7 @@ def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -
 
 def decode_archive(client: ClientPrograms, folder: str) -> None:
     """Have pg_restore read the whole archive in folder. Raises RecoveryError(damaged) when it cannot."""
+    require_own_files(folder)
     arguments = [client.path("pg_restore"), "--exit-on-error", "--file=/dev/null", folder]
     with Child(arguments, {**os.environ, "LC_ALL": "C"}) as child:
         complaints = list(child.lines())

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,6 +49,4 @@ class LocalObjects:
         return file_chunks(self._paths[key])
 
     def _bring(self, entry: ObjectEntry) -> str:
-        path = os.path.join(self._folder, os.path.basename(entry.key))
-        fetch_stored(self._store, entry, path)
-        return path
+        return fetch_stored(self._store, entry, self._folder)

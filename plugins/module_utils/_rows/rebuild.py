@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
+from .._postgres.archive_files import require_own_files
 from .._postgres.client import ClientPrograms
 from .._postgres.confined import Confined, Plain, Session
 from .._postgres.connection import Connection, fetch_value, quote_identifier
@@ -146,6 +147,7 @@ def _run_group(
     with open(path, "w", encoding="ascii") as stream:
         stream.writelines(f"{entry.dump_id};\n" for entry in entries)
     script = os.path.join(folder, "rebuild.sql")
+    require_own_files(folder)
     arguments = [client.path("pg_restore"), f"--use-list={path}", f"--file={script}", folder]
     with Child(arguments, {**os.environ, "LC_ALL": "C"}) as child:
         complaints = list(child.lines())

@@ -211,7 +211,10 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
 
 def _start_s3(request: SandboxRequest, state: SandboxState) -> None:
     folder = os.path.join(request.path, "s3")
-    os.makedirs(os.path.join(folder, state.bucket), exist_ok=True)
+    # Backups of real data lie in it, and the folder of a sandbox may be one that others can enter, as /tmp is.
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chmod(folder, 0o700)
+    os.makedirs(os.path.join(folder, state.bucket), mode=0o700, exist_ok=True)
     state.s3 = ServerState(port=free_port(_HOST))
     # In the environment, because a command line can be read by everybody; it is parsed as one CSV field.
     environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{state.access_key},{state.secret_key}"'}

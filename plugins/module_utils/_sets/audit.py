@@ -4,8 +4,10 @@
 
 """The audit record: one document an operation, in the store that the operation worked with.
 
-Each record names the one before it and its digest, so that one that was changed or taken away is missed. Who may
-write everything can write all of them anew; only a lock of the store stands against that.
+Each record names the one before it and its digest, and the head names the newest record, so that a record that was
+changed or removed is missed, also the newest. Whoever may write everything can write all of them again, unless the
+store has a name_key, which the head is signed with; and can put an older head back with the records of its time. Only
+a lock of the store, the table of audit_log, or a copy in another store stands against that.
 """
 
 from __future__ import annotations
@@ -23,18 +25,40 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .._core.clock import compact_instant, format_instant, parse_instant, utc_now
+from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.shapes import anything, either, instant, mapping_of, nothing, optional, record, text
 from .._store.base import ObjectStore, read_all
-from .layout import audit_key, audit_prefix
+from .authenticity import judge_authenticity, sign
+from .layout import audit_head_key, audit_key, audit_prefix
 
 SCHEMA = "lifeline.recovery/audit/1"
-
+HEAD_SCHEMA = "lifeline.recovery/audit-head/1"
 
 #: Operations whose records name the one before them and are named by none, for with them would go what they vouch for.
 _SHORT_LIVED = ("check",)
 
-#: What a record that is none raises when it is read.
-_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, RecoveryError)
+_LINK = record({"key": text(longest=500), "sha256": text("[0-9a-f]{64}")})
+_RECORD = record(
+    {
+        "schema": text(longest=100),
+        "operation_type": text(longest=100),
+        "performed_by": text(longest=500),
+        "performed_at": instant,
+        "host": text(longest=500),
+        "source": text(longest=200),
+        "status": text(longest=100),
+        "details": mapping_of(anything),
+        "previous": either(nothing, _LINK),
+        "has_head": anything,
+    },
+    may_lack=("schema", "previous", "has_head"),
+    others=anything,
+)
+_HEAD = record(
+    {"schema": text(longest=100), "source": text(longest=200), "newest": _LINK, "mac": optional(text("[0-9a-f]{64}"))},
+    may_lack=("mac",),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +98,7 @@ class AuditResult:
 def write_audit(store: ObjectStore, source: str, operation: str, status: str, details: t.Mapping[str, t.Any]) -> str:
     """Write who did what, when, and how it ended; returns the key. details must hold no secrets."""
     now = utc_now()
-    record = {
+    document = {
         "schema": SCHEMA,
         "operation_type": operation,
         "performed_by": _actor(),
@@ -84,12 +108,15 @@ def write_audit(store: ObjectStore, source: str, operation: str, status: str, de
         "status": status,
         "details": dict(details),
         "previous": _previous(store, source, now),
+        "has_head": True,
     }
     # Keys sort as they were written, also within a second; what is random keeps two hosts apart.
     key = audit_key(source, now.strftime("%Y%m%dT%H%M%S.%fZ"), f"{operation}-{secrets.token_hex(3)}")
-    store.put(key, [json.dumps(record, sort_keys=True).encode() + b"\n"])
+    data = json.dumps(document, sort_keys=True).encode() + b"\n"
+    store.put(key, [data])
+    _write_head(store, source, {"key": key, "sha256": hashlib.sha256(data).hexdigest()})
     for sink in store.audit_sinks:
-        sink(source, record)
+        sink(source, document)
     return key
 
 
@@ -143,27 +170,33 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
     links: t.List[t.Tuple[str, t.Optional[t.Mapping[str, str]]]] = []
     removed_before: t.Dict[str, str] = {}
     breaks = []
+    headed = False
     for item in store.list(audit_prefix(source)):
-        data = read_all(store, item.key)
-        digests[item.key] = hashlib.sha256(data).hexdigest()
         try:
-            document = json.loads(data)
-            record = _parsed(item.key, document)
-            instant = parse_instant(record.performed_at)
-        except _UNREADABLE:
+            data = read_all(store, item.key)
+            digests[item.key] = hashlib.sha256(data).hexdigest()
+            document = _document(item.key, data, source)
+        except RecoveryError as error:
+            if error.kind not in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
+                raise
             breaks.append(f"{item.key} is no audit record.")
             continue
+        found = _parsed(item.key, document)
+        instant_of = parse_instant(found.performed_at)
+        headed = headed or document.get("has_head") is True
         links.append((item.key, document.get("previous")))
-        for operation, instant_text in dict(record.details.get("audit_removed_before") or {}).items():
+        removed = found.details.get("audit_removed_before")
+        for operation, instant_text in (removed if isinstance(removed, dict) else {}).items():
             removed_before[operation] = max(removed_before.get(operation, ""), str(instant_text))
         if (
-            query.operation in (None, record.operation_type)
-            and query.status in (None, record.status)
-            and (query.since is None or instant >= query.since)
+            query.operation in (None, found.operation_type)
+            and query.status in (None, found.status)
+            and (query.since is None or instant_of >= query.since)
         ):
             total += 1
-            newest.append(record)
+            newest.append(found)
     breaks += _breaks(links, digests, removed_before)
+    breaks += _head_breaks(store, source, digests, removed_before, headed=headed)
     records = sorted(newest, key=lambda record: record.performed_at, reverse=True)
     return AuditResult(records, total, "broken" if breaks else "intact", breaks)
 
@@ -178,22 +211,68 @@ def newest_audit(
     for month in _months(now, months):
         for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
             if _operation_of(key) == operation:
-                data = read_all(store, key)
-                with contextlib.suppress(*_UNREADABLE):
-                    return _parsed(key, json.loads(data))
+                with contextlib.suppress(RecoveryError):
+                    return _parsed(key, _document(key, read_all(store, key), source))
     return None
 
 
 _FIELDS = ("operation_type", "performed_by", "performed_at", "host", "source", "status", "details")
 
 
-def _parsed(key: str, document: t.Any) -> AuditRecord:
-    """Raises one of _UNREADABLE."""
-    record = AuditRecord(key, **{name: document[name] for name in _FIELDS})
-    if not isinstance(record.details, dict) or not isinstance(record.performed_at, str):
-        raise TypeError(key)
-    parse_instant(record.performed_at)
-    return record
+def _document(key: str, data: bytes, source: str) -> t.Dict[str, t.Any]:
+    """A record of the source. Raises RecoveryError(damaged)."""
+    document = read_document(data, f"The audit record {key}")
+    try:
+        _RECORD(document, "")
+        if document["source"] != source:
+            raise ValueError(f"it is of the source {document['source']!r}")
+    except ValueError as error:
+        raise RecoveryError(ErrorKind.DAMAGED, f"The audit record {key} is damaged: {error}.") from None
+    return document
+
+
+def _parsed(key: str, document: t.Mapping[str, t.Any]) -> AuditRecord:
+    return AuditRecord(key, **{name: document[name] for name in _FIELDS})
+
+
+def _write_head(store: ObjectStore, source: str, newest: t.Mapping[str, str]) -> None:
+    """Have the head name the newest record. Of two writers at once the last one is named, and both are chained."""
+    head = sign({"schema": HEAD_SCHEMA, "source": source, "newest": dict(newest)}, store.sealing.name_key)
+    # A store that lets nothing be replaced, as under a lock rule, lets no record be removed either.
+    with contextlib.suppress(RecoveryError):
+        store.put(audit_head_key(source), [json.dumps(head, sort_keys=True).encode() + b"\n"])
+
+
+def _head_breaks(
+    store: ObjectStore,
+    source: str,
+    digests: t.Mapping[str, str],
+    removed_before: t.Mapping[str, str],
+    *,
+    headed: bool,
+) -> t.Iterator[str]:
+    """What the head says that is not so. headed: a record says that it was written together with a head."""
+    key = audit_head_key(source)
+    try:
+        head = read_document(read_all(store, key), f"The audit head {key}")
+        _HEAD(head, "")
+        newest = head["newest"]
+        if head["source"] != source or not newest["key"].startswith(audit_prefix(source)):
+            raise ValueError("it is of another source")
+        dated = newest["key"].rpartition("/")[2][:15] + "Z"
+        judge_authenticity(head, key, dated, store.sealing)
+    except ValueError as error:
+        yield f"The audit head {key} is damaged: {error}."
+    except RecoveryError as error:
+        if error.kind == ErrorKind.OBJECT_MISSING:
+            if headed:
+                yield f"The audit head {key} is missing, and records were written with it."
+        elif error.kind == ErrorKind.DAMAGED:
+            yield error.what
+        else:
+            raise
+    else:
+        yield from _link_breaks(newest, f"the head {key} names", "the head was written", digests, removed_before)
 
 
 def _operation_of(key: str) -> str:
@@ -219,13 +298,24 @@ def _breaks(
             begins += _operation_of(key) not in _SHORT_LIVED
             if begins > 1 and not removed_before:
                 yield f"{key} names no record before it."
-        elif previous["key"] not in digests:
-            # Retention notes how far it took records of each operation away; what it keeps longer is not excused.
-            before = removed_before.get(_operation_of(previous["key"]), removed_before.get("backup", ""))
-            if previous["key"].rpartition("/")[2] >= before:
-                yield f"{previous['key']} is missing, which {key} names."
-        elif digests[previous["key"]] != previous["sha256"]:
-            yield f"{previous['key']} was changed after {key} was written."
+        else:
+            yield from _link_breaks(previous, f"{key} names", f"{key} was written", digests, removed_before)
+
+
+def _link_breaks(
+    link: t.Mapping[str, str],
+    names: str,
+    written: str,
+    digests: t.Mapping[str, str],
+    removed_before: t.Mapping[str, str],
+) -> t.Iterator[str]:
+    if link["key"] not in digests:
+        # Retention notes how far it took records of each operation away; what it keeps longer is not excused.
+        before = removed_before.get(_operation_of(link["key"]), removed_before.get("backup", ""))
+        if link["key"].rpartition("/")[2] >= before:
+            yield f"{link['key']} is missing, which {names}."
+    elif digests[link["key"]] != link["sha256"]:
+        yield f"{link['key']} was changed after {written}."
 
 
 def _previous(store: ObjectStore, source: str, now: datetime) -> t.Optional[t.Dict[str, str]]:

@@ -6,30 +6,45 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.notices import note
 from .._store.base import ObjectStore, read_all
-from .layout import TIERS, SetName, parse_set_key, set_key, sets_prefix, verified_key, verified_prefix
+from .clocks import latest_plausible
+from .layout import TIERS, SetName, parse_set_key, set_key, sets_prefix
 from .manifest import Manifest, parse_manifest
 from .recovery_points import Selection, select
+from .verification import Verification, record_verification, verifications
 
-#: From the shallowest.
-_DEPTHS = ("presence", "digests", "decode")
+__all__ = [
+    "UnreadableSet",
+    "Verification",
+    "find_set",
+    "is_unreadable",
+    "list_sets",
+    "load_set",
+    "load_sets",
+    "previous_set",
+    "record_verification",
+    "try_set",
+    "verifications",
+]
+
+#: What stops only those who need the set itself.
+_UNREADABLE = (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.NO_BACKUP_SET)
 
 
 @dataclass(frozen=True)
-class Verification:
-    """The last verification of a set. damaged lists the object keys that were not as recorded."""
+class UnreadableSet:
+    """A set whose manifest cannot be used, and why."""
 
+    source: str
+    tier: str
     set_id: str
-    verified_at: str
-    depth: str
-    status: str
-    damaged: t.Tuple[str, ...] = ()
+    problem: str
 
 
 def list_sets(store: ObjectStore, source: t.Optional[str] = None, tier: t.Optional[str] = None) -> t.List[SetName]:
@@ -56,58 +71,78 @@ def load_set(store: ObjectStore, name: SetName) -> Manifest:
             f"The set {name.set_id} of {name.source!r} has no manifest at {store.location}, so it is not a backup.",
             next_step="List the sets with lifeline.recovery.backup_info.",
         ) from None
-    manifest = parse_manifest(data, key, store.sealing)
-    if (manifest.source, manifest.tier, manifest.set_id) != tuple(name):
-        raise RecoveryError(
-            ErrorKind.DAMAGED,
-            f"The manifest {key} belongs to {manifest.source}/{manifest.tier}/{manifest.set_id}.",
-            next_step="It was copied or renamed by hand; restore from its own place.",
-        )
-    return manifest
+    return parse_manifest(data, key, name, store.sealing)
+
+
+def load_sets(store: ObjectStore, names: t.Sequence[SetName]) -> t.Tuple[t.List[Manifest], t.List[UnreadableSet]]:
+    """The manifests of the sets that can be read, in the order of names, and the sets that cannot be read.
+
+    Damage in one set is no reason to stop what needs the others. Raises RecoveryError for what fails of the store.
+    """
+    manifests: t.List[Manifest] = []
+    unreadable: t.List[UnreadableSet] = []
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="manifest") as pool:
+        for name, loaded in zip(names, pool.map(lambda one: try_set(store, one), names)):
+            if isinstance(loaded, Manifest):
+                manifests.append(loaded)
+            else:
+                unreadable.append(UnreadableSet(*name, loaded.what))
+    return manifests, unreadable
+
+
+def is_unreadable(error: RecoveryError) -> bool:
+    """Whether the error is of one set alone, so that work on other sets can continue."""
+    return error.kind in _UNREADABLE
 
 
 def find_set(store: ObjectStore, source: str, selection: Selection) -> Manifest:
-    """The manifest of the set that the selection chooses."""
-    return load_set(store, select(list_sets(store, source), selection, source))
+    """The manifest of the set that the selection chooses.
+
+    A set dated in the future is only chosen by its id. Raises RecoveryError as select and load_set; for an unreadable
+    newest set it names the newest set that can be read, because older data must not be restored unasked.
+    """
+    names = list_sets(store, source)
+    chosen = select(names, selection, source, latest_plausible(store))
+    try:
+        return load_set(store, chosen)
+    except RecoveryError as error:
+        if selection.which != "latest" or not is_unreadable(error):
+            raise
+        older = [name for name in names if name.tier == chosen.tier and name.set_id < chosen.set_id]
+        readable = _newest_readable(store, older)
+        if readable is None:
+            raise
+        raise RecoveryError(
+            error.kind,
+            error.what,
+            left=error.left,
+            next_step=f"{error.next_step} The newest older set that can be read is {readable.set_id}: give it as set.",
+            details=error.details,
+        ) from None
 
 
 def previous_set(store: ObjectStore, source: str, tier: str) -> t.Optional[Manifest]:
     """The newest readable set of a tier, or None when it has none."""
-    for name in reversed(list_sets(store, source, tier)):
-        try:
-            return load_set(store, name)
-        except RecoveryError as error:
-            if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST):
-                raise
+    return _newest_readable(store, list_sets(store, source, tier))
+
+
+def _newest_readable(store: ObjectStore, names: t.Sequence[SetName]) -> t.Optional[Manifest]:
+    for name in reversed(names):
+        loaded = try_set(store, name)
+        if isinstance(loaded, Manifest):
+            return loaded
     return None
 
 
-def verifications(store: ObjectStore, source: str, tier: str) -> t.Dict[str, Verification]:
-    """Set id to its last verification, for every set of the tier that was ever verified. A broken record is none."""
-    found = {}
-    for item in store.list(verified_prefix(source, tier)):
-        one = _verification(store, item.key)
-        if one is not None:
-            found[one.set_id] = one
-    return found
-
-
-def _verification(store: ObjectStore, key: str) -> t.Optional[Verification]:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        document = json.loads(read_all(store, key))
-        return Verification(**{**document, "damaged": tuple(document["damaged"])})
-    return None
-
-
-def record_verification(store: ObjectStore, source: str, tier: str, verification: Verification) -> None:
-    """Note it, unless it found nothing because it did not look as deep as one that found damage."""
-    key = verified_key(source, tier, verification.set_id)
-    known = _verification(store, key) if verification.status == "passed" and store.head(key) is not None else None
-    deeper = _DEPTHS[_DEPTHS.index(verification.depth) + 1 :]
-    if known is not None and known.status != "passed" and known.depth in deeper:
-        return
-    document = json.dumps({**vars(verification), "damaged": list(verification.damaged)}, sort_keys=True)
-    store.put(key, [document.encode() + b"\n"])
+def try_set(store: ObjectStore, name: SetName) -> t.Union[Manifest, RecoveryError]:
+    """The manifest, or why it cannot be used, which is also noted. Raises RecoveryError for what fails of the store."""
+    try:
+        return load_set(store, name)
+    except RecoveryError as error:
+        if not is_unreadable(error):
+            raise
+        note(f"The set {name.set_id} of {name.source} ({name.tier}) was left out: {error.what}")
+        return error
 
 
 def _prefixes(source: t.Optional[str], tier: t.Optional[str]) -> t.List[str]:

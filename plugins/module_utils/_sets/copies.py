@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
-from .._store.base import ObjectStore, put_proved
+from .._store.base import ObjectStore, put_proved, read_all
 from .audit import write_audit
-from .catalogue import list_sets, load_set, previous_set
+from .catalogue import is_unreadable, list_sets, load_set, previous_set
 from .layout import SetName, objects_prefix, set_key
-from .manifest import Manifest, ObjectEntry
+from .manifest import Manifest, ObjectEntry, without_etags
 from .references import check_presence, for_each, referenced_objects
 
 
@@ -54,12 +54,26 @@ def copy_to_all(store: ObjectStore, manifest: Manifest) -> None:
 
 
 def copy_missing(first: ObjectStore, second: ObjectStore, source: str, tier: str) -> t.List[CopiedSet]:
-    """Copy the sets of a tier that are newer than the newest in second; only the newest, when second has none."""
+    """Copy the sets of a tier that are newer than the newest in second; only the newest, when second has none.
+
+    A set that is damaged stops none of the others. Raises its error, or the error of the store, at the end.
+    """
     there = {name.set_id for name in list_sets(second, source, tier)}
     names = [name for name in list_sets(first, source, tier) if name.set_id not in there]
     newest = max(there, default="")
     wanted = [name for name in names if name.set_id > newest] if there else names[-1:]
-    return [copy_set(first, second, name) for name in wanted]
+    copied: t.List[CopiedSet] = []
+    failure: t.Optional[RecoveryError] = None
+    for name in wanted:
+        try:
+            copied.append(copy_set(first, second, name))
+        except RecoveryError as error:
+            if not is_unreadable(error) and error.kind != ErrorKind.OBJECT_MISSING:
+                raise
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return copied
 
 
 def copy_set(first: ObjectStore, second: ObjectStore, name: SetName, *, parallel: int = 8) -> CopiedSet:
@@ -79,9 +93,10 @@ def copy_set(first: ObjectStore, second: ObjectStore, name: SetName, *, parallel
                     yield entry
 
         sizes = list(for_each(missing(), lambda entry: _copy_object(first, second, entry), parallel=parallel))
-    # An ETag is the first store's own, and would make the second's object look replaced.
-    entries = tuple(replace(entry, etag=None) for entry in manifest.objects)
-    put_proved(second, set_key(*name), replace(manifest, objects=entries).to_json(), if_absent=True)
+    # An ETag is the first store's own, and would make the second's object look replaced. All else is copied as it is
+    # stored, with the code that authenticates it, which a host without the key could not write.
+    document = without_etags(read_all(first, set_key(*name)), set_key(*name))
+    put_proved(second, set_key(*name), document, if_absent=True)
     size = sum(sizes)
     write_audit(second, name.source, "copy", "succeeded", {"set_id": name.set_id, "tier": name.tier, "bytes": size})
     return CopiedSet(name.set_id, len(sizes), size)

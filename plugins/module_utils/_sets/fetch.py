@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from .._core.codec import decompress
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.plain_files import create_file
 from .._core.sealing import Sealing
 from .._core.sizes import readable_size
 from .._store.base import ObjectStore
@@ -24,6 +25,9 @@ from .manifest import ObjectEntry
 #: What pg_dump writes after the rows of a table.
 END_OF_COPY = b"\\.\n\n\n"
 _NO_END = "its rows have no end mark"
+
+#: Bytes of a part of a set that is read into memory: an inventory part has at most 8192 lines.
+_IN_MEMORY = 256 * 1024 * 1024
 
 #: Name, what was seen, what the manifest says.
 _Fact = t.Tuple[str, t.Union[int, str], t.Union[int, str]]
@@ -47,8 +51,21 @@ class FetchedObject:
 
 
 def plain_chunks(chunks: t.Iterable[bytes], entry: ObjectEntry, sealing: Sealing) -> t.Iterator[bytes]:
-    """The plain bytes of an entry out of its stored ones. Raises RecoveryError(damaged or no_identity)."""
-    return decompress(sealing.decrypt(chunks) if entry.encrypted else chunks, entry.codec)
+    """The plain bytes of an entry out of its stored ones, never more than the entry says of either.
+
+    Raises RecoveryError(damaged or no_identity).
+    """
+    stored = _bounded(chunks, entry.stored_size)
+    return decompress(sealing.decrypt(stored) if entry.encrypted else stored, entry.codec, limit=entry.plain_size)
+
+
+def _bounded(chunks: t.Iterable[bytes], size: int) -> t.Iterator[bytes]:
+    left = size
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise RecoveryError(ErrorKind.DAMAGED, f"its stored size is more than {size} bytes", left="")
+        yield chunk
 
 
 def fetch_objects(
@@ -78,7 +95,7 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
     if folder is None:
         return _checked(store, entry, None)
     try:
-        with open(os.path.join(folder, entry.path), "xb") as target:
+        with create_file(folder, entry.path, f"The manifest of {entry.key}") as target:
             return _checked(store, entry, target)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -88,21 +105,32 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
 
 def read_object(store: ObjectStore, entry: ObjectEntry) -> bytes:
     """The plain bytes of an entry that fits into memory, proved. Raises as fetch_objects."""
+    if entry.plain_size > _IN_MEMORY:
+        raise _damaged(
+            store,
+            entry,
+            f"it should hold {entry.plain_size} bytes, and no part of a set that is read into "
+            f"memory has more than {_IN_MEMORY}",
+        )
     return b"".join(_Checked(store, entry, sealed_will_do=False).chunks())
 
 
-def fetch_stored(store: ObjectStore, entry: ObjectEntry, path: str) -> None:
-    """Write the stored bytes of an entry to path, as they are, and prove them. Raises as fetch_objects."""
-    stored = Tally()
+def fetch_stored(store: ObjectStore, entry: ObjectEntry, folder: str) -> str:
+    """Write the stored bytes of an entry to a new file of folder, prove them, and give its path.
+
+    Raises as fetch_objects.
+    """
+    stored, name = Tally(), entry.key.rpartition("/")[2]
     try:
-        with open(path, "wb") as target:
-            for chunk in stored.watch(store.read(entry.key)):
+        with create_file(folder, name, f"The key {entry.key}") as target:
+            for chunk in stored.watch(_whole(store, entry)):
                 target.write(chunk)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _no_room(os.path.dirname(path), entry.stored_size) from None
+        raise _no_room(folder, entry.stored_size) from None
     _require_equal(store, entry, _stored_facts(entry, stored))
+    return os.path.join(folder, name)
 
 
 def proved_rows(store: Readable, entry: ObjectEntry) -> t.Iterator[bytes]:
@@ -144,7 +172,7 @@ class _Checked:
         store, entry = self._store, self._entry
         stored, plain, lines = Tally(), Tally(), _CopyLines()
         if entry.encrypted and not store.sealing.can_read and self._sealed_will_do:
-            for _chunk in stored.watch(store.read(entry.key)):
+            for _chunk in stored.watch(_whole(store, entry)):
                 pass
             _require_equal(store, entry, _stored_facts(entry, stored))
             return
@@ -170,6 +198,16 @@ class _Checked:
 def _plain(store: Readable, entry: ObjectEntry, stored: Tally) -> t.Iterator[bytes]:
     try:
         yield from plain_chunks(stored.watch(store.read(entry.key)), entry, store.sealing)
+    except RecoveryError as error:
+        if error.kind == ErrorKind.DAMAGED:
+            raise _damaged(store, entry, error.what) from None
+        raise
+
+
+def _whole(store: Readable, entry: ObjectEntry) -> t.Iterator[bytes]:
+    """The stored bytes, no more than the entry says."""
+    try:
+        yield from _bounded(store.read(entry.key), entry.stored_size)
     except RecoveryError as error:
         if error.kind == ErrorKind.DAMAGED:
             raise _damaged(store, entry, error.what) from None

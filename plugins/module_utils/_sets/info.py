@@ -14,10 +14,12 @@ from datetime import datetime, timedelta
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
-from .catalogue import Verification, list_sets, load_set, verifications
+from .catalogue import UnreadableSet, list_sets, try_set
+from .clocks import TOLERANCE
 from .layout import SetName
 from .manifest import ROWS_ENGINE, SQLITE_ROWS_ENGINE, Manifest
-from .recovery_points import UNDO_TIER, Selection, longest_gap, missing_days, select
+from .recovery_points import UNDO_TIER, Selection, is_implausible, longest_gap, missing_days, select
+from .verification import Verification, verifications
 
 #: By so many seconds clocks may differ before the age of a set means nothing.
 CLOCKS_DIFFER = 300
@@ -44,6 +46,7 @@ class SetInfo:
     """One set. size_change is the ratio to the previous set of its tier minus one, None for the first.
 
     duration_seconds is how long it took to make. problem says why a manifest cannot be used; then the numbers are 0.
+    authentic: whether the manifest carries the code of the name_key; None without a key to check it with.
     """
 
     set_id: str
@@ -62,6 +65,7 @@ class SetInfo:
     verified: t.Optional[Verification]
     server_version: str
     problem: t.Optional[str]
+    authentic: t.Optional[bool] = None
 
     @property
     def shows_source(self) -> bool:
@@ -89,11 +93,12 @@ class SourceInfo:
 
 @dataclass(frozen=True)
 class InfoResult:
-    """sets are newest first; selected is the one that the selection chose."""
+    """sets are newest first; selected is the one that the selection chose; unreadable sets have a problem."""
 
     sets: t.Sequence[SetInfo]
     sources: t.Sequence[SourceInfo]
     selected: t.Optional[SetInfo]
+    unreadable: t.Sequence[UnreadableSet] = ()
 
 
 def describe_sets(
@@ -115,7 +120,7 @@ def describe_sets(
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS, "A set can only be chosen of one source.", next_step="Set source."
             )
-        chosen = select(names, request.selection, request.source)
+        chosen = select(names, request.selection, request.source, now + TOLERANCE)
     else:
         chosen = None
     by_source: t.Dict[str, t.List[SetName]] = {}
@@ -128,20 +133,14 @@ def describe_sets(
             recent = mine[-request.limit :]
             if chosen is not None and chosen not in recent:
                 recent = [chosen, *recent]
-            infos = _described(store, recent, list(pool.map(lambda name: _load(store, name), recent)), now)
+            infos = _described(store, recent, list(pool.map(lambda name: try_set(store, name), recent)), now)
             sources.append(_summary(source, mine, infos, request, now))
             described.extend(reversed(infos))
     selected = next((info for info in described if chosen == (info.source, info.tier, info.set_id)), None)
-    return InfoResult(described if chosen is None else [selected] if selected else [], sources, selected)
-
-
-def _load(store: ObjectStore, name: SetName) -> t.Union[Manifest, RecoveryError]:
-    try:
-        return load_set(store, name)
-    except RecoveryError as error:
-        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST):
-            raise
-        return error
+    unreadable = [
+        UnreadableSet(info.source, info.tier, info.set_id, info.problem) for info in described if info.problem
+    ]
+    return InfoResult(described if chosen is None else [selected] if selected else [], sources, selected, unreadable)
 
 
 def _described(
@@ -196,10 +195,18 @@ def _described(
                 size_change=round(plain / before - 1, 4) if before else None,
                 verified=verified[name.tier].get(name.set_id),
                 server_version=str(manifest.server.get("version", "")),
-                problem=None,
+                problem=_dated_ahead(name, now),
+                authentic=manifest.authentic,
             )
         )
     return infos
+
+
+def _dated_ahead(name: SetName, now: datetime) -> t.Optional[str]:
+    """What is wrong with a set of the future, which would else be the newest for as long."""
+    if not is_implausible(name.set_id, now + TOLERANCE):
+        return None
+    return f"The set {name.set_id} of {name.source} ({name.tier}) is dated in the future; only its id chooses it."
 
 
 def _instants_apart(earlier: str, later: str) -> float:
@@ -215,7 +222,7 @@ def _summary(
     source: str, names: t.Sequence[SetName], infos: t.Sequence[SetInfo], request: InfoRequest, now: datetime
 ) -> SourceInfo:
     usable = [info for info in infos if info.problem is None and (info.shows_source or request.tier is not None)]
-    proved = [info for info in usable if info.verified is not None and info.verified.status == "passed"]
+    proved = [info for info in usable if info.verified is not None and info.verified.proved_depth is not None]
     points = [now - timedelta(seconds=info.age_seconds) for info in usable]
     gap = longest_gap(points, now - timedelta(seconds=request.window), now)
     exposure = gap.seconds if gap is not None else None

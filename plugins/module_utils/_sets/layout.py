@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 
 TIERS = ("hourly", "daily", "weekly", "monthly", "emergency", "undo")
@@ -70,6 +71,11 @@ def audit_key(source: str, instant: str, operation: str) -> str:
     return f"{audit_prefix(source)}{instant[:4]}/{instant[4:6]}/{instant}-{operation}.json"
 
 
+def audit_head_key(source: str) -> str:
+    """The document that names the newest audit record. It lies beside the records, which are never replaced."""
+    return f"{source}/audit-head.json"
+
+
 class SetName(t.NamedTuple):
     source: str
     tier: str
@@ -79,4 +85,11 @@ class SetName(t.NamedTuple):
 def parse_set_key(key: str) -> t.Optional[SetName]:
     """The set that a key is the manifest of, or None for any other object."""
     match = re.fullmatch(r"([^/]+)/([a-z]+)/sets/(\d{8}T\d{6}Z)\.json", key)
-    return SetName(*match.groups()) if match and match.group(2) in TIERS else None
+    if match is None or match.group(2) not in TIERS or not _SOURCE.fullmatch(match.group(1)):
+        return None
+    try:
+        parse_instant(match.group(3))
+    except RecoveryError:
+        # Digits that are no date: whoever put the object in the store, it is no set.
+        return None
+    return SetName(*match.groups())

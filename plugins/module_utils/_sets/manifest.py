@@ -7,31 +7,48 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import typing as t
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from .._core.clock import parse_instant
+from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
+from .authenticity import judge_authenticity, sign
 from .fingerprint import Fingerprint
+from .layout import SetName
+from .manifest_shape import (
+    BUCKET_ENGINE,
+    DATABASE_ENGINE,
+    ENGINES,
+    MANIFEST,
+    MANIFEST_FIELDS,
+    ROLES,
+    ROWS_ENGINE,
+    SCHEMA,
+    SEALED,
+    SQLITE_ENGINE,
+    SQLITE_ROWS_ENGINE,
+    require_place,
+)
 
-SCHEMA = "lifeline.recovery/backup-set/1"
-
-DATABASE_ENGINE = "postgresql"
-
-#: The engine of sets that hold rows of some tables and no database: undo sets of rows, and exports.
-ROWS_ENGINE = "postgresql-rows"
-
-#: The engine of sets that hold the objects of a bucket.
-BUCKET_ENGINE = "bucket"
-
-#: The engine of sets that hold a database of SQLite or D1.
-SQLITE_ENGINE = "sqlite"
-
-#: The engine of sets that hold what a restore of rows into such a database touched.
-SQLITE_ROWS_ENGINE = "sqlite-rows"
+__all__ = [
+    "BUCKET_ENGINE",
+    "DATABASE_ENGINE",
+    "ENGINES",
+    "ROLES",
+    "ROWS_ENGINE",
+    "SCHEMA",
+    "SQLITE_ENGINE",
+    "SQLITE_ROWS_ENGINE",
+    "Manifest",
+    "ObjectEntry",
+    "parse_manifest",
+    "without_etags",
+]
 
 #: What restores the sets of an engine that is not a database's.
 _RESTORED_BY = {
@@ -48,14 +65,14 @@ _HOLDS = {
 }
 
 _OPEN = Sealing()
+_NEXT = "Choose another set, and run backup_verify on this source."
 
 
 @dataclass(frozen=True)
 class ObjectEntry:
     """One file of the dump. key is relative to the tier; sizes are in bytes.
 
-    role: toc, data, large_objects, large_object or globals; keys and rows in a set of rows; inventory and
-    references in a set of a bucket. plain_sha256 is empty in an encrypted set that was read without an identity.
+    role is one of ROLES. plain_sha256 is empty in an encrypted set that was read without an identity.
     """
 
     path: str
@@ -98,7 +115,9 @@ class Manifest:
     timings: t.Mapping[str, float]
     recipients: t.Tuple[str, ...] = ()
     sealed: t.Optional[str] = field(default=None, repr=False)
+    mac: t.Optional[str] = None
     schema: str = field(default=SCHEMA)
+    authentic: t.Optional[bool] = field(default=None, compare=False)
 
     @property
     def recovery_instant(self) -> datetime:
@@ -124,8 +143,9 @@ class Manifest:
         raise RecoveryError(ErrorKind.DAMAGED, f"The set {self.set_id} has no object for {path}.", left="")
 
     def to_json(self, sealing: Sealing = _OPEN) -> bytes:
-        """The document as it is stored; sealing encrypts what an encrypted set keeps to itself."""
+        """The document as it is stored; sealing encrypts what an encrypted set keeps to itself, and signs it."""
         document = asdict(self)
+        del document["authentic"], document["mac"]
         if not self.recipients:
             del document["recipients"], document["sealed"]
         else:
@@ -136,36 +156,28 @@ class Manifest:
             document["fingerprint"] = None
             if self.sealed is None:
                 document["sealed"] = base64.b64encode(sealing.seal(json.dumps(secrets).encode())).decode()
-        return (json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n").encode()
+        return _encoded(sign(document, sealing.name_key))
 
 
-def parse_manifest(data: bytes, key: str, sealing: Sealing = _OPEN) -> Manifest:
-    """Read a manifest; key is for messages. What is sealed is opened where sealing has an identity.
+def parse_manifest(data: bytes, key: str, name: SetName, sealing: Sealing = _OPEN) -> Manifest:
+    """Read a manifest and judge all of it; key is for messages, name is the set whose place it was read from.
 
-    Raises RecoveryError: unsupported_manifest for another schema or keys this version does not know,
-    damaged when it is not a whole manifest.
+    What is sealed is opened where sealing has an identity. Raises RecoveryError: unsupported_manifest for another
+    schema or engine, or fields this version does not know; damaged for anything that no backup writes, for a manifest
+    of another place, and for one that is not authentic where sealing requires that.
     """
+    document = read_document(data, f"The manifest {key}", next_step=_NEXT)
+    _require_known(document, key)
     try:
-        document = json.loads(data)
-        schema = document["schema"]
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(key, "it is not a JSON document with a schema") from None
-    known = {item.name for item in fields(Manifest)}
-    if schema != SCHEMA or not set(document) <= known:
-        raise RecoveryError(
-            ErrorKind.UNSUPPORTED_MANIFEST,
-            f"The manifest {key} has the schema {schema!r}, this version reads {SCHEMA!r}.",
-            next_step="Update the collection lifeline.recovery on this host.",
-        )
-    try:
-        document["objects"] = tuple(ObjectEntry(**entry) for entry in document["objects"])
-        if document["fingerprint"] is not None:
-            document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
-        document["recipients"] = tuple(document.get("recipients", ()))
-        manifest = Manifest(**document)
-        parse_instant(manifest.recovery_point)
-    except (KeyError, TypeError, RecoveryError) as error:
-        raise _damaged(key, f"a part is missing or malformed ({error})") from None
+        MANIFEST(document, "")
+        require_place(document, name)
+    except ValueError as error:
+        raise _damaged(key, str(error)) from None
+    authentic = judge_authenticity(document, key, name.set_id, sealing)
+    document["objects"] = tuple(ObjectEntry(**entry) for entry in document["objects"])
+    document["fingerprint"] = _fingerprint(document["fingerprint"], key)
+    document["recipients"] = tuple(document.get("recipients", ()))
+    manifest = Manifest(**document, authentic=authentic)
     if not manifest.sealed or not sealing.can_read:
         return manifest
     try:
@@ -177,26 +189,68 @@ def parse_manifest(data: bytes, key: str, sealing: Sealing = _OPEN) -> Manifest:
         return manifest
 
 
+def without_etags(data: bytes, key: str) -> bytes:
+    """The document for another store, whose objects have other ETags. Raises RecoveryError(damaged)."""
+    document = read_document(data, f"The manifest {key}", next_step=_NEXT)
+    for entry in document["objects"]:
+        entry["etag"] = None
+    return _encoded(document)
+
+
+def _encoded(document: t.Mapping[str, t.Any]) -> bytes:
+    return (json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n").encode()
+
+
+def _require_known(document: t.Mapping[str, t.Any], key: str) -> None:
+    schema, engine = document.get("schema"), document.get("engine")
+    if not isinstance(schema, str):
+        raise _damaged(key, "it is not a JSON document with a schema")
+    unknown = sorted(document.keys() - MANIFEST_FIELDS.keys())
+    if schema != SCHEMA or unknown or (isinstance(engine, str) and engine not in ENGINES):
+        found = f"the schema {ascii(schema)[:80]}" if schema != SCHEMA else f"the engine {ascii(engine)[:80]}"
+        if schema == SCHEMA and unknown:
+            found = f"fields that are not known ({', '.join(ascii(name)[:40] for name in unknown[:5])})"
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED_MANIFEST,
+            f"The manifest {key} has {found}; this version reads {SCHEMA!r} with the engines {', '.join(ENGINES)}.",
+            next_step="Update the collection lifeline.recovery on this host.",
+        )
+
+
+def _fingerprint(given: t.Any, key: str) -> t.Optional[Fingerprint]:
+    if given is None:
+        return None
+    try:
+        return Fingerprint.from_dict(given)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecoveryError) as error:
+        raise _damaged(key, f"its fingerprint is malformed ({type(error).__name__})") from None
+
+
 def _opened(manifest: Manifest, key: str, sealing: Sealing) -> Manifest:
     try:
-        secrets = json.loads(sealing.open(base64.b64decode(manifest.sealed or "")))
-        digests = secrets["plain_sha256"]
-        fingerprint = secrets["fingerprint"]
-        return replace(
-            manifest,
-            objects=tuple(
-                replace(entry, plain_sha256=digests[entry.path]) if entry.encrypted else entry
-                for entry in manifest.objects
-            ),
-            fingerprint=None if fingerprint is None else Fingerprint.from_dict(fingerprint),
-        )
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(key, "what it seals is malformed") from None
+        secrets = sealing.open(base64.b64decode(manifest.sealed or "", validate=True))
+    except (binascii.Error, ValueError):
+        raise _damaged(key, "its sealed part is not base64") from None
+    document = read_document(secrets, f"The sealed part of the manifest {key}", next_step=_NEXT)
+    try:
+        SEALED(document, "sealed")
+        digests = document["plain_sha256"]
+        if set(digests) != {entry.path for entry in manifest.objects if entry.encrypted}:
+            raise ValueError("its sealed part is of other files")
+    except ValueError as error:
+        raise _damaged(key, str(error)) from None
+    return replace(
+        manifest,
+        objects=tuple(
+            replace(entry, plain_sha256=digests[entry.path]) if entry.encrypted else entry for entry in manifest.objects
+        ),
+        fingerprint=_fingerprint(document["fingerprint"], key),
+    )
 
 
 def _damaged(key: str, why: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.DAMAGED,
         f"The manifest {key} is damaged: {why}.",
-        next_step="Choose another set, and run backup_verify on this source.",
+        next_step=_NEXT,
     )

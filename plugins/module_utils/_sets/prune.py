@@ -21,20 +21,24 @@ from .._core.name_index import NameIndex
 from .._core.sizes import readable_size
 from .._store.base import ObjectInfo, ObjectStore, put_proved, read_all
 from .audit import write_audit
-from .catalogue import list_sets, verifications
+from .catalogue import UnreadableSet, list_sets, load_sets, verifications
+from .clocks import TOLERANCE
 from .layout import (
     TIERS,
+    SetName,
     audit_prefix,
     objects_prefix,
+    parse_set_key,
     pruned_key,
     pruned_prefix,
     set_key,
     sets_prefix,
     verified_prefix,
 )
-from .manifest import parse_manifest
+from .manifest import Manifest, parse_manifest
+from .recovery_points import is_implausible
 from .references import for_each, referenced_objects
-from .retention import DEFAULTS, Decision, Policy, decide
+from .retention import DEFAULTS, Decision, Known, Policy, decide
 
 #: How long records of an operation are kept, in days; others as long as backups.
 AUDIT_DAYS: t.Mapping[str, int] = {"backup": 365, "check": 90, "drill": 730, "verify": 730, "restore": 2555}
@@ -66,7 +70,10 @@ class PrunedSet:
 
 @dataclass
 class PruneResult:
-    """sets are oldest first by source and tier. blocked says why objects of a tier were not swept."""
+    """sets are oldest first by source and tier. blocked says why objects of a tier were not swept.
+
+    unreadable: sets whose manifest cannot be used; implausible: sets that are dated in the future. Both stay.
+    """
 
     changed: bool = False
     sets: t.List[PrunedSet] = field(default_factory=list)
@@ -78,11 +85,16 @@ class PruneResult:
     bytes_freed: int = 0
     audit_removed: int = 0
     blocked: t.List[str] = field(default_factory=list)
+    unreadable: t.List[UnreadableSet] = field(default_factory=list)
+    implausible: t.List[str] = field(default_factory=list)
     summary: str = ""
 
 
 def prune(store: ObjectStore, request: PruneRequest, now: datetime) -> PruneResult:
     """Apply retention to a source, or to all. In check mode nothing is written, and the result is what would be.
+
+    now must come from clocks that agree (agreed_now). What cannot be read is kept, named, and stops the sweep of its
+    tier, because any object may be one that it needs.
 
     Raises RecoveryError: invalid_options for an unsound policy, unknown_source for a source without sets.
     """
@@ -142,22 +154,37 @@ class _Tier:
         self._store, self._source, self._tier = store, source, tier
         self._request, self._now, self._result = request, now, result
         self._cutoff = now - timedelta(seconds=request.grace)
+        self._policy = request.policy or DEFAULTS[tier]
         self._listed: t.Set[str] = set()
+        self._manifests: t.List[Manifest] = []
+        self._problems: t.List[str] = []
 
     def prune(self) -> None:
         names = list_sets(self._store, self._source, self._tier)
-        passed = {
-            set_id for set_id, item in verifications(self._store, self._source, self._tier).items() if _passed(item)
-        }
-        policy = self._request.policy or DEFAULTS[self._tier]
         self._listed = {name.set_id for name in names}
+        self._manifests, unreadable = load_sets(self._store, names)
+        self._result.unreadable += unreadable
+        self._problems = [f"the set {item.set_id} cannot be read: {item.problem}" for item in unreadable]
         gone = set()
-        for decision in decide([name.set_id for name in names], policy, passed, self._now):
+        for decision in decide(self._listed, self._policy, self._known(unreadable), self._now):
             fate = "kept" if decision.stays else self._remove(decision.set_id)
             if fate == "removed":
                 gone.add(decision.set_id)
             self._count(decision, fate)
         self._sweep(gone)
+
+    def _known(self, unreadable: t.Iterable[UnreadableSet]) -> Known:
+        verified = verifications(self._store, self._source, self._tier)
+        latest = self._now + TOLERANCE
+        self._result.implausible += [
+            f"{self._source}/{self._tier}/{set_id}" for set_id in sorted(self._listed) if is_implausible(set_id, latest)
+        ]
+        return Known(
+            proved={set_id: one.proved_depth for set_id, one in verified.items() if one.proved_depth is not None},
+            failed={set_id for set_id, one in verified.items() if one.failed},
+            unreadable={item.set_id for item in unreadable},
+            latest=latest,
+        )
 
     def _remove(self, set_id: str) -> str:
         """Move the manifest out of the catalogue."""
@@ -182,13 +209,10 @@ class _Tier:
             return
         expired: t.List[ObjectInfo] = []
         with NameIndex() as needed:
-            try:
-                needed.add_all(self._references(expired))
-            except RecoveryError as error:
+            needed.add_all(self._references(expired))
+            if self._problems:
                 # Not knowing what one set needs, no object may go.
-                if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.OBJECT_MISSING):
-                    raise
-                self._result.blocked.append(f"{self._source}/{self._tier}: {error.what}")
+                self._result.blocked += [f"{self._source}/{self._tier}: {problem}" for problem in self._problems]
                 return
             unneeded = (
                 item
@@ -207,23 +231,42 @@ class _Tier:
             self._forget_verifications(gone)
 
     def _references(self, expired: t.List[ObjectInfo]) -> t.Iterator[t.Tuple[str, int]]:
+        """The objects that sets need. What cannot be read is added to the problems."""
         # What either of two listings showed is needed.
-        for set_id in self._listed:
-            key = set_key(self._source, self._tier, set_id)
-            if self._store.head(key) is not None:
-                yield from self._needed_by(key)
+        for manifest in self._manifests:
+            if self._store.head(set_key(self._source, self._tier, manifest.set_id)) is not None:
+                yield from self._needed_by(manifest)
         for prefix in (sets_prefix(self._source, self._tier), pruned_prefix(self._source, self._tier)):
             for item in self._store.list(prefix):
                 if "/pruned/" in item.key and item.modified <= self._cutoff and not self._is_live(item.key):
                     expired.append(item)
                     continue
-                if item.key.rpartition("/")[2].partition(".")[0] not in self._listed or "/pruned/" in item.key:
-                    yield from self._needed_by(item.key)
+                name = parse_set_key(item.key.replace("/pruned/", "/sets/", 1))
+                if name is None:
+                    self._problems.append(f"{item.key} is not the manifest of a set. Move it out of the store")
+                elif name.set_id not in self._listed or "/pruned/" in item.key:
+                    yield from self._needed_by_document(item.key, name)
 
-    def _needed_by(self, key: str) -> t.Iterator[t.Tuple[str, int]]:
-        manifest = parse_manifest(read_all(self._store, key), key, self._store.sealing)
-        for entry in referenced_objects(self._store, manifest):
-            yield entry.key, entry.stored_size
+    def _needed_by_document(self, key: str, name: SetName) -> t.Iterator[t.Tuple[str, int]]:
+        try:
+            manifest = parse_manifest(read_all(self._store, key), key, name, self._store.sealing)
+        except RecoveryError as error:
+            self._stop_sweep(error)
+            return
+        yield from self._needed_by(manifest)
+
+    def _needed_by(self, manifest: Manifest) -> t.Iterator[t.Tuple[str, int]]:
+        try:
+            for entry in referenced_objects(self._store, manifest):
+                yield entry.key, entry.stored_size
+        except RecoveryError as error:
+            self._stop_sweep(error)
+
+    def _stop_sweep(self, error: RecoveryError) -> None:
+        """Note why the objects of the tier stay. Raises the error again when it is not of one set alone."""
+        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.OBJECT_MISSING):
+            raise error
+        self._problems.append(error.what)
 
     def _is_live(self, aside: str) -> bool:
         """Whether a set that was put aside is still in the catalogue, because its removal was cut short."""
@@ -272,10 +315,6 @@ def _prune_audit(
     return before if removed else {}
 
 
-def _passed(verification: t.Any) -> bool:
-    return bool(verification.status == "passed")
-
-
 def _has_anything(store: ObjectStore, source: str) -> bool:
     return next(iter(store.list(f"{source}/")), None) is not None
 
@@ -286,4 +325,19 @@ def _summary(result: PruneResult, check_mode: bool) -> str:
         f"{would} {result.removed} of {result.kept + result.removed + result.retained} sets and "
         f"{result.objects_removed} objects ({readable_size(result.bytes_freed)}); "
         f"{result.retained} sets and {result.objects_retained} objects are held by a lock."
+        f"{_kept_aside(result)}"
     )
+
+
+def _kept_aside(result: PruneResult) -> str:
+    """What was left alone, and why."""
+    told = ""
+    if result.unreadable:
+        told += f" {len(result.unreadable)} sets cannot be read and stay."
+    if result.implausible:
+        told += (
+            f" {len(result.implausible)} sets are dated in the future and stay: {', '.join(result.implausible[:5])}."
+        )
+    if result.blocked:
+        told += f" Objects were left alone: {' '.join(item + '.' * (item[-1] != '.') for item in result.blocked[:5])}"
+    return told

@@ -47,8 +47,18 @@ class Gap:
         return (self.later - self.earlier).total_seconds()
 
 
-def select(names: t.Iterable[SetName], selection: Selection, source: str) -> SetName:
-    """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead."""
+def is_implausible(set_id: str, latest: datetime) -> bool:
+    """Whether a set is dated after latest, so that either its date or the clocks are wrong."""
+    return parse_instant(set_id) > latest
+
+
+def select(
+    names: t.Iterable[SetName], selection: Selection, source: str, latest: t.Optional[datetime] = None
+) -> SetName:
+    """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead.
+
+    A set that is dated after latest can only be chosen by its id.
+    """
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
     # What an undo set shows is what somebody wanted to get rid of, so it must be asked for.
     asked = selection.tier is not None or selection.which not in ("latest", "random")
@@ -59,10 +69,12 @@ def select(names: t.Iterable[SetName], selection: Selection, source: str) -> Set
         candidates = [name for name in candidates if parse_instant(name.set_id) <= limit]
     if selection.which not in ("latest", "random"):
         candidates = [name for name in candidates if name.set_id == selection.which]
+    elif latest is not None:
+        candidates = [name for name in candidates if not is_implausible(name.set_id, latest)]
     if selection.tier is None:
         candidates = [name for name in candidates if name.tier != UNDO_TIER] or candidates
     if not candidates:
-        raise _nothing(found, selection, source)
+        raise _nothing(found, selection, source, latest)
     if selection.which == "random":
         return random.Random(selection.seed).choice(candidates)
     return candidates[-1]
@@ -98,7 +110,9 @@ def missing_days(names: t.Iterable[SetName], days: int, now: datetime) -> t.Opti
     return [day for day in (today - timedelta(days=back) for back in judged) if day not in there]
 
 
-def _nothing(found: t.Sequence[SetName], selection: Selection, source: str) -> RecoveryError:
+def _nothing(
+    found: t.Sequence[SetName], selection: Selection, source: str, latest: t.Optional[datetime]
+) -> RecoveryError:
     if not found:
         return RecoveryError(
             ErrorKind.UNKNOWN_SOURCE,
@@ -110,9 +124,11 @@ def _nothing(found: t.Sequence[SetName], selection: Selection, source: str) -> R
         wish.append(f"tier {selection.tier}")
     if selection.before:
         wish.append(f"before {selection.before.isoformat()}")
+    future = [name.set_id for name in found if latest is not None and is_implausible(name.set_id, latest)]
+    dated = f" Dated in the future, so that only its id chooses it: {', '.join(future[:5])}." if future else ""
     return RecoveryError(
         ErrorKind.NO_BACKUP_SET,
         f"No backup set of {source!r} matches {', '.join(wish)}; there are {len(found)}, "
-        f"from {found[0].set_id} ({found[0].tier}) to {found[-1].set_id} ({found[-1].tier}).",
+        f"from {found[0].set_id} ({found[0].tier}) to {found[-1].set_id} ({found[-1].tier}).{dated}",
         next_step="List them with lifeline.recovery.backup_info.",
     )

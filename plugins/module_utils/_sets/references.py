@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import random
 import threading
 import typing as t
 
+from .._core.codec import CODECS
+from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.shapes import either, instant, mapping_of, one_of, record, text, whole
 from .._store.base import ObjectStore
 from .fetch import fetch_object, read_object
 from .layout import object_key, objects_prefix
@@ -38,8 +40,9 @@ def referenced_objects(store: ObjectStore, manifest: Manifest, *, plain: bool = 
         return
     parts = [] if plain else [entry for entry in manifest.objects if entry.role == "references"]
     for part in parts or [entry for entry in manifest.objects if entry.role == "inventory"]:
-        for line in read_object(store, part).splitlines():
-            yield _entry(manifest, json.loads(line))
+        for line in read_object(store, part).split(b"\n"):
+            if line:
+                yield _entry(manifest, reference_in(line, part.key))
 
 
 def distinct_objects(store: ObjectStore, manifest: Manifest, *, plain: bool = False) -> t.Iterator[ObjectEntry]:
@@ -171,15 +174,52 @@ class _Crew(t.Generic[_Item, _Result]):
             self._results.put(None)
 
 
+def reference_in(line: t.Union[str, bytes], part: str) -> t.Dict[str, t.Any]:
+    """What a line of an inventory, or of the references of an encrypted set, holds; part is for messages.
+
+    Raises RecoveryError(damaged) for a line that no backup writes.
+    """
+    try:
+        document = parse_json(line)
+        _LINE(document, "")
+    except ValueError as error:
+        raise RecoveryError(
+            ErrorKind.DAMAGED,
+            f"A line of {part} is damaged: {error}.",
+            next_step="Use another set or another copy, and run backup_verify on this source.",
+        ) from None
+    return t.cast(t.Dict[str, t.Any], document)
+
+
 def _entry(manifest: Manifest, line: t.Mapping[str, t.Any]) -> ObjectEntry:
     return ObjectEntry(
-        path=str(line.get("key", "")),
+        path=line.get("key", ""),
         role="file",
         key=object_key(manifest.source, manifest.tier, line["object"]),
-        codec=str(line.get("codec", "none")),
-        plain_size=int(line.get("size", 0)),
-        plain_sha256=str(line.get("sha256", "")),
-        stored_size=int(line["stored_size"]),
-        stored_sha256=str(line["stored_sha256"]),
+        codec=line["codec"],
+        plain_size=line.get("size", 0),
+        plain_sha256=line.get("sha256", ""),
+        stored_size=line["stored_size"],
+        stored_sha256=line["stored_sha256"],
         encrypted=bool(manifest.recipients),
     )
+
+
+_DIGEST = text("[0-9a-f]{64}")
+
+#: Keys of objects have at most 1024 bytes in S3. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_LINE = record(
+    {
+        "object": _DIGEST,
+        "codec": one_of(*CODECS),
+        "stored_size": whole(),
+        "stored_sha256": _DIGEST,
+        "key": text(r"(?s).+", longest=4096),
+        "size": whole(),
+        "etag": text(longest=200),
+        "modified": instant,
+        "sha256": _DIGEST,
+        "headers": mapping_of(either(text(longest=100_000), mapping_of(text(longest=100_000)))),
+    },
+    may_lack=("key", "size", "etag", "modified", "sha256", "headers"),
+)

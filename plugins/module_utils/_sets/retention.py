@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .recovery_points import is_implausible
 
 #: Name of the rule, how many, and what two sets of one period have in common.
 _PERIODS: t.Tuple[t.Tuple[str, str, t.Callable[[datetime], t.Any]], ...] = (
@@ -71,33 +72,78 @@ class Decision:
         return bool(self.reasons)
 
 
-def decide(set_ids: t.Iterable[str], policy: Policy, verified: t.Container[str], now: datetime) -> t.List[Decision]:
-    """What becomes of each set of one tier, oldest first. verified: ids that passed their last verification.
+@dataclass(frozen=True)
+class Known:
+    """What is known of the sets of a tier, each by its id.
 
-    The newest set, the newest verified one and the minimum always stay.
+    proved: the deepest verification that a set passed, C(digests) or C(decode). failed: sets whose last verification
+    failed. unreadable: sets whose manifest cannot be used. latest: a set dated later counts for no rule and stays.
+    """
+
+    proved: t.Mapping[str, str] = field(default_factory=dict)
+    failed: t.AbstractSet[str] = frozenset()
+    unreadable: t.AbstractSet[str] = frozenset()
+    latest: t.Optional[datetime] = None
+
+
+def decide(set_ids: t.Iterable[str], policy: Policy, known: Known, now: datetime) -> t.List[Decision]:
+    """What becomes of each set of one tier, oldest first.
+
+    The newest set, the newest of the most deeply verified sets, the newest verified set and the minimum always stay.
+    A set whose verification failed fills a place of a rule only when no other set is left for that place. Sets that
+    cannot be read and sets dated in the future stay, and take no place of another set.
     """
     policy.require_sound()
     newest_first = sorted(set(set_ids), reverse=True)
     reasons: t.Dict[str, t.List[str]] = {set_id: [] for set_id in newest_first}
-    for set_id in newest_first[:1]:
-        reasons[set_id].append("newest")
-    for set_id in [item for item in newest_first if item in verified][:1]:
-        reasons[set_id].append("newest verified")
-    for set_id in newest_first[: policy.minimum]:
+    judged = []
+    for set_id in newest_first:
+        if known.latest is not None and is_implausible(set_id, known.latest):
+            reasons[set_id].append("dated in the future")
+        elif set_id in known.unreadable:
+            reasons[set_id].append("unreadable")
+        else:
+            judged.append(set_id)
+    good = [set_id for set_id in judged if set_id not in known.failed]
+    for reason, chosen in _always(judged, good, known):
+        reasons[chosen].append(reason)
+    for set_id in [*good, *(set_id for set_id in judged if set_id in known.failed)][: policy.minimum]:
         reasons[set_id].append("minimum")
     for name, option, period in _PERIODS:
-        seen: t.List[t.Any] = []
-        for set_id in newest_first:
-            this = period(parse_instant(set_id))
-            if len(seen) < (getattr(policy, option) or 0) and this not in seen[-1:]:
-                seen.append(this)
-                reasons[set_id].append(name)
+        for set_id in _of_periods(judged, good, getattr(policy, option) or 0, period):
+            reasons[set_id].append(name)
     if policy.keep_within:
         since = now - timedelta(seconds=policy.keep_within)
-        for set_id in newest_first:
+        for set_id in judged:
             if parse_instant(set_id) >= since:
                 reasons[set_id].append("within")
     return [Decision(set_id, tuple(reasons[set_id])) for set_id in reversed(newest_first)]
+
+
+def _always(judged: t.Sequence[str], good: t.Sequence[str], known: Known) -> t.Iterator[t.Tuple[str, str]]:
+    """Reason and set: the newest, the newest that did not fail, the newest verified and the newest decoded."""
+    if judged:
+        yield "newest", judged[0]
+    if good and good[0] != judged[0]:
+        yield "newest not failed", good[0]
+    for reason, depths in (("newest verified", ("digests", "decode")), ("newest decoded", ("decode",))):
+        chosen = next((set_id for set_id in good if known.proved.get(set_id) in depths), None)
+        if chosen is not None:
+            yield reason, chosen
+
+
+def _of_periods(
+    judged: t.Sequence[str], good: t.Sequence[str], count: int, period: t.Callable[[datetime], t.Any]
+) -> t.Iterator[str]:
+    """The newest good set of so many periods; where there are fewer, the newest failed set of further periods."""
+    seen: t.Set[t.Any] = set()
+    for set_id in (*good, *judged):
+        if len(seen) >= count:
+            return
+        this = period(parse_instant(set_id))
+        if this not in seen:
+            seen.add(this)
+            yield set_id
 
 
 def _invalid(what: str, next_step: str) -> RecoveryError:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import typing as t
@@ -14,15 +15,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from .._core.clock import compact_instant
-from .._core.codec import compress
+from .._core.codec import CODECS, compress, decompress
 from .._core.digest import Tally, file_chunks, file_tally, same_etag
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.plain_files import is_plain_name
 from .._core.sealing import Sealing
 from .._store.base import ObjectInfo, ObjectStore, put_proved
-from .catalogue import list_sets, load_set, previous_set, verifications
+from .catalogue import UnreadableSet, list_sets, load_sets, previous_set, verifications
 from .copies import copy_to_all
-from .layout import object_key, set_key
-from .manifest import Manifest, ObjectEntry
+from .layout import SetName, object_key, set_key
+from .manifest import ROLES, Manifest, ObjectEntry, parse_manifest
 
 #: From this size on, compressing one file is worth several threads.
 _LARGE = 64 * 1024 * 1024
@@ -66,6 +68,7 @@ class SetWriter:
         self._threads = min(4, (os.cpu_count() or 1) // (parallel + 1))
         self._futures: t.List[Future[StoredFile]] = []
         self._older: t.Optional[t.Dict[str, ObjectEntry]] = None
+        self._unreadable: t.Sequence[UnreadableSet] = ()
         previous = previous_set(store, source, tier)
         self._previous = {entry.key: entry for entry in previous.objects} if previous else {}
         self._damaged = {key for item in verifications(store, source, tier).values() for key in item.damaged}
@@ -84,6 +87,8 @@ class SetWriter:
         Without encrypt it stays readable for who holds no key.
         """
         encrypted = encrypt and self._store.sealing.encrypts
+        if role not in ROLES or not is_plain_name(path):
+            raise ValueError(f"a set cannot hold the file {path!r} of the role {role!r}")
         template = ObjectEntry(path, role, "", self._codec, 0, "", 0, "", schema, table, encrypted=encrypted)
         future = self._pool.submit(self._take, os.path.join(folder, path), template)
         future.add_done_callback(self._notice)
@@ -109,7 +114,7 @@ class SetWriter:
         for _attempt in range(5):
             key = set_key(self._source, self._tier, manifest.set_id)
             try:
-                put_proved(self._store, key, manifest.to_json(self._store.sealing), if_absent=True)
+                put_proved(self._store, key, self._document(manifest, key), if_absent=True)
                 copy_to_all(self._store, manifest)
                 return manifest
             except RecoveryError as error:
@@ -123,6 +128,20 @@ class SetWriter:
             left="No set was written.",
             next_step="Run the backup again.",
         )
+
+    def _document(self, manifest: Manifest, key: str) -> bytes:
+        """The manifest as it is stored. What a reader would refuse must not be written, so it is read first."""
+        data = manifest.to_json(self._store.sealing)
+        try:
+            parse_manifest(data, key, SetName(self._source, self._tier, manifest.set_id), self._store.sealing)
+        except RecoveryError as error:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                f"This backup cannot be described in a manifest. {error.what}",
+                left="No backup set was written; earlier sets are as they were.",
+                next_step="Report it with the names of the tables or files concerned.",
+            ) from None
+        return data
 
     def _notice(self, future: Future[StoredFile]) -> None:
         if self._on_failure is not None and not future.cancelled() and future.exception() is not None:
@@ -152,7 +171,7 @@ class SetWriter:
 
     def _store_file(self, file: str, tally: Tally, template: ObjectEntry) -> StoredFile:
         sealing = self._store.sealing if template.encrypted else _OPEN
-        key, known = self._place(tally.sha256, sealing)
+        key, known = self._place(tally.sha256, tally.size, sealing)
         if known is not None:
             entry = replace(known, plain_sha256=tally.sha256, path=template.path, role=template.role)
             return StoredFile(replace(entry, schema=template.schema, table=template.table), 0)
@@ -170,7 +189,7 @@ class SetWriter:
         )
         return StoredFile(entry, packed.size)
 
-    def _place(self, plain_sha256: str, sealing: Sealing) -> t.Tuple[str, t.Optional[ObjectEntry]]:
+    def _place(self, plain_sha256: str, size: int, sealing: Sealing) -> t.Tuple[str, t.Optional[ObjectEntry]]:
         """Where the content lies or will lie, and its entry when the tier holds it whole."""
         generation = 0
         while True:
@@ -183,18 +202,37 @@ class SetWriter:
             if info is not None and entry is not None and key not in self._damaged and _is_as_recorded(info, entry):
                 return key, entry
             # Encrypted anew it has other bytes, which must not take the place of what a set describes.
-            if not sealing.encrypts or (entry is None and key not in self._damaged):
+            taken = entry is not None or key in self._damaged or (info is not None and bool(self._unreadable))
+            if not sealing.encrypts and info is not None and entry is None and self._unreadable:
+                return key, self._adopted(key, plain_sha256, size, info)
+            if not sealing.encrypts or not taken:
                 return key, None
             generation += 1
 
     def _older_entries(self) -> t.Dict[str, ObjectEntry]:
+        """What the readable sets of the tier describe. The others are noted, because they may describe more."""
         with self._lock:
             if self._older is None:
                 self._older = {}
-                for name in list_sets(self._store, self._source, self._tier):
-                    for entry in load_set(self._store, name).objects:
-                        self._older.setdefault(entry.key, entry)
+                names = list_sets(self._store, self._source, self._tier)
+                manifests, self._unreadable = load_sets(self._store, names)
+                for entry in (entry for manifest in manifests for entry in manifest.objects):
+                    self._older.setdefault(entry.key, entry)
             return self._older
+
+    def _adopted(self, key: str, plain_sha256: str, size: int, info: ObjectInfo) -> t.Optional[ObjectEntry]:
+        """An object that only an unreadable set may describe, read and found to hold the content; else None.
+
+        Other bytes in its place would damage that set, should its manifest be repaired.
+        """
+        for codec in dict.fromkeys((self._codec, *CODECS)):
+            stored, plain = Tally(), Tally()
+            with contextlib.suppress(RecoveryError):
+                for chunk in decompress(stored.watch(self._store.read(key)), codec, limit=size):
+                    plain.add(chunk)
+                if plain.sha256 == plain_sha256 and stored.size == info.size:
+                    return ObjectEntry("", "data", key, codec, size, plain_sha256, stored.size, stored.sha256)
+        return None
 
     def _confirm(self, stored: StoredFile) -> StoredFile:
         info = self._store.head(stored.entry.key)

@@ -222,13 +222,16 @@ def _verification(newest_first: t.Sequence[SetInfo], now: datetime) -> Verificat
     judged = [info.verified for info in newest_first if info.verified is not None]
     if not judged:
         return VerificationFact()
-    passed = max((one for one in judged if one.status == "passed"), key=lambda one: one.verified_at, default=None)
-    failed = next((one for one in judged if one.status != "passed"), None)
+    # To see that the objects are present proves no content, so that only what was read counts as verified.
+    passed = max(
+        (one for one in judged if one.proved_at is not None), key=lambda one: one.proved_at or "", default=None
+    )
+    failed = next((one for one in judged if one.failed), None)
     return VerificationFact(
         passed_set=passed.set_id if passed else None,
-        passed_at=passed.verified_at if passed else None,
-        depth=passed.depth if passed else None,
-        age_seconds=_seconds_since(passed.verified_at, now) if passed else None,
+        passed_at=passed.proved_at if passed else None,
+        depth=passed.proved_depth if passed else None,
+        age_seconds=_seconds_since(passed.proved_at, now) if passed and passed.proved_at else None,
         failed_set=failed.set_id if failed else None,
         damaged=len(failed.damaged) if failed else 0,
     )

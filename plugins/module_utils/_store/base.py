@@ -143,12 +143,16 @@ class ObjectStore(t.Protocol):
 
 
 def read_all(store: ObjectStore, key: str, *, limit: int = 64 * 1024 * 1024) -> bytes:
-    """The whole of a small object; refuses one larger than limit bytes with ValueError."""
+    """The whole of a small object. Raises RecoveryError(damaged) for one larger than limit bytes."""
     collected = bytearray()
     for chunk in store.read(key):
         collected += chunk
         if len(collected) > limit:
-            raise ValueError(f"{key} is larger than {limit} bytes")
+            raise RecoveryError(
+                ErrorKind.DAMAGED,
+                f"{key} in {store.location} is larger than {limit} bytes, which no document of a store is.",
+                next_step="Find out what wrote it; the store was changed.",
+            )
     return bytes(collected)
 
 

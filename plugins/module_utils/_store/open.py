@@ -10,12 +10,16 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 from .base import ObjectStore
 from .directory import DirectoryStore
 from .s3 import S3Store
 from .s3_client import LockRule, S3Settings
+
+#: What a copy has in common with the first store.
+_INHERITED = ("encrypt_to", "name_key", "identity_file", "require_authentic", "authentic_since")
 
 _NEEDS_ENDPOINT = ("r2", "minio", "supabase", "generic")
 
@@ -41,6 +45,8 @@ class StoreOptions:
     encrypt_to: t.Sequence[str] = ()
     name_key: t.Optional[str] = field(default=None, repr=False)
     identity_file: t.Optional[str] = None
+    require_authentic: bool = True
+    authentic_since: t.Optional[str] = None
     copies: t.Sequence[t.Mapping[str, t.Any]] = ()
     attempts: int = 4
 
@@ -50,14 +56,20 @@ def open_store(options: StoreOptions) -> ObjectStore:
 
     Raises RecoveryError: invalid_options, library_missing, unsupported, or no_identity.
     """
-    sealing = Sealing(tuple(options.encrypt_to or ()), options.name_key, options.identity_file)
-    if sealing.name_key and not sealing.recipients:
-        raise _invalid("The store has a name_key, but no encrypt_to.", "Set store.encrypt_to as well.")
+    if options.authentic_since is not None:
+        parse_instant(options.authentic_since)
+    sealing = Sealing(
+        tuple(options.encrypt_to or ()),
+        options.name_key or None,
+        options.identity_file,
+        options.require_authentic,
+        options.authentic_since,
+    )
     sealing.require_usable()
     store = _open_one(options)
     store.sealing = sealing
     # What is copied is copied as it is stored, so a copy is read with the same key.
-    inherited = {"encrypt_to": options.encrypt_to, "name_key": options.name_key, "identity_file": options.identity_file}
+    inherited = {name: getattr(options, name) for name in _INHERITED}
     store.copies = tuple(open_store(StoreOptions(**{**copy, **inherited})) for copy in options.copies or ())
     return store
 

@@ -39,7 +39,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
-EMPTY = Manifest("", "school", "daily", "files", "", None, "", "", "1.0.0", {}, {}, (), None, {}, {}, {})
+MADE = format_instant(NOW)
+EMPTY = Manifest(
+    "", "school", "daily", "postgresql-rows", MADE, None, MADE, MADE, "1.0.0", {}, {}, (), None, {},
+    {"plain": 0, "stored": 0}, {},
+)  # fmt: skip
 
 
 def back_up(store: DirectoryStore, folder: Path, at: datetime, contents: t.Sequence[str]) -> Manifest:

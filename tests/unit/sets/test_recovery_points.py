@@ -22,7 +22,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_p
     missing_days,
     select,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy, decide
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Known, Policy, decide
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 HOURS = st.lists(st.integers(0, 500), min_size=1, max_size=30, unique=True)
@@ -153,7 +153,9 @@ def test_days_are_those_of_utc_and_any_set_but_undo_makes_one_present() -> None:
 def test_what_retention_keeps_has_no_gap_that_was_not_there(taken: set[int], days: int) -> None:
     names = sets_on(taken)
     stays = {
-        item.set_id for item in decide([name.set_id for name in names], Policy(keep_daily=days), (), NOON) if item.stays
+        item.set_id
+        for item in decide([name.set_id for name in names], Policy(keep_daily=days), Known(), NOON)
+        if item.stays
     }
     kept = [name for name in names if name.set_id in stays]
     assert missing_days(kept, days, NOON) == missing_days(names, days, NOON)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import compact_instant, parse_instant
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import DEFAULTS, Policy, decide
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import DEFAULTS, Known, Policy, decide
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -33,22 +33,82 @@ policies = st.builds(
 )
 
 
+NOTHING = Known()
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[str], Known]:
+    """Sets, and for each of them what verification found, whether it can be read, and how it is dated."""
+    sets = ids(draw(hours_ago))
+    found = {set_id: draw(st.sampled_from(["", "failed", "digests", "decode", "unreadable"])) for set_id in sets}
+    return sets, Known(
+        proved={set_id: depth for set_id, depth in found.items() if depth in ("digests", "decode")},
+        failed={set_id for set_id, depth in found.items() if depth == "failed"},
+        unreadable={set_id for set_id, depth in found.items() if depth == "unreadable"},
+        latest=NOW + timedelta(hours=1),
+    )
+
+
 def ids(hours: t.Iterable[int]) -> list[str]:
     return [compact_instant(NOW - timedelta(hours=hour)) for hour in hours]
 
 
-def kept(set_ids: t.Iterable[str], policy: Policy, verified: t.Container[str] = ()) -> list[str]:
-    return [decision.set_id for decision in decide(set_ids, policy, verified, NOW) if decision.stays]
+def kept(set_ids: t.Iterable[str], policy: Policy, known: Known = NOTHING) -> list[str]:
+    return [decision.set_id for decision in decide(set_ids, policy, known, NOW) if decision.stays]
 
 
-@given(hours_ago, policies, st.data())
-def test_what_must_stay_stays_and_twice_is_once(hours: list[int], policy: Policy, data: st.DataObject) -> None:
-    sets = ids(hours)
-    verified = data.draw(st.sets(st.sampled_from(sets)) if sets else st.just(set()))
-    staying = kept(sets, policy, verified)
-    assert set(sorted(sets)[-policy.minimum :]) <= set(staying) <= set(sets)
-    assert not verified or max(verified) in staying
-    assert kept(staying, policy, verified) == staying
+@given(histories(), policies)
+def test_what_must_stay_stays_and_twice_is_once(history: tuple[list[str], Known], policy: Policy) -> None:
+    sets, known = history
+    staying = kept(sets, policy, known)
+    future = {set_id for set_id in sets if parse_instant(set_id) > NOW + timedelta(hours=1)}
+    judged = sorted(set(sets) - known.unreadable - future)
+    good = [set_id for set_id in judged if set_id not in known.failed]
+    decoded = [set_id for set_id in good if known.proved.get(set_id) == "decode"]
+    verified = [set_id for set_id in good if set_id in known.proved]
+    assert known.unreadable | future <= set(staying) <= set(sets)
+    assert set(judged[-1:]) | set(good[-1:]) | set(decoded[-1:]) | set(verified[-1:]) <= set(staying)
+    assert set(good[-policy.minimum :]) <= set(staying)
+    assert len(set(judged) & set(staying)) >= min(policy.minimum, len(judged))
+    assert kept(staying, policy, known) == staying
+
+
+@given(histories(), policies)
+def test_no_failed_set_takes_the_place_of_a_good_one(history: tuple[list[str], Known], policy: Policy) -> None:
+    sets, known = history
+    decisions = decide(sets, policy, known, NOW)
+    staying = {decision.set_id for decision in decisions if decision.stays}
+    without_failed = kept([set_id for set_id in sets if set_id not in known.failed], policy, known)
+    assert set(without_failed) <= staying
+    for decision in decisions:
+        # A rule that counts keeps a failed set only when the same rule keeps every good set, or its period.
+        if decision.set_id in known.failed and "minimum" in decision.reasons:
+            assert {d.set_id for d in decisions if d.set_id not in known.failed} <= staying
+
+
+@given(histories(), policies, st.sampled_from(["digests", "decode"]))
+def test_a_deeper_verification_of_a_set_never_removes_it(
+    history: tuple[list[str], Known], policy: Policy, depth: str
+) -> None:
+    sets, known = history
+    for set_id in kept(sets, policy, known):
+        proved = Known({**known.proved, set_id: depth}, known.failed - {set_id}, known.unreadable, known.latest)
+        if depth == "decode" or known.proved.get(set_id) != "decode":
+            assert set_id in kept(sets, policy, proved)
+
+
+def test_failed_sets_do_not_push_out_good_ones() -> None:
+    sets = ids(range(0, 24 * 25, 24))
+    failed = set(sets[:14])
+    staying = set(kept(sets, Policy(keep_daily=14), Known(failed=failed)))
+    assert set(sets) - failed <= staying
+    assert len(staying & failed) == 3
+
+
+def test_a_set_of_the_future_takes_no_place_and_stays() -> None:
+    sets = ["20370101T000000Z", *ids(range(0, 24 * 20, 24))]
+    known = Known(latest=NOW + timedelta(hours=1))
+    assert kept(sets, Policy(keep_daily=5), known) == [*sorted(sets[1:6]), sets[0]]
 
 
 @given(hours_ago, st.integers(1, 40))
@@ -68,7 +128,7 @@ def test_keeping_more_never_removes_more(hours: list[int], policy: Policy, more:
 @given(st.integers(0, 3000))
 def test_a_source_whose_backups_stopped_loses_nothing_by_waiting(later: int) -> None:
     sets = ids(range(0, 24 * 60, 24))
-    waited = decide(sets, DEFAULTS["daily"], (), NOW + timedelta(days=later))
+    waited = decide(sets, DEFAULTS["daily"], NOTHING, NOW + timedelta(days=later))
     assert [decision.set_id for decision in waited if decision.stays] == kept(sets, DEFAULTS["daily"])
 
 
@@ -83,7 +143,7 @@ def test_a_corrupt_newest_set_does_not_push_out_the_newest_verified_one() -> Non
     sets = ids(range(0, 24 * 100, 24))
     old = sets[90]
     assert old not in kept(sets, DEFAULTS["daily"])
-    assert old in kept(sets, DEFAULTS["daily"], {old})
+    assert old in kept(sets, DEFAULTS["daily"], Known(proved={old: "digests"}))
 
 
 def test_weeks_turn_on_monday_also_over_new_year() -> None:
@@ -95,4 +155,4 @@ def test_weeks_turn_on_monday_also_over_new_year() -> None:
 @pytest.mark.parametrize("policy", [Policy(keep_daily=-1), Policy(keep_within=-1.0), Policy(minimum=0)])
 def test_an_unsound_policy_is_refused(policy: Policy) -> None:
     with pytest.raises(RecoveryError, match=r"keep_|minimum"):
-        decide(ids([1, 2]), policy, (), NOW)
+        decide(ids([1, 2]), policy, NOTHING, NOW)

@@ -1,0 +1,143 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a manifest must look like. It comes from a store, so that nothing in it is believed before it was judged."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import timedelta
+
+from .._core.clock import parse_instant
+from .._core.codec import CODECS
+from .._core.plain_files import PLAIN_NAME
+from .._core.shapes import (
+    LARGEST_COUNT,
+    Shape,
+    anything,
+    either,
+    flag,
+    instant,
+    list_of,
+    mapping_of,
+    nothing,
+    number,
+    one_of,
+    optional,
+    record,
+    text,
+    whole,
+)
+from .layout import TIERS, SetName, object_key
+
+SCHEMA = "lifeline.recovery/backup-set/1"
+
+DATABASE_ENGINE = "postgresql"
+
+#: The engine of sets that hold rows of some tables and no database: undo sets of rows, and exports.
+ROWS_ENGINE = "postgresql-rows"
+
+#: The engine of sets that hold the objects of a bucket.
+BUCKET_ENGINE = "bucket"
+
+#: The engine of sets that hold a database of SQLite or D1.
+SQLITE_ENGINE = "sqlite"
+
+#: The engine of sets that hold what a restore of rows into such a database touched.
+SQLITE_ROWS_ENGINE = "sqlite-rows"
+
+ENGINES = (DATABASE_ENGINE, ROWS_ENGINE, BUCKET_ENGINE, SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
+
+#: What the files of a set may be; a manifest with any other role is refused when it is read.
+ROLES = (
+    *("toc", "data", "large_objects", "large_object", "globals"),
+    *("keys", "rows"),
+    *("inventory", "references"),
+    *("schema", "table", "after", "content", "touched"),
+)
+
+
+#: A taken set id moves on by up to so many seconds, while the recovery point stays.
+_MOVED = timedelta(seconds=5)
+
+_DIGEST = text("[0-9a-f]{64}")
+_OBJECT_KEY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[a-z]+/objects/[0-9a-f]{2}/[0-9a-f]{64}"
+_ENTRY = record(
+    {
+        "path": text(PLAIN_NAME.pattern),
+        "role": one_of(*ROLES),
+        "key": text(_OBJECT_KEY),
+        "codec": one_of(*CODECS),
+        "plain_size": whole(),
+        "plain_sha256": either(_DIGEST, text("")),
+        "stored_size": whole(),
+        "stored_sha256": _DIGEST,
+        "schema": text(),
+        "table": text(),
+        "etag": optional(text(longest=200)),
+        "encrypted": flag,
+    }
+)
+_SERVER = record(
+    {"version_num": whole(0, 10_000_000), "listed_at": optional(instant)},
+    may_lack=("version_num", "listed_at"),
+    others=anything,
+)
+_COVERAGE = record(
+    {
+        "tables": either(whole(), list_of(text())),
+        "rows": optional(whole()),
+        "files": optional(whole()),
+        "undo_of": optional(text()),
+    },
+    may_lack=("tables", "rows", "files", "undo_of"),
+    others=anything,
+)
+
+#: A field that a new version adds needs a new entry here, and in C(may_lack) where older sets lack it.
+MANIFEST_FIELDS: t.Mapping[str, Shape] = {
+    "schema": text(),
+    "set_id": text(r"\d{8}T\d{6}Z"),
+    "source": text("[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
+    "tier": one_of(*TIERS),
+    "engine": one_of(*ENGINES),
+    "recovery_point": instant,
+    "lsn": optional(text("[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")),
+    "created_at": instant,
+    "finished_at": instant,
+    "tool_version": text(longest=100),
+    "server": _SERVER,
+    "client": mapping_of(anything),
+    "objects": list_of(_ENTRY),
+    "fingerprint": either(nothing, mapping_of(anything)),
+    "coverage": _COVERAGE,
+    "sizes": record({"plain": whole(), "stored": whole()}, others=whole(-LARGEST_COUNT)),
+    "timings": mapping_of(number),
+    "recipients": list_of(text(longest=5000), longest=1000),
+    "sealed": optional(text("[A-Za-z0-9+/=]*", longest=64 * 1024 * 1024)),
+    "mac": optional(text("[0-9a-f]{64}")),
+}
+MANIFEST = record(MANIFEST_FIELDS, may_lack=("recipients", "sealed", "mac"))
+SEALED = record({"fingerprint": either(nothing, mapping_of(anything)), "plain_sha256": mapping_of(_DIGEST)})
+
+
+def require_place(document: t.Mapping[str, t.Any], name: SetName) -> None:
+    """Raise ValueError unless a document of this shape is about the set, and its parts are about each other."""
+    said = (document["source"], document["tier"], document["set_id"])
+    if said != tuple(name):
+        raise ValueError(f"it belongs to {'/'.join(said)}, and was copied or renamed by hand")
+    later = parse_instant(name.set_id) - parse_instant(document["recovery_point"]).replace(microsecond=0)
+    if not timedelta(0) <= later <= _MOVED:
+        raise ValueError(f"its recovery point {document['recovery_point']} is not that of its name")
+    paths: t.Set[str] = set()
+    for entry in document["objects"]:
+        if entry["path"] in paths:
+            raise ValueError(f"it has the file {entry['path']} twice")
+        paths.add(entry["path"])
+        if entry["key"] != object_key(name.source, name.tier, entry["key"].rpartition("/")[2]):
+            raise ValueError(f"the object {entry['key']} lies outside the objects of its tier")
+        if not entry["encrypted"] and not entry["plain_sha256"]:
+            raise ValueError(f"the digest of {entry['path']} is missing")
+        if entry["encrypted"] and not document.get("recipients"):
+            raise ValueError(f"{entry['path']} is encrypted to no recipient")
