@@ -25,14 +25,16 @@ _LONGEST_NUMBER = 20
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def read_document(data: t.Union[bytes, str], what: str, *, next_step: str = "") -> t.Dict[str, t.Any]:
-    """The mapping that a stored document holds. what names the document in errors.
+def read_document(
+    data: t.Union[bytes, str], what: str, *, next_step: str = "", largest: int = LARGEST
+) -> t.Dict[str, t.Any]:
+    """The mapping that a stored document holds. what names the document in errors, largest is in bytes.
 
     Refused are NaN, infinite numbers, whole numbers above 64 bits, a key that a mapping has twice, text that is not
     Unicode, and documents that are too large or nested too deeply. Raises RecoveryError(damaged).
     """
     try:
-        document = parse_json(data)
+        document = parse_json(data, largest=largest)
         if not isinstance(document, dict):
             raise ValueError("it is not a JSON object")
     except ValueError as error:
@@ -40,11 +42,11 @@ def read_document(data: t.Union[bytes, str], what: str, *, next_step: str = "") 
     return document
 
 
-def parse_json(data: t.Union[bytes, str]) -> t.Any:
+def parse_json(data: t.Union[bytes, str], *, largest: int = LARGEST) -> t.Any:
     """As read_document, for any value. Raises ValueError."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    if len(raw) > LARGEST:
-        raise ValueError(f"it has {len(raw)} bytes, more than {LARGEST}")
+    if len(raw) > largest:
+        raise ValueError(f"it has {len(raw)} bytes, more than {largest}")
     try:
         document = _DECODER.decode(raw.decode("utf-8"))
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ import json
 import typing as t
 from dataclasses import dataclass
 
+from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.names import QualifiedName, parse_qualified_name
 from .._postgres.statements import (
@@ -119,8 +120,8 @@ def describe(manifest: Manifest, toc: Toc) -> Description:
 
 def describe_rows(manifest: Manifest, document: bytes) -> Description:
     """The tables of a set of rows; document is its rows.json."""
+    content = read_document(document, f"{ROWS_FILE} of the set {manifest.set_id}", next_step="Use another set.")
     try:
-        content = json.loads(document)
         tables = {}
         for item in content["tables"]:
             name = QualifiedName(item["schema"], item["name"])
@@ -141,7 +142,7 @@ def describe_rows(manifest: Manifest, document: bytes) -> Description:
             )
             for item in content["references"]
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecoveryError) as error:
         raise RecoveryError(
             ErrorKind.DAMAGED, f"{ROWS_FILE} of the set {manifest.set_id} cannot be read: {error!r}.", left=""
         ) from None

@@ -21,7 +21,6 @@ from .._core.shapes import (
     instant,
     list_of,
     mapping_of,
-    nothing,
     number,
     one_of,
     optional,
@@ -95,6 +94,27 @@ _COVERAGE = record(
     others=anything,
 )
 
+_COUNTED = record({"schema": text(), "name": text(), "rows": whole(), "digest": optional(text())}, others=anything)
+_SEQUENCE = record(
+    {"schema": text(), "name": text(), "last_value": whole(-LARGEST_COUNT - 1), "is_called": flag}, others=anything
+)
+_FINGERPRINT = optional(
+    record(
+        {
+            "algorithm": text(),
+            "mode": text(),
+            "server_major": whole(0, 10_000),
+            "tables": list_of(_COUNTED),
+            "sequences": list_of(_SEQUENCE),
+            "large_objects": optional(_COUNTED),
+            "views": optional(list_of(_COUNTED)),
+            "structure": mapping_of(mapping_of(text())),
+        },
+        may_lack=("views",),
+        others=anything,
+    )
+)
+
 #: A field that a new version adds needs a new entry here, and in C(may_lack) where older sets lack it.
 MANIFEST_FIELDS: t.Mapping[str, Shape] = {
     "schema": text(),
@@ -110,7 +130,7 @@ MANIFEST_FIELDS: t.Mapping[str, Shape] = {
     "server": _SERVER,
     "client": mapping_of(anything),
     "objects": list_of(_ENTRY),
-    "fingerprint": either(nothing, mapping_of(anything)),
+    "fingerprint": _FINGERPRINT,
     "coverage": _COVERAGE,
     "sizes": record({"plain": whole(), "stored": whole()}, others=whole(-LARGEST_COUNT)),
     "timings": mapping_of(number),
@@ -119,7 +139,7 @@ MANIFEST_FIELDS: t.Mapping[str, Shape] = {
     "mac": optional(text("[0-9a-f]{64}")),
 }
 MANIFEST = record(MANIFEST_FIELDS, may_lack=("recipients", "sealed", "mac"))
-SEALED = record({"fingerprint": either(nothing, mapping_of(anything)), "plain_sha256": mapping_of(_DIGEST)})
+SEALED = record({"fingerprint": _FINGERPRINT, "plain_sha256": mapping_of(_DIGEST)})
 
 
 def require_place(document: t.Mapping[str, t.Any], name: SetName) -> None:

@@ -15,9 +15,11 @@ from datetime import datetime
 from .._core.clock import Timings, compact_instant, format_instant, utc_now
 from .._core.codec import require_codec
 from .._core.digest import file_chunks
+from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._core.progress import Progress
+from .._core.shapes import anything, list_of, mapping_of, optional, record, text, whole
 from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import audited
@@ -134,10 +136,30 @@ def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: i
     ordered = sorted(manifest.objects, key=lambda entry: (_ORDER.get(entry.role, 9), entry.path))
     path = os.path.join(folder, "loaded.sqlite")
     load_files(path, folder, [entry.path for entry in ordered if entry.role in _ORDER])
-    with open(os.path.join(folder, _CONTENT_FILE), encoding="utf-8") as stream:
-        told = json.load(stream)
-    content = [TableContent(**item) for item in told["tables"]]
-    return _compared(path, content, told.get("structure"), f"set {manifest.set_id}", ErrorKind.DAMAGED)
+    content, structure = _read_content(folder, manifest.set_id)
+    return _compared(path, content, structure, f"set {manifest.set_id}", ErrorKind.DAMAGED)
+
+
+_CONTENT = record(
+    {
+        "tables": list_of(record({"table": text(), "rows": whole(), "digest": text()})),
+        "structure": optional(mapping_of(anything)),
+    },
+    may_lack=("structure",),
+    others=anything,
+)
+
+
+def _read_content(folder: str, set_id: str) -> t.Tuple[t.List[TableContent], t.Optional[Structure]]:
+    """What the set says that its tables hold, and its structure if known. Raises RecoveryError(damaged)."""
+    what = f"{_CONTENT_FILE} of the set {set_id}"
+    try:
+        with open(os.path.join(folder, _CONTENT_FILE), "rb") as stream:
+            document = read_document(stream.read(), what, next_step="Use another set.")
+        _CONTENT(document, "")
+    except (OSError, ValueError) as error:
+        raise RecoveryError(ErrorKind.DAMAGED, f"{what} is damaged: {error}.", next_step="Use another set.") from None
+    return [TableContent(**item) for item in document["tables"]], document.get("structure")
 
 
 def commit_dump(

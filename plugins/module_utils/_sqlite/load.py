@@ -27,12 +27,24 @@ def loading(path: str) -> t.Iterator[sqlite3.Connection]:
     """A new database that is filled quickly, in one transaction, and judges no reference meanwhile."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        _keep_to_own_file(connection)
         for quick in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "BEGIN"):
             connection.execute(quick)
         yield connection
         connection.execute("COMMIT")
     finally:
         connection.close()
+
+
+def _keep_to_own_file(connection: sqlite3.Connection) -> None:
+    """Refuse ATTACH and VACUUM INTO: the statements come from a store or a dump, and would write files anywhere."""
+    if hasattr(connection, "setlimit"):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    else:
+        # Python before 3.11. The authorizer is asked for every statement, which is slower.
+        connection.set_authorizer(
+            lambda action, *_rest: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
+        )
 
 
 def _load(connection: sqlite3.Connection, path: str, name: str) -> None:

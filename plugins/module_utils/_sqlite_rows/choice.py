@@ -13,7 +13,9 @@ import sqlite3
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.shapes import flag, list_of, mapping_of, optional, record, text
 from .._sqlite.engine import Engine
 from .._sqlite.exact import literal, text_of
 from .._sqlite.rows import read_rows
@@ -195,6 +197,27 @@ def _touched(item: t.Mapping[str, t.Any]) -> Touched:
 
 
 def read_touched(folder: str) -> t.Dict[str, Touched]:
-    """The touched keys of a set that was fetched into a folder, by table."""
-    with open(os.path.join(folder, TOUCHED_FILE), encoding="utf-8") as stream:
-        return {name: _touched(item) for name, item in json.load(stream)["tables"].items()}
+    """The touched keys of a set that was fetched into a folder, by table. Raises RecoveryError(damaged)."""
+    try:
+        with open(os.path.join(folder, TOUCHED_FILE), "rb") as stream:
+            document = read_document(stream.read(), TOUCHED_FILE, next_step="Use another set.", largest=_LARGEST)
+        _TOUCHED(document, "")
+        return {name: _touched(item) for name, item in document["tables"].items()}
+    except (OSError, ValueError, sqlite3.Error, sqlite3.Warning) as error:
+        raise RecoveryError(
+            ErrorKind.DAMAGED, f"{TOUCHED_FILE} is damaged: {error}.", next_step="Use another set."
+        ) from None
+
+
+def _key(value: t.Any, place: str) -> None:
+    """The literals of a key, and the digest of its row or null."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"{place} is not a key and a digest")
+    list_of(text(longest=_LARGEST))(value[0], f"{place}[0]")
+    optional(text("(?:[0-9a-f]{2})+"))(value[1], f"{place}[1]")
+
+
+_TOUCHED = record({"tables": mapping_of(record({"numbered": flag, "columns": list_of(text()), "keys": list_of(_key)}))})
+
+#: Bytes of the document: a restore may touch millions of rows.
+_LARGEST = 2**30
