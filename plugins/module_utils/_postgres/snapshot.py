@@ -13,6 +13,7 @@ from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
 from . import catalog
+from .confined import is_superuser
 from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
 from .dump import Selection
 from .encoding import is_readable, shown
@@ -94,7 +95,7 @@ def held_snapshot(
         check(facts)
         if facts.encoding == "SQL_ASCII":
             _refuse_unreadable_names(conn)
-        notes = lock_source(conn, source)
+        notes = (*lock_source(conn, source), *_superuser_note(conn, options))
         taken = selection or Selection()
         locks = TableLocks(conn, lock_timeout, lambda schema, name: is_dumped(taken, schema, name))
         for attempt in range(_TRIES):
@@ -134,6 +135,15 @@ def _rewritten(tables: t.Sequence[str]) -> RecoveryError:
         f"{len(tables)} tables were truncated or rewritten while the backup began, among them {', '.join(tables[:5])}; "
         "their rows would be missing."
     )
+
+
+def _superuser_note(conn: Connection, options: ConnectionOptions) -> t.List[str]:
+    if not is_superuser(conn):
+        return []
+    return [
+        f"The backup of {options.database} logs in as a superuser, which it does not need. "
+        "Use a role that may only read; docs/roles.md has its SQL."
+    ]
 
 
 def _refuse_unreadable_names(conn: Connection) -> None:
