@@ -14,6 +14,9 @@ description:
     missing object, an object that is valid but empty, and one that lost a row - and tells which were caught.
   - Nothing in the store is changed; the damage is between the store and the verification. For the last two kinds the manifest
     is made to fit the damaged bytes, so that only the content can give them away.
+  - With O(restored_db) or O(restored_path), copies of a database that was restored from the set are damaged too, and the comparison
+    that restores rely on must name each damage - a row dropped or added, a value changed, values exchanged between rows, a sequence set
+    back, a policy or grant removed, a trigger disabled. The copies are dropped again; the restored database itself is only read.
   - With O(stanza), the same is done to copies of a repository of pgBackRest in a local folder - a segment of the write-ahead log that is
     missing, flipped or truncated, and a file of the newest backup that is missing or flipped.
 author:
@@ -49,6 +52,27 @@ options:
     description:
       - Whom pgBackRest runs as when this runs as root. Without it, the owner of O(repository_path).
     type: str
+  restored_db:
+    description:
+      - A database of a sandbox that was restored from the set. Copies of it are made on the same server, which needs as much room again.
+      - Without it and O(restored_path), only the stored set is damaged.
+      - No other session may be connected to it, because PostgreSQL copies only databases that nobody uses.
+    type: str
+  system_identifier:
+    description:
+      - The identity of the sandbox's server, as M(lifeline.recovery.sandbox) returns it. Another server is refused.
+    type: str
+  restored_path:
+    description:
+      - A SQLite file that was restored from the set. Copies of it are damaged in a temporary folder.
+      - For sets of D1 or SQLite without it, a file that the set is loaded into is damaged and compared.
+    type: path
+  recovery_environment:
+    description:
+      - With O(restored_db), must be V(sandbox); in any other environment no copy is made.
+    type: str
+    default: production
+    choices: [production, staging, sandbox]
 seealso:
   - module: lifeline.recovery.backup_verify
 """
@@ -61,6 +85,17 @@ EXAMPLES = r"""
       bucket: school-backups
   register: self_test
   failed_when: not self_test.all_caught
+
+- name: Prove also that damage to the restored database of a sandbox would be found
+  lifeline.recovery.drill_self_test:
+    source: school
+    restored_db: school
+    system_identifier: "{{ sandbox.system_identifier }}"
+    recovery_environment: sandbox
+    login_host: "{{ sandbox.login_host }}"
+    login_port: "{{ sandbox.login_port }}"
+    store:
+      bucket: school-backups
 
 - name: The same for a random daily set
   lifeline.recovery.drill_self_test:
@@ -102,8 +137,15 @@ self_tests:
   elements: dict
   returned: success
   sample: [{damage: missing, caught: true, how: "The object school/daily/objects/ab/ab12 in s3://school-backups is missing."}]
+not_tried:
+  description:
+    - Kinds of damage to a restored copy for which the database has no object, such as a policy. They are not in RV(self_tests).
+  type: list
+  elements: str
+  returned: success
+  sample: [policy_removed_from_copy]
 all_caught:
-  description: Whether every damage was caught.
+  description: Whether every damage that was tried was caught.
   type: bool
   returned: success
   sample: true
@@ -114,6 +156,8 @@ error_kind:
   sample: unsupported
 """
 
+import typing as t
+
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
@@ -122,14 +166,23 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import tested_stanza
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.copies import CopyTests, with_copy_tests
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.postgres_copy import (
+    PostgresCopyRequest,
+    run_postgres_copy_tests,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.repository_test import run_repository_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.self_test import SelfTestResult, run_self_tests
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.sqlite_copy import run_sqlite_copy_tests
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import SQLITE_ENGINE, Manifest
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectStore
 
 SPEC = ArgumentSpec(
     {
@@ -138,10 +191,32 @@ SPEC = ArgumentSpec(
         "repository_path": {"type": "path"},
         "environment": {"type": "dict", "default": {}, "no_log": True},
         "os_user": {"type": "str"},
+        "restored_db": {"type": "str"},
+        "system_identifier": {"type": "str"},
+        "restored_path": {"type": "path"},
+        "recovery_environment": {
+            "type": "str",
+            "default": "production",
+            "choices": ["production", "staging", "sandbox"],
+        },
     },
-    required_together=[["stanza", "repository_path"]],
-    mutually_exclusive=[["stanza", "source"]],
+    required_together=[["stanza", "repository_path"], ["restored_db", "system_identifier"]],
+    mutually_exclusive=[["stanza", "source"], ["stanza", "restored_db", "restored_path"]],
 )
+
+
+def _copy_tests(store: ObjectStore, manifest: Manifest, params: t.Mapping[str, t.Any]) -> t.Optional[CopyTests]:
+    if manifest.engine == SQLITE_ENGINE:
+        return run_sqlite_copy_tests(store, manifest, params["restored_path"])
+    if not params["restored_db"]:
+        return None
+    request = PostgresCopyRequest(
+        maintenance_options(params),
+        params["restored_db"],
+        params["recovery_environment"],
+        params["system_identifier"],
+    )
+    return run_postgres_copy_tests(store, manifest, request)
 
 
 def main() -> None:
@@ -154,7 +229,8 @@ def main() -> None:
                 tested_stanza(params), params["repository_path"], params["client_bin_dir"], None
             )
         store = readable_store(params, params["source"])
-        return run_self_tests(store, find_set(store, required_source(params), set_selection(params)))
+        manifest = find_set(store, required_source(params), set_selection(params))
+        return with_copy_tests(run_self_tests(store, manifest), _copy_tests(store, manifest, params))
 
     run_module(module, work)
 

@@ -543,7 +543,9 @@ def test_a_drill_passes_leaves_a_report_and_nothing_else(tmp_path: Path) -> None
     assert report["verdict"] == "passed"
     assert report["fingerprint"]["equal"] is True
     assert [item["damage"] for item in report["self_tests"] if item["caught"]] == [
-        "flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows"
+        "flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows", "row_dropped_from_copy",
+        "values_exchanged_in_copy", "value_changed_in_copy", "row_added_to_copy", "sequence_set_back_in_copy",
+        "policy_removed_from_copy", "grant_removed_from_copy", "trigger_disabled_in_copy",
     ]  # fmt: skip
     assert {"backup", "failure", "detection", "decision", "fetch", "restore", "verify", "first_access"} <= {
         phase["name"] for phase in report["phases"]

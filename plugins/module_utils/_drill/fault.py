@@ -72,11 +72,11 @@ def inject(request: FaultRequest) -> FaultResult:
     Raises RecoveryError(not_a_sandbox) unless the environment is a sandbox and the server is the one named.
     """
     if request.environment != "sandbox":
-        raise _refused(f"recovery_environment is {request.environment!r}")
+        raise refused(f"recovery_environment is {request.environment!r}")
     with connection(request.connection, application=_APPLICATION) as conn:
         found = server_facts(conn).system_identifier
         if found != request.system_identifier:
-            raise _refused(f"the server is {found}, not the sandbox {request.system_identifier}")
+            raise refused(f"the server is {found}, not the sandbox {request.system_identifier}")
         there = databases.exists(conn, request.database)
         incident_at = format_instant(utc_now())
         statements = FAULTS[request.fault]
@@ -90,7 +90,7 @@ def inject(request: FaultRequest) -> FaultResult:
     return FaultResult(changed=there, fault=request.fault, database=request.database, incident_at=incident_at)
 
 
-def _refused(why: str) -> RecoveryError:
+def refused(why: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.NOT_A_SANDBOX,
         f"No fault is injected here: {why}.",

@@ -38,11 +38,14 @@ class DamageResult:
 
 @dataclass(frozen=True)
 class SelfTestResult:
+    """not_tried: kinds of damage to a restored copy for which the database has no object."""
+
     changed: bool
     set_id: str
     table: str
     self_tests: t.Sequence[DamageResult]
     all_caught: bool
+    not_tried: t.Sequence[str] = ()
 
 
 def run_self_tests(store: ObjectStore, manifest: Manifest) -> SelfTestResult:
