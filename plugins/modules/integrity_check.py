@@ -97,7 +97,8 @@ options:
         of more than 100,000 bytes, infinities as words, texts with NUL, counters without their table, transactions) is told in
         the message and the sample and is no failure, because M(lifeline.recovery.d1_restore) mends it.
       - V(sql_dump) of V(engine=postgresql) takes plain dumps of pg_dump and pg_dumpall, also compressed with gzip or zstd, and
-        does not load them. A C(.sha256) file beside it has to agree.
+        does not load them. A C(.sha256) file beside it has to agree. What M(lifeline.recovery.pg_restore) would refuse to run is
+        reported in the message and in C(actual), and is no failure.
       - V(sql_dump) - a dump that is cut off between two statements and has no COMMIT to miss looks whole. Give C(min_tables) or
         C(present).
       - V(fingerprint) - the content equals that of a backup set; with C(replayed=true), on a server that was recovered from its log,

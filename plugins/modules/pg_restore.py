@@ -15,6 +15,11 @@ description:
   - Any error that C(pg_restore) meets fails the restore; none is ignored.
   - Restores dumps that others made too - plain SQL (also with gzip or zstd), custom and directory archives - with a
     C(.sha256) file beside them where there is one.
+  - A dump of another tool is untrusted input. The module reads the whole dump before the module creates or changes anything,
+    also in check mode. Statements that leave the database or change the server, and psql commands, are refused with
+    RV(error_kind=unsafe_dump); a dump that is cut off with RV(error_kind=damaged). The message names the line.
+  - Restoring a dump creates its functions, triggers and views. Their code runs with the rights of the role that calls it, first
+    of the role that restores. Use a role that is no superuser for a dump that is not trusted. See C(docs/foreign-dumps.md).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -32,7 +37,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode the set is chosen and the plan with its digest is returned; nothing is fetched or changed.
+      - In check mode the set is chosen and the plan with its digest is returned; nothing is fetched or changed. The dump in
+        O(archive) is read and judged as in a restore.
   diff_mode:
     support: none
   idempotent:
@@ -60,7 +66,18 @@ options:
   archive:
     description:
       - The path of a dump that others made, on the host where the module runs, instead of a set.
+      - A plain dump of pg_dump runs statement by statement. A script of unknown origin runs in one transaction, except when the
+        script holds a statement that PostgreSQL runs only outside of transactions, such as CREATE INDEX CONCURRENTLY or VACUUM.
+        A failure drops the new database in both cases.
     type: path
+  skip_database_statements:
+    description:
+      - Restore a plain dump of one database that C(pg_dump --create) wrote. Leaves out the statements CREATE, ALTER, DROP
+        and COMMENT ON DATABASE, GRANT and REVOKE ON DATABASE, ALTER ROLE IN DATABASE, and the line C(\connect), when all
+        of them name the same database. Everything else of the dump goes into O(target_db).
+      - The default is V(false), which refuses such a dump. Owner, rights and settings of the database are not restored.
+    type: bool
+    default: false
   undo_db:
     description:
       - The kept database that O(mode=undo) goes back to.
@@ -267,6 +284,7 @@ SPEC = ArgumentSpec(
         "target_db": {"type": "str", "required": True},
         "mode": {"type": "str", "default": "new", "choices": ["new", "swap", "in_place", "undo"]},
         "archive": {"type": "path"},
+        "skip_database_statements": {"type": "bool", "default": False},
         "undo_db": {"type": "str"},
         "jobs": {"type": "int", "default": 2},
         "create_roles": {"type": "bool", "default": False},
@@ -295,6 +313,7 @@ def main() -> None:
             source=params["source"],
             selection=set_selection(params),
             archive=params["archive"],
+            skip_database_statements=params["skip_database_statements"],
             undo_db=params["undo_db"],
             jobs=params["jobs"],
             create_roles=params["create_roles"],

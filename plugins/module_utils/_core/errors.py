@@ -27,6 +27,7 @@ class ErrorKind:
     NO_BACKUP_SET = "no_backup_set"
     UNSUPPORTED_MANIFEST = "unsupported_manifest"
     DAMAGED = "damaged"
+    UNSAFE_DUMP = "unsafe_dump"
     NOT_EQUAL = "not_equal"
     INCONSISTENT = "inconsistent"
     ALREADY_EXISTS = "already_exists"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._postgres.archive import inspect_dump
 from .._postgres.names import QualifiedName
-from .._postgres.script import read_script
+from .._postgres.script import describe_script
 from .._sqlite.dump_facts import DumpFacts
 from .._sqlite.file import FileEngine
 from .._sqlite.foreign import load_dump, read_dump
@@ -115,23 +115,26 @@ class PostgresDump(Check):
             dump = inspect_dump(self.path)
             if dump.format != "script":
                 raise CannotVerify(f"{self.path} is an archive and no text of SQL; pg_restore proves it.")
-            facts = read_script(_in_time(context, dump.chunks()))
+            facts = describe_script(_in_time(context, dump.chunks()))
         except RecoveryError as error:
             if error.kind != ErrorKind.DAMAGED:
                 raise CannotVerify(error.what) from None
             return Finding(False, expected, None, error.what)
         missing = [str(name) for name in self.present if name not in facts.tables]
-        problems = []
-        if facts.empty:
-            problems.append("it holds nothing")
-        elif not facts.headed:
+        problems = [facts.damage] if facts.damage else []
+        if facts.statements and not facts.headed:
             problems.append("it does not begin as a dump of pg_dump")
-        if not facts.ended:
-            problems.append("the last line of pg_dump is missing, so it is cut off")
+        if facts.headed and not facts.ended and not facts.damage:
+            problems.append("statements follow the last line of pg_dump")
         problems += _too_few(facts.count, self.least, missing)
-        actual = {"missing": missing, "tables": facts.count}
-        message = _sentence(problems) if problems else f"It holds {_tables(facts.count)} and ends as it should."
-        return Finding(not problems, expected, actual, message)
+        refused = asdict(facts.refusal) if facts.refusal else None
+        actual = {"missing": missing, "tables": facts.count, "refused_by_pg_restore": refused}
+        if problems:
+            return Finding(False, expected, actual, _sentence(problems))
+        told = f"It holds {_tables(facts.count)} and ends as it should."
+        if facts.refusal:
+            told += f" pg_restore refuses it: line {facts.refusal.line}, {facts.refusal.title}: {facts.refusal.reason}."
+        return Finding(True, expected, actual, told)
 
 
 def _loaded_tables(path: str, see: t.Callable[[Statement], None]) -> t.Set[str]:

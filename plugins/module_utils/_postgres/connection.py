@@ -164,7 +164,7 @@ def connect(
             opened.set_client_encoding("SQL_ASCII")
     except psycopg2.Error as error:
         opened.close()
-        raise _connection_error(options, str(error)) from None
+        raise connection_error(options, str(error)) from None
     except BaseException:
         opened.close()
         raise
@@ -181,7 +181,7 @@ def _open(options: ConnectionOptions, keywords: t.Mapping[str, t.Any]) -> Connec
                 raise
         return psycopg2.connect(**keywords)
     except psycopg2.OperationalError as error:
-        raise _connection_error(options, str(error)) from None
+        raise connection_error(options, str(error)) from None
 
 
 def stall_keywords(options: ConnectionOptions) -> t.Dict[str, t.Any]:
@@ -230,7 +230,7 @@ def _require_psycopg2() -> None:
         )
 
 
-def _connection_error(options: ConnectionOptions, message: str) -> RecoveryError:
+def connection_error(options: ConnectionOptions, message: str) -> RecoveryError:
     # Without libpq's question, which next_step answers, and without a full stop, because a sentence is made of it.
     lines = [" ".join(line.split()) for line in message.splitlines()]
     text = "; ".join(line for line in lines if line and not line.startswith("Is the server running")).rstrip(".")

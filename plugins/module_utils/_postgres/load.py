@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Loads an archive or a script into a database that exists; the first error ends it."""
+"""Loads an archive of pg_dump into a database that exists; the first error ends the load."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import threading
@@ -17,6 +18,8 @@ from .archive_files import require_own_files
 from .client import ClientPrograms
 from .connection import ConnectionOptions
 from .programs import start_program
+from .run_script import load_script
+from .script import GuardedScript
 
 #: Building indexes with more memory is what makes a restore quick; nothing here weakens the result,
 #: because a load that is cut off is thrown away whole.
@@ -65,8 +68,24 @@ def replace_content(
     *,
     owner: bool = True,
     privileges: bool = True,
+    own: bool = True,
 ) -> None:
-    """Run the statements and load the archive behind them, all in one transaction. Raises as load_archive."""
+    """Run the statements and load the archive behind them, all in one transaction. Raises as load_archive.
+
+    own: the archive comes from a backup set; the statements of any other archive are judged as those of a script.
+    """
+    # An archive that breaks off raises before the end of the chunks, so nothing is committed.
+    chunks = archive_script(client, archive, owner=owner, privileges=privileges)
+    load_script(options, GuardedScript(chunks, own=own), first=first, one_transaction=True)
+
+
+def archive_script(
+    client: ClientPrograms, archive: str, *, owner: bool = True, privileges: bool = True
+) -> t.Iterator[bytes]:
+    """The script that pg_restore makes of an archive, in chunks.
+
+    Raises RecoveryError behind the last chunk when pg_restore failed: damaged, client_too_old.
+    """
     require_own_files(archive)
     arguments = [
         client.path("pg_restore"),
@@ -76,57 +95,24 @@ def replace_content(
         *([] if privileges else ["--no-privileges"]),
         archive,
     ]
-    with Child(arguments, _environment(options), stdout=subprocess.PIPE) as child:
+    with Child(arguments, {**os.environ, "LC_ALL": "C"}, stdout=subprocess.PIPE) as child:
         complaints: t.List[str] = []
         reader = threading.Thread(target=lambda: complaints.extend(child.lines()), daemon=True)
         reader.start()
-
-        def chunks() -> t.Iterator[bytes]:
-            yield "".join(f"{statement};\n" for statement in first).encode()
-            while True:
-                chunk = child.stdout.read(1024 * 1024)
-                if not chunk:
-                    break
-                yield chunk
-            # An archive that breaks off must not be committed: this runs before psql sees the end.
-            code = child.wait()
-            reader.join()
-            _raise_unless_good("pg_restore", code, complaints)
-
-        load_script(client, options, chunks(), single_transaction=True)
-
-
-def load_script(
-    client: ClientPrograms, options: ConnectionOptions, chunks: t.Iterable[bytes], *, single_transaction: bool = False
-) -> None:
-    """psql with ON_ERROR_STOP, fed with a plain SQL dump; no startup file is read.
-
-    Raises RecoveryError(restore_failed), with the line of the script that failed.
-    """
-    arguments = [
-        client.path("psql"),
-        "--no-psqlrc",
-        "--quiet",
-        "--no-password",
-        "--set=ON_ERROR_STOP=1",
-        "--output=/dev/null",
-        *(["--single-transaction"] if single_transaction else []),
-        f"--dbname={options.conninfo()}",
-        "--file=-",
-    ]
-    with start_program(arguments, options, _environment(options), stdin=subprocess.PIPE) as child:
-        complaints: t.List[str] = []
-        reader = threading.Thread(target=lambda: complaints.extend(child.lines()), daemon=True)
-        reader.start()
-        try:
-            for chunk in chunks:
-                child.stdin.write(chunk)
-            child.stdin.close()
-        except BrokenPipeError:
-            pass  # psql stopped at an error, which its exit code and words tell below
+        while True:
+            chunk = child.stdout.read(1024 * 1024)
+            if not chunk:
+                break
+            yield chunk
         code = child.wait()
         reader.join()
-        _raise_unless_good("psql", code, complaints)
+        if code != 0 and not any("unsupported version" in line for line in complaints):
+            raise RecoveryError(
+                ErrorKind.DAMAGED,
+                f"pg_restore cannot read the archive {archive}: {' '.join(complaints[-3:])}.",
+                next_step="Use another dump, or create the dump again.",
+            )
+        _raise_unless_good("pg_restore", code, complaints)
 
 
 def _environment(options: ConnectionOptions) -> t.Dict[str, str]:

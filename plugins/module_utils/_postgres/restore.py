@@ -23,16 +23,18 @@ from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore, seal_for
 from . import catalog, databases
-from .archive import ForeignDump, inspect_dump
+from .archive import ForeignDump, inspect_content, inspect_dump, is_plain_archive
 from .backup import BackupRequest, back_up
 from .client import ClientPrograms, find_client
 from .connection import Connection, ConnectionOptions, connection, fetch_value
 from .copy_in import load_rows
 from .dump import read_toc
-from .load import load_archive, load_script, replace_content
+from .load import archive_script, load_archive, replace_content
 from .proof import Proof, Rules, prove
 from .roles import create_roles, missing_roles, roles_of
 from .room import statements_that_make_room
+from .run_script import load_script
+from .script import GuardedScript, ScriptFacts
 from .toc import Toc, list_without_rows
 
 MODES = ("new", "swap", "in_place", "undo")
@@ -62,6 +64,7 @@ class RestoreRequest:
     owner: bool = True
     privileges: bool = True
     fingerprint: str = "full"
+    skip_database_statements: bool = False
     terminate_sessions: bool = False
     environment: str = "production"
     confirm: t.Optional[str] = None
@@ -115,6 +118,7 @@ class _Run:
         self._timings = Timings(request.listener)
         self._manifest: t.Optional[Manifest] = None
         self._foreign: t.Optional[ForeignDump] = None
+        self._script = ScriptFacts()
         self._stamp = compact_instant(utc_now())
         self._roles_created: t.List[str] = []
         self._fetched = 0
@@ -140,6 +144,8 @@ class _Run:
                     self._choose()
                 plan = self._plan(admin)
                 digest = plan_digest({name: part for name, part in plan.items() if name not in _OF_THE_MOMENT})
+                if self._foreign is not None:
+                    self._inspect(admin, self._foreign)
             if request.check_mode:
                 return self._result(plan, digest, Proof(), {}, changed=True)
             if request.mode != "new":
@@ -170,6 +176,27 @@ class _Run:
                 "There is nothing to restore.",
                 next_step="Give store and source, or the path of an archive.",
             )
+
+    def _inspect(self, admin: Connection, foreign: ForeignDump) -> None:
+        """Read the dump to its end before anything is made: it may hold any statement, and may be cut off."""
+        request = self._request
+        if request.mode == "in_place" and foreign.format != "directory":
+            raise self._unknown_content()
+        self._script = inspect_content(
+            foreign,
+            lambda: find_client(catalog.server_facts(admin).major, request.connection.client_bin_dir),
+            owner=request.owner,
+            privileges=request.privileges,
+            skip_database_statements=request.skip_database_statements,
+        )
+
+    @staticmethod
+    def _unknown_content() -> RecoveryError:
+        return RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            "Mode in_place restores sets and directory archives, because it must know what to replace.",
+            next_step="Use mode swap for this dump.",
+        )
 
     def _plan(self, admin: Connection) -> t.Dict[str, t.Any]:
         request = self._request
@@ -306,19 +333,21 @@ class _Run:
     def _replace(self, client: ClientPrograms, options: ConnectionOptions, folder: str) -> None:
         toc = self._toc(folder)
         if toc is None:
-            raise RecoveryError(
-                ErrorKind.UNSUPPORTED,
-                "Mode in_place restores sets and directory archives, because it must know what to replace.",
-                next_step="Use mode swap for this dump.",
-            )
+            raise self._unknown_content()
         with connection(options, application="lifeline.recovery restore") as conn:
             first = statements_that_make_room(conn, toc)
         archive = folder if self._foreign is None else self._foreign.path
         request = self._request
         try:
             replace_content(
-                client, options, archive, first, owner=request.owner, privileges=request.privileges,
-            )  # fmt: skip
+                client,
+                options,
+                archive,
+                first,
+                owner=request.owner,
+                privileges=request.privileges,
+                own=self._foreign is None,
+            )
         except RecoveryError as error:
             error.left = f"The database {request.target_db!r} is as it was."
             raise
@@ -327,10 +356,10 @@ class _Run:
         request, foreign = self._request, self._foreign
         load = functools.partial(load_archive, client, options, owner=request.owner, privileges=request.privileges)
         try:
-            if foreign is not None and foreign.format == "script":
-                load_script(client, options, foreign.chunks())
-            elif foreign is not None:
+            if foreign is not None and foreign.format != "script" and is_plain_archive(foreign):
                 load(foreign.path, jobs=request.jobs)
+            elif foreign is not None:
+                self._run_script(client, options, foreign)
             elif self._manifest is not None and self._store is not None:
                 toc = read_toc(folder)
                 load(folder, jobs=1, only=["--section=pre-data"])
@@ -345,6 +374,15 @@ class _Run:
                 else f"No database {request.target_db!r} was made."
             )
             raise
+
+    def _run_script(self, client: ClientPrograms, options: ConnectionOptions, foreign: ForeignDump) -> None:
+        request = self._request
+        if foreign.format == "script":
+            chunks = foreign.chunks()
+        else:
+            chunks = archive_script(client, foreign.path, owner=request.owner, privileges=request.privileges)
+        script = GuardedScript(chunks, skip_database_statements=request.skip_database_statements)
+        load_script(options, script, one_transaction=self._script.one_transaction)
 
     def _prove(self, options: ConnectionOptions, name: str) -> Proof:
         request = self._request

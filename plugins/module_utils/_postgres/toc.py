@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads toc.dat, the table of contents of a directory archive, without pg_restore.
+"""Reads the table of contents of a directory archive (toc.dat) or a custom archive, without pg_restore.
 
 "pg_restore -l" prints names unquoted, so they cannot be told apart when they hold spaces.
 The layout is that of PostgreSQL's src/bin/pg_dump/pg_backup_archiver.c, archive versions 1.14 to 1.16.
@@ -20,8 +20,11 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import SequenceFingerprint
 
 _MAGIC = b"PGDMP"
+_CUSTOM = 1
 #: pg_dump marks the toc.dat of a directory archive as one of a tar archive.
-_FORMATS = (3, 5)
+_FORMATS = (_CUSTOM, 3, 5)
+#: PostgreSQL allocates no longer text.
+_LONGEST_TEXT = 0x3FFFFFFF
 _OLDEST, _NEWEST = (1, 14), (1, 16)
 
 
@@ -63,8 +66,13 @@ def parse_toc(data: bytes) -> Toc:
 
     Raises RecoveryError: damaged when it is not one or is cut off, unsupported for other archive versions.
     """
+    return read_toc_from(io.BytesIO(data))
+
+
+def read_toc_from(stream: t.IO[bytes]) -> Toc:
+    """As parse_toc, from the beginning of an archive that may hold data behind it."""
     try:
-        return _Reader(data).toc()
+        return _Reader(stream).toc()
     except (EOFError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise RecoveryError(ErrorKind.DAMAGED, f"toc.dat cannot be read: {error}.", left="") from None
 
@@ -89,9 +97,9 @@ def list_without_rows(toc: Toc, folder: str) -> str:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-        self._int_size = 4
+    def __init__(self, stream: t.IO[bytes]) -> None:
+        self._stream = stream
+        self._int_size, self._offset_size, self._format = 4, 8, _CUSTOM
 
     def toc(self) -> Toc:
         if self._take(5) != _MAGIC:
@@ -106,9 +114,9 @@ class _Reader:
                 next_step="Update the collection, or use a pg_dump of PostgreSQL 14 to 18.",
             )
         self._int_size = self._byte()
-        self._byte()
-        if self._byte() not in _FORMATS:
-            raise ValueError("it is not of a directory archive")
+        self._offset_size, self._format = self._byte(), self._byte()
+        if self._format not in _FORMATS:
+            raise ValueError("it is not of a directory or custom archive")
         if version >= (1, 15):
             self._byte()
         else:
@@ -139,13 +147,19 @@ class _Reader:
             if dependency is None:
                 break
             dependencies.append(int(dependency))
+        if self._format == _CUSTOM:
+            # The data lie in the same file: a flag and the offset.
+            self._take(1 + self._offset_size)
+            file_name = ""
+        else:
+            file_name = self._text()
         return TocEntry(
-            dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), self._text(),
+            dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), file_name,
             tablespace, access_method,
         )  # fmt: skip
 
     def _take(self, count: int) -> bytes:
-        data = self._stream.read(count)
+        data = self._stream.read(count) if 0 <= count <= _LONGEST_TEXT else b""
         if len(data) != count:
             raise EOFError("it ends too early")
         return data
