@@ -135,6 +135,45 @@ def test_a_set_of_d1_is_restored_by_hand(folder_store: dict[str, t.Any], tmp_pat
         assert back.execute("SELECT count(*) FROM v").fetchone() == (1,)
 
 
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the program zstd")
+def test_files_restored_by_hand_keep_their_names_and_stay_in_their_folder(
+    folder_store: dict[str, t.Any], tmp_path: Path
+) -> None:
+    held = {" a ": "one", "b\nc": "two", "d/e f/g": "three", "-rf": "four", "$(touch x)`id`": "five"}
+    files = tmp_path / "files-of-bucket"
+    for name, content in held.items():
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).write_text(content)
+    place = {"provider": "directory", "path": str(files)}
+    taken = run_module(
+        "bucket_backup", {"source": "media", "store": folder_store, "files": place, "compression": "none"}
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    environment = {**os.environ, "STORE": folder_store["path"], "SOURCE": "media", "WORK": str(work)}
+    command = commands_of("docs/restore-by-hand.md", 2)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    written = work / "files"
+    assert {str(path.relative_to(written)): path.read_text() for path in written.rglob("*") if path.is_file()} == held
+    # The owner of the store exchanges a name of the inventory.
+    manifest = Path(folder_store["path"]) / f"media/daily/sets/{taken['set_id']}.json"
+    entry = next(item for item in json.loads(manifest.read_text())["objects"] if item["role"] == "inventory")
+    part = Path(folder_store["path"]) / entry["key"]
+    raw = subprocess.run(["zstd", "-dc", str(part)], capture_output=True, check=False).stdout or part.read_bytes()
+    changed = raw.replace(b'"-rf"', b'"../../escape.txt"')
+    assert changed != raw
+    document = json.loads(manifest.read_text())
+    for item in document["objects"]:
+        item["codec"] = "none"
+    manifest.write_text(json.dumps(document))
+    part.write_bytes(changed)
+    shutil.rmtree(written)
+    ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert ended.returncode != 0 and "../../escape.txt" in ended.stderr
+    assert not (tmp_path / "escape.txt").exists() and not (tmp_path.parent / "escape.txt").exists()
+    assert {str(path.relative_to(written)) for path in written.rglob("*") if path.is_file()} == set(held) - {"-rf"}
+
+
 @pytest.fixture
 def school(postgres: PostgresServer) -> t.Iterator[str]:
     """The database under the name that the README has for it, and what a swap keeps of it."""
