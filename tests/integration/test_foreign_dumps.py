@@ -84,11 +84,11 @@ class Live:
         """Restore and check mode fail alike, and leave the server unchanged."""
         before = self.state()
         target = "copy_of_it" if mode == "new" else self.database
-        confirm = {"mode": mode, "recovery_confirm": target}
+        confirm = {"mode": mode, "recovery_confirm": target, **options}
         results = []
         for check_mode in (True, False):
             with pytest.raises(ModuleFailed) as caught:
-                self.restore(archive, target, check_mode=check_mode, **confirm, **options)
+                self.restore(archive, target, check_mode=check_mode, **confirm)
             results.append(caught.value.result)
         assert [result["error_kind"] for result in results] == [kind, kind], results
         assert results[0]["msg"] == results[1]["msg"]
@@ -315,6 +315,29 @@ def test_script_of_unknown_origin_is_one_transaction(live: Live, tmp_path: Path)
     live.refused(dump, "unsafe_dump", "takes back")
     dump.write_bytes(("\ufeff" + good).encode("utf-16-le"))
     live.refused(dump, "damaged", "UTF-16")
+
+
+def test_mode_in_place_refuses_before_the_undo_set_and_keeps_one_transaction(
+    postgres: PostgresServer, tmp_path: Path, folder_store: Options
+) -> None:
+    for live in _live(postgres):
+        good = live.dump(tmp_path / "good", "-Fd")
+        place: Options = {"mode": "in_place", "source": "x", "store": folder_store, "terminate_sessions": True}
+        live.refused(live.dump(tmp_path / "plain.sql", "--create"), "unsupported", **place)
+        found, hostile = b"CREATE VIEW public.long_name_of_a_view AS", b"CREATE ROLE intruder SUPERUSER; SELECT  "
+        toc = good / "toc.dat"
+        content = toc.read_bytes()
+        toc.write_bytes(content.replace(found, hostile + b" " * (len(found) - len(hostile))))
+        live.refused(good, "unsafe_dump", "CREATE ROLE", **place)
+        assert not list((tmp_path / "store").rglob("sets/*"))
+        # The large objects of the archive stand between BEGIN and COMMIT; the statement behind them fails.
+        index, unknown = b"btree (lower(v))", b"btree (lowex(v))"
+        assert index in content
+        toc.write_bytes(content.replace(index, unknown))
+        before = live.state()
+        with pytest.raises(ModuleFailed, match="lowex"):
+            live.restore(good, live.database, recovery_confirm=live.database, **place)
+        assert live.state() == before
 
 
 @pytest.mark.parametrize("version", ["15", "18"])
