@@ -21,5 +21,7 @@ options:
     description:
       - The exact name of the target, or the plan's digest that check mode printed.
       - When it is given it must fit, in every environment.
+      - If the target is not the database that the backup set is of, by system identifier and name, then in V(production)
+        only the plan's digest confirms it.
     type: str
 """

@@ -122,6 +122,16 @@ options:
       - V(0) waits without a limit. Raise it if reloads take longer.
     type: int
     default: 30
+  accept_identity:
+    description:
+      - The identity of the database, as the error C(identity_changed) prints it, C(<system identifier>/<database>).
+      - A source is tied to the system identifier of its server and to the name of its database. A backup of another
+        database under the same source is refused, unless this option names that database. The change is recorded in the
+        audit record and in the manifest. If the source has not changed, this option has no effect.
+      - On a server whose system identifier the role may not read, C(host:port) as given takes its place.
+      - Set it for the first backup after a planned move, for example an upgrade or a restore on a new server. A failover
+        to a physical standby keeps the identity.
+    type: str
   journal:
     description:
       - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
@@ -299,6 +309,7 @@ SPEC = ArgumentSpec(
         "spool_dir": {"type": "path"},
         "journal": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 30},
+        "accept_identity": {"type": "str"},
     }
 )
 
@@ -325,6 +336,7 @@ def main() -> None:
             fingerprint=params["fingerprint"],
             spool_dir=params["spool_dir"],
             lock_timeout=params["lock_timeout"],
+            accept_identity=params["accept_identity"],
             parallel=store_parallel(params),
             check_mode=module.check_mode,
             listener=journal_listener(params["journal"]),

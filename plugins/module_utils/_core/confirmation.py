@@ -21,14 +21,28 @@ def plan_digest(plan: t.Mapping[str, t.Any]) -> str:
 
 
 def require_confirmation(
-    environment: str, confirm: t.Optional[str], target: str, digest: str, does: str = "replaces"
+    environment: str,
+    confirm: t.Optional[str],
+    target: str,
+    digest: str,
+    does: str = "replaces",
+    elsewhere: t.Optional[str] = None,
 ) -> None:
     """Raise RecoveryError(confirmation_required) unless production is confirmed by target name or plan digest.
 
     A confirmation that is given is checked in every environment, because it names what was meant.
+    elsewhere: why the target is not what its name suggests; then only the digest confirms it in production.
     """
-    if confirm in (target, digest) or (confirm is None and environment != "production"):
+    named = confirm == target and (elsewhere is None or environment != "production")
+    if named or confirm == digest or (confirm is None and environment != "production"):
         return
+    if elsewhere is not None:
+        raise RecoveryError(
+            ErrorKind.CONFIRMATION_REQUIRED,
+            f"{elsewhere}: its name does not confirm that this {does} {target!r} in {environment}.",
+            next_step=f"Read the plan in check mode, then set recovery_confirm to its digest {digest}.",
+            details={"plan_digest": digest},
+        )
     given = "was not confirmed" if confirm is None else f"was confirmed as {confirm!r}"
     raise RecoveryError(
         ErrorKind.CONFIRMATION_REQUIRED,

@@ -60,6 +60,7 @@ class ErrorKind:
     OUTSIDE_ARCHIVE = "outside_archive"
     ARCHIVING_FAILED = "archiving_failed"
     WRONG_SERVER = "wrong_server"
+    IDENTITY_CHANGED = "identity_changed"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 

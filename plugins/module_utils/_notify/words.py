@@ -25,6 +25,7 @@ _BY_KIND = {
     ErrorKind.CLIENT_MISSING: "Install the client programs of the server's major version on the backup host.",
     ErrorKind.CLIENT_TOO_OLD: "Install the client programs of the server's major version on the backup host.",
     ErrorKind.BACKUP_RUNNING: "Wait for the backup that runs, or look why it hangs.",
+    ErrorKind.IDENTITY_CHANGED: "Check the connection of the source; after a planned move, accept the new identity.",
     ErrorKind.RLS_BLIND: "Give the role BYPASSRLS, or take the owner of the tables.",
     ErrorKind.TRANSACTION_POOLER: "Connect to the server directly, not through its pooler.",
     ErrorKind.SPOOL_FULL: "Free space in the spool folder of the backup host.",

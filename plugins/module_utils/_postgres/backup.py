@@ -26,11 +26,13 @@ from .._sets.layout import check_source
 from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.writer import SetWriter, StoredFile, sizes_of
 from .._store.base import ObjectStore
+from .catalog import ServerFacts
 from .client import ClientPrograms, find_client
 from .connection import ConnectionOptions
 from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
 from .extension_rows import ExtensionRows, rows_left_out
 from .fingerprint import Scope, take_fingerprint
+from .identity import Identity, identity_of, known_identity, require_identity
 from .profiles import PROFILES, with_profile
 from .snapshot import HeldSnapshot, held_snapshot, refuse_blind
 from .structure import structure_of
@@ -39,7 +41,10 @@ from .toc import Toc, sequence_values
 
 @dataclass(frozen=True)
 class BackupRequest:
-    """What to back up and where to. lock_timeout is in seconds; jobs counts pg_dump's workers."""
+    """What to back up and where to. lock_timeout is in seconds; jobs counts pg_dump's workers.
+
+    accept_identity: the identity of a database that continues the sets of another one.
+    """
 
     connection: ConnectionOptions
     source: str
@@ -53,6 +58,7 @@ class BackupRequest:
     spool_dir: t.Optional[str] = None
     lock_timeout: float = 30
     parallel: int = 4
+    accept_identity: t.Optional[str] = None
     check_mode: bool = False
     listener: t.Optional[PhaseListener] = None
 
@@ -92,6 +98,7 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
         # First of all, so that a server that lets nobody in is seen as a backup that failed.
         record = audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode)
         outcome = stack.enter_context(record)
+        moved: t.List[Identity] = []
         with timings.phase("preflight"):
             require_codec(request.codec)
             held = stack.enter_context(
@@ -100,16 +107,19 @@ def back_up(request: BackupRequest, store: ObjectStore) -> BackupResult:
                     request.source,
                     request.lock_timeout,
                     with_profile(request.selection, request.profile),
+                    lambda facts: moved.extend(_moved_from(request, store, facts)),
                 )
             )
             client = find_client(held.facts.major, request.connection.client_bin_dir)
             refuse_blind(held.tables, request.connection)
             spool = _spool(stack, request.spool_dir, held)
-            run = _Run(request, store, held, client, spool, timings)
+            run = _Run(request, store, held, client, spool, timings, moved)
         if request.check_mode:
             return run.predicted()
         result = run.complete()
         outcome.update(set_id=result.set_id, bytes=result.bytes_stored, seconds=timings.total())
+        if moved:
+            outcome["identity_changed"] = {"from": str(moved[0]), "to": request.accept_identity}
     return result
 
 
@@ -124,9 +134,10 @@ class _Run:
         client: ClientPrograms,
         spool: str,
         timings: Timings,
+        moved: t.Sequence[Identity],
     ) -> None:
         self._request, self._store, self._held, self._client = request, store, held, client
-        self._spool, self._timings = spool, timings
+        self._spool, self._timings, self._moved = spool, timings, moved
         self._stop = threading.Event()
         self._toc: t.Optional[Toc] = None
         self._fingerprint: t.Optional[t.Any] = None
@@ -254,7 +265,7 @@ class _Run:
             created_at=format_instant(self._created_at),
             finished_at=format_instant(utc_now()),
             tool_version=VERSION,
-            server=asdict(held.facts),
+            server=self._server(),
             client={"pg_dump": self._client.version},
             objects=entries,
             fingerprint=fingerprint,
@@ -262,6 +273,13 @@ class _Run:
             sizes=sizes_of(stored),
             timings=self._timings.as_dict(),
         )
+
+    def _server(self) -> t.Dict[str, t.Any]:
+        """The facts of the server, and what the source was before a change that the operator accepted."""
+        identity = identity_of(self._held.facts, self._request.connection)
+        known = {"address": identity.address} if identity.address else {}
+        before = {"identity_before": str(self._moved[0])} if self._moved else {}
+        return {**asdict(self._held.facts), **known, **before}
 
     def _coverage(self) -> t.Dict[str, t.Any]:
         toc = self._required_toc()
@@ -334,6 +352,15 @@ def scope_of(toc: Toc) -> Scope:
         views=frozenset((entry.schema, entry.tag) for entry in toc.of_kind("MATERIALIZED VIEW")),
         large_objects=bool(toc.of_kind("BLOBS")),
     )
+
+
+def _moved_from(request: BackupRequest, store: ObjectStore, facts: ServerFacts) -> t.List[Identity]:
+    """The former identity of the source, when its change was accepted. An undo set is of whatever is replaced."""
+    if request.tier == "undo":
+        return []
+    current = identity_of(facts, request.connection)
+    former = require_identity(request.source, known_identity(store, request.source), current, request.accept_identity)
+    return [former] if former else []
 
 
 def _spool(stack: contextlib.ExitStack, parent: t.Optional[str], held: HeldSnapshot) -> str:

@@ -29,6 +29,7 @@ from .client import ClientPrograms, find_client
 from .connection import Connection, ConnectionOptions, connection, fetch_value
 from .copy_in import load_rows
 from .dump import read_toc
+from .identity import elsewhere, identity_in, identity_of, known_identity
 from .load import archive_script, load_archive, replace_content
 from .proof import Proof, Rules, prove
 from .roles import create_roles, missing_roles, roles_of
@@ -149,7 +150,9 @@ class _Run:
             if request.check_mode:
                 return self._result(plan, digest, Proof(), {}, changed=True)
             if request.mode != "new":
-                require_confirmation(request.environment, request.confirm, request.target_db, digest)
+                require_confirmation(
+                    request.environment, request.confirm, request.target_db, digest, elsewhere=self._elsewhere(admin)
+                )
             if request.mode == "undo":
                 return self._result(plan, digest, Proof(), self._undo(admin), changed=True)
             client = find_client(
@@ -231,6 +234,14 @@ class _Run:
             "replaces": readable_size(databases.size(admin, request.target_db)) if there else None,
             "sessions": len(databases.sessions(admin, request.target_db)) if there else 0,
         }
+
+    def _elsewhere(self, admin: Connection) -> t.Optional[str]:
+        """Why the target is not the database of the set, or of the source whose restore is undone; else None."""
+        request = self._request
+        known = identity_in(self._manifest) if self._manifest else None
+        if known is None and self._store is not None and request.source:
+            known = known_identity(self._store, request.source)
+        return elsewhere(known, identity_of(catalog.server_facts(admin), request.connection, request.target_db))
 
     def _fetch(self, folder: str) -> None:
         """Bring the archive into the folder, without the rows where these go from the store into the tables."""

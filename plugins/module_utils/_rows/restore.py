@@ -21,6 +21,7 @@ from .._postgres.confined import Session, drop_role, owner_session, require_noth
 from .._postgres.connection import Connection, ConnectionOptions, connection, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
+from .._postgres.identity import elsewhere, identity_in, identity_of
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
 from .._postgres.toc import parse_toc
@@ -177,7 +178,11 @@ class _Run:
             if touched and not request.check_mode:
                 if any(change.updates or change.deletes for change in changes):
                     require_confirmation(
-                        request.environment, request.confirm, request.connection.database, plan_digest(plan)
+                        request.environment,
+                        request.confirm,
+                        request.connection.database,
+                        plan_digest(plan),
+                        elsewhere=elsewhere(identity_in(manifest), identity_of(facts, request.connection)),
                     )
                 if request.undo:
                     with self._timings.phase("undo set"):
