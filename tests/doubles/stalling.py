@@ -15,8 +15,8 @@ import typing as t
 class StallingProxy:
     """Forwards to a port of this host until told to stall.
 
-    budget: bytes from the server after which a connection stalls; None for no limit. A connection stalls for ever,
-    new ones are forwarded while budget is large enough, unless stall_all is set.
+    budget and upload_budget: bytes from and to the server after which a connection stalls; None for no limit. A
+    connection stalls for ever, new ones are forwarded while their budget is large enough, unless stall_all is set.
     """
 
     def __init__(self, port: int) -> None:
@@ -24,6 +24,7 @@ class StallingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.budget: int | None = None
+        self.upload_budget: int | None = None
         self.stall_all = False
         self.connections = 0
         self.stalled = threading.Event()
@@ -43,9 +44,8 @@ class StallingProxy:
                 self.connections += 1
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
-                budget = self.budget
-                threading.Thread(target=self._pump, args=(client, server, None), daemon=True).start()
-                threading.Thread(target=self._pump, args=(server, client, budget), daemon=True).start()
+                for pair in ((client, server, self.upload_budget), (server, client, self.budget)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, budget: int | None) -> None:
         passed = 0

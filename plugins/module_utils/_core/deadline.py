@@ -14,6 +14,14 @@ from .errors import ErrorKind, RecoveryError
 
 _Result = t.TypeVar("_Result")
 
+#: Bytes per second below which a transfer counts as stalled. Two megabits are 250,000.
+SLOWEST = 16 * 1024
+
+
+def transfer_limit(timeout: float, size: int = 0) -> float:
+    """Seconds for a request that moves so many bytes. timeout, of a single wait, ends no server that drips bytes."""
+    return 2 * timeout + size / SLOWEST
+
 
 def within(seconds: float, place: str, work: t.Callable[[], _Result]) -> _Result:
     """What work gives, or raises. Raises RecoveryError(timeout) when it takes longer.

@@ -13,6 +13,9 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 
+from .deadline import transfer_limit, within
+from .errors import RecoveryError
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -44,7 +47,18 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def exchange(request: urllib.request.Request, *, timeout: float, largest: int) -> Answer:
-    """Send a request once and read its answer, at most largest bytes. Raises NoAnswer."""
+    """Send a request once and read its answer, at most largest bytes. Raises NoAnswer.
+
+    timeout is in seconds for each wait; the whole of it is bounded too, for a server that drips its answer.
+    """
+    sent = len(request.data) if isinstance(request.data, bytes) else 0
+    try:
+        return within(transfer_limit(timeout, sent + largest), "The server", lambda: _sent(request, timeout, largest))
+    except RecoveryError:
+        raise NoAnswer("TimeoutError", begun=True) from None
+
+
+def _sent(request: urllib.request.Request, timeout: float, largest: int) -> Answer:
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
             return _answer(answer.status, answer.headers, answer.read(largest))

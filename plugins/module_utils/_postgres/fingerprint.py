@@ -20,6 +20,7 @@ from .confined import Session, begin_reading
 from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value, query_error, quote_identifier
 from .dump import Selection
 from .row_hash import ALGORITHM, LEGACY_ALGORITHM, digest_of_rows, table_statement
+from .stall import interrupt
 from .structure import Structure, live_structure
 from .table_locks import locked
 
@@ -238,8 +239,7 @@ def _measure(
         if not cancelled and (stop.is_set() or failures):
             cancelled = True
             for conn in list(busy):
-                with contextlib.suppress(psycopg2.InterfaceError):
-                    conn.cancel()
+                interrupt(conn)
     if failures:
         raise failures[0]
     if stop.is_set():

@@ -54,6 +54,7 @@ class Supervision:
     limit: float
     pid: int = 0
     since: float = 0.0
+    examined: bool = False
     stalled: bool = False
 
     def error(self) -> RecoveryError:
@@ -79,6 +80,16 @@ def supervise(opened: t.Any, keywords: t.Mapping[str, t.Any], place: str, limit:
     opened.supervision = Supervision(keywords, place, limit, opened.info.backend_pid)
     opened.cursor_factory = opened.cursor_factory or SupervisedCursor
     _MONITOR.add(opened)
+
+
+def interrupt(opened: t.Any) -> None:
+    """Have the server cancel the current statement. The request may stall itself, so it is not waited for."""
+
+    def cancel() -> None:
+        with contextlib.suppress(psycopg2.Error):
+            opened.cancel()
+
+    threading.Thread(target=cancel, daemon=True).start()
 
 
 def stall_error(place: str, limit: float) -> RecoveryError:
@@ -173,24 +184,29 @@ class _Monitor:
             for conn in known:
                 watch: Supervision = conn.supervision
                 now = time.monotonic()
-                if watch.since and now - watch.since > watch.limit:
-                    # The next look is a limit later; a statement that ends before then has another instant.
-                    watch.since = now
-                    threading.Thread(target=_look, args=(conn, watch, now), daemon=True).start()
+                if watch.since and now - watch.since > watch.limit and not watch.examined:
+                    watch.examined = True
+                    threading.Thread(target=_look, args=(conn, watch, watch.since), daemon=True).start()
 
 
 def _look(conn: t.Any, watch: Supervision, since: float) -> None:
+    """Decide about the statement that began at since, which may end meanwhile."""
     try:
-        line = socket.socket(fileno=os.dup(conn.fileno()))
-    except (OSError, psycopg2.Error):
-        return
-    with contextlib.closing(line), contextlib.suppress(OSError):
-        if _is_moving(line, watch.limit) or _works(watch.keywords, watch.place, _BY_PID, watch.pid):
-            return
-        if watch.since == since:
+        with contextlib.closing(socket.socket(fileno=os.dup(conn.fileno()))) as line:
+            works = _is_moving(line, watch.limit) or _works(watch.keywords, watch.place, _BY_PID, watch.pid)
+            if watch.since != since:
+                return
+            if works:
+                # The next look is a limit later.
+                watch.since = time.monotonic()
+                return
             watch.stalled = True
             # Closing would wait for the statement; the end of the socket ends the statement.
             line.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg2.Error):
+        return
+    finally:
+        watch.examined = False
 
 
 def _is_moving(line: socket.socket, limit: float) -> bool:

@@ -153,7 +153,7 @@ def _run_group(
         complaints = list(child.lines())
         if child.wait() != 0:
             raise RecoveryError(ErrorKind.RESTORE_FAILED, f"pg_restore failed: {' '.join(complaints[-3:])}.")
-    with open(script, encoding="utf-8") as stream:
+    with open(script, encoding="utf-8", errors="surrogateescape") as stream:
         # Commands of psql, and a setting that servers before 17 lack, are not for the server.
         lines = [line for line in stream if not line.startswith(("\\", "SET transaction_timeout", "SET lock_timeout"))]
     try:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._core.clock import utc_now
+from .._core.deadline import transfer_limit, within
 from .._core.digest import bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
@@ -83,6 +84,28 @@ class _Version:
         return mine != theirs or not self.settled
 
 
+class _Body:
+    """The bytes of an answer, each read of which ends, also when the store drips them."""
+
+    def __init__(self, body: t.Any, location: str, timeout: float) -> None:
+        self._body, self._location, self._timeout, self._stalled = body, location, timeout, False
+
+    def read(self, size: int) -> bytes:
+        try:
+            return within(transfer_limit(self._timeout, size), self._location, lambda: bytes(self._body.read(size)))
+        except RecoveryError:
+            self._stalled = True
+            raise
+
+    def __enter__(self) -> _Body:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # Closing what another thread still reads would wait for that thread.
+        if not self._stalled:
+            self._body.close()
+
+
 class S3Store:
     """Objects of one bucket under one prefix. Its methods may be called from several threads."""
 
@@ -94,6 +117,7 @@ class S3Store:
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
         self._patience = settings.timeout * _PATIENCE
+        self._timeout, self._attempts = settings.timeout, settings.attempts
         self._lock, self._class = settings.lock, settings.storage_class
         self._bucket = settings.bucket
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
@@ -428,7 +452,7 @@ class S3Store:
             raise
         expected, seen = answer["ContentLength"], 0
         version = _Version.of(answer, start + expected)
-        with contextlib.closing(answer["Body"]) as body:
+        with _Body(answer["Body"], self.location, self._timeout) as body:
             # Some stores ignore IfMatch, so what answers is compared here as well.
             if begun and begun.is_replaced_by(version):
                 raise self._changed(key)
@@ -437,7 +461,7 @@ class S3Store:
                     ErrorKind.UNSUPPORTED, f"{self.location} cannot read {key} from an offset.", next_step=_ASK_PROVIDER
                 )
             while True:
-                chunk = body.read(_CHUNK)
+                chunk = body.read(min(_CHUNK, expected - seen) or 1)
                 if not chunk:
                     break
                 seen += len(chunk)
@@ -453,7 +477,11 @@ class S3Store:
             # Not exact when threads meet here, which a figure for people may be.
             self.requests += 1
             try:
-                return getattr(self._client, operation)(Bucket=self._bucket, **arguments)
+                return within(
+                    self._limit(arguments),
+                    self.location,
+                    lambda: getattr(self._client, operation)(Bucket=self._bucket, **arguments),
+                )
             except _FAILURES as error:
                 mapped = store_error(error, self.location, key)
                 if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfMatch" in arguments:
@@ -463,6 +491,11 @@ class S3Store:
                 if not is_transient(error) or time.monotonic() - began > self._patience:
                     raise mapped from None
                 _pause(attempt)
+
+    def _limit(self, arguments: t.Mapping[str, t.Any]) -> float:
+        """Seconds for all tries of a request, whose pauses botocore ends at 20 seconds."""
+        size = len(arguments.get("Body", b""))
+        return self._attempts * transfer_limit(self._timeout, size) + min(60.0, 4.0 * self._timeout)
 
     def _exists(self, key: str, *, retried: bool = False) -> RecoveryError:
         return RecoveryError(

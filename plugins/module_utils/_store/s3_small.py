@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 from datetime import timezone
 
+from .._core.deadline import transfer_limit, within
 from .._core.digest import bare_etag
 
 try:
@@ -26,6 +27,8 @@ try:
     import urllib3
 except ImportError:
     urllib3 = None  # type: ignore[assignment]
+
+_Result = t.TypeVar("_Result")
 
 #: Up to this many bytes are read here; the client reads larger ones in parts that resume.
 LARGEST = 4 * 1024 * 1024
@@ -50,6 +53,7 @@ class SmallRequests:
         # The client knows how its provider addresses a bucket; a signed URL shows it.
         shown = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"})
         self._base = shown.partition("?")[0][:-1]
+        self._timeout = timeout
         self._credentials = client._request_signer._credentials
         self._region = client.meta.region_name
         # Who needs a proxy gets the client's own transport.
@@ -63,7 +67,10 @@ class SmallRequests:
         )
 
     def get(self, name: str) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
-        """What the client's get_object answers, without its Body, and the bytes."""
+        """What the client's get_object answers, without its Body, and the bytes. Raises RecoveryError(timeout)."""
+        return self._within(LARGEST, lambda: self._get(name))
+
+    def _get(self, name: str) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
         answer = self._send("GET", name, b"", {})
         if answer is None:
             return None
@@ -94,6 +101,9 @@ class SmallRequests:
                 if header is None or not isinstance(text, str) or not text.isascii() or text != text.strip():
                     return None
                 headers[header] = text
+        return self._within(len(data), lambda: self._put(name, data, headers))
+
+    def _put(self, name: str, data: bytes, headers: t.Dict[str, str]) -> t.Optional[str]:
         answer = self._send("PUT", name, data, headers)
         if answer is None:
             return None
@@ -103,6 +113,9 @@ class SmallRequests:
 
     def close(self) -> None:
         self._pool.clear()
+
+    def _within(self, size: int, work: t.Callable[[], _Result]) -> _Result:
+        return within(transfer_limit(self._timeout, size), self._base, work)
 
     def _send(self, method: str, name: str, data: bytes, headers: t.Dict[str, str]) -> t.Optional[t.Any]:
         if not self._direct or self._credentials is None:
