@@ -126,15 +126,20 @@ def connection(
     *,
     application: str = "lifeline.recovery",
     settings: t.Optional[t.Mapping[str, str]] = None,
+    describe: t.Optional[t.Callable[[t.Any], RecoveryError]] = None,
 ) -> t.Iterator[Connection]:
     """A psycopg2 connection in autocommit mode with fixed session settings; closed at the end.
 
     settings are added to the fixed ones. A statement that waits for a connection which passes nothing ends after
-    stall_timeout. Raises RecoveryError(unreachable, access_denied, target_missing, transaction_pooler or timeout).
+    stall_timeout. Raises RecoveryError(unreachable, access_denied, target_missing, transaction_pooler or timeout); a
+    statement that the server refuses within the context, and that the caller does not expect, is raised as describe
+    (query_error) reports it.
     """
     opened = connect(options, application=application, settings=settings)
     try:
         yield opened
+    except psycopg2.Error as error:
+        raise (describe or _unexpected_refusal)(error) from None
     finally:
         opened.close()
 
@@ -214,11 +219,33 @@ def quote_literal(text: str) -> str:
     return " E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else "'" + escaped + "'"
 
 
-def query_error(error: Exception) -> RecoveryError:
+def query_error(error: Exception, left: str = "Nothing was changed.") -> RecoveryError:
     """A failed statement in the server's own words, which name no data but what the statement had."""
     diagnosis = getattr(error, "diag", None)
-    message = getattr(diagnosis, "message_primary", None) or str(error).strip().splitlines()[0]
-    return RecoveryError(ErrorKind.QUERY_FAILED, f"PostgreSQL refused a statement: {message}.")
+    message = getattr(diagnosis, "message_primary", None) or (str(error).strip().splitlines() or ["no reason given"])[0]
+    state = getattr(error, "pgcode", None)
+    if state is None and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return RecoveryError(
+            ErrorKind.UNREACHABLE,
+            f"The connection to PostgreSQL was lost: {message}.",
+            left=left,
+            next_step="Check the server and the network, then run it again.",
+        )
+    kind, next_step = _REFUSALS.get(state or "", (ErrorKind.QUERY_FAILED, ""))
+    return RecoveryError(kind, f"PostgreSQL refused a statement: {message}.", left=left, next_step=next_step)
+
+
+#: SQLSTATE of a refused statement to the kind of error and the next step.
+_REFUSALS = {
+    "42501": (ErrorKind.ACCESS_DENIED, "Connect as the owner of the object or as a superuser."),
+    "55P03": (ErrorKind.LOCKED, "Wait for the session that holds the lock, then run it again."),
+    "40P01": (ErrorKind.LOCKED, "Run it again when fewer sessions use the tables."),
+}
+
+
+def _unexpected_refusal(error: Exception) -> RecoveryError:
+    """query_error for a statement of which nothing is known, so neither what it left."""
+    return query_error(error, left="")
 
 
 def _require_psycopg2() -> None:

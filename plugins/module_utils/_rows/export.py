@@ -33,11 +33,6 @@ from .rows_set import RowsToKeep, write_rows_set
 from .scope import Root
 from .staging import Staged, run
 
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
-
 
 @dataclass(frozen=True)
 class ExportRequest:
@@ -79,14 +74,11 @@ def export_rows(request: ExportRequest, store: ObjectStore) -> ExportResult:
     Raises RecoveryError: invalid_options, table_missing, access_denied, rls_blind, schema_drift, those of the store.
     """
     timings = Timings()
-    try:
-        with (
-            connection(request.connection, application="lifeline.recovery rows") as conn,
-            scratch_folder("lifeline-rows-", request.spool_dir) as folder,
-        ):
-            return _export(conn, request, store, folder, timings)
-    except psycopg2.Error as error:
-        raise merge_error(error) from None
+    with (
+        connection(request.connection, application="lifeline.recovery rows", describe=merge_error) as conn,
+        scratch_folder("lifeline-rows-", request.spool_dir) as folder,
+    ):
+        return _export(conn, request, store, folder, timings)
 
 
 def _export(

@@ -122,10 +122,7 @@ def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
     run_ = _Run(request, store)
     known = {"reason": request.reason}
     with audited(store, request.source, "restore_rows", known, check_mode=request.check_mode) as outcome:
-        try:
-            result = run_.complete()
-        except psycopg2.Error as error:
-            raise run_.in_words(error) from None
+        result = run_.complete()
         outcome.update(set_id=result.set_id, mode=result.mode, undo=result.undo, tables=result.plan["tables"])
     return result
 
@@ -144,7 +141,9 @@ class _Run:
         request = self._request
         with contextlib.ExitStack() as stack:
             with self._timings.phase("preflight"):
-                conn = stack.enter_context(connection(request.connection, application="lifeline.recovery rows"))
+                conn = stack.enter_context(
+                    connection(request.connection, application="lifeline.recovery rows", describe=self._refusal)
+                )
                 manifest = find_set(self._store, request.source, request.selection)
                 folder = stack.enter_context(scratch_folder("lifeline-rows-", request.spool_dir))
                 objects = LocalObjects(self._store, folder, parallel=request.parallel)
@@ -203,7 +202,7 @@ class _Run:
             run(conn, "ROLLBACK" if request.check_mode else "COMMIT")
         return self._result(manifest, objects, [*made, *changes], plan, shown, equal)
 
-    def in_words(self, error: t.Any) -> RecoveryError:
+    def _refusal(self, error: t.Any) -> RecoveryError:
         """A refused statement or a lost connection, with what is known of the live tables."""
         told = merge_error(error)
         if self._ending:
