@@ -12,7 +12,10 @@ version_added: 1.0.0
 description:
   - Fetches a backup set, proves every object by its digests, loads it in parallel under a working name, and compares the
     fingerprint of what came back with the set's. Only then does the database get its name.
-  - Any error that C(pg_restore) meets fails the restore; none is ignored.
+  - An object that PostgreSQL refuses fails the restore, after everything else was loaded; the message names the object, its
+    statement and the option that helps. No error is ignored.
+  - The properties of the database - locale, owner, grants, connection limit, comment and settings - are restored and compared
+    as well. Settings may hold secrets, so that differences name a setting and never its value.
   - Restores dumps that others made too - plain SQL (also with gzip or zstd), custom and directory archives - with a
     C(.sha256) file beside them where there is one.
   - A dump of another tool is untrusted input. The module reads the whole dump before the module creates or changes anything,
@@ -56,9 +59,13 @@ options:
     description:
       - V(new) makes a database that does not exist yet.
       - V(swap) restores beside the live database, and then exchanges the names in one transaction. The old database is
-        kept, and RV(undo) tells how to go back.
+        kept, and RV(undo) tells how to go back. The new database takes over the properties that the live database has
+        now - locale, owner, grants, connection limit, comment, settings - and RV(properties) lists those that were changed
+        since the backup. A run that is killed leaves the names, and the right to connect, unchanged.
       - V(in_place) replaces the content within the live database in one transaction, for managed servers that can neither
-        create nor rename one. An undo set is stored first.
+        create nor rename one. The transaction first locks the tables against writers, then stores an undo set, so that no
+        row whose insert was acknowledged is lost. The database keeps its properties. It refuses to remove what the undo
+        set cannot hold, such as rows of tables that belong to an extension and that C(pg_dump) leaves out.
       - V(undo) gives a database that V(swap) kept its name back.
     type: str
     choices: [new, swap, in_place, undo]
@@ -103,6 +110,61 @@ options:
       - Restore grants. Without them, roles of the application have no access to what was restored.
     type: bool
     default: true
+  rows_as:
+    description:
+      - The role whose rights rows are loaded with. Checks of tables and domains and generated columns run code of the
+        database while rows are loaded.
+      - V(owner) runs it as the owner of the table, V(login) as the role that logs in.
+      - Code that is written to attack can take the rights of the session back with RESET ROLE. Restore a database whose
+        owners you do not trust with a role that is no superuser.
+      - Use V(login) when an owner lacks rights that the checks of its tables need.
+    type: str
+    choices: [owner, login]
+    default: owner
+  tablespaces:
+    description:
+      - Restore objects into the tablespaces that the set names.
+      - If the server lacks one of them, all objects are restored into the default tablespace, and RV(not_restored) says so.
+    type: bool
+    default: true
+  materialized_views:
+    description:
+      - What to do with materialized views, whose rows no backup set holds.
+      - V(refresh) refreshes them. A view whose refresh fails stays without rows and is listed in RV(not_restored).
+      - V(required) fails the restore when the refresh of a view fails.
+      - V(without_data) leaves them without rows, for example to refresh expensive ones later.
+    type: str
+    choices: [refresh, required, without_data]
+    default: refresh
+  object_errors:
+    description:
+      - What to do when PostgreSQL refuses objects of the set.
+      - V(fail) fails the restore. O(mode=new) and O(mode=swap) keep the database with everything else under the name that
+        the message states, until the next restore into the same target removes it.
+      - V(report) finishes the restore without these objects and lists them in RV(not_restored). RV(fingerprint) then says
+        what is not equal to the set.
+    type: str
+    choices: [fail, report]
+    default: fail
+  locale:
+    description:
+      - What to do when the server cannot have the locale of the database, that is its encoding, provider, LC_COLLATE,
+        LC_CTYPE, ICU locale or rules.
+      - V(exact) refuses before anything is made.
+      - V(nearest) uses the locale C.UTF-8 or that of the server and lists the differences in RV(properties). Text may then
+        sort and compare differently.
+    type: str
+    choices: [exact, nearest]
+    default: exact
+  lock_timeout:
+    description:
+      - How many seconds O(mode=in_place) tries to lock the tables, each of the two times that it takes locks, and how long
+        O(mode=swap) waits for the lock of the database.
+      - O(mode=in_place) waits for at most 2 seconds at a time and pauses in between, so that the application does not queue
+        behind it.
+      - Raise it for a database with long transactions.
+    type: float
+    default: 30
   fingerprint:
     description:
       - V(full) compares row counts and digests of all tables with the set, V(counts) only counts, V(none) nothing.
@@ -227,6 +289,29 @@ foreign_keys:
   type: dict
   returned: always, once the data was loaded
   sample: {checked: 31, violated: []}
+properties:
+  description:
+    - The comparison of the properties of the database. C(of) is V(set), V(target_db) or V(none), where the expected
+      properties come from; C(equal) is null when there was nothing to compare with; C(differences) lists what differs.
+    - C(changed_since_backup) lists what the live database has changed since the set was stored.
+  type: dict
+  returned: success
+  sample: {of: set, equal: true, differences: [], changed_since_backup: []}
+not_restored:
+  description: Objects that the database lacks or has only in part, each with C(object), C(reason) and C(statement).
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - object: materialized view public.totals
+      reason: 'it is without rows, because its refresh failed: could not connect to server "archive"'
+      statement: REFRESH MATERIALIZED VIEW public.totals;
+failed_objects:
+  description: All objects that PostgreSQL refused, each with C(object), C(reason) and C(statement).
+  type: list
+  elements: dict
+  returned: when objects were refused
+  sample: []
 undo:
   description: The options that take this restore back, or nothing for V(new).
   type: dict
@@ -290,6 +375,16 @@ SPEC = ArgumentSpec(
         "create_roles": {"type": "bool", "default": False},
         "owner": {"type": "bool", "default": True},
         "privileges": {"type": "bool", "default": True},
+        "rows_as": {"type": "str", "default": "owner", "choices": ["owner", "login"]},
+        "tablespaces": {"type": "bool", "default": True},
+        "materialized_views": {
+            "type": "str",
+            "default": "refresh",
+            "choices": ["refresh", "required", "without_data"],
+        },
+        "object_errors": {"type": "str", "default": "fail", "choices": ["fail", "report"]},
+        "locale": {"type": "str", "default": "exact", "choices": ["exact", "nearest"]},
+        "lock_timeout": {"type": "float", "default": 30},
         "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
         "terminate_sessions": {"type": "bool", "default": False},
         "spool_dir": {"type": "path"},
@@ -319,6 +414,12 @@ def main() -> None:
             create_roles=params["create_roles"],
             owner=params["owner"],
             privileges=params["privileges"],
+            rows_as=params["rows_as"],
+            tablespaces=params["tablespaces"],
+            materialized_views=params["materialized_views"],
+            object_errors=params["object_errors"],
+            locale=params["locale"],
+            lock_timeout=params["lock_timeout"],
             fingerprint=params["fingerprint"],
             terminate_sessions=params["terminate_sessions"],
             environment=params["recovery_environment"],

@@ -208,7 +208,7 @@ def test_a_target_that_exists_or_is_in_use(postgres: PostgresServer, small: str,
         assert "the shop" in result["msg"]
         cursor.execute("SELECT count(*) FROM t")
         assert cursor.fetchone() == (2,)
-        cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (f"{small}_restoring",))
+        cursor.execute("SELECT count(*) FROM pg_database WHERE starts_with(datname, %s)", (f"{small}_restoring",))
         assert cursor.fetchone() == (0,)
 
 

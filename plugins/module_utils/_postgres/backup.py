@@ -28,12 +28,13 @@ from .._sets.writer import SetWriter, StoredFile, sizes_of
 from .._store.base import ObjectStore
 from .catalog import ServerFacts
 from .client import ClientPrograms, find_client
-from .connection import ConnectionOptions
+from .connection import ConnectionOptions, connection
 from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
 from .extension_rows import ExtensionRows, rows_left_out
 from .fingerprint import Scope, take_fingerprint
 from .identity import Identity, identity_of, known_identity, require_identity
 from .profiles import PROFILES, with_profile
+from .properties import PROPERTIES_FILE, read_properties
 from .snapshot import HeldSnapshot, held_snapshot, refuse_blind
 from .structure import structure_of
 from .toc import Toc, sequence_values
@@ -44,6 +45,7 @@ class BackupRequest:
     """What to back up and where to. lock_timeout is in seconds; jobs counts pg_dump's workers.
 
     accept_identity: the identity of a database that continues the sets of another one.
+    on_toc is called with the table of contents of the dump, from the thread of the backup.
     """
 
     connection: ConnectionOptions
@@ -61,6 +63,7 @@ class BackupRequest:
     accept_identity: t.Optional[str] = None
     check_mode: bool = False
     listener: t.Optional[PhaseListener] = None
+    on_toc: t.Optional[t.Callable[[Toc], None]] = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,8 @@ class _Run:
                 except RecoveryError:
                     self._raise_first_cause(writer)
                     raise
+            self._write_properties()
+            writer.add(self._spool, PROPERTIES_FILE, "properties")
             if roles.result():
                 writer.add(self._spool, "globals.sql", "globals")
             with self._timings.phase("wait for uploads"):
@@ -216,6 +221,8 @@ class _Run:
         # pg_dump holds its locks by now.
         self._held.require_visible_rows()
         self._toc = toc
+        if self._request.on_toc is not None:
+            self._request.on_toc(toc)
         self._left_out = side.submit(
             rows_left_out, self._request.connection, self._held.snapshot, scope_of(toc), self._request.lock_timeout
         )
@@ -242,6 +249,13 @@ class _Run:
         path = os.path.join(self._spool, "globals.sql")
         self._roles_refused = dump_roles(self._client, self._request.connection, path, self._held.facts.encoding)
         return self._roles_refused is None
+
+    def _write_properties(self) -> None:
+        options = self._request.connection
+        with connection(options, application="lifeline.recovery backup") as conn:
+            data = read_properties(conn, options.database).to_json()
+        with open(os.path.join(self._spool, PROPERTIES_FILE), "wb") as stream:
+            stream.write(data)
 
     def _add(self, writer: SetWriter, folder: str, file: DumpedFile) -> None:
         writer.add(folder, file.path, file.role, file.schema, file.table)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
 from .client import ClientPrograms
-from .connection import ConnectionOptions, quote_identifier
+from .connection import ConnectionOptions
 from .programs import start_program
 from .toc import Toc, TocEntry, parse_toc
 
@@ -156,10 +156,6 @@ def dump_roles(client: ClientPrograms, options: ConnectionOptions, path: str, en
         if child.wait() == 0:
             return None
     return lines[-1] if lines else "pg_dumpall failed"
-
-
-def qualified(entry: TocEntry) -> str:
-    return quote_identifier(entry.schema, entry.tag)
 
 
 def _is_serial(child: Child) -> bool:

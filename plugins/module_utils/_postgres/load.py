@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Loads an archive of pg_dump into a database that exists; the first error ends the load."""
+"""Loads an archive of pg_dump into a database that exists."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from .._core.process import Child
 from .archive_files import require_own_files
 from .client import ClientPrograms
 from .connection import ConnectionOptions
+from .object_errors import ObjectFailure, parse_object_failures
 from .programs import start_program
-from .run_script import load_script
-from .script import GuardedScript
 
 #: Building indexes with more memory is what makes a restore quick; nothing here weakens the result,
 #: because a load that is cut off is thrown away whole.
 _SETTINGS = (
     "-c maintenance_work_mem=256MB -c synchronous_commit=off -c jit=off -c statement_timeout=0 -c lock_timeout=0"
 )
+
+
+#: How libpq and the server report that a session has ended.
+_LOST = re.compile(r"server closed the connection|terminating connection|connection to server .* failed|SSL SYSCALL")
 
 
 def load_archive(
@@ -36,20 +39,21 @@ def load_archive(
     jobs: int,
     owner: bool = True,
     privileges: bool = True,
+    tablespaces: bool = True,
     only: t.Sequence[str] = (),
-) -> None:
-    """pg_restore with --exit-on-error, in parallel; only narrows it down by further options.
+    titles: t.Optional[t.Mapping[int, str]] = None,
+) -> t.List[ObjectFailure]:
+    """pg_restore, in parallel; only narrows it down by further options, titles names entries by their numbers.
 
-    Raises RecoveryError(restore_failed, roles_missing, locked, client_too_old or access_denied).
+    Returns the objects that the server refused; all others are loaded.
+    Raises RecoveryError(restore_failed, client_too_old, damaged) when pg_restore itself failed.
     """
     require_own_files(archive)
     arguments = [
         client.path("pg_restore"),
-        "--exit-on-error",
         "--no-password",
         f"--dbname={options.conninfo()}",
-        *([] if owner else ["--no-owner"]),
-        *([] if privileges else ["--no-privileges"]),
+        *_scope(owner, privileges, tablespaces),
         f"--jobs={jobs}",
         *only,
         archive,
@@ -57,32 +61,22 @@ def load_archive(
     with start_program(arguments, options, _environment(options)) as child:
         complaints = list(child.lines())
         code = child.wait()
+    failures = parse_object_failures(complaints, titles or {})
+    if not any("errors ignored on restore" in line for line in complaints) or _LOST.search("\n".join(complaints)):
         _raise_unless_good("pg_restore", code, complaints)
-
-
-def replace_content(
-    client: ClientPrograms,
-    options: ConnectionOptions,
-    archive: str,
-    first: t.Sequence[str],
-    *,
-    owner: bool = True,
-    privileges: bool = True,
-    own: bool = True,
-) -> None:
-    """Run the statements and load the archive behind them, all in one transaction. Raises as load_archive.
-
-    own: the archive comes from a backup set; the statements of any other archive are judged as those of a script.
-    """
-    # An archive that breaks off raises before the end of the chunks, so nothing is committed.
-    chunks = archive_script(client, archive, owner=owner, privileges=privileges)
-    load_script(options, GuardedScript(chunks, own=own), first=first, one_transaction=True)
+    return failures
 
 
 def archive_script(
-    client: ClientPrograms, archive: str, *, owner: bool = True, privileges: bool = True
+    client: ClientPrograms,
+    archive: str,
+    *,
+    owner: bool = True,
+    privileges: bool = True,
+    tablespaces: bool = True,
+    only: t.Sequence[str] = (),
 ) -> t.Iterator[bytes]:
-    """The script that pg_restore makes of an archive, in chunks.
+    """The script that pg_restore makes of an archive, in chunks; only narrows it down by further options.
 
     Raises RecoveryError behind the last chunk when pg_restore failed: damaged, client_too_old.
     """
@@ -91,8 +85,8 @@ def archive_script(
         client.path("pg_restore"),
         "--exit-on-error",
         "--file=-",
-        *([] if owner else ["--no-owner"]),
-        *([] if privileges else ["--no-privileges"]),
+        *_scope(owner, privileges, tablespaces),
+        *only,
         archive,
     ]
     with Child(arguments, {**os.environ, "LC_ALL": "C"}, stdout=subprocess.PIPE) as child:
@@ -113,6 +107,14 @@ def archive_script(
                 next_step="Use another dump, or create the dump again.",
             )
         _raise_unless_good("pg_restore", code, complaints)
+
+
+def _scope(owner: bool, privileges: bool, tablespaces: bool) -> t.List[str]:
+    return [
+        *([] if owner else ["--no-owner"]),
+        *([] if privileges else ["--no-privileges"]),
+        *([] if tablespaces else ["--no-tablespaces"]),
+    ]
 
 
 def _environment(options: ConnectionOptions) -> t.Dict[str, str]:

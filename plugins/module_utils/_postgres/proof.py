@@ -92,6 +92,19 @@ class Proof:
         refreshed = f"; {len(found['refreshed'])} materialized views were computed again" if found["refreshed"] else ""
         return f"{counted} are equal to the set{weaker}{refreshed}"
 
+    def without(self, objects: t.Collection[str]) -> Proof:
+        """The proof without the differences of objects that the result names as not restored.
+
+        What was not compared is listed as not_compared. A proof with more differences than it lists stays as it is.
+        """
+        shown = self.fingerprint.get("differences", [])
+        rest = [item for item in shown if item["what"] not in objects]
+        if len(rest) == len(shown) or self.fingerprint["difference_count"] > len(shown):
+            return self
+        left_out = sorted(item["what"] for item in shown if item["what"] in objects)
+        found = {"differences": rest, "difference_count": len(rest), "equal": not rest, "not_compared": left_out}
+        return replace(self, fingerprint={**self.fingerprint, **found})
+
     @property
     def complaint(self) -> str:
         found = [

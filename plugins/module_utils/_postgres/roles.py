@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roles that an archive speaks of: owners, grantees, and those of policies."""
+"""The roles that an archive names: owners, grantees and grantors, those of policies and of user mappings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ import typing as t
 from .connection import Connection, fetch_all, quote_identifier
 from .toc import Toc
 
-_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)'
+#: A name as pg_dump prints it, quoted where it must be.
+NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)'
 
+_GRANTED = (
+    rf"\b(?:TO|FROM) ({NAME})(?: WITH GRANT OPTION)?(?: GRANTED BY {NAME})?(?: CASCADE)?;",
+    rf"\bGRANTED BY ({NAME})",
+    # A grant that another role than the owner made is replayed as that role.
+    rf"\bSET SESSION AUTHORIZATION ({NAME});",
+)
 _PATTERNS = {
-    "ACL": (rf"\b(?:TO|FROM) ({_NAME})(?: WITH GRANT OPTION)?;",),
-    "DEFAULT ACL": (rf"\bFOR ROLE ({_NAME})", rf"\b(?:TO|FROM) ({_NAME})(?: WITH GRANT OPTION)?;"),
-    "POLICY": (rf"\bTO ({_NAME}(?:, {_NAME})*)(?: USING| WITH CHECK|;)",),
+    "ACL": _GRANTED,
+    "DEFAULT ACL": (rf"\bFOR ROLE ({NAME})", *_GRANTED),
+    "POLICY": (rf"\bTO ({NAME}(?:, {NAME})*)(?: USING| WITH CHECK|;)",),
+    "USER MAPPING": (rf"\bCREATE USER MAPPING FOR ({NAME}) SERVER ",),
 }
 
 _NOT_ROLES = {"PUBLIC", "public", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE", ""}
@@ -30,7 +38,7 @@ def roles_of(toc: Toc) -> t.Set[str]:
         for entry in toc.of_kind(kind):
             for pattern in patterns:
                 for match in re.finditer(pattern, entry.definition):
-                    found.update(_unquote(name) for name in re.findall(_NAME, match.group(1)))
+                    found.update(unquote(name) for name in re.findall(NAME, match.group(1)))
     return found - _NOT_ROLES
 
 
@@ -46,5 +54,5 @@ def create_roles(conn: Connection, names: t.Iterable[str]) -> None:
             cursor.execute(f"CREATE ROLE {quote_identifier(name)} NOLOGIN")
 
 
-def _unquote(name: str) -> str:
+def unquote(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -43,16 +43,19 @@ _TRANSACTION_WORDS = frozenset(["BEGIN", "START", "COMMIT", "END"])
 _BATCH_BYTES = 64 * 1024
 
 
-def load_script(
-    options: ConnectionOptions, script: GuardedScript, *, first: t.Sequence[str] = (), one_transaction: bool = False
-) -> None:
+def load_script(options: ConnectionOptions, script: GuardedScript, *, one_transaction: bool = False) -> None:
     """Run every statement of the script; the first error ends the run.
 
-    first: statements to run before. one_transaction: everything is committed at the end, or nothing.
+    one_transaction: everything is committed at the end, or nothing.
     Raises RecoveryError(restore_failed, roles_missing, locked, access_denied, unsafe_dump, damaged), with the line.
     """
     with contextlib.closing(_connect(options)) as conn:
-        _interruptible(conn, lambda: _Run(conn, script, one_transaction=one_transaction).complete(first))
+        _interruptible(conn, lambda: _Run(conn, script, one_transaction=one_transaction).complete())
+
+
+def run_statements(conn: Connection, script: GuardedScript) -> None:
+    """Run every statement of the script within the transaction of the caller. Raises as load_script."""
+    _interruptible(conn, lambda: _Run(conn, script, one_transaction=True).run())
 
 
 def _connect(options: ConnectionOptions) -> Connection:
@@ -76,9 +79,14 @@ class _Run:
         self._rows: t.List[bytes] = []
         self._rows_size, self._rows_line = 0, 0
 
-    def complete(self, first: t.Sequence[str]) -> None:
-        for sql in [*_SESSION, *(["BEGIN"] if self._one_transaction else []), *first]:
+    def complete(self) -> None:
+        for sql in [*_SESSION, *(["BEGIN"] if self._one_transaction else [])]:
             self._execute(sql.encode("utf-8", "surrogateescape"), "a statement that prepares the database")
+        self.run()
+        if self._one_transaction:
+            self._execute(b"COMMIT", "the end of the transaction")
+
+    def run(self) -> None:
         for statement in self._script:
             if statement.row:
                 self._keep_row(statement)
@@ -86,8 +94,6 @@ class _Run:
             self._send_rows()
             self._statement(statement)
         self._send_rows()
-        if self._one_transaction:
-            self._execute(b"COMMIT", "the end of the transaction")
 
     def _statement(self, statement: Statement) -> None:
         if self._one_transaction and statement.tokens[0] in _TRANSACTION_WORDS:

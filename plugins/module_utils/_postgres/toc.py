@@ -47,6 +47,12 @@ class TocEntry:
     file_name: str
     tablespace: str = ""
     access_method: str = ""
+    drop_statement: str = ""
+
+    @property
+    def title(self) -> str:
+        """Kind, schema and name, for messages."""
+        return f"{self.kind.lower()} {self.schema + '.' if self.schema else ''}{self.tag}"
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,12 @@ def sequence_values(toc: Toc) -> t.List[SequenceFingerprint]:
     return found
 
 
-def list_without_rows(toc: Toc, folder: str) -> str:
-    """Write a list for pg_restore that leaves out the rows of tables; the path of the list."""
-    path = os.path.join(folder, "without-rows.list")
+def write_list(toc: Toc, folder: str, name: str, *, without: t.Collection[str]) -> str:
+    """Write a list for pg_restore that leaves out some kinds of entries, and return the path of the list."""
+    path = os.path.join(folder, f"{name}.list")
     with open(path, "w", encoding="ascii") as stream:
         # pg_restore reads no more of a line than the number before the semicolon.
-        stream.writelines(f"{entry.dump_id};\n" for entry in toc.entries if entry.kind != "TABLE DATA")
+        stream.writelines(f"{entry.dump_id};\n" for entry in toc.entries if entry.kind not in without)
     return path
 
 
@@ -134,8 +140,7 @@ class _Reader:
         self._text()
         tag, kind = self._text(), self._text()
         self._int()
-        definition = self._text()
-        self._text()
+        definition, drop_statement = self._text(), self._text()
         copy_statement, schema, tablespace, access_method = (self._text() for _field in range(4))
         if version >= (1, 16):
             self._int()
@@ -155,7 +160,7 @@ class _Reader:
             file_name = self._text()
         return TocEntry(
             dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), file_name,
-            tablespace, access_method,
+            tablespace, access_method, drop_statement,
         )  # fmt: skip
 
     def _take(self, count: int) -> bytes:

@@ -50,7 +50,7 @@ ENGINES = (DATABASE_ENGINE, ROWS_ENGINE, BUCKET_ENGINE, SQLITE_ENGINE, SQLITE_RO
 
 #: What the files of a set may be; a manifest with any other role is refused when it is read.
 ROLES = (
-    *("toc", "data", "large_objects", "large_object", "globals"),
+    *("toc", "data", "large_objects", "large_object", "properties", "globals"),
     *("keys", "rows"),
     *("inventory", "references"),
     *("schema", "table", "after", "content", "touched"),

@@ -1,0 +1,249 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Replaces the content of a live database in one transaction, from the lock that stops writers to the last row.
+
+The transaction first locks every table that it will replace against writers. The undo set is taken while it holds
+these locks, so a row whose insert was acknowledged is in the undo set, or is written after the restore.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .._core.digest import file_chunks
+from .._core.errors import ErrorKind, RecoveryError
+from . import databases
+from .client import ClientPrograms
+from .collateral import Collateral, refuse_unsaved_rows
+from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
+from .copy_in import NESTED, Loader, loading_owners
+from .load import archive_script
+from .materialized_views import KIND as VIEW_ROWS
+from .object_errors import ObjectFailure, without_session_settings
+from .room import Room, make_room
+from .run_script import run_statements
+from .script import GuardedScript
+from .toc import Toc, TocEntry, write_list
+
+try:
+    import psycopg2
+    import psycopg2.errors
+except ImportError:
+    psycopg2 = None  # type: ignore[assignment]
+
+#: Seconds of one attempt to lock, and of the pauses between attempts, in which the application can go on.
+_ATTEMPT, _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 0.25, 4.0
+
+_TABLES = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+    ORDER BY 1, 2
+"""
+
+_PART = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How an archive is loaded. search_path is that of the database, for code with names without a schema."""
+
+    owner: bool = True
+    privileges: bool = True
+    tablespaces: bool = True
+    rows_as_owner: bool = True
+    search_path: str = '"$user", public'
+
+
+#: For the entry of a table, what opens its COPY lines; None for an entry without rows.
+RowsOf = t.Callable[[TocEntry], t.Optional[t.Callable[[], t.Iterator[bytes]]]]
+
+
+class LockedDatabase:
+    """A live database within the transaction that replaces its content."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        room: Room,
+        end_sessions: t.Callable[[], None],
+        lock_timeout: float,
+    ) -> None:
+        self._conn, self._room, self._end_sessions, self._lock_timeout = conn, room, end_sessions, lock_timeout
+
+    def replace(
+        self, client: ClientPrograms, archive: str, toc: Toc, undo: Toc, rows: RowsOf, loading: Loading
+    ) -> t.List[ObjectFailure]:
+        """Remove what the set in the folder archive brings, and load the set. The caller commits.
+
+        rows gives for an entry what opens its COPY lines, or None. Returns the objects that PostgreSQL refused.
+        Raises RecoveryError(unsupported) when something would fall that neither the set nor undo holds, and locked.
+        """
+        self._clear(toc, undo)
+        failures = self._definitions(client, archive, toc, "pre-data", loading)
+        failures += self._rows(toc, rows, loading)
+        self._large_objects(toc, archive)
+        for section in ("data", "post-data"):
+            failures += self._definitions(client, archive, toc, section, loading)
+        self._run(self._room.last)
+        return failures
+
+    def replace_foreign(self, script: GuardedScript, toc: Toc, undo: Toc) -> None:
+        """As replace, with the script of an archive of another tool. The first statement that is refused ends it."""
+        self._clear(toc, undo)
+        run_statements(self._conn, script)
+        self._run(self._room.last)
+
+    def commit(self) -> None:
+        self._run(("COMMIT",))
+
+    def _run(self, statements: t.Iterable[str]) -> None:
+        with self._conn.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def _clear(self, toc: Toc, undo: Toc) -> None:
+        self._lock("ACCESS EXCLUSIVE")
+        collateral = Collateral(self._conn)
+        self._run(self._room.first)
+        collateral.refuse(self._room, toc, undo)
+
+    def _lock(self, mode: str) -> None:
+        _lock_tables(
+            self._conn,
+            self._room,
+            mode,
+            self._lock_timeout,
+            self._end_sessions,
+            ("SAVEPOINT locks", "ROLLBACK TO locks"),
+        )
+
+    def _definitions(
+        self, client: ClientPrograms, archive: str, toc: Toc, section: str, loading: Loading
+    ) -> t.List[ObjectFailure]:
+        """Run the statements of a section one by one, each in a savepoint."""
+        listing = write_list(toc, archive, f"{section}-in-place", without=("TABLE DATA", "BLOBS", VIEW_ROWS))
+        chunks = archive_script(
+            client, archive,
+            owner=loading.owner, privileges=loading.privileges, tablespaces=loading.tablespaces,
+            only=[f"--section={section}", f"--use-list={listing}"],
+        )  # fmt: skip
+        failures = []
+        with self._conn.cursor() as cursor:
+            for statement in GuardedScript(chunks, own=True):
+                try:
+                    cursor.execute(b"SAVEPOINT object;\n" + statement.text + b"\n;RELEASE SAVEPOINT object")
+                except psycopg2.Error as error:
+                    if error.pgcode is None:
+                        raise
+                    cursor.execute("ROLLBACK TO SAVEPOINT object")
+                    text = statement.text.decode("utf-8", "replace").strip()
+                    failures.append(ObjectFailure(_title(toc, text), str(error.diag.message_primary), text))
+        return without_session_settings(failures)
+
+    def _rows(self, toc: Toc, rows: RowsOf, loading: Loading) -> t.List[ObjectFailure]:
+        failures = []
+        for entry in toc.of_kind("ENCODING", "STDSTRINGS"):
+            self._run((entry.definition,))
+        with contextlib.ExitStack() as stack:
+            owners: t.Mapping[t.Tuple[str, str], str] = {}
+            if loading.rows_as_owner:
+                owners = stack.enter_context(loading_owners(self._conn, toc))
+            loader = Loader(toc, owners, loading.search_path, NESTED)
+            for table in toc.of_kind("TABLE DATA"):
+                source = rows(table)
+                failure = loader.load(self._conn, table, source) if source is not None else None
+                if failure is not None:
+                    failures.append(failure)
+        return failures
+
+    def _large_objects(self, toc: Toc, archive: str) -> None:
+        for entry in toc.of_kind("BLOBS"):
+            with open(os.path.join(archive, entry.file_name), encoding="ascii") as listing:
+                files = [line.split() for line in listing if line.strip()]
+            with self._conn.cursor() as cursor:
+                for number, name in files:
+                    offset = 0
+                    for part in file_chunks(os.path.join(archive, name), _PART):
+                        cursor.execute(
+                            "SELECT pg_catalog.lo_put(%s, %s, %s)", (int(number), offset, psycopg2.Binary(part))
+                        )
+                        offset += len(part)
+
+
+@contextlib.contextmanager
+def locked_database(
+    options: ConnectionOptions, admin: Connection, toc: Toc, *, lock_timeout: float, terminate_sessions: bool
+) -> t.Iterator[LockedDatabase]:
+    """Stop the writers of every table that the archive replaces, until the transaction ends.
+
+    lock_timeout, in seconds, bounds each of the two times that locks are taken. A failed attempt gives the tables
+    back for a while, so that the application does not queue behind it.
+    Raises RecoveryError(locked, unsupported); the database is unchanged unless commit was called.
+    """
+    refusal = lambda error: query_error(error, f"The database {options.database!r} is unchanged.")  # noqa: E731
+    with connection(options, application="lifeline.recovery restore", describe=refusal) as conn:
+        pid = conn.info.backend_pid
+
+        def end_sessions() -> None:
+            if terminate_sessions:
+                databases.terminate(admin, options.database, spare=(pid,))
+
+        room = make_room(conn, toc)
+        refuse_unsaved_rows(conn, room)
+        end_sessions()
+        _lock_tables(conn, room, "EXCLUSIVE", lock_timeout, end_sessions, ("BEGIN", "ROLLBACK"))
+        with conn.cursor() as cursor:
+            cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
+        yield LockedDatabase(conn, room, end_sessions, lock_timeout)
+
+
+def _title(toc: Toc, statement: str) -> str:
+    """The entry that a statement belongs to, or the beginning of the statement."""
+    for entry in toc.entries:
+        if statement in entry.definition:
+            return entry.title
+    return " ".join(statement.split()[:6])
+
+
+def _lock_tables(
+    conn: Connection,
+    room: Room,
+    mode: str,
+    lock_timeout: float,
+    end_sessions: t.Callable[[], None],
+    marks: t.Tuple[str, str],
+) -> None:
+    """Lock all tables, or none of them: marks are the statements before an attempt and after a failed one."""
+    begin, undo = marks
+    deadline, pause = time.monotonic() + lock_timeout, _FIRST_PAUSE
+    while True:
+        remaining = deadline - time.monotonic()
+        try:
+            with conn.cursor() as cursor:
+                cursor.execute(begin)
+                cursor.execute(f"SET LOCAL lock_timeout = '{max(1, int(min(_ATTEMPT, remaining) * 1000))}ms'")
+                tables = fetch_all(conn, _TABLES, ([*room.schemas],))
+                names = [quote_identifier(*row) for row in (*tables, *room.emptied)]
+                if names:
+                    cursor.execute(f"LOCK TABLE {', '.join(names)} IN {mode} MODE")
+                cursor.execute("SET LOCAL lock_timeout = 0")
+            return
+        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+            with conn.cursor() as cursor:
+                cursor.execute(undo)
+        if time.monotonic() + pause >= deadline:
+            raise RecoveryError(
+                ErrorKind.LOCKED,
+                f"Other sessions held tables of the database for longer than lock_timeout, {lock_timeout:g} seconds.",
+                left="The database is unchanged.",
+                next_step="End these sessions, set terminate_sessions to true, or raise lock_timeout.",
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        end_sessions()
