@@ -92,7 +92,7 @@ def _as_earlier_version(server: PostgresServer, database: str, store: Path) -> N
     document = json.loads(path.read_text())
     former = take_fingerprint(server.options(database), "full", structure={}, algorithm=LEGACY_ALGORITHM)
     fingerprint = former.as_dict() | {"structure": {"relations": {"public.t": "0123456789abcdef"}}}
-    del fingerprint["views"]
+    del fingerprint["views"], fingerprint["object_rights"]
     fingerprint["large_objects"] = None
     document["fingerprint"] = fingerprint
     path.write_text(json.dumps(document))

@@ -186,7 +186,10 @@ def locked_database(
     back for a while, so that the application does not queue behind it.
     Raises RecoveryError(locked, unsupported); the database is unchanged unless commit was called.
     """
-    refusal = lambda error: query_error(error, f"The database {options.database!r} is unchanged.")  # noqa: E731
+
+    def refusal(error: Exception) -> RecoveryError:
+        return query_error(error, f"The database {options.database!r} is unchanged.")
+
     with connection(options, application="lifeline.recovery restore", describe=refusal) as conn:
         pid = conn.info.backend_pid
 

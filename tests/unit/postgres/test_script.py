@@ -129,7 +129,7 @@ def test_statements_and_rows_are_parts_of_the_script(text: str) -> None:
 
 def test_statements_end_where_the_server_ends_them() -> None:
     found = split(DUMP)
-    assert [line for line, *_ in found] == [5, 7, 8, 9, 15, 20, 21, 22, 24, 25, 26, 28, 34, 41, 48]
+    assert [item[0] for item in found] == [5, 7, 8, 9, 15, 20, 21, 22, 24, 25, 26, 28, 34, 41, 48]
     assert [item[-1] for item in found if item[1].startswith(b"COPY")] == [
         b"\\.x\n-- PostgreSQL database dump complete\nCREATE TABLE public.no (\n\\\\.\n",
         b"",
