@@ -328,9 +328,8 @@ def test_in_place_gives_up_on_locks_in_time(postgres: PostgresServer, database: 
         holder.execute("BEGIN; LOCK TABLE public.t IN ROW EXCLUSIVE MODE")
         began = time.monotonic()
         locked = locked_database(postgres.options(database), admin, toc, lock_timeout=3, terminate_sessions=False)
-        with pytest.raises(RecoveryError) as caught:
-            with locked:
-                pass
+        with pytest.raises(RecoveryError) as caught, contextlib.ExitStack() as stack:
+            stack.enter_context(locked)
         assert caught.value.kind == "locked"
         assert time.monotonic() - began < 8
         holder.execute("INSERT INTO public.t VALUES (1); COMMIT")
