@@ -21,6 +21,7 @@ from .connection import ConnectionOptions, connection
 from .dump import TOC_NAME, Selection
 from .fingerprint import Scope, take_fingerprint
 from .foreign_keys import count_violations, foreign_keys
+from .partition_trees import with_merged_partitions
 from .row_hash import ALGORITHM, algorithm_of
 from .structure import (
     OWNERS,
@@ -171,8 +172,9 @@ def compare_database(
             options, _depth(recorded, rules.mode), jobs=jobs, scope=_scope(recorded), structure={},
             algorithm=algorithm_of(recorded.algorithm),
         )  # fmt: skip
-        actual = replace(content, structure=rules.reduced(live.result()))
-    expected = replace(recorded, structure=rules.reduced(structure_of(parse_toc(toc))))
+        parsed = parse_toc(toc)
+        actual = replace(with_merged_partitions(content, parsed), structure=rules.reduced(live.result()))
+    expected = replace(with_merged_partitions(recorded, parsed), structure=rules.reduced(structure_of(parsed)))
     if expected.structure == actual.structure:
         return rules.compare(expected, actual)
     try:
