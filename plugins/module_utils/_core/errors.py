@@ -71,6 +71,16 @@ class ErrorKind:
     NOTIFICATION_FAILED = "notification_failed"
 
 
+_Value = t.TypeVar("_Value")
+
+
+def guaranteed(value: t.Optional[_Value]) -> _Value:
+    """A value that earlier checks guarantee. Raises AssertionError if they failed to do so."""
+    if value is None:
+        raise AssertionError("a value that earlier checks guarantee is missing")
+    return value
+
+
 class RecoveryError(Exception):
     """A failure that a person can act on.
 

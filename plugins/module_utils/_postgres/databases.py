@@ -12,7 +12,7 @@ import secrets
 import typing as t
 from dataclasses import dataclass
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .connection import (
     Connection,
     ConnectionOptions,
@@ -159,10 +159,9 @@ def create(
                 raise _refused(error) from None
             refusals.append(error.diag.message_primary)
     else:
-        assert locale is not None
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
-            f"The server cannot create a database with {_describe(locale)}: {refusals[0]}.",
+            f"The server cannot create a database with {_describe(guaranteed(locale))}: {refusals[0]}.",
             next_step="Install the locale on the server, or set locale to nearest: text may then sort differently.",
         )
     if target is not None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from .._core.clock import PhaseListener, Timings, compact_instant, utc_now
 from .._core.confirmation import plan_digest, require_confirmation
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._sets.audit import write_audit
@@ -405,9 +405,8 @@ class _Run:
 
     def _in_place(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Replace the content within the database, in one transaction, after an undo set was taken."""
-        request, toc = self._request, self._toc(folder)
+        request, toc = self._request, guaranteed(self._toc(folder))
         options = request.connection.with_database(request.target_db)
-        assert toc is not None and self._store is not None and request.source is not None
         if not request.terminate_sessions:
             databases.refuse_sessions(admin, request.target_db)
         properties = read_properties(admin, request.target_db)
@@ -465,28 +464,27 @@ class _Run:
     def _undo_set(self, options: ConnectionOptions) -> t.Tuple[BackupResult, Toc]:
         request = self._request
         found: t.List[Toc] = []
-        assert self._store is not None and request.source is not None
+        store = guaranteed(self._store)
         if self._manifest is not None:
-            seal_for(self._store, self._manifest.recipients)
+            seal_for(store, self._manifest.recipients)
         undo = back_up(
             BackupRequest(
                 connection=options,
-                source=request.source,
+                source=guaranteed(request.source),
                 tier="undo",
                 jobs=request.jobs,
                 spool_dir=request.spool_dir,
                 on_toc=found.append,
             ),
-            self._store,
+            store,
         )
         return undo, found[0]
 
     def _rows(self, table: TocEntry) -> t.Optional[t.Callable[[], t.Iterator[bytes]]]:
         """What opens the COPY lines of a table of the set."""
-        assert self._manifest is not None and self._store is not None
-        for entry in self._manifest.objects:
+        for entry in guaranteed(self._manifest).objects:
             if entry.role == "data" and entry.path == table.file_name:
-                return functools.partial(proved_rows, self._store, entry)
+                return functools.partial(proved_rows, guaranteed(self._store), entry)
         return None
 
     def _provide_roles(self, admin: Connection, folder: str, properties: t.Optional[DatabaseProperties]) -> None:
@@ -533,9 +531,8 @@ class _Run:
                     client, options, self._foreign, folder, toc,
                     jobs=request.jobs, loading=self._loading, refresh=refresh,
                 )  # fmt: skip
-            assert toc is not None and self._manifest is not None and self._store is not None
             return load_set(
-                client, options, folder, toc, self._manifest, self._store,
+                client, options, folder, guaranteed(toc), guaranteed(self._manifest), guaranteed(self._store),
                 jobs=request.jobs, loading=self._loading, refresh=refresh,
             )  # fmt: skip
         except RecoveryError as error:
@@ -594,7 +591,13 @@ class _Run:
         kept = derived_name(request.target_db, f"_undone_{self._stamp.lower()}")
         current = databases.find(admin, request.target_db)
         former = databases.find(admin, request.undo_db or "")
-        assert current is not None and former is not None
+        if current is None or former is None:
+            gone = request.target_db if current is None else request.undo_db
+            raise RecoveryError(
+                ErrorKind.TARGET_MISSING,
+                f"The database {gone!r} was dropped during the run.",
+                next_step="List the databases, then run the restore again.",
+            )
         with self._timings.phase("swap"):
             exchange(
                 self._server, current, former, kept,
