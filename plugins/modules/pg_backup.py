@@ -97,7 +97,10 @@ options:
   profile:
     description:
       - What to leave out because the platform makes it itself.
-      - V(supabase) leaves out the internal schemas of a Supabase project and keeps the rows of auth and storage.
+      - V(supabase) leaves out the internal schemas of a Supabase project. It keeps definitions and rows of auth and storage,
+        cron jobs, queues, and the migration history of the application.
+      - Set it for every database of a Supabase project. A backup as the role C(postgres) fails without it, and the restore
+        within a project follows it.
     type: str
     choices: [none, supabase]
     default: none

@@ -66,6 +66,9 @@ options:
         create nor rename one. The transaction first locks the tables against writers, then stores an undo set, so that no
         row whose insert was acknowledged is lost. The database keeps its properties. It refuses to remove what the undo
         set cannot hold, such as rows of tables that belong to an extension and that C(pg_dump) leaves out.
+      - With V(in_place), a schema of another role (auth and storage of a managed platform) keeps its definitions and gets the
+        rows of the set, and triggers of that role do not act on these rows. RV(not_restored) lists what the role that logs in
+        cannot make, with the statement.
       - V(undo) gives a database that V(swap) kept its name back.
     type: str
     choices: [new, swap, in_place, undo]
@@ -127,6 +130,17 @@ options:
       - If the server lacks one of them, all objects are restored into the default tablespace, and RV(not_restored) says so.
     type: bool
     default: true
+  skip_extensions:
+    description:
+      - Extensions of the set that are left out, with the rows and grants of the schemas that they make. RV(not_restored)
+        lists them, and the comparison passes over them.
+      - Otherwise an extension that the server refuses fails the restore before anything is loaded, and the message names
+        every such extension.
+      - Set it to restore a set of a managed platform on a server without its extensions. V(pg_cron) can only be created in
+        one database of a server.
+    type: list
+    elements: str
+    default: []
   materialized_views:
     description:
       - What to do with materialized views, whose rows no backup set holds.
@@ -306,6 +320,12 @@ not_restored:
     - object: materialized view public.totals
       reason: 'it is without rows, because its refresh failed: could not connect to server "archive"'
       statement: REFRESH MATERIALIZED VIEW public.totals;
+not_covered:
+  description: What the set does not hold, in words; other backups have to bring it.
+  type: list
+  elements: str
+  returned: success
+  sample: [passwords of roles, bytes of storage objects (back up the buckets with bucket_backup)]
 failed_objects:
   description: All objects that PostgreSQL refused, each with C(object), C(reason) and C(statement).
   type: list
@@ -377,6 +397,7 @@ SPEC = ArgumentSpec(
         "privileges": {"type": "bool", "default": True},
         "rows_as": {"type": "str", "default": "owner", "choices": ["owner", "login"]},
         "tablespaces": {"type": "bool", "default": True},
+        "skip_extensions": {"type": "list", "elements": "str", "default": []},
         "materialized_views": {
             "type": "str",
             "default": "refresh",
@@ -416,6 +437,7 @@ def main() -> None:
             privileges=params["privileges"],
             rows_as=params["rows_as"],
             tablespaces=params["tablespaces"],
+            skip_extensions=tuple(params["skip_extensions"]),
             materialized_views=params["materialized_views"],
             object_errors=params["object_errors"],
             locale=params["locale"],

@@ -19,6 +19,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import databases
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import connection
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.in_place import locked_database
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.ownership import Replacement
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.swap import exchange
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import Toc, TocEntry
 from tests.doubles.modules import ModuleFailed, run_module
@@ -330,7 +331,9 @@ def test_in_place_gives_up_on_locks_in_time(postgres: PostgresServer, database: 
     with postgres.session(database) as holder, connection(postgres.options()) as admin:
         holder.execute("BEGIN; LOCK TABLE public.t IN ROW EXCLUSIVE MODE")
         began = time.monotonic()
-        locked = locked_database(postgres.options(database), admin, toc, lock_timeout=3, terminate_sessions=False)
+        locked = locked_database(
+            postgres.options(database), admin, Replacement(toc), lock_timeout=3, terminate_sessions=False
+        )
         with pytest.raises(RecoveryError) as caught, contextlib.ExitStack() as stack:
             stack.enter_context(locked)
         assert caught.value.kind == "locked"

@@ -50,6 +50,7 @@ class ErrorKind:
     TARGET_MISSING = "target_missing"
     TARGET_IN_USE = "target_in_use"
     ROLES_MISSING = "roles_missing"
+    EXTENSIONS_MISSING = "extensions_missing"
     RESTORE_FAILED = "restore_failed"
     TABLE_MISSING = "table_missing"
     SCHEMA_DRIFT = "schema_drift"

@@ -46,7 +46,8 @@ def load_set(
 ) -> Loaded:
     """Load a set whose rows are still in the store. Raises RecoveryError as load_archive and load_rows."""
     load = _loader(client, options, toc, loading)
-    failures = load(folder, jobs=1, only=["--section=pre-data"])
+    definitions = write_list(toc, folder, "definitions", without=("TABLE DATA",))
+    failures = load(folder, jobs=1, only=["--section=pre-data", f"--use-list={definitions}"])
     failures += load_rows(
         options,
         toc,

@@ -160,6 +160,9 @@ class Collateral:
         published = {(entry.schema, entry.tag) for entry in restored.of_kind("PUBLICATION TABLE")}
         casts = any(entry.kind == "CAST" for entry in restored.entries)
         saved = {(entry.schema, entry.tag) for entry in undo.entries}
+        # What users put on tables of a schema that stays is replaced as well.
+        put = {(entry.schema, entry.tag.replace(" ", ".")) for entry in undo.of_kind("TRIGGER", "POLICY")}
+        put = {item for item in put if item[0] in room.foreign_schemas}
         outside, unsaved = [], []
         for item in gone:
             if item.extension or item.kind == "extension":
@@ -168,6 +171,8 @@ class Collateral:
             elif not item.schema:
                 if (item.kind, item.name) not in dropped and not (item.kind == "cast" and casts):
                     outside.append(item.title)
+            elif item.kind in ("trigger", "policy") and (item.schema, item.name.replace(" ", ".")) in put:
+                continue
             elif item.schema not in replaced or (item.kind == _PUBLISHED and (item.schema, item.name) not in published):
                 outside.append(item.title)
             elif item.kind in _ROWS_OF and (item.schema, item.name) not in saved:

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
@@ -67,11 +67,15 @@ _Query = t.Tuple[str, t.List[catalog.Table]]
 
 @dataclass(frozen=True)
 class Scope:
-    """What a dump holds: (schema, name) of its tables with data, of its materialized views, and large objects."""
+    """What a dump holds: (schema, name) of its tables with data, of its materialized views, and large objects.
+
+    columns: tables of which only these columns, in this order, are hashed.
+    """
 
     tables: t.FrozenSet[t.Tuple[str, str]]
     views: t.FrozenSet[t.Tuple[str, str]]
     large_objects: bool
+    columns: t.Mapping[t.Tuple[str, str], t.Sequence[str]] = field(default_factory=dict)
 
     def holds(self, table: catalog.Table) -> bool:
         return (table.schema, table.name) in (self.views if table.is_view else self.tables)
@@ -112,7 +116,7 @@ def take_fingerprint(
             for table in catalog.stored_relations(conn, None if scope is None else scope.tables | scope.views)
             if table.is_populated and (scope is None or scope.holds(table))
         ]
-        queries = _queries(conn, relations, mode, algorithm)
+        queries = _queries(conn, relations, mode, algorithm, scope.columns if scope else {})
         if sequences is None:
             sequences = _live_sequences(conn)
         large_objects, object_rights = None, None
@@ -146,10 +150,21 @@ def snapshot_reader(options: ConnectionOptions, snapshot: t.Optional[str], lock_
         yield begin_reading(conn, snapshot=snapshot)
 
 
-def _queries(conn: Connection, tables: t.Sequence[catalog.Table], mode: str, algorithm: str) -> t.List[_Query]:
+def _queries(
+    conn: Connection,
+    tables: t.Sequence[catalog.Table],
+    mode: str,
+    algorithm: str,
+    limited: t.Mapping[t.Tuple[str, str], t.Sequence[str]],
+) -> t.List[_Query]:
     # The former digest read virtual generated columns too.
     virtual = algorithm == LEGACY_ALGORITHM
     columns = catalog.column_types(conn, [table.oid for table in tables], virtual=virtual)
+    for table in tables:
+        if (table.schema, table.name) in limited:
+            types = dict(columns[table.oid])
+            names = limited[table.schema, table.name]
+            columns[table.oid] = [(name, types[name]) for name in names if name in types]
     small = [table for table in tables if table.size < _SMALL]
     batches = [[table] for table in tables if table.size >= _SMALL]
     batches += [small[start : start + _TOGETHER] for start in range(0, len(small), _TOGETHER)]

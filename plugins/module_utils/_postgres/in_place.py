@@ -26,6 +26,7 @@ from .copy_in import NESTED, Loader, loading_owners
 from .load import archive_script
 from .materialized_views import KIND as VIEW_ROWS
 from .object_errors import ObjectFailure, without_session_settings
+from .ownership import Replacement
 from .room import Room, make_room
 from .run_script import run_statements
 from .script import GuardedScript
@@ -77,20 +78,30 @@ class LockedDatabase:
         self._conn, self._room, self._end_sessions, self._lock_timeout = conn, room, end_sessions, lock_timeout
 
     def replace(
-        self, client: ClientPrograms, archive: str, toc: Toc, undo: Toc, rows: RowsOf, loading: Loading
+        self,
+        client: ClientPrograms,
+        archive: str,
+        toc: Toc,
+        undo: Toc,
+        rows: RowsOf,
+        loading: Loading,
+        jobs: t.Sequence[str] = (),
     ) -> t.List[ObjectFailure]:
-        """Remove what the set in the folder archive brings, and load the set. The caller commits.
+        """Remove what the set in the folder archive brings, load the set, and schedule jobs. The caller commits.
 
         rows gives for an entry what opens its COPY lines, or None. Returns the objects that PostgreSQL refused.
         Raises RecoveryError(unsupported) when something would fall that neither the set nor undo holds, and locked.
         """
         self._clear(toc, undo)
         failures = self._definitions(client, archive, toc, "pre-data", loading)
+        self._run(self._room.before_rows)
         failures += self._rows(toc, rows, loading)
+        self._run(self._room.after_rows)
         self._large_objects(toc, archive)
         for section in ("data", "post-data"):
             failures += self._definitions(client, archive, toc, section, loading)
         self._run(self._room.last)
+        self._run(jobs)
         return failures
 
     def replace_foreign(self, script: GuardedScript, toc: Toc, undo: Toc) -> None:
@@ -178,7 +189,12 @@ class LockedDatabase:
 
 @contextlib.contextmanager
 def locked_database(
-    options: ConnectionOptions, admin: Connection, toc: Toc, *, lock_timeout: float, terminate_sessions: bool
+    options: ConnectionOptions,
+    admin: Connection,
+    replacement: Replacement,
+    *,
+    lock_timeout: float,
+    terminate_sessions: bool,
 ) -> t.Iterator[LockedDatabase]:
     """Stop the writers of every table that the archive replaces, until the transaction ends.
 
@@ -197,7 +213,7 @@ def locked_database(
             if terminate_sessions:
                 databases.terminate(admin, options.database, spare=(pid,))
 
-        room = make_room(conn, toc)
+        room = make_room(conn, replacement)
         refuse_unsaved_rows(conn, room)
         end_sessions()
         _lock_tables(conn, room, "EXCLUSIVE", lock_timeout, end_sessions, ("BEGIN", "ROLLBACK"))

@@ -28,13 +28,14 @@ from .structure import (
     PRIVILEGES,
     TABLESPACES,
     Structure,
+    difference,
     live_structure,
     merged,
     replayed_structure,
     structure_of,
     without,
 )
-from .toc import parse_toc
+from .toc import Toc, parse_toc
 
 #: How many differences a result lists; the count is always whole.
 _SHOWN = 50
@@ -45,7 +46,9 @@ _APPLICATION = "lifeline.recovery verify"
 class Rules:
     """What a comparison looks at. mode: C(full), C(counts) or C(none).
 
-    owner, privileges and tablespaces are false where a restore left these out. See compare for the others.
+    owner, privileges and tablespaces are false where a restore left these out. restored: the part of the set's
+    archive that was restored, None for all of it; columns: tables that have more columns than the set, with those of
+    the set. See compare for the others.
     """
 
     mode: str = "full"
@@ -54,11 +57,18 @@ class Rules:
     tablespaces: bool = True
     allow_additional: bool = False
     views_refreshed: bool = False
+    restored: t.Optional[Toc] = None
+    columns: t.Mapping[t.Tuple[str, str], t.Sequence[str]] = field(default_factory=dict)
 
     def reduced(self, structure: Structure) -> Structure:
         left_out = [] if self.owner else [OWNERS]
         left_out += [] if self.privileges else PRIVILEGES
         return without(structure, *left_out, *([] if self.tablespaces else [TABLESPACES]))
+
+    def expected(self, recorded: Fingerprint, structure: Structure) -> Fingerprint:
+        """The recorded fingerprint with this structure, limited to what was restored."""
+        whole = replace(recorded, structure=self.reduced(structure))
+        return whole if self.restored is None else _limited(whole, self.restored)
 
     def compare(self, expected: Fingerprint, actual: Fingerprint) -> Comparison:
         return compare(
@@ -166,15 +176,20 @@ def compare_database(
     jobs: int,
 ) -> Comparison:
     """As compare_with, with the recorded fingerprint, the bytes of toc.dat and what the dump was limited to."""
+    parsed = parse_toc(toc)
+    whole = structure_of(parsed)
+    expected = rules.expected(recorded, whole)
     with ThreadPoolExecutor(max_workers=1) as pool:
         live = pool.submit(live_structure, options, selection)
         content = take_fingerprint(
-            options, _depth(recorded, rules.mode), jobs=jobs, scope=_scope(recorded), structure={},
+            options, _depth(recorded, rules.mode), jobs=jobs, scope=_scope(expected, rules), structure={},
             algorithm=algorithm_of(recorded.algorithm),
         )  # fmt: skip
-        parsed = parse_toc(toc)
-        actual = replace(with_merged_partitions(content, parsed), structure=rules.reduced(live.result()))
-    expected = replace(with_merged_partitions(recorded, parsed), structure=rules.reduced(structure_of(parsed)))
+        # A definition that stays although the set has another one is neither expected nor additional.
+        left_out = difference(rules.reduced(whole), expected.structure)
+        found = difference(rules.reduced(live.result()), left_out)
+    actual = replace(with_merged_partitions(content, parsed), structure=found)
+    expected = with_merged_partitions(expected, parsed)
     if expected.structure == actual.structure:
         return rules.compare(expected, actual)
     try:
@@ -184,7 +199,8 @@ def compare_database(
     except RecoveryError as error:
         return replace(rules.compare(expected, actual), note=error.what)
     moved = accepted and expected.server_major != actual.server_major
-    structure = merged(expected.structure, rules.reduced(replayed), everything=moved)
+    structure = merged(expected.structure, rules.reduced(replayed), actual.structure, everything=moved)
+    structure = difference(structure, left_out)
     return rules.compare(replace(expected, structure=structure), actual)
 
 
@@ -211,12 +227,30 @@ def _described(comparison: Comparison, expected: Fingerprint, mode: str) -> t.Di
     }
 
 
-def _scope(expected: Fingerprint) -> Scope:
+def _limited(expected: Fingerprint, restored: Toc) -> Fingerprint:
+    rows = {(entry.schema, entry.tag) for entry in restored.of_kind("TABLE DATA")}
+    positions = {(entry.schema, entry.tag) for entry in restored.of_kind("SEQUENCE SET")}
+    views = {(entry.schema, entry.tag) for entry in restored.of_kind("MATERIALIZED VIEW")}
+    definitions = structure_of(restored)
+    return replace(
+        expected,
+        tables=tuple(table for table in expected.tables if (table.schema, table.name) in rows),
+        sequences=tuple(item for item in expected.sequences if (item.schema, item.name) in positions),
+        views=tuple(view for view in expected.views or () if (view.schema, view.name) in views),
+        structure={
+            category: {name: digest for name, digest in items.items() if name in definitions.get(category, {})}
+            for category, items in expected.structure.items()
+        },
+    )
+
+
+def _scope(expected: Fingerprint, rules: Rules) -> Scope:
     """The tables and materialized views that the set knows; what it does not know shows in the structure."""
     return Scope(
         frozenset((table.schema, table.name) for table in expected.tables),
         frozenset((view.schema, view.name) for view in expected.views or ()),
         expected.large_objects is not None,
+        rules.columns,
     )
 
 

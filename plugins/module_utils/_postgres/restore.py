@@ -29,12 +29,16 @@ from .beside import Loaded, load_foreign, load_set, missing_tablespaces, search_
 from .client import ClientPrograms, find_client
 from .collateral import refuse_unsaved_rows
 from .connection import Connection, ConnectionOptions, connection, quote_identifier
+from .cron_jobs import Jobs, jobs_of
 from .databases import derived_name
 from .dump import read_toc
+from .fitting import fit_to_database
 from .identity import elsewhere, identity_in, identity_of, known_identity
 from .in_place import Loading, locked_database
 from .load import archive_script
 from .object_errors import ObjectFailure, objects_refused
+from .ownership import Replacement, plan_replacement
+from .profiles import PROFILES
 from .proof import Proof, Rules, prove
 from .properties import (
     DatabaseProperties,
@@ -79,6 +83,7 @@ class RestoreRequest:
     owner: bool = True
     privileges: bool = True
     tablespaces: bool = True
+    skip_extensions: t.Tuple[str, ...] = ()
     materialized_views: str = "refresh"
     object_errors: str = "fail"
     locale: str = "exact"
@@ -101,6 +106,7 @@ class RestoreResult:
 
     properties: of (where the expected properties come from), equal, differences, changed_since_backup.
     not_restored: objects of the set that the database lacks or has only in part, with the reason.
+    not_covered: what the set does not hold, in words.
     """
 
     changed: bool
@@ -115,6 +121,7 @@ class RestoreResult:
     foreign_keys: t.Mapping[str, t.Any]
     properties: t.Mapping[str, t.Any]
     not_restored: t.Sequence[t.Mapping[str, str]]
+    not_covered: t.Sequence[str]
     undo: t.Mapping[str, str]
     plan: t.Mapping[str, t.Any]
     plan_digest: str
@@ -149,6 +156,8 @@ class _Run:
         self._stamp = compact_instant(utc_now())
         self._roles_created: t.List[str] = []
         self._fetched = 0
+        self._restored: t.Optional[Toc] = None
+        self._columns: t.Mapping[t.Tuple[str, str], t.Sequence[str]] = {}
         self._not_restored: t.List[ObjectFailure] = []
         self._refused: t.List[ObjectFailure] = []
         self._unpopulated: t.List[ObjectFailure] = []
@@ -205,6 +214,12 @@ class _Run:
 
     def _choose(self) -> None:
         request = self._request
+        if request.archive and request.skip_extensions:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                "`skip_extensions` is for sets, and `archive` is a dump of another tool.",
+                next_step="Leave out one of the two options.",
+            )
         if request.archive:
             self._foreign = inspect_dump(request.archive)
         elif self._store is not None and request.source:
@@ -297,7 +312,17 @@ class _Run:
             raise self._unknown_content()
         options = self._request.connection.with_database(self._request.target_db)
         with connection(options, application="lifeline.recovery restore") as conn:
-            refuse_unsaved_rows(conn, make_room(conn, toc))
+            refuse_unsaved_rows(conn, make_room(conn, self._replacement(conn, toc)))
+
+    def _replacement(self, conn: Connection, toc: Toc) -> Replacement:
+        if self._foreign is not None:
+            # Its script runs as it is, and the first statement that is refused ends it.
+            return Replacement(toc)
+        return plan_replacement(conn, toc, PROFILES[self._profile].ledgers, owner=self._request.owner)
+
+    @property
+    def _profile(self) -> str:
+        return str(self._manifest.coverage.get("profile", "none")) if self._manifest else "none"
 
     def _fetch(self, folder: str) -> None:
         """Bring the archive into the folder without the rows, which go from the store into the tables."""
@@ -329,6 +354,7 @@ class _Run:
             with self._timings.phase("restore"):
                 self._provide_roles(admin, folder, recorded if current is None else None)
                 self._leave_out_tablespaces(admin, folder)
+                self._fit(options, folder)
                 loaded = self._load(client, options, folder)
         except BaseException:
             discard(admin, options)
@@ -414,11 +440,16 @@ class _Run:
         with self._timings.phase("provision"):
             self._provide_roles(admin, folder, None)
             self._leave_out_tablespaces(admin, folder)
+        with connection(options, application="lifeline.recovery restore") as conn:
+            replacement = self._replacement(conn, toc)
+            jobs = self._jobs(conn, replacement)
+        self._not_restored += [*replacement.left_out, *jobs.left_out]
+        self._restored, self._columns, toc = replacement.toc, replacement.columns, replacement.toc
         with contextlib.ExitStack() as stack:
             with self._timings.phase("lock"):
                 locked = stack.enter_context(
                     locked_database(
-                        options, admin, toc,
+                        options, admin, replacement,
                         lock_timeout=request.lock_timeout, terminate_sessions=request.terminate_sessions,
                     )
                 )  # fmt: skip
@@ -427,7 +458,7 @@ class _Run:
             with self._timings.phase("restore"):
                 failures: t.List[ObjectFailure] = []
                 if self._foreign is None:
-                    failures = locked.replace(client, folder, toc, undo_toc, self._rows, self._loading)
+                    failures = locked.replace(client, folder, toc, undo_toc, self._rows, self._loading, jobs.statements)
                 else:
                     chunks = archive_script(
                         client, self._foreign.path,
@@ -456,6 +487,13 @@ class _Run:
         }
         return self._prove(options, left), {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
 
+    def _jobs(self, conn: Connection, replacement: Replacement) -> Jobs:
+        source = self._rows(replacement.jobs) if replacement.jobs else None
+        if replacement.jobs is None or source is None:
+            return Jobs((), ())
+        recorded = self._manifest.server.get("database", "") if self._manifest else ""
+        return jobs_of(conn, replacement.jobs, source(), source_database=recorded, database=self._request.target_db)
+
     def _refreshed(self, options: ConnectionOptions, toc: Toc) -> t.Tuple[ObjectFailure, ...]:
         if self._request.materialized_views == "without_data":
             return materialized_views.left_empty(toc)
@@ -472,6 +510,7 @@ class _Run:
                 connection=options,
                 source=guaranteed(request.source),
                 tier="undo",
+                profile=self._profile,
                 jobs=request.jobs,
                 spool_dir=request.spool_dir,
                 on_toc=found.append,
@@ -519,8 +558,20 @@ class _Run:
             return read_toc(folder)
         return read_toc(self._foreign.path) if self._foreign.format == "directory" else None
 
+    def _fit(self, options: ConnectionOptions, folder: str) -> None:
+        """Leave out what needs extensions that are skipped; create the schemas that the other extensions need."""
+        toc, request = self._toc(folder), self._request
+        if toc is None or self._foreign is not None:
+            return
+        with connection(options, application="lifeline.recovery restore") as conn:
+            fitted = fit_to_database(conn, toc, request.skip_extensions, required=request.object_errors == "fail")
+            for schema in fitted.schemas:
+                databases.execute(conn, f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)}")
+        self._restored = fitted.toc
+        self._not_restored += fitted.left_out
+
     def _load(self, client: ClientPrograms, options: ConnectionOptions, folder: str) -> Loaded:
-        request, toc = self._request, self._toc(folder)
+        request, toc = self._request, self._restored or self._toc(folder)
         refresh = request.materialized_views != "without_data"
         try:
             if self._foreign is not None and (self._foreign.format == "script" or not is_plain_archive(self._foreign)):
@@ -572,7 +623,8 @@ class _Run:
             request.fingerprint, owner=request.owner, privileges=request.privileges,
             tablespaces=self._loading.tablespaces,
             # Within a live database, objects that the set does not know stay as they are.
-            allow_additional=request.mode == "in_place", views_refreshed=True,
+            allow_additional=request.mode == "in_place", views_refreshed=True, restored=self._restored,
+            columns=self._columns,
         )  # fmt: skip
         proof = prove(options, self._manifest, self._store, rules, jobs=request.jobs, timings=self._timings)
         proof = proof.without({failure.object for failure in self._unpopulated})
@@ -634,6 +686,7 @@ class _Run:
             foreign_keys=proof.foreign_keys,
             properties=self._properties,
             not_restored=[asdict(failure) for failure in self._not_restored],
+            not_covered=list(manifest.coverage.get("not_covered", ())) if manifest else [],
             undo=undo,
             plan=plan,
             plan_digest=digest,

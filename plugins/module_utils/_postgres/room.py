@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
+from .ownership import Replacement
 from .toc import Toc
 
 #: Kinds of entries outside any schema that pg_restore cannot create a second time, in the order of removal.
@@ -87,8 +88,9 @@ _ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 class Room:
     """schemas are replaced as a whole; kept_schemas belong to extensions, and only their content is replaced.
 
-    emptied are tables of extensions whose rows the archive brings. first and last are statements that run before and
-    after the archive is loaded.
+    emptied are tables of extensions whose rows the archive brings, and tables of foreign_schemas, which belong to other
+    roles and stay. first and last are statements that run before and after the archive is loaded, before_rows and
+    after_rows around its rows.
     """
 
     schemas: t.Tuple[str, ...]
@@ -96,11 +98,16 @@ class Room:
     emptied: t.Tuple[t.Tuple[str, str], ...]
     first: t.Tuple[str, ...]
     last: t.Tuple[str, ...]
+    foreign_schemas: t.Tuple[str, ...] = ()
+    before_rows: t.Tuple[str, ...] = ()
+    after_rows: t.Tuple[str, ...] = ()
 
 
-def make_room(conn: Connection, toc: Toc) -> Room:
+def make_room(conn: Connection, replacement: Replacement) -> Room:
     """What has to be removed from the database of conn so that the archive can be loaded."""
+    toc = replacement.toc
     named = {entry.tag for entry in toc.of_kind("SCHEMA")} | {entry.schema for entry in toc.entries if entry.schema}
+    named -= {*replacement.kept, *replacement.preserved}
     rows = fetch_all(conn, _SCHEMAS, (sorted(named),))
     schemas = tuple(name for name, is_member in rows if not is_member)
     kept = tuple(name for name, is_member in rows if is_member)
@@ -112,6 +119,7 @@ def make_room(conn: Connection, toc: Toc) -> Room:
     first = [
         *silenced,
         *subscriptions,
+        *replacement.first,
         *(f"DROP SCHEMA {quote_identifier(schema)} CASCADE" for schema in schemas),
         *(row[0] for row in fetch_all(conn, _WITHIN_EXTENSION_SCHEMAS, {"schemas": list(kept)})),
         *(f"DELETE FROM {quote_identifier(schema, name)} {condition}" for schema, name, condition in emptied),
@@ -124,10 +132,13 @@ def make_room(conn: Connection, toc: Toc) -> Room:
     if toc.of_kind("BLOBS"):
         first.append("SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg_largeobject_metadata")
     return Room(
-        schemas=schemas,
+        schemas=(*schemas, *replacement.preserved),
         kept_schemas=kept,
-        emptied=tuple((schema, name) for schema, name, _condition in emptied),
+        foreign_schemas=replacement.kept,
+        emptied=(*((schema, name) for schema, name, _condition in emptied), *replacement.emptied),
         first=tuple(first),
+        before_rows=replacement.before_rows,
+        after_rows=replacement.after_rows,
         last=again,
     )
 

@@ -119,17 +119,31 @@ def replayed_structure(
         return structure_of(_dump(client, replica, selection, folder, encoding)), accepted
 
 
-def merged(recorded: Definitions, replayed: Structure, *, everything: bool) -> Structure:
-    """The recorded structure in the words of the server that replayed it.
+def merged(recorded: Definitions, replayed: Structure, live: Definitions, *, everything: bool) -> Structure:
+    """The recorded structure, in the words of the server that replayed it where the live one differs from it.
 
+    A replay may lack a part of a definition, such as a grant that the role may not make.
     Recorded objects that the replay lacks stay expected, unless everything is true: then the replay was complete and
     by another major version, which may divide definitions into other entries.
     """
     if everything:
         return replayed
     return {
-        category: {identity: replayed.get(category, {}).get(identity, digest) for identity, digest in items.items()}
+        category: {
+            identity: digest
+            if live.get(category, {}).get(identity) == digest
+            else replayed.get(category, {}).get(identity, digest)
+            for identity, digest in items.items()
+        }
         for category, items in recorded.items()
+    }
+
+
+def difference(structure: Definitions, others: Definitions) -> Structure:
+    """The structure without the objects that the other has too."""
+    return {
+        category: {name: digest for name, digest in items.items() if name not in others.get(category, {})}
+        for category, items in structure.items()
     }
 
 
