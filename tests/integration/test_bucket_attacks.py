@@ -490,5 +490,5 @@ def test_a_replaced_file_whose_put_was_lost_is_not_called_replaced(place: Place)
     place.write(a="evil")
     store = DirectoryStore(str(place.store))
     request = BucketRestoreRequest(mode="all", environment="sandbox", target_name="x", undo=False)
-    with pytest.raises(RecoveryError, match="shows what was there before"):
+    with pytest.raises(RecoveryError, match="shows other bytes"):
         restore_bucket(store, find_set(store, "media", Selection("latest")), Losing(str(place.files)), request)
