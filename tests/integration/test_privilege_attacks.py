@@ -147,7 +147,8 @@ def test_a_deferred_trigger_cannot_wait_for_the_commit_of_the_tool(
         BEGIN
           SET CONSTRAINTS ALL DEFERRED;
           PERFORM app.attack();
-          UPDATE app.child SET m = m WHERE id = NEW.id AND pg_trigger_depth() < 2;
+          -- Only once: each event of the update waits for COMMIT again, where the depth is 1.
+          UPDATE app.child SET m = m WHERE id = NEW.id AND TG_OP = 'INSERT';
           RETURN NEW;
         END $$;
         CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON app.child DEFERRABLE INITIALLY DEFERRED
