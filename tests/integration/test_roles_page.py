@@ -36,6 +36,7 @@ def test_the_roles_of_the_page_back_up_check_and_restore(
     try:
         with server.session(database) as cursor:
             cursor.execute(f"CREATE ROLE app_{mark}; {script}; CREATE SCHEMA app AUTHORIZATION app_{mark}")
+            cursor.execute(f"ALTER DATABASE {database} OWNER TO app_{mark}")
             cursor.execute(f"""
                 SET ROLE app_{mark};
                 CREATE DOMAIN app.amount AS int CHECK (VALUE > 0);

@@ -43,6 +43,12 @@ _UNFINISHED = "lifeline.recovery: unfinished restore into "
 #: syntax_error (an option that a newer version has), invalid_object_definition.
 _LOCALE_REFUSED = ("42809", "22023", "0A000", "42601", "42P17")
 
+_OTHER_PLACE = """
+    SELECT format(' TABLESPACE %%I', s.spcname)
+    FROM pg_tablespace s JOIN pg_database d ON d.datname = 'template0' AND d.dattablespace <> s.oid
+    WHERE s.spcname = %s
+"""
+
 _LEFTOVERS = """
     SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname LIKE %s ESCAPE '!'
 """
@@ -70,10 +76,6 @@ def find(conn: Connection, name: str) -> t.Optional[Database]:
 
 def exists(conn: Connection, name: str) -> bool:
     return find(conn, name) is not None
-
-
-def has_tablespace(conn: Connection, name: str) -> bool:
-    return bool(fetch_value(conn, "SELECT 1 FROM pg_tablespace WHERE spcname = %s", (name,)))
 
 
 def size(conn: Connection, name: str) -> int:
@@ -139,10 +141,12 @@ def create(
     """Create an empty database with exactly this locale, or that of template0 for None.
 
     With nearest, a locale that the server lacks is replaced by C.UTF-8 or that of template0, with the same encoding.
+    A tablespace that the server lacks is left out.
     target marks the database as an unfinished restore into it.
     Raises RecoveryError(unsupported) for a locale that the server lacks, and access_denied.
     """
-    place = f" TABLESPACE {quote_identifier(tablespace)}" if tablespace else ""
+    # A clause for the tablespace of the template would ask for a right that the role needs for no other.
+    place = fetch_value(conn, _OTHER_PLACE, (tablespace,)) or ""
     candidates = [locale]
     if nearest and locale is not None:
         plain = Locale(locale.encoding, "libc", "C.UTF-8", "C.UTF-8")

@@ -391,12 +391,11 @@ class _Run:
         if locale is None and self._manifest is not None:
             collation = self._manifest.server.get("collation", "C.UTF-8")
             locale = Locale(self._manifest.server.get("encoding", "UTF8"), "libc", collation, collation)
-        tablespace = wanted.tablespace if wanted else None
-        if tablespace and not databases.has_tablespace(admin, tablespace):
-            tablespace = None
         databases.create(
             admin, name, locale,
-            nearest=self._request.locale == "nearest", tablespace=tablespace, target=self._request.target_db,
+            nearest=self._request.locale == "nearest",
+            tablespace=wanted.tablespace if wanted else None,
+            target=self._request.target_db,
         )  # fmt: skip
 
     def _settle(
