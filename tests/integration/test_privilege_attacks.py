@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,39 @@ def test_a_dropped_table_is_made_and_filled_as_its_owner(
     saved("pg_restore_table", tables=["app.parent", "app.child"])
 
     assert hostile.values(ROWS) == BEFORE
+
+
+@pytest.mark.parametrize("mode", ["new", "swap", "in_place"])
+def test_a_restored_database_ran_no_code_of_users_with_the_rights_of_the_tool(
+    hostile: Hostile, saved: t.Callable[..., t.Dict[str, t.Any]], mode: str
+) -> None:
+    hostile.run("""
+        CREATE FUNCTION app.whole(app.child) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+          $$BEGIN PERFORM app.attack(); RETURN true; END$$;
+        ALTER TABLE app.child ADD CONSTRAINT behind_the_rows CHECK (app.whole(child.*));
+        COMMENT ON CONSTRAINT behind_the_rows ON app.child IS 'validated when it is added';
+        CREATE TYPE app.colour AS ENUM ('red');
+        CREATE FUNCTION app.number(app.colour) RETURNS int LANGUAGE plpgsql AS
+          $$BEGIN PERFORM app.attack(); RETURN 7; END$$;
+        CREATE CAST (app.colour AS int) WITH FUNCTION app.number(app.colour) AS IMPLICIT;
+        CREATE TABLE app.numbered (n int PRIMARY KEY);
+        INSERT INTO app.numbered VALUES (7);
+        CREATE TABLE app.coloured (c app.colour REFERENCES app.numbered);
+        INSERT INTO app.coloured VALUES ('red')
+    """)
+    saved("pg_backup")
+    target = f"{hostile.database}_copy" if mode == "new" else hostile.database
+    login = hostile.server.module_options(target if mode == "in_place" else None)
+
+    try:
+        result = saved("pg_restore", target_db=target, mode=mode, recovery_environment="sandbox", **login)
+
+        replace(hostile, database=target).require_harmless()
+        assert result["fingerprint"]["equal"] is True
+        assert replace(hostile, database=target).values(ROWS) == BEFORE
+    finally:
+        if mode != "in_place":
+            hostile.server.drop_database(target if mode == "new" else result["undo"]["undo_db"])
 
 
 def test_an_undo_set_brings_back_what_users_types_held(

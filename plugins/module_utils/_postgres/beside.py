@@ -15,13 +15,14 @@ from .._store.base import ObjectStore
 from . import materialized_views
 from .archive import ForeignDump
 from .client import ClientPrograms
-from .connection import Connection, ConnectionOptions, fetch_all
+from .connection import Connection, ConnectionOptions, connection, fetch_all
 from .copy_in import load_rows
 from .in_place import Loading
 from .load import load_archive
 from .object_errors import ObjectFailure
 from .properties import DatabaseProperties
 from .toc import Toc, write_list
+from .validated import add_validated, split_validated
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,13 @@ def load_set(
         search_path=loading.search_path,
         as_owner=loading.rows_as_owner,
     )
-    rest = write_list(toc, folder, "without-rows", without=("TABLE DATA", materialized_views.KIND))
+    quiet, validated = split_validated(toc)
+    rest = write_list(quiet, folder, "without-rows", without=("TABLE DATA", materialized_views.KIND))
     failures += load(folder, jobs=jobs, only=["--section=data", "--section=post-data", f"--use-list={rest}"])
+    with connection(options, application="lifeline.recovery restore") as conn, conn.cursor() as cursor:
+        cursor.execute("BEGIN")
+        failures += add_validated(conn, validated, confine=loading.rows_as_owner and loading.owner)
+        cursor.execute("COMMIT")
     return Loaded(tuple(failures), _refreshed(options, toc, loading, refresh))
 
 

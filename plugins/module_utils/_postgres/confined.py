@@ -94,8 +94,11 @@ class Confined:
         self._empty = self._rewritten = False
         names = ", ".join(f"('{name}')" for name in _SETTINGS)
         found = fetch_all(raw, f"SELECT n, current_setting(n) FROM (VALUES {names}) v (n)")
-        self._restore = "; ".join(f"SET LOCAL {name} = {_setting(name, value)}" for name, value in found)
+        self._restore = "SELECT " + ", ".join(
+            f"pg_catalog.set_config('{name}', {quote_literal(value)}, true)" for name, value in found
+        )
         self._superuser = is_superuser(raw)
+        self._triggers = f"SET LOCAL session_replication_role = {fetch_value(raw, 'SHOW session_replication_role')};"
         self._name = ""
         if read_only:
             self._make()
@@ -210,7 +213,7 @@ class Confined:
             )
         if self._superuser:
             # Event triggers of the database have no part in this.
-            statements = f"SET LOCAL session_replication_role = replica; {statements} {_ORIGIN}"
+            statements = f"SET LOCAL session_replication_role = replica; {statements} {self._triggers}"
         _execute(self.raw, statements)
 
     def _drop(self) -> None:
@@ -220,7 +223,7 @@ class Confined:
             drop = f"DROP FUNCTION IF EXISTS {names}"
             _execute(
                 self.raw,
-                f"SET LOCAL session_replication_role = replica; {drop}; {_ORIGIN}" if self._superuser else drop,
+                f"SET LOCAL session_replication_role = replica; {drop}; {self._triggers}" if self._superuser else drop,
             )
 
     def _type(self, oid: int) -> t.Tuple[str, bool]:
@@ -322,6 +325,15 @@ class Column(t.NamedTuple):
 Session = t.Union[Confined, Plain]
 
 
+def run(conn: t.Union[Connection, Session], statement: str) -> int:
+    """Run a statement whose rows are not of interest; how many there were."""
+    if isinstance(conn, Confined):
+        return conn.run(statement)
+    with conn.cursor() as cursor:
+        cursor.execute(statement)
+        return int(cursor.rowcount)
+
+
 def begin_reading(
     conn: Connection,
     *,
@@ -368,9 +380,7 @@ def writing_role(conn: Connection, tables: t.Sequence[int]) -> t.Optional[str]:
     than to read and write rows; drop_role removes it before the commit. None where the session's own role has no
     right to act for the owner.
     """
-    # From PostgreSQL 16 on a member may lack the right to act for the role.
-    right = "SET" if conn.server_version >= 160000 else "MEMBER"
-    owners = fetch_all(conn, _OWNERS.replace("{right}", right), (list(tables),))
+    owners = fetch_all(conn, _OWNERS.replace("{right}", _right_to_act(conn)), (list(tables),))
     super_session = is_superuser(conn)
     if len(owners) == 1 and not owners[0][1] and not owners[0][2]:
         return str(owners[0][0]) if super_session or owners[0][3] else None
@@ -380,6 +390,11 @@ def writing_role(conn: Connection, tables: t.Sequence[int]) -> t.Optional[str]:
     if len(groups) < len(owners):
         groups += ["pg_read_all_data", "pg_write_all_data"]
     return _passing_role(conn, groups)
+
+
+def may_act_for(conn: Connection, role: str) -> bool:
+    """Whether statements can be confined to another role, which is no superuser."""
+    return bool(fetch_value(conn, _MAY_ACT.replace("{right}", _right_to_act(conn)), (role,)))
 
 
 def owner_session(session: Session, tables: t.Sequence[int]) -> t.Union[Connection, Session]:
@@ -411,8 +426,6 @@ def require_nothing_deferred(conn: Connection) -> None:
         _execute(conn, f"ALTER TABLE ONLY {table} RESET (lifeline_none)")
 
 
-_ORIGIN = "SET LOCAL session_replication_role = DEFAULT;"
-
 _ROLE = "lifeline_transaction_"
 
 _OWNERS = """
@@ -420,6 +433,12 @@ SELECT r.rolname::text, r.rolsuper, bool_or(c.relforcerowsecurity AND c.relrowse
   pg_has_role(r.oid, '{right}') AND has_database_privilege(r.oid, current_database(), 'TEMP')
 FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY (%s)
 GROUP BY r.oid, r.rolname, r.rolsuper ORDER BY 1
+"""
+
+_MAY_ACT = """
+SELECT o.rolname <> current_user AND NOT o.rolsuper AND (s.rolsuper OR
+  pg_has_role(o.oid, '{right}') AND has_database_privilege(o.oid, current_database(), 'TEMP'))
+FROM pg_roles o JOIN pg_roles s ON s.rolname = current_user WHERE o.rolname = %s
 """
 
 _DEFERRABLE = """
@@ -431,16 +450,16 @@ ORDER BY 1
 """
 
 
+def _right_to_act(conn: Connection) -> str:
+    """From PostgreSQL 16 on a member may lack the right to act for the role."""
+    return "SET" if conn.server_version >= 160000 else "MEMBER"
+
+
 def _passing_role(conn: Connection, groups: t.Sequence[str]) -> str:
     name = f"{_ROLE}{secrets.token_hex(6)}"
     listed = ", ".join(map(quote_identifier, groups))
     _execute(conn, f"CREATE ROLE {quote_identifier(name)} NOLOGIN INHERIT BYPASSRLS IN ROLE {listed}")
     return name
-
-
-def _setting(name: str, value: str) -> str:
-    # A list of names has to stay one; any other value is a text.
-    return value if name == "search_path" and value else quote_literal(value)
 
 
 def _text(path: str) -> str:

@@ -13,13 +13,16 @@ import re
 import threading
 import typing as t
 
-from .._core.errors import RecoveryError
 from .._sets.fetch import proved_rows
 from .._sets.manifest import ObjectEntry
 from .._store.base import ObjectStore
+from .confined import SAFE_PATH, Confined, drop_role, writing_role
 from .connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
+from .landing import CopySource, land_rows
+from .live_columns import live_columns
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
+from .statements import copied_columns
 from .toc import Toc, TocEntry
 
 try:
@@ -37,8 +40,9 @@ _COPY = re.compile(rf"COPY ({NAME})\.({NAME}) ")
 
 #: Tables whose rows run functions of users when they are loaded: in checks of the table and of domains, in generated
 #: columns, and in the parts of their types. Functions in C and those of extensions were made by a superuser.
+#: A superuser's own table is among them only where one of the functions is not a superuser's.
 #: Whether a session may take the role of an owner is a right of its own since 16.
-_OWNERS = """
+_RUN_CODE = """
     WITH RECURSIVE wanted AS (
         SELECT c.oid, c.relowner, n.oid AS namespace, n.nspname, c.relname
         FROM unnest(%s::text[], %s::text[]) w (schema, name)
@@ -71,15 +75,16 @@ _OWNERS = """
             WHERE r.classid = 'pg_type'::regclass AND y.oid = r.objid AND part <> 0
         ) x (classid, objid)
     )
-    SELECT w.nspname, w.relname, o.rolname, has_schema_privilege(o.oid, w.namespace, 'USAGE'),
+    SELECT w.nspname, w.relname, w.oid, o.rolname, has_schema_privilege(o.oid, w.namespace, 'USAGE'),
            has_table_privilege(o.oid, w.oid, 'INSERT')
     FROM wanted w JOIN pg_roles o ON o.oid = w.relowner
-    WHERE o.rolname <> current_user AND NOT o.rolsuper
+    WHERE (o.rolname <> current_user OR o.rolsuper)
       AND pg_has_role(o.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
       AND EXISTS (
           SELECT FROM reached r JOIN pg_proc p ON r.classid = 'pg_proc'::regclass AND p.oid = r.objid
-          JOIN pg_language l ON l.oid = p.prolang
+          JOIN pg_language l ON l.oid = p.prolang JOIN pg_roles m ON m.oid = p.proowner
           WHERE r.tab = w.oid AND l.lanname NOT IN ('c', 'internal') AND p.oid >= 16384
+            AND NOT (o.rolsuper AND m.rolsuper)
             AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                             AND d.deptype = 'e')
       )
@@ -100,8 +105,8 @@ def load_rows(
 
     Each table is one transaction that is committed only after its object was proved by its digests.
     Rows are frozen as they are written, so that reading them later writes nothing. What rows run (checks of tables
-    and domains, generated columns) runs with the rights of the table's owner where as_owner is true, and, if it does
-    not find what it names, a second time with the search_path of the database.
+    and domains, generated columns) runs confined to the rights of the table's owner where as_owner is true, and, if it
+    does not find what it names, a second time with the search_path of the database.
     Returns the tables whose rows PostgreSQL refused; the other tables are loaded.
     Raises RecoveryError(damaged, object_missing, unreachable) and those of the store.
     """
@@ -113,11 +118,11 @@ def load_rows(
     errors: t.List[BaseException] = []
     refused: t.List[ObjectFailure] = []
     with contextlib.ExitStack() as stack:
-        owners: t.Mapping[t.Tuple[str, str], str] = {}
+        confined: t.Mapping[t.Tuple[str, str], int] = {}
         if as_owner:
             granting = stack.enter_context(connection(options, application="lifeline.recovery restore"))
-            owners = stack.enter_context(loading_owners(granting, toc))
-        loader = Loader(toc, owners, search_path, SEPARATE)
+            confined = stack.enter_context(tables_with_code(granting, toc))
+        loader = Loader(toc, confined, search_path, SEPARATE)
 
         def work() -> None:
             try:
@@ -166,20 +171,20 @@ SEPARATE = Statements("BEGIN", "COMMIT", "ROLLBACK")
 #: All tables are in one transaction. The local settings of a table would outlast its savepoint.
 NESTED = Statements(
     "SAVEPOINT rows",
-    "SET LOCAL ROLE NONE; SET LOCAL search_path = pg_catalog; RELEASE SAVEPOINT rows",
+    "SET LOCAL search_path = pg_catalog; RELEASE SAVEPOINT rows",
     "ROLLBACK TO SAVEPOINT rows",
 )
 
 
 class Loader:
-    """Loads one table after another, in any thread."""
+    """Loads one table after another, in any thread. confined: the oids of tables whose rows run code of users."""
 
     def __init__(
-        self, toc: Toc, owners: t.Mapping[t.Tuple[str, str], str], search_path: str, statements: Statements
+        self, toc: Toc, confined: t.Mapping[t.Tuple[str, str], int], search_path: str, statements: Statements
     ) -> None:
         self._statements = statements
         self._made = {(entry.schema, entry.tag) for entry in toc.of_kind("TABLE")}
-        self._owners, self._search_path = owners, search_path
+        self._confined, self._search_path = confined, search_path
 
     def load(
         self, conn: Connection, table: TocEntry, source: t.Callable[[], t.Iterator[bytes]]
@@ -202,6 +207,11 @@ class Loader:
         try:
             with conn.cursor() as cursor:
                 cursor.execute(self._statements.begin)
+                role = writing_role(conn, [self._confined[name]]) if name in self._confined else None
+                if role is not None:
+                    self._copy_confined(conn, role, table, rows, search_path)
+                    cursor.execute(self._statements.end)
+                    return None
                 if search_path:
                     cursor.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (search_path,))
                 # Only a table that was emptied in the same transaction may be frozen. Any other table is a
@@ -209,8 +219,6 @@ class Loader:
                 if name == (table.schema, table.tag) and name in self._made:
                     cursor.execute(f"TRUNCATE ONLY {quote_identifier(*name)}")
                     statement += " WITH (FREEZE)"
-                if name in self._owners:
-                    cursor.execute(f"SET LOCAL ROLE {quote_identifier(self._owners[name])}")
                 cursor.copy_expert(statement, rows)
                 cursor.execute(self._statements.end)
         except psycopg2.Error as error:
@@ -222,6 +230,17 @@ class Loader:
                 raise rows.failure from None
             return error
         return None
+
+    def _copy_confined(self, conn: Connection, role: str, table: TocEntry, rows: CopySource, search_path: str) -> None:
+        """Land the rows first: code that runs within a COPY could take back the rights of the session."""
+        name = copy_target(table)
+        oid = self._confined[name]
+        session = Confined(conn, role, path=f"{search_path}, pg_temp" if search_path else SAFE_PATH)
+        known = {column.name: column for column in live_columns(conn, [oid]).get(oid, ())}
+        columns = [(column, known[column]) for column in copied_columns(table.copy_statement)]
+        quoted = quote_identifier(*name)
+        land_rows(session, quoted, quoted, columns, rows)
+        drop_role(conn, role)
 
 
 def copy_target(table: TocEntry) -> t.Tuple[str, str]:
@@ -238,15 +257,15 @@ def copy_target(table: TocEntry) -> t.Tuple[str, str]:
 
 
 @contextlib.contextmanager
-def loading_owners(conn: Connection, toc: Toc) -> t.Iterator[t.Dict[t.Tuple[str, str], str]]:
-    """Tables of the archive to the owner that rows are loaded as; a superuser's own tables are not among them.
+def tables_with_code(conn: Connection, toc: Toc) -> t.Iterator[t.Dict[t.Tuple[str, str], int]]:
+    """Tables of the archive whose rows run code of users, with their oids, for a Loader.
 
     An owner may lack USAGE on the schema or INSERT on the table. Those are granted within the context.
     """
     wanted = sorted({copy_target(entry) for entry in toc.of_kind("TABLE DATA")})
-    rows = fetch_all(conn, _OWNERS, ([name[0] for name in wanted], [name[1] for name in wanted]))
-    schemas = {(schema, owner) for schema, _name, owner, has_usage, _has_insert in rows if not has_usage}
-    tables = {(schema, name, owner) for schema, name, owner, _usage, has_insert in rows if not has_insert}
+    rows = fetch_all(conn, _RUN_CODE, ([name[0] for name in wanted], [name[1] for name in wanted]))
+    schemas = {(schema, owner) for schema, _name, _oid, owner, has_usage, _insert in rows if not has_usage}
+    tables = {(schema, name, owner) for schema, name, _oid, owner, _usage, has_insert in rows if not has_insert}
     grants = [
         *((f"USAGE ON SCHEMA {quote_identifier(schema)}", owner) for schema, owner in sorted(schemas)),
         *((f"INSERT ON {quote_identifier(schema, name)}", owner) for schema, name, owner in sorted(tables)),
@@ -254,22 +273,6 @@ def loading_owners(conn: Connection, toc: Toc) -> t.Iterator[t.Dict[t.Tuple[str,
     with conn.cursor() as cursor:
         for what, owner in grants:
             cursor.execute(f"GRANT {what} TO {quote_identifier(owner)}")
-        yield {(schema, name): owner for schema, name, owner, _usage, _insert in rows}
+        yield {(schema, name): oid for schema, name, oid, _owner, _usage, _insert in rows}
         for what, owner in grants:
             cursor.execute(f"REVOKE {what} FROM {quote_identifier(owner)}")
-
-
-class CopySource:
-    """What psycopg2 reads from; it keeps the reason when there is nothing more to read."""
-
-    def __init__(self, chunks: t.Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self.failure: t.Optional[RecoveryError] = None
-
-    def read(self, _size: int) -> bytes:
-        """The next block however large it is, which psycopg2 passes on as it is; empty at the end."""
-        try:
-            return next((chunk for chunk in self._chunks if chunk), b"")
-        except RecoveryError as error:
-            self.failure = error
-            raise

@@ -22,7 +22,7 @@ from . import databases
 from .client import ClientPrograms
 from .collateral import Collateral, refuse_unsaved_rows
 from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
-from .copy_in import NESTED, Loader, loading_owners
+from .copy_in import NESTED, Loader, tables_with_code
 from .load import archive_script
 from .materialized_views import KIND as VIEW_ROWS
 from .object_errors import ObjectFailure, without_session_settings
@@ -31,6 +31,7 @@ from .room import Room, make_room
 from .run_script import run_statements
 from .script import GuardedScript
 from .toc import Toc, TocEntry, write_list
+from .validated import add_validated, split_validated
 
 try:
     import psycopg2
@@ -98,8 +99,10 @@ class LockedDatabase:
         failures += self._rows(toc, rows, loading)
         self._run(self._room.after_rows)
         self._large_objects(toc, archive)
+        quiet, validated = split_validated(toc)
         for section in ("data", "post-data"):
-            failures += self._definitions(client, archive, toc, section, loading)
+            failures += self._definitions(client, archive, quiet, section, loading)
+        failures += add_validated(self._conn, validated, confine=loading.rows_as_owner and loading.owner)
         self._run(self._room.last)
         self._run(jobs)
         return failures
@@ -162,10 +165,10 @@ class LockedDatabase:
         for entry in toc.of_kind("ENCODING", "STDSTRINGS"):
             self._run((entry.definition,))
         with contextlib.ExitStack() as stack:
-            owners: t.Mapping[t.Tuple[str, str], str] = {}
+            confined: t.Mapping[t.Tuple[str, str], int] = {}
             if loading.rows_as_owner:
-                owners = stack.enter_context(loading_owners(self._conn, toc))
-            loader = Loader(toc, owners, loading.search_path, NESTED)
+                confined = stack.enter_context(tables_with_code(self._conn, toc))
+            loader = Loader(toc, confined, loading.search_path, NESTED)
             for table in toc.of_kind("TABLE DATA"):
                 source = rows(table)
                 failure = loader.load(self._conn, table, source) if source is not None else None

@@ -16,7 +16,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, ConnectionOptions, connection_error, stall_keywords
-from .copy_in import CopySource
+from .landing import CopySource
 from .pooler import PostgresConnection
 from .script import GuardedScript
 from .script_lexer import Statement

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.confined import SAFE_PATH, Confined, Session, reading_role, writing_role
+from .._postgres.confined import SAFE_PATH, Confined, Session, reading_role, run, writing_role
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
@@ -32,7 +32,6 @@ from .staging import (
     load_where,
     prepare,
     require_condition,
-    run,
 )
 
 try:

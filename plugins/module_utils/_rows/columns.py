@@ -10,8 +10,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._postgres.live_columns import LiveColumn
 from .description import SetTable
-from .live import LiveColumn, LiveTable
+from .live import LiveTable
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._postgres import catalog
-from .._postgres.confined import Session
+from .._postgres.confined import Session, run
 from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_value
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Column, Reference
@@ -31,7 +31,7 @@ from .merge import merge_error
 from .restore import RowsRequest
 from .rows_set import RowsToKeep, write_rows_set
 from .scope import Root
-from .staging import Staged, run
+from .staging import Staged
 
 
 @dataclass(frozen=True)

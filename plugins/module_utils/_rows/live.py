@@ -10,37 +10,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
-from .._postgres.equality import ComparedType, compared_types
+from .._postgres.connection import Connection, fetch_all, fetch_value
 from .._postgres.foreign_keys import ForeignKey, foreign_keys
+from .._postgres.live_columns import LiveColumn, live_columns
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
-
-
-@dataclass(frozen=True)
-class LiveColumn:
-    """type as format_type writes it. identity: a, d or empty. generated: computed by the server.
-
-    exact: values that the type calls equal have equal texts. native: reading the type's texts runs no code of users.
-    landing: the type below any domain if texts of that one can be read so; otherwise text, which by_input notes.
-    schema: that of the type below any domain. compared: how its values compare.
-    """
-
-    name: str
-    type: str
-    not_null: bool
-    identity: str
-    generated: bool
-    exact: bool
-    native: bool
-    landing: str
-    by_input: bool
-    schema: str
-    compared: ComparedType
-
-    @property
-    def quoted(self) -> str:
-        return quote_identifier(self.name)
 
 
 @dataclass(frozen=True)
@@ -101,16 +75,14 @@ def live_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[Qu
     parameters = ([name.schema for name in wanted], [name.name for name in wanted])
     relations = fetch_all(conn, _RELATIONS, parameters)
     oids = [row[0] for row in relations]
-    columns, keys, triggers = (
-        _by_table(fetch_all(conn, sql, {"tables": oids})) for sql in (_COLUMNS, _KEYS, _TRIGGERS)
-    )
-    types = compared_types(conn, [row[-1] for rows in columns.values() for row in rows])
+    columns = live_columns(conn, oids)
+    keys, triggers = (_by_table(fetch_all(conn, sql, {"tables": oids})) for sql in (_KEYS, _TRIGGERS))
     return {
         QualifiedName(schema, name): LiveTable(
             oid,
             QualifiedName(schema, name),
             kind,
-            tuple(LiveColumn(*row[:-1], *(types[oid] for oid in row[-1:])) for row in columns.get(oid, ())),
+            columns.get(oid, ()),
             tuple(UniqueKey(row[0], tuple(row[1]), tuple(row[2]), row[3], row[4]) for row in keys.get(oid, ())),
             tuple((row[0], row[1]) for row in triggers.get(oid, ())),
             blind,
@@ -184,30 +156,6 @@ FROM unnest(%s::text[], %s::text[]) w (schema, name)
 JOIN pg_namespace n ON n.nspname = w.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p')
 CROSS JOIN (SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user) r
-"""
-
-#: Users can make domains, enums, ranges and composite types; only a superuser can make a base type.
-_COLUMNS = """
-WITH RECURSIVE bases (asked, oid) AS (
-  SELECT DISTINCT atttypid, atttypid FROM pg_attribute WHERE attrelid = ANY (%(tables)s) AND attnum > 0
-  UNION ALL
-  SELECT b.asked, y.typbasetype FROM bases b JOIN pg_type y ON y.oid = b.oid WHERE y.typtype = 'd'
-), known AS (
-  SELECT b.asked, y.oid, n.nspname::text AS schema,
-    CASE WHEN y.typcategory = 'A' AND y.typelem <> 0 THEN e.typtype ELSE y.typtype END IN ('b', 'e')
-      OR n.nspname = 'pg_catalog' AS readable
-  FROM bases b JOIN pg_type y ON y.oid = b.oid JOIN pg_namespace n ON n.oid = y.typnamespace
-  LEFT JOIN pg_type e ON e.oid = y.typelem
-  WHERE y.typtype <> 'd'
-)
-SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
-  a.attgenerated <> '', coalesce(l.collisdeterministic, true), k.readable AND k.oid = a.atttypid,
-  CASE WHEN k.readable AND k.oid = a.atttypid THEN format_type(a.atttypid, a.atttypmod)
-       WHEN k.readable THEN format_type(k.oid, -1) ELSE 'text' END,
-  NOT k.readable, k.schema, a.atttypid
-FROM pg_attribute a JOIN known k ON k.asked = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation
-WHERE a.attrelid = ANY (%(tables)s) AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attrelid, a.attnum
 """
 
 _KEYS = """

@@ -11,11 +11,12 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.confined import Session
+from .._postgres.confined import Session, run
 from .._postgres.connection import fetch_all, fetch_value, quote_identifier, quote_literal
 from .._postgres.equality import output_text
+from .._postgres.landing import make_table
 from .live import UniqueKey, live_tables
-from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns, make_table, run
+from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns
 
 try:
     import psycopg2

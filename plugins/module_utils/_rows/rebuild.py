@@ -18,13 +18,12 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child
 from .._postgres.archive_files import require_own_files
 from .._postgres.client import ClientPrograms
-from .._postgres.confined import Confined, Plain, Session
+from .._postgres.confined import Confined, Plain, Session, run
 from .._postgres.connection import Connection, fetch_value, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.names import QualifiedName
 from .._postgres.statements import constraint_of, partition_of
 from .._postgres.toc import Toc, TocEntry
-from .staging import run
 
 try:
     import psycopg2

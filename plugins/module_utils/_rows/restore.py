@@ -17,7 +17,7 @@ from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._postgres import catalog
 from .._postgres.client import ClientPrograms, find_client
-from .._postgres.confined import Session, drop_role, owner_session, require_nothing_deferred
+from .._postgres.confined import Session, drop_role, owner_session, require_nothing_deferred, run
 from .._postgres.connection import Connection, ConnectionOptions, connection, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
@@ -48,7 +48,7 @@ from .merge import (
 from .rebuild import Rebuild, plan_rebuild, run_entries, write_toc
 from .rows_set import write_rows_set
 from .scope import Root
-from .staging import Staged, copy_rows, run
+from .staging import Staged, copy_rows
 from .undo import rows_to_keep
 
 try:

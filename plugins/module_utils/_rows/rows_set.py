@@ -15,7 +15,8 @@ from .._core.clock import compact_instant, format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.version import VERSION
 from .._postgres.catalog import ServerFacts
-from .._postgres.confined import Session
+from .._postgres.confined import Session, run
+from .._postgres.landing import make_table
 from .._postgres.statements import Reference
 from .._sets.fetch import END_OF_COPY
 from .._sets.fingerprint import Fingerprint, TableFingerprint
@@ -23,7 +24,6 @@ from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
 from .._store.base import ObjectStore
 from .description import ROWS_FILE, SetTable, rows_document
-from .staging import make_table, run
 
 
 @dataclass(frozen=True)
