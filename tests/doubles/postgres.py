@@ -95,6 +95,13 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
         )
 
+    def plain_dump(self, database: str) -> list[str]:
+        """What pg_dump writes of a database, but for the random key of each dump."""
+        text = subprocess.run(
+            [str(self.bin_dir / "pg_dump")], env=self.options(database).environment(), check=True, capture_output=True
+        ).stdout.decode()
+        return [line for line in text.splitlines() if not line.startswith(("\\restrict ", "\\unrestrict "))]
+
 
 def available_versions() -> list[str]:
     return [version for version in ("15", "16", "18") if find_bin_dir(version) is not None]
