@@ -77,7 +77,28 @@ _SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
 _QUERY = re.compile(r"\s*[(\s]*(select|with|values|table|explain)\b", re.IGNORECASE)
 
 
-class Confined:
+class _Session:
+    """The attributes of a connection of psycopg2 that Confined and Plain pass through."""
+
+    def __init__(self, raw: Connection) -> None:
+        self.raw = raw
+
+    @property
+    def closed(self) -> int:
+        return int(self.raw.closed)
+
+    @property
+    def server_version(self) -> int:
+        return int(self.raw.server_version)
+
+    def close(self) -> None:
+        self.raw.close()
+
+    def cancel(self) -> None:
+        self.raw.cancel()
+
+
+class Confined(_Session):
     """A connection, as psycopg2 has them, whose statements run with the rights of the role; needs a transaction.
 
     The connection below it, raw, keeps the tool's rights; it is for statements that read no user table.
@@ -87,7 +108,8 @@ class Confined:
     def __init__(
         self, raw: Connection, role: t.Optional[str], *, read_only: bool = False, path: str = SAFE_PATH
     ) -> None:
-        self.raw, self.role, self.path = raw, role, path
+        super().__init__(raw)
+        self.role, self.path = role, path
         self._read_only = read_only
         self._types: t.Dict[int, t.Tuple[str, bool]] = {}
         self._columns: t.List[t.Tuple[str, str]] = []
@@ -102,17 +124,6 @@ class Confined:
         self._name = ""
         if read_only:
             self._make()
-
-    @property
-    def closed(self) -> int:
-        return int(self.raw.closed)
-
-    @property
-    def server_version(self) -> int:
-        return int(self.raw.server_version)
-
-    def close(self) -> None:
-        self.raw.close()
 
     def cursor(self) -> ConfinedCursor:
         return ConfinedCursor(self)
@@ -178,9 +189,6 @@ class Confined:
         self._drop()
         return columns, rows
 
-    def cancel(self) -> None:
-        self.raw.cancel()
-
     def _next_rows(self, most: t.Optional[int], path: str) -> str:
         return self._rows_of(f"FETCH FORWARD {'ALL' if most is None else most} FROM {_CURSOR}", path)
 
@@ -234,27 +242,10 @@ class Confined:
         return self._types[oid]
 
 
-class Plain:
+class Plain(_Session):
     """The same of a session whose role is limited already, or whose server can make no functions."""
 
     role = None
-
-    def __init__(self, raw: Connection) -> None:
-        self.raw = raw
-
-    @property
-    def closed(self) -> int:
-        return int(self.raw.closed)
-
-    @property
-    def server_version(self) -> int:
-        return int(self.raw.server_version)
-
-    def close(self) -> None:
-        self.raw.close()
-
-    def cancel(self) -> None:
-        self.raw.cancel()
 
     def cursor(self) -> t.Any:
         return self.raw.cursor()

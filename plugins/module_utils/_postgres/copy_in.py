@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import queue
 import re
-import threading
 import typing as t
 
+from .._core.parallel import in_sessions
 from .._sets.fetch import proved_rows
 from .._sets.manifest import ObjectEntry
 from .._store.base import ObjectStore
@@ -111,12 +109,7 @@ def load_rows(
     Raises RecoveryError(damaged, object_missing, unreachable) and those of the store.
     """
     by_path = {entry.path: entry for entry in entries}
-    waiting: queue.SimpleQueue[TocEntry] = queue.SimpleQueue()
     tables = [entry for entry in toc.of_kind("TABLE DATA") if entry.file_name in by_path]
-    for table in sorted(tables, key=lambda entry: -by_path[entry.file_name].plain_size):
-        waiting.put(table)
-    errors: t.List[BaseException] = []
-    refused: t.List[ObjectFailure] = []
     with contextlib.ExitStack() as stack:
         confined: t.Mapping[t.Tuple[str, str], int] = {}
         if as_owner:
@@ -124,30 +117,19 @@ def load_rows(
             confined = stack.enter_context(tables_with_code(granting, toc))
         loader = Loader(toc, confined, search_path, SEPARATE)
 
-        def work() -> None:
-            try:
-                with connection(options, application="lifeline.recovery restore") as conn:
-                    _prepare(conn, toc)
-                    while not errors:
-                        try:
-                            table = waiting.get_nowait()
-                        except queue.Empty:
-                            return
-                        source = functools.partial(proved_rows, store, by_path[table.file_name])
-                        failure = loader.load(conn, table, source)
-                        if failure is not None:
-                            refused.append(failure)
-            except BaseException as error:
-                errors.append(error)
+        @contextlib.contextmanager
+        def prepared() -> t.Iterator[Connection]:
+            with connection(options, application="lifeline.recovery restore") as conn:
+                _prepare(conn, toc)
+                yield conn
 
-        threads = [threading.Thread(target=work, daemon=True) for _job in range(max(1, min(jobs, len(tables))))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if errors:
-        raise errors[0]
-    return sorted(refused, key=lambda failure: failure.object)
+        failures = in_sessions(
+            sorted(tables, key=lambda table: -by_path[table.file_name].plain_size),
+            prepared,
+            lambda conn, table: loader.load(conn, table, lambda: proved_rows(store, by_path[table.file_name])),
+            parallel=jobs,
+        )
+    return sorted((failure for failure in failures if failure is not None), key=lambda failure: failure.object)
 
 
 def _prepare(conn: Connection, toc: Toc) -> None:
@@ -260,7 +242,8 @@ def copy_target(table: TocEntry) -> t.Tuple[str, str]:
 def tables_with_code(conn: Connection, toc: Toc) -> t.Iterator[t.Dict[t.Tuple[str, str], int]]:
     """Tables of the archive whose rows run code of users, with their oids, for a Loader.
 
-    An owner may lack USAGE on the schema or INSERT on the table. Those are granted within the context.
+    An owner may lack USAGE on the schema or INSERT on the table. Those are granted within the context. An error leaves
+    them granted: the caller drops the database or rolls back.
     """
     wanted = sorted({copy_target(entry) for entry in toc.of_kind("TABLE DATA")})
     rows = fetch_all(conn, _RUN_CODE, ([name[0] for name in wanted], [name[1] for name in wanted]))

@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
-import time
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.parallel import in_sessions
 from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
 from . import catalog
 from .confined import Session, begin_reading
@@ -214,49 +213,30 @@ def _measure(
     stop: threading.Event,
     lock_timeout: float,
 ) -> t.List[t.Tuple[catalog.Table, TableFingerprint]]:
-    waiting: queue.SimpleQueue[_Query] = queue.SimpleQueue()
-    for item in queries:
-        waiting.put(item)
-    results: t.List[t.Tuple[catalog.Table, TableFingerprint]] = []
-    failures: t.List[BaseException] = []
-    busy: t.List[Session] = []
-
-    def work() -> None:
-        try:
-            with snapshot_reader(options, snapshot, lock_timeout) as conn, conn.cursor() as cursor:
-                busy.append(conn)
-                while not stop.is_set() and not failures:
-                    try:
-                        statement, tables = waiting.get_nowait()
-                    except queue.Empty:
-                        return
-                    try:
-                        cursor.execute(statement)
-                    except psycopg2.errors.LockNotAvailable:
-                        names = ", ".join(f"{table.schema}.{table.name}" for table in tables[:3])
-                        raise locked(
-                            f"Another session waits to change a table that the fingerprint reads: {names}."
-                        ) from None
-                    except psycopg2.Error as error:
-                        raise query_error(error) from None
-                    for number, rows, digest in cursor.fetchall():
-                        table = tables[number]
-                        results.append((table, TableFingerprint(table.schema, table.name, rows, digest)))
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, daemon=True) for _job in range(max(1, min(jobs, len(queries))))]
-    for thread in threads:
-        thread.start()
-    cancelled = False
-    while any(thread.is_alive() for thread in threads):
-        threads[0].join(0.05) if threads[0].is_alive() else time.sleep(0.01)
-        if not cancelled and (stop.is_set() or failures):
-            cancelled = True
-            for conn in list(busy):
-                interrupt(conn)
-    if failures:
-        raise failures[0]
+    found = in_sessions(
+        queries,
+        lambda: snapshot_reader(options, snapshot, lock_timeout),
+        _read_digests,
+        parallel=jobs,
+        stop=stop,
+        cancel=interrupt,
+    )
     if stop.is_set():
         raise RecoveryError(ErrorKind.INTERRUPTED, "The fingerprint was interrupted.")
-    return results
+    return [item for batch in found for item in batch]
+
+
+def _read_digests(conn: Session, query: _Query) -> t.List[t.Tuple[catalog.Table, TableFingerprint]]:
+    statement, tables = query
+    with conn.cursor() as cursor:
+        try:
+            cursor.execute(statement)
+        except psycopg2.errors.LockNotAvailable:
+            names = ", ".join(f"{table.schema}.{table.name}" for table in tables[:3])
+            raise locked(f"Another session waits to change a table that the fingerprint reads: {names}.") from None
+        except psycopg2.Error as error:
+            raise query_error(error) from None
+        return [
+            (tables[number], TableFingerprint(tables[number].schema, tables[number].name, rows, digest))
+            for number, rows, digest in cursor.fetchall()
+        ]

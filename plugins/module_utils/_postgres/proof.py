@@ -27,13 +27,13 @@ from .structure import (
     OWNERS,
     PRIVILEGES,
     TABLESPACES,
+    Definitions,
     Structure,
-    difference,
     live_structure,
     merged,
+    narrowed,
     replayed_structure,
     structure_of,
-    without,
 )
 from .toc import Toc, parse_toc
 
@@ -60,10 +60,11 @@ class Rules:
     restored: t.Optional[Toc] = None
     columns: t.Mapping[t.Tuple[str, str], t.Sequence[str]] = field(default_factory=dict)
 
-    def reduced(self, structure: Structure) -> Structure:
+    def reduced(self, structure: Definitions) -> Structure:
         left_out = [] if self.owner else [OWNERS]
         left_out += [] if self.privileges else PRIVILEGES
-        return without(structure, *left_out, *([] if self.tablespaces else [TABLESPACES]))
+        left_out += [] if self.tablespaces else [TABLESPACES]
+        return narrowed(structure, lambda category, _name: category not in left_out)
 
     def expected(self, recorded: Fingerprint, structure: Structure) -> Fingerprint:
         """The recorded fingerprint with this structure, limited to what was restored."""
@@ -185,10 +186,17 @@ def compare_database(
             options, _depth(recorded, rules.mode), jobs=jobs, scope=_scope(expected, rules), structure={},
             algorithm=algorithm_of(recorded.algorithm),
         )  # fmt: skip
-        # A definition that stays although the set has another one is neither expected nor additional.
-        left_out = difference(rules.reduced(whole), expected.structure)
-        found = difference(rules.reduced(live.result()), left_out)
-    actual = replace(with_merged_partitions(content, parsed), structure=found)
+        found = live.result()
+    restored = expected.structure
+
+    def compared(structure: Structure) -> Structure:
+        """Omit what the set defines and the restore left out: it is neither expected nor additional in the target."""
+        return narrowed(
+            rules.reduced(structure),
+            lambda category, name: name in restored.get(category, {}) or name not in whole.get(category, {}),
+        )
+
+    actual = replace(with_merged_partitions(content, parsed), structure=compared(found))
     expected = with_merged_partitions(expected, parsed)
     if expected.structure == actual.structure:
         return rules.compare(expected, actual)
@@ -199,8 +207,7 @@ def compare_database(
     except RecoveryError as error:
         return replace(rules.compare(expected, actual), note=error.what)
     moved = accepted and expected.server_major != actual.server_major
-    structure = merged(expected.structure, rules.reduced(replayed), actual.structure, everything=moved)
-    structure = difference(structure, left_out)
+    structure = compared(merged(expected.structure, replayed, actual.structure, everything=moved))
     return rules.compare(replace(expected, structure=structure), actual)
 
 
@@ -237,10 +244,7 @@ def _limited(expected: Fingerprint, restored: Toc) -> Fingerprint:
         tables=tuple(table for table in expected.tables if (table.schema, table.name) in rows),
         sequences=tuple(item for item in expected.sequences if (item.schema, item.name) in positions),
         views=tuple(view for view in expected.views or () if (view.schema, view.name) in views),
-        structure={
-            category: {name: digest for name, digest in items.items() if name in definitions.get(category, {})}
-            for category, items in expected.structure.items()
-        },
+        structure=narrowed(expected.structure, lambda category, name: name in definitions.get(category, {})),
     )
 
 

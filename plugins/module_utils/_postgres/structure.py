@@ -139,16 +139,13 @@ def merged(recorded: Definitions, replayed: Structure, live: Definitions, *, eve
     }
 
 
-def difference(structure: Definitions, others: Definitions) -> Structure:
-    """The structure without the objects that the other has too."""
-    return {
-        category: {name: digest for name, digest in items.items() if name not in others.get(category, {})}
+def narrowed(structure: Definitions, keep: t.Callable[[str, str], bool]) -> Structure:
+    """The objects for which keep is true, by category and name. A category without objects is left out."""
+    kept = {
+        category: {name: digest for name, digest in items.items() if keep(category, name)}
         for category, items in structure.items()
     }
-
-
-def without(structure: Definitions, *categories: str) -> Structure:
-    return {name: dict(items) for name, items in structure.items() if name not in categories}
+    return {category: items for category, items in kept.items() if items}
 
 
 def _is_structure(entry: TocEntry) -> bool:

@@ -1,0 +1,103 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Threads that share one queue of items."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import typing as t
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.parallel import in_sessions
+
+
+class Sessions:
+    """Opens sessions that an event ends early, and counts those that are open."""
+
+    def __init__(self) -> None:
+        self.opened, self.open = 0, 0
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def __call__(self) -> t.Iterator[threading.Event]:
+        with self._lock:
+            self.opened, self.open = self.opened + 1, self.open + 1
+        try:
+            yield threading.Event()
+        finally:
+            with self._lock:
+                self.open -= 1
+
+
+def test_every_item_is_worked_on_exactly_once() -> None:
+    sessions = Sessions()
+    results = in_sessions(range(200), sessions, lambda _session, item: item * 2, parallel=4)
+    assert sorted(results) == [2 * item for item in range(200)]
+    assert (sessions.opened, sessions.open) == (4, 0)
+
+
+@pytest.mark.parametrize(("items", "parallel", "expected"), [(0, 4, 0), (2, 4, 2), (3, 0, 1)])
+def test_number_of_sessions_is_limited_by_items_and_parallel(items: int, parallel: int, expected: int) -> None:
+    sessions = Sessions()
+    assert len(in_sessions(range(items), sessions, lambda _session, item: item, parallel=parallel)) == items
+    assert sessions.opened == expected
+
+
+def test_an_error_cancels_open_sessions_and_starts_no_further_item() -> None:
+    started: list[int] = []
+
+    def work(session: threading.Event, item: int) -> None:
+        started.append(item)
+        if item == 1:
+            raise ValueError("item 1")
+        assert session.wait(60)
+
+    sessions = Sessions()
+    with pytest.raises(ValueError, match="item 1"):
+        in_sessions(range(100), sessions, work, parallel=2, cancel=threading.Event.set)
+    assert sorted(started) == [0, 1]
+    assert sessions.open == 0
+
+
+def test_an_error_without_cancel_lets_started_items_complete() -> None:
+    started, failed = threading.Event(), threading.Event()
+    completed: list[int] = []
+
+    def work(_session: threading.Event, item: int) -> None:
+        if item == 0:
+            assert started.wait(60)
+            failed.set()
+            raise ValueError("item 0")
+        started.set()
+        assert failed.wait(60)
+        completed.append(item)
+
+    with pytest.raises(ValueError, match="item 0"):
+        in_sessions(range(2), Sessions(), work, parallel=2)
+    assert completed == [1]
+
+
+def test_a_session_that_does_not_open_is_the_error() -> None:
+    @contextlib.contextmanager
+    def refused() -> t.Iterator[None]:
+        raise ConnectionError("refused")
+        yield
+
+    with pytest.raises(ConnectionError):
+        in_sessions(range(3), refused, lambda _session, item: item, parallel=2)
+
+
+def test_stop_cancels_open_sessions_and_returns_what_was_completed() -> None:
+    stop = threading.Event()
+
+    def work(session: threading.Event, item: int) -> int:
+        if item == 1:
+            stop.set()
+            assert session.wait(60)
+        return item
+
+    assert in_sessions(range(50), Sessions(), work, parallel=1, stop=stop, cancel=threading.Event.set) == [0, 1]
