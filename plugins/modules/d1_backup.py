@@ -66,6 +66,15 @@ options:
       - Take what was read last, although the database changed at every attempt. The set is marked so.
     type: bool
     default: false
+  accept_identity:
+    description:
+      - The identity of the database of D1, as the error C(identity_changed) prints it, C(<id>/<name>).
+      - A source is tied to the id of its database. A backup of another database under the same source is refused, unless
+        this option names that database. The change is recorded in the audit record. If the source has not changed, this
+        option has no effect.
+      - Set it for the first backup after a planned move, for example a restore into a new database.
+      - A file has no identity but its path, which is not compared.
+    type: str
   compression:
     description:
       - How objects are compressed.
@@ -221,6 +230,7 @@ SPEC = ArgumentSpec(
         "sql_name": {"type": "str"},
         "attempts": {"type": "int", "default": 3},
         "allow_inconsistent": {"type": "bool", "default": False},
+        "accept_identity": {"type": "str"},
         "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
         "spool_dir": {"type": "path"},
     },
@@ -242,6 +252,7 @@ def main() -> None:
             sql_name=params["sql_name"],
             attempts=params["attempts"],
             allow_inconsistent=params["allow_inconsistent"],
+            accept_identity=params["accept_identity"],
             progress_file=params["progress_file"],
             check_mode=module.check_mode,
         )

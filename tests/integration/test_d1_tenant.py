@@ -418,7 +418,7 @@ def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path)
     class Restless:
         """The live file, which somebody writes to after it was compared."""
 
-        limits, location, loses_bytes = target.engine.limits, target.engine.location, False
+        limits, location, loses_bytes, identity = target.engine.limits, target.engine.location, False, None
         run, bookmark, close = target.engine.run, target.engine.bookmark, target.engine.close
 
         def state(self) -> str:

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import secrets
 import typing as t
 
 import pytest
 
+from tests.doubles.d1 import D1Server
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer
 
@@ -161,3 +163,30 @@ def test_rows_of_a_database_that_the_set_is_not_of_need_the_digest(
     run_module("pg_restore_table", {**given, "recovery_confirm": by_name["plan_digest"]})
     postgres.psql(first, "UPDATE t SET x = 'changed'")
     run_module("pg_restore_table", {**given, "login_db": first, "recovery_confirm": first})
+
+
+def test_another_database_of_d1_with_the_same_name_is_another_source(d1: D1Server, folder_store: Options) -> None:
+    where = d1.options(f"shop-{secrets.token_hex(4)}")
+    fill = {**where, "sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, x); INSERT INTO t (x) VALUES ('a'), ('b')"}
+    production = {"recovery_environment": "production", "recovery_confirm": where["database"]}
+    saved = {**where, "source": "shop", "store": folder_store}
+
+    run_module("d1_database", where)
+    run_module("d1_execute", fill)
+    run_module("d1_backup", saved)
+    run_module("d1_restore", {**saved, **production, "mode": "in_place"})
+    run_module("d1_database", {**where, **production, "state": "absent"})
+    run_module("d1_database", where)
+    run_module("d1_execute", fill)
+
+    result = refused("d1_backup", saved)
+    assert result["error_kind"] == "identity_changed"
+    assert result["identity"].endswith(f"/{where['database']}") and result["identity"] != result["known_identity"]
+    replaced = refused("d1_restore", {**saved, **production, "mode": "in_place"})
+    assert replaced["error_kind"] == "confirmation_required"
+    assert f"the target is {result['identity']}" in replaced["msg"]
+    run_module("d1_execute", {**where, "sql": "UPDATE t SET x = 'c'"})
+    rows = refused("d1_restore", {**saved, **production, "mode": "difference"})
+    assert rows["error_kind"] == "confirmation_required"
+    run_module("d1_backup", {**saved, "accept_identity": result["identity"]})
+    assert audit(folder_store)[0]["details"]["identity_changed"]["to"] == result["identity"]

@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._sets.identity import Identity
 from .._sqlite.engine import Bound, Limits, StatementResult
 from .._sqlite.exact import LARGEST_EXACT, decode_row, exact_query
 from .._sqlite.statements import bind_exactly
@@ -32,6 +33,7 @@ class D1Engine:
         self._exclusive = exclusive
         self._known: t.Optional[str] = None
         self.location = f"D1 database {name}"
+        self.identity: t.Optional[Identity] = Identity(uuid, name)
 
     def bookmark(self) -> t.Optional[str]:
         return self._api.bookmark(self._uuid)

@@ -21,6 +21,7 @@ from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._sets.audit import audited
+from .._sets.identity import Identity, elsewhere, identity_in
 from .._sets.manifest import Manifest
 from .._sqlite.backup import OpenedSet, open_set
 from .._sqlite.engine import Engine
@@ -80,13 +81,17 @@ class D1RestoreResult:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is restored: name is for messages; audited notes how it ended at the target, where there is a store."""
+    """What is restored. name is for messages; identity is the database that it was taken of, where known.
+
+    audited notes how the restore ended at the target, where there is a store.
+    """
 
     name: str
     open: t.Callable[[str], OpenedSet]
     set_id: t.Optional[str] = None
     source: t.Optional[str] = None
     not_covered: t.Sequence[str] = ()
+    identity: t.Optional[Identity] = None
     audited: t.Callable[[str, bool], t.ContextManager[t.Dict[str, t.Any]]] = lambda _target, _check: nullcontext({})
 
 
@@ -103,6 +108,7 @@ def of_set(store: ObjectStore, manifest: Manifest, *, parallel: int) -> Origin:
         manifest.set_id,
         manifest.source,
         tuple(manifest.coverage.get("not_covered", ())),
+        identity_in(manifest),
         audited_here,
     )
 
@@ -181,7 +187,8 @@ def _in_place(
     digest = plan_digest({"origin": origin.name, "rows": opened.rows, "database": found.uuid, "bookmark": before})
     if request.check_mode:
         return _Outcome(found.uuid, bookmark=before, previous_bookmark=before, digest=digest)
-    require_confirmation(request.environment, request.confirm, found.name, digest)
+    other = elsewhere(origin.identity, Identity(found.uuid, found.name))
+    require_confirmation(request.environment, request.confirm, found.name, digest, elsewhere=other)
     try:
         with timings.phase("import"):
             _fill(api, found, opened, folder, dropped(read_schema(D1Engine(api, found.uuid, found.name))), False)

@@ -22,6 +22,7 @@ from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import audited
 from .._sets.fingerprint import Fingerprint
+from .._sets.identity import Identity, known_identity, require_identity
 from .._sets.layout import check_source
 from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.writer import SetWriter, StoredFile, sizes_of
@@ -32,7 +33,7 @@ from .connection import ConnectionOptions, connection
 from .dump import DumpedFile, Selection, dump_arguments, dump_roles, follow_dump, start_dump
 from .extension_rows import ExtensionRows, rows_left_out
 from .fingerprint import Scope, take_fingerprint
-from .identity import Identity, identity_of, known_identity, require_identity
+from .identity import identity_of
 from .profiles import PROFILES, with_profile
 from .properties import PROPERTIES_FILE, read_properties
 from .snapshot import HeldSnapshot, held_snapshot, refuse_blind
@@ -373,7 +374,8 @@ def _moved_from(request: BackupRequest, store: ObjectStore, facts: ServerFacts) 
     if request.tier == "undo":
         return []
     current = identity_of(facts, request.connection)
-    former = require_identity(request.source, known_identity(store, request.source), current, request.accept_identity)
+    known = known_identity(store, request.source, DATABASE_ENGINE)
+    former = require_identity(request.source, known, current, request.accept_identity)
     return [former] if former else []
 
 

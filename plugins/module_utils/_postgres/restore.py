@@ -19,6 +19,7 @@ from .._core.sizes import readable_size
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set
 from .._sets.fetch import fetch_objects, proved_rows, read_object
+from .._sets.identity import elsewhere, identity_in, known_identity
 from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore, seal_for
@@ -33,7 +34,7 @@ from .cron_jobs import Jobs, jobs_of
 from .databases import derived_name
 from .dump import read_toc
 from .fitting import fit_to_database
-from .identity import elsewhere, identity_in, identity_of, known_identity
+from .identity import identity_of
 from .in_place import Loading, locked_database
 from .load import archive_script
 from .object_errors import ObjectFailure, objects_refused
@@ -292,7 +293,7 @@ class _Run:
         request = self._request
         known = identity_in(self._manifest) if self._manifest else None
         if known is None and self._store is not None and request.source:
-            known = known_identity(self._store, request.source)
+            known = known_identity(self._store, request.source, DATABASE_ENGINE)
         return elsewhere(known, identity_of(catalog.server_facts(admin), request.connection, request.target_db))
 
     def _refuse_unsaved(self) -> None:

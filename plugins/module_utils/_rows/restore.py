@@ -21,12 +21,13 @@ from .._postgres.confined import Session, drop_role, owner_session, require_noth
 from .._postgres.connection import Connection, ConnectionOptions, connection, quote_identifier
 from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import count_violations
-from .._postgres.identity import elsewhere, identity_in, identity_of
+from .._postgres.identity import identity_of
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
 from .._postgres.toc import parse_toc
 from .._sets.audit import audited
 from .._sets.catalogue import find_set
+from .._sets.identity import elsewhere, identity_in
 from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore, seal_for

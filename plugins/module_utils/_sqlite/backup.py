@@ -24,6 +24,7 @@ from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import audited
 from .._sets.fetch import fetch_objects
+from .._sets.identity import known_identity, require_identity
 from .._sets.layout import check_source
 from .._sets.manifest import SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
@@ -47,7 +48,8 @@ _ORDER = {"schema": 0, "table": 1, "after": 2}
 class SqliteBackupRequest:
     """What to back up. sql_name is a key for the whole dump as one file beside the sets, with the marks of strftime.
 
-    attempts is how often to read anew when the database changed meanwhile.
+    attempts is how often to read anew when the database changed meanwhile. accept_identity: the database of D1 that the
+    source is from now on, as the error identity_changed prints it.
     """
 
     source: str
@@ -58,6 +60,7 @@ class SqliteBackupRequest:
     sql_name: t.Optional[str] = None
     attempts: int = 3
     allow_inconsistent: bool = False
+    accept_identity: t.Optional[str] = None
     progress_file: t.Optional[str] = None
     check_mode: bool = False
 
@@ -105,7 +108,8 @@ class OpenedSet:
 def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectStore) -> SqliteBackupResult:
     """Take one set, without holding the database up.
 
-    Raises RecoveryError: inconsistent when it changed at every attempt, unsupported for what cannot be read, not_equal
+    Raises RecoveryError: identity_changed when the sets of the source are of another database of D1, inconsistent when
+    it changed at every attempt, unsupported for what cannot be read, not_equal
     when what was written does not load as it was read, and those of engine and store. Then there is no set.
     """
     check_source(request.source)
@@ -120,6 +124,12 @@ def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectSt
             next_step="Leave it or encrypt_to out.",
         )
     with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
+        former = None
+        if engine.identity is not None:
+            known = known_identity(store, request.source, SQLITE_ENGINE)
+            former = require_identity(request.source, known, engine.identity, request.accept_identity)
+        if former is not None:
+            outcome["identity_changed"] = {"from": str(former), "to": str(engine.identity)}
         with scratch_folder("lifeline-sqlite-", request.spool_dir) as folder:
             result = _Run(request, engine, store, folder).complete()
         outcome.update(set_id=result.set_id, tables=result.tables, rows=result.rows)
@@ -204,6 +214,12 @@ def commit_dump(
             timings=dict(timings),
         )
     )
+
+
+def facts_of(engine: Engine, bookmark: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """What a set records of its database, for identity_in as well."""
+    known = {"database": engine.identity.database, "database_id": engine.identity.identifier} if engine.identity else {}
+    return {"location": engine.location, "bookmark": bookmark, **known}
 
 
 def opened_file(path: str) -> OpenedSet:
@@ -293,7 +309,7 @@ class _Run:
                 tier=request.tier,
                 engine=SQLITE_ENGINE,
                 began=self._began,
-                server={"location": self._engine.location, "bookmark": bookmark},
+                server=facts_of(self._engine, bookmark),
                 coverage={
                     "tables": len(schema.of_kind("table")),
                     "rows": sum(item.rows for item in dump.content),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .._sets.identity import Identity
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -52,6 +54,9 @@ class Engine(t.Protocol):
     location: str
 
     limits: Limits
+
+    #: Which database of a service this is; a file has only its path.
+    identity: t.Optional[Identity]
 
     #: Whether a text that is no UTF-8 comes back with signs in place of its bytes.
     loses_bytes: bool

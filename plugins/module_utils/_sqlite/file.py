@@ -12,6 +12,7 @@ import sqlite3
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._sets.identity import Identity
 from .engine import Bound, Limits, StatementResult
 from .exact import NotText, text_of
 from .statements import bind_exactly, shortened
@@ -27,6 +28,7 @@ class FileEngine:
 
     limits = Limits()
     loses_bytes = False
+    identity: t.Optional[Identity] = None
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.location = path

@@ -16,6 +16,7 @@ from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._sets.audit import audited
+from .._sets.identity import elsewhere, identity_in
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sqlite.backup import open_set
 from .._sqlite.engine import Engine
@@ -165,6 +166,10 @@ class _Run:
         except RecoveryError:
             return None
 
+    def _elsewhere(self) -> t.Optional[str]:
+        live = self._live.identity
+        return elsewhere(identity_in(self._manifest), live) if live else None
+
     def _choice(self, schema: Schema, folder: str) -> Choice:
         if self._manifest.engine == SQLITE_ROWS_ENGINE:
             if self._request.tenant is not None:
@@ -174,7 +179,7 @@ class _Run:
                     next_step="Leave tenant out to take that restore back.",
                 )
             taken = self._manifest.server.get("location")
-            if taken != self._live.location:
+            if taken != self._live.location or self._elsewhere():
                 raise RecoveryError(
                     ErrorKind.INVALID_OPTIONS,
                     f"Set {self._manifest.set_id} takes a restore into {taken} back, not {self._live.location}.",
@@ -224,7 +229,9 @@ class _Run:
         deletes = sum(len(change.deletes) for change in touched)
         if updates or deletes:
             does = f"updates {updates} and deletes {deletes} rows of"
-            require_confirmation(request.environment, request.confirm, request.name, plan_digest(plan), does)
+            require_confirmation(
+                request.environment, request.confirm, request.name, plan_digest(plan), does, elsewhere=self._elsewhere()
+            )
         with self._timings.phase("undo set"):
             seal_for(self._store, self._manifest.recipients)
             folder = os.path.join(self._folder, "undo")

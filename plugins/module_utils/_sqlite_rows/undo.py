@@ -16,7 +16,7 @@ from .._sets.catalogue import list_sets, load_set
 from .._sets.fetch import fetch_objects
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter
-from .._sqlite.backup import commit_dump
+from .._sqlite.backup import commit_dump, facts_of
 from .._sqlite.file import FileEngine
 from .._sqlite.load import loading
 from .._sqlite.portable import UNLIMITED, inserted
@@ -70,7 +70,7 @@ def write_undo_set(
             tier="undo",
             engine=SQLITE_ROWS_ENGINE,
             began=began,
-            server={"location": sides.live.location, "bookmark": sides.live.bookmark()},
+            server=facts_of(sides.live, sides.live.bookmark()),
             coverage=about,
             timings={"total": (utc_now() - began).total_seconds()},
         )

@@ -1,0 +1,107 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which database a set is of: the identifier of its server or service, and its name.
+
+A source is tied to it, so that another database of the same name neither continues the sets of a source nor is
+replaced by them unasked.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._store.base import ObjectStore
+from .catalogue import list_sets, load_set
+from .manifest import Manifest
+
+#: What a set that cannot be read is passed over for.
+_UNREADABLE = (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.NO_BACKUP_SET)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """identifier: the system identifier of a PostgreSQL server, or the id of a database of D1.
+
+    It is None where a server does not show it; then address is C(host:port), where known.
+    """
+
+    identifier: t.Optional[str]
+    database: str
+    address: t.Optional[str] = None
+
+    def __str__(self) -> str:
+        """What the operator accepts a change by: C(<identifier or address>/<database>)."""
+        return f"{self.identifier or self.address or 'unknown server'}/{self.database}"
+
+    def is_same(self, other: Identity) -> bool:
+        """Whether nothing that both know differs."""
+        known = [(self.database, other.database), (self.identifier, other.identifier)]
+        if not (self.identifier and other.identifier):
+            known.append((self.address, other.address))
+        return all(mine == theirs for mine, theirs in known if mine and theirs)
+
+
+def identity_in(manifest: Manifest) -> t.Optional[Identity]:
+    """The identity that a set was taken of; None for a set of another kind."""
+    server = manifest.server
+    database, identifier, address = (
+        found if isinstance(found, str) and found else None
+        for found in (
+            server.get("database"),
+            server.get("system_identifier") or server.get("database_id"),
+            server.get("address"),
+        )
+    )
+    return Identity(identifier, database, address) if database else None
+
+
+def known_identity(store: ObjectStore, source: str, engine: str) -> t.Optional[Identity]:
+    """The identity of the newest set of a source that an engine wrote; None where the source has none.
+
+    Undo sets are passed over: they are of whatever was restored into.
+    """
+    for name in reversed(list_sets(store, source)):
+        if name.tier == "undo":
+            continue
+        try:
+            manifest = load_set(store, name)
+        except RecoveryError as error:
+            if error.kind in _UNREADABLE:
+                continue
+            raise
+        if manifest.engine == engine:
+            return identity_in(manifest)
+    return None
+
+
+def require_identity(
+    source: str, known: t.Optional[Identity], current: Identity, accepted: t.Optional[str]
+) -> t.Optional[Identity]:
+    """The former identity of a source whose change was accepted by name; None where nothing changed.
+
+    Raises RecoveryError(identity_changed).
+    """
+    if known is None or known.is_same(current):
+        return None
+    if accepted == str(current):
+        return known
+    given = f"; accept_identity is {accepted!r}" if accepted else ""
+    raise RecoveryError(
+        ErrorKind.IDENTITY_CHANGED,
+        f"The sets of {source!r} are of {known}, this database is {current}{given}.",
+        left="No backup set was written; earlier sets are as they were.",
+        next_step=f"Check the connection. After a planned move, set accept_identity to {str(current)!r} once; "
+        "for another database, use another source.",
+        details={"identity": str(current), "known_identity": str(known)},
+    )
+
+
+def elsewhere(source: t.Optional[Identity], target: Identity) -> t.Optional[str]:
+    """For require_confirmation: why the name of a target does not tell enough; None where it is the set's own."""
+    if source is None or source.is_same(target):
+        return None
+    return f"The set is of {source}, and the target is {target}"
