@@ -75,10 +75,10 @@ class PostgresServer:
         finally:
             conn.close()
 
-    def create_database(self, name: str | None = None) -> str:
+    def create_database(self, name: str | None = None, *, template: str = "template0", properties: str = "") -> str:
         name = name or f"test_{secrets.token_hex(6)}"
         with self.session() as cursor:
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {properties}')
         return name
 
     def drop_database(self, name: str) -> None:

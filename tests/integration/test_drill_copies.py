@@ -19,7 +19,7 @@ import pytest
 from tests.doubles.modules import ROOT, ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.school import load_school
-from tests.integration.test_playbooks import play
+from tests.support.playbooks import play
 
 Options = dict[str, t.Any]
 

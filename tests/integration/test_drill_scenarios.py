@@ -2,28 +2,38 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drills of lost rows pass, and fail when nothing is recovered."""
+"""Drills of lost rows pass, fail when nothing is recovered, and compare every table that their fault damages."""
 
 from __future__ import annotations
 
 import json
 import os
 import typing as t
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Fingerprint, compare
 from tests.doubles.archived import can_run
 from tests.doubles.d1 import ACCOUNT, D1Server
-from tests.integration.test_playbooks import play
+from tests.doubles.modules import ROOT, run_module
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.school import load_school
+from tests.support.playbooks import play
 
 POINT_IN_TIME = pytest.param(
     "point_in_time", marks=pytest.mark.skipif(not can_run(), reason="needs PostgreSQL 15 and pgBackRest")
 )
 D1_SCENARIOS = ["d1_loss", "d1_tenant_deleted", "d1_bad_migration"]
-SCENARIOS = ["rows_deleted", "table_truncated", "table_dropped", "bad_update", "tenant_deleted", POINT_IN_TIME]
+#: Scenarios that differ in their fault and in the tables that are restored and compared, by name.
+ROW_SCENARIOS: dict[str, dict[str, t.Any]] = yaml.safe_load((ROOT / "roles/drill/vars/main.yml").read_text())[
+    "drill_row_scenarios"
+]
 
 
 def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str, t.Any]]:
@@ -40,7 +50,7 @@ def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SCENARIOS + D1_SCENARIOS)
+@pytest.mark.parametrize("scenario", [*ROW_SCENARIOS, POINT_IN_TIME, *D1_SCENARIOS])
 def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_estimate_seconds={"max": "0.01 s"})
     assert (code, report["verdict"], report["scenario"]) == (0, "passed", scenario)
@@ -53,12 +63,65 @@ def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SCENARIOS + D1_SCENARIOS)
+@pytest.mark.parametrize("scenario", ["rows_deleted", POINT_IN_TIME, *D1_SCENARIOS])
 def test_a_drill_that_recovers_nothing_fails(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_recover=False)
     assert code != 0
     assert report["verdict"] == "failed"
     assert report["fingerprint"]["equal"] is False
+
+
+@dataclass(frozen=True)
+class School:
+    """The database of the sandbox, to be copied as a template; store has a set of it. roots: partition to its root."""
+
+    database: str
+    fingerprint: Fingerprint
+    store: dict[str, t.Any]
+    roots: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def school(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[School]:
+    database = postgres.create_database()
+    load_school(postgres, database)
+    store = {"provider": "directory", "path": str(tmp_path_factory.mktemp("school") / "store")}
+    run_module("pg_backup", {"source": "school", "store": store, **postgres.module_options(database)})
+    with postgres.session(database) as cursor:
+        cursor.execute(
+            "SELECT format('%I.%I', relnamespace::regnamespace, relname), 'public.' || pg_partition_root(oid)::regclass"
+            " FROM pg_class WHERE relispartition AND relkind = 'r'"
+        )
+        roots = dict(cursor.fetchall())
+    yield School(database, take_fingerprint(postgres.options(database), "full"), store, roots)
+    postgres.drop_database(database)
+
+
+@pytest.mark.parametrize("scenario", ROW_SCENARIOS)
+def test_a_drill_compares_every_table_that_its_fault_damages(
+    postgres: PostgresServer, school: School, scenario: str
+) -> None:
+    plan = ROW_SCENARIOS[scenario]
+    sandbox = {"recovery_environment": "sandbox"}
+    with postgres.session() as cursor:
+        cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
+        server = {"system_identifier": cursor.fetchone()[0], **postgres.module_options(), **sandbox}
+    database = postgres.create_database(template=school.database)
+    try:
+        run_module("drill_fault", {"fault": scenario, "database": database, **server})
+        with postgres.session(database) as cursor:
+            cursor.execute(plan["damaged"])
+            assert cursor.fetchone() == (True,)
+        # As the drill compares when it has recovered nothing.
+        login = {**postgres.module_options(database), "source": "school", "store": school.store, **sandbox}
+        exact = {"tables": plan["tables"], "mode": "exact", "max_deletes": 1_000_000_000}
+        assert run_module("pg_restore_table", {**login, **exact}, check_mode=True)["changed"] is True
+        now = compare(school.fingerprint, take_fingerprint(postgres.options(database), "full"))
+        damaged = {item.what.partition(" ")[2] for item in now.differences if item.what.startswith("table ")}
+        assert damaged
+        assert {school.roots.get(table, table) for table in damaged} <= set(plan["tables"])
+    finally:
+        postgres.drop_database(database)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import secrets
 import typing as t
 
 import psycopg2
@@ -24,16 +23,6 @@ _TEXTS = {
     "EUC_JP": "日本語".encode("euc_jp"),
     "WIN1251": "Привет".encode("cp1251"),
 }
-
-
-@pytest.fixture(params=sorted(_TEXTS))
-def encoded(request: pytest.FixtureRequest, postgres: PostgresServer) -> t.Iterator[tuple[str, str]]:
-    name = f"test_{secrets.token_hex(6)}"
-    with postgres.session() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{request.param}' LOCALE 'C'")
-    yield name, request.param
-    postgres.drop_database(name)
-    postgres.drop_database(f"{name}_copy")
 
 
 def in_bytes(server: PostgresServer, database: str, encoding: str, statement: bytes) -> list[t.Any]:
@@ -58,33 +47,41 @@ def fill(server: PostgresServer, database: str, encoding: str) -> None:
     )
 
 
-def test_a_restored_copy_has_the_same_bytes(
-    postgres: PostgresServer, encoded: tuple[str, str], folder_store: Options
-) -> None:
-    database, encoding = encoded
-    fill(postgres, database, encoding)
-    source = {"source": "old", "store": folder_store}
-    run_module("pg_backup", {**source, **postgres.module_options(database)})
-    run_module("backup_verify", source)
-    restored = run_module(
-        "pg_restore", {**source, **postgres.module_options("postgres"), "target_db": f"{database}_copy"}
-    )
-    assert restored["fingerprint"]["equal"] is True
-    rows = b"SELECT id, encode(textsend(x), 'hex'), encode(textsend(y::text), 'hex') FROM t ORDER BY id"
-    there = in_bytes(postgres, f"{database}_copy", encoding, rows)
-    assert there == in_bytes(postgres, database, encoding, rows) and len(there) == 50
-    assert bytes.fromhex(there[0][1]) == _TEXTS[encoding]
-    shown = b"SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
-    assert in_bytes(postgres, f"{database}_copy", encoding, shown) == [(encoding,)]
+@pytest.fixture(params=sorted(_TEXTS), scope="module")
+def encoded(
+    request: pytest.FixtureRequest, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> t.Iterator[tuple[str, str, Options]]:
+    """(name, encoding, source and store) of a database that has been backed up."""
+    name = postgres.create_database(properties=f"ENCODING '{request.param}' LOCALE 'C'")
+    fill(postgres, name, request.param)
+    store = {"provider": "directory", "path": str(tmp_path_factory.mktemp("encoded") / "store")}
+    source = {"source": "old", "store": store}
+    run_module("pg_backup", {**source, **postgres.module_options(name)})
+    yield name, request.param, source
+    postgres.drop_database(name)
+
+
+def test_a_restored_copy_has_the_same_bytes(postgres: PostgresServer, encoded: tuple[str, str, Options]) -> None:
+    database, encoding, source = encoded
+    copy = f"{database}_copy"
+    try:
+        run_module("backup_verify", source)
+        restored = run_module("pg_restore", {**source, **postgres.module_options("postgres"), "target_db": copy})
+        assert restored["fingerprint"]["equal"] is True
+        rows = b"SELECT id, encode(textsend(x), 'hex'), encode(textsend(y::text), 'hex') FROM t ORDER BY id"
+        there = in_bytes(postgres, copy, encoding, rows)
+        assert there == in_bytes(postgres, database, encoding, rows) and len(there) == 50
+        assert bytes.fromhex(there[0][1]) == _TEXTS[encoding]
+        shown = b"SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+        assert in_bytes(postgres, copy, encoding, shown) == [(encoding,)]
+    finally:
+        postgres.drop_database(copy)
 
 
 def test_rows_come_back_into_a_database_of_another_encoding(
-    postgres: PostgresServer, encoded: tuple[str, str], folder_store: Options
+    postgres: PostgresServer, encoded: tuple[str, str, Options]
 ) -> None:
-    database, encoding = encoded
-    fill(postgres, database, encoding)
-    source = {"source": "old", "store": folder_store}
-    run_module("pg_backup", {**source, **postgres.module_options(database)})
+    database, encoding, source = encoded
     in_bytes(postgres, database, encoding, b"DELETE FROM t WHERE id < 10")
     run_module("pg_restore_table", {**source, **postgres.module_options(database), "tables": ["public.t"]})
     rows = b"SELECT count(*), count(DISTINCT textsend(x)) FROM t"
@@ -95,9 +92,7 @@ def test_rows_come_back_into_a_database_of_another_encoding(
 def test_a_name_that_is_not_utf_8_is_refused_by_its_name(
     postgres: PostgresServer, folder_store: Options, kind: str
 ) -> None:
-    name = f"test_{secrets.token_hex(6)}"
-    with postgres.session() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    name = postgres.create_database(properties="ENCODING 'SQL_ASCII' LOCALE 'C'")
     try:
         in_bytes(postgres, name, "SQL_ASCII", b"CREATE " + kind.encode() % b'"caf\xe9"')
         with pytest.raises(ModuleFailed) as caught:
@@ -109,9 +104,7 @@ def test_a_name_that_is_not_utf_8_is_refused_by_its_name(
 
 
 def test_a_name_in_utf_8_is_kept_in_sql_ascii(postgres: PostgresServer, folder_store: Options) -> None:
-    name = f"test_{secrets.token_hex(6)}"
-    with postgres.session() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    name = postgres.create_database(properties="ENCODING 'SQL_ASCII' LOCALE 'C'")
     try:
         in_bytes(postgres, name, "SQL_ASCII", 'CREATE TABLE "größe" AS SELECT 1 AS "spalte_ü"'.encode())
         source = {"source": "old", "store": folder_store}

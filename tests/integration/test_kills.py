@@ -23,7 +23,8 @@ from tests.doubles.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 
-KILLS = int(os.environ.get("LIFELINE_KILLS", "50"))
+#: Backups that are killed, half of them whole and half by one of their programs.
+KILLS = int(os.environ.get("LIFELINE_KILLS", "24"))
 
 
 @pytest.fixture

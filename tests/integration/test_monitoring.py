@@ -25,7 +25,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge im
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
 from tests.doubles.modules import ROOT, run_module
 from tests.doubles.sinks import http_sink
-from tests.integration.test_playbooks import play
+from tests.support.playbooks import play
 from tests.unit.status.test_judge import LIMITS, NOW, SOUND
 
 ROLE = ROOT / "roles/monitoring"

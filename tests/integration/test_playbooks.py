@@ -11,34 +11,17 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.d1 import d1_server
-from tests.doubles.modules import ROOT, run_module, tree
+from tests.doubles.modules import run_module
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.school import load_school
 from tests.doubles.sinks import http_sink
-
-
-def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook with variables from a private file; its output is in the result."""
-    file = folder / "variables.json"
-    file.write_text(json.dumps(variables))
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"),
-         f"lifeline.recovery.{name}", "-e", f"@{file}", *extra],
-        capture_output=True, text=True, check=False, cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree()),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-    )  # fmt: skip
+from tests.support.playbooks import play
 
 
 @pytest.fixture

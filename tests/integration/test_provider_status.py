@@ -22,7 +22,7 @@ import yaml
 
 from tests.doubles.modules import ROOT, ModuleFailed, run_module
 from tests.doubles.sinks import HttpSink, Reply, http_sink
-from tests.integration.test_playbooks import play
+from tests.support.playbooks import play
 
 RECORDED = {
     name: (ROOT / f"tests/data/status_pages/{name}.json").read_text() for name in ("supabase", "github", "cloudflare")

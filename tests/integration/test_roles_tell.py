@@ -15,7 +15,7 @@ import yaml
 
 from tests.doubles.modules import ROOT
 from tests.doubles.sinks import HttpSink, http_sink
-from tests.integration.test_playbooks import play
+from tests.support.playbooks import play
 
 Options = dict[str, t.Any]
 

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 from tests.doubles.supabase import REF, supabase_server
-from tests.integration.test_playbooks import play
+from tests.support.playbooks import play
 
 
 def test_a_project_is_judged_restored_and_sent_back(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:

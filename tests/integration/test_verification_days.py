@@ -18,7 +18,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite import b
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.doubles.modules import ModuleFailed, run_module
-from tests.integration.test_playbooks import play
+from tests.support.playbooks import play
 
 Options = dict[str, t.Any]
 Month = t.Callable[..., list[str]]
