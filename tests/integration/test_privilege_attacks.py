@@ -112,7 +112,18 @@ def test_a_restored_database_ran_no_code_of_users_with_the_rights_of_the_tool(
         CREATE TABLE app.numbered (n int PRIMARY KEY);
         INSERT INTO app.numbered VALUES (7);
         CREATE TABLE app.coloured (c app.colour REFERENCES app.numbered);
-        INSERT INTO app.coloured VALUES ('red')
+        INSERT INTO app.coloured VALUES ('red');
+        CREATE TABLE app.parted (a app.amount, id int) PARTITION BY LIST (a);
+        CREATE TABLE app.part (a app.amount, id int, CHECK (app.zero(7) = id * 0));
+        ALTER TABLE app.parted ATTACH PARTITION app.part FOR VALUES IN (1, 2);
+        CREATE INDEX ON app.parted (id);
+        INSERT INTO app.parted VALUES (1, 1), (2, 2);
+        CREATE FUNCTION app.plus(app.amount, int) RETURNS app.amount LANGUAGE sql AS 'SELECT ($1 + $2)::app.amount';
+        CREATE AGGREGATE app.total(int) (SFUNC = app.plus, STYPE = app.amount, INITCOND = '1');
+        COMMENT ON AGGREGATE app.total(int) IS 'its first state is a value of the domain';
+        CREATE VIEW app.totals AS SELECT app.total(id) FROM app.parted;
+        -- PostgreSQL prints this check differently after a restore, so that definitions are replayed.
+        ALTER TABLE app.child ADD state varchar CHECK (state IN ('new', 'old'))
     """)
     saved("pg_backup")
     target = f"{hostile.database}_copy" if mode == "new" else hostile.database

@@ -15,14 +15,14 @@ from .._store.base import ObjectStore
 from . import materialized_views
 from .archive import ForeignDump
 from .client import ClientPrograms
-from .connection import Connection, ConnectionOptions, connection, fetch_all
+from .connection import Connection, ConnectionOptions, fetch_all
 from .copy_in import load_rows
 from .in_place import Loading
 from .load import load_archive
 from .object_errors import ObjectFailure
 from .properties import DatabaseProperties
 from .toc import Toc, write_list
-from .validated import add_validated, split_validated
+from .validated import load_section
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,14 @@ def load_set(
 ) -> Loaded:
     """Load a set whose rows are still in the store. Raises RecoveryError as load_archive and load_rows."""
     load = _loader(client, options, toc, loading)
-    definitions = write_list(toc, folder, "definitions", without=("TABLE DATA",))
-    failures = load(folder, jobs=1, only=["--section=pre-data", f"--use-list={definitions}"])
+    confine = loading.rows_as_owner and loading.owner
+
+    def listed(part: Toc, name: str, sections: t.Sequence[str]) -> t.List[ObjectFailure]:
+        listing = write_list(part, folder, name, without=("TABLE DATA", materialized_views.KIND))
+        at_once = 1 if name.startswith("pre-data") else jobs
+        return load(folder, jobs=at_once, only=[*sections, f"--use-list={listing}"])
+
+    failures = load_section(options, toc, "pre-data", listed, confine=confine)
     failures += load_rows(
         options,
         toc,
@@ -58,13 +64,7 @@ def load_set(
         search_path=loading.search_path,
         as_owner=loading.rows_as_owner,
     )
-    quiet, validated = split_validated(toc)
-    rest = write_list(quiet, folder, "without-rows", without=("TABLE DATA", materialized_views.KIND))
-    failures += load(folder, jobs=jobs, only=["--section=data", "--section=post-data", f"--use-list={rest}"])
-    with connection(options, application="lifeline.recovery restore") as conn, conn.cursor() as cursor:
-        cursor.execute("BEGIN")
-        failures += add_validated(conn, validated, confine=loading.rows_as_owner and loading.owner)
-        cursor.execute("COMMIT")
+    failures += load_section(options, toc, "post-data", listed, confine=confine)
     return Loaded(tuple(failures), _refreshed(options, toc, loading, refresh))
 
 

@@ -383,9 +383,17 @@ def writing_role(conn: Connection, tables: t.Sequence[int]) -> t.Optional[str]:
     return _passing_role(conn, groups)
 
 
-def may_act_for(conn: Connection, role: str) -> bool:
-    """Whether statements can be confined to another role, which is no superuser."""
-    return bool(fetch_value(conn, _MAY_ACT.replace("{right}", _right_to_act(conn)), (role,)))
+def acting_role(conn: Connection, owners: t.Collection[str]) -> t.Optional[str]:
+    """The role to make objects of these owners as: the one owner, or a role that has the rights of all of them.
+
+    drop_role removes the second. None where a superuser is among them, or the session has no right to act for them.
+    """
+    others = [str(row[0]) for row in fetch_all(conn, _OTHERS.replace("{right}", _right_to_act(conn)), (list(owners),))]
+    if not others or len(others) < len(owners):
+        return None
+    if len(others) == 1:
+        return others[0]
+    return _passing_role(conn, sorted(others)) if is_superuser(conn) else None
 
 
 def owner_session(session: Session, tables: t.Sequence[int]) -> t.Union[Connection, Session]:
@@ -426,10 +434,10 @@ FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = ANY (%s)
 GROUP BY r.oid, r.rolname, r.rolsuper ORDER BY 1
 """
 
-_MAY_ACT = """
-SELECT o.rolname <> current_user AND NOT o.rolsuper AND (s.rolsuper OR
+_OTHERS = """
+SELECT o.rolname FROM pg_roles o JOIN pg_roles s ON s.rolname = current_user
+WHERE o.rolname = ANY (%s) AND o.rolname <> s.rolname AND NOT o.rolsuper AND (s.rolsuper OR
   pg_has_role(o.oid, '{right}') AND has_database_privilege(o.oid, current_database(), 'TEMP'))
-FROM pg_roles o JOIN pg_roles s ON s.rolname = current_user WHERE o.rolname = %s
 """
 
 _DEFERRABLE = """

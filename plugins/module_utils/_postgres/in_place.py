@@ -94,15 +94,13 @@ class LockedDatabase:
         Raises RecoveryError(unsupported) when something would fall that neither the set nor undo holds, and locked.
         """
         self._clear(toc, undo)
-        failures = self._definitions(client, archive, toc, "pre-data", loading)
+        failures = self._section(client, archive, toc, "pre-data", loading)
         self._run(self._room.before_rows)
         failures += self._rows(toc, rows, loading)
         self._run(self._room.after_rows)
         self._large_objects(toc, archive)
-        quiet, validated = split_validated(toc)
-        for section in ("data", "post-data"):
-            failures += self._definitions(client, archive, quiet, section, loading)
-        failures += add_validated(self._conn, validated, confine=loading.rows_as_owner and loading.owner)
+        failures += self._definitions(client, archive, toc, "data", loading, ["--section=data"])
+        failures += self._section(client, archive, toc, "post-data", loading)
         self._run(self._room.last)
         self._run(jobs)
         return failures
@@ -137,15 +135,29 @@ class LockedDatabase:
             ("SAVEPOINT locks", "ROLLBACK TO locks"),
         )
 
-    def _definitions(
+    def _section(
         self, client: ClientPrograms, archive: str, toc: Toc, section: str, loading: Loading
     ) -> t.List[ObjectFailure]:
-        """Run the statements of a section one by one, each in a savepoint."""
-        listing = write_list(toc, archive, f"{section}-in-place", without=("TABLE DATA", "BLOBS", VIEW_ROWS))
+        parts, confine = split_validated(toc, section), loading.rows_as_owner and loading.owner
+        failures = self._definitions(client, archive, parts.first, section, loading, [f"--section={section}"])
+        failures += add_validated(self._conn, toc, parts.confined, confine=confine)
+        return failures + self._definitions(client, archive, parts.rest, f"{section}-rest", loading, ())
+
+    def _definitions(
+        self,
+        client: ClientPrograms,
+        archive: str,
+        toc: Toc,
+        name: str,
+        loading: Loading,
+        sections: t.Sequence[str],
+    ) -> t.List[ObjectFailure]:
+        """Run the statements of the entries in sections one by one, each in a savepoint."""
+        listing = write_list(toc, archive, f"{name}-in-place", without=("TABLE DATA", "BLOBS", VIEW_ROWS))
         chunks = archive_script(
             client, archive,
             owner=loading.owner, privileges=loading.privileges, tablespaces=loading.tablespaces,
-            only=[f"--section={section}", f"--use-list={listing}"],
+            only=[*sections, f"--use-list={listing}"],
         )  # fmt: skip
         failures = []
         with self._conn.cursor() as cursor:

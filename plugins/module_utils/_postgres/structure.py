@@ -17,14 +17,17 @@ import hashlib
 import os
 import secrets
 import typing as t
+from dataclasses import replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .client import ClientPrograms, find_client
 from .connection import ConnectionOptions, connection, fetch_all, fetch_value, quote_identifier
 from .dump import TOC_NAME, Selection, client_encoding, dump_failure, read_toc, selection_arguments, start_dump
-from .programs import start_program
-from .toc import Toc, TocEntry
+from .load import load_archive
+from .object_errors import ObjectFailure
+from .toc import Toc, TocEntry, write_list
+from .validated import load_section
 
 #: Kind or property of objects to {schema and name: digest of the definition}.
 Structure = t.Dict[str, t.Dict[str, str]]
@@ -83,8 +86,9 @@ def replayed_structure(
 ) -> t.Tuple[Structure, bool]:
     """What this server prints of recorded definitions, and whether it accepted all of them.
 
-    toc holds the bytes of toc.dat. An empty database is made beside that of options and dropped again; only
-    definitions are replayed, so that no code of them runs. Raises RecoveryError when that is not possible.
+    toc holds the bytes of toc.dat. An empty database is made beside that of options and dropped again. Only definitions
+    are replayed; what of them runs code of users runs with the rights of the owner. Raises RecoveryError when that is
+    not possible.
     """
     with contextlib.ExitStack() as stack:
         conn = stack.enter_context(connection(options, application="lifeline.recovery structure"))
@@ -94,29 +98,18 @@ def replayed_structure(
         with open(os.path.join(folder, TOC_NAME), "wb") as stream:
             stream.write(toc)
         replica = options.with_database(stack.enter_context(_empty_database(conn)))
-        listing = os.path.join(folder, "definitions.list")
-        with open(listing, "w", encoding="ascii") as lines:
-            lines.writelines(
-                # A subscription would keep its database from being dropped.
-                f"{entry.dump_id};\n"
-                for entry in read_toc(folder).entries
-                if _is_structure(entry) and entry.kind not in ("SUBSCRIPTION", "SUBSCRIPTION TABLE")
-            )
-        arguments = [
-            client.path("pg_restore"),
-            "--schema-only",
-            "--no-password",
-            f"--dbname={replica.conninfo()}",
-            *([] if owner else ["--no-owner"]),
-            *([] if privileges else ["--no-privileges"]),
-            f"--use-list={listing}",
-            folder,
-        ]
-        with start_program(arguments, replica, replica.environment()) as child:
-            for _line in child.lines():
-                pass
-            accepted = child.wait() == 0
-        return structure_of(_dump(client, replica, selection, folder, encoding)), accepted
+        recorded = read_toc(folder)
+        # A subscription would keep its database from being dropped.
+        wanted = [entry for entry in recorded.entries if _is_structure(entry) and "SUBSCRIPTION" not in entry.kind]
+
+        def load(part: Toc, name: str, sections: t.Sequence[str]) -> t.List[ObjectFailure]:
+            only = ["--schema-only", *sections, f"--use-list={write_list(part, folder, name)}"]
+            return load_archive(client, replica, folder, jobs=1, owner=owner, privileges=privileges, only=only)
+
+        definitions = replace(recorded, entries=tuple(wanted))
+        failures = load_section(replica, definitions, "pre-data", load, confine=owner)
+        failures += load_section(replica, definitions, "post-data", load, confine=owner)
+        return structure_of(_dump(client, replica, selection, folder, encoding)), not failures
 
 
 def merged(recorded: Definitions, replayed: Structure, live: Definitions, *, everything: bool) -> Structure:

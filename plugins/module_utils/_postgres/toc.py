@@ -28,11 +28,16 @@ _LONGEST_TEXT = 0x3FFFFFFF
 _OLDEST, _NEWEST = (1, 14), (1, 16)
 
 
+#: Numbers of teSection in src/bin/pg_dump/pg_backup_archiver.h; 1 is none.
+_SECTIONS = {2: "pre-data", 3: "data", 4: "post-data"}
+
+
 @dataclass(frozen=True)
 class TocEntry:
     """One entry. file_name is the data file beside toc.dat, or empty when the entry has no data.
 
-    tablespace and access_method are empty where the entry uses the default.
+    tablespace and access_method are empty where the entry uses the default, section where it has that of another entry,
+    as a comment.
     """
 
     dump_id: int
@@ -48,6 +53,7 @@ class TocEntry:
     tablespace: str = ""
     access_method: str = ""
     drop_statement: str = ""
+    section: str = ""
 
     @property
     def title(self) -> str:
@@ -93,7 +99,7 @@ def sequence_values(toc: Toc) -> t.List[SequenceFingerprint]:
     return found
 
 
-def write_list(toc: Toc, folder: str, name: str, *, without: t.Collection[str]) -> str:
+def write_list(toc: Toc, folder: str, name: str, *, without: t.Collection[str] = ()) -> str:
     """Write a list for pg_restore that leaves out some kinds of entries, and return the path of the list."""
     path = os.path.join(folder, f"{name}.list")
     with open(path, "w", encoding="ascii") as stream:
@@ -139,7 +145,7 @@ class _Reader:
         self._text()
         self._text()
         tag, kind = self._text(), self._text()
-        self._int()
+        section = _SECTIONS.get(self._int(), "")
         definition, drop_statement = self._text(), self._text()
         copy_statement, schema, tablespace, access_method = (self._text() for _field in range(4))
         if version >= (1, 16):
@@ -160,7 +166,7 @@ class _Reader:
             file_name = self._text()
         return TocEntry(
             dump_id, has_data, tag, kind, definition, copy_statement, schema, owner, tuple(dependencies), file_name,
-            tablespace, access_method, drop_statement,
+            tablespace, access_method, drop_statement, section,
         )  # fmt: skip
 
     def _take(self, count: int) -> bytes:
