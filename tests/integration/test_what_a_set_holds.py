@@ -40,6 +40,7 @@ def test_rows_that_belong_to_an_extension_are_named_with_their_number(
     named = [item for item in taken["coverage"]["not_covered"] if "extension" in item]
     assert named == ["25 rows of q.q_orders, a table of the extension citext"]
     assert "NOT in the set: 25 rows of q.q_orders" in taken["summary"]
+    assert "Not in the set: 25 rows of q.q_orders, a table of the extension citext." in str(taken["warnings"])
 
 
 def test_rows_of_a_configuration_table_are_in_the_fingerprint(

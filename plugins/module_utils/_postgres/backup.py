@@ -299,7 +299,8 @@ class _Run:
     def _coverage(self) -> t.Dict[str, t.Any]:
         toc = self._required_toc()
         missing = list(PROFILES[self._request.profile].not_covered)
-        missing += [str(rows) for rows in self._rows_left_out()]
+        left_out = [str(rows) for rows in self._rows_left_out()]
+        missing += left_out
         if self._roles_refused is not None:
             missing.append(f"roles and memberships ({self._roles_refused})")
         return {
@@ -314,7 +315,7 @@ class _Run:
             "profile": self._request.profile,
             "excluded": asdict(with_profile(self._request.selection, self._request.profile)),
             "not_covered": missing,
-            "notes": list(self._held.notes),
+            "notes": [*self._held.notes, *(f"Not in the set: {rows}." for rows in left_out)],
         }
 
     def _rows_left_out(self) -> t.List[ExtensionRows]:
