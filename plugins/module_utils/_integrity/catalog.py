@@ -133,6 +133,26 @@ def reading_obstacle(conn: Connection, relation: Relation) -> t.Optional[str]:
     return None
 
 
+class Obstacles:
+    """The missing rights that keep a check from some of the relations that it reads."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._found: t.Dict[str, None] = {}
+
+    def hide(self, *relations: Relation) -> bool:
+        """Whether a right to read all rows of these relations is missing."""
+        found = [text for text in (reading_obstacle(self._conn, relation) for relation in relations) if text]
+        self._found.update(dict.fromkeys(found))
+        return bool(found)
+
+    def added_to(self, message: str, *, passed: bool) -> str:
+        """The message of a check with the missing rights. Raises CannotVerify where the check would pass."""
+        if self._found and passed:
+            raise CannotVerify(" ".join(self._found))
+        return f"{message} Others could not be verified: {' '.join(self._found)}" if self._found else message
+
+
 def find_columns(conn: Connection, relation: Relation, names: t.Sequence[str]) -> t.List[Column]:
     """The columns in the order asked for. Raises NotThere, with the nearest name there is."""
     present = {row[0]: Column(*row) for row in fetch_all(conn, _COLUMNS, [relation.oid])}

@@ -11,8 +11,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._postgres.foreign_keys import ForeignKey, count_violations, foreign_keys, violating_rows
-from .catalog import Scope, reading_obstacle, row_columns
-from .check import CannotVerify, Check, Context
+from .catalog import Obstacles, Scope, row_columns
+from .check import Check, Context
 from .options import OptionReader
 from .result import Finding
 from .session import sample_rows
@@ -35,19 +35,13 @@ class ForeignKeys(Check):
     def run(self, context: Context) -> Finding:
         conn = context.connection
         keys = foreign_keys(conn, self.scope.resolve(conn))
-        obstacles: t.Dict[str, None] = {}
+        obstacles = Obstacles(conn)
         broken: t.List[t.Tuple[ForeignKey, int]] = []
         for key in keys:
-            found = [text for text in (reading_obstacle(conn, side) for side in (key.table, key.parent)) if text]
-            obstacles.update(dict.fromkeys(found))
-            count = 0 if found else count_violations(conn, key)
+            count = 0 if obstacles.hide(key.table, key.parent) else count_violations(conn, key)
             if count:
                 broken.append((key, count))
-        if obstacles and not broken:
-            raise CannotVerify(" ".join(obstacles))
-        message = _message(keys, broken)
-        if obstacles:
-            message += f" Others could not be verified: {' '.join(obstacles)}"
+        message = obstacles.added_to(_message(keys, broken), passed=not broken)
         actual = [_described(key, count) for key, count in broken]
         return Finding(not broken, [], actual, message, _sample(context, broken))
 

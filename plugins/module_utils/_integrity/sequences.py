@@ -13,8 +13,8 @@ from decimal import Decimal
 from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
 from .._postgres.foreign_keys import Relation
 from .._postgres.names import QualifiedName
-from .catalog import Scope, reading_obstacle
-from .check import CannotVerify, Check, Context
+from .catalog import Obstacles, Scope
+from .check import Check, Context
 from .options import OptionReader, as_number
 from .result import Finding
 
@@ -50,23 +50,17 @@ class Sequences(Check):
     def run(self, context: Context) -> Finding:
         conn = context.connection
         uses = sequence_uses(conn, self.scope.resolve(conn))
-        obstacles: t.Dict[str, None] = {}
+        obstacles = Obstacles(conn)
         wrong = []
         for use in uses:
-            found = [text for text in (reading_obstacle(conn, side) for side in (use.sequence, use.table)) if text]
-            obstacles.update(dict.fromkeys(found))
-            finding = None if found else _look(conn, use)
+            finding = None if obstacles.hide(use.sequence, use.table) else _look(conn, use)
             if finding:
                 wrong.append(finding)
-        if obstacles and not wrong:
-            raise CannotVerify(" ".join(obstacles))
         told = "; ".join(f"{item['sequence']} {item['problem']} {item['table']} ({item['column']})" for item in wrong)
         message = f"Sequences not ready for the next row: {len(wrong)} of {len(uses)} ({told})."
         if not wrong:
             message = f"Sequences looked up: {len(uses)}; all are ahead of their columns."
-        elif obstacles:
-            message += f" Others could not be verified: {' '.join(obstacles)}"
-        return Finding(not wrong, [], wrong, message)
+        return Finding(not wrong, [], wrong, obstacles.added_to(message, passed=not wrong))
 
 
 def next_value(last_value: int, is_called: bool, increment: int) -> int:
