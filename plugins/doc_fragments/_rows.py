@@ -56,7 +56,7 @@ options:
     description:
       - The PostgreSQL role whose rights the work on rows has. Triggers, domain checks, casts and other code of database users
         runs as this role and cannot leave it.
-      - If unset, rows are brought back as the owner of the tables. If the tables have several owners, or an owner is a superuser
+      - If unset, rows are restored as the owner of the tables. If the tables have several owners, or an owner is a superuser
         or subject to forced row-level security, a role with the rights of the owners is created in the transaction and dropped
         before its commit; of a superuser it has no more than the right to read and write rows. If unset, rows are taken out by
         a role that may only read.

@@ -15,7 +15,7 @@ description:
   - The newest set, the newest verified set and the O(minimum) always stay. Only periods that have sets count, so a source whose
     backups stopped loses nothing by waiting.
   - A set leaves in two steps. Its manifest moves from C(sets/) to C(pruned/); moving it back undoes that. After O(grace_seconds) the
-    next run removes its objects. A backup that runs meanwhile is safe.
+    next run removes its objects. A backup that runs during pruning is safe.
   - What a lock of the store holds counts as retained, not as an error.
   - Old audit records go as well, each kind after its own time.
 author:

@@ -58,7 +58,7 @@ options:
     type: str
   attempts:
     description:
-      - How often to read when the database changes meanwhile.
+      - How often to read when the database changes while it is read.
     type: int
     default: 3
   allow_inconsistent:

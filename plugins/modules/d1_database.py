@@ -11,7 +11,7 @@ short_description: Create, delete or describe a Cloudflare D1 database
 version_added: 1.0.0
 description:
   - Makes sure that a database is there or is not, and tells what there is of it.
-  - A deleted database cannot be brought back; its time travel goes with it. To delete it in production needs O(recovery_confirm).
+  - A deleted database cannot be restored; its time travel goes with it. To delete it in production needs O(recovery_confirm).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:

@@ -60,7 +60,7 @@ options:
     default: false
   exclusive:
     description:
-      - Nothing else writes to the database meanwhile. When an answer was lost, a bookmark that moved then proves that the batch was
+      - Nothing else writes to the database while the batch runs. When an answer was lost, a bookmark that moved then proves that the batch was
         applied, and the work goes on. Otherwise it stops there and says so.
     type: bool
     default: false

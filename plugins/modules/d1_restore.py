@@ -21,11 +21,11 @@ description:
     so. Both write only what differs, as a whole or not at all, after the touched rows were stored as a set of the tier V(undo).
     A row whose key is somebody else's by now is refused, for which M(lifeline.recovery.d1_restore) into a new database is left.
   - A batch is sent only while the rows are as they were compared. More than 200 statements go by an import, which takes seconds; what
-    somebody writes to the very same rows meanwhile is lost, so let the tenant not work.
+    another client writes to the same rows during the import is lost, so stop the tenant's work first.
   - Such an undo set, named by O(set) with O(tier=undo), takes that restore back.
   - A dump of another tool (O(src)), as C(wrangler d1 export) or the C(.dump) of the shell of SQLite write it, is loaded and mended first.
     D1 itself refuses many of them - rows before the tables that they refer to, statements over 100 KB, C(BEGIN), infinities.
-    What such a dump has rounded or lost before cannot be brought back.
+    What such a dump has rounded or lost before cannot be restored.
   - A state of the last 30 days comes back quicker by M(lifeline.recovery.d1_time_travel).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -135,7 +135,7 @@ options:
     default: 1000
   reason:
     description:
-      - Why rows are brought back, for the audit record.
+      - Why rows are restored, for the audit record.
     type: str
   src:
     description:
@@ -280,17 +280,17 @@ changes:
       because the set has them elsewhere.
   type: list
   elements: dict
-  returned: when rows were brought back
+  returned: when rows were restored
   sample: [{table: bookings, chosen: 120, inserts: 120, updates: 0, deletes: 0, elsewhere: 0}]
 undo:
   description: The options that take it back, or nothing when nothing was changed.
   type: dict
-  returned: when rows were brought back
+  returned: when rows were restored
   sample: {set: 20260301T124512Z, tier: undo}
 recovery_point:
   description: The instant that the set shows.
   type: str
-  returned: when rows were brought back
+  returned: when rows were restored
   sample: "2026-03-01T02:00:05.123+00:00"
 previous_bookmark:
   description: The bookmark of before what was changed in place, to go back to with M(lifeline.recovery.d1_time_travel); else null.

@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Runs a list of typed checks on a database and says of each what was expected, what is there, and which rows are at fault.
   - Reads only. Each check runs in a transaction of its own that cannot write, and sees one moment of the database.
-  - A check that cannot be carried out, for want of a right or of time, has the status V(error) and never passes. A table,
+  - A check that cannot run, for want of a right or of time, has the status V(error) and never passes. A table,
     column, role or schema that is missing makes its check V(failed).
   - All descriptions are read before the first check runs, and all mistakes in them are reported at once, with their index.
 author:
@@ -109,7 +109,7 @@ options:
   fail_on:
     description:
       - What makes the module fail.
-      - With V(error), a check that failed or could not be carried out. With V(warning), a warning too.
+      - With V(error), a check that failed or could not run. With V(warning), a warning too.
       - With V(never), the module only reports; the result still tells the verdict. A mistake in O(checks) and a server that
         cannot be reached fail in any case.
     type: str
@@ -157,7 +157,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Check what a restore brought back
+- name: Check what a restore wrote
   lifeline.recovery.integrity_check:
     login_host: db.example.com
     login_user: recovery
@@ -301,7 +301,7 @@ checks:
       type: raw
       sample: []
     actual:
-      description: What is there, in the same form. Null when the check could not be carried out.
+      description: What is there, in the same form. Null when the check could not run.
       type: raw
       sample:
         - constraint: children_parent_id_fkey

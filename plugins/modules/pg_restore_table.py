@@ -77,7 +77,7 @@ options:
   triggers:
     description:
       - V(disable) keeps triggers that people made from firing for these rows, which takes the owner's right; writers of the
-        touched tables wait meanwhile. Those of foreign keys always fire.
+        touched tables wait until the restore ends. Those of foreign keys always fire.
       - V(fire) lets them fire, with all that they do, such as sending messages.
     type: str
     choices: [fire, disable]
@@ -110,7 +110,7 @@ options:
     default: true
   reason:
     description:
-      - Why the rows are brought back, in one sentence, for the audit record.
+      - Why the rows are restored, in one sentence, for the audit record.
     type: str
   lock_timeout:
     description:

@@ -11,8 +11,8 @@ short_description: Restore a project of Supabase to an instant, or back to a res
 version_added: 1.0.0
 description:
   - Drives the backups that Supabase keeps itself, through its Management API, and waits until the project is well again.
-  - A restore replaces the whole database in place, and nobody can use the project meanwhile. So the target is checked before anything is
-    sent, a restore point is taken first, and in production it needs O(recovery_confirm).
+  - A restore replaces the whole database in place, and the project is unavailable until the restore ends. So the target is checked before
+    a request is sent, a restore point is taken first, and in production it needs O(recovery_confirm).
   - The request of a restore is never sent twice. When its answer is lost, the state of the project tells whether it runs.
   - Files of Supabase's storage, and what other services keep, are in no backup and are not restored.
   - Follows the OpenAPI document of the API and was tested against a double of it, not against the service. The document marks restore

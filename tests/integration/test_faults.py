@@ -252,7 +252,7 @@ def test_an_object_that_was_replaced_by_others_is_found_and_healed(
 
 @contextlib.contextmanager
 def largest_file(size: int) -> t.Iterator[None]:
-    """Modules that are started meanwhile cannot write a larger file, as on a disk that is full."""
+    """Modules that are started within the context cannot write a larger file, as on a disk that is full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

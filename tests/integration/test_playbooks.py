@@ -315,7 +315,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         assert [one.json["event"] for one in web.at("/hook")] == ["check.succeeded"]
         back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
         assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]
-        assert "It is not said where" in play("d1_restore", variables, tmp_path).stdout
+        assert "d1_recovery_target is required" in play("d1_restore", variables, tmp_path).stdout
         export = {
             "recovery_d1_databases": [{"name": "studio", "database": "studio"}],
             "recovery_d1_connection": connection,
@@ -358,7 +358,7 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
         "is no full path"
         in play("d1_backup", {**variables, "recovery_connection": {"path": "studio"}}, tmp_path).stdout
     )
-    assert "It is not said who is to be brought back" in play("d1_restore_tenant", variables, tmp_path).stdout
+    assert "d1_recovery_tenant_keys are required" in play("d1_restore_tenant", variables, tmp_path).stdout
     wish = {**variables, **tenant, "recovery_tenant_columns": ["tenant_id"]}
     foreseen = play("d1_restore_tenant", wish, tmp_path, "--check", "--diff")
     assert foreseen.returncode == 0, foreseen.stdout
@@ -376,7 +376,7 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     assert play("d1_restore", beside, tmp_path).returncode == 0
     assert (tmp_path / "beside.sqlite").exists()
     back = {**wish, "d1_recovery_action": "undo"}
-    assert "It is not said what is to be taken back" in play("d1_restore_tenant", back, tmp_path).stdout
+    assert "d1_recovery_set is required" in play("d1_restore_tenant", back, tmp_path).stdout
     confirmed = {**back, "d1_recovery_set": undo[1], "recovery_confirm": live["path"]}
     done = play("d1_restore_tenant", confirmed, tmp_path)
     assert done.returncode == 0, done.stdout
@@ -477,7 +477,7 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     }
     refused = play("restore_rows", {**wish, "recovery_reason": ""}, tmp_path)
     assert refused.returncode != 0
-    assert "Nobody will know why" in refused.stdout
+    assert "table_restore_reason is required" in refused.stdout
     planned = play("restore_rows", wish, tmp_path, "--check", "--diff")
     assert planned.returncode == 0, planned.stdout
     assert "public.children: id='11'" in planned.stdout
@@ -498,7 +498,7 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
         "recovery_confirm": database,
     }
     nobody = play("restore_tenant", {**tenant, "recovery_tenant_keys": []}, tmp_path)
-    assert "It is not said who" in nobody.stdout
+    assert "tenant_restore_table and tenant_restore_keys are required" in nobody.stdout
     done = play("restore_tenant", tenant, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before

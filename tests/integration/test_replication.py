@@ -73,7 +73,7 @@ def test_lag_grows_with_what_is_not_replayed_and_only_then(pair: Pair) -> None:
     write(primary)
     until(lambda: look(standby, primary)["lag_bytes"] == 0)
     time.sleep(2)
-    # Nothing was committed meanwhile: the newest commit is old, and nothing is missing.
+    # Nothing was committed during the pause: the newest commit is old, and nothing is missing.
     idle = look(standby, primary, max_lag_bytes=0, max_lag_seconds=1)
     assert (idle["role"], idle["lag_bytes"], idle["lag_seconds"]) == ("standby", 0, 0)
     assert (idle["ready"], idle["findings"], idle["streaming"], idle["slot_name"]) == (True, [], True, SLOT)

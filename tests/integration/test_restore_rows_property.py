@@ -188,7 +188,7 @@ def test_after_missing_all_rows_of_the_set_are_there_and_no_other_changed(postgr
         try:
             restore_rows(_request(postgres, database, plan, "missing"), store)
         except RecoveryError as error:
-            # Rows that changed meanwhile may no longer allow what comes back.
+            # Rows that changed during the restore may no longer allow the restored rows.
             assert error.kind == "conflict"
             assert _content(postgres, database, plan) == damaged
             return

@@ -122,7 +122,7 @@ def test_nothing_is_held_while_a_lock_is_waited_for(
                 if looking.fetchone()[0]:
                     break
             time.sleep(0.1)
-        # A backup that held other tables meanwhile would make this a deadlock.
+        # A backup that held other tables while it waits would make this a deadlock.
         cursor.execute("LOCK TABLE other; LOCK TABLE parts")
         conn.commit()
         thread.join()

@@ -228,7 +228,7 @@ def test_each_refusal_is_said_in_one_sentence(server: SupabaseServer, status: st
 
 
 @pytest.mark.parametrize("just_before", [False, True])
-def test_a_restore_of_another_that_began_meanwhile_is_told(server: SupabaseServer, just_before: bool) -> None:
+def test_a_restore_of_another_that_began_first_is_reported(server: SupabaseServer, just_before: bool) -> None:
     def begins(_body: t.Any) -> tuple[int, t.Any]:
         server.status = "RESTORING"
         return 201, {"name": _body.get("name", ""), "status": "PENDING", "completed_on": None}
@@ -282,7 +282,7 @@ def test_looking_that_fails_does_not_end_the_wait(server: SupabaseServer, tmp_pa
     assert server.requests.count("GET health") == 9
 
 
-def test_a_token_that_is_refused_meanwhile_leaves_the_restore_going_on(server: SupabaseServer) -> None:
+def test_a_token_that_expires_during_the_wait_leaves_the_restore_running(server: SupabaseServer) -> None:
     server.course = ("RESTORING",) * 3
     token = server.token
     wish = {**server.options(), **QUICK, **CONFIRMED, "action": "restore", "to": instant(server.latest - 101)}

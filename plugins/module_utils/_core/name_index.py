@@ -50,7 +50,7 @@ class NameIndex:
             return int(self._database.execute("SELECT count(*) FROM names").fetchone()[0])
 
     def items(self) -> t.Iterator[t.Tuple[str, int]]:
-        """All names in their order. Nothing may be added meanwhile."""
+        """All names in their order. Nothing may be added until the last one was read."""
         last = ""
         while True:
             with self._lock:

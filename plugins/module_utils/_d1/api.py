@@ -121,7 +121,7 @@ class D1Api:
         return Restored(result["bookmark"], result["previous_bookmark"], str(result.get("message", "")))
 
     def import_file(self, uuid: str, path: str, md5: str) -> None:
-        """Have a file of statements run. It is applied as a whole; the database answers nobody meanwhile.
+        """Have a file of statements run. It is applied as a whole; the database answers no other request until it ends.
 
         Raises RecoveryError(query_failed) with what the service says, or another whose details say applied: unknown.
         """

@@ -90,7 +90,7 @@ def travel(api: D1Api, wish: TravelWish) -> TravelResult:
         return TravelResult(False, wanted)
     if wish.bookmark is None and wish.to is None:
         raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, "It is not said where to go.", next_step="Give bookmark, or an instant as to."
+            ErrorKind.INVALID_OPTIONS, "Either bookmark or to is required.", next_step="Set to to an instant."
         )
     if wanted == now:
         return TravelResult(False, now)

@@ -114,7 +114,7 @@ def _lost(error: RecoveryError, before: str, after: str) -> RecoveryError:
     left = (
         "Nothing of the batch was applied: the bookmark is the same."
         if applied == "no"
-        else "The bookmark moved, so the batch was applied, unless something else wrote meanwhile."
+        else "The bookmark moved, so the batch was applied, unless another client wrote at the same time."
     )
     return RecoveryError(
         ErrorKind.SERVICE_FAILED,

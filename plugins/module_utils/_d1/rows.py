@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live database that rows are brought back into: of D1, or a file."""
+"""The live database that rows are restored into: of D1, or a file."""
 
 from __future__ import annotations
 

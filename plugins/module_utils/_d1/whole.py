@@ -45,7 +45,7 @@ def apply_whole(
     if len(few) == count:
         if state is not None and engine.state() != state:
             raise RecoveryError(
-                ErrorKind.INCONSISTENT, f"{engine.location} was changed meanwhile.", next_step="Run it again."
+                ErrorKind.INCONSISTENT, f"{engine.location} was changed while it was read.", next_step="Run it again."
             )
         engine.run([Bound(text) for text in few])
     else:

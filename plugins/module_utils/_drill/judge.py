@@ -206,7 +206,7 @@ def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
             f"{'is' if fingerprint.tables == 1 else 'are'} equal to the backup set's fingerprint.",
         )
     for status, verdict, phrase in (
-        ("error", Verdict.ERROR, "could not be carried out"),
+        ("error", Verdict.ERROR, "could not run"),
         ("failed", Verdict.FAILED, "failed"),
     ):
         names = [check.name for check in checks if check.status == status]
@@ -214,7 +214,7 @@ def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
             yield verdict, f"{plural(len(names), 'check')} {phrase}: {named(names)}."
     left_out = [check.name for check in checks if check.status == "skipped" and check.mandatory]
     if left_out:
-        yield Verdict.ERROR, f"{plural(len(left_out), 'mandatory check')} not carried out: {named(left_out)}."
+        yield Verdict.ERROR, f"{plural(len(left_out), 'mandatory check')} did not run: {named(left_out)}."
     passed = [check for check in checks if check.status == "passed"]
     if passed:
         yield Verdict.PASSED, f"{number(len(passed))} of {plural(len(checks), 'check')} passed."

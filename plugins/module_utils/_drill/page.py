@@ -66,7 +66,7 @@ def _crumbs(report: Report) -> Markup:
 def _verdict(report: Report) -> Markup:
     verdict = report["verdict"]
     about = {
-        "passed": "The source was lost, brought back, and proved equal within its objectives.",
+        "passed": "The source was lost, restored, and proved equal within its objectives.",
         "failed": "The recovery did not do what it must.",
         "error": "Nothing is proved, so this drill does not count as a success.",
         "skipped": "This drill did not run.",

@@ -44,7 +44,7 @@ class NotThere(Exception):
 
 
 class CannotVerify(Exception):
-    """The check could not be carried out: never green, and not the database's fault either."""
+    """The check could not run: never green, and not the database's fault either."""
 
 
 @dataclass(frozen=True)

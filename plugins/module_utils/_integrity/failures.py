@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a check on PostgreSQL could not be carried out, in one sentence."""
+"""Why a check on PostgreSQL could not run, in one sentence."""
 
 from __future__ import annotations
 

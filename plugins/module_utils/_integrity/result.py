@@ -59,7 +59,7 @@ class Report:
 
 
 def weigh(finding: Finding, severity: str) -> str:
-    """The status of a check that could be carried out; one of severity warning never fails a run by default."""
+    """The status of a check that ran; one of severity warning never fails a run by default."""
     if finding.holds:
         return PASSED
     return WARNING if severity == WARNING else FAILED
@@ -75,7 +75,7 @@ def count_statuses(results: t.Iterable[CheckResult]) -> t.Dict[str, int]:
 def judge(results: t.Sequence[CheckResult], *, warnings_fail: bool = False) -> str:
     """The verdict: failed when something is known to be wrong, error when something could not be verified.
 
-    A run in which nothing was carried out is an error: an unread database is not a sound one.
+    A run in which no check ran is an error: an unread database is not a sound one.
     """
     statuses = {result.status for result in results}
     if FAILED in statuses or (warnings_fail and WARNING in statuses):
@@ -97,5 +97,5 @@ def summarise(results: t.Sequence[CheckResult]) -> str:
     if phrases:
         return f"Of {total}, {'; '.join(phrases)}."
     if skipped == len(results):
-        return f"Of {total}, none was carried out."
+        return f"Of {total}, none ran."
     return f"{total} passed." if not skipped else f"Of {total}, {len(results) - skipped} passed and {skipped} skipped."

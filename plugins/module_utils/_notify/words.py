@@ -58,7 +58,7 @@ _BY_EVENT = (
     (("verification.",), "Take a new backup now; verify older sets to find the newest that is sound."),
     (("restore.",), "The target is as it was unless the message says otherwise; look at the timings of what was slow."),
     (("source.",), "Check that the server runs and takes connections; then decide on failover."),
-    (("store.",), "Check the store with store_check; its keys may have expired. A copy may serve meanwhile."),
+    (("store.",), "Check the store with store_check; its keys may have expired. Until then, a copy may serve."),
     (("storage.",), "Apply retention, or make the disk or the store larger."),
     (("replication.",), "Look at the lag, at the slot, and at the network to the standby."),
     (("archive.",), "Look at pg_stat_archiver and at the repository; WAL stays on the server until it is archived."),

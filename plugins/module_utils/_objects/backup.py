@@ -376,7 +376,7 @@ class _Run:
             except RecoveryError as error:
                 if error.kind != ErrorKind.ALREADY_EXISTS:
                     raise
-                # Another backup of this source stored it meanwhile, encrypted to other bytes.
+                # Another backup of this source stored the object first, encrypted to other bytes.
                 generation += 1
                 name = sealing.name_of(request.source, plain.sha256, generation)
                 key = object_key(request.source, request.tier, name)

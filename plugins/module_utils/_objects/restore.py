@@ -247,7 +247,7 @@ class _Run:
             raise
 
     def _restore(self, planned: t.Tuple[bool, str, str]) -> t.Tuple[bool, bool]:
-        """Whether the file differs, and was written; not when somebody made or changed it meanwhile."""
+        """Whether the file differs, and was written; not when another client made or changed the file first."""
         differs, line, seen = planned
         entry = parse_line(line)
         if differs:

@@ -237,7 +237,7 @@ def sync_up(
         key, path = item
         digests = local_digests(path)
         if digests is None:
-            raise _changed_meanwhile(key)
+            raise _changed_during_copy(key)
         same = is_same(store, there.get(key), digests)
         if same and options.headers != Headers():
             info = store.head(key)
@@ -426,12 +426,12 @@ def _as_digested(chunks: t.Iterable[bytes], digests: Digests, key: str) -> t.Ite
     try:
         yield from seen.watch(chunks)
     except OSError:
-        raise _changed_meanwhile(key) from None
+        raise _changed_during_copy(key) from None
     if seen.sha256 != digests.sha256:
-        raise _changed_meanwhile(key)
+        raise _changed_during_copy(key)
 
 
-def _changed_meanwhile(key: str) -> RecoveryError:
+def _changed_during_copy(key: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.STORE_FAILED,
         f"The file of {key} changed or went while it was sent.",

@@ -21,7 +21,7 @@ from .patterns import has_rows_dumped, is_dumped
 from .source_lock import lock_source
 from .table_locks import TableLocks, locked
 
-#: How often a snapshot is taken again because a table was rewritten meanwhile.
+#: How often a snapshot is taken again because a table was rewritten after it was taken.
 _TRIES = 5
 
 _LSN = """

@@ -190,7 +190,7 @@ class _Monitor:
 
 
 def _look(conn: t.Any, watch: Supervision, since: float) -> None:
-    """Decide about the statement that began at since, which may end meanwhile."""
+    """Decide about the statement that began at since, which may end before the decision."""
     try:
         with contextlib.closing(socket.socket(fileno=os.dup(conn.fileno()))) as line:
             works = _is_moving(line, watch.limit) or _works(watch.keywords, watch.place, _BY_PID, watch.pid)

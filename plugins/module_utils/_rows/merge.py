@@ -185,7 +185,7 @@ def merge_error(error: t.Any) -> RecoveryError:
         kind = ErrorKind.CONFLICT
         next_step = "Leave that row out by where or keys, or change the live row that has its value."
     elif isinstance(error, psycopg2.errors.SerializationFailure):
-        kind, next_step = ErrorKind.CONFLICT, "The rows changed meanwhile: run it again."
+        kind, next_step = ErrorKind.CONFLICT, "The rows changed during the restore: run the restore again."
     elif isinstance(error, (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)):
         kind, next_step = ErrorKind.LOCKED, "Wait for the session that holds the rows, or raise lock_timeout."
     elif isinstance(error, psycopg2.errors.InsufficientPrivilege):

@@ -62,7 +62,7 @@ except ImportError:
 class RowsRequest:
     """Which rows of which set go where, and how. column_map: table to {column of the set: live column}.
 
-    read_only: rows are chosen and not brought back. run_as: the role to work as; None: the owner of the tables.
+    read_only: rows are chosen and not restored. run_as: the role to work as; None: the owner of the tables.
     """
 
     connection: ConnectionOptions

@@ -5,7 +5,7 @@
 """Takes sets out of the catalogue by retention, and sweeps the objects that no set needs any more.
 
 A set leaves in two steps. Its manifest moves to C(pruned/), where it can be taken back; a day later the objects
-that nothing else refers to go, and then the manifest. A backup that runs meanwhile reuses objects of sets that it
+that nothing else refers to go, and then the manifest. A backup that runs during pruning reuses objects of sets that it
 saw in the catalogue less than that day ago, so what it commits is whole.
 """
 
@@ -273,7 +273,7 @@ class _Tier:
         return self._store.head(aside.replace("/pruned/", "/sets/", 1)) is not None
 
     def _sweep_object(self, item: ObjectInfo) -> t.Optional[int]:
-        """The bytes freed; None when the store holds on to it, -1 when it was stored anew meanwhile."""
+        """The bytes freed; None when the store holds on to it, -1 when a backup stored it again."""
         info = self._store.head(item.key)
         if info is None or info.modified > self._cutoff:
             return -1

@@ -48,8 +48,8 @@ _ORDER = {"schema": 0, "table": 1, "after": 2}
 class SqliteBackupRequest:
     """What to back up. sql_name is a key for the whole dump as one file beside the sets, with the marks of strftime.
 
-    attempts is how often to read anew when the database changed meanwhile. accept_identity: the database of D1 that the
-    source is from now on, as the error identity_changed prints it.
+    attempts is how often to read again when the database changed while it was read. accept_identity: the database of D1
+    that the source is from now on, as the error identity_changed prints it.
     """
 
     source: str

@@ -77,7 +77,7 @@ class FileEngine:
             if state is not None and self.state() != state:
                 self._connection.execute("ROLLBACK")
                 raise RecoveryError(
-                    ErrorKind.INCONSISTENT, f"{self.location} was changed meanwhile.", next_step="Run it again."
+                    ErrorKind.INCONSISTENT, f"{self.location} was changed while it was read.", next_step="Run it again."
                 )
             for text in statements:
                 self._connection.execute(text)

@@ -24,7 +24,7 @@ def load_files(path: str, folder: str, files: t.Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def loading(path: str) -> t.Iterator[sqlite3.Connection]:
-    """A new database that is filled quickly, in one transaction, and judges no reference meanwhile."""
+    """A new database that is filled quickly, in one transaction, and checks no foreign key until it is filled."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         _keep_to_own_file(connection)

@@ -35,7 +35,7 @@ from .undo import require_newest, write_undo_set
 #: How many rows of a kind a diff shows for a table, and how much of a value.
 _SHOWN, _WIDTH = 20, 120
 
-#: How often the rows are compared anew because somebody wrote meanwhile.
+#: How often the rows are compared again because another client wrote to them.
 _ATTEMPTS = 5
 
 
@@ -106,7 +106,7 @@ def restore_rows(store: ObjectStore, manifest: Manifest, target: Target, request
     """Bring the rows back, after an undo set of what will be touched was stored.
 
     Raises RecoveryError: invalid_options, schema_drift, limit_exceeded, conflict, confirmation_required, inconsistent
-    when the rows changed meanwhile, not_equal, and those of the store; the message tells what was left.
+    when the rows changed during the restore, not_equal, and those of the store; the message tells what was left.
     """
     told = {"set_id": manifest.set_id, "reason": request.reason}
     with audited(store, manifest.source, "restore_rows", told, check_mode=request.check_mode) as outcome:

@@ -217,7 +217,7 @@ class _Run:
                 return True
             if not self._begun_by_another():
                 raise self._refused(error, error.kind, error.what, error.next_step, point) from None
-            what = f"Another restore of {self._api.ref} began meanwhile: {error.what}"
+            what = f"Another restore of {self._api.ref} began first: {error.what}"
             wait_for_it = "Wait for its end with action wait."
             raise self._refused(error, ErrorKind.TARGET_IN_USE, what, wait_for_it, point) from None
         return False

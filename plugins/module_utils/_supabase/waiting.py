@@ -24,7 +24,7 @@ def watch(
 ) -> Course:
     """The course at its end: the project healthy, and its database too. point is the restore point of before.
 
-    Raises RecoveryError: restore_failed, timeout, or that of a token which is refused meanwhile; each says in which
+    Raises RecoveryError: restore_failed, timeout, or that of a token which expires during the wait; each says in which
     state the project was seen last.
     """
     try:
@@ -74,8 +74,8 @@ def _failed(ref: str, course: Course, point: t.Optional[str]) -> RecoveryError:
         f"The restore of {ref} ended in {course.status}.",
         left="The project was left in that state, and its database may answer nobody.",
         next_step=(
-            f"{_back(point)} Else ask Supabase's support, and restore a set of your own store into another "
-            "project with pg_restore meanwhile."
+            f"{_back(point)} Else ask Supabase's support, and until they answer restore a set of your own store "
+            "into another project with pg_restore."
         ).strip(),
         details=details_after(course.status, point, applied="yes"),
     )

@@ -116,7 +116,7 @@ export const fileOf = (slot) =>
 
 export const keptFile = (name) => `${home}/kept/${name}.sqlite`;
 
-// A consistent copy while nobody commits. The log goes first: what the engine moves out of it meanwhile is then in both.
+// A consistent copy while no client commits. The log goes first: what the engine then moves out of it is in both.
 export async function copyDatabase(from, to) {
   await mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
   for (const end of ["-wal", ""]) if (await exists(from + end)) await copyFile(from + end, to + end);

@@ -82,7 +82,7 @@ CASES = {
     "an empty database": ("error", {"fingerprint": FingerprintResult(0, 0, True), "checks": (SHAPE,)}),
     "no rows, but a check of data": ("passed", {"fingerprint": FingerprintResult(3, 0, True), "checks": (DATA,)}),
     "a failed check": ("failed", {"checks": (DATA, replace(SHAPE, status="failed"))}),
-    "a check that could not be carried out": ("error", {"checks": (DATA, replace(SHAPE, status="error"))}),
+    "a check that could not run": ("error", {"checks": (DATA, replace(SHAPE, status="error"))}),
     "a failed and an impossible check": (
         "error",
         {"checks": (replace(DATA, status="failed"), replace(SHAPE, status="error"))},

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pruning real folders: what stays can be read, what a lock holds is counted, what runs meanwhile is whole."""
+"""Pruning real folders: what stays can be read, what a lock holds is counted, a backup during pruning is complete."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_pruned_set_can_be_taken_back_for_a_day(tmp_path: Path) -> None:
     assert len(list_sets(store)) == 2
 
 
-def test_a_backup_that_reuses_what_is_pruned_meanwhile_is_whole(tmp_path: Path) -> None:
+def test_a_backup_that_reuses_what_is_being_pruned_is_complete(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path / "store"))
     history_of(store, tmp_path / "spool")
     spool = tmp_path / "other"
