@@ -66,6 +66,10 @@ options:
         create nor rename one. The transaction first locks the tables against writers, then stores an undo set, so that no
         row whose insert was acknowledged is lost. The database keeps its properties. It refuses to remove what the undo
         set cannot hold, such as rows of tables that belong to an extension and that C(pg_dump) leaves out.
+      - V(in_place) compares rows, sequences and large objects with the set before it commits, while no other session can
+        write them. A difference rolls the transaction back. Definitions are compared after the commit.
+      - PostgreSQL lets only a superuser lock large objects. For any other role, V(in_place) compares them with the undo set
+        before it replaces them, and fails with the error kind C(conflict) if another session changed them meanwhile.
       - With V(in_place), a schema of another role (auth and storage of a managed platform) keeps its definitions and gets the
         rows of the set, and triggers of that role do not act on these rows. RV(not_restored) lists what the role that logs in
         cannot make, with the statement.
@@ -378,10 +382,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     readable_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import (
     RestoreRequest,
     RestoreResult,
-    restore,
 )
 
 SPEC = ArgumentSpec(

@@ -120,7 +120,7 @@ def take_fingerprint(
             sequences = _live_sequences(conn)
         large_objects, object_rights = None, None
         if scope is None or scope.large_objects:
-            large_objects, object_rights = _large_objects(conn.raw, mode, algorithm)
+            large_objects, object_rights = large_object_content(conn.raw, mode, algorithm)
     if structure is None:
         structure = live_structure(options, Selection())
     measured = sorted(
@@ -136,6 +136,32 @@ def take_fingerprint(
         large_objects=large_objects,
         structure=structure,
         views=tuple(found for table, found in measured if table.is_view),
+        object_rights=object_rights,
+    )
+
+
+def fingerprint_within(session: Session, mode: str, scope: Scope, *, algorithm: str = ALGORITHM) -> Fingerprint:
+    """As take_fingerprint without definitions, by one session, which sees what its transaction wrote."""
+    facts = catalog.server_facts(session)
+    relations = [
+        table for table in catalog.stored_relations(session, scope.tables) if table.is_populated and scope.holds(table)
+    ]
+    measured = [
+        TableFingerprint(batch[number].schema, batch[number].name, rows, digest)
+        for statement, batch in _queries(session, relations, mode, algorithm, scope.columns)
+        for number, rows, digest in fetch_all(session, statement)
+    ]
+    large_objects, object_rights = None, None
+    if scope.large_objects:
+        large_objects, object_rights = large_object_content(session.raw, mode, algorithm)
+    return Fingerprint(
+        algorithm=f"{algorithm} {facts.byte_order} {facts.encoding}",
+        mode=mode,
+        server_major=facts.major,
+        tables=tuple(sorted(measured, key=lambda table: (table.schema, table.name))),
+        sequences=tuple(_live_sequences(session)),
+        large_objects=large_objects,
+        views=(),
         object_rights=object_rights,
     )
 
@@ -191,7 +217,7 @@ def _live_sequences(conn: Connection) -> t.List[SequenceFingerprint]:
     return found
 
 
-def _large_objects(
+def large_object_content(
     conn: Connection, mode: str, algorithm: str
 ) -> t.Tuple[TableFingerprint, t.Optional[TableFingerprint]]:
     """The content of the large objects, and their rights unless they are only counted."""

@@ -129,3 +129,9 @@ def violating_rows(key: ForeignKey) -> str:
 
 def count_violations(conn: Connection, key: ForeignKey) -> int:
     return int(fetch_value(conn, f"SELECT count(*) {violating_rows(key)}"))
+
+
+def violations(conn: Connection, keys: t.Iterable[ForeignKey]) -> t.List[t.Dict[str, t.Any]]:
+    """The foreign keys that rows break, with the number of these rows."""
+    counted = ((key, count_violations(conn, key)) for key in keys)
+    return [{"name": f"{key.name} on {key.table.name}", "rows": rows} for key, rows in counted if rows]

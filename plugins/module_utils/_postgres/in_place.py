@@ -18,15 +18,22 @@ from dataclasses import dataclass
 
 from .._core.digest import file_chunks
 from .._core.errors import ErrorKind, RecoveryError
+from .._sets.fingerprint import Fingerprint
+from .._sets.manifest import Manifest
+from .._store.base import ObjectStore
 from . import databases
 from .client import ClientPrograms
 from .collateral import Collateral, refuse_unsaved_rows
+from .confined import is_superuser
 from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
 from .copy_in import NESTED, Loader, tables_with_code
+from .large_objects import LargeObjectGuard
 from .load import archive_script
+from .locked_content import compare_content
 from .materialized_views import KIND as VIEW_ROWS
 from .object_errors import ObjectFailure, without_session_settings
 from .ownership import Replacement
+from .proof import Content, Proof, Rules
 from .room import Room, make_room
 from .run_script import run_statements
 from .script import GuardedScript
@@ -52,6 +59,15 @@ _PART = 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Undo:
+    """The undo set: its id, its table of contents, and the fingerprint of what it holds."""
+
+    set_id: str
+    toc: Toc
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True)
 class Loading:
     """How an archive is loaded. search_path is that of the database, for code with names without a schema."""
 
@@ -73,17 +89,19 @@ class LockedDatabase:
         self,
         conn: Connection,
         room: Room,
+        guard: LargeObjectGuard,
         end_sessions: t.Callable[[], None],
         lock_timeout: float,
     ) -> None:
         self._conn, self._room, self._end_sessions, self._lock_timeout = conn, room, end_sessions, lock_timeout
+        self._guard = guard
 
     def replace(
         self,
         client: ClientPrograms,
         archive: str,
         toc: Toc,
-        undo: Toc,
+        undo: Undo,
         rows: RowsOf,
         loading: Loading,
         jobs: t.Sequence[str] = (),
@@ -91,25 +109,33 @@ class LockedDatabase:
         """Remove what the set in the folder archive brings, load the set, and schedule jobs. The caller commits.
 
         rows gives for an entry what opens its COPY lines, or None. Returns the objects that PostgreSQL refused.
-        Raises RecoveryError(unsupported) when something would fall that neither the set nor undo holds, and locked.
+        Raises RecoveryError(unsupported) when something would fall that neither the set nor undo holds, conflict when
+        large objects changed since undo, and locked.
         """
         self._clear(toc, undo)
         failures = self._section(client, archive, toc, "pre-data", loading)
         self._run(self._room.before_rows)
         failures += self._rows(toc, rows, loading)
         self._run(self._room.after_rows)
-        self._large_objects(toc, archive)
+        # pg_dump 18 creates large objects in this section, earlier versions before the rows.
         failures += self._definitions(client, archive, toc, "data", loading, ["--section=data"])
+        self._large_objects(toc, archive)
         failures += self._section(client, archive, toc, "post-data", loading)
         self._run(self._room.last)
         self._run(jobs)
         return failures
 
-    def replace_foreign(self, script: GuardedScript, toc: Toc, undo: Toc) -> None:
+    def replace_foreign(self, script: GuardedScript, toc: Toc, undo: Undo) -> None:
         """As replace, with the script of an archive of another tool. The first statement that is refused ends it."""
         self._clear(toc, undo)
         run_statements(self._conn, script)
         self._run(self._room.last)
+
+    def compared(
+        self, manifest: t.Optional[Manifest], store: t.Optional[ObjectStore], rules: Rules
+    ) -> t.Tuple[Content, Proof]:
+        """The content as the transaction sees it, which no other session can write, compared with the set."""
+        return compare_content(self._conn, manifest, store, rules)
 
     def commit(self) -> None:
         self._run(("COMMIT",))
@@ -119,11 +145,13 @@ class LockedDatabase:
             for statement in statements:
                 cursor.execute(statement)
 
-    def _clear(self, toc: Toc, undo: Toc) -> None:
+    def _clear(self, toc: Toc, undo: Undo) -> None:
         self._lock("ACCESS EXCLUSIVE")
         collateral = Collateral(self._conn)
+        if self._room.large_objects:
+            self._guard.remove(self._conn, undo.fingerprint)
         self._run(self._room.first)
-        collateral.refuse(self._room, toc, undo)
+        collateral.refuse(self._room, toc, undo.toc)
 
     def _lock(self, mode: str) -> None:
         _lock_tables(
@@ -133,6 +161,7 @@ class LockedDatabase:
             self._lock_timeout,
             self._end_sessions,
             ("SAVEPOINT locks", "ROLLBACK TO locks"),
+            self._guard.tables(self._room, undo_taken=True),
         )
 
     def _section(
@@ -231,10 +260,12 @@ def locked_database(
         room = make_room(conn, replacement)
         refuse_unsaved_rows(conn, room)
         end_sessions()
-        _lock_tables(conn, room, "EXCLUSIVE", lock_timeout, end_sessions, ("BEGIN", "ROLLBACK"))
+        guard = LargeObjectGuard(options, superuser=is_superuser(conn))
+        also = guard.tables(room, undo_taken=False)
+        _lock_tables(conn, room, "EXCLUSIVE", lock_timeout, end_sessions, ("BEGIN", "ROLLBACK"), also)
         with conn.cursor() as cursor:
             cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-        yield LockedDatabase(conn, room, end_sessions, lock_timeout)
+        yield LockedDatabase(conn, room, guard, end_sessions, lock_timeout)
 
 
 def _title(toc: Toc, statement: str) -> str:
@@ -252,8 +283,9 @@ def _lock_tables(
     lock_timeout: float,
     end_sessions: t.Callable[[], None],
     marks: t.Tuple[str, str],
+    also: t.Sequence[str],
 ) -> None:
-    """Lock all tables, or none of them: marks are the statements before an attempt and after a failed one."""
+    """Lock every table and the catalogs in also, or none: marks run before an attempt and after a failed one."""
     begin, undo = marks
     deadline, pause = time.monotonic() + lock_timeout, _FIRST_PAUSE
     while True:
@@ -266,6 +298,9 @@ def _lock_tables(
                 names = [quote_identifier(*row) for row in (*tables, *room.emptied)]
                 if names:
                     cursor.execute(f"LOCK TABLE {', '.join(names)} IN {mode} MODE")
+                if also:
+                    # Readers of the catalog may continue: pg_dump, and psql which lists large objects.
+                    cursor.execute(f"LOCK TABLE {', '.join(also)} IN EXCLUSIVE MODE")
                 cursor.execute("SET LOCAL lock_timeout = 0")
             return
         except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):

@@ -20,7 +20,7 @@ from .confined import begin_reading
 from .connection import ConnectionOptions, connection
 from .dump import TOC_NAME, Selection
 from .fingerprint import Scope, take_fingerprint
-from .foreign_keys import count_violations, foreign_keys
+from .foreign_keys import foreign_keys, violations
 from .partition_trees import with_merged_partitions
 from .row_hash import ALGORITHM, algorithm_of
 from .structure import (
@@ -76,6 +76,14 @@ class Rules:
             expected, actual, allow_additional=self.allow_additional, views_refreshed=self.views_refreshed,
             object_rights=self.owner and self.privileges,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was compared inside the transaction of a restore: rows, sequences and large objects, or foreign keys."""
+
+    fingerprint: t.Optional[Fingerprint]
+    foreign_keys: t.Optional[t.Mapping[str, t.Any]]
 
 
 @dataclass(frozen=True)
@@ -135,36 +143,47 @@ def prove(
     *,
     jobs: int,
     timings: Timings,
+    before: t.Optional[Content] = None,
 ) -> Proof:
     """Compare with the set of the manifest, test foreign keys, and ANALYZE, in parallel.
 
+    before: what was compared already, and is not read again.
     PostgreSQL tests every row when the restore of a set adds a foreign key, so that the same test again could not fail.
     A dump of another tool may load rows behind the keys, with their triggers disabled.
     """
     with timings.phase("verify"), ThreadPoolExecutor(max_workers=2) as pool:
         analyzed = pool.submit(_analyze, options)
-        keys = pool.submit(_test_keys, options, again=manifest is None)
+        tested = before.foreign_keys if before else None
+        keys = pool.submit(_test_keys, options, again=manifest is None and tested is None)
         fingerprint: t.Mapping[str, t.Any] = {"mode": "none", "equal": None}
         if manifest is not None and store is not None and manifest.fingerprint is not None and rules.mode != "none":
-            fingerprint = _described(
-                compare_with(options, manifest, store, rules, jobs=jobs), manifest.fingerprint, rules.mode
-            )
+            content = before.fingerprint if before else None
+            comparison = compare_with(options, manifest, store, rules, jobs=jobs, content=content)
+            fingerprint = described(comparison, manifest.fingerprint, rules.mode)
         analyzed.result()
-        return Proof(fingerprint, keys.result())
+        return Proof(fingerprint, tested or keys.result())
 
 
 def compare_with(
-    options: ConnectionOptions, manifest: Manifest, store: ObjectStore, rules: Rules, *, jobs: int
+    options: ConnectionOptions,
+    manifest: Manifest,
+    store: ObjectStore,
+    rules: Rules,
+    *,
+    jobs: int,
+    content: t.Optional[Fingerprint] = None,
 ) -> Comparison:
     """Fingerprint the database as it is now and compare it with a set that has a fingerprint.
 
-    Definitions are compared by the text that pg_dump writes, and where that differs by their meaning. Raises
-    RecoveryError: unsupported for a set without fingerprint, those of take_fingerprint, live_structure and the store.
+    content: rows, sequences and large objects that were read already. Definitions are compared by the text that
+    pg_dump writes, and where that differs by their meaning. Raises RecoveryError: unsupported for a set without
+    fingerprint, those of take_fingerprint, live_structure and the store.
     """
     if manifest.fingerprint is None:
         raise RecoveryError(ErrorKind.UNSUPPORTED, f"The set {manifest.set_id} has no fingerprint.")
     toc = read_object(store, manifest.object_at(TOC_NAME))
-    return compare_database(options, manifest.fingerprint, toc, recorded_selection(manifest), rules, jobs=jobs)
+    selection = recorded_selection(manifest)
+    return compare_database(options, manifest.fingerprint, toc, selection, rules, jobs=jobs, content=content)
 
 
 def compare_database(
@@ -175,6 +194,7 @@ def compare_database(
     rules: Rules,
     *,
     jobs: int,
+    content: t.Optional[Fingerprint] = None,
 ) -> Comparison:
     """As compare_with, with the recorded fingerprint, the bytes of toc.dat and what the dump was limited to."""
     parsed = parse_toc(toc)
@@ -182,10 +202,7 @@ def compare_database(
     expected = rules.expected(recorded, whole)
     with ThreadPoolExecutor(max_workers=1) as pool:
         live = pool.submit(live_structure, options, selection)
-        content = take_fingerprint(
-            options, _depth(recorded, rules.mode), jobs=jobs, scope=_scope(expected, rules), structure={},
-            algorithm=algorithm_of(recorded.algorithm),
-        )  # fmt: skip
+        content = _content_now(options, recorded, scope_of_rules(expected, rules), rules, jobs=jobs, known=content)
         found = live.result()
     restored = expected.structure
 
@@ -211,16 +228,35 @@ def compare_database(
     return rules.compare(replace(expected, structure=structure), actual)
 
 
+def _content_now(
+    options: ConnectionOptions,
+    recorded: Fingerprint,
+    scope: Scope,
+    rules: Rules,
+    *,
+    jobs: int,
+    known: t.Optional[Fingerprint],
+) -> Fingerprint:
+    """The content of the database; only the materialized views where everything else is known."""
+    found = take_fingerprint(
+        options, depth_of(recorded, rules.mode), jobs=jobs,
+        scope=scope if known is None else Scope(frozenset(), scope.views, False),
+        sequences=None if known is None else known.sequences,
+        structure={}, algorithm=algorithm_of(recorded.algorithm),
+    )  # fmt: skip
+    return found if known is None else replace(known, views=found.views)
+
+
 def recorded_selection(manifest: Manifest) -> Selection:
     """What the dump of a set left out, so that the live database is looked at in the same way."""
     recorded = manifest.coverage.get("excluded", {})
     return Selection(**{name: tuple(patterns) for name, patterns in recorded.items()})
 
 
-def _described(comparison: Comparison, expected: Fingerprint, mode: str) -> t.Dict[str, t.Any]:
+def described(comparison: Comparison, expected: Fingerprint, mode: str) -> t.Dict[str, t.Any]:
     algorithm = algorithm_of(expected.algorithm)
     return {
-        "mode": _depth(expected, mode),
+        "mode": depth_of(expected, mode),
         "equal": comparison.equal,
         "algorithm": algorithm,
         "weaker": algorithm != ALGORITHM,
@@ -248,7 +284,7 @@ def _limited(expected: Fingerprint, restored: Toc) -> Fingerprint:
     )
 
 
-def _scope(expected: Fingerprint, rules: Rules) -> Scope:
+def scope_of_rules(expected: Fingerprint, rules: Rules) -> Scope:
     """The tables and materialized views that the set knows; what it does not know shows in the structure."""
     return Scope(
         frozenset((table.schema, table.name) for table in expected.tables),
@@ -258,7 +294,7 @@ def _scope(expected: Fingerprint, rules: Rules) -> Scope:
     )
 
 
-def _depth(expected: Fingerprint, mode: str) -> str:
+def depth_of(expected: Fingerprint, mode: str) -> str:
     """C(full) where that is asked for and can be compared, else C(counts)."""
     return "full" if mode == "full" and expected.mode == "full" else "counts"
 
@@ -273,9 +309,4 @@ def _test_keys(options: ConnectionOptions, *, again: bool) -> t.Dict[str, t.Any]
         # Enough for the keys of most parents, so that the joins need no temporary files.
         session = begin_reading(conn, settings={"work_mem": "64MB"})
         keys = [key for key in foreign_keys(conn) if key.valid]
-        violated = []
-        for key in keys if again else ():
-            rows = count_violations(session, key)
-            if rows:
-                violated.append({"name": f"{key.name} on {key.table.name}", "rows": rows})
-    return {"checked": len(keys), "violated": violated}
+        return {"checked": len(keys), "violated": violations(session, keys) if again else []}

@@ -90,7 +90,7 @@ class Room:
 
     emptied are tables of extensions whose rows the archive brings, and tables of foreign_schemas, which belong to other
     roles and stay. first and last are statements that run before and after the archive is loaded, before_rows and
-    after_rows around its rows.
+    after_rows around its rows. large_objects: the archive replaces them.
     """
 
     schemas: t.Tuple[str, ...]
@@ -101,6 +101,7 @@ class Room:
     foreign_schemas: t.Tuple[str, ...] = ()
     before_rows: t.Tuple[str, ...] = ()
     after_rows: t.Tuple[str, ...] = ()
+    large_objects: bool = False
 
 
 def make_room(conn: Connection, replacement: Replacement) -> Room:
@@ -129,8 +130,6 @@ def make_room(conn: Connection, replacement: Replacement) -> Room:
         modern = conn.server_version >= 150000
         owner, create = ("pg_database_owner", "") if modern else ("CURRENT_USER", ", CREATE")
         first += [statement.format(owner=owner, create=create) for statement in _PUBLIC]
-    if toc.of_kind("BLOBS"):
-        first.append("SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg_largeobject_metadata")
     return Room(
         schemas=(*schemas, *replacement.preserved),
         kept_schemas=kept,
@@ -140,6 +139,7 @@ def make_room(conn: Connection, replacement: Replacement) -> Room:
         before_rows=replacement.before_rows,
         after_rows=replacement.after_rows,
         last=again,
+        large_objects=bool(toc.of_kind("BLOBS")),
     )
 
 
