@@ -103,13 +103,18 @@ options:
     default: 2
   create_roles:
     description:
-      - Create roles that the set speaks of and the server lacks, without login and without rights of their own.
-      - Otherwise missing roles fail the restore before anything is loaded.
+      - Create roles that the set or the dump names and the server lacks, without login and without rights of their own. If the
+        role that logs in is no superuser, they are granted to it, so that it can give objects to them.
+      - If V(false), missing roles fail the restore before anything is created.
     type: bool
     default: false
   owner:
     description:
-      - Restore the owners of objects. Without it, all objects belong to the role that restores.
+      - Restore the owners of objects and of the database. If V(false), all objects belong to the role that restores.
+      - A role that is no superuser must be a member of each owner, with the rights of that owner. Otherwise the restore fails
+        before anything is created, and names the objects and the roles to grant. The same applies to an owner that does not
+        own the schema of its object, which only a superuser can restore. With O(object_errors=report) these objects are
+        restored as objects of the role that restores, and listed.
     type: bool
     default: true
   privileges:

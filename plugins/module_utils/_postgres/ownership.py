@@ -18,15 +18,13 @@ from dataclasses import dataclass, field, replace
 from .._core.errors import ErrorKind, RecoveryError
 from . import cron_jobs
 from .connection import Connection, quote_identifier
+from .foreign_owners import owners_of, refuse_foreign_owners
 from .object_errors import ObjectFailure
 from .preserve import default_privileges_reset, emptying_statements, preserved_schemas
 from .rights import Relation, Rights, TableName, read_rights
 from .roles import NAME, unquote
 from .statements import copied_columns, defined_columns
 from .toc import Toc, TocEntry
-
-#: Entries of these kinds change no owner, or are made on an object that exists.
-_WITHOUT_OWNER = ("ACL", "COMMENT", "DEFAULT ACL", "TABLE DATA", "SEQUENCE SET", "SECURITY LABEL", "TRIGGER", "POLICY")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def plan_replacement(conn: Connection, toc: Toc, ledgers: t.Collection[str], *, 
     choice = _Choice(rights, toc, frozenset(ledgers))
     taken = [entry for entry in toc.entries if choice.takes(entry)]
     if owner:
-        _refuse_foreign_owners(taken, rights)
+        refuse_foreign_owners(conn, owners_of(taken), left="The database is unchanged.")
     rows = {(entry.schema, entry.tag) for entry in taken if entry.kind == "TABLE DATA"}
     _refuse_missing_columns(taken, rights)
     emptied = tuple(sorted(choice.emptied()))
@@ -214,24 +212,6 @@ class _Choice:
             if table is not None and table.schema == entry.schema and entry.tag.startswith(f"{table.tag} "):
                 return self._rights.relations.get((table.schema, table.tag))
         return None
-
-
-def _refuse_foreign_owners(taken: t.Sequence[TocEntry], rights: Rights) -> None:
-    """ALTER ... OWNER TO needs membership in the role."""
-    foreign = [
-        entry
-        for entry in taken
-        if entry.owner and entry.owner not in rights.memberships and entry.kind not in _WITHOUT_OWNER
-    ]
-    if foreign:
-        named = ", ".join(f"{entry.title} of {entry.owner}" for entry in foreign[:5])
-        raise RecoveryError(
-            ErrorKind.ACCESS_DENIED,
-            f"{len(foreign)} objects of the set belong to roles that {rights.role} is not a member of: {named}.",
-            left="The database is unchanged.",
-            next_step=f"Grant the roles to {rights.role}, or set owner to false: {rights.role} then owns the objects.",
-            details={"objects": [entry.title for entry in foreign]},
-        )
 
 
 def _refuse_missing_columns(taken: t.Iterable[TocEntry], rights: Rights) -> None:

@@ -17,6 +17,14 @@ from .client import ClientPrograms
 from .connection import Connection, ConnectionOptions, connection, quote_identifier
 from .databases import derived_name
 from .fitting import fit_to_database
+from .foreign_owners import (
+    give_database,
+    owners_of,
+    refuse_foreign_grants,
+    refuse_foreign_owners,
+    refuse_owners_outside_schemas,
+    take_back,
+)
 from .load import archive_script
 from .object_errors import ObjectFailure, objects_refused
 from .proof import Proof
@@ -33,6 +41,7 @@ from .run_script import load_script
 from .script import GuardedScript
 from .settle import apply_properties, detach_subscriptions, discard
 from .swap import exchange, rename
+from .toc import Toc
 
 
 class BesideRestore:
@@ -40,6 +49,7 @@ class BesideRestore:
 
     def __init__(self, state: RestoreState) -> None:
         self._state = state
+        self._granted: t.Tuple[str, ...] = ()
 
     def complete(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Restore under a working name, prove it, and only then give it the target's name."""
@@ -54,15 +64,22 @@ class BesideRestore:
         self._state.loading = replace(self._state.loading, search_path=search_path_of(wanted))
         options = self._state.server.with_database(databases.working_name(request.target_db))
         with self._state.timings.phase("provision"):
+            missing = self._state.missing_roles(admin, folder, recorded if current is None else None)
+            # What skip_extensions leaves out is known only in a database.
+            toc = None if request.skip_extensions else self._state.toc(folder)
+            self._refuse_foreign(admin, toc, wanted.owner if wanted else "", missing, "Nothing was changed.")
             # Left by runs that failed or were killed: the lock proves that none of them is running.
             for name in databases.leftovers(admin, request.target_db):
                 discard(admin, self._state.server.with_database(name))
+            self._state.create_roles(admin, missing)
             self._create(admin, options.database, folder, wanted)
         try:
             with self._state.timings.phase("restore"):
-                self._state.provide_roles(admin, folder, recorded if current is None else None)
                 self._state.leave_out_tablespaces(admin, folder)
                 self._fit(options, folder)
+                if request.skip_extensions:
+                    owner = wanted.owner if wanted else ""
+                    self._refuse_foreign(admin, self._state.restored, owner, (), f"{request.target_db!r} is unchanged.")
                 loaded = self._load(client, options, folder)
         except BaseException:
             discard(admin, options)
@@ -92,6 +109,22 @@ class BesideRestore:
                 raise
         return proof, {"mode": "undo", "undo_db": name}
 
+    def _refuse_foreign(
+        self, admin: Connection, toc: t.Optional[Toc], owner: str, created: t.Sequence[str], left: str
+    ) -> None:
+        """Before rows are loaded: owners and grants that the role which logs in cannot restore."""
+        request = self._state.request
+        if request.object_errors != "fail":
+            return
+        entries = toc.entries if toc else ()
+        if request.owner:
+            owners = [("the database", owner)] * bool(owner) + owners_of(entries)
+            refuse_foreign_owners(admin, owners, left=left, created=created)
+            if toc:
+                refuse_owners_outside_schemas(admin, toc, owner, left=left)
+        if request.privileges:
+            refuse_foreign_grants(admin, entries, left=left)
+
     def _create(self, admin: Connection, name: str, folder: str, wanted: t.Optional[DatabaseProperties]) -> None:
         """An empty database with the locale of the target, of the set, or of the archive."""
         toc = self._state.toc(folder)
@@ -105,6 +138,8 @@ class BesideRestore:
             tablespace=wanted.tablespace if wanted else None,
             target=self._state.request.target_db,
         )  # fmt: skip
+        if self._state.request.owner:
+            self._granted = give_database(admin, name, wanted.owner if wanted else "", toc)
 
     def _settle(
         self,
@@ -116,6 +151,7 @@ class BesideRestore:
     ) -> None:
         """Give the restored database its properties, and compare them."""
         request = self._state.request
+        take_back(admin, options.database, self._granted, wanted.owner if wanted else "")
         for name in detach_subscriptions(options):
             reason = "it is disabled and has no slot, so that this copy does not replicate"
             self._state.not_restored.append(ObjectFailure(f"subscription {name}", reason))

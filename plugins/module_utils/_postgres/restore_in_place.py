@@ -76,7 +76,7 @@ class InPlaceRestore:
         properties = read_properties(admin, request.target_db)
         self._state.loading = replace(self._state.loading, search_path=search_path_of(properties))
         with self._state.timings.phase("provision"):
-            self._state.provide_roles(admin, folder, None)
+            self._state.create_roles(admin, self._state.missing_roles(admin, folder, None))
             self._state.leave_out_tablespaces(admin, folder)
         with connection(options, application="lifeline.recovery restore") as conn:
             replacement = self._replacement(conn, toc)

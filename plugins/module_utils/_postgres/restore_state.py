@@ -93,21 +93,23 @@ class RestoreState:
                 return functools.partial(proved_rows, guaranteed(self.store), entry)
         return None
 
-    def provide_roles(self, admin: Connection, folder: str, properties: t.Optional[DatabaseProperties]) -> None:
+    def missing_roles(self, admin: Connection, folder: str, properties: t.Optional[DatabaseProperties]) -> t.List[str]:
+        """Roles that the server lacks. Raises RecoveryError(roles_missing) unless the request has them created."""
         toc = self.toc(folder)
         if not (self.request.owner or self.request.privileges):
-            return
+            return []
         named = (roles_of(toc) if toc else set()) | (properties.roles if properties else frozenset())
         missing = missing_roles(admin, named)
-        if not missing:
-            return
-        if not self.request.create_roles:
+        if missing and not self.request.create_roles:
             raise RecoveryError(
                 ErrorKind.ROLES_MISSING,
                 f"The server lacks {len(missing)} roles that the set names: {', '.join(missing[:10])}.",
                 next_step="Create them, or set create_roles to true: they are made without login.",
                 details={"roles": missing},
             )
+        return missing
+
+    def create_roles(self, admin: Connection, missing: t.List[str]) -> None:
         create_roles(admin, missing)
         self.roles_created = missing
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .connection import Connection, fetch_all, quote_identifier
+from .connection import Connection, fetch_all, fetch_value, quote_identifier
 from .toc import Toc
 
 #: A name as pg_dump prints it, quoted where it must be.
@@ -47,11 +47,27 @@ def missing_roles(conn: Connection, wanted: t.Collection[str]) -> t.List[str]:
     return sorted(set(wanted) - there)
 
 
+def assignable_roles(conn: Connection) -> t.Set[str]:
+    """The roles that the connected role may give objects to, and whose objects it may then change.
+
+    From PostgreSQL 16 on a member may lack the right to act for the role.
+    """
+    right = "SET" if conn.server_version >= 160000 else "MEMBER"
+    sql = "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'USAGE') AND pg_has_role(oid, %s)"
+    return {row[0] for row in fetch_all(conn, sql, (right,))}
+
+
 def create_roles(conn: Connection, names: t.Iterable[str]) -> None:
-    """Create roles that cannot log in and have no rights of their own."""
+    """Create roles that cannot log in and have no rights of their own.
+
+    A role that is no superuser becomes a member, so that it may give objects to them.
+    """
+    superuser = fetch_value(conn, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     with conn.cursor() as cursor:
         for name in names:
             cursor.execute(f"CREATE ROLE {quote_identifier(name)} NOLOGIN")
+            if not superuser:
+                cursor.execute(f"GRANT {quote_identifier(name)} TO CURRENT_USER")
 
 
 def unquote(name: str) -> str:
