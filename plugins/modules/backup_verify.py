@@ -42,8 +42,11 @@ options:
   depth:
     description:
       - V(presence) asks the store for every object and its size. It is quick, and misses damage inside.
-      - V(digests) reads every object and counts rows.
+      - V(digests) reads every object and counts rows. For a set of PostgreSQL it also fails if an entry of the archive lacks what
+        it needs - rows without a table, a table without rows, a schema that nothing creates.
       - V(decode) also has C(pg_restore) read the archive. It needs room for the plain dump in O(spool_dir).
+      - No depth restores the set. M(lifeline.recovery.pg_restore) records beside the set how a restore of it ended, and
+        M(lifeline.recovery.recovery_status) reports a set whose last restore failed.
     type: str
     choices: [presence, digests, decode]
     default: decode

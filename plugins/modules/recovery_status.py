@@ -126,7 +126,7 @@ options:
     description:
       - Severities other than the usual ones, V(info), V(warning), V(error) or V(critical), by event.
       - V(critical) are C(source.unreachable), C(store.unreachable), C(check.failed), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
-        C(verification.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind) and
+        C(verification.failed), C(restore.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind) and
         C(drill.failed); V(warning) are C(backup.slow), C(backup.size), C(verification.overdue), C(check.overdue), C(drill.overdue), C(replication.lag),
         C(archive.lag) and C(storage.used).
     type: dict
@@ -307,6 +307,22 @@ check:
   type: dict
   returned: success
   sample: {at: "2026-03-01T02:30:02.000+00:00", verdict: passed, age_seconds: 1800.0, failed: []}
+restore:
+  description: >-
+    The newest set that a restore found equal - passed_set, passed_at; and the newest set whose last restore failed - failed_set, failed_at, error_kind,
+    objects (some of the object_count that were refused or not equal) - with failed_sets, every such set. A later restore of a set that
+    is equal ends this. Failures that are facts of the target, such as a missing role, are not recorded.
+  type: dict
+  returned: success
+  sample:
+    passed_set: 20260301T020005Z
+    passed_at: "2026-03-01T03:00:00.000+00:00"
+    failed_set: null
+    failed_at: null
+    error_kind: null
+    objects: []
+    object_count: 0
+    failed_sets: []
 drill:
   description: The last drill by its audit record - at, verdict, scenario, age_seconds and rto_measured_seconds; or null.
   type: dict

@@ -26,6 +26,7 @@ from .connection import Connection, connection
 from .databases import derived_name
 from .identity import identity_of
 from .proof import Proof
+from .recorded import recorded
 from .restore_beside import BesideRestore
 from .restore_in_place import InPlaceRestore, unknown_content
 from .restore_request import RestoreRequest, RestoreResult
@@ -43,13 +44,9 @@ def restore(request: RestoreRequest, store: t.Optional[ObjectStore]) -> RestoreR
     unsupported, conflict, confirmation_required, restore_failed and those of the store; the error says what was left.
     """
     state = RestoreState(request, store)
-    try:
+    with recorded(state) as outcome:
         result = _Run(state).complete()
-    except RecoveryError as error:
-        state.audit("failed", {"error_kind": error.kind})
-        raise
-    if result.changed and not request.check_mode:
-        state.audit("succeeded", {"set_id": result.set_id, "mode": result.mode, "target_db": result.target_db})
+        outcome.succeeded(result)
     return result
 
 

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import typing as t
 from dataclasses import asdict, replace
 
 from .._core.clock import Timings, compact_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
-from .._sets.audit import write_audit
 from .._sets.fetch import proved_rows
 from .._sets.manifest import Manifest
 from .._store.base import ObjectStore
@@ -59,12 +57,6 @@ class RestoreState:
         if request.mode != "in_place" and self.server.database == request.target_db:
             # A database cannot be renamed by a session within it.
             self.server = self.server.with_database("postgres")
-
-    def audit(self, status: str, details: t.Mapping[str, t.Any]) -> None:
-        if self.store is None or not self.request.source or self.request.check_mode:
-            return
-        with contextlib.suppress(RecoveryError):
-            write_audit(self.store, self.request.source, "restore", status, details)
 
     @property
     def profile(self) -> str:

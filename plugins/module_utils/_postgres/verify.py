@@ -15,8 +15,16 @@ from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
-from .._sets.fetch import FetchedObject, fetch_objects
-from .._sets.manifest import BUCKET_ENGINE, ROWS_ENGINE, SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest, ObjectEntry
+from .._sets.fetch import FetchedObject, fetch_objects, read_object
+from .._sets.manifest import (
+    BUCKET_ENGINE,
+    DATABASE_ENGINE,
+    ROWS_ENGINE,
+    SQLITE_ENGINE,
+    SQLITE_ROWS_ENGINE,
+    Manifest,
+    ObjectEntry,
+)
 from .._sets.references import (
     check_presence,
     check_stored,
@@ -27,8 +35,11 @@ from .._sets.references import (
 from .._sets.verification import Verification, record_verification
 from .._sqlite.backup import open_set
 from .._store.base import ObjectStore
+from .archive_contents import require_restorable
 from .archive_files import require_own_files
 from .client import ClientPrograms, find_client
+from .dump import TOC_NAME, read_toc
+from .toc import parse_toc
 
 _SQLITE_ENGINES = (SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
 
@@ -152,7 +163,10 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
         with timings.phase("digests"):
             fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
         check_rows(manifest, fetched)
-        return _seen(fetched, sealed=bool(manifest.recipients) and not store.sealing.can_read)
+        sealed = bool(manifest.recipients) and not store.sealing.can_read
+        if manifest.engine == DATABASE_ENGINE and not sealed:
+            require_restorable(manifest, parse_toc(read_object(store, manifest.object_at(TOC_NAME))))
+        return _seen(fetched, sealed=sealed)
     if manifest.engine in _SQLITE_ENGINES:
         with timings.phase("decode"), scratch_folder("lifeline-verify-", request.spool_dir) as folder:
             rows = open_set(store, manifest, folder, parallel=request.parallel).rows
@@ -164,6 +178,8 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
             fetched = fetch_objects(store, manifest.objects, folder, parallel=request.parallel)
         check_rows(manifest, fetched)
         with timings.phase("decode"):
+            require_own_files(folder)
+            require_restorable(manifest, read_toc(folder))
             decode_archive(client, folder)
     return _seen(fetched, sealed=False)
 

@@ -53,6 +53,15 @@ def verified_key(source: str, tier: str, set_id: str) -> str:
     return f"{verified_prefix(source, tier)}{set_id}.json"
 
 
+def restored_prefix(source: str, tier: str) -> str:
+    return f"{source}/{tier}/restored/"
+
+
+def restored_key(source: str, tier: str, set_id: str) -> str:
+    """How the last restore of a set ended."""
+    return f"{restored_prefix(source, tier)}{set_id}.json"
+
+
 def pruned_prefix(source: str, tier: str) -> str:
     return f"{source}/{tier}/pruned/"
 

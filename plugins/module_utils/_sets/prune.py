@@ -31,6 +31,7 @@ from .layout import (
     parse_set_key,
     pruned_key,
     pruned_prefix,
+    restored_prefix,
     set_key,
     sets_prefix,
     verified_prefix,
@@ -228,7 +229,7 @@ class _Tier:
         if not self._request.check_mode:
             for item in expired:
                 self._store.remove(item.key)
-            self._forget_verifications(gone)
+            self._forget_outcomes(gone)
 
     def _references(self, expired: t.List[ObjectInfo]) -> t.Iterator[t.Tuple[str, int]]:
         """The objects that sets need. What cannot be read is added to the problems."""
@@ -283,12 +284,13 @@ class _Tier:
             return info.size
         return info.size if self._store.remove(item.key) is None else None
 
-    def _forget_verifications(self, gone: t.Set[str]) -> None:
+    def _forget_outcomes(self, gone: t.Set[str]) -> None:
         if not gone:
             return
-        for item in list(self._store.list(verified_prefix(self._source, self._tier))):
-            if item.key.rpartition("/")[2].partition(".")[0] in gone:
-                self._store.remove(item.key)
+        for prefix in (verified_prefix(self._source, self._tier), restored_prefix(self._source, self._tier)):
+            for item in list(self._store.list(prefix)):
+                if item.key.rpartition("/")[2].partition(".")[0] in gone:
+                    self._store.remove(item.key)
 
     def _count(self, decision: Decision, fate: str) -> None:
         result = self._result

@@ -16,7 +16,7 @@ from .._sets.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
 #: How the names of events begin that only a store tells of, and those that only the source's server does.
-_OF_STORE = ("backup.", "store.behind", "verification.", "check.", "drill.")
+_OF_STORE = ("backup.", "store.behind", "verification.", "restore.", "check.", "drill.")
 _OF_SERVER = ("replication.", "archive.")
 
 _Found = t.Iterator[t.Tuple[str, str, str]]
@@ -167,6 +167,22 @@ def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
         )
 
 
+def _restored(facts: Facts, _limits: Thresholds, _now: datetime) -> _Found:
+    seen = facts.restore
+    if seen.failed_set is None:
+        return
+    named = ", ".join(seen.objects[:_TOLD])
+    more = seen.object_count - len(seen.objects[:_TOLD])
+    named += f" and {more} more" if named and more > 0 else ""
+    others = f" Other sets failed too: {', '.join(seen.failed_sets[1:4])}." if len(seen.failed_sets) > 1 else ""
+    yield (
+        "restore.failed",
+        "",
+        f"the last restore of the set {seen.failed_set}, at {seen.failed_at}, failed with {seen.error_kind}"
+        f"{f' ({named})' if named else ''}.{others}",
+    )
+
+
 def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     check = facts.check
     if check is not None and check.verdict != "passed":
@@ -231,4 +247,4 @@ def _storage(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
             yield event, volume.place, f"{volume.used_ratio:.0%} of {volume.place} are used."
 
 
-_RULES = (_reach, _copies, _backups, _shape, _verified, _checked, _drilled, _server, _storage)
+_RULES = (_reach, _copies, _backups, _shape, _verified, _restored, _checked, _drilled, _server, _storage)

@@ -21,6 +21,7 @@ EVENTS: t.Mapping[str, str] = {
     "backup.slow": "warning",
     "backup.size": "warning",
     "verification.failed": "critical",
+    "restore.failed": "critical",
     "verification.overdue": "warning",
     "check.failed": "critical",
     "check.overdue": "warning",
@@ -99,6 +100,24 @@ class VerificationFact:
     age_seconds: t.Optional[float] = None
     failed_set: t.Optional[str] = None
     damaged: int = 0
+
+
+@dataclass(frozen=True)
+class RestoreFact:
+    """The newest set that was restored and found equal, and the newest one whose last restore failed.
+
+    objects names some of the object_count objects that were refused or not equal. failed_sets: every set whose last
+    restore failed, newest first.
+    """
+
+    passed_set: t.Optional[str] = None
+    passed_at: t.Optional[str] = None
+    failed_set: t.Optional[str] = None
+    failed_at: t.Optional[str] = None
+    error_kind: t.Optional[str] = None
+    objects: t.Sequence[str] = ()
+    object_count: int = 0
+    failed_sets: t.Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +200,7 @@ class Facts:
     exposure_seconds: t.Optional[float] = None
     problems: t.Tuple[str, ...] = ()
     verification: VerificationFact = field(default_factory=VerificationFact)
+    restore: RestoreFact = field(default_factory=RestoreFact)
     attempt: t.Optional[AttemptFact] = None
     check: t.Optional[CheckFact] = None
     drill: t.Optional[DrillFact] = None

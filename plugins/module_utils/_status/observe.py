@@ -22,6 +22,7 @@ from .._sets.catalogue import list_sets
 from .._sets.info import InfoRequest, SetInfo, describe_sets
 from .._sets.layout import SetName, check_source
 from .._sets.recovery_points import UNDO_TIER
+from .._sets.restores import restore_outcomes
 from .._store.base import ObjectStore
 from .live import Live
 from .model import (
@@ -32,6 +33,7 @@ from .model import (
     DrillFact,
     Facts,
     Reach,
+    RestoreFact,
     StoreFact,
     Thresholds,
     VerificationFact,
@@ -158,6 +160,7 @@ def _look_into(
         seen = _described(store, names, places.source, limits, facts, now)
         seen = replace(
             seen,
+            restore=_restore(store, names),
             attempt=_attempt(store, places.source, now),
             check=_check(store, places.source, now),
             drill=_drill(store, places.source, now),
@@ -234,6 +237,30 @@ def _verification(newest_first: t.Sequence[SetInfo], now: datetime) -> Verificat
         age_seconds=_seconds_since(passed.proved_at, now) if passed and passed.proved_at else None,
         failed_set=failed.set_id if failed else None,
         damaged=len(failed.damaged) if failed else 0,
+    )
+
+
+def _restore(store: ObjectStore, names: t.Sequence[SetName]) -> RestoreFact:
+    """What is known of the sets that are there; undo sets are among them."""
+    by_tier = {name.tier: name.source for name in names}
+    known = {(name.tier, name.set_id) for name in names}
+    found = [
+        outcome
+        for tier, source in by_tier.items()
+        for outcome in restore_outcomes(store, source, tier).values()
+        if (tier, outcome.set_id) in known
+    ]
+    passed = max((one for one in found if not one.failed), key=lambda one: one.set_id, default=None)
+    failed = sorted((one for one in found if one.failed), key=lambda one: one.set_id, reverse=True)
+    return RestoreFact(
+        passed_set=passed.set_id if passed else None,
+        passed_at=passed.restored_at if passed else None,
+        failed_set=failed[0].set_id if failed else None,
+        failed_at=failed[0].restored_at if failed else None,
+        error_kind=failed[0].error_kind if failed else None,
+        objects=failed[0].objects if failed else (),
+        object_count=failed[0].object_count if failed else 0,
+        failed_sets=[one.set_id for one in failed],
     )
 
 

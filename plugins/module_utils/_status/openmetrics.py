@@ -53,6 +53,7 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
         add("verification_timestamp_seconds", "When a set was last found whole.", ({}, _unix(seen.passed_at)))
     if backup is not None:
         add("verification_failed", "Whether a set was found not to be whole.", ({}, seen.failed_set is not None))
+        add("restore_failed", "Whether the last restore of a set failed.", ({}, facts.restore.failed_set is not None))
     if check is not None:
         add("check_timestamp_seconds", "When its content was last checked.", ({}, _unix(check.at)))
         add("check_passed", "Whether these checks passed.", ({}, check.verdict == "passed"))

@@ -26,6 +26,7 @@ from .model import (
     Facts,
     Reach,
     ReplicationFact,
+    RestoreFact,
     StoreFact,
     Thresholds,
     VerificationFact,
@@ -60,6 +61,7 @@ class Status:
     rpo_seconds: t.Optional[float]
     exposure_seconds: t.Optional[float]
     verification: VerificationFact
+    restore: RestoreFact
     attempt: t.Optional[AttemptFact]
     check: t.Optional[CheckFact]
     drill: t.Optional[DrillFact]
@@ -93,6 +95,7 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
         rpo_seconds=request.limits.rpo,
         exposure_seconds=facts.exposure_seconds,
         verification=facts.verification,
+        restore=facts.restore,
         attempt=facts.attempt,
         check=facts.check,
         drill=facts.drill,

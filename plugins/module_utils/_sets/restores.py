@@ -1,0 +1,103 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the last restore of each set ended: one small document beside each set that was ever restored.
+
+Only what is a fact of the set is recorded. A target that exists, lacks a role or is locked says nothing about the set.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import asdict, dataclass
+
+from .._core.clock import format_instant, utc_now
+from .._core.documents import read_document
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.shapes import instant, list_of, one_of, optional, record, text, whole
+from .._store.base import ObjectStore, read_all
+from .layout import restored_key, restored_prefix
+from .manifest import Manifest
+
+#: Kinds of errors that are facts of the set, or that may be.
+OF_THE_SET = (
+    ErrorKind.RESTORE_FAILED,
+    ErrorKind.NOT_EQUAL,
+    ErrorKind.DAMAGED,
+    ErrorKind.OBJECT_MISSING,
+    ErrorKind.UNSUPPORTED_MANIFEST,
+    ErrorKind.QUERY_FAILED,
+    ErrorKind.UNEXPECTED,
+)
+
+#: How many objects a record names.
+_NAMED = 20
+
+_RECORD = record(
+    {
+        "set_id": text(r"\d{8}T\d{6}Z"),
+        "restored_at": instant,
+        "status": one_of("passed", "failed"),
+        "error_kind": optional(text(longest=100)),
+        "objects": list_of(text(longest=1000)),
+        "object_count": whole(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class RestoreOutcome:
+    """The last restore of a set. objects names some of the object_count that were refused or not equal."""
+
+    set_id: str
+    restored_at: str
+    status: str
+    error_kind: t.Optional[str] = None
+    objects: t.Tuple[str, ...] = ()
+    object_count: int = 0
+
+    @property
+    def failed(self) -> bool:
+        return self.status != "passed"
+
+
+def record_restore(
+    store: ObjectStore, manifest: Manifest, error_kind: t.Optional[str], objects: t.Sequence[str] = ()
+) -> None:
+    """Write how a restore of the set ended; error_kind is None if the restored data was equal to the set."""
+    outcome = RestoreOutcome(
+        manifest.set_id,
+        format_instant(utc_now()),
+        "passed" if error_kind is None else "failed",
+        error_kind,
+        tuple(name[:1000] for name in objects[:_NAMED]),
+        len(objects),
+    )
+    document = {**asdict(outcome), "objects": list(outcome.objects)}
+    key = restored_key(manifest.source, manifest.tier, manifest.set_id)
+    store.put(key, [json.dumps(document, sort_keys=True).encode() + b"\n"])
+
+
+def restore_outcomes(store: ObjectStore, source: str, tier: str) -> t.Dict[str, RestoreOutcome]:
+    """Set id to its last restore, for every set of the tier that was ever restored. A broken record is none."""
+    found = {}
+    for item in store.list(restored_prefix(source, tier)):
+        one = _outcome(store, item.key)
+        if one is not None and item.key == restored_key(source, tier, one.set_id):
+            found[one.set_id] = one
+    return found
+
+
+def _outcome(store: ObjectStore, key: str) -> t.Optional[RestoreOutcome]:
+    try:
+        document = read_document(read_all(store, key), key)
+        _RECORD(document, "")
+    except ValueError:
+        return None
+    except RecoveryError as error:
+        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
+            raise
+        return None
+    return RestoreOutcome(**{**document, "objects": tuple(document["objects"])})
