@@ -119,7 +119,7 @@ options:
     default: true
   privileges:
     description:
-      - Restore grants. Without them, roles of the application have no access to what was restored.
+      - Restore grants and default privileges. Without them, roles of the application have no access to what was restored.
     type: bool
     default: true
   rows_as:
@@ -166,6 +166,9 @@ options:
         the message states, until the next restore into the same target removes it.
       - V(report) finishes the restore without these objects and lists them in RV(not_restored). RV(fingerprint) then says
         what is not equal to the set.
+      - For a plain dump of C(pg_dump), V(fail) tries the rest of the script without rows, so that the error names every
+        refused statement, and RV(ignore:lacking) what the dump refers to and does not hold. A script of unknown origin is one
+        transaction, which the first refused statement ends.
     type: str
     choices: [fail, report]
     default: fail

@@ -78,7 +78,9 @@ def inspect_content(
     Raises RecoveryError: unsafe_dump for a statement that leaves the database, damaged when the dump is not complete.
     """
     if dump.format == "script":
-        return inspect_script(dump.chunks(), skip_database_statements=skip_database_statements)
+        return inspect_script(
+            dump.chunks(), skip_database_statements=skip_database_statements, owner=owner, privileges=privileges
+        )
     return inspect_script(archive_script(client(), dump.path, owner=owner, privileges=privileges))
 
 

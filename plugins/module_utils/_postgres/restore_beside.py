@@ -119,6 +119,7 @@ class BesideRestore:
         entries = toc.entries if toc else ()
         if request.owner:
             owners = [("the database", owner)] * bool(owner) + owners_of(entries)
+            owners += [(title, role) for role, title in self._state.script.owners.items() if toc is None]
             refuse_foreign_owners(admin, owners, left=left, created=created)
             if toc:
                 refuse_owners_outside_schemas(admin, toc, owner, left=left)
@@ -191,8 +192,7 @@ class BesideRestore:
             if self._state.foreign is not None and (
                 self._state.foreign.format == "script" or not is_plain_archive(self._state.foreign)
             ):
-                self._run_script(client, options, self._state.foreign)
-                return Loaded()
+                return Loaded(self._run_script(client, options, self._state.foreign))
             if self._state.foreign is not None:
                 return load_foreign(
                     client, options, self._state.foreign, folder, toc,
@@ -211,11 +211,19 @@ class BesideRestore:
             )
             raise
 
-    def _run_script(self, client: ClientPrograms, options: ConnectionOptions, foreign: ForeignDump) -> None:
+    def _run_script(
+        self, client: ClientPrograms, options: ConnectionOptions, foreign: ForeignDump
+    ) -> t.Tuple[ObjectFailure, ...]:
         request = self._state.request
         if foreign.format == "script":
             chunks = foreign.chunks()
         else:
             chunks = archive_script(client, foreign.path, owner=request.owner, privileges=request.privileges)
-        script = GuardedScript(chunks, skip_database_statements=request.skip_database_statements)
-        load_script(options, script, one_transaction=self._state.script.one_transaction)
+        script = GuardedScript(
+            chunks,
+            skip_database_statements=request.skip_database_statements,
+            owner=request.owner,
+            privileges=request.privileges,
+        )
+        report = request.object_errors == "report"
+        return load_script(options, script, one_transaction=self._state.script.one_transaction, report=report)

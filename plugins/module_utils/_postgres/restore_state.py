@@ -88,14 +88,20 @@ class RestoreState:
     def missing_roles(self, admin: Connection, folder: str, properties: t.Optional[DatabaseProperties]) -> t.List[str]:
         """Roles that the server lacks. Raises RecoveryError(roles_missing) unless the request has them created."""
         toc = self.toc(folder)
-        if not (self.request.owner or self.request.privileges):
+        if toc is None:
+            named = set(self.script.roles)
+        elif self.request.owner or self.request.privileges:
+            named = roles_of(toc)
+        else:
             return []
-        named = (roles_of(toc) if toc else set()) | (properties.roles if properties else frozenset())
+        if properties and (self.request.owner or self.request.privileges):
+            named |= properties.roles
         missing = missing_roles(admin, named)
         if missing and not self.request.create_roles:
+            what = "dump" if self.foreign else "set"
             raise RecoveryError(
                 ErrorKind.ROLES_MISSING,
-                f"The server lacks {len(missing)} roles that the set names: {', '.join(missing[:10])}.",
+                f"The server lacks {len(missing)} roles that the {what} names: {', '.join(missing[:10])}.",
                 next_step="Create them, or set create_roles to true: they are made without login.",
                 details={"roles": missing},
             )

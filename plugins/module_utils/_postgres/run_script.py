@@ -17,8 +17,10 @@ import typing as t
 from .._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, ConnectionOptions, connection_error, stall_keywords
 from .landing import CopySource
+from .object_errors import ObjectFailure
 from .pooler import PostgresConnection
 from .script import GuardedScript
+from .script_failures import Refused, script_refused
 from .script_lexer import Statement
 from .script_rules import is_safe_encoding
 from .stall import supervise
@@ -38,24 +40,35 @@ _SESSION = (
     "SET statement_timeout = 0",
     "SET lock_timeout = 0",
 )
+#: So many refused statements end a run that collects them; so many bytes of a statement are kept.
+_MOST, _LONGEST = 200, 2000
+#: psycopg2.extensions.TRANSACTION_STATUS_IDLE
+_IDLE = 0
+
 _TRANSACTION_WORDS = frozenset(["BEGIN", "START", "COMMIT", "END"])
 #: INSERTs of rows travel together up to this many bytes. Measured with 300,000 rows: 20 s, and 150 s with psql.
 _BATCH_BYTES = 64 * 1024
 
 
-def load_script(options: ConnectionOptions, script: GuardedScript, *, one_transaction: bool = False) -> None:
-    """Run every statement of the script; the first error ends the run.
+def load_script(
+    options: ConnectionOptions, script: GuardedScript, *, one_transaction: bool = False, report: bool = False
+) -> t.Tuple[ObjectFailure, ...]:
+    """Run every statement of the script; returns the refused statements if report is true, else these fail the run.
 
-    one_transaction: everything is committed at the end, or nothing.
+    one_transaction: everything is committed at the end, or nothing, and the first refused statement ends the run.
+    Otherwise the rest of the script is tried as well, without rows unless report is true, so that the error names
+    everything that PostgreSQL refuses.
     Raises RecoveryError(restore_failed, roles_missing, locked, access_denied, unsafe_dump, damaged), with the line.
     """
     with contextlib.closing(_connect(options)) as conn:
-        _interruptible(conn, lambda: _Run(conn, script, one_transaction=one_transaction).complete())
+        run = _Run(conn, script, one_transaction=one_transaction, report=report)
+        _interruptible(conn, run.complete)
+    return tuple(one.failure for one in run.refused)
 
 
 def run_statements(conn: Connection, script: GuardedScript) -> None:
     """Run every statement of the script within the transaction of the caller. Raises as load_script."""
-    _interruptible(conn, lambda: _Run(conn, script, one_transaction=True).run())
+    _interruptible(conn, _Run(conn, script, one_transaction=True).run)
 
 
 def _connect(options: ConnectionOptions) -> Connection:
@@ -73,8 +86,10 @@ def _connect(options: ConnectionOptions) -> Connection:
 
 
 class _Run:
-    def __init__(self, conn: Connection, script: GuardedScript, *, one_transaction: bool) -> None:
+    def __init__(self, conn: Connection, script: GuardedScript, *, one_transaction: bool, report: bool = False) -> None:
         self._conn, self._script, self._one_transaction = conn, script, one_transaction
+        self._report = report
+        self.refused: t.List[Refused] = []
         self._cursor = conn.cursor()
         self._rows: t.List[bytes] = []
         self._rows_size, self._rows_line = 0, 0
@@ -85,9 +100,13 @@ class _Run:
         self.run()
         if self._one_transaction:
             self._execute(b"COMMIT", "the end of the transaction")
+        if self.refused and not self._report:
+            raise script_refused(self.refused, self._script.facts.tables)
 
     def run(self) -> None:
         for statement in self._script:
+            if (statement.row or statement.takes_rows) and self._without_rows:
+                continue
             if statement.row:
                 self._keep_row(statement)
                 continue
@@ -123,16 +142,33 @@ class _Run:
         try:
             self._cursor.execute(sql)
         except psycopg2.Error as error:
-            raise _refused(where, error) from None
+            self._note(where, error, sql)
 
     def _copy(self, statement: Statement, where: str) -> None:
-        rows = CopySource(self._script.rows())
+        blocks = self._script.rows()
+        rows = CopySource(blocks)
         try:
             self._cursor.copy_expert(statement.text, rows)
         except psycopg2.Error as error:
             if rows.failure is not None:
                 raise rows.failure from None
-            raise _refused(where, error) from None
+            self._note(where, error, statement.text)
+            # The server may refuse a COPY before it reads a row.
+            for _block in blocks:
+                pass
+
+    def _note(self, where: str, error: t.Any, sql: bytes) -> None:
+        """Keep the refusal and continue, where the statements that follow can still run."""
+        refusal = _refused(where, error)
+        usable = not self._conn.closed and self._conn.info.transaction_status == _IDLE
+        if self._one_transaction or error.pgcode is None or not usable or len(self.refused) >= _MOST:
+            raise refusal from None
+        self.refused.append(Refused(where, refusal, sql[:_LONGEST].decode("utf-8", "replace").strip()))
+
+    @property
+    def _without_rows(self) -> bool:
+        """A restore that fails in any case needs no rows to find what else is refused."""
+        return bool(self.refused) and not self._report
 
     def _check_reading(self, where: str) -> None:
         """The server must read text as the scanner does; a function may change that unseen."""
@@ -181,4 +217,10 @@ def _refused(where: str, error: t.Any) -> RecoveryError:
         kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as a role that may create these objects."
     elif diagnosis.sqlstate == "53200":
         next_step = "Raise max_locks_per_transaction of the server, then run the restore again."
-    return RecoveryError(kind, f"PostgreSQL refused {where}: {message}.{hint}", left="", next_step=next_step)
+    return RecoveryError(
+        kind,
+        f"PostgreSQL refused {where}: {message}.{hint}",
+        left="",
+        next_step=next_step,
+        details={"message": message},
+    )

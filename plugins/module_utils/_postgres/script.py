@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from .._core.errors import ErrorKind, RecoveryError
 from .names import QualifiedName
 from .script_lexer import ScriptReader, Statement, cut_off
+from .script_roles import role_use
 from .script_rules import REFUSE, RUN, Decision, ScriptRules
 
 _HEADER = re.compile(rb"-- PostgreSQL database (?P<cluster>cluster )?dump(?P<end> complete)?[ \t]*")
@@ -33,6 +34,7 @@ class ScriptFacts:
     """What was read so far.
 
     headed and ended: the first and the last lines are those of pg_dump. count: the statements CREATE TABLE.
+    roles: those that must exist. owners: roles that get objects, with the first statement that gives one.
     damage: why the script is not complete, or nothing. alone: the first statement that no transaction can hold.
     """
 
@@ -42,6 +44,8 @@ class ScriptFacts:
     statements: int = 0
     count: int = 0
     tables: t.Set[QualifiedName] = field(default_factory=set)
+    roles: t.Set[str] = field(default_factory=set)
+    owners: t.Dict[str, str] = field(default_factory=dict)
     refusal: t.Optional[Refusal] = None
     damage: str = ""
     alone: str = ""
@@ -55,6 +59,7 @@ class ScriptFacts:
 class GuardedScript:
     """Iterates over the statements that may run, and notes the facts. Statements to skip are left out.
 
+    owner and privileges: if false, statements that only set an owner or grant rights are left out.
     lenient: note the first refusal and continue, for reports; nothing may be run then.
     own: the script comes from a backup set, so only what psql would take as a command is refused.
     Raises RecoveryError: unsafe_dump before a statement that must not run, damaged when the script is not complete.
@@ -65,6 +70,8 @@ class GuardedScript:
         chunks: t.Iterable[bytes],
         *,
         skip_database_statements: bool = False,
+        owner: bool = True,
+        privileges: bool = True,
         lenient: bool = False,
         own: bool = False,
     ) -> None:
@@ -72,6 +79,7 @@ class GuardedScript:
         self.reader = ScriptReader(chunks, self._comment)
         self._rules = ScriptRules(skip_database_statements=skip_database_statements)
         self._lenient, self._own = lenient, own
+        self._owner, self._privileges = owner, privileges
         self._opened, self._dump_open, self._completed = False, False, False
 
     def __iter__(self) -> t.Iterator[Statement]:
@@ -88,7 +96,7 @@ class GuardedScript:
                 facts.statements += 1
                 facts.ended = False
                 self._note_table(statement)
-            if decision.action == RUN:
+            if decision.action == RUN and (statement.row or self._own or self._keeps(statement)):
                 yield statement
         facts.alone = self._rules.alone
         facts.damage = self._damage()
@@ -122,6 +130,18 @@ class GuardedScript:
             facts.headed = facts.headed or facts.statements == 0
             facts.ended, self._opened, self._dump_open = False, True, True
 
+    def _keeps(self, statement: Statement) -> bool:
+        """Whether the options leave the statement in; its roles are noted then."""
+        use = role_use(statement)
+        if use.mixed and not self._owner:
+            self._refuse(statement, Decision(REFUSE, "it sets an owner among other changes, and `owner` is false"))
+        if (use.sets_owner and not self._owner) or (use.grants and not self._privileges):
+            return False
+        self.facts.roles |= use.roles
+        if use.owner:
+            self.facts.owners.setdefault(use.owner, f"line {statement.line}, {statement.title}")
+        return True
+
     def _note_table(self, statement: Statement) -> None:
         tokens = statement.tokens
         if tokens[:1] != ["CREATE"] or tokens[1:2] not in (["TABLE"], ["UNLOGGED"], ["FOREIGN"]):
@@ -148,9 +168,17 @@ class GuardedScript:
         return "it begins a transaction and does not end the transaction" if self._rules.open else ""
 
 
-def inspect_script(chunks: t.Iterable[bytes], *, skip_database_statements: bool = False) -> ScriptFacts:
+def inspect_script(
+    chunks: t.Iterable[bytes],
+    *,
+    skip_database_statements: bool = False,
+    owner: bool = True,
+    privileges: bool = True,
+) -> ScriptFacts:
     """Read a script to its end without running it. Raises RecoveryError(unsafe_dump, damaged)."""
-    script = GuardedScript(chunks, skip_database_statements=skip_database_statements)
+    script = GuardedScript(
+        chunks, skip_database_statements=skip_database_statements, owner=owner, privileges=privileges
+    )
     for _statement in script:
         pass
     return script.facts
