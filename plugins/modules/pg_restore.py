@@ -167,7 +167,7 @@ options:
       - V(report) finishes the restore without these objects and lists them in RV(not_restored). RV(fingerprint) then says
         what is not equal to the set.
       - For a plain dump of C(pg_dump), V(fail) tries the rest of the script without rows, so that the error names every
-        refused statement, and RV(ignore:lacking) what the dump refers to and does not hold. A script of unknown origin is one
+        refused statement, and RV(lacking) what the dump refers to and does not hold. A script of unknown origin is one
         transaction, which the first refused statement ends.
     type: str
     choices: [fail, report]
@@ -344,6 +344,12 @@ failed_objects:
   elements: dict
   returned: when objects were refused
   sample: []
+lacking:
+  description: What a plain dump refers to and neither holds nor finds in the database, by kind and name.
+  type: list
+  elements: str
+  returned: when statements of a plain dump were refused
+  sample: [schema auth]
 undo:
   description: The options that take this restore back, or nothing for V(new).
   type: dict
