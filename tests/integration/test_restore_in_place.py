@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import typing as t
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -24,7 +25,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restor
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectStore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
+from tests.doubles.identity import make_identity
 from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.databases import record
 
 Options = dict[str, t.Any]
 
@@ -46,10 +49,11 @@ def saved(options: ConnectionOptions, store: ObjectStore) -> None:
     back_up(BackupRequest(connection=options, source="app"), store)
 
 
-def in_place(options: ConnectionOptions, store: ObjectStore) -> RestoreResult:
+def in_place(options: ConnectionOptions, store: ObjectStore, archive: str | None = None) -> RestoreResult:
     request = RestoreRequest(
-        connection=options, target_db=options.database, mode="in_place", source="app", confirm=options.database
-    )
+        connection=options, target_db=options.database, mode="in_place", source="app", confirm=options.database,
+        archive=archive,
+    )  # fmt: skip
     return restore(request, store)
 
 
@@ -112,6 +116,21 @@ def test_rows_that_are_not_equal_leave_the_database_unchanged(
     assert "is unchanged; the undo set" in caught.value.left
     assert value(postgres, database, "SELECT owner FROM public.account WHERE id = 51") == "new"
     assert value(postgres, database, "SELECT owner FROM public.account WHERE id = 7") == "owner 7"
+
+
+def test_an_undo_set_that_only_its_owner_can_read_takes_part(
+    postgres: PostgresServer, database: str, folder_store: Options, tmp_path: Path
+) -> None:
+    postgres.psql(database, CONTENT)
+    postgres.psql(database, "SELECT lo_from_bytea(9001, 'first')")
+    archive = str(record(postgres, database, tmp_path / "dump").folder)
+    postgres.psql(database, "UPDATE public.account SET owner = 'another'")
+    recipient = make_identity(tmp_path / "owner.key").recipient
+    sealed = open_store(StoreOptions(**folder_store, encrypt_to=[recipient]))
+    done = in_place(postgres.options(database), sealed, archive=archive)
+    assert done.foreign_keys == {"checked": 1, "violated": []}
+    assert value(postgres, database, "SELECT count(*) FROM public.account WHERE owner = 'another'") == 0
+    assert value(postgres, database, "SELECT encode(lo_get(9001), 'escape')") == "first"
 
 
 def test_functions_of_users_run_confined_while_rows_are_compared(

@@ -46,7 +46,8 @@ class BackupRequest:
     """What to back up and where to. lock_timeout is in seconds; jobs counts pg_dump's workers.
 
     accept_identity: the identity of a database that continues the sets of another one.
-    on_toc is called with the table of contents of the dump, from the thread of the backup.
+    on_toc is called with the table of contents of the dump, from the thread of the backup; on_manifest with the
+    manifest of the committed set, which a host without the identity of an encrypted store cannot read again.
     """
 
     connection: ConnectionOptions
@@ -65,6 +66,7 @@ class BackupRequest:
     check_mode: bool = False
     listener: t.Optional[PhaseListener] = None
     on_toc: t.Optional[t.Callable[[Toc], None]] = None
+    on_manifest: t.Optional[t.Callable[[Manifest], None]] = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,8 @@ class _Run:
             fingerprint = self._fingerprint.result() if self._fingerprint else None
             with self._timings.phase("commit"):
                 manifest = writer.commit(self._manifest(stored, fingerprint))
+            if request.on_manifest is not None:
+                request.on_manifest(manifest)
         return self._result(manifest, stored)
 
     def predicted(self) -> BackupResult:

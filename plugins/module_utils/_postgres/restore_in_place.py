@@ -11,9 +11,8 @@ import typing as t
 from dataclasses import asdict, replace
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
-from .._sets.catalogue import find_set
 from .._sets.fetch import read_object
-from .._sets.recovery_points import Selection
+from .._sets.manifest import Manifest
 from .._store.base import seal_for
 from . import databases, materialized_views
 from .backup import BackupRequest, back_up
@@ -156,6 +155,7 @@ class InPlaceRestore:
     def _undo_set(self, options: ConnectionOptions) -> Undo:
         request = self._state.request
         found: t.List[Toc] = []
+        taken: t.List[Manifest] = []
         store = guaranteed(self._state.store)
         if self._state.manifest is not None:
             seal_for(store, self._state.manifest.recipients)
@@ -168,11 +168,11 @@ class InPlaceRestore:
                 jobs=request.jobs,
                 spool_dir=request.spool_dir,
                 on_toc=found.append,
+                on_manifest=taken.append,
             ),
             store,
         )
-        taken = find_set(store, guaranteed(request.source), Selection(result.set_id, tier="undo"))
-        return Undo(result.set_id, found[0], guaranteed(taken.fingerprint))
+        return Undo(result.set_id, found[0], guaranteed(taken[0].fingerprint))
 
 
 def unknown_content() -> RecoveryError:
