@@ -107,6 +107,22 @@ def test_a_broken_key_and_a_broken_file_are_found(tmp_path: Path) -> None:
     assert unsound["status"] != "passed"
 
 
+def test_a_view_without_end_is_ended_at_the_timeout(tmp_path: Path) -> None:
+    path = tmp_path / "studio.sqlite"
+    with sqlite3.connect(path) as made:
+        made.execute("CREATE VIEW v AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c")
+
+    counted, asked = check(
+        {"path": str(path)},
+        {"type": "row_count", "table": "v", "min": 0},
+        {"type": "sql", "name": "last", "query": "SELECT max(n) FROM v", "min": 0},
+        timeout=1,
+    )
+
+    assert [item["status"] for item in (counted, asked)] == ["error", "error"]
+    assert "took longer than 1 seconds" in counted["message"]
+
+
 def test_mistakes_and_places_that_are_not_there_are_named(tmp_path: Path) -> None:
     made = {"path": str(tmp_path / "x.sqlite")}
     run_module("d1_execute", {**made, "sql": "CREATE TABLE t (x)"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 import typing as t
@@ -155,21 +156,47 @@ def test_unpacking_stops_at_the_size_that_the_manifest_says(
     assert files_below(shop.outside) == set()
 
 
-def test_statements_of_a_set_open_no_other_file(local_shop: Shop, tmp_path: Path) -> None:
+#: What the statements of a set or a dump must not do, and what the refusal says.
+HOSTILE_STATEMENTS = [
+    ("ATTACH '{other}' AS x", "not authorized|authorization denied|no place"),
+    ("COMMIT; VACUUM INTO '{other}'; BEGIN", "not authorized|authorization denied|no place"),
+    # The blob is an address whose code SQLite would run.
+    ("SELECT fts3_tokenizer('simple', x'4141414141414141');\nCREATE VIRTUAL TABLE f USING fts3(x)", "fts3_tokenizer"),
+    ("SELECT load_extension('{other}')", "not authorized"),
+    # SQLite reads the first statement of a definition; a restore to D1 would send both.
+    (
+        "PRAGMA writable_schema = ON;\nINSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)"
+        " VALUES ('view', 'v', 'v', 0, 'CREATE VIEW v AS SELECT 1; DROP TABLE item')",
+        "not one CREATE statement",
+    ),
+    ("INSERT INTO item (name) VALUES (zeroblob(900000000))", "too big"),
+]
+
+
+@pytest.mark.parametrize(("statement", "said"), HOSTILE_STATEMENTS)
+def test_statements_of_sets_and_dumps_reach_nothing_but_their_own_file(
+    local_shop: Shop, tmp_path: Path, statement: str, said: str
+) -> None:
     taken = local_shop.back_up()["set_id"]
     other = tmp_path / "other.sqlite"
-    for statement in (f"ATTACH '{other}' AS x", f"COMMIT; VACUUM INTO '{other}'; BEGIN"):
+    text = f"{statement.format(other=other)};\n"
 
-        def attach(document: Options, statement: str = statement) -> None:
-            entry = next(entry for entry in document["objects"] if entry["role"] == "after")
-            text = f"{statement};\n".encode()
-            local_shop.put_object(entry, b"".join(compress([text], "none")))
-            entry.update(codec="none", plain_size=len(text), plain_sha256=hashlib.sha256(text).hexdigest())
+    def append(document: Options) -> None:
+        entry = next(entry for entry in document["objects"] if entry["role"] == "after")
+        local_shop.put_object(entry, text.encode())
+        entry.update(codec="none", plain_size=len(text), plain_sha256=hashlib.sha256(text.encode()).hexdigest())
 
-        local_shop.change(taken, attach)
-        refused(local_shop.verify)
-        refused(local_shop.restore)
-        assert not other.exists()
+    local_shop.change(taken, append)
+    dump = tmp_path / "dump.sql"
+    dump.write_text(f"CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT);\n{text}")
+
+    for work in (
+        local_shop.verify,
+        local_shop.restore,
+        lambda: run_module("d1_restore", {"path": str(local_shop.outside / "new.sqlite"), "src": str(dump)}),
+    ):
+        assert re.search(said, refused(work)["what"])
+    assert not other.exists() and files_below(local_shop.outside) == set()
 
 
 def test_a_database_of_postgresql_is_refused_with_the_same_names(

@@ -18,6 +18,7 @@ from .._d1.restore import differences_from
 from .._d1.rows import live_target
 from .._sets.manifest import Manifest
 from .._sqlite.backup import OpenedSet, open_set
+from .._sqlite.confined import STATEMENT_SECONDS, confine
 from .._sqlite.file import FileEngine
 from .._sqlite.schema import Table, quoted
 from .._sqlite_rows.restore import RowsRequest, restore_rows
@@ -66,6 +67,7 @@ class _FileCopy:
 
     def apply(self, damage: Damage) -> bool:
         with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            confine(connection).start(STATEMENT_SECONDS)
             try:
                 # Rows that a trigger adds would be damage to other tables.
                 connection.execute("BEGIN")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._core.errors import RecoveryError
 from .._sqlite.engine import Bound, Engine
+from .._sqlite.file import FileEngine
 from .._sqlite.schema import quoted, read_schema
 from .._sqlite.statements import split_statements
 from .check import CannotVerify, Check, Connection, Context, NotThere
@@ -73,8 +74,10 @@ def open_sqlite(target: t.Callable[[], Engine]) -> SqliteSession:
 
 
 @contextlib.contextmanager
-def no_transaction(connection: Connection, _timeout: int, _run_as: t.Optional[str]) -> t.Iterator[Connection]:
-    """Each statement sees one state; D1 has no transaction over several requests."""
+def no_transaction(connection: Connection, timeout: int, _run_as: t.Optional[str]) -> t.Iterator[Connection]:
+    """Each statement sees one state; D1 has no transaction over several requests, and a limit of its own."""
+    if isinstance(connection.engine, FileEngine):
+        connection.engine.limit_statements(timeout)
     yield connection
 
 

@@ -13,11 +13,15 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._sets.identity import Identity
+from .confined import STATEMENT_SECONDS, confine
 from .engine import Bound, Limits, StatementResult
 from .exact import NotText, text_of
 from .statements import bind_exactly, shortened
 
 _BUSY_SECONDS = 30
+
+#: The text of an error of a damaged schema may be no UTF-8.
+_FAILURES = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeDecodeError)
 
 #: It brought C(PRAGMA table_list) and strict tables.
 _OLDEST = (3, 37, 0)
@@ -32,6 +36,7 @@ class FileEngine:
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.location = path
+        self._seconds: float = STATEMENT_SECONDS
         require_sqlite()
         if read_only and not os.path.exists(path):
             raise RecoveryError(ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path.")
@@ -43,16 +48,17 @@ class FileEngine:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            # What is no UTF-8 must come back as it is; a damaged schema shows in messages.
+            self._connection.text_factory = text_of
+            self._stopwatch = confine(self._connection)
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             self._connection.execute("PRAGMA foreign_keys = ON")
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise RecoveryError(
                 ErrorKind.UNREACHABLE,
-                f"{path} cannot be opened: {error}.",
+                f"{path} cannot be opened: {_reason(error)}.",
                 next_step="Check that it is a SQLite database and its rights.",
             ) from None
-        # What is no UTF-8 must come back as it is.
-        self._connection.text_factory = text_of
 
     def run(self, batch: t.Sequence[Bound]) -> t.List[StatementResult]:
         results: t.List[StatementResult] = []
@@ -62,7 +68,7 @@ class FileEngine:
             for statement in batch:
                 results.append(self._one(statement))
             self._connection.execute("COMMIT")
-        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+        except _FAILURES as error:
             raise self._refused(error, statement) from None
         return results
 
@@ -80,9 +86,10 @@ class FileEngine:
                     ErrorKind.INCONSISTENT, f"{self.location} was changed while it was read.", next_step="Run it again."
                 )
             for text in statements:
+                self._stopwatch.start(self._seconds)
                 self._connection.execute(text)
             self._connection.execute("COMMIT")
-        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+        except _FAILURES as error:
             raise self._refused(error, Bound(text)) from None
 
     def copy_to(self, path: str) -> None:
@@ -99,6 +106,10 @@ class FileEngine:
         """Whether foreign keys are judged from now on. SQLite wants it off while tables are made anew."""
         self._connection.execute(f"PRAGMA foreign_keys = {'ON' if judged else 'OFF'}")
 
+    def limit_statements(self, seconds: float) -> None:
+        """End each later statement that takes longer. 0 sets the limit of every connection."""
+        self._seconds = seconds or STATEMENT_SECONDS
+
     def bookmark(self) -> t.Optional[str]:
         return None
 
@@ -114,12 +125,21 @@ class FileEngine:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         where = f" in line {statement.line} ({shortened(statement.text)})" if statement else ""
+        details = {"applied": "no", "line": statement.line if statement else None}
+        if self._stopwatch.expired:
+            return RecoveryError(
+                ErrorKind.TIMEOUT,
+                f"A statement{where} took longer than {self._stopwatch.seconds:.0f} seconds and was ended.",
+                left="The batch that the statement is part of was rolled back.",
+                next_step="Check whether a trigger or a view of the database has no end.",
+                details=details,
+            )
         return RecoveryError(
             ErrorKind.QUERY_FAILED,
-            f"SQLite refused a statement{where}: {error}.",
+            f"SQLite refused a statement{where}: {_reason(error)}.",
             left="The batch that it is of was rolled back.",
             next_step="Correct the SQL.",
-            details={"applied": "no", "line": statement.line if statement else None},
+            details=details,
         )
 
     def _one(self, statement: Bound) -> StatementResult:
@@ -128,11 +148,16 @@ class FileEngine:
         if any(isinstance(value, NotText) for value in params):
             # Bound, it would be a BLOB.
             text, params = bind_exactly(text, params)
+        self._stopwatch.start(self._seconds)
         cursor = self._connection.execute(text, tuple(params))
         columns = tuple(item[0] for item in cursor.description or ())
         rows = [list(row) for row in cursor.fetchall()] if columns else []
         changes = self._connection.total_changes - before
         return StatementResult(columns, rows, changes, len(rows), changes, cursor.lastrowid)
+
+
+def _reason(error: Exception) -> str:
+    return "its schema holds names that are no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def require_sqlite() -> None:

@@ -19,8 +19,9 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .backup import OpenedSet, opened_file
+from .confined import LoadLimits, confine
 from .exact import literal
-from .load import loading, whole_statements
+from .load import loading_text, whole_statements
 from .statements import Statement, Token, shortened, split_statements, tokens
 
 _WORDS = {"infinity": "9.0e+999", "inf": "9.0e+999"}
@@ -54,11 +55,11 @@ def load_dump(path: str, target: str, see: t.Callable[[Statement], None]) -> Non
     Raises RecoveryError: invalid_options for what cannot be read, spool_full, damaged for what does not load or breaks
     its own references. The details of damaged hold line, problem and statement where one of them is at fault.
     """
-    with loading(target) as connection:
+    with loading_text(target, _size(path)) as (connection, limits):
         for statement in read_dump(path):
             see(statement)
             if statement.kind != "transaction":
-                _run(connection, statement, path)
+                _run(connection, statement, path, limits)
     _require_sound(target, path)
 
 
@@ -115,13 +116,24 @@ def _is_infinity(token: Token) -> bool:
     return token.kind == "word" and token.text.lower() in _WORDS
 
 
-def _run(connection: sqlite3.Connection, statement: Statement, path: str) -> None:
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        # read_dump reports it.
+        return 0
+
+
+def _run(connection: sqlite3.Connection, statement: Statement, path: str, limits: LoadLimits) -> None:
     if statement.word in _BEYOND:
         raise _damaged(path, f"{statement.word} has no place in a dump", statement)
     text = _with_nul(statement.text) if "\0" in statement.text else statement.text
     try:
         connection.execute(text)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        limit = limits.reached(error)
+        if limit:
+            raise _damaged(path, limit, statement) from None
         if "disk is full" in str(error):
             raise RecoveryError(
                 ErrorKind.SPOOL_FULL, f"There is no room to load {path}.", next_step="Make room for temporary files."
@@ -156,6 +168,7 @@ def _with_nul(text: str) -> str:
 def _require_sound(target: str, path: str) -> None:
     connection = sqlite3.connect(target)
     try:
+        confine(connection)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         broken = connection.execute("PRAGMA foreign_key_check").fetchmany(1)
     except sqlite3.Error as error:

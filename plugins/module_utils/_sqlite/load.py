@@ -12,14 +12,20 @@ import sqlite3
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .confined import LoadLimits, confine
 from .statements import shortened, split_statements
 
 
 def load_files(path: str, folder: str, files: t.Iterable[str]) -> None:
-    """Run the files into a new database, a statement at a time. Raises RecoveryError(damaged) for what fails."""
-    with loading(path) as connection:
-        for name in files:
-            _load(connection, os.path.join(folder, name), name)
+    """Run the files into a new database, a statement at a time.
+
+    Raises RecoveryError(damaged) for a statement that fails, or for statements that make far more than their text.
+    """
+    names = list(files)
+    size = sum(os.path.getsize(os.path.join(folder, name)) for name in names)
+    with loading_text(path, size) as (connection, limits):
+        for name in names:
+            _load(connection, os.path.join(folder, name), name, limits)
 
 
 @contextlib.contextmanager
@@ -27,27 +33,35 @@ def loading(path: str) -> t.Iterator[sqlite3.Connection]:
     """A new database that is filled quickly, in one transaction, and checks no foreign key until it is filled."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        _keep_to_own_file(connection)
-        for quick in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "BEGIN"):
-            connection.execute(quick)
-        yield connection
-        connection.execute("COMMIT")
+        confine(connection)
+        with _quickly(connection):
+            yield connection
     finally:
         connection.close()
 
 
-def _keep_to_own_file(connection: sqlite3.Connection) -> None:
-    """Refuse ATTACH and VACUUM INTO: the statements come from a store or a dump, and would write files anywhere."""
-    if hasattr(connection, "setlimit"):
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    else:
-        # Python before 3.11. The authorizer is asked for every statement, which is slower.
-        connection.set_authorizer(
-            lambda action, *_rest: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
-        )
+@contextlib.contextmanager
+def loading_text(path: str, size: int) -> t.Iterator[t.Tuple[sqlite3.Connection, LoadLimits]]:
+    """As loading, for statements of a store or a dump, whose text has so many bytes."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        limits = LoadLimits(connection, path, size)
+        with _quickly(connection):
+            limits.apply()
+            yield connection, limits
+    finally:
+        connection.close()
 
 
-def _load(connection: sqlite3.Connection, path: str, name: str) -> None:
+@contextlib.contextmanager
+def _quickly(connection: sqlite3.Connection) -> t.Iterator[None]:
+    for quick in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "BEGIN"):
+        connection.execute(quick)
+    yield
+    connection.execute("COMMIT")
+
+
+def _load(connection: sqlite3.Connection, path: str, name: str, limits: LoadLimits) -> None:
     with open(path, encoding="utf-8", newline="") as stream:
         for text in whole_statements(stream):
             try:
@@ -55,7 +69,7 @@ def _load(connection: sqlite3.Connection, path: str, name: str) -> None:
             except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
                 raise RecoveryError(
                     ErrorKind.DAMAGED,
-                    f"{name} does not load: {error} at {shortened(text)}",
+                    f"{name} does not load: {limits.reached(error) or error} at {shortened(text)}",
                     next_step="Use another set or dump.",
                 ) from None
 

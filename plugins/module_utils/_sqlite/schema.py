@@ -11,9 +11,10 @@ import typing as t
 from dataclasses import dataclass
 from functools import cached_property
 
+from .._core.errors import ErrorKind, RecoveryError
 from .engine import Bound, Engine
 from .exact import MOST_COLUMNS
-from .statements import tokens
+from .statements import split_statements, tokens
 
 #: Names that SQLite and D1 keep for themselves.
 _OWN = re.compile(r"(sqlite_|_cf_)", re.IGNORECASE)
@@ -142,6 +143,8 @@ def read_schema(engine: Engine) -> Schema:
         row[at["name"]]: (row[at["type"]], bool(row[at["wr"]])) for row in listed.rows if row[at["schema"]] == "main"
     }
     found = [(str(kind), str(name), sql) for kind, name, sql in objects.rows]
+    for kind, name, sql in found:
+        _require_one_definition(engine.location, kind, name, sql)
     names = [(name, str(sql)) for kind, name, sql in found if kind == "table" and not is_own(name)]
     tables: t.List[Table] = []
     for start in range(0, len(names), _TABLES_AT_ONCE):
@@ -174,6 +177,23 @@ def read_schema(engine: Engine) -> Schema:
             if sql and not is_own(name) and kinds.get(name, ("", False))[0] != "shadow"
         ),
     )
+
+
+def _require_one_definition(location: str, kind: str, name: str, sql: t.Any) -> None:
+    """Raise RecoveryError(damaged) unless a definition is one CREATE statement, which backups and restores run again.
+
+    SQLite reads only the first statement of what an owner of a file put into sqlite_schema.
+    """
+    try:
+        statements = [statement.word for statement in split_statements(sql)] if sql is not None else ["CREATE"]
+    except (RecoveryError, TypeError):
+        statements = []
+    if statements != ["CREATE"]:
+        raise RecoveryError(
+            ErrorKind.DAMAGED,
+            f"The definition of the {kind} {name!r} of {location} is not one CREATE statement.",
+            next_step="Check which program wrote the database, and drop or replace this definition.",
+        )
 
 
 def column_groups(table: Table) -> t.List[t.Tuple[str, ...]]:

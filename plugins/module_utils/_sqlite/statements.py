@@ -57,7 +57,7 @@ _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 _TRANSACTION = ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 #: Pragmas that only tell, also with an argument. https://www.sqlite.org/pragma.html
-_TELLING = frozenset(
+TELLING_PRAGMAS = frozenset(
     [
         "table_list",
         "table_info",
@@ -216,7 +216,7 @@ def _kind(word: str, solid: t.Sequence[Token]) -> str:
         bare = len(solid) == (4 if schema else 2)
         return (
             "read"
-            if name in _TELLING or (bare and name not in ("optimize", "incremental_vacuum", "wal_checkpoint"))
+            if name in TELLING_PRAGMAS or (bare and name not in ("optimize", "incremental_vacuum", "wal_checkpoint"))
             else "pragma"
         )
     return "schema"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.shapes import flag, list_of, mapping_of, optional, record, text
+from .._sqlite.confined import confine
 from .._sqlite.engine import Engine
 from .._sqlite.exact import literal, text_of
 from .._sqlite.rows import read_rows
@@ -188,7 +189,8 @@ def _written(change: Change) -> t.Iterator[t.Tuple[Key, t.Optional[bytes]]]:
 def _touched(item: t.Mapping[str, t.Any]) -> Touched:
     keys: t.Dict[Key, t.Optional[bytes]] = {}
     with contextlib.closing(sqlite3.connect(":memory:")) as reader:
-        # SQLite reads what was written as SQL, exactly.
+        # SQLite reads what was written as SQL, exactly. The document comes from a store.
+        confine(reader)
         reader.text_factory = text_of
         for parts, digest in item["keys"]:
             key = reader.execute(f"SELECT {', '.join(parts)}").fetchone()
@@ -209,11 +211,16 @@ def read_touched(folder: str) -> t.Dict[str, Touched]:
         ) from None
 
 
+#: What literal() of _sqlite/exact.py writes; no expression.
+_BYTES = r"x'(?:[0-9a-f]{2})*'"
+_LITERAL = rf"NULL|-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|'(?:[^']|'')*'|{_BYTES}|CAST\({_BYTES} AS TEXT\)"
+
+
 def _key(value: t.Any, place: str) -> None:
     """The literals of a key, and the digest of its row or null."""
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f"{place} is not a key and a digest")
-    list_of(text(longest=_LARGEST))(value[0], f"{place}[0]")
+    list_of(text(_LITERAL, longest=_LARGEST))(value[0], f"{place}[0]")
     optional(text("(?:[0-9a-f]{2})+"))(value[1], f"{place}[1]")
 
 
