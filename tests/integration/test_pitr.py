@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant, utc_now
 from tests.doubles.archived import PASSPHRASE, ArchivedServer, archived_server, can_run
 from tests.doubles.modules import ModuleFailed, run_module, start_module
+from tests.doubles.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not can_run(), reason="needs PostgreSQL 15 and pgBackRest")]
 
@@ -295,3 +296,96 @@ def test_a_backup_is_taken_and_its_repository_verified(archived: ArchivedServer)
                 "pg_pitr_backup", {**asked, "config": str(config), "type": "none", "check": False, "verify": True}
             )
     assert failed.value.result["error_kind"] == "damaged"
+
+
+def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServer, beside: str) -> None:
+    """A copy that cleans the live archive would do harm; one whose commits wait for a standby cannot be written to."""
+    done = archived.root / "spool" / "ran"
+    config = archived.root / "spool" / "copy.conf"
+    commands = ("archive_cleanup_command", "recovery_end_command")
+    config.write_text("".join(f"{name} = 'touch {done}'\n" for name in commands) + "synchronous_standby_names = 'x'\n")
+    archived.own(config.parent)
+    wish = {"target_type": "xid", "target": archived.moments["xid"], "action": "promote"}
+
+    result = run_module(
+        "pg_pitr", archived.options(mode="beside", data_directory=beside, config_file=str(config), **wish)
+    )
+
+    with PostgresServer(
+        "15", archived.server.bin_dir, result["port"], archived.root, archived.server.password
+    ).session() as cursor:
+        cursor.execute("SET statement_timeout = '20s'; CREATE TABLE written (n int); CHECKPOINT")
+    assert not done.exists()
+
+
+@pytest.mark.parametrize("name", ["x'\narchive_cleanup_command = 'false", "it's", "back\\slash", "two\nlines"])
+def test_a_restore_point_cannot_add_settings_to_the_restored_server(
+    archived: ArchivedServer, beside: str, name: str
+) -> None:
+    with archived.server.session() as cursor:
+        cursor.execute("SELECT pg_create_restore_point(%s)", (name,))
+
+    with pytest.raises(ModuleFailed, match="could add settings") as failed:
+        run_module("pg_pitr", archived.options(mode="beside", data_directory=beside, target_type="name", target=name))
+
+    assert failed.value.result["error_kind"] == "invalid_options"
+
+
+def test_a_message_of_an_ordinary_user_forges_no_transaction(archived: ArchivedServer) -> None:
+    """pg_waldump prints the prefix of a logical message as it is, and every user may write one."""
+    with archived.server.session() as cursor:
+        cursor.execute(
+            "SELECT pg_current_wal_insert_lsn()::text, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+        )
+        lsn, moment = cursor.fetchone()
+        head = f"len (rec/tot): 59/ 59, tx: 4242, lsn: {lsn}, prev 0/0, desc:"
+        change = f"rmgr: Heap {head} DELETE off 1, blkref #0: rel 1663/5/16384 blk 0"
+        forged = f"\n{change}\nrmgr: Transaction {head} COMMIT {moment} UTC\n"
+        cursor.execute("CREATE ROLE ordinary; SET ROLE ordinary")
+        cursor.execute("SELECT pg_logical_emit_message(false, %s, 'x')", (forged,))
+        cursor.execute(
+            "RESET ROLE; DROP ROLE ordinary; SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+        )
+        (now,) = cursor.fetchone()
+    asked = {key: value for key, value in archived.options().items() if not key.startswith("recovery_")}
+
+    found = run_module("pg_pitr_info", {**asked, "around": now, "window_seconds": 30})
+
+    assert 4242 not in [suspect["xid"] for suspect in found["suspects"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could write where the server's user may not")
+def test_links_of_the_servers_user_lead_root_to_no_other_file(archived: ArchivedServer, tmp_path: Path) -> None:
+    """The user that owns the data directory may write beside it, in the names that a recovery uses."""
+    victim, folder = tmp_path / "victim", tmp_path / "folder"
+    victim.write_text("precious")
+    folder.mkdir(mode=0o750)
+    before = (victim.stat(), folder.stat())
+    data = archived.root / "spool" / f"linked-{time.monotonic_ns()}"
+    options = archived.options(mode="beside", data_directory=str(data), target_type="immediate", action="promote")
+    for name, target in ((f"{data}.log", victim), (str(data), folder)):
+        os.symlink(target, name)
+        with pytest.raises(ModuleFailed) as failed:
+            run_module("pg_pitr", options)
+        assert failed.value.result["error_kind"] in ("target_exists", "conflict"), (
+            name,
+            failed.value.result["msg"][:120],
+        )
+        Path(name).unlink(missing_ok=True)
+    marker = {
+        "mode": "beside", "state": "done", "stanza": "main", "system_identifier": "1",
+        "bin_dir": str(archived.server.bin_dir), "tablespaces": str(folder),
+    }  # fmt: skip
+    forged = Path(f"{data}.pitr.json")
+    for owner, document in ((65534, {**marker, "tablespaces": f"{data}.tablespaces"}), (0, marker)):
+        forged.write_text(json.dumps(document))
+        os.chown(forged, owner, -1)
+        with pytest.raises(ModuleFailed) as failed:
+            run_module("pg_pitr", archived.options(mode="remove", data_directory=str(data)))
+        assert failed.value.result["error_kind"] == "conflict"
+        forged.unlink()
+
+    assert victim.read_text() == "precious"
+    assert [(now.st_uid, now.st_mode) for now in (victim.stat(), folder.stat())] == [
+        (then.st_uid, then.st_mode) for then in before
+    ]

@@ -96,8 +96,11 @@ def as_user(user: t.Optional[str]) -> t.Dict[str, t.Any]:
     }
 
 
-def give_to(user: t.Optional[str], *paths: str) -> None:
-    """Make files and folders of root's another user's, but not what is in the folders; nothing for None."""
+def give_to(user: t.Optional[str], *paths: t.Union[str, int]) -> None:
+    """Make files and folders of root's another user's, but not what is in the folders; nothing for None.
+
+    A path may be a descriptor, where that user could put a link in the place of the path.
+    """
     if user is not None:
         entry = pwd.getpwnam(user)
         for path in paths:

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import typing as t
 from collections import OrderedDict
 
@@ -23,6 +23,10 @@ from .repository import Stanza, StoredSegment
 from .wal import Segment, TimelineSpan, is_segment, on_path, parse_history, parse_segment, segment_name
 from .waldump import Change, Reading, parse_waldump
 
+#: The codecs of pgBackRest's endings.
+_CODECS = {"gz": "gzip", "zst": "zstd"}
+#: initdb --wal-segsize takes at most 1024 MB.
+_LARGEST_SEGMENT = 1024**3
 #: Segments that are kept in the scratch folder at once.
 _KEPT = 3
 #: A record of the end of a transaction may go on in the next segment; pg_waldump then reads that far into it.
@@ -109,7 +113,9 @@ class Archive:
 
     def read_changes(self, number: int, pending: t.Dict[int, t.Dict[str, Change]]) -> Reading:
         """As read, with what transactions changed. Go through segments in their order with the same pending."""
-        return self._read(number, [], pending)
+        # Not LogicalMessage: any user writes a text into it, whose lines could look like records.
+        managers = ("Transaction", "XLOG", "Heap", "Heap2")
+        return self._read(number, [f"--rmgr={name}" for name in managers], pending)
 
     def prove(self, number: int) -> None:
         """Fetch a segment and compare its digest. Raises RecoveryError(damaged)."""
@@ -152,7 +158,7 @@ class Archive:
             self._keep(name)
             return
         stored = self._stored[name]
-        plain = _plain(self._program.file(stored.path), stored)
+        plain = _plain(self._program.file(stored.path), stored, self._size or _LARGEST_SEGMENT)
         if hashlib.sha1(plain, usedforsecurity=False).hexdigest() != stored.sha1:
             raise _damaged(stored, "its content has another digest than its name tells")
         self._size = self._size or len(plain)
@@ -171,16 +177,15 @@ def _versioned(options: t.Sequence[str], major: int) -> t.List[str]:
     return list(options) if major >= 15 else []
 
 
-def _plain(data: bytes, stored: StoredSegment) -> bytes:
+def _plain(data: bytes, stored: StoredSegment, largest: int) -> bytes:
+    """The bytes of a segment. Raises RecoveryError(damaged), also for more than the largest size."""
     try:
-        if stored.codec == "gz":
-            return gzip.decompress(data)
+        if stored.codec in _CODECS:
+            return b"".join(decompress([data], _CODECS[stored.codec], limit=largest))
         if stored.codec == "bz2":
-            return bz2.decompress(data)
-        if stored.codec == "zst":
-            return b"".join(decompress([data], "zstd"))
+            data = bz2.BZ2Decompressor().decompress(data, largest + 1)
         if stored.codec == "lz4":
-            return subprocess.run(["lz4", "-dc"], input=data, capture_output=True, check=True).stdout
+            data = _from_lz4(data, largest + 1)
     except FileNotFoundError:
         raise RecoveryError(
             ErrorKind.CLIENT_MISSING, "The program lz4 is missing on this host.", next_step="Install the package lz4."
@@ -191,7 +196,24 @@ def _plain(data: bytes, stored: StoredSegment) -> bytes:
         if error.kind != ErrorKind.DAMAGED:
             raise
         raise _damaged(stored, "it cannot be decompressed") from None
+    if len(data) > largest:
+        raise _damaged(stored, f"it has more than {largest} bytes")
     return data
+
+
+def _from_lz4(data: bytes, most: int) -> bytes:
+    with tempfile.TemporaryFile() as packed:
+        packed.write(data)
+        packed.seek(0)
+        with subprocess.Popen(
+            ["lz4", "-dc"], stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as program:
+            plain = t.cast(t.IO[bytes], program.stdout).read(most)
+            if len(plain) == most:
+                program.kill()
+            elif program.wait() != 0:
+                raise ValueError
+    return plain
 
 
 def _damaged(stored: StoredSegment, why: str) -> RecoveryError:

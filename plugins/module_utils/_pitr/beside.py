@@ -57,6 +57,12 @@ class Beside:
 
 def refuse_occupied(wish: Wish, start: Start) -> None:
     """Raises RecoveryError(target_exists, target_in_use or invalid_options)."""
+    if os.path.islink(wish.data):
+        raise RecoveryError(
+            ErrorKind.TARGET_EXISTS,
+            f"{wish.data} is a link.",
+            next_step="Give a data_directory that does not exist yet, or the directory that the link leads to.",
+        )
     if os.path.lexists(wish.data) and (not os.path.isdir(wish.data) or os.listdir(wish.data)):
         raise RecoveryError(
             ErrorKind.TARGET_EXISTS,
@@ -137,13 +143,21 @@ def remove_beside(data: str, user: t.Optional[str], timeout: int = 60) -> bool:
 def server_settings(
     data: str, start: Start, port: int, socket_dir: str, limits: t.Mapping[str, str]
 ) -> t.Dict[str, str]:
-    """Settings that keep a copy from acting on the world: no archiving, no subscriptions, no scheduled work."""
+    """Settings that keep a copy from acting on the world: no archiving, no subscriptions, no scheduled work.
+
+    The configuration in the backup may also name commands that clean the archive or report a failover, and standbys
+    that each commit waits for.
+    """
     return {
         "port": str(port),
         "listen_addresses": start.listen_addresses,
         "unix_socket_directories": socket_dir,
         "hot_standby": "on",
         "archive_mode": "off",
+        "archive_cleanup_command": "",
+        "recovery_end_command": "",
+        "primary_conninfo": "",
+        "synchronous_standby_names": "",
         "max_logical_replication_workers": "0",
         "cron.launch_active_jobs": "off",
         "external_pid_file": f"{data}/external.pid",

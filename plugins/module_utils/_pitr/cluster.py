@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
+import stat
 import subprocess
 import time
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.process import as_user
+from .._core.process import as_user, give_to
 from .program import Done, run
 
 _PLACES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/usr/local/pgsql-{major}/bin")
@@ -129,11 +129,7 @@ class Cluster:
 
         Raises RecoveryError(service_failed).
         """
-        with open(log, "a", encoding="utf-8"):
-            os.chmod(log, 0o600)
-        if self.user is not None:
-            # Its user may not make files beside the data directory.
-            shutil.chown(log, self.user)
+        _make_log(log, self.user)
         words = " ".join(shlex.quote(option) for option in options)
         done = run(
             [self.path("pg_ctl"), "start", "-W", "-s", "-D", self.data, "-l", log, *(["-o", words] if words else [])],
@@ -179,6 +175,34 @@ class Cluster:
 
     def _run(self, arguments: t.Sequence[str]) -> Done:
         return run([self.path(arguments[0]), *arguments[1:]], self._environment(), self.user)
+
+
+def _make_log(path: str, user: t.Optional[str]) -> None:
+    """The server's user may not make files beside the data directory; if it may, root must not follow its links.
+
+    Raises RecoveryError(target_exists).
+    """
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.TARGET_EXISTS,
+            f"The log {path} cannot be written ({error.strerror}).",
+            next_step="Remove the file or link of this name.",
+        ) from None
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+            raise RecoveryError(
+                ErrorKind.TARGET_EXISTS,
+                f"The log {path} is not a file of its own.",
+                next_step="Remove the file or link of this name.",
+            )
+        os.fchmod(descriptor, 0o600)
+        give_to(user, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def find_server(major: int, bin_dir: t.Optional[str]) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import time
 import typing as t
 from dataclasses import dataclass
 
+from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import give_to
 from .._postgres.lsn import parse_lsn
@@ -62,16 +64,26 @@ def marker_path(data: str) -> str:
 
 
 def read_marker(data: str) -> t.Optional[Marker]:
-    """Raises RecoveryError(conflict) when it is there and cannot be read."""
+    """Raises RecoveryError(conflict) when it is there and cannot be read, or another user wrote it.
+
+    Root removes the directories that it names, and the server's user may write beside the data directory.
+    """
     try:
-        with open(marker_path(data), encoding="utf-8") as stream:
-            return Marker(**json.load(stream))
+        handle = os.open(marker_path(data), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(handle, encoding="utf-8") as stream:
+            if os.fstat(handle).st_uid != os.geteuid():
+                raise PermissionError
+            found = Marker(**parse_json(stream.read()))
+        folders = [folder for folder in (found.kept, found.tablespaces) if folder is not None]
+        if not all(folder.startswith(f"{data.rstrip('/')}.") and "/" not in folder[len(data) :] for folder in folders):
+            raise ValueError
+        return found
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise RecoveryError(
             ErrorKind.CONFLICT,
-            f"{marker_path(data)} cannot be read ({type(error).__name__}).",
+            f"{marker_path(data)} cannot be read or is not of this user ({type(error).__name__}).",
             next_step="Look which directories are beside it; it names the one that was kept.",
         ) from None
 
@@ -79,12 +91,13 @@ def read_marker(data: str) -> t.Optional[Marker]:
 def write_marker(data: str, marker: Marker) -> None:
     """In one go and on disk before the step that it tells of."""
     path = marker_path(data)
-    handle = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = f"{path}.{secrets.token_hex(4)}"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(vars(marker), stream)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(f"{path}.new", path)
+    os.replace(temporary, path)
 
 
 def remove_marker(data: str) -> None:
@@ -104,9 +117,21 @@ def require_room(plan: Plan, folder: str) -> None:
 
 
 def make_folder(path: str, user: t.Optional[str]) -> None:
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    os.chmod(path, 0o700)
-    give_to(user, path)
+    """Raises RecoveryError(target_exists) for a link, which the server's user may have put in the way of root."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise RecoveryError(
+            ErrorKind.TARGET_EXISTS,
+            f"{path} cannot be made or used as a folder ({error.strerror}).",
+            next_step="Remove the file or link of this name, or give another data_directory.",
+        ) from None
+    try:
+        os.fchmod(descriptor, 0o700)
+        give_to(user, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def restore_files(wish: Wish, plan: Plan, *, tablespaces: str, jobs: int, archive: bool) -> None:

@@ -9,15 +9,23 @@ The fields are those of C(pgbackrest info) and C(pgbackrest repo-ls); https://pg
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.plain_files import PLAIN_NAME
+from .._core.shapes import anything, mapping_of, one_of, optional, record, text, whole
 from .._postgres.lsn import parse_lsn
 from .wal import is_segment
+
+#: Bytes of a listing; a segment takes 150.
+_LARGEST_LISTING = 1024**3
+
+#: 9999-12-31, the last day of a datetime.
+_LAST_SECOND = 253_402_214_400
 
 _STORED = re.compile(r"([0-9A-F]{24})-([0-9a-f]{40})((?:\.(?:gz|zst|lz4|bz2))?)")
 
@@ -79,13 +87,13 @@ class StoredSegment:
     archived_at: datetime
 
 
-def parse_info(text: str, stanza: str, repository: int) -> Stanza:
+def parse_info(printed: str, stanza: str, repository: int) -> Stanza:
     """The newest cluster of a stanza, with its backups in one repository.
 
     Raises RecoveryError(unknown_source) when the stanza is not there, unsupported when the text is not understood.
     """
     try:
-        found = next((item for item in json.loads(text) if item["name"] == stanza), None)
+        found = next((item for item in parse_json(printed) if item["name"] == stanza), None)
         if found is None or not found.get("db"):
             raise RecoveryError(
                 ErrorKind.UNKNOWN_SOURCE,
@@ -106,19 +114,19 @@ def parse_info(text: str, stanza: str, repository: int) -> Stanza:
             archive_max=archive.get("max"),
             backups=sorted(backups, key=lambda backup: backup.stopped_at),
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, OSError) as error:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"What pgbackrest info says of {stanza!r} in repository {repository} is not understood "
-            f"({type(error).__name__}).",
+            f"({error or type(error).__name__}).",
             next_step="Check the number of the repository, and run pgbackrest info yourself.",
         ) from None
 
 
-def parse_archive(text: str, stanza: Stanza) -> t.List[StoredSegment]:
+def parse_archive(printed: str, stanza: Stanza) -> t.List[StoredSegment]:
     """The segments of the stanza's cluster in a listing of its archive, in the order of their names."""
     found = []
-    for path, entry in json.loads(text).items():
+    for path, entry in _listed(printed).items():
         folder, _slash, name = path.rpartition("/")
         match = _STORED.fullmatch(name)
         if match is None or not folder.startswith(f"{stanza.archive_id}/") or not is_segment(match.group(1)):
@@ -136,12 +144,46 @@ def parse_archive(text: str, stanza: Stanza) -> t.List[StoredSegment]:
     return sorted(found, key=lambda item: item.name)
 
 
+def _listed(printed: str) -> t.Mapping[str, t.Mapping[str, t.Any]]:
+    try:
+        found = parse_json(printed, largest=_LARGEST_LISTING)
+        mapping_of(record({"time": optional(whole())}, may_lack=("time",), others=anything))(found, "")
+    except ValueError as error:
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"The listing of the archive that pgbackrest repo-ls gives is not understood: {error}.",
+            next_step="Run pgbackrest repo-ls yourself.",
+        ) from None
+    return t.cast(t.Mapping[str, t.Mapping[str, t.Any]], found)
+
+
 def _belongs(item: t.Mapping[str, t.Any], mine: t.Mapping[str, int]) -> bool:
     database = item["database"]
     return bool(database["id"] == mine["id"] and database.get("repo-key", 1) == mine["repo-key"])
 
 
+_LSN = text("[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+_SEGMENT = text("[0-9A-F]{24}")
+_LABEL = text(PLAIN_NAME.pattern)
+
+#: A backup of C(pgbackrest info), which repeats what the repository says.
+_BACKUP = record(
+    {
+        "label": _LABEL,
+        "type": one_of("full", "diff", "incr"),
+        "timestamp": record({"start": whole(most=_LAST_SECOND), "stop": whole(most=_LAST_SECOND)}, others=anything),
+        "lsn": record({"start": _LSN, "stop": _LSN}, others=anything),
+        "archive": record({"start": _SEGMENT, "stop": _SEGMENT}, others=anything),
+        "info": record({"size": whole(), "repository": anything}, others=anything),
+        "prior": optional(_LABEL),
+    },
+    may_lack=("prior",),
+    others=anything,
+)
+
+
 def _backup(item: t.Mapping[str, t.Any], repository: int) -> Backup:
+    _BACKUP(item, "backup")
     sizes = item["info"]
     return Backup(
         label=item["label"],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,6 +20,7 @@ from .waldump import Reading
 
 TARGET_TYPES = ("time", "lsn", "name", "xid", "immediate", "latest")
 ACTIONS = ("pause", "promote", "shutdown")
+_UNSAFE = re.compile(r"['\\\x00-\x1f\x7f]")
 #: Targets that PostgreSQL stops before or after; the others have only one meaning.
 _WITH_SIDES = ("time", "lsn", "xid")
 
@@ -71,6 +73,14 @@ def parse_target(kind: str, value: t.Optional[str], *, inclusive: bool) -> Targe
         raise _refused(f"{text!r} is no number of a transaction.")
     if kind == "name" and len(text.encode()) > 63:
         raise _refused("A restore point has at most 63 bytes.")
+    if kind == "name" and _UNSAFE.search(text):
+        # pgBackRest 2.45 writes the name between quotes into postgresql.auto.conf, and escapes nothing.
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The restore point {text!r} holds a quote, a backslash or a control character, and its name could add"
+            " settings to the restored server.",
+            next_step="Use the target_type lsn with the LSN of the restore point, which pg_pitr_info shows.",
+        )
     return target
 
 
@@ -180,7 +190,10 @@ def choose_timeline(wanted: str, live: t.Optional[int], newest: int) -> int:
 
 def recovery_options(target: Target, timeline: int, backup: Backup, action: str) -> t.List[str]:
     """Options of C(pgbackrest restore) for a target."""
-    options = [f"--set={backup.label}", f"--target-timeline={timeline}"]
+    options = [f"--set={backup.label}"]
+    if target.type != "immediate":
+        # pgBackRest 2.45 refuses a timeline there; the end of the backup is on the timeline of the backup.
+        options.append(f"--target-timeline={timeline}")
     if target.type == "latest":
         return [*options, "--type=default"]
     options.append(f"--type={target.type}")
