@@ -56,6 +56,32 @@ def _failed(status: int, code: int, message: str) -> tuple[int, dict[str, t.Any]
 
 
 @contextlib.contextmanager
+def answering(body: bytes) -> t.Iterator[str]:
+    """The URL of an API on loopback that gives this answer to every request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/client/v4"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
 def lock_api() -> t.Iterator[LockApi]:
     """The API on loopback."""
     api = LockApi()

@@ -13,6 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1 import api
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
+from tests.doubles.cloudflare import answering
 from tests.doubles.modules import ModuleFailed, run_module
 
 Options = dict[str, t.Any]
@@ -378,3 +385,65 @@ def test_a_copy_beside_a_file_is_for_whom_the_file_is_for(live: Make) -> None:
     here.path.unlink()
     here.restore()
     assert (here.rows("PRAGMA user_version"), here.rows("PRAGMA application_id")) == ([(7,)], [(9,)])
+
+
+UUID = "11111111-2222-3333-4444-555555555555"
+FACTS = f'{{"uuid": "{UUID}", "name": "x", "bookmark": "b"'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"success": true, "result": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"success": true, "result": [1, "x"]}',
+        '{"success": true, "result": {"uuid": 5}}',
+        '{"success": true, "result": null}',
+        '{"success": true, "result": 7, "result_info": {"total_count": "many"}}',
+        f'{{"success": true, "result": {FACTS}, "file_size": "large"}}}}',
+    ],
+)
+@pytest.mark.parametrize("module", ["d1_time_travel", "d1_backup"])
+def test_an_answer_that_is_not_as_documented_is_refused_by_name(
+    answer: str, module: str, folder_store: Options
+) -> None:
+    with answering(answer.encode()) as url:
+        options: Options = {"account_id": "a", "api_token": "t", "api_url": url, "database": UUID, "api_timeout": 2}
+        if module == "d1_backup":
+            options.update(source="s", store=folder_store)
+        with pytest.raises(ModuleFailed) as caught:
+            run_module(module, options)
+
+    assert caught.value.result["error_kind"] in ("service_failed", "unreachable"), caught.value.result
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        '[{"results": {"columns": ["type", "name", "sql"], "rows": [["table", "t", "CREATE TABLE t (a); DROP x"]]}},'
+        ' {"results": {"columns": ["schema", "name", "type", "wr"], "rows": []}}]',
+        '[{"results": {"columns": ["a"], "rows": [[1, 2]]}}, {}]',
+        '[{"results": {"columns": ["a"], "rows": [[[999]]]}}, {}]',
+        '[{"results": {"columns": ["a"], "rows": [[{}]]}}, {}]',
+        '[{"results": 5}, {"meta": 5}]',
+        "[]",
+    ],
+)
+def test_rows_that_are_not_as_documented_are_refused_by_name(result: str) -> None:
+    with answering(f'{{"success": true, "result": {result}}}'.encode()) as url:
+        engine = D1Engine(D1Api(Account("a", "t", url, 2)), UUID, "x")
+        with pytest.raises(RecoveryError) as caught:
+            read_schema(engine)
+
+    assert caught.value.kind in ("service_failed", "damaged")
+
+
+def test_an_import_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "statements.sql").write_text("SELECT 1;")
+    monkeypatch.setattr(api, "transfer_limit", lambda *_sizes: 1.0)
+    with (
+        answering(b'{"success": true, "result": {"status": "active", "at_bookmark": "b"}}') as url,
+        pytest.raises(RecoveryError, match="did not finish the import") as caught,
+    ):
+        D1Api(Account("a", "t", url, 2)).import_file(UUID, str(tmp_path / "statements.sql"), "0" * 32)
+
+    assert (caught.value.kind, caught.value.details["applied"]) == ("timeout", "unknown")

@@ -9,6 +9,7 @@ What an answer means is each service's own: a judge says whether it is a refusal
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import typing as t
@@ -89,6 +90,23 @@ def ask(
         time.sleep(min(pause, _LONGEST_PAUSE))
 
 
+@contextlib.contextmanager
+def understood(what: str) -> t.Iterator[None]:
+    """Read an answer about something. Raises RecoveryError(service_failed) where it is not as the service documents.
+
+    Whether a request was done that was answered so is not known.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RecoveryError(
+            ErrorKind.SERVICE_FAILED,
+            f"The answer about {what} is not as the service documents it ({type(error).__name__}).",
+            next_step="Check api_url and what is between this host and the service.",
+            details={"applied": "unknown"},
+        ) from None
+
+
 def _request(
     service: Service,
     method: str,
@@ -131,7 +149,7 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
     if given.body or not (good and given.status in service.without_body):
         try:
             document = json.loads(given.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             if good:
                 raise _failure("does not answer in JSON", service, "maybe") from None
             document = {}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import typing as t
@@ -15,10 +16,15 @@ from urllib.parse import quote
 
 from .._core.clock import format_instant
 from .._core.cloudflare import Account, call, call_whole, upload_file
+from .._core.deadline import transfer_limit
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.http import is_url
+from .._core.json_api import understood
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _PAGE = 100
+#: An account has at most 50,000 databases; https://developers.cloudflare.com/d1/platform/limits/
+_MOST_PAGES = 500
 _POLL_SECONDS = 0.5
 
 
@@ -54,11 +60,12 @@ class D1Api:
         while True:
             query = {"page": page, "per_page": _PAGE, **({"name": name} if name else {})}
             answer = call_whole(self._account, "GET", "d1/database", query=query, what="the databases")
-            found = answer.get("result") or []
-            yield from map(_facts, found)
+            with understood("the databases"):
+                found = [_facts(item) for item in answer.get("result") or []]
+                total = int((answer.get("result_info") or {}).get("total_count") or 0)
+            yield from found
             seen += len(found)
-            total = int((answer.get("result_info") or {}).get("total_count") or 0)
-            if not found or seen >= total:
+            if not found or seen >= total or page >= _MOST_PAGES:
                 return
             page += 1
 
@@ -66,7 +73,10 @@ class D1Api:
         """A database by its id or its exact name."""
         if _UUID.fullmatch(database):
             try:
-                return _facts(call(self._account, "GET", self._path(database), what=f"the database {database}"))
+                what = f"the database {database}"
+                answer = call(self._account, "GET", self._path(database), what=what)
+                with understood(what):
+                    return _facts(answer)
             except RecoveryError as error:
                 if error.kind != ErrorKind.TARGET_MISSING:
                     raise
@@ -92,9 +102,9 @@ class D1Api:
             body["primary_location_hint"] = location
         if jurisdiction:
             body["jurisdiction"] = jurisdiction
-        return _facts(
-            call(self._account, "POST", "d1/database", body=body, what=f"the database {name}", repeatable=False)
-        )
+        answer = call(self._account, "POST", "d1/database", body=body, what=f"the database {name}", repeatable=False)
+        with understood(f"the database {name}"):
+            return _facts(answer)
 
     def delete(self, uuid: str) -> None:
         """Its time travel goes with it."""
@@ -106,28 +116,40 @@ class D1Api:
         """One result for each statement, with columns and rows. All are applied, or none."""
         path, what = f"{self._path(uuid)}/raw", "the database"
         result = call(self._account, "POST", path, body={"batch": list(batch)}, what=what, repeatable=repeatable)
-        return list(result or [])
+        with understood("the statements"):
+            results = [dict(item) for item in result]
+            if len(results) != len(batch):
+                raise ValueError
+            return results
 
     def bookmark(self, uuid: str, at: t.Optional[datetime] = None) -> str:
         """The bookmark of now, or of an instant: the last state at or before it."""
         query = {"timestamp": format_instant(at)} if at else None
         path = f"{self._path(uuid)}/time_travel/bookmark"
-        return str(call(self._account, "GET", path, query=query, what="the bookmark")["bookmark"])
+        answer = call(self._account, "GET", path, query=query, what="the bookmark")
+        with understood("the bookmark"):
+            return _bookmark(answer["bookmark"])
 
     def restore(self, uuid: str, bookmark: str) -> Restored:
         """Send a database back, in place; queries that run are ended."""
         path = f"{self._path(uuid)}/time_travel/restore"
         result = call(self._account, "POST", path, query={"bookmark": bookmark}, what="the bookmark", repeatable=False)
-        return Restored(result["bookmark"], result["previous_bookmark"], str(result.get("message", "")))
+        with understood("the bookmark"):
+            before, after = _bookmark(result["previous_bookmark"]), _bookmark(result["bookmark"])
+            return Restored(after, before, str(result.get("message", "")))
 
     def import_file(self, uuid: str, path: str, md5: str) -> None:
         """Have a file of statements run. It is applied as a whole; the database answers no other request until it ends.
 
         Raises RecoveryError(query_failed) with what the service says, or another whose details say applied: unknown.
         """
+        limit = transfer_limit(self._account.timeout, os.path.getsize(path))
+        end = time.monotonic() + limit
         begun = self._import(uuid, {"action": "init", "etag": md5})
         try:
             if begun.get("upload_url"):
+                if not is_url(str(begun["upload_url"])):
+                    raise RecoveryError(ErrorKind.SERVICE_FAILED, "D1 gives no URL to upload the import to.")
                 upload_file(begun["upload_url"], path, md5, timeout=self._account.timeout)
                 begun = self._import(uuid, {"action": "ingest", "etag": md5, "filename": begun["filename"]})
             while True:
@@ -138,6 +160,12 @@ class D1Api:
                     )
                 if begun.get("status") == "complete":
                     return
+                if time.monotonic() > end:
+                    raise RecoveryError(
+                        ErrorKind.TIMEOUT,
+                        f"D1 did not finish the import within {limit:.0f} seconds.",
+                        next_step="Check the status page of Cloudflare.",
+                    )
                 time.sleep(_POLL_SECONDS)
                 begun = self._import(uuid, {"action": "poll", "current_bookmark": begun.get("at_bookmark")})
         except RecoveryError as error:
@@ -147,11 +175,19 @@ class D1Api:
 
     def _import(self, uuid: str, body: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         # To announce, to ingest under a digest, and to ask again does no harm when it is done twice.
-        return dict(call(self._account, "POST", f"{self._path(uuid)}/import", body=body, what="the import") or {})
+        answer = call(self._account, "POST", f"{self._path(uuid)}/import", body=body, what="the import")
+        with understood("the import"):
+            return dict(answer or {})
 
     @staticmethod
     def _path(uuid: str) -> str:
         return f"d1/database/{quote(uuid, safe='')}"
+
+
+def _bookmark(value: t.Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
 
 
 def _facts(item: t.Mapping[str, t.Any]) -> D1Facts:

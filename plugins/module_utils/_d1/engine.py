@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.json_api import understood
 from .._sets.identity import Identity
 from .._sqlite.engine import Bound, Limits, StatementResult
 from .._sqlite.exact import LARGEST_EXACT, decode_row, exact_query
@@ -98,15 +99,26 @@ def _sent(statement: Bound) -> t.Dict[str, t.Any]:
 
 
 def _result(item: t.Mapping[str, t.Any]) -> StatementResult:
-    meta, given = item.get("meta") or {}, item.get("results") or {}
-    return StatementResult(
-        columns=tuple(given.get("columns") or ()),
-        rows=[[bytes(value) if isinstance(value, list) else value for value in row] for row in given.get("rows") or ()],
-        changes=int(meta.get("changes") or 0),
-        rows_read=int(meta.get("rows_read") or 0),
-        rows_written=int(meta.get("rows_written") or 0),
-        last_row_id=meta.get("last_row_id"),
-    )
+    with understood("the statements"):
+        meta, given = item.get("meta") or {}, item.get("results") or {}
+        columns = tuple(map(str, given.get("columns") or ()))
+        rows = [[_value(value) for value in row] for row in given.get("rows") or ()]
+        if any(len(row) != len(columns) for row in rows):
+            raise ValueError
+        return StatementResult(
+            columns=columns,
+            rows=rows,
+            changes=int(meta.get("changes") or 0),
+            rows_read=int(meta.get("rows_read") or 0),
+            rows_written=int(meta.get("rows_written") or 0),
+            last_row_id=meta.get("last_row_id"),
+        )
+
+
+def _value(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        raise TypeError
+    return bytes(value) if isinstance(value, list) else value
 
 
 def _lost(error: RecoveryError, before: str, after: str) -> RecoveryError:

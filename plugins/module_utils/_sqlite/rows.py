@@ -11,6 +11,7 @@ import struct
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.json_api import understood
 from .engine import Bound, Engine
 from .exact import NotText, decode_row, exact_columns, text_of
 from .schema import Table, column_groups, quoted
@@ -101,7 +102,10 @@ def _page(engine: Engine, table: Table, condition: str, last: t.Optional[Row], s
         text = f"SELECT {columns} FROM {quoted(table.name)}{where} ORDER BY {', '.join(keys)} LIMIT {size}"
         batch.append(Bound(text, params, reads_only=True))
     answers = engine.run(batch)
-    parts = [[decode_row(row, len(keys) + len(group)) for row in answer.rows] for group, answer in zip(groups, answers)]
+    with understood(f"rows of {table.name}"):
+        parts = [
+            [decode_row(row, len(keys) + len(group)) for row in answer.rows] for group, answer in zip(groups, answers)
+        ]
     rows = []
     for pieces in zip(*parts):
         values = [value for piece in pieces for value in piece[len(keys) :]]
