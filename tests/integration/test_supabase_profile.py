@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import pytest
@@ -143,6 +144,33 @@ def test_job_of_another_role_is_named(new: PostgresServer, old: PostgresServer, 
     finally:
         projects.run_as_admin(old, "SELECT cron.unschedule('vacuum')")
     assert "cron job vacuum" in names(restore(new, folder_store))
+
+
+def test_functions_of_a_user_in_the_place_of_pg_cron_are_not_called(
+    new: PostgresServer, backed_up: tuple[Options, Options]
+) -> None:
+    body = "LANGUAGE plpgsql AS $$BEGIN INSERT INTO cron.called VALUES (current_user); RETURN 1; END$$"
+    projects.run_as_admin(
+        new,
+        f"""
+        DROP EXTENSION pg_cron CASCADE; CREATE ROLE mallory; CREATE SCHEMA cron AUTHORIZATION mallory;
+        SET ROLE mallory;
+        CREATE TABLE cron.called (by text);
+        CREATE TABLE cron.job (jobid bigint, schedule text, command text, nodename text, nodeport int,
+          database text, username text DEFAULT 'postgres', active boolean, jobname text);
+        CREATE FUNCTION cron.schedule(text, text) RETURNS bigint {body};
+        CREATE FUNCTION cron.alter_job(bigint, text, text, text, text, boolean) RETURNS bigint {body};
+        CREATE FUNCTION cron.schedule_in_database(text, text, text, text, text, boolean) RETURNS bigint {body};
+        GRANT USAGE ON SCHEMA cron TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA cron TO PUBLIC;
+        RESET ROLE
+        """,
+    )
+    try:
+        with contextlib.suppress(ModuleFailed):
+            restore(new, backed_up[0])
+        assert query(new, "SELECT by FROM cron.called") == []
+    finally:
+        projects.run_as_admin(new, "DROP SCHEMA cron CASCADE; DROP ROLE mallory; CREATE EXTENSION pg_cron")
 
 
 def test_policies_on_tables_of_the_platform_are_named_with_their_statement(

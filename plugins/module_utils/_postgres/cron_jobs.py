@@ -21,11 +21,14 @@ from .toc import TocEntry
 
 TABLE = ("cron", "job")
 
+#: Other functions of these names belong to whoever made the schema, and would run with the rights of this role.
 _SCHEDULER = """
-    SELECT coalesce(bool_and(has_function_privilege(to_regprocedure(name), 'EXECUTE')), false) AND count(*) = 3
+    SELECT count(*) = 3
     FROM unnest(ARRAY['cron.schedule(text,text)', 'cron.alter_job(bigint,text,text,text,text,boolean)',
                       'cron.schedule_in_database(text,text,text,text,text,boolean)']) name
-    WHERE to_regprocedure(name) IS NOT NULL
+    JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = to_regprocedure(name) AND d.deptype = 'e'
+    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'pg_cron'
+    WHERE has_function_privilege(d.objid, 'EXECUTE')
 """
 _EXISTING = "SELECT jobid FROM cron.job WHERE username = current_user ORDER BY 1"
 
