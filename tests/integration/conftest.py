@@ -16,6 +16,12 @@ from tests.doubles.d1 import D1Server, d1_server
 from tests.doubles.s3 import S3Server, rclone_server
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the slow tests first: a slow test that starts last leaves the other worker idle."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def s3() -> t.Iterator[S3Server]:
     with rclone_server() as server:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import compare
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Fingerprint, compare
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer, available_versions
 
@@ -67,20 +68,14 @@ INSERT INTO events SELECT n, '2025-06-01'::date + n * 3, 'event ' || n FROM gene
 """
 
 
-@pytest.fixture
-def town(postgres: PostgresServer, database: str, folder_store: Options) -> str:
-    """A database with keys, cycles, partitions and odd names, and a set of it."""
-    postgres.psql(database, SCHEMA)
-    run_module("pg_backup", {"source": "town", "store": folder_store, **postgres.module_options(database)})
-    return database
-
-
 class Town:
     """The database, what it was at the backup, and the module on it."""
 
-    def __init__(self, server: PostgresServer, database: str, store: Options) -> None:
+    def __init__(
+        self, server: PostgresServer, database: str, store: Options, before: Fingerprint | None = None
+    ) -> None:
         self.server, self.database, self.store = server, database, store
-        self.before = take_fingerprint(server.options(database), "full")
+        self.before = before or take_fingerprint(server.options(database), "full")
 
     def run(self, statement: str) -> list[t.Any]:
         with self.server.session(self.database) as cursor:
@@ -103,9 +98,24 @@ class Town:
         ]
 
 
+@pytest.fixture(scope="module")
+def template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Town]:
+    """A database with keys, cycles, partitions and odd names, and a set of it, to be copied."""
+    database = postgres.create_database()
+    postgres.psql(database, SCHEMA)
+    store = {"provider": "directory", "path": str(tmp_path_factory.mktemp("town") / "store")}
+    run_module("pg_backup", {"source": "town", "store": store, **postgres.module_options(database)})
+    yield Town(postgres, database, store)
+    postgres.drop_database(database)
+
+
 @pytest.fixture
-def live(postgres: PostgresServer, town: str, folder_store: Options) -> Town:
-    return Town(postgres, town, folder_store)
+def live(postgres: PostgresServer, template: Town, folder_store: Options) -> t.Iterator[Town]:
+    """A copy of the template, with a copy of its store."""
+    database = postgres.create_database(template=template.database)
+    shutil.copytree(template.store["path"], folder_store["path"])
+    yield Town(postgres, database, folder_store, template.before)
+    postgres.drop_database(database)
 
 
 def test_a_deleted_parent_comes_back_with_what_the_cascade_took(live: Town) -> None:
@@ -414,9 +424,10 @@ def test_a_full_spool_ends_it_before_anything_changes(live: Town, small_disk: Pa
     live.run("UPDATE children SET name = repeat(md5(id::text), 1) || repeat('x', 8)")
     live.run("CREATE TABLE big AS SELECT n AS id, md5(n::text) AS text FROM generate_series(1, 60000) n")
     live.run("ALTER TABLE big ADD PRIMARY KEY (id)")
-    run_module("pg_backup", {"source": "town", "store": live.store, **live.server.module_options(live.database)})
+    run_module("pg_backup", {"source": "full", "store": live.store, **live.server.module_options(live.database)})
     live.run("UPDATE big SET text = text || id")
-    assert refusal(live, tables=["big"], mode="merge", spool_dir=str(small_disk))["error_kind"] == "spool_full"
+    refused = refusal(live, source="full", tables=["big"], mode="merge", spool_dir=str(small_disk))
+    assert refused["error_kind"] == "spool_full"
 
 
 def test_two_restores_at_once_bring_the_rows_back_once(live: Town) -> None:
