@@ -39,6 +39,7 @@ from .layout import (
 from .manifest import Manifest, parse_manifest
 from .recovery_points import is_implausible
 from .references import for_each, referenced_objects
+from .restores import restore_outcomes
 from .retention import DEFAULTS, Decision, Known, Policy, decide
 
 #: How long records of an operation are kept, in days; others as long as backups.
@@ -182,7 +183,14 @@ class _Tier:
         ]
         return Known(
             proved={set_id: one.proved_depth for set_id, one in verified.items() if one.proved_depth is not None},
-            failed={set_id for set_id, one in verified.items() if one.failed},
+            failed={
+                *(set_id for set_id, one in verified.items() if one.failed),
+                *(
+                    set_id
+                    for set_id, one in restore_outcomes(self._store, self._source, self._tier).items()
+                    if one.failed
+                ),
+            },
             unreadable={item.set_id for item in unreadable},
             latest=latest,
         )

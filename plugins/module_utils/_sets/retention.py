@@ -77,7 +77,8 @@ class Known:
     """What is known of the sets of a tier, each by its id.
 
     proved: the deepest verification that a set passed, C(digests) or C(decode). failed: sets whose last verification
-    failed. unreadable: sets whose manifest cannot be used. latest: a set dated later counts for no rule and stays.
+    or last restore failed. unreadable: sets whose manifest cannot be used. latest: a set dated later counts for no
+    rule and stays.
     """
 
     proved: t.Mapping[str, str] = field(default_factory=dict)
@@ -90,8 +91,8 @@ def decide(set_ids: t.Iterable[str], policy: Policy, known: Known, now: datetime
     """What becomes of each set of one tier, oldest first.
 
     The newest set, the newest of the most deeply verified sets, the newest verified set and the minimum always stay.
-    A set whose verification failed fills a place of a rule only when no other set is left for that place. Sets that
-    cannot be read and sets dated in the future stay, and take no place of another set.
+    A set whose verification or restore failed fills a place of a rule only when no other set is left for that place.
+    Sets that cannot be read and sets dated in the future stay, and take no place of another set.
     """
     policy.require_sound()
     newest_first = sorted(set(set_ids), reverse=True)

@@ -34,6 +34,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.layout imp
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import Manifest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.restores import record_restore, restore_outcomes
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
@@ -148,6 +149,19 @@ def test_the_newest_verified_set_stays_until_a_newer_one_is_verified(tmp_path: P
     record_verification(store, "school", "daily", Verification(newest, format_instant(NOW), "decode", "passed"))
     prune(store, ONE, NOW)
     assert [name.set_id for name in list_sets(store)] == [newest]
+
+
+def test_a_set_whose_restore_failed_takes_no_place_of_a_good_one(tmp_path: Path) -> None:
+    store = DirectoryStore(str(tmp_path / "store"))
+    history_of(store, tmp_path / "spool")
+    names = list_sets(store)
+    record_restore(store, load_set(store, names[-1]), "restore_failed", ["table public.t"])
+    record_restore(store, load_set(store, names[0]), None)
+    prune(store, ONE, NOW)
+    # The newest set always stays, and the newest set that did not fail stays beside it.
+    assert [name.set_id for name in list_sets(store)] == [names[-2].set_id, names[-1].set_id]
+    # What is known of a set goes with the set.
+    assert list(restore_outcomes(store, "school", "daily")) == [names[-1].set_id]
 
 
 def test_an_unreadable_manifest_stops_the_sweep_of_its_tier(tmp_path: Path) -> None:
