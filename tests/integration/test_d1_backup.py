@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sqlite3
@@ -67,6 +68,15 @@ def refused(work: t.Callable[[], object]) -> Options:
         work()
     assert caught.value.result["error_kind"] != "unexpected", caught.value.result
     return caught.value.result
+
+
+def test_a_table_of_a_file_whose_name_d1_keeps_is_named_as_not_covered(small: Options, folder_store: Options) -> None:
+    with contextlib.closing(sqlite3.connect(small["path"])) as file:
+        file.executescript("CREATE TABLE _cf_notes (x); INSERT INTO _cf_notes VALUES (1)")
+
+    taken = back_up(small, folder_store)
+
+    assert taken["not_covered"] == ["the table _cf_notes (D1 keeps the name for itself)"]
 
 
 def test_the_torture_database_comes_back_exactly(

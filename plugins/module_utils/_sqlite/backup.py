@@ -325,6 +325,8 @@ class _Run:
             (answer,) = self._engine.run([Bound("PRAGMA encoding", reads_only=True)])
             encoding = str(answer.rows[0][0])
         other = [] if encoding == "UTF-8" else [f"the encoding {encoding} (restored as UTF-8)"]
+        if not self._engine.loses_bytes:
+            other += [f"the table {name} (D1 keeps the name for itself)" for name in schema.reserved]
         return [*not_covered(schema), *other]
 
     def _result(

@@ -84,7 +84,8 @@ class Table:
 class Schema:
     """tables are in the order in which they were made, later the other objects by kind.
 
-    definitions are kind, name and SQL of whatever has some, but for shadow tables, which virtual ones make.
+    definitions are kind, name and SQL of whatever has some, but for shadow tables, which virtual ones make. reserved
+    are tables with a name that D1 keeps for itself, which no set holds.
     """
 
     tables: t.Tuple[Table, ...]
@@ -94,6 +95,7 @@ class Schema:
     view_names: t.Tuple[str, ...]
     has_sequence: bool
     definitions: t.Tuple[t.Tuple[str, str, str], ...] = ()
+    reserved: t.Tuple[str, ...] = ()
 
     def of_kind(self, kind: str) -> t.List[Table]:
         return [table for table in self.tables if table.kind == kind]
@@ -176,6 +178,7 @@ def read_schema(engine: Engine) -> Schema:
             for kind, name, sql in found
             if sql and not is_own(name) and kinds.get(name, ("", False))[0] != "shadow"
         ),
+        tuple(name for kind, name, _sql in found if kind == "table" and name.lower().startswith("_cf_")),
     )
 
 
