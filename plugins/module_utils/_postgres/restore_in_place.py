@@ -166,6 +166,7 @@ class InPlaceRestore:
                 tier="undo",
                 profile=self._state.profile,
                 jobs=request.jobs,
+                lock_timeout=request.lock_timeout,
                 spool_dir=request.spool_dir,
                 on_toc=found.append,
                 on_manifest=taken.append,
