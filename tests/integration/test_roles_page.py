@@ -42,7 +42,10 @@ def test_the_roles_of_the_page_back_up_check_and_restore(
                 CREATE DOMAIN app.amount AS int CHECK (VALUE > 0);
                 CREATE TABLE app.t (id int PRIMARY KEY, a app.amount);
                 ALTER TABLE app.t ENABLE ROW LEVEL SECURITY;
-                INSERT INTO app.t SELECT g, g FROM generate_series(1, 9) g
+                INSERT INTO app.t SELECT g, g FROM generate_series(1, 9) g;
+                CREATE DOMAIN public.state AS varchar CHECK (VALUE IN ('a', 'b'));
+                CREATE TABLE public.u (id int PRIMARY KEY, a public.state, b varchar CHECK (b IN ('a', 'b')));
+                INSERT INTO public.u VALUES (1, 'a')
             """)
         taken = run_module("pg_backup", login("recovery_backup", database))
         checks = [{"type": "row_count", "table": "app.t", "equals": 9}, {"type": "foreign_keys"}]
