@@ -508,6 +508,11 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     done = play("restore_table", wish, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
+    refused = play("restore_table", {**wish, "table_restore_tier": ""}, tmp_path)
+    assert "is an emergency set, which may hold the damage. Nothing was changed." in refused.stdout
+    # The newest set holds the rows of an undo; a whole set is restored all the same.
+    verified = play("verify", {**inventory, "verification_level": "monthly"}, tmp_path)
+    assert "are equal to the set" in verified.stdout, verified.stdout
     for text in (planned.stdout, done.stdout):
         assert postgres.password not in text
         assert inventory["recovery_store"]["secret_key"] not in text
