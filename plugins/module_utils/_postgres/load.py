@@ -141,7 +141,10 @@ def _raise_unless_good(program: str, code: int, complaints: t.Sequence[str]) -> 
     elif "lock timeout" in text:
         kind, next_step = ErrorKind.LOCKED, "End the sessions that hold the tables, then run the restore again."
     elif "permission denied" in text or "must be owner" in text:
-        kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as a role that may create these objects."
+        kind, next_step = (
+            ErrorKind.ACCESS_DENIED,
+            "Connect as a role that may create these objects, or set owner to false.",
+        )
     raise RecoveryError(
         kind, f"{program} stopped at an error (exit code {code}): {text}.", left="", next_step=next_step
     )

@@ -44,7 +44,7 @@ _HINTS = (
     (
         r"permission denied|must be owner|must be superuser|must be able to SET ROLE",
         ErrorKind.ACCESS_DENIED,
-        "Connect as a role that may create these objects.",
+        "Connect as a role that may create these objects, or set owner to false.",
     ),
 )
 _DEFAULT_HINT = "Mend the cause that PostgreSQL names, or set object_errors to report to restore everything else."

@@ -214,7 +214,10 @@ def _refused(where: str, error: t.Any) -> RecoveryError:
     elif diagnosis.sqlstate == "55P03":
         kind, next_step = ErrorKind.LOCKED, "End the sessions that hold the tables, then run the restore again."
     elif diagnosis.sqlstate == "42501":
-        kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as a role that may create these objects."
+        kind, next_step = (
+            ErrorKind.ACCESS_DENIED,
+            "Connect as a role that may create these objects, or set owner to false.",
+        )
     elif diagnosis.sqlstate == "53200":
         next_step = "Raise max_locks_per_transaction of the server, then run the restore again."
     return RecoveryError(
