@@ -279,6 +279,15 @@ INSERT INTO public.api_keys DEFAULT VALUES;
 INSERT INTO storage.buckets (id, name, public) VALUES ('avatars', 'avatars', true), ('lessons', 'lessons', false);
 INSERT INTO storage.objects (bucket_id, name, owner_id, metadata)
     SELECT 'avatars', id || '/face.png', id, '{{"size": 1234, "mimetype": "image/png"}}' FROM auth.users;
+-- What users of the application may write: names that are paths, templates, statements and marks of COPY.
+INSERT INTO storage.buckets (id, name, public) VALUES ('b"; DROP SCHEMA public; --', E'../\\n%s', true);
+UPDATE storage.objects o SET bucket_id = 'b"; DROP SCHEMA public; --', name = h.name
+    FROM (VALUES (1, '../../../etc/cron.d/x'), (2, E'line\nbreak'), (3, '{{{{ lookup("pipe", "id") }}}}'),
+                 (4, E'\\\\.'), (5, $$'; DROP TABLE public.courses; --$$)) h (n, name)
+    WHERE o.owner_id = md5(h.n::text)::uuid::text;
+CREATE TABLE public."odd""; DROP TABLE courses; --" (id int PRIMARY KEY, "a'b%s" text DEFAULT '{{{{ x }}}}');
+CREATE POLICY "p""; DROP SCHEMA public; --" ON public."odd""; DROP TABLE courses; --" TO authenticated USING (id > 0);
+INSERT INTO public."odd""; DROP TABLE courses; --" VALUES (1, E'\\\\N');
 
 CREATE SCHEMA supabase_migrations;
 CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text);
