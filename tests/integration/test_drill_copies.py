@@ -143,7 +143,7 @@ def test_a_drill_whose_comparison_calls_everything_equal_fails(
     shutil.copy(ROOT / "galaxy.yml", collection)
     with (collection / "plugins/module_utils" / file).open("a") as stream:
         stream.write(f"\n\n{text}")
-    monkeypatch.setattr("tests.integration.test_playbooks.tree", lambda: tmp_path / "tree")
+    monkeypatch.setattr("tests.support.playbooks.tree", lambda: tmp_path / "tree")
     variables = {
         "drill_scenario": scenario,
         "drill_rows": 2000,

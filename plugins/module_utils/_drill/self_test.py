@@ -57,7 +57,7 @@ def run_self_tests(store: ObjectStore, manifest: Manifest) -> SelfTestResult:
     # A dump of SQLite loads as a whole, and only then shows what it holds.
     whole = manifest.engine == SQLITE_ENGINE
     alone = manifest if whole else _alone(manifest, entry)
-    request = VerifyRequest(depth="decode" if whole else "digests", record=False)
+    request = VerifyRequest(depth="decode" if whole else "digests", record=False, whole=whole)
     verify_set(store, alone, request)
     stored = read_all(store, entry.key, limit=2 * _LARGEST)
     results = [_try(store, alone, entry, stored, damage, request) for damage in DAMAGES]

@@ -46,13 +46,17 @@ _SQLITE_ENGINES = (SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """depth: presence asks the store for each object; digests reads them; decode also runs pg_restore."""
+    """depth: presence asks the store for each object; digests reads them; decode also runs pg_restore.
+
+    whole is false where the manifest was narrowed to one table, which makes no archive that could be restored.
+    """
 
     depth: str = "decode"
     spool_dir: t.Optional[str] = None
     client_bin_dir: t.Optional[str] = None
     parallel: int = 4
     record: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
             fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
         check_rows(manifest, fetched)
         sealed = bool(manifest.recipients) and not store.sealing.can_read
-        if manifest.engine == DATABASE_ENGINE and not sealed:
+        if manifest.engine == DATABASE_ENGINE and request.whole and not sealed:
             require_restorable(manifest, parse_toc(read_object(store, manifest.object_at(TOC_NAME))))
         return _seen(fetched, sealed=sealed)
     if manifest.engine in _SQLITE_ENGINES:
