@@ -227,8 +227,8 @@ def work(server: D1Server, folder: Path) -> None:
     server.rules()
     target = server.options(f"{database}-back")
     run_module("d1_restore", {**target, "source": "school", "store": store})
-    confirmed = {"mode": "in_place", "recovery_confirm": target["database"]}
-    run_module("d1_restore", {**target, "source": "school", "store": store, **confirmed})
+    replaced = {"mode": "in_place", "recovery_environment": "sandbox"}
+    run_module("d1_restore", {**target, "source": "school", "store": store, **replaced})
     native = NativeD1(server)
     native.query(database, "SELECT 1 AS one; SELECT id FROM t")
     native.export(database, no_data=True, tables=["t"])
