@@ -15,11 +15,8 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
-from .catalogue import list_sets, load_set
+from .catalogue import list_sets, try_set
 from .manifest import Manifest
-
-#: What a set that cannot be read is passed over for.
-_UNREADABLE = (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.NO_BACKUP_SET)
 
 
 @dataclass(frozen=True)
@@ -67,13 +64,8 @@ def known_identity(store: ObjectStore, source: str, engine: str) -> t.Optional[I
     for name in reversed(list_sets(store, source)):
         if name.tier == "undo":
             continue
-        try:
-            manifest = load_set(store, name)
-        except RecoveryError as error:
-            if error.kind in _UNREADABLE:
-                continue
-            raise
-        if manifest.engine == engine:
+        manifest = try_set(store, name)
+        if isinstance(manifest, Manifest) and manifest.engine == engine:
             return identity_in(manifest)
     return None
 
