@@ -137,7 +137,7 @@ CASES = [
         ["7m"],
         ["8m"],
     ),
-    ("LifelineRestoreFailed", "critical", [series("lifeline_restore_failed", "0 0x5 1x5")], ["1m"], ["3m"], ["8m"]),
+    ("LifelineRestoreFailed", "critical", [series("lifeline_restore_failed", "0 1x5 0x5")], ["1m"], ["3m"], ["8m"]),
     ("LifelineCheckFailed", "critical", [series("lifeline_check_passed", "1 0x5 1x5")], ["1m"], ["3m"], ["8m"]),
     (
         "LifelineCheckOverdue",

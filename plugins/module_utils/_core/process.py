@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -67,15 +68,18 @@ def scratch_folder(prefix: str, parent: t.Optional[str] = None) -> t.Iterator[st
 
     Raises RecoveryError(invalid_options) when the parent cannot be used.
     """
+    # The reaper comes first: a process that is killed between the two would leave the folder.
+    folder = os.path.join(parent or tempfile.gettempdir(), prefix + secrets.token_hex(8))
+    reaper = _Reaper(scratch=folder)
     try:
-        folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
+        os.mkdir(folder, 0o700)
     except OSError as error:
+        reaper.dismiss()
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"The spool folder {parent or tempfile.gettempdir()} cannot be used: {error.strerror}.",
             next_step="Set spool_dir to a folder that exists and is writable.",
         ) from None
-    reaper = _Reaper(scratch=folder)
     try:
         yield folder
     finally:
