@@ -14,7 +14,7 @@ import typing as t
 import psycopg2
 import pytest
 
-from tests.doubles.modules import ROOT, run_module
+from tests.doubles.modules import ROOT, ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer, available_versions
 
 
@@ -49,6 +49,9 @@ def test_the_roles_of_the_page_back_up_check_and_restore(
             """)
         taken = run_module("pg_backup", login("recovery_backup", database))
         checks = [{"type": "row_count", "table": "app.t", "equals": 9}, {"type": "foreign_keys"}]
+        with pytest.raises(ModuleFailed, match="may not create databases"):
+            arguments = {**login("recovery_backup", "postgres"), "target_db": target, "mode": "new"}
+            run_module("pg_restore", arguments, check_mode=True)
         checked = run_module("integrity_check", {**login("recovery_backup", database), "checks": checks})
         with server.session(database) as cursor:
             cursor.execute("DELETE FROM app.t WHERE id < 4")

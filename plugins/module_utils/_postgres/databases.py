@@ -172,6 +172,17 @@ def create(
         execute(conn, f"COMMENT ON DATABASE {quote_identifier(name)} IS {quote_literal(_UNFINISHED + target)}")
 
 
+def require_right_to_create(conn: Connection) -> None:
+    """Raise RecoveryError(access_denied) where the role may not create databases."""
+    role, may = fetch_all(conn, "SELECT rolname, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user")[0]
+    if not may:
+        raise RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"The role {role} may not create databases.",
+            next_step=f"As a superuser: ALTER ROLE {quote_identifier(role)} CREATEDB. Or connect as another role.",
+        )
+
+
 def drop(conn: Connection, name: str) -> None:
     """Drop a database with its sessions. A missing database is no error."""
     execute(conn, f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)")

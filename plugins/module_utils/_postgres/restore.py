@@ -134,6 +134,8 @@ class _Run:
                 f"There is no database {request.target_db!r} on {request.connection.place}.",
                 next_step="Use mode new to create it.",
             )
+        if request.mode in ("new", "swap"):
+            databases.require_right_to_create(admin)
         if request.mode == "undo" and not (request.undo_db and databases.exists(admin, request.undo_db)):
             raise RecoveryError(
                 ErrorKind.TARGET_MISSING,
