@@ -9,17 +9,16 @@ Only what is a fact of the set is recorded. A target that exists, lacks a role o
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import asdict, dataclass
 
 from .._core.clock import format_instant, utc_now
-from .._core.documents import read_document
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import ErrorKind
 from .._core.shapes import instant, list_of, one_of, optional, record, text, whole
-from .._store.base import ObjectStore, read_all
+from .._store.base import ObjectStore
 from .layout import restored_key, restored_prefix
 from .manifest import Manifest
+from .records import read_records, write_record
 
 #: Kinds of errors that are facts of the set, or that may be.
 OF_THE_SET = (
@@ -76,28 +75,15 @@ def record_restore(
         len(objects),
     )
     document = {**asdict(outcome), "objects": list(outcome.objects)}
-    key = restored_key(manifest.source, manifest.tier, manifest.set_id)
-    store.put(key, [json.dumps(document, sort_keys=True).encode() + b"\n"])
+    write_record(store, restored_key(manifest.source, manifest.tier, manifest.set_id), document)
 
 
 def restore_outcomes(store: ObjectStore, source: str, tier: str) -> t.Dict[str, RestoreOutcome]:
     """Set id to its last restore, for every set of the tier that was ever restored. A broken record is none."""
-    found = {}
-    for item in store.list(restored_prefix(source, tier)):
-        one = _outcome(store, item.key)
-        if one is not None and item.key == restored_key(source, tier, one.set_id):
-            found[one.set_id] = one
-    return found
-
-
-def _outcome(store: ObjectStore, key: str) -> t.Optional[RestoreOutcome]:
-    try:
-        document = read_document(read_all(store, key), key)
-        _RECORD(document, "")
-    except ValueError:
-        return None
-    except RecoveryError as error:
-        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
-            raise
-        return None
-    return RestoreOutcome(**{**document, "objects": tuple(document["objects"])})
+    documents = read_records(
+        store, restored_prefix(source, tier), _RECORD, lambda set_id: restored_key(source, tier, set_id)
+    )
+    return {
+        set_id: RestoreOutcome(**{**document, "objects": tuple(document["objects"])})
+        for set_id, document in documents.items()
+    }

@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.clock import parse_instant
-from .._core.documents import read_document
-from .._core.errors import ErrorKind, RecoveryError
 from .._core.shapes import instant, list_of, mapping_of, one_of, record, text
-from .._store.base import ObjectStore, read_all
+from .._store.base import ObjectStore
 from .layout import verified_key, verified_prefix
+from .records import Document, read_record, read_records, write_record
 
 #: From the shallowest. presence asks the store for each object and reads none, so that it proves no content.
 DEPTHS = ("presence", "digests", "decode")
@@ -70,18 +68,17 @@ class Verification:
 
 def verifications(store: ObjectStore, source: str, tier: str) -> t.Dict[str, Verification]:
     """Set id to its last verification, for every set of the tier that was ever verified. A broken record is none."""
-    found = {}
-    for item in store.list(verified_prefix(source, tier)):
-        one = _verification(store, item.key)
-        if one is not None and item.key == verified_key(source, tier, one.set_id):
-            found[one.set_id] = one
-    return found
+    documents = read_records(
+        store, verified_prefix(source, tier), _RECORD, lambda set_id: verified_key(source, tier, set_id)
+    )
+    return {set_id: _verification(document) for set_id, document in documents.items()}
 
 
 def record_verification(store: ObjectStore, source: str, tier: str, verification: Verification) -> None:
     """Write the record, unless a deeper verification found damage that this one did not look for."""
     key = verified_key(source, tier, verification.set_id)
-    known = _verification(store, key) if verification.status == "passed" else None
+    stored = read_record(store, key, _RECORD) if verification.status == "passed" else None
+    known = _verification(stored) if stored is not None else None
     deeper = DEPTHS[DEPTHS.index(verification.depth) + 1 :]
     if known is not None and known.failed and known.depth in deeper:
         return
@@ -91,17 +88,8 @@ def record_verification(store: ObjectStore, source: str, tier: str, verification
             passed.update({known.depth: known.verified_at, **known.passed})
         passed[verification.depth] = verification.verified_at
     document = {**vars(verification), "damaged": list(verification.damaged), "passed": passed}
-    store.put(key, [json.dumps(document, sort_keys=True).encode() + b"\n"])
+    write_record(store, key, document)
 
 
-def _verification(store: ObjectStore, key: str) -> t.Optional[Verification]:
-    try:
-        document = read_document(read_all(store, key), key)
-        _RECORD(document, "")
-    except ValueError:
-        return None
-    except RecoveryError as error:
-        if error.kind not in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
-            raise
-        return None
+def _verification(document: Document) -> Verification:
     return Verification(**{**document, "damaged": tuple(document["damaged"])})
