@@ -31,6 +31,8 @@ _SETTINGS = (
     "check_function_bodies", "default_table_access_method",
 )  # fmt: skip
 
+_TRIGGERS = "session_replication_role"
+
 _FUNCTIONS = """
 CREATE FUNCTION pg_temp.{name}_run(statement text, path text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $lifeline$
@@ -114,13 +116,14 @@ class Confined(_Session):
         self._types: t.Dict[int, t.Tuple[str, bool]] = {}
         self._columns: t.List[t.Tuple[str, str]] = []
         self._empty = self._rewritten = False
-        names = ", ".join(f"('{name}')" for name in _SETTINGS)
-        found = fetch_all(raw, f"SELECT n, current_setting(n) FROM (VALUES {names}) v (n)")
+        names = ", ".join(f"('{name}')" for name in (*_SETTINGS, _TRIGGERS))
+        found = dict(fetch_all(raw, f"SELECT n, current_setting(n) FROM (VALUES {names}) v (n)"))
+        # Only a superuser may set this one.
+        self._triggers = f"SET LOCAL {_TRIGGERS} = {found.pop(_TRIGGERS)};"
         self._restore = "SELECT " + ", ".join(
-            f"pg_catalog.set_config('{name}', {quote_literal(value)}, true)" for name, value in found
+            f"pg_catalog.set_config('{name}', {quote_literal(value)}, true)" for name, value in found.items()
         )
         self._superuser = is_superuser(raw)
-        self._triggers = f"SET LOCAL session_replication_role = {fetch_value(raw, 'SHOW session_replication_role')};"
         self._name = ""
         if read_only:
             self._make()
@@ -221,7 +224,7 @@ class Confined(_Session):
             )
         if self._superuser:
             # Event triggers of the database have no part in this.
-            statements = f"SET LOCAL session_replication_role = replica; {statements} {self._triggers}"
+            statements = f"SET LOCAL {_TRIGGERS} = replica; {statements} {self._triggers}"
         _execute(self.raw, statements)
 
     def _drop(self) -> None:
@@ -231,7 +234,7 @@ class Confined(_Session):
             drop = f"DROP FUNCTION IF EXISTS {names}"
             _execute(
                 self.raw,
-                f"SET LOCAL session_replication_role = replica; {drop}; {self._triggers}" if self._superuser else drop,
+                f"SET LOCAL {_TRIGGERS} = replica; {drop}; {self._triggers}" if self._superuser else drop,
             )
 
     def _type(self, oid: int) -> t.Tuple[str, bool]:

@@ -169,6 +169,9 @@ class LockedDatabase:
     ) -> t.List[ObjectFailure]:
         parts, confine = split_validated(toc, section), loading.rows_as_owner and loading.owner
         failures = self._definitions(client, archive, parts.first, section, loading, [f"--section={section}"])
+        if not parts.confined:
+            # Without these nothing depends on them.
+            return failures
         failures += add_validated(self._conn, toc, parts.confined, confine=confine)
         return failures + self._definitions(client, archive, parts.rest, f"{section}-rest", loading, ())
 
