@@ -14,6 +14,7 @@ import pytest
 
 from tests.doubles.d1 import D1Server, d1_server
 from tests.doubles.s3 import S3Server, rclone_server
+from tests.support.operator import Operator, installed_operator
 
 
 @pytest.hookimpl(trylast=True)
@@ -26,6 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def s3() -> t.Iterator[S3Server]:
     with rclone_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def operator() -> t.Iterator[Operator]:
+    """An ordinary user with the built collection and inventories of their own."""
+    with installed_operator() as user:
+        yield user
 
 
 @pytest.fixture(scope="module")
