@@ -17,7 +17,9 @@ options:
     type: str
   tier:
     description:
-      - Look only at sets of this tier. Without it, sets of all tiers but V(undo) compete by their recovery point.
+      - Look only at sets of this tier.
+      - If unset, sets of all tiers but V(emergency) and V(undo) compete by their recovery point. Sets of these two tiers are
+        taken before dangerous steps and may hold the damage, so only O(tier) or their id chooses them.
     type: str
     choices: [hourly, daily, weekly, monthly, emergency, undo]
   set:

@@ -37,13 +37,13 @@ options:
     description:
       - On how many calendar days in UTC, up to today, each source has to have a set; RV(sources[].missing_days) tells
         those without one. V(0) judges no day.
-      - Any tier but V(undo) makes a day present. Days before the first set that a timer wrote are not missing, nor is
-        today before it is over. With V(30), what M(lifeline.recovery.backup_prune) keeps with C(keep_daily=30) has no gap.
+      - Any tier but V(emergency) and V(undo) makes a day present. Days before the first such set are not missing, nor is today
+        before it is over. With V(30), what M(lifeline.recovery.backup_prune) keeps with C(keep_daily=30) has no gap.
     type: int
     default: 0
   limit:
     description:
-      - How many of a source's newest sets are described.
+      - How many of a source's newest sets are described. Sets of the tiers V(emergency) and V(undo) are counted separately.
     type: int
     default: 100
 seealso:

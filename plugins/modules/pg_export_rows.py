@@ -44,7 +44,7 @@ options:
     required: true
   tier:
     description:
-      - The tier of the export.
+      - The tier of the export. To restore an export of the tier V(emergency), name the tier or the id of the set.
     type: str
     choices: [hourly, daily, weekly, monthly, emergency, undo]
     default: emergency

@@ -494,7 +494,6 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
         "recovery_tenant_table": "auth.users",
         "recovery_tenant_keys": [key],
         "recovery_reason": "A user's rows were deleted by mistake.",
-        "tenant_restore_tier": "daily",
         "recovery_confirm": database,
     }
     nobody = play("restore_tenant", {**tenant, "recovery_tenant_keys": []}, tmp_path)
@@ -504,12 +503,10 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     assert count() == before
     with postgres.session(database) as cursor:
         cursor.execute("DROP TABLE public.bookings CASCADE")
-    wish = {**inventory, "table_restore_tables": ["bookings"], "recovery_reason": "x", "table_restore_tier": "daily"}
+    wish = {**inventory, "table_restore_tables": ["bookings"], "recovery_reason": "x"}
     done = play("restore_table", wish, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
-    refused = play("restore_table", {**wish, "table_restore_tier": ""}, tmp_path)
-    assert "is an emergency set, which may hold the damage. Nothing was changed." in refused.stdout
     # The newest set holds the rows of an undo; a whole set is restored all the same.
     verified = play("verify", {**inventory, "verification_level": "monthly"}, tmp_path)
     assert "are equal to the set" in verified.stdout, verified.stdout

@@ -81,6 +81,24 @@ def test_a_source_that_was_never_backed_up_says_so(files: Options, folder_store:
     assert status(None)["summary"] == "media: nothing is wrong with what was looked at."
 
 
+def test_safety_copies_are_no_recovery_points_of_a_source(files: Options, folder_store: Options) -> None:
+    made = back_up(files, folder_store)
+    for _number in range(2):
+        back_up(files, folder_store, tier="emergency")
+    found = status(folder_store)
+    assert (found["backup"]["set_id"], found["backup"]["tier"]) == (made["set_id"], "daily")
+    info = {"source": "media", "store": folder_store}
+    # They take no place of other sets either, however many there are.
+    listed = run_module("backup_info", {**info, "limit": 1})
+    assert [one["tier"] for one in listed["sets"]] == ["emergency", "daily"]
+    assert listed["sources"][0]["newest"] == made["set_id"]
+    assert run_module("backup_info", {**info, "set": "latest"})["selected"]["tier"] == "daily"
+    shutil.rmtree(Path(folder_store["path"]) / "media/daily")
+    assert events(status(folder_store)) == {"backup.missing": "critical"}
+    with pytest.raises(ModuleFailed, match="Only `tier` or its id chooses a safety copy"):
+        run_module("bucket_restore", {**info, "files": files})
+
+
 def test_a_failed_backup_is_told_until_the_next_one_succeeds(files: Options, folder_store: Options) -> None:
     back_up(files, folder_store)
     shutil.move(files["path"], files["path"] + ".away")

@@ -458,7 +458,7 @@ def test_an_export_of_one_family_goes_into_another_database(live: Town, postgres
     other = postgres.create_database()
     try:
         postgres.psql(other, SCHEMA.split("INSERT INTO parents", maxsplit=1)[0])
-        into = {"source": "family", "store": live.store, "recovery_environment": "sandbox"}
+        into = {"source": "family", "tier": "emergency", "store": live.store, "recovery_environment": "sandbox"}
         result = run_module("pg_restore_table", {**into, **postgres.module_options(other)})
         assert [item["inserts"] for item in result["tables"]] == [1, 5, 15]
         assert run_module("pg_restore_table", {**into, **postgres.module_options(other)})["changed"] is False

@@ -18,7 +18,7 @@ from .catalogue import UnreadableSet, list_sets, try_set
 from .clocks import TOLERANCE
 from .layout import SetName
 from .manifest import ROWS_ENGINE, SQLITE_ROWS_ENGINE, Manifest
-from .recovery_points import UNDO_TIER, Selection, is_implausible, longest_gap, missing_days, select
+from .recovery_points import Selection, is_implausible, is_safety_copy, longest_gap, missing_days, select
 from .verification import Verification, verifications
 
 #: By so many seconds clocks may differ before the age of a set means nothing.
@@ -29,6 +29,7 @@ CLOCKS_DIFFER = 300
 class InfoRequest:
     """Which sets to describe; rpo and window are in seconds; limit counts sets per source, newest first.
 
+    Safety copies are counted separately.
     days is on how many days up to today a set has to be there; 0 and None judge none.
     """
 
@@ -69,8 +70,8 @@ class SetInfo:
 
     @property
     def shows_source(self) -> bool:
-        """Whether it is a recovery point of the whole source: not what an undo keeps, nor rows of some tables."""
-        return self.tier != UNDO_TIER and self.engine not in (ROWS_ENGINE, SQLITE_ROWS_ENGINE)
+        """Whether it is a recovery point of the whole source: no safety copy, nor rows of some tables."""
+        return not is_safety_copy(self.tier) and self.engine not in (ROWS_ENGINE, SQLITE_ROWS_ENGINE)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def describe_sets(
     sources: t.List[SourceInfo] = []
     with ThreadPoolExecutor(max_workers=8) as pool:
         for source, mine in sorted(by_source.items()):
-            recent = mine[-request.limit :]
+            recent = _newest(mine, request.limit)
             if chosen is not None and chosen not in recent:
                 recent = [chosen, *recent]
             infos = _described(store, recent, list(pool.map(lambda name: try_set(store, name), recent)), now)
@@ -141,6 +142,13 @@ def describe_sets(
         UnreadableSet(info.source, info.tier, info.set_id, info.problem) for info in described if info.problem
     ]
     return InfoResult(described if chosen is None else [selected] if selected else [], sources, selected, unreadable)
+
+
+def _newest(names: t.Sequence[SetName], limit: int) -> t.List[SetName]:
+    """So many of the newest sets. Safety copies are counted separately, so that they displace no other set."""
+    others = [name for name in names if not is_safety_copy(name.tier)][-limit:]
+    copies = [name for name in names if is_safety_copy(name.tier)][-limit:]
+    return sorted([*others, *copies], key=names.index)
 
 
 def _described(

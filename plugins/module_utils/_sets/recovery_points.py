@@ -17,15 +17,15 @@ from .layout import SetName
 
 UNDO_TIER = "undo"
 
-#: What a timer writes; an emergency set says nothing of when others are due.
-_TIMED_TIERS = ("hourly", "daily", "weekly", "monthly")
+#: Safety copies show what the operator wanted to leave behind, so only a tier or an id chooses them.
+SAFETY_TIERS = ("emergency", UNDO_TIER)
 
 
 @dataclass(frozen=True)
 class Selection:
     """Which set: C(latest), C(random) with seed, or an id; before keeps only older recovery points.
 
-    Sets of the tier undo are only chosen when the tier or the id is given.
+    Safety copies are only chosen when the tier or the id is given.
     """
 
     which: str = "latest"
@@ -52,6 +52,11 @@ def is_implausible(set_id: str, latest: datetime) -> bool:
     return parse_instant(set_id) > latest
 
 
+def is_safety_copy(tier: str) -> bool:
+    """Whether sets of the tier were taken before a dangerous step, and are no recovery points to choose unasked."""
+    return tier in SAFETY_TIERS
+
+
 def select(
     names: t.Iterable[SetName], selection: Selection, source: str, latest: t.Optional[datetime] = None
 ) -> SetName:
@@ -60,19 +65,20 @@ def select(
     A set that is dated after latest can only be chosen by its id.
     """
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
-    # What an undo set shows is what somebody wanted to get rid of, so it must be asked for.
-    asked = selection.tier is not None or selection.which not in ("latest", "random")
-    candidates = [name for name in found if selection.tier in (None, name.tier) and (asked or name.tier != UNDO_TIER)]
+    by_id = selection.which not in ("latest", "random")
+    candidates = [name for name in found if selection.tier in (None, name.tier)]
     if selection.before is not None:
         # An id has whole seconds: a set of the same second may be later, and hold the damage.
         limit = selection.before - timedelta(seconds=1)
         candidates = [name for name in candidates if parse_instant(name.set_id) <= limit]
-    if selection.which not in ("latest", "random"):
+    if by_id:
         candidates = [name for name in candidates if name.set_id == selection.which]
     elif latest is not None:
         candidates = [name for name in candidates if not is_implausible(name.set_id, latest)]
     if selection.tier is None:
-        candidates = [name for name in candidates if name.tier != UNDO_TIER] or candidates
+        others = [name for name in candidates if not is_safety_copy(name.tier)]
+        # Sets of several tiers may have one id.
+        candidates = others or (candidates if by_id else [])
     if not candidates:
         raise _nothing(found, selection, source, latest)
     if selection.which == "random":
@@ -98,13 +104,13 @@ def missing_days(names: t.Iterable[SetName], days: int, now: datetime) -> t.Opti
     """The calendar days in UTC, of so many up to today, on which no set shows one source; oldest first.
 
     Today is not missing before it is over, and no day is that lies before the first set of a timer: a young source is
-    no gap. Sets of the tier undo do not count. None where no set is of the tier daily.
+    no gap. Safety copies do not count. None where no set is of the tier daily.
     """
-    known = [(name.tier, parse_instant(name.set_id).date()) for name in names if name.tier != UNDO_TIER]
+    known = [(name.tier, parse_instant(name.set_id).date()) for name in names if not is_safety_copy(name.tier)]
     if not any(tier == "daily" for tier, _day in known):
         return None
     today = now.astimezone(timezone.utc).date()
-    first = min(day for tier, day in known if tier in _TIMED_TIERS)
+    first = min(day for _tier, day in known)
     there = {day for _tier, day in known}
     judged = range(min(days - 1, (today - first).days), 0, -1)
     return [day for day in (today - timedelta(days=back) for back in judged) if day not in there]
@@ -126,6 +132,12 @@ def _nothing(
         wish.append(f"before {selection.before.isoformat()}")
     future = [name.set_id for name in found if latest is not None and is_implausible(name.set_id, latest)]
     dated = f" Dated in the future, so that only its id chooses it: {', '.join(future[:5])}." if future else ""
+    copies = [name for name in found if is_safety_copy(name.tier)] if selection.tier is None else []
+    if copies:
+        dated += (
+            f" Only `tier` or its id chooses a safety copy, of which the newest is {copies[-1].set_id} "
+            f"({copies[-1].tier})."
+        )
     return RecoveryError(
         ErrorKind.NO_BACKUP_SET,
         f"No backup set of {source!r} matches {', '.join(wish)}; there are {len(found)}, "

@@ -68,6 +68,37 @@ def test_random_reaches_every_set_over_many_seeds() -> None:
     assert {select(names, Selection(which="random", seed=seed), "school") for seed in range(200)} == set(names)
 
 
+TIERS_OF_SAFETY = st.lists(
+    st.tuples(st.integers(0, 500), st.sampled_from(["emergency", "undo"])), max_size=20, unique_by=lambda one: one[0]
+)
+
+
+@given(HOURS, TIERS_OF_SAFETY, st.sampled_from(["latest", "random"]), st.none() | st.integers(0, 500), st.integers())
+def test_safety_copies_are_chosen_only_by_tier_or_id(
+    hours: list[int], copies: list[tuple[int, str]], which: str, incident: int | None, seed: int
+) -> None:
+    others = sets_at(hours)
+    safety = [name for hour, tier in copies for name in sets_at([hour], tier)]
+    before = None if incident is None else NOON + timedelta(hours=incident)
+    wish = Selection(which=which, before=before, seed=seed)
+
+    def chosen(names: list[SetName]) -> SetName | None:
+        try:
+            return select(names, wish, "school")
+        except RecoveryError as error:
+            assert error.kind == ErrorKind.NO_BACKUP_SET
+            return None
+
+    assert chosen([*others, *safety]) == chosen(others)
+    for name in safety:
+        assert select([*others, *safety], Selection(which=name.set_id, tier=name.tier), "school") == name
+        assert select([*others, *safety], Selection(which=name.set_id), "school").set_id == name.set_id
+    if safety:
+        newest = max(safety, key=lambda name: (name.set_id, name.tier))
+        with pytest.raises(RecoveryError, match=f"Only `tier` or its id chooses a safety copy, .* {newest.set_id}"):
+            select(safety, Selection(which=which), "school")
+
+
 def test_tier_and_source_limit_the_choice() -> None:
     names = [*sets_at([1], "weekly"), *sets_at([5], "daily"), SetName("other", "daily", "20270101T000000Z")]
     assert select(names, Selection(tier="weekly"), "school").tier == "weekly"
@@ -143,7 +174,8 @@ def test_days_are_those_of_utc_and_any_set_but_undo_makes_one_present() -> None:
     late = SetName("school", "daily", "20260227T235959Z")
     assert missing_days([late, *sets_on([3])], 30, east) == [date(2026, 2, 28)]
     assert missing_days([*sets_on([0, 2]), *sets_on([1], "weekly")], 30, NOON) == []
-    assert missing_days([*sets_on([0, 2]), *sets_on([1], "emergency")], 30, NOON) == []
+    # A safety copy is no backup of its day.
+    assert missing_days([*sets_on([0, 2]), *sets_on([1], "emergency")], 30, NOON) == [date(2026, 2, 28)]
     assert missing_days([*sets_on([0, 2]), *sets_on([1], "undo")], 30, NOON) == [date(2026, 2, 28)]
     assert missing_days(sets_on([0, 7, 14], "weekly"), 30, NOON) is None
     assert missing_days([], 30, NOON) is None
