@@ -11,6 +11,7 @@ import json
 import secrets
 import sqlite3
 import subprocess
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -77,6 +78,36 @@ def test_a_table_of_a_file_whose_name_d1_keeps_is_named_as_not_covered(small: Op
     taken = back_up(small, folder_store)
 
     assert taken["not_covered"] == ["the table _cf_notes (D1 keeps the name for itself)"]
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_file_that_another_process_writes_to_is_backed_up_as_it_is_at_one_moment(
+    folder_store: Options, tmp_path: Path, journal: str
+) -> None:
+    path = str(tmp_path / "busy.sqlite")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.executescript(f"PRAGMA journal_mode = {journal}; CREATE TABLE a (n); CREATE TABLE b (n); BEGIN")
+        file.executemany("INSERT INTO a VALUES(?)", ((number,) for number in range(20000)))
+        file.execute("COMMIT")
+    ended = threading.Event()
+
+    def write() -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as other:
+            while not ended.wait(0.01):
+                other.executescript("BEGIN IMMEDIATE; INSERT INTO a VALUES(0); INSERT INTO b VALUES(0); COMMIT")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        taken = back_up({"path": path}, folder_store)
+    finally:
+        ended.set()
+        writer.join()
+    assert taken["consistent"] is True
+    back = tmp_path / "back.sqlite"
+    restore({"path": str(back)}, folder_store)
+    with contextlib.closing(sqlite3.connect(back)) as file:
+        assert file.execute("SELECT (SELECT count(*) FROM a) - (SELECT count(*) FROM b)").fetchone() == (20000,)
 
 
 def test_the_torture_database_comes_back_exactly(
@@ -304,11 +335,14 @@ def test_the_file_of_the_plan_loads_by_the_shell_alone(small: Options, folder_st
 
 
 class Restless(FileEngine):
-    """A file that somebody writes to while it is read, some times."""
+    """A file that is read page by page as a database of D1 is, while another client writes to it."""
 
     def __init__(self, path: str, times: int) -> None:
         super().__init__(path)
         self._other, self._times = sqlite3.connect(path, isolation_level=None), times
+
+    def snapshot(self, folder: str) -> FileEngine:
+        return self
 
     def run(self, batch: t.Any) -> t.Any:
         if self._times and "LIMIT" in batch[0].text:

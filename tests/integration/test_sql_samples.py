@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import is_complete, split_statements
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import Completeness, split_statements
 
 _GIVEN = os.environ.get("LIFELINE_SQL_SAMPLES", "")
 FOLDER = Path(_GIVEN)
@@ -68,7 +68,9 @@ def test_the_beginning_of_a_file_is_complete_where_sqlite_says_so(path: Path) ->
     ends = [at for at, char in enumerate(text) if char in ";\n"]
     for at in {*ends[:: max(1, len(ends) // 200)], len(text)}:
         for end in (at, at + 1):
-            assert is_complete(text[:end]) is sqlite3.complete_statement(text[:end]), text[:end][-80:]
+            seen = Completeness()
+            seen.feed(text[:end])
+            assert seen.is_complete is sqlite3.complete_statement(text[:end]), text[:end][-80:]
 
 
 def outcome(

@@ -12,7 +12,7 @@ import typing as t
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.json_api import understood
 from .._sets.identity import Identity
-from .._sqlite.engine import Bound, Limits, StatementResult
+from .._sqlite.engine import Bound, Engine, Limits, StatementResult
 from .._sqlite.exact import LARGEST_EXACT, decode_row, exact_query
 from .._sqlite.statements import bind_exactly
 from .api import D1Api
@@ -41,6 +41,9 @@ class D1Engine:
 
     def state(self) -> str:
         return self._api.bookmark(self._uuid)
+
+    def snapshot(self, folder: str) -> Engine:
+        return self
 
     def close(self) -> None:
         """There is nothing to release."""

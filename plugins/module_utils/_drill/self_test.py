@@ -18,7 +18,7 @@ from .._core.sealing import Sealing
 from .._postgres.verify import VerifyRequest, verify_set
 from .._sets.fetch import END_OF_COPY, plain_chunks
 from .._sets.manifest import SQLITE_ENGINE, Manifest, ObjectEntry
-from .._sqlite.load import whole_statements
+from .._sqlite.statements import whole_statements
 from .._store.base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened, read_all
 
 DAMAGES = ("flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows")

@@ -246,6 +246,7 @@ class _Run:
                 schema = read_schema(self._engine)
             return self._result("", self._engine.bookmark(), True, schema, [], 0, 0, None)
         with self._timings.phase("read"):
+            self._engine = self._engine.snapshot(self._folder)
             bookmark, consistent, schema, dump, work = self._read()
         with self._timings.phase("prove"):
             path = os.path.join(work, "loaded.sqlite")

@@ -74,5 +74,11 @@ class Engine(t.Protocol):
     def state(self) -> str:
         """What is another when anything was written, by whomever."""
 
+    def snapshot(self, folder: str) -> Engine:
+        """What to read everything from: a copy of a file in the folder, as the file is at one moment; D1 itself.
+
+        Raises RecoveryError as run, and spool_full.
+        """
+
     def close(self) -> None:
         """Release what is held."""

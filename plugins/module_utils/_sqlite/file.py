@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
@@ -19,6 +20,9 @@ from .exact import NotText, text_of
 from .statements import bind_exactly, shortened
 
 _BUSY_SECONDS = 30
+
+#: SQLITE_BUSY and SQLITE_LOCKED, which the sqlite3 module names since Python 3.11.
+_LOCKED = (5, 6)
 
 #: The text of an error of a damaged schema may be no UTF-8.
 _FAILURES = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeDecodeError)
@@ -92,10 +96,38 @@ class FileEngine:
         except _FAILURES as error:
             raise self._refused(error, Bound(text)) from None
 
+    def snapshot(self, folder: str) -> FileEngine:
+        path = os.path.join(folder, "snapshot.sqlite")
+        try:
+            self.copy_to(path)
+        except sqlite3.Error as error:
+            if "disk is full" in str(error):
+                raise RecoveryError(
+                    ErrorKind.SPOOL_FULL,
+                    f"A copy of {self.location} does not fit into {folder}.",
+                    next_step="Free disk space for temporary files, or set spool_dir to a larger file system.",
+                ) from None
+            raise RecoveryError(
+                ErrorKind.QUERY_FAILED,
+                f"{self.location} cannot be copied: {error}.",
+                next_step="Check the file with PRAGMA integrity_check, and which process holds it locked.",
+            ) from None
+        copy = FileEngine(path, read_only=True)
+        copy.location = self.location
+        return copy
+
     def copy_to(self, path: str) -> None:
-        """The whole database as a file, as it is at one moment."""
+        """The whole database as a file, as it is at one moment. The copy needs no log beside it."""
+        end = time.monotonic() + _BUSY_SECONDS
+
+        def judge(status: int, _remaining: int, _total: int) -> None:
+            # Without this the sqlite3 module repeats a step that finds the file locked, without end.
+            if status in _LOCKED and time.monotonic() > end:
+                raise sqlite3.OperationalError(f"another process held it locked for {_BUSY_SECONDS} seconds")
+
         with contextlib.closing(sqlite3.connect(path)) as other:
-            self._connection.backup(other)
+            self._connection.backup(other, progress=judge)
+            other.execute("PRAGMA journal_mode = DELETE")
 
     def copy_from(self, path: str) -> None:
         """Become what such a copy holds."""

@@ -21,8 +21,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .backup import OpenedSet, opened_file
 from .confined import LoadLimits, confine
 from .exact import literal
-from .load import loading_text, whole_statements
-from .statements import Statement, Token, shortened, split_statements, tokens
+from .load import loading_text
+from .statements import Statement, Token, shortened, split_statements, tokens, whole_statements
 
 _WORDS = {"infinity": "9.0e+999", "inf": "9.0e+999"}
 _INFINITY = re.compile(r"\binf(inity)?\b", re.IGNORECASE)

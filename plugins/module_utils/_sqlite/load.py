@@ -13,7 +13,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .confined import LoadLimits, confine
-from .statements import shortened, split_statements
+from .statements import shortened, split_statements, whole_statements
 
 
 def load_files(path: str, folder: str, files: t.Iterable[str]) -> None:
@@ -83,16 +83,3 @@ def _execute(connection: sqlite3.Connection, text: str) -> None:
             raise
         for statement in split_statements(text):
             connection.execute(statement.text)
-
-
-def whole_statements(stream: t.Iterable[str]) -> t.Iterator[str]:
-    """Lines, joined until a statement is complete: a text may hold ends of lines."""
-    held: t.List[str] = []
-    for line in stream:
-        held.append(line)
-        # SQLite takes no NUL, and where a statement ends does not depend on it.
-        if line.rstrip().endswith(";") and sqlite3.complete_statement("".join(held).replace("\0", " ")):
-            yield "".join(held)
-            held = []
-    if held:
-        yield "".join(held)

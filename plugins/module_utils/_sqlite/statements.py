@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
 import typing as t
 from dataclasses import dataclass
 
@@ -143,17 +144,63 @@ def split_statements(text: str, *, first_line: int = 1) -> t.Iterator[Statement]
         yield _statement(piece, line, ended=False)
 
 
-def is_complete(text: str) -> bool:
-    """Whether a text ends where a statement does, as C(sqlite3_complete) judges it."""
-    state, complete = _START, False
-    try:
-        for token in tokens(text):
-            if token.kind not in ("space", "comment"):
-                state = _next(state, token)
-                complete = state == _START
-    except RecoveryError:
-        return False
-    return complete
+class Completeness:
+    """Whether a text that comes in lines ends where a statement does, as C(sqlite3_complete) judges it.
+
+    Each character is looked at once: a value may have many lines that look like the end of a statement.
+    """
+
+    def __init__(self) -> None:
+        self._state = _START
+        self._awaited = ""
+        self._has_begun = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self._has_begun and self._state == _START and self._awaited in ("", "\n")
+
+    def feed(self, line: str) -> None:
+        """Take the next line with its end, or the rest of a text."""
+        start = 0
+        if self._awaited:
+            start = line.find(self._awaited)
+            if start < 0:
+                return
+            start += len(self._awaited)
+            self._awaited = ""
+        for found in _TOKEN.finditer(line, start):
+            token = Token(t.cast(str, found.lastgroup), found.group(), found.start())
+            if token.kind == "space":
+                continue
+            if token.kind == "comment" or token.text == "/*":
+                self._awaited = "*/" if token.kind == "open" else ""
+                if token.text.startswith("--") and found.end() == len(line):
+                    self._awaited = "\n"
+            else:
+                self._state = _next(self._state, token)
+                self._has_begun = True
+                self._awaited = {"[": "]"}.get(token.text, token.text) if token.kind == "open" else ""
+            if token.kind == "open":
+                return
+
+
+def whole_statements(stream: t.Iterable[str]) -> t.Iterator[str]:
+    """Lines, joined until a statement is complete: a text may hold ends of lines."""
+    held: t.List[str] = []
+    seen = Completeness()
+    for line in stream:
+        ends = line.rstrip().endswith(";")
+        # SQLite takes no NUL, and where a statement ends does not depend on NUL.
+        if not held and ends and sqlite3.complete_statement(line.replace("\0", " ")):
+            yield line
+            continue
+        held.append(line)
+        seen.feed(line)
+        if ends and seen.is_complete:
+            yield "".join(held)
+            held, seen = [], Completeness()
+    if held:
+        yield "".join(held)
 
 
 def bind_exactly(statement: str, params: t.Sequence[t.Any]) -> t.Tuple[str, t.List[t.Any]]:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
+import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import (
+    Completeness,
     bind_exactly,
-    is_complete,
     split_statements,
+    whole_statements,
 )
 
 PIECES = [
@@ -31,7 +34,11 @@ PIECES = [
 @example([("explain", " "), ("@create", " "), ("trigger", " "), (";", "")])
 def test_the_end_of_a_statement_is_where_sqlite_sees_it(pieces: list[tuple[str, str]]) -> None:
     text = "".join(piece + space for piece, space in pieces)
-    assert is_complete(text) is bool(sqlite3.complete_statement(text))
+    for lines in ([text], text.splitlines(keepends=True)):
+        seen = Completeness()
+        for line in lines:
+            seen.feed(line)
+        assert seen.is_complete is bool(sqlite3.complete_statement(text))
 
 
 WHOLE = [
@@ -49,6 +56,16 @@ WHOLE = [
 def test_what_was_joined_is_split_again(statements: list[str], between: str) -> None:
     found = [item.text for item in split_statements(between.join(statements))]
     assert found == [item.removeprefix("/* ; */ ") for item in statements]
+
+
+@pytest.mark.parametrize("line", ["  border-radius: 4px;\n", "it''s;\n", "; -- x;\n", ";\r"])
+def test_the_time_to_find_ends_grows_as_the_text_does(line: str) -> None:
+    value = line * (2_000_000 // len(line))
+    text = f"INSERT INTO t VALUES('{value}');\nSELECT 1;\n"
+    began = time.process_time()
+    found = list(whole_statements(io.StringIO(text, newline="")))
+    assert time.process_time() - began < 10
+    assert [len(item) for item in found] == [len(text) - 10, 10]
 
 
 def test_each_statement_knows_its_line() -> None:
