@@ -166,11 +166,11 @@ def test_a_bucket_is_backed_up_pruned_and_restored(store: dict[str, t.Any], tmp_
         (files / name).write_text(name)
         done("backup_bucket", bucket_backup_verify_depth="none")
     policy = [{"tier": "daily", "keep_daily": 1, "minimum": 1}]
-    planned = done("prune", "--check", "--diff", retention_policies=policy)
+    planned = done("prune", "--check", "--diff", recovery_retention=policy)
     assert "Would remove 1 of 3 sets" in planned
     # The newest and the newest verified stay, here and in the copy, where nothing was verified.
     assert len(list(copy.glob("media/daily/sets/*.json"))) == 3
-    assert "Removed 1 of 3 sets" in done("prune", retention_policies=policy)
+    assert "Removed 1 of 3 sets" in done("prune", recovery_retention=policy)
     assert len(list(copy.glob("media/daily/sets/*.json"))) == 1
     (files / "courses/1/text.html").unlink()
     (files / "empty").write_bytes(b"filled")
@@ -195,7 +195,13 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dic
     }
     assert play("backup", inventory, tmp_path).returncode == 0
     assert play("backup_bucket", media, tmp_path).returncode == 0
-    sources = {**inventory, "recovery_sources": [{"name": "school"}, {"name": "media"}]}
+    sandboxes = tmp_path / "sandboxes"
+    sandboxes.mkdir()
+    sources = {
+        **inventory,
+        "recovery_sources": [{"name": "school"}, {"name": "media"}],
+        "recovery_sandbox_path": str(sandboxes),
+    }
     for level in ("daily", "weekly", "monthly"):
         done = play("verify", {**sources, "verification_level": level}, tmp_path, "-v")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -204,7 +210,7 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dic
     assert "Restored 3 missing" in done.stdout
     assert "tables" in done.stdout
     assert "chosen by the seed" in done.stdout
-    assert not list(Path("/tmp").glob("lifeline-verification-*"))
+    assert not list(sandboxes.iterdir())
     (files / "large").write_bytes(os.urandom(100_000))
     assert play("backup_bucket", media, tmp_path).returncode == 0
     late = [{"name": "nobody"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
@@ -250,7 +256,7 @@ def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dic
     assert f"media in {folder_store['path']}" in gone.stdout
     # The copy was judged all the same, and pruned.
     assert gone.stdout.count("are as recorded (presence)") == 1
-    pruned = play("prune", {**media, "retention_policies": [{"tier": "daily", "keep_daily": 1}]}, tmp_path)
+    pruned = play("prune", {**media, "recovery_retention": [{"tier": "daily", "keep_daily": 1}]}, tmp_path)
     assert pruned.returncode != 0
     assert "Removed 0 of 1 sets" in pruned.stdout
     assert folder_store["path"] in pruned.stdout
@@ -269,7 +275,9 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
         "recovery_store": folder_store,
         "recovery_source": "media",
         "recovery_files": {"provider": "directory", "path": str(files)},
+        "recovery_sandbox_path": str(tmp_path / "sandboxes"),
     }
+    (tmp_path / "sandboxes").mkdir()
     assert play("backup_bucket", media, tmp_path).returncode == 0
     victim = max(Path(folder_store["path"]).glob("media/daily/objects/*/*"), key=lambda path: path.stat().st_size)
     victim.write_bytes(os.urandom(victim.stat().st_size))
@@ -278,7 +286,7 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
         done = play("verify", {**media, "verification_level": level, "verification_depth": "presence"}, tmp_path)
         assert (done.returncode == 0) is (level == "weekly"), done.stdout
     assert "is damaged" in done.stdout
-    assert not list(Path("/tmp").glob("lifeline-verification-*"))
+    assert not list((tmp_path / "sandboxes").iterdir())
 
 
 def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[str, t.Any], tmp_path: Path) -> None:

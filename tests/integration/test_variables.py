@@ -14,21 +14,85 @@ from tests.doubles.postgres import PostgresServer
 from tests.doubles.school import load_school
 from tests.support.operator import Operator
 
+SOURCES = [
+    {"name": "school", "vars": {"recovery_database": "school"}},
+    {"name": "media", "kind": "bucket", "vars": {"recovery_files": {"provider": "directory", "path": "/nowhere"}}},
+]
+NOWHERE = {"provider": "directory", "path": "/nowhere"}
 
-@pytest.fixture
-def inventory(postgres: PostgresServer, database: str, store: dict[str, t.Any]) -> dict[str, t.Any]:
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments", "inventory", "expected"),
+    [
+        ("restore", ["-e", "restore_archive=old.sql.gz"], {}, "There is no variable restore_archive."),
+        ("restore", ["-e", "recovry_set=x"], {}, "There is no variable recovry_set. Is recovery_set meant?"),
+        ("restore", ["-e", "table_restore_kees=x"], {}, "Is table_restore_keys meant?"),
+        ("restore", ["-e", "recovery_prefixes=[a]"], {}, "recovery_prefixes has no effect in restore.yml."),
+        ("backup", ["-e", "recovery_before=2026-01-01"], {}, "recovery_before has no effect in backup.yml."),
+        ("status", ["-e", "recovery_tier=daily"], {}, "recovery_tier has no effect in status.yml."),
+        ("restore_rows", [], {"recovery_confrim": "x"}, "Is recovery_confirm meant?"),
+        ("backup", [], {"backup_teir": "daily"}, "Is backup_tier meant?"),
+        ("backup", [], {"recovery_sources": SOURCES, "recovery_source": "shcool"}, "got shcool. Is school meant?"),
+        ("backup", ["-e", "recovery_source=media"], {"recovery_sources": SOURCES}, "media is of the kind bucket"),
+        ("backup_bucket", ["-e", "recovery_source=school"], {"recovery_sources": SOURCES}, "is of the kind postgresql"),
+        ("restore", [], {"recovery_sources": SOURCES}, "recovery_source is required: school fits restore.yml."),
+        ("verify", ["-e", "recovery_source=skool"], {"recovery_sources": SOURCES}, "Is school meant?"),
+        ("status", [], {"recovery_sources": [{"name": "a", "rpo_second": 5}]}, "Is rpo_seconds meant?"),
+        ("status", [], {"recovery_sources": [{"name": "a"}, {"name": "a"}]}, "two sources have this name"),
+        ("prune", [], {"recovery_sources": [{"name": "a", "kind": "postgres"}]}, "kind must be postgresql, bucket"),
+        ("prune", [], {"recovery_sources": [{"name": "a", "vars": {"recovery_databse": "x"}}]}, "Is recovery_database"),
+    ],
+)  # fmt: skip
+def test_a_variable_without_effect_is_refused_before_anything_is_done(
+    operator: Operator, playbook: str, arguments: list[str], inventory: dict[str, t.Any], expected: str
+) -> None:
+    done = operator.play(playbook, *arguments, inventory={"recovery_store": NOWHERE, **inventory})
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert expected in " ".join(done.stdout.split()), done.stdout
+    assert "Nothing was done." in done.stdout
+    assert "changed=0" in done.stdout
+
+
+def test_a_role_in_a_playbook_of_the_user_refuses_unknown_variables(operator: Operator) -> None:
+    plays = [
+        {"hosts": "localhost", "gather_facts": False, "vars": {"backup_dir": "/srv", "restore_mod": "new"},
+         "roles": ["lifeline.recovery.restore"]},
+    ]  # fmt: skip
+    done = operator.play(str(operator.write("site.yml", plays)), "-e", "mine=1", inventory={"monitoring_mine": True})
+    assert done.returncode == 2, done.stdout
+    assert "There is no variable restore_mod. Is restore_mode meant?" in " ".join(done.stdout.split())
+    assert "backup_dir" not in done.stdout
+
+
+def test_the_common_names_select_set_tier_mode_and_target(
+    operator: Operator, postgres: PostgresServer, database: str, store: dict[str, t.Any]
+) -> None:
     load_school(postgres, database)
     login = postgres.module_options()
     login.pop("login_db")
-    return {
-        "recovery_environment": "production",
+    inventory = {
         "recovery_source": "school",
         "recovery_database": database,
         "recovery_connection": login,
         "recovery_store": store,
+        "recovery_verify_depth": "presence",
     }
-
-
-def test_backup_writes_the_named_tier(operator: Operator, inventory: dict[str, t.Any]) -> None:
-    done = operator.play("backup", inventory=inventory)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for tier in ("weekly", "daily"):
+        done = operator.play("backup", "-e", f"recovery_tier={tier}", inventory=inventory)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"/{tier}/" in done.stdout or tier in done.stdout
+    target = f"{database}_copy"
+    planned = operator.play(
+        "restore", "--check", "-e", "recovery_tier=weekly", "-e", f"recovery_target={target}", inventory=inventory
+    )
+    assert planned.returncode == 0, planned.stdout
+    assert target in planned.stdout
+    swap = operator.play("restore", "--check", "-e", "recovery_mode=swap", inventory=inventory)
+    assert swap.returncode == 0, swap.stdout
+    assert "swap" in swap.stdout
+    early = operator.play("restore", "--check", "-e", "recovery_before=2020-01-01T00:00:00Z", inventory=inventory)
+    assert early.returncode == 2, early.stdout
+    assert "2020-01-01" in early.stdout
+    other = operator.play("restore", "--check", "-e", "recovery_set=20200101T000000Z", inventory=inventory)
+    assert other.returncode == 2, other.stdout
+    assert "20200101T000000Z" in other.stdout

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: unread_variables
+short_description: Variables that the collection would ignore
+version_added: 1.0.0
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+description:
+  - Finds variables whose names begin with C(recovery_), or with the name of the role that runs, and that nothing in the
+    collection reads. Each is named with the nearest variable that exists.
+  - With O(playbook), also finds variables of the command line that this playbook does not read although they select
+    what a run works on, misspelt variables of the command line, faults of C(recovery_sources), and a
+    C(recovery_source) that is not one of them or is of another kind. Variables that a controller passes from step to
+    step of a workflow are accepted.
+options:
+  playbook:
+    description: The playbook of the collection that runs, without C(.yml).
+    type: str
+    default: ""
+  kinds:
+    description:
+      - The kinds of sources that the playbook works on. C(recovery_source) must be a source of one of them, and may be
+        unset only if the playbook works on every kind. If empty, C(recovery_source) is not read.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Refuse variables that the role does not read
+  ansible.builtin.assert:
+    that: recovery_unread | length == 0
+    fail_msg: "{{ recovery_unread | join(' ') }} Nothing was done."
+  vars:
+    recovery_unread: "{{ lookup('lifeline.recovery.unread_variables', wantlist=true) }}"
+"""
+
+RETURN = r"""
+_list:
+  description: A sentence for each fault.
+  type: list
+  elements: str
+"""
+
+import re
+import typing as t
+from pathlib import Path
+
+from ansible import context
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.vars import load_extra_vars
+
+from ..plugin_utils.variables import (
+    Files,
+    ignored_requests,
+    misspelt_extra,
+    selection_fault,
+    source_faults,
+    unknown_names,
+)
+
+# What steps of a workflow hand on arrives as extra variables of the next step.
+_CONTROLLER = ("awx_job_id", "tower_job_id")
+
+
+class LookupModule(LookupBase):
+    """Reads names of variables; values only of recovery_sources and recovery_source."""
+
+    def run(self, terms: t.Sequence[str], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        variables = variables or {}
+        self.set_options(var_options=variables, direct=kwargs)
+        files = Files(Path(__file__).resolve().parents[2])
+        playbook = self.get_option("playbook")
+        if not playbook:
+            role = str(variables.get("ansible_role_name", "")).rpartition(".")[2]
+            return unknown_names(variables, files, [role])
+        return unknown_names(variables, files, files.roles_of(playbook)) + self._of_playbook(playbook, variables, files)
+
+    def _of_playbook(self, playbook: str, variables: t.Mapping[str, t.Any], files: Files) -> list[str]:
+        faults: list[str] = []
+        # A playbook of the user that imports several hands the same command line to each.
+        if _started() == playbook and not any(name in variables for name in _CONTROLLER):
+            given = load_extra_vars(self._loader)
+            faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
+        if "recovery_sources" not in variables:
+            return faults
+        sources = self._templar.template(variables["recovery_sources"])
+        faults += source_faults(sources, files)
+        kinds = self.get_option("kinds")
+        if kinds:
+            selected = self._templar.template(variables.get("recovery_source", ""))
+            faults += [fault for fault in [selection_fault(sources, str(selected or ""), kinds, playbook)] if fault]
+        return faults
+
+
+def _started() -> str | None:
+    """The one playbook that the command line names."""
+    arguments = context.CLIARGS.get("args") or ()
+    return re.sub(r"^lifeline\.recovery\.|\.yml$", "", Path(str(arguments[0])).name) if len(arguments) == 1 else None

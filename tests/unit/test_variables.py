@@ -1,0 +1,107 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Variables that the collection reads, and what is said of others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.lifeline.recovery.plugins.plugin_utils.variables import (
+    Files,
+    ignored_requests,
+    misspelt_extra,
+    selection_fault,
+    source_faults,
+    unknown_names,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = Files(ROOT)
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+
+
+def test_every_common_variable_is_documented_and_every_documented_one_is_read() -> None:
+    defaults = "".join(path.read_text() for path in ROOT.glob("roles/*/defaults/main.yml"))
+    playbooks = "".join(path.read_text() for path in ROOT.glob("playbooks/*.yml"))
+    read = set(re.findall(r"\b(?<!_)recovery_[a-z0-9_]+", defaults)) | set(
+        re.findall(r"\b(?<!_)(recovery_[a-z0-9_]+) \| (?:default|mandatory)", playbooks)
+    )
+    documented = set(re.findall(r"`(recovery_[a-z0-9_]+)[`=]", (ROOT / "docs/variables.md").read_text()))
+    assert read - documented == set()
+    assert documented - FILES.known == set()
+
+
+@pytest.mark.parametrize("role", FILES.roles)
+def test_a_role_knows_its_own_variables(role: str) -> None:
+    options = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+        "options"
+    ]
+    assert unknown_names(options, FILES, [role]) == []
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_every_playbook_refuses_unknown_variables_under_its_own_name(playbook: str) -> None:
+    text = (ROOT / f"playbooks/{playbook}.yml").read_text()
+    assert re.findall(r"_playbook: (\w+)", text) == [playbook] * text.count("hosts:")
+    assert re.search(r"import_tasks: tasks/(source|variables)\.yml", text)
+
+
+def test_an_unknown_variable_is_named_with_the_nearest() -> None:
+    assert unknown_names(["recovery_sources", "recovery_sourcs", "ansible_host", "mine"], FILES, []) == [
+        "There is no variable recovery_sourcs. Is recovery_sources meant?"
+    ]
+    # Variables of a role are judged where the role runs; backup_host_usr is not of the role backup.
+    assert unknown_names(["backup_dir", "backup_host_usr"], FILES, ["backup"]) == [
+        "There is no variable backup_dir. Is backup_tier meant?"
+    ]
+    assert unknown_names(["backup_dir", "monitoring_mine"], FILES, ["restore"]) == []
+
+
+def test_the_command_line_may_hold_variables_of_the_user() -> None:
+    assert misspelt_extra(["ansible_user", "vault_backup_password", "region", "recovery_set"], FILES) == []
+    (said,) = misspelt_extra(["recover_confirm"], FILES)
+    assert "recovery_confirm" in said
+
+
+def test_a_request_is_refused_by_a_playbook_that_does_not_read_it() -> None:
+    assert ignored_requests(["recovery_tier", "recovery_store", "recovery_confirm"], "status", FILES) == [
+        "recovery_tier has no effect in status.yml."
+    ]
+    assert ignored_requests(["table_restore_keys"], "restore", FILES) == [
+        "table_restore_keys has no effect in restore.yml."
+    ]
+    assert ignored_requests(["recovery_tier", "recovery_before", "recovery_set"], "restore_bucket", FILES) == []
+    # The role that its role includes reads keys, but gets those of the tenant.
+    assert ignored_requests(["recovery_keys", "recovery_set"], "restore_tenant", FILES) == [
+        "recovery_keys has no effect in restore_tenant.yml."
+    ]
+
+
+def test_the_options_of_sources_are_judged() -> None:
+    sources = [
+        {"name": "a", "vars": {"recovery_database": "a", "mine": 1}},
+        {"kind": "d1"},
+        {"name": "a", "kind": "s3", "rpo": 1},
+    ]
+    faults = source_faults(sources, FILES)
+    assert len(faults) == 4
+    assert faults[0] == "recovery_sources[1] has no name."
+    assert "two sources have this name" in faults[1]
+    assert "rpo is not an option" in faults[2]
+    assert "got s3" in faults[3]
+
+
+def test_a_source_is_selected_by_name_and_kind() -> None:
+    sources = [{"name": "school"}, {"name": "media", "kind": "bucket"}]
+    assert selection_fault(sources, "school", ["postgresql"], "restore") is None
+    assert "kind bucket" in str(selection_fault(sources, "media", ["postgresql"], "restore"))
+    assert "Is media meant?" in str(selection_fault(sources, "medai", ["bucket"], "backup_bucket"))
+    assert "media fits" in str(selection_fault(sources, "", ["bucket"], "backup_bucket"))
+    assert "no source" in str(selection_fault(sources, "", ["d1"], "d1_backup"))
+    assert selection_fault(sources, "", ["postgresql", "bucket", "d1"], "verify") is None
