@@ -28,6 +28,7 @@ from .._core.version import VERSION
 from .._sets.audit import audited
 from .._sets.catalogue import list_sets, load_set, verifications
 from .._sets.fetch import read_object
+from .._sets.identity import require_source_kind
 from .._sets.layout import check_source, object_key, objects_prefix
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each, sample
@@ -99,6 +100,8 @@ def back_up_bucket(request: BucketBackupRequest, origin: ObjectStore, store: Obj
     check_source(request.source)
     require_codec(request.codec)
     with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
+        if request.tier != "undo":
+            require_source_kind(store, request.source, BUCKET_ENGINE)
         with scratch_folder("lifeline-bucket-", request.spool_dir) as folder, listing_errors():
             result = _Run(request, origin, store, folder).complete()
         outcome.update(set_id=result.set_id, files=result.files, bytes=result.bytes_uploaded)
@@ -242,7 +245,7 @@ class _Run:
             try:
                 manifest = load_set(self._store, name)
                 if manifest.engine != BUCKET_ENGINE:
-                    raise _another_engine(name.source, manifest.engine)
+                    continue
                 self._take_one(manifest)
                 return
             except RecoveryError as error:
@@ -611,11 +614,3 @@ def _codec_for(codec: str, chunks: t.Iterator[bytes]) -> str:
 def _write_lines(path: str, lines: t.Iterable[str]) -> None:
     with open(path, "w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in lines)
-
-
-def _another_engine(source: str, engine: str) -> RecoveryError:
-    return RecoveryError(
-        ErrorKind.INVALID_OPTIONS,
-        f"The source {source!r} has sets of the kind {engine}, not of a bucket.",
-        next_step="Give the bucket a source of its own.",
-    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
 from .catalogue import list_sets, try_set
-from .manifest import Manifest
+from .manifest import HOLDS, Manifest
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,28 @@ def known_identity(store: ObjectStore, source: str, engine: str) -> t.Optional[I
         if isinstance(manifest, Manifest) and manifest.engine == engine:
             return identity_in(manifest)
     return None
+
+
+def require_source_kind(store: ObjectStore, source: str, engine: str) -> None:
+    """Refuse to add a set of another kind to a source: the next backups and restores of either kind would fail.
+
+    A source is of the kind of its newest set, or of its oldest one: a single set of another kind, which an earlier
+    version accepted, does not change the kind. Undo sets are passed over. Raises RecoveryError(invalid_options).
+    """
+    names = [name for name in list_sets(store, source) if name.tier != "undo"]
+    kinds = []
+    for ordered in (reversed(names), names):
+        found = next((one for one in (try_set(store, name) for name in ordered) if isinstance(one, Manifest)), None)
+        if found is None or found.engine == engine:
+            return
+        kinds.append(found)
+    raise RecoveryError(
+        ErrorKind.INVALID_OPTIONS,
+        f"The source {source!r} has sets of {HOLDS[kinds[-1].engine]}, and this is a backup of {HOLDS[engine]}.",
+        left="No backup set was written.",
+        next_step="Set source to a name of its own for this backup.",
+        details={"engine": kinds[-1].engine},
+    )
 
 
 def require_identity(

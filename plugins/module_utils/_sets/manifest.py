@@ -39,6 +39,7 @@ __all__ = [
     "BUCKET_ENGINE",
     "DATABASE_ENGINE",
     "ENGINES",
+    "HOLDS",
     "ROLES",
     "ROWS_ENGINE",
     "SCHEMA",
@@ -57,7 +58,9 @@ _RESTORED_BY = {
     SQLITE_ENGINE: "d1_restore",
     SQLITE_ROWS_ENGINE: "d1_restore",
 }
-_HOLDS = {
+#: What the sets of an engine hold.
+HOLDS = {
+    DATABASE_ENGINE: "a PostgreSQL database",
     ROWS_ENGINE: "rows of some tables",
     BUCKET_ENGINE: "the files of a bucket",
     SQLITE_ENGINE: "a database of SQLite or D1",
@@ -132,7 +135,7 @@ class Manifest:
         if self.engine not in engines:
             raise RecoveryError(
                 ErrorKind.UNSUPPORTED,
-                f"The set {self.set_id} of {self.source} holds {_HOLDS.get(self.engine, 'a database')}.",
+                f"The set {self.set_id} of {self.source} holds {HOLDS[self.engine]}.",
                 next_step=f"Bring it back with lifeline.recovery.{_RESTORED_BY.get(self.engine, 'pg_restore')}.",
             )
 

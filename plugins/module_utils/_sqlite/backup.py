@@ -24,7 +24,7 @@ from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import audited
 from .._sets.fetch import fetch_objects
-from .._sets.identity import known_identity, require_identity
+from .._sets.identity import known_identity, require_identity, require_source_kind
 from .._sets.layout import check_source
 from .._sets.manifest import SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
@@ -124,6 +124,8 @@ def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectSt
             next_step="Leave it or encrypt_to out.",
         )
     with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
+        if request.tier != "undo":
+            require_source_kind(store, request.source, SQLITE_ENGINE)
         former = None
         if engine.identity is not None:
             known = known_identity(store, request.source, SQLITE_ENGINE)
