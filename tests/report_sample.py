@@ -94,13 +94,16 @@ def sample_evidence(incident: datetime = INCIDENT, slower: float = 1.0) -> Evide
     )
 
 
-def sample_report(evidence: t.Optional[Evidence] = None, scenario: str = "database_loss") -> Report:
+def sample_report(
+    evidence: t.Optional[Evidence] = None, scenario: str = "database_loss", data_origin: str = "source"
+) -> Report:
     given = evidence or sample_evidence()
     incident = given.incident_at or INCIDENT
     facts = DrillFacts(
         scenario=scenario,
         source="school",
         environment="sandbox",
+        data_origin=data_origin,
         started_at=incident - timedelta(seconds=38),
         finished_at=incident + timedelta(seconds=44),
         backup_set="20260302T024707Z",

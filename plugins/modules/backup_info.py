@@ -134,7 +134,7 @@ sets:
       type: int
       sample: null
     size_change:
-      description: Plain size against the previous set of the tier; V(-0.25) means a quarter less.
+      description: Plain size against the median of up to ten sets of the tier before it; V(-0.25) means a quarter less.
       type: float
       sample: 0.012
     verified:

@@ -63,6 +63,13 @@ options:
       - Where the drill ran, such as V(sandbox). Drills are compared with earlier ones of the same environment.
     type: str
     default: sandbox
+  data_origin:
+    description:
+      - Where the rehearsed data came from. V(source) are backup sets of O(source), V(sample) are data that were generated for the drill.
+      - A drill of sample data is reported as such, and M(lifeline.recovery.recovery_status) does not count it as a rehearsal of O(source).
+    type: str
+    choices: [source, sample]
+    default: source
   outcome:
     description:
       - V(ran) is judged. V(skipped) records that a drill was left out on purpose, V(missed) that it was due and did not run.
@@ -373,6 +380,7 @@ SPEC = ArgumentSpec(
         "scenario": {"type": "str", "required": True},
         "source": {"type": "str", "required": True},
         "environment": {"type": "str", "default": "sandbox"},
+        "data_origin": {"type": "str", "default": "source", "choices": ["source", "sample"]},
         "outcome": {"type": "str", "default": "ran", "choices": ["ran", "skipped", "missed"]},
         "rto_seconds": {"type": "float"},
         "rpo_seconds": {"type": "float"},

@@ -324,10 +324,13 @@ restore:
     object_count: 0
     failed_sets: []
 drill:
-  description: The last drill by its audit record - at, verdict, scenario, age_seconds and rto_measured_seconds; or null.
+  description: >-
+    The last drill of the data of the source by its audit record - at, verdict, scenario, age_seconds, rto_measured_seconds and
+    rto_objective_seconds; or null. Drills of generated data do not count.
   type: dict
   returned: success
-  sample: {at: "2026-02-01T10:00:00.000+00:00", verdict: passed, scenario: database_loss, age_seconds: 2476800.0, rto_measured_seconds: 84.2}
+  sample: {at: "2026-02-01T10:00:00.000+00:00", verdict: passed, scenario: database_loss, age_seconds: 2476800.0, rto_measured_seconds: 84.2,
+           rto_objective_seconds: 300.0}
 replication:
   description: Whether standbys stream and how far the slowest is behind - role, streaming, standbys, lag_seconds, lag_bytes; or null without any.
   type: dict

@@ -62,6 +62,11 @@ options:
       - The major version to start, for example V(16). V(auto) takes the newest of the Python package, else of the system.
     type: str
     default: auto
+  source_version:
+    description:
+      - The version of the server that the data come from, for example V(15.4).
+      - If it is set and O(postgres_version=auto), the same major version is started, otherwise the next newer one, otherwise the newest one.
+    type: str
   postgres_bin_dir:
     description:
       - The folder of C(postgres) and C(initdb), instead of looking for them.
@@ -155,6 +160,7 @@ SPEC = ArgumentSpec(
         "postgres": {"type": "bool", "default": True},
         "wal_archive": {"type": "bool", "default": False},
         "postgres_version": {"type": "str", "default": "auto"},
+        "source_version": {"type": "str"},
         "postgres_bin_dir": {"type": "path"},
         "bucket": {"type": "str", "default": "backups"},
     }
@@ -169,6 +175,7 @@ def main() -> None:
         postgres=params["postgres"],
         wal_archive=params["wal_archive"],
         postgres_version=params["postgres_version"],
+        source_version=params["source_version"],
         postgres_bin_dir=params["postgres_bin_dir"],
         bucket=params["bucket"],
         check_mode=module.check_mode,

@@ -195,10 +195,11 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dic
     }
     assert play("backup", inventory, tmp_path).returncode == 0
     assert play("backup_bucket", media, tmp_path).returncode == 0
+    everything = {name: value for name, value in inventory.items() if name != "recovery_source"}
     sandboxes = tmp_path / "sandboxes"
     sandboxes.mkdir()
     sources = {
-        **inventory,
+        **everything,
         "recovery_sources": [{"name": "school"}, {"name": "media"}],
         "recovery_sandbox_path": str(sandboxes),
     }
@@ -214,11 +215,18 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(inventory: dic
     (files / "large").write_bytes(os.urandom(100_000))
     assert play("backup_bucket", media, tmp_path).returncode == 0
     late = [{"name": "nobody"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
-    done = play("verify", {**inventory, "recovery_sources": late}, tmp_path)
+    done = play("verify", {**everything, "recovery_sources": late}, tmp_path)
     assert done.returncode != 0
-    assert "nobody in backups has no backup set" in done.stdout
+    assert "nobody in backups: The store holds no backup set of the source 'nobody'" in done.stdout
     assert "school in backups: the longest gap" in done.stdout
-    assert "media in backups: the newest set differs in size" in done.stdout
+    # A judgement has one severity in all playbooks: growth is a warning, and fails no verification.
+    assert "WARNING: media in backups: the newest set differs in size" in done.stdout
+    media_only = play("verify", {**everything, "recovery_sources": late, "recovery_source": "media"}, tmp_path)
+    assert media_only.returncode == 0, media_only.stdout
+    assert "WARNING: media in backups: the newest set differs in size" in media_only.stdout
+    misspelt = play("verify", {**everything, "recovery_sources": late, "recovery_source": "shcool"}, tmp_path)
+    assert misspelt.returncode != 0
+    assert "did you mean 'school'?" in misspelt.stdout
     assert "There is nothing to verify" in play("verify", {"recovery_store": store}, tmp_path).stdout
 
 

@@ -142,6 +142,20 @@ def test_a_drill_is_known_by_its_record(files: Options, folder_store: Options) -
     assert found["level"] == "ok"
     write_audit(store, "media", "drill", "failed", details)
     assert events(status(folder_store)) == {"drill.failed": "error"}
+    # A drill of generated data says nothing of the source, whatever its verdict.
+    write_audit(store, "media", "drill", "passed", {**details, "data_origin": "sample"})
+    assert events(status(folder_store)) == {"drill.failed": "error"}
+    write_audit(store, "media", "drill", "passed", {**details, "data_origin": "source"})
+    assert events(status(folder_store)) == {}
+
+
+def test_a_drill_of_sample_data_is_no_rehearsal_of_the_source(files: Options, folder_store: Options) -> None:
+    back_up(files, folder_store)
+    details = {"scenario": "database_loss", "data_origin": "sample", "rto": {"measured_seconds": 84.0}}
+    write_audit(open_store(StoreOptions(**folder_store)), "media", "drill", "passed", details)
+    found = status(folder_store, drilled_within_seconds=60)
+    assert found["drill"] is None
+    assert events(found) == {"drill.overdue": "warning"}
 
 
 def test_checks_are_known_by_their_record_which_names_no_row(

@@ -69,7 +69,7 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
         ("backup_bucket", NOWHERE, "backup", "There is no folder /nowhere"),
         ("backup", NOBODY, "backup", "127.0.0.1:1"),
         ("d1_backup", {"recovery_connection": {"path": "/nowhere.sqlite"}}, "backup", "/nowhere.sqlite"),
-        ("verify", {}, "verification", "has no backup set"),
+        ("verify", {}, "verification", "holds no backup set"),
         ("restore", NOBODY, "restore", "127.0.0.1:1"),
         ("restore_table", {"recovery_database": "x"}, "restore", "table_restore_reason is required"),
         ("supabase_backups", {"recovery_supabase": PROJECT}, "verification", "127.0.0.1"),

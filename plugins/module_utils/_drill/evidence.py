@@ -13,7 +13,7 @@ from datetime import datetime
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .estimate import read_estimate
-from .model import CHECK_STATUSES, Check, Evidence, FingerprintResult, Objectives, SelfTest
+from .model import CHECK_STATUSES, Check, DataOrigin, Evidence, FingerprintResult, Objectives, SelfTest
 
 _Given = t.Mapping[str, t.Any]
 
@@ -26,6 +26,7 @@ _TAKEN_AS_GIVEN = (
     "scenario",
     "source",
     "environment",
+    "data_origin",
     "backup_set",
     "versions",
     "set_facts",
@@ -47,6 +48,7 @@ class DrillRequest:
     source: str
     environment: str
     evidence: Evidence
+    data_origin: str = DataOrigin.SOURCE
     backup_set: t.Optional[str] = None
     recovery_point: t.Optional[datetime] = None
     versions: t.Mapping[str, t.Any] = field(default_factory=dict)

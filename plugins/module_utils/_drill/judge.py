@@ -165,11 +165,11 @@ def _judge_loss(
             f"({instant(incident_at)}): the clocks disagree, so the data loss is not known.",
         )
     elif objective is None:
-        yield Verdict.PASSED, f"The last {span(rpo.observed_seconds)} were lost; the source has no objective for it."
+        yield Verdict.PASSED, f"{_marker_age(rpo)} The source has no objective for it."
     elif rpo.observed_seconds > objective:
         yield (
             Verdict.FAILED,
-            f"The last {span(rpo.observed_seconds)} were lost, more than the objective of {span(objective)}.",
+            f"{_marker_age(rpo)} That is more than the objective of {span(objective)}.",
         )
     if objective is None:
         return
@@ -184,9 +184,17 @@ def _judge_loss(
     elif rpo.observed_seconds is not None and rpo.met:
         yield (
             Verdict.PASSED,
-            f"The last {span(rpo.observed_seconds)} were lost, and the longest gap between recovery points is "
-            f"{span(rpo.exposure_seconds)}; the objective is {span(objective)}.",
+            f"{_marker_age(rpo)} The longest gap between recovery points is {span(rpo.exposure_seconds)}; "
+            f"the objective is {span(objective)}.",
         )
+
+
+def _marker_age(rpo: RecoveryLoss) -> str:
+    """The upper bound of the loss, which may be longer than each gap: a marker is written before its backup begins."""
+    return (
+        f"At most the last {span(rpo.observed_seconds or 0.0)} were lost: the newest recovered marker row is that old, "
+        "and was written before its backup began."
+    )
 
 
 def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:

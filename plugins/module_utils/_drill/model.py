@@ -21,6 +21,15 @@ class Verdict:
     ALL = (PASSED, FAILED, ERROR, SKIPPED, MISSED)
 
 
+class DataOrigin:
+    """C(sample): generated data were rehearsed, which proves the procedure and says nothing of a source."""
+
+    SOURCE = "source"
+    SAMPLE = "sample"
+
+    ALL = (SOURCE, SAMPLE)
+
+
 class PhaseStatus:
     """C(unknown): the phase cannot be timed, because the machine restarted or its start is lost."""
 

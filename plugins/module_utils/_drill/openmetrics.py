@@ -15,12 +15,13 @@ import typing as t
 from .._core.clock import parse_instant
 from .._core.openmetrics import END, Samples, gauge
 from .model import CHECK_STATUSES, Verdict
-from .report import Report
+from .report import Report, origin_of
 
 
 def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
     """All metrics of the newest drill. earlier: previous reports of the same drill, for its last success."""
     names = {key: report[key] for key in ("source", "scenario", "environment")}
+    names["data_origin"] = origin_of(report)
     rto, rpo, fingerprint = report["rto"], report["rpo"], report["fingerprint"] or {}
     lines: t.List[str] = []
 

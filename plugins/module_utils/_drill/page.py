@@ -12,10 +12,11 @@ from .estimate import estimate_words, plan_line, too_few_sentence
 from .history_svg import MOST_DRILLS, draw_history
 from .loss_svg import draw_loss
 from .markup import Child, Markup, element, joined
+from .model import DataOrigin
 from .objective_svg import draw_objective
 from .page_parts import card, checks_table, facts_list, history_table, pill, self_test_list, set_facts
 from .page_style import STYLE
-from .report import Report
+from .report import Report, headline, origin_of
 from .timeline_svg import draw_timeline
 from .words import HEADLINES, SIGNS, instant, number, plural, span
 
@@ -27,7 +28,7 @@ _TONES = {"passed": "good", "failed": "bad", "missed": "bad", "error": "doubt", 
 
 def render_page(report: Report, earlier: t.Sequence[Report] = (), broken: t.Sequence[str] = ()) -> str:
     """The whole page. earlier: previous reports of the same drill, oldest first; broken: those that cannot be read."""
-    title = f"{HEADLINES[report['verdict']]}: drill {report['scenario']} of {report['source']}"
+    title = headline(report)
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -57,6 +58,7 @@ def _crumbs(report: Report) -> Markup:
     items = [
         ("Recovery drill", report["scenario"]),
         ("Source", report["source"]),
+        ("Data", "sample data" if _is_sample(report) else "of the source"),
         ("Environment", report["environment"]),
         ("Started", instant(report["started_at"])),
     ]
@@ -65,8 +67,10 @@ def _crumbs(report: Report) -> Markup:
 
 def _verdict(report: Report) -> Markup:
     verdict = report["verdict"]
+    title = HEADLINES[verdict] + (" with sample data" if _is_sample(report) else "")
+    lost = "A sample database" if _is_sample(report) else "The source"
     about = {
-        "passed": "The source was lost, restored, and proved equal within its objectives.",
+        "passed": f"{lost} was lost, restored, and proved equal within its objectives.",
         "failed": "The recovery did not do what it must.",
         "error": "Nothing is proved, so this drill does not count as a success.",
         "skipped": "This drill did not run.",
@@ -75,12 +79,16 @@ def _verdict(report: Report) -> Markup:
     return element(
         "section",
         element("div", SIGNS[verdict][0], class_="seal", aria_hidden="true"),
-        element("div", element("h1", HEADLINES[verdict]), element("p", about, class_="about")),
+        element("div", element("h1", title), element("p", about, class_="about")),
         element("ul", [element("li", reason) for reason in report.get("reasons", [])])
         if report.get("reasons")
         else None,
         class_=f"verdict {_TONES[verdict]}",
     )
+
+
+def _is_sample(report: Report) -> bool:
+    return origin_of(report) == DataOrigin.SAMPLE
 
 
 def _recovery_time(report: Report) -> Markup:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from .._core.sizes import readable_size
-from .markup import Child, Markup, element, joined
+from .markup import Child, Markup, element
 from .report import Report
-from .words import SIGNS, compact, instant, number, span, worst_first
+from .words import SIGNS, compact, in_words, instant, number, span, worst_first
 
 _TONES = {"passed": "good", "failed": "bad", "missed": "bad", "error": "doubt", "warning": "doubt", "skipped": "doubt"}
 _MOST_RUNS = 10
@@ -35,13 +35,12 @@ def checks_table(checks: t.Sequence[Report]) -> Markup:
         element(
             "tr",
             element("td", pill(check["status"]), class_="status"),
-            element("td", check["name"], _why(check)),
-            _value("Expected", check["expected"]),
-            _value("Actual", check["actual"]),
+            element("td", check["name"]),
+            element("td", _found(check), _samples(check), data_label="Found"),
         )
         for check in worst_first(checks)
     ]
-    return _table(("Result", "Check", "Expected", "Actual"), rows, "stack checks")
+    return _table(("Result", "Check", "Found"), rows, "stack checks")
 
 
 def self_test_list(tests: t.Sequence[Report]) -> Markup:
@@ -99,19 +98,18 @@ def _table(titles: t.Sequence[str], rows: t.Sequence[Markup], style: str) -> Mar
     return element("table", head, element("tbody", rows), class_=style)
 
 
-def _why(check: Report) -> t.Optional[Markup]:
-    if check["status"] == "passed":
-        return None
-    samples = [compact(row, 160) for row in check.get("sample") or []][:_MOST_SAMPLES]
+def _found(check: Report) -> str:
+    """The sentence of the check, or its values in words where it has no sentence."""
     message = check.get("message")
-    return joined(
-        element("span", str(message), class_="why") if message else None,
-        [element("span", element("code", row), class_="why") for row in samples],
-    )
+    if message:
+        return str(message)
+    return f"Expected {in_words(check['expected'])}, found {in_words(check['actual'])}."
 
 
-def _value(label: str, value: t.Any) -> Markup:
-    return element("td", element("code", compact(value)), data_label=label)
+def _samples(check: Report) -> t.List[Markup]:
+    """Rows that the check found, for a check that did not pass."""
+    rows = [] if check["status"] == "passed" else check.get("sample") or []
+    return [element("span", element("code", compact(row, 160)), class_="why") for row in rows[:_MOST_SAMPLES]]
 
 
 def _length(label: str, seconds: t.Optional[float]) -> Markup:

@@ -119,6 +119,7 @@ def _judged(request: DrillRequest) -> Report:
         scenario=request.scenario,
         source=request.source,
         environment=request.environment,
+        data_origin=request.data_origin,
         started_at=journal.started_at or now,
         finished_at=journal.finished_at or now,
         backup_set=request.backup_set,
@@ -150,6 +151,7 @@ def _record(store: ObjectStore, request: DrillRequest, result: DrillResult) -> N
     details = {
         "scenario": request.scenario,
         "environment": request.environment,
+        "data_origin": request.data_origin,
         "set_id": request.backup_set,
         "rto": {name: result.rto[name] for name in ("objective_seconds", "measured_seconds", "met")},
         "rpo": {name: result.rpo[name] for name in ("objective_seconds", "observed_seconds", "met")},

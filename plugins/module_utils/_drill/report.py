@@ -16,7 +16,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .estimate import estimate_words
 from .judge import judge
 from .measure import incident_instant, last_attempts
-from .model import CHECK_STATUSES, Evidence, Judgement, Phase, PhaseStatus, Verdict
+from .model import CHECK_STATUSES, DataOrigin, Evidence, Judgement, Phase, PhaseStatus, Verdict
 from .words import HEADLINES, number, plural, span
 
 SCHEMA = "lifeline.recovery/drill-report/1"
@@ -33,6 +33,7 @@ class DrillFacts:
     environment: str
     started_at: datetime
     finished_at: datetime
+    data_origin: str = DataOrigin.SOURCE
     backup_set: t.Optional[str] = None
     recovery_point: t.Optional[datetime] = None
     versions: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -49,9 +50,10 @@ def build_report(facts: DrillFacts, evidence: Evidence) -> Report:
         "scenario": facts.scenario,
         "source": facts.source,
         "environment": facts.environment,
+        "data_origin": facts.data_origin,
         "verdict": judgement.verdict,
         "reasons": list(judgement.reasons),
-        "notes": list(judgement.notes),
+        "notes": [*_origin_notes(facts), *judgement.notes],
         "started_at": format_instant(facts.started_at),
         "finished_at": format_instant(facts.finished_at),
         "backup_set": facts.backup_set,
@@ -94,6 +96,7 @@ def validate_report(report: t.Any) -> None:
     _expect(report.get("schema") == SCHEMA, "schema", f"is not {SCHEMA}")
     for key in ("scenario", "source", "environment"):
         _expect(isinstance(report.get(key), str) and report[key] != "", key, "is not a text")
+    _expect(origin_of(report) in DataOrigin.ALL, "data_origin", f"is none of {', '.join(DataOrigin.ALL)}")
     _expect(report.get("verdict") in Verdict.ALL, "verdict", f"is none of {', '.join(Verdict.ALL)}")
     for key in ("started_at", "finished_at"):
         _expect_instant(report.get(key), key)
@@ -132,6 +135,19 @@ def validate_report(report: t.Any) -> None:
         _expect(isinstance(texts, list) and all(isinstance(text, str) for text in texts), key, "is not a list of texts")
 
 
+def origin_of(report: Report) -> str:
+    """Where the rehearsed data came from; reports that do not have the key are of a source."""
+    return str(report.get("data_origin", DataOrigin.SOURCE))
+
+
+def headline(report: Report) -> str:
+    """The verdict and what was rehearsed."""
+    verdict, scenario = HEADLINES[report["verdict"]], report["scenario"]
+    if origin_of(report) == DataOrigin.SAMPLE:
+        return f"{verdict}: drill {scenario} over sample data, no rehearsal of {report['source']}"
+    return f"{verdict}: drill {scenario} of {report['source']}"
+
+
 def summarise(report: Report) -> t.List[str]:
     """Five lines for a person: verdict, time, loss, proof, and the first reason or the slowest phase."""
     rto, rpo, fingerprint = report["rto"], report["rpo"], report["fingerprint"]
@@ -150,14 +166,19 @@ def summarise(report: Report) -> t.List[str]:
     if report["verdict"] != Verdict.PASSED and report["reasons"]:
         last = "Why: " + report["reasons"][0]
     return [
-        f"{HEADLINES[report['verdict']]}: drill {report['scenario']} of {report['source']} ({report['environment']}).",
+        f"{headline(report)} ({report['environment']}).",
         f"RTO: measured {_measured(rto['measured_seconds'])}, objective {_limit(rto['objective_seconds'])}{over}.",
-        f"RPO: lost {_measured(rpo['observed_seconds'])}, exposure {_measured(rpo['exposure_seconds'])}, "
+        f"RPO: lost {_lost(rpo['observed_seconds'])}, exposure {_measured(rpo['exposure_seconds'])}, "
         f"objective {_limit(rpo['objective_seconds'])}.",
         f"Proof: {content}; {number(passed)} of {plural(len(report['checks']), 'check')} passed; "
         f"{number(caught)} of {plural(len(report['self_tests']), 'kind')} of damage caught.",
         last,
     ]
+
+
+def _origin_notes(facts: DrillFacts) -> t.Iterator[str]:
+    if facts.data_origin == DataOrigin.SAMPLE:
+        yield f"The data were generated for this drill. It does not count as a rehearsal of {facts.source}."
 
 
 def _rto(judgement: Judgement) -> Report:
@@ -221,6 +242,11 @@ def _instant(instant: t.Optional[datetime]) -> t.Optional[str]:
 
 def _measured(seconds: t.Optional[float]) -> str:
     return "unknown" if seconds is None else span(seconds)
+
+
+def _lost(seconds: t.Optional[float]) -> str:
+    # A marker row is written before its backup, so its age is an upper bound and may exceed the exposure.
+    return "unknown" if seconds is None else f"at most {span(seconds)} (age of the newest marker row)"
 
 
 def _limit(seconds: t.Optional[float]) -> str:

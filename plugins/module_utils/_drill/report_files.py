@@ -18,7 +18,7 @@ from datetime import datetime
 from .._core.clock import compact_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
-from .report import Report, validate_report
+from .report import Report, origin_of, validate_report
 
 REPORT_NAME = "report.json"
 LATEST = "latest"
@@ -104,12 +104,13 @@ def read_history(reports_dir: str) -> History:
 
 
 def same_drill(history: History, report: Report) -> t.List[Report]:
-    """Earlier runs of this scenario with this source in this kind of environment, oldest first."""
+    """Earlier runs of this scenario with this source and origin of data in this environment, oldest first."""
     keys = ("scenario", "source", "environment")
     return [
         earlier
         for earlier in history.reports
         if all(earlier[key] == report[key] for key in keys)
+        and origin_of(earlier) == origin_of(report)
         and parse_instant(earlier["started_at"]) <= parse_instant(report["started_at"])
     ]
 

@@ -80,6 +80,17 @@ def compact(value: t.Any, limit: int = 240) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def in_words(value: t.Any) -> str:
+    """A value of a check for a reader: C(enabled: yes, min policies: 1), C(none) for an empty list."""
+    if value in ([], {}, ()):
+        return "none"
+    if isinstance(value, t.Mapping):
+        return compact(", ".join(f"{str(name).replace('_', ' ')}: {in_words(one)}" for name, one in value.items()))
+    if isinstance(value, (list, tuple)):
+        return compact("; ".join(in_words(one) for one in value))
+    return compact(value)
+
+
 def worst_first(checks: t.Iterable[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
     return sorted(checks, key=lambda check: _WORST_FIRST.index(check["status"]))
 

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import typing as t
 from decimal import Decimal, InvalidOperation
 
 from .._core.errors import RecoveryError
+from .._core.nearest import suggestion
 from .._postgres.names import QualifiedName, parse_qualified_name
 
 _TRUE = {"true", "yes", "on", "1"}
@@ -44,9 +44,7 @@ class OptionReader:
         """Note every key that nobody asked for."""
         for key in self._given:
             if key not in self._known:
-                close = difflib.get_close_matches(str(key), self._known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(self._known))}"
-                self.mistake(f"unknown option {key!r} ({hint})")
+                self.mistake(f"unknown option {key!r} ({suggestion(key, self._known)})")
 
     def raw(self, key: str) -> t.Any:
         self._known.append(key)

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.nearest import suggestion
 from .check import Check
 from .fingerprints import Fingerprint
 from .options import OptionReader
@@ -69,7 +69,7 @@ def _read(
     options = OptionReader(description)
     kind = options.text("type")
     if kind not in kinds:
-        return options.mistakes or [f"unknown type {kind!r} ({_suggestion(kind, kinds)})"], None
+        return options.mistakes or [f"unknown type {kind!r} ({suggestion(kind, kinds)})"], None
     name = options.optional_text("name")
     severity = options.choice("severity", (ERROR, WARNING), ERROR)
     skip = options.boolean("skip", False)
@@ -81,8 +81,3 @@ def _read(
     if options.mistakes:
         return [f"{kind}: {text}" for text in options.mistakes], None
     return [], PlannedCheck(name or f"{kind} {check.subject}", kind, severity, skip, timeout, check)
-
-
-def _suggestion(kind: str, kinds: t.Iterable[str]) -> str:
-    close = difflib.get_close_matches(kind, list(kinds), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(kinds))}"

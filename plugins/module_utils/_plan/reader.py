@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 from dataclasses import dataclass
 
+from .._core.nearest import suggestion
 from . import fields
 from .fields import Key, keys_of
 from .model import Plan
@@ -72,9 +72,7 @@ class _Reader:
         return shape(**{name: item for name, item in found.items() if item is not None})
 
     def _unknown(self, path: str, name: str, keys: t.Iterable[str]) -> None:
-        close = difflib.get_close_matches(name, list(keys), n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(keys)}"
-        self.problem(path, f"is unknown; {hint}")
+        self.problem(path, f"is unknown; {suggestion(name, keys)}")
 
     def _value(self, key: Key, value: t.Any, path: str) -> t.Any:
         if key.kind == fields.ONE:

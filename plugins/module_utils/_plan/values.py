@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 from datetime import date
 
+from .._core.nearest import nearest
 from . import fields
 from .durations import parse_seconds
 from .fields import Key
@@ -33,8 +33,8 @@ def read_text(key: Key, value: t.Any) -> str:
 def read_choice(key: Key, value: t.Any) -> str:
     if isinstance(value, str) and value in key.choices:
         return value
-    close = difflib.get_close_matches(str(value), key.choices, n=1)
-    hint = f", did you mean {close[0]}?" if close else ""
+    close = nearest(value, key.choices)
+    hint = f", did you mean {close}?" if close else ""
     raise ValueError(f"must be one of {', '.join(key.choices)}, not {str(value)!r}{hint}")
 
 

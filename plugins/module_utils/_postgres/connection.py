@@ -109,7 +109,7 @@ class ConnectionOptions:
 
 def parse_dsn(dsn: str) -> t.Dict[str, str]:
     """libpq keywords of a URI or keyword string. Raises RecoveryError without repeating the text."""
-    _require_psycopg2()
+    require_psycopg2()
     try:
         return dict(psycopg2.extensions.parse_dsn(dsn))
     except psycopg2.ProgrammingError:
@@ -151,7 +151,7 @@ def connect(
     settings: t.Optional[t.Mapping[str, str]] = None,
 ) -> Connection:
     """As connection, for callers that close it themselves."""
-    _require_psycopg2()
+    require_psycopg2()
     keywords: t.Dict[str, t.Any] = {
         **_PATIENCE,
         **options.keywords,
@@ -248,7 +248,7 @@ def _unexpected_refusal(error: Exception) -> RecoveryError:
     return query_error(error, left="")
 
 
-def _require_psycopg2() -> None:
+def require_psycopg2() -> None:
     if psycopg2 is None:
         raise RecoveryError(
             ErrorKind.LIBRARY_MISSING,

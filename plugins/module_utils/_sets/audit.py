@@ -202,17 +202,25 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
 
 
 def newest_audit(
-    store: ObjectStore, source: str, operation: str, now: datetime, *, months: int
+    store: ObjectStore,
+    source: str,
+    operation: str,
+    now: datetime,
+    *,
+    months: int,
+    accept: t.Optional[t.Callable[[AuditRecord], bool]] = None,
 ) -> t.Optional[AuditRecord]:
-    """The last record of an operation in so many months back from now, or None. Only keys and that record are read.
+    """The last record of an operation that accept takes, in so many months back from now, or None.
 
-    One that cannot be read is passed over.
+    Only keys and records up to that one are read. A record that cannot be read is passed over.
     """
     for month in _months(now, months):
         for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
             if _operation_of(key) == operation:
                 with contextlib.suppress(RecoveryError):
-                    return _parsed(key, _document(key, read_all(store, key), source))
+                    record = _parsed(key, _document(key, read_all(store, key), source))
+                    if accept is None or accept(record):
+                        return record
     return None
 
 

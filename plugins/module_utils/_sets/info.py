@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import statistics
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from .verification import Verification, verifications
 
 #: By so many seconds clocks may differ before the age of a set means nothing.
 CLOCKS_DIFFER = 300
+
+#: The size of a set is compared with the median of so many sets before it.
+_TREND = 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class InfoRequest:
 
 @dataclass(frozen=True)
 class SetInfo:
-    """One set. size_change is the ratio to the previous set of its tier minus one, None for the first.
+    """One set. size_change is the ratio to the median of up to ten sets of its tier before it, minus one; None for
+    the first.
 
     duration_seconds is how long it took to make. problem says why a manifest cannot be used; then the numbers are 0.
     authentic: whether the manifest carries the code of the name_key; None without a key to check it with.
@@ -158,7 +163,7 @@ def _described(
     now: datetime,
 ) -> t.List[SetInfo]:
     verified = {tier: verifications(store, names[0].source, tier) for tier in {name.tier for name in names}}
-    last_size: t.Dict[str, int] = {}
+    sizes: t.Dict[str, t.List[int]] = {}
     infos = []
     for name, manifest in zip(names, loaded):
         if isinstance(manifest, RecoveryError):
@@ -184,8 +189,9 @@ def _described(
             )
             continue
         plain = manifest.sizes["plain"]
-        before = last_size.get(name.tier)
-        last_size[name.tier] = plain
+        before = sizes.setdefault(name.tier, [])
+        usual = statistics.median(before[-_TREND:]) if before else 0
+        before.append(plain)
         infos.append(
             SetInfo(
                 set_id=name.set_id,
@@ -200,7 +206,7 @@ def _described(
                 tables=_count(manifest.coverage.get("tables", 0)),
                 rows=manifest.fingerprint.rows if manifest.fingerprint else manifest.coverage.get("rows"),
                 files=manifest.coverage.get("files"),
-                size_change=round(plain / before - 1, 4) if before else None,
+                size_change=round(plain / usual - 1, 4) if usual else None,
                 verified=verified[name.tier].get(name.set_id),
                 server_version=str(manifest.server.get("version", "")),
                 problem=_dated_ahead(name, now),

@@ -148,6 +148,7 @@ class DrillFact:
     scenario: str
     age_seconds: float
     rto_measured_seconds: t.Optional[float] = None
+    rto_objective_seconds: t.Optional[float] = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +16,7 @@ from functools import partial
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
-from .._sets.audit import newest_audit
+from .._sets.audit import AuditRecord, newest_audit
 from .._sets.catalogue import list_sets
 from .._sets.info import InfoRequest, SetInfo, describe_sets
 from .._sets.layout import SetName, check_source
@@ -42,9 +41,6 @@ from .model import (
 
 #: What is our own mistake is told at once instead of a place that does not answer.
 _OURS = (ErrorKind.INVALID_OPTIONS, ErrorKind.LIBRARY_MISSING, ErrorKind.UNSUPPORTED)
-
-#: How many sets before the newest one say what its size should be.
-_TREND = 10
 
 #: How many manifests are read at most, for a look every minute must not cost more than the backups.
 _SETS_READ = 50
@@ -199,16 +195,13 @@ def _described(
         facts,
         sets=summary.sets if summary else 0,
         exposure_seconds=summary.exposure_seconds if summary else None,
-        backup=_backup(whole) if whole else None,
+        backup=_backup(whole[0]) if whole else None,
         problems=tuple(info.problem for info in found.sets if info.problem is not None),
         verification=_verification(whole, now),
     )
 
 
-def _backup(newest_first: t.Sequence[SetInfo]) -> BackupFact:
-    newest = newest_first[0]
-    before = [info.bytes_plain for info in newest_first[1:] if info.tier == newest.tier][:_TREND]
-    usual = statistics.median(before) if before else 0
+def _backup(newest: SetInfo) -> BackupFact:
     return BackupFact(
         set_id=newest.set_id,
         tier=newest.tier,
@@ -217,7 +210,7 @@ def _backup(newest_first: t.Sequence[SetInfo]) -> BackupFact:
         bytes_plain=newest.bytes_plain,
         bytes_stored=newest.bytes_stored,
         duration_seconds=newest.duration_seconds,
-        size_change=round(newest.bytes_plain / usual - 1, 4) if usual else None,
+        size_change=newest.size_change,
     )
 
 
@@ -283,7 +276,7 @@ def _check(store: ObjectStore, source: str, now: datetime) -> t.Optional[CheckFa
 
 
 def _drill(store: ObjectStore, source: str, now: datetime) -> t.Optional[DrillFact]:
-    record = newest_audit(store, source, "drill", now, months=_DRILL_MONTHS)
+    record = newest_audit(store, source, "drill", now, months=_DRILL_MONTHS, accept=_is_of_source)
     if record is None:
         return None
     rto = record.details.get("rto")
@@ -292,8 +285,19 @@ def _drill(store: ObjectStore, source: str, now: datetime) -> t.Optional[DrillFa
         verdict=record.status,
         scenario=str(record.details.get("scenario", "")),
         age_seconds=_seconds_since(record.performed_at, now),
-        rto_measured_seconds=rto.get("measured_seconds") if isinstance(rto, dict) else None,
+        rto_measured_seconds=_seconds_in(rto, "measured_seconds"),
+        rto_objective_seconds=_seconds_in(rto, "objective_seconds"),
     )
+
+
+def _seconds_in(details: t.Any, name: str) -> t.Optional[float]:
+    value = details.get(name) if isinstance(details, dict) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _is_of_source(record: AuditRecord) -> bool:
+    """Whether a drill rehearsed the data of the source, and not generated data."""
+    return record.details.get("data_origin") != "sample"
 
 
 def _seconds_since(instant: str, now: datetime) -> float:

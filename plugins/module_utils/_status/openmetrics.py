@@ -60,6 +60,8 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
     if drill is not None:
         add("recovery_drill_timestamp_seconds", "When its recovery was last rehearsed.", ({}, _unix(drill.at)))
         add("recovery_drill_passed", "Whether that drill passed.", ({}, drill.verdict == "passed"))
+        add("recovery_drill_rto_measured_seconds", "The recovery time of that drill.", ({}, drill.rto_measured_seconds))
+        add("recovery_drill_rto_objective_seconds", "Its objective.", ({}, drill.rto_objective_seconds))
     if facts.replication is not None:
         add("replication_streaming", "Whether every standby streams.", ({}, facts.replication.streaming))
         add("replication_lag_seconds", "How long the slowest standby is behind.", ({}, facts.replication.lag_seconds))

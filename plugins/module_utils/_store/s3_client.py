@@ -84,14 +84,19 @@ def _instant(text: t.Any) -> datetime:
         return parsed
 
 
-def require_able(settings: S3Settings) -> None:
-    """Raise RecoveryError: unsupported for what the provider refuses, library_missing without boto3."""
+def require_boto3() -> None:
+    """Raise RecoveryError(library_missing) without boto3."""
     if boto3 is None:
         raise RecoveryError(
             ErrorKind.LIBRARY_MISSING,
             "The Python library boto3 is missing on this host.",
             next_step="Install it with: pip install boto3",
         )
+
+
+def require_able(settings: S3Settings) -> None:
+    """Raise RecoveryError: unsupported for what the provider refuses, library_missing without boto3."""
+    require_boto3()
     if settings.lock and settings.provider not in LOCKING:
         instead = " Use lifeline.recovery.r2_bucket_lock, which sets lock rules." if settings.provider == "r2" else ""
         raise RecoveryError(

@@ -275,6 +275,10 @@ def test_a_drill_leaves_an_audit_record_in_the_store_that_is_given(tmp_path):
     (record,) = read.records
     assert (record.status, record.details["scenario"]) == ("passed", "database_loss")
     assert record.details["rto"]["measured_seconds"] == result.rto["measured_seconds"]
+    assert record.details["data_origin"] == "source"
+    publish_report(drill(tmp_path, data_origin="sample"), store)
+    newest = read_audit(store, "school", AuditQuery(operation="drill")).records[0]
+    assert newest.details["data_origin"] == "sample"
     (tmp_path / "file").write_text("x")
     with pytest.raises(RecoveryError, match="audit record") as caught:
         publish_report(drill(tmp_path), DirectoryStore(str(tmp_path / "file")))

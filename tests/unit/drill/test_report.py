@@ -17,6 +17,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence 
     read_fingerprint,
     read_self_tests,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import summarise, validate_report
 from tests.report_sample import sample_report, variant
 
@@ -115,10 +117,37 @@ def test_the_summary_has_five_lines():
     assert summarise(sample_report()) == [
         "Passed: drill database_loss of school (sandbox).",
         "RTO: measured 26.8 s, objective 5 min.",
-        "RPO: lost 25.1 s, exposure 56 min 52 s, objective 1 h.",
+        "RPO: lost at most 25.1 s (age of the newest marker row), exposure 56 min 52 s, objective 1 h.",
         "Proof: 1\u202f284\u202f310 rows in 38 tables equal; 8 of 8 checks passed; 5 of 5 kinds of damage caught.",
         "Slowest phase: restore, 14.2 s.",
     ]
+
+
+def test_a_report_of_sample_data_says_so_wherever_it_names_the_source():
+    report = sample_report(data_origin="sample")
+
+    assert report["data_origin"] == "sample"
+    assert summarise(report)[0] == ("Passed: drill database_loss over sample data, no rehearsal of school (sandbox).")
+    assert "It does not count as a rehearsal of school." in report["notes"][0]
+    page = render_page(report)
+    assert "<h1>Passed with sample data</h1>" in page
+    assert "The source was lost" not in page
+    assert 'data_origin="sample"' in drill_metrics(report, [])
+
+
+def test_a_loss_is_told_as_the_age_of_the_marker():
+    reasons = " ".join(sample_report()["reasons"])
+    assert "At most the last 25.1 s were lost: the newest recovered marker row is that old" in reasons
+
+
+def test_checks_are_shown_as_sentences():
+    report = sample_report()
+    report["checks"][0].update(expected={"enabled": True, "min_policies": 1}, actual=[])
+    report["checks"][1]["message"] = "All sequences are ahead of their columns."
+    page = render_page(report)
+    assert "Expected enabled: yes, min policies: 1, found none." in page
+    assert "All sequences are ahead of their columns." in page
+    assert "{&quot;enabled&quot;" not in page
 
 
 def test_the_summary_of_a_bad_drill_says_why():

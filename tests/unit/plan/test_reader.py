@@ -32,7 +32,7 @@ WRONG: list[tuple[dict[str, t.Any], str]] = [
     ),
     (
         {"sources[0].objectives.rpo_second": 5},
-        "sources[0].objectives.rpo_second: is unknown; did you mean rpo_seconds?",
+        "sources[0].objectives.rpo_second: is unknown; did you mean 'rpo_seconds'?",
     ),
     ({"erasure.nonsense": 5}, "erasure.nonsense: is unknown; known are replayed"),
     ({"platform": GONE}, "platform: is required"),
