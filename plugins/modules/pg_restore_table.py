@@ -38,7 +38,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the first twenty rows of each kind and table, with the changed columns; that is data of the database.
+      - Shows the first O(diff_rows) rows of each kind and table, with the changed columns; that is data of the database.
+      - Where rows are left out, a line says how many of how many are shown.
   idempotent:
     support: full
 options:
@@ -108,6 +109,18 @@ options:
       - Store the touched rows as they are before they change.
     type: bool
     default: true
+  diff_rows:
+    description:
+      - How many rows of each kind and table a diff shows. V(0) shows all rows.
+    type: int
+    default: 20
+  plan_only:
+    description:
+      - If V(true), everything that could refuse the restore is tested, and nothing is stored or changed. Unlike in check mode, a
+        missing or wrong O(recovery_confirm) fails.
+      - Set it to test a restore before a step that takes long, such as a backup.
+    type: bool
+    default: false
   reason:
     description:
       - Why the rows are restored, in one sentence, for the audit record.
@@ -175,6 +188,11 @@ set_id:
   type: str
   returned: success
   sample: 20260301T020005Z
+tier:
+  description: The tier of the set.
+  type: str
+  returned: success
+  sample: daily
 recovery_point:
   description: The instant that the set shows.
   type: str
@@ -186,11 +204,25 @@ mode:
   returned: success
   sample: missing
 tables:
-  description: For each table how many rows of the set it was about, and how many were inserted, updated and deleted.
+  description:
+    - For each table how many rows of the set it was about, and how many were inserted, updated and deleted.
+    - C(differing) counts rows that differ from the set and that O(mode=missing) leaves unchanged.
   type: list
   elements: dict
   returned: success
-  sample: [{table: public.children, chosen: 3, inserts: 3, updates: 0, deletes: 0}]
+  sample: [{table: public.children, chosen: 3, inserts: 3, updates: 0, deletes: 0, differing: 0}]
+missing_keys:
+  description: For each table the keys of O(keys) that the set does not hold, how many of how many, and the first of them.
+  type: dict
+  returned: success
+  sample: {public.children: {missing: 1, wanted: 3, keys: ["23"]}}
+unchanged:
+  description: Why nothing was changed, as C(reason) and C(next_step); null if something was.
+  type: dict
+  returned: success
+  sample:
+    reason: The set 20260301T020005Z of 2026-03-01T02:00:05.123+00:00 holds no row that was asked for.
+    next_step: Check `where` and `tables`. Choose an earlier set with `before` or `set`.
 bytes_fetched:
   description: Stored bytes that were read from the store, without the manifest.
   type: int
@@ -289,6 +321,8 @@ SPEC = ArgumentSpec(
         "max_rows": {"type": "int"},
         "max_deletes": {"type": "int", "default": 1000},
         "undo": {"type": "bool", "default": True},
+        "diff_rows": {"type": "int", "default": 20},
+        "plan_only": {"type": "bool", "default": False},
         "reason": {"type": "str"},
         "lock_timeout": {"type": "float", "default": 10},
         "spool_dir": {"type": "path"},
@@ -332,6 +366,8 @@ def main() -> None:
             parallel=store_parallel(params),
             check_mode=module.check_mode,
             diff_mode=module._diff,
+            diff_rows=params["diff_rows"],
+            plan_only=params["plan_only"],
             listener=journal_listener(params["journal"]),
             run_as=params["run_as"],
         )

@@ -102,6 +102,8 @@ def test_what_was_deleted_comes_back_and_what_is_new_stays(
     assert (restored["restored"], restored["replaced"], restored["left"]) == (2, 0, 5)
     assert bucket.files() == {**content, "courses/3/new.txt": b"new"}
     assert restore(bucket, folder_store)["changed"] is False
+    assert "their content was not compared. Set `mode` to all" in restore(bucket, folder_store)["summary"]
+    assert "are equal to the set" in restore(bucket, folder_store, mode="all")["summary"]
 
 
 def test_only_what_changed_is_read_and_only_what_is_new_is_stored(

@@ -149,7 +149,14 @@ def test_a_deleted_tenant_comes_back_and_can_be_taken_back(live: Options, folder
     assert run(live, "SELECT users FROM tenants WHERE id = 'north'") == [{"users": 2}]
     names = run(live, "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
     assert [row["name"] for row in names] == ["counted", "found_in", "found_out"]
-    assert restore(live, folder_store, tenant=NORTH)["changed"] is False
+    again = restore(live, folder_store, tenant=NORTH)
+    assert (again["changed"], again["undo"]) == (False, {})
+    assert "and the database are equal in" in again["summary"]
+    run(live, "UPDATE users SET email = id WHERE tenant_id = 'north'")
+    left = restore(live, folder_store, tenant={**NORTH, "mode": "missing"})
+    assert left["changed"] is False
+    assert "differ from the set and are left unchanged; `mode` merge restores them" in left["summary"]
+    run(live, "UPDATE users SET email = id || '@n' WHERE tenant_id = 'north'")
     confirm = name_of(live)
     assert refused(lambda: restore(live, folder_store, **done["undo"]))["error_kind"] == "confirmation_required"
     undone = restore(live, folder_store, **done["undo"], recovery_confirm=confirm)

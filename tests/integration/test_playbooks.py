@@ -498,7 +498,7 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     }
     refused = play("restore_rows", {**wish, "recovery_reason": ""}, tmp_path)
     assert refused.returncode != 0
-    assert "table_restore_reason is required" in refused.stdout
+    assert "recovery_reason is required" in refused.stdout
     planned = play("restore_rows", wish, tmp_path, "--check", "--diff")
     assert planned.returncode == 0, planned.stdout
     assert "public.children: id='11'" in planned.stdout
@@ -518,7 +518,7 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
         "recovery_confirm": database,
     }
     nobody = play("restore_tenant", {**tenant, "recovery_tenant_keys": []}, tmp_path)
-    assert "tenant_restore_table and tenant_restore_keys are required" in nobody.stdout
+    assert "recovery_tenant_table and recovery_tenant_keys are required" in nobody.stdout
     done = play("restore_tenant", tenant, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before

@@ -40,13 +40,13 @@ def require_confirmation(
         raise RecoveryError(
             ErrorKind.CONFIRMATION_REQUIRED,
             f"{elsewhere}: its name does not confirm that this {does} {target!r} in {environment}.",
-            next_step=f"Read the plan in check mode, then set recovery_confirm to its digest {digest}.",
+            next_step=f"Read the plan in check mode, then set `recovery_confirm` to its digest {digest}.",
             details={"plan_digest": digest},
         )
     given = "was not confirmed" if confirm is None else f"was confirmed as {confirm!r}"
     raise RecoveryError(
         ErrorKind.CONFIRMATION_REQUIRED,
         f"This {does} {target!r} in {environment}, which {given}.",
-        next_step=f"Set recovery_confirm to {target!r}, or to the plan's digest {digest} as check mode prints it.",
+        next_step=f"Set `recovery_confirm` to {target!r}, or to the plan's digest {digest} as check mode prints it.",
         details={"plan_digest": digest},
     )

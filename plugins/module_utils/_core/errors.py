@@ -53,6 +53,7 @@ class ErrorKind:
     EXTENSIONS_MISSING = "extensions_missing"
     RESTORE_FAILED = "restore_failed"
     TABLE_MISSING = "table_missing"
+    ROWS_MISSING = "rows_missing"
     SCHEMA_DRIFT = "schema_drift"
     LIMIT_EXCEEDED = "limit_exceeded"
     CONFLICT = "conflict"

@@ -115,6 +115,9 @@ class DamagedStore:
     def require_there(self) -> None:
         self._store.require_there()
 
+    def require_writable(self, prefix: str) -> None:
+        raise _only_read()
+
     def now(self) -> datetime:
         return self._store.now()
 

@@ -56,6 +56,7 @@ _BY_EVENT = (
     ),
     (("verification.overdue",), "Run verify.yml, and look at its timer."),
     (("verification.",), "Take a new backup now; verify older sets to find the newest that is sound."),
+    (("restore.unchanged",), "Check whether the damage is still there; if so, restore a set from before it."),
     (("restore.",), "The target is as it was unless the message says otherwise; look at the timings of what was slow."),
     (("source.",), "Check that the server runs and takes connections; then decide on failover."),
     (("store.",), "Check the store with store_check; its keys may have expired. Until then, a copy may serve."),

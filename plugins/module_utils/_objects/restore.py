@@ -21,6 +21,7 @@ from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
 from .._sets.audit import audited
+from .._sets.catalogue import older_set
 from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
@@ -308,9 +309,30 @@ class _Run:
 
     def _summary(self) -> str:
         result = self._result
+        if not (result.restored or result.replaced):
+            return self._unchanged()
         would = "Would restore" if self._request.check_mode else "Restored"
         return (
             f"{would} {result.restored} missing and {result.replaced} differing of {result.files} files "
             f"({readable_size(result.bytes_restored)}) from set {result.set_id} to {self._target.location}; "
             f"{result.equal} were equal, {result.left} were left."
+        )
+
+    def _unchanged(self) -> str:
+        """Why no file was restored, from what was compared."""
+        result, request = self._result, self._request
+        done = f"{'Would restore' if request.check_mode else 'Restored'} no file from set {result.set_id} "
+        done += f"of {self._manifest.recovery_point} to {self._target.location}: "
+        if not result.files:
+            return f"{done}the set holds no file that was asked for. Check `prefixes`, or choose another `set`."
+        if result.left and request.mode == "missing":
+            done += f"{result.left:,} files are there, and their content was not compared."
+            return f"{done} Set `mode` to all to restore files that differ."
+        if result.left:
+            return f"{done}other clients changed {result.left:,} files during the restore. Run the restore again."
+        older = older_set(self._store, self._manifest)
+        next_older = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
+        return (
+            f"{done}{result.equal:,} files are equal to the set, which was taken after the damage, or they are not "
+            f"damaged any more. Choose an earlier set with `before` or `set`{next_older}."
         )

@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.confined import SAFE_PATH, Confined, Session, reading_role, run, writing_role
-from .._postgres.connection import Connection, fetch_value, quote_identifier
+from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
+from .._postgres.equality import output_text
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
 from .._postgres.toc import parse_toc
 from .._sets.manifest import DATABASE_ENGINE, ROWS_ENGINE, Manifest
+from .._sets.row_changes import MissingKeys
 from .closure import choose_children, choose_parents, reachable
 from .columns import match_columns
 from .description import ROWS_FILE, Description, SetTable, describe, describe_rows
@@ -45,13 +48,17 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen rows. whole: tables of which everything was asked for. references: of the set and the target."""
+    """The chosen rows. whole: tables of which everything was asked for. references: of the set and the target.
+
+    missing: keys that were asked for and found nowhere.
+    """
 
     tables: t.Sequence[Staged]
     whole: t.FrozenSet[QualifiedName]
     references: t.Sequence[Reference]
     partitions: t.Mapping[QualifiedName, QualifiedName]
     session: Session
+    missing: t.Sequence[MissingKeys] = ()
 
 
 def begin(conn: Connection, lock_timeout: float) -> None:
@@ -87,7 +94,7 @@ def roots_of(request: RowsRequest, description: Description) -> t.Sequence[Root]
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             "No table was named.",
-            next_step="Give tables, where or keys; only undo sets and exports know theirs.",
+            next_step="Give `tables`, `where` or `keys`; only undo sets and exports know theirs.",
         )
     for root in roots:
         description.table(root.table)
@@ -138,6 +145,7 @@ class _Chooser:
         self._whole: t.Set[QualifiedName] = set()
         self._live: t.Dict[QualifiedName, LiveTable] = {}
         self._references: t.List[Reference] = []
+        self._missing: t.List[MissingKeys] = []
 
     def choose(self, roots: t.Mapping[QualifiedName, Root]) -> Choice:
         request, description = self._request, self._description
@@ -166,6 +174,7 @@ class _Chooser:
             narrowed = {name for name in group if name not in self._whole}
             if down and narrowed:
                 choose_children(self._conn, narrowed, self._staged, self._references, self._objects)
+        self._require_some_key(roots)
         if request.mode == "exact":
             self._choose_strays()
         if request.closure in ("parents", "both"):
@@ -178,6 +187,7 @@ class _Chooser:
             self._references,
             self._description.partitions,
             self._conn,
+            self._missing,
         )
 
     def _involved(self, groups: t.Sequence[t.Collection[QualifiedName]]) -> t.List[QualifiedName]:
@@ -205,7 +215,7 @@ class _Chooser:
                 raise RecoveryError(
                     ErrorKind.TARGET_MISSING,
                     f"The database {request.connection.database} has no table {target_of(request, name)}.",
-                    next_step="Bring it back whole: name it in tables, without where and keys.",
+                    next_step="Bring it back whole: name it in `tables`, without `where` and `keys`.",
                 )
 
     def _require_session_tables(self) -> None:
@@ -219,7 +229,14 @@ class _Chooser:
     def _prepare(self, name: QualifiedName) -> Staged:
         request, live = self._request, self._live[name]
         silent = request.triggers == "disable"
-        require_rights(self._raw, live, request.mode, disable_triggers=silent, read_only=request.read_only)
+        require_rights(
+            self._raw,
+            live,
+            request.mode,
+            role=self._conn.role,
+            disable_triggers=silent,
+            read_only=request.read_only,
+        )
         table = self._description.table(name)
         matching = match_columns(
             table, live, request.column_map.get(name, {}), tolerant=request.on_schema_drift == "common_columns"
@@ -244,6 +261,7 @@ class _Chooser:
             listed = ", ".join(quote_identifier(name) for name in columns)
             wanted = (columns, f"SELECT {listed} FROM {staged.keys}", _among_keys(staged, columns, "r"))
             load_matching(conn, staged, self._objects, [wanted])
+            self._note_missing(staged, columns, len(root.keys.values))
         else:
             load_all(conn, staged, self._objects)
             self._whole.add(root.table)
@@ -254,6 +272,40 @@ class _Chooser:
                 )
             elif not is_rows_table(staged.table):
                 staged.live_scope.append("true")
+
+    def _note_missing(self, staged: Staged, columns: t.Sequence[str], wanted: int) -> None:
+        """Keys that the set lacks. In mode exact a key of a live row is found: that row goes."""
+        relations = [(staged.rows, "r")]
+        if self._request.mode == "exact" and not self._request.read_only:
+            relations.append((staged.live.source, "l"))
+        absent = " AND ".join(
+            f"NOT EXISTS (SELECT FROM {relation} {alias} WHERE {staged.refers(columns, alias, 'k', columns)})"
+            for relation, alias in relations
+        )
+        texts = ", ".join(output_text(f"k.{quote_identifier(name)}") for name in columns)
+        # Some of them are enough for a message, and the operator has the list.
+        found = fetch_all(
+            self._conn,
+            f"SELECT json_build_array({texts})::text, count(*) OVER () FROM {staged.keys} k WHERE {absent} LIMIT 20",
+        )
+        if found:
+            named = tuple(", ".join(map(str, json.loads(row[0]))) for row in found)
+            self._missing.append(MissingKeys(str(staged.table.name), found[0][1], wanted, named))
+
+    def _require_some_key(self, roots: t.Mapping[QualifiedName, Root]) -> None:
+        """Raise RecoveryError(rows_missing) when no key that was asked for is found, and nothing else was asked for."""
+        missing, wanted = (sum(getattr(item, name) for item in self._missing) for name in ("missing", "wanted"))
+        by_key = [root for root in roots.values() if root.keys is not None]
+        if not by_key or len(by_key) < len(roots) or len(self._missing) < len(by_key) or missing < wanted:
+            return
+        raise RecoveryError(
+            ErrorKind.ROWS_MISSING,
+            f"{self._description.title} has none of the rows that were asked for: "
+            f"{'; '.join(item.sentence for item in self._missing)}.",
+            left="The live tables are unchanged.",
+            next_step="Check `keys`. If they are correct, choose a set of the time when the rows existed with `before` "
+            "or `set`.",
+        )
 
     def _choose_strays(self) -> None:
         """Rows that the set has elsewhere: live ones in scope that the set knows with other values."""

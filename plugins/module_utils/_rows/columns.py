@@ -42,7 +42,7 @@ def match_columns(table: SetTable, live: LiveTable, column_map: t.Mapping[str, s
         if old not in stored or live.column(new) is None:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"column_map of {table.name} maps {old!r} to {new!r}, "
+                f"`column_map` of {table.name} maps {old!r} to {new!r}, "
                 + (f"which {live.name} lacks." if old in stored else "and the set has no such column."),
                 next_step="Map columns of the set to columns of the live table.",
             )
@@ -59,14 +59,14 @@ def match_columns(table: SetTable, live: LiveTable, column_map: t.Mapping[str, s
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT,
             f"The table {live.name} is not what it was: {'; '.join(drift)}.",
-            next_step="Map renamed columns with column_map, or set on_schema_drift to common_columns.",
+            next_step="Map renamed columns with `column_map`, or set `on_schema_drift` to common_columns.",
             details={"drift": drift},
         )
     if live.key and not set(live.key.columns) <= {column.name for _name, column in pairs}:
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT,
             f"The key of {live.name} ({', '.join(live.key.columns)}) has columns that the set lacks.",
-            next_step="Map them with column_map, or restore into another schema.",
+            next_step="Map them with `column_map`, or restore into another schema.",
         )
     return matched
 

@@ -67,6 +67,10 @@ class Description:
     partitions: t.Mapping[QualifiedName, QualifiedName]
     is_live: bool = False
 
+    @property
+    def title(self) -> str:
+        return "The live database" if self.is_live else f"The set {self.set_id}"
+
     def table(self, name: QualifiedName) -> SetTable:
         """Raises RecoveryError(table_missing) for a table that the set lacks, or whose rows it lacks."""
         found = self.tables.get(name)

@@ -109,7 +109,7 @@ def _export(
             description = _live_description(conn)
         if not request.roots:
             raise RecoveryError(
-                ErrorKind.INVALID_OPTIONS, "No rows were named.", next_step="Give keys, where or tables."
+                ErrorKind.INVALID_OPTIONS, "No rows were named.", next_step="Give `keys`, `where` or `tables`."
             )
         choice = choose_rows(conn, wish, roots_of(wish, description), description, objects)
         session = choice.session

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.connection import Connection, fetch_all, fetch_value
+from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
 from .._postgres.foreign_keys import ForeignKey, foreign_keys
 from .._postgres.live_columns import LiveColumn, live_columns
 from .._postgres.names import QualifiedName
@@ -41,7 +41,6 @@ class LiveTable:
     columns: t.Tuple[LiveColumn, ...]
     keys: t.Tuple[UniqueKey, ...]
     triggers: t.Tuple[t.Tuple[str, str], ...]
-    blind: bool
     owned: bool
 
     @property
@@ -64,7 +63,7 @@ class LiveTable:
             raise RecoveryError(
                 ErrorKind.SCHEMA_DRIFT,
                 f"The table {self.name} has no column {name}, which a reference names.",
-                next_step="Correct the option references, or map the column with column_map.",
+                next_step="Correct `references`, or map the column with `column_map`.",
             )
         return column
 
@@ -85,10 +84,9 @@ def live_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[Qu
             columns.get(oid, ()),
             tuple(UniqueKey(row[0], tuple(row[1]), tuple(row[2]), row[3], row[4]) for row in keys.get(oid, ())),
             tuple((row[0], row[1]) for row in triggers.get(oid, ())),
-            blind,
             owned,
         )
-        for oid, schema, name, kind, blind, owned in relations
+        for oid, schema, name, kind, owned in relations
     }
 
 
@@ -109,32 +107,64 @@ def keys_touching(
 
 
 def require_rights(
-    conn: Connection, table: LiveTable, mode: str, *, disable_triggers: bool, read_only: bool = False
+    conn: Connection,
+    table: LiveTable,
+    mode: str,
+    *,
+    role: t.Optional[str],
+    disable_triggers: bool,
+    read_only: bool = False,
 ) -> None:
-    """Raise RecoveryError(access_denied or rls_blind) that names what the role lacks on the table."""
-    if table.blind:
+    """Raise RecoveryError(access_denied or rls_blind) that names what the role lacks on the table.
+
+    role: the one that works on the rows, or None for the login role.
+    """
+    name, enters, blind = fetch_all(conn, _SEES, (role, table.oid))[0]
+    if not enters:
+        raise _denied(name, ["USAGE"], f"SCHEMA {quote_identifier(table.name.schema)}")
+    if blind:
         raise RecoveryError(
             ErrorKind.RLS_BLIND,
-            f"Row level security hides rows of {table.name} from this role.",
-            next_step="Connect as the table's owner, a superuser, or a role with BYPASSRLS.",
+            f"Row level security hides rows of {table.name} from the role {name}.",
+            next_step="Connect as the table's owner, a superuser, or a role with BYPASSRLS"
+            f"{', or correct `run_as`' if role else ''}.",
         )
     needed = ["SELECT"]
     if not read_only:
         needed += {"missing": ["INSERT"], "merge": ["INSERT", "UPDATE"], "exact": ["INSERT", "UPDATE", "DELETE"]}[mode]
-    lacking = [right for right in needed if not fetch_value(conn, _MAY, (table.oid, right))]
+    lacking = [right for right in needed if not fetch_value(conn, _MAY, (name, table.oid, right))]
     if lacking:
-        raise RecoveryError(
-            ErrorKind.ACCESS_DENIED,
-            f"The role {fetch_value(conn, 'SELECT current_user')} has no right to {' and '.join(lacking)} "
-            f"on {table.name}.",
-            next_step=f"GRANT {', '.join(lacking)} ON {table.name.quoted}, or connect as another role.",
-        )
+        raise _denied(name, lacking, table.name.quoted)
+    sequences = [] if read_only else fetch_all(conn, _SEQUENCES, (name, name, table.oid))
+    for schema, sequence, select, update in sequences:
+        lacking = ["SELECT"] * (not select) + ["UPDATE"] * (not update)
+        if lacking:
+            raise _denied(name, lacking, f"SEQUENCE {quote_identifier(schema, sequence)}")
     if disable_triggers and table.triggers and not table.owned and not read_only:
         raise RecoveryError(
             ErrorKind.ACCESS_DENIED,
             f"Only the owner of {table.name} may disable its triggers ({', '.join(n for n, _s in table.triggers)}).",
-            next_step="Connect as its owner, or set triggers to fire if what they do may happen again.",
+            next_step="Connect as its owner, or set `triggers` to fire if what they do may happen again.",
         )
+
+
+def require_readable(conn: Connection, role: t.Optional[str], keys: t.Iterable[ForeignKey]) -> None:
+    """Raise RecoveryError(access_denied) for a table that the role cannot read, and the test of these keys must."""
+    for table in dict.fromkeys(relation for key in keys for relation in (key.table, key.parent)):
+        name, enters, may = fetch_all(conn, _READS, (role, table.oid))[0]
+        if not enters:
+            raise _denied(name, ["USAGE"], f"SCHEMA {quote_identifier(table.name.schema)}")
+        if not may:
+            raise _denied(name, ["SELECT"], table.name.quoted)
+
+
+def _denied(role: str, lacking: t.Sequence[str], thing: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.ACCESS_DENIED,
+        f"The role {role} lacks the right {' and '.join(lacking)} on {thing}.",
+        left="The live tables are unchanged.",
+        next_step=f"GRANT {', '.join(lacking)} ON {thing} TO {quote_identifier(role)}, or connect as another role.",
+    )
 
 
 def _by_table(rows: t.Iterable[t.Tuple[t.Any, ...]]) -> t.Dict[int, t.List[t.Tuple[t.Any, ...]]]:
@@ -145,17 +175,36 @@ def _by_table(rows: t.Iterable[t.Tuple[t.Any, ...]]) -> t.Dict[int, t.List[t.Tup
     return found
 
 
-_MAY = "SELECT has_table_privilege(%s::oid, %s)"
+_MAY = "SELECT has_table_privilege(%s::name, %s::oid, %s)"
+
+_SEES = """
+SELECT r.rolname::text, has_schema_privilege(r.oid, c.relnamespace, 'USAGE'),
+  c.relrowsecurity AND NOT (r.rolsuper OR r.rolbypassrls)
+  AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE'))
+FROM pg_class c CROSS JOIN pg_roles r WHERE r.rolname = coalesce(%s::name, current_user) AND c.oid = %s
+"""
+
+_READS = """
+SELECT r.rolname::text, has_schema_privilege(r.oid, c.relnamespace, 'USAGE'),
+  has_table_privilege(r.oid, c.oid, 'SELECT')
+FROM pg_class c CROSS JOIN pg_roles r WHERE r.rolname = coalesce(%s::name, current_user) AND c.oid = %s
+"""
+
+#: Sequences that fill columns of the table; after a merge they are read and moved past the values of these columns.
+_SEQUENCES = """
+SELECT DISTINCT n.nspname::text, s.relname::text,
+  has_sequence_privilege(%s::name, s.oid, 'SELECT'), has_sequence_privilege(%s::name, s.oid, 'UPDATE')
+FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %s
+  AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+ORDER BY 1, 2
+"""
 
 _RELATIONS = """
-SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
-  c.relrowsecurity AND NOT (r.rolsuper OR r.rolbypassrls)
-    AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')),
-  pg_has_role(c.relowner, 'USAGE')
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, pg_has_role(c.relowner, 'USAGE')
 FROM unnest(%s::text[], %s::text[]) w (schema, name)
 JOIN pg_namespace n ON n.nspname = w.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p')
-CROSS JOIN (SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user) r
 """
 
 _KEYS = """

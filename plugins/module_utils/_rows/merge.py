@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.confined import Session, run
 from .._postgres.connection import fetch_all, fetch_value, quote_identifier, quote_literal
 from .._postgres.equality import output_text
 from .._postgres.landing import make_table
+from .._sets.row_changes import Changes
 from .live import UniqueKey, live_tables
 from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns
 
@@ -25,25 +25,10 @@ except ImportError:
 
 MODES = ("missing", "merge", "exact")
 
-#: How many rows of a kind a diff shows for a table, and how much of a value.
-_SHOWN, _WIDTH = 20, 120
+#: How much of a value a diff shows.
+_WIDTH = 120
 
 KIND, ROW, PLACE, TABLE = (quote_identifier(f"lifeline {name}") for name in ("kind", "row", "place", "table"))
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a merge does to one table, in rows; chosen is how many rows of the set it is about."""
-
-    table: str
-    chosen: int
-    inserts: int
-    updates: int
-    deletes: int
-
-    @property
-    def total(self) -> int:
-        return self.inserts + self.updates + self.deletes
 
 
 def find_changes(conn: Session, staged: Staged, mode: str) -> Changes:
@@ -62,18 +47,29 @@ def find_changes(conn: Session, staged: Staged, mode: str) -> Changes:
     )
 
 
-def samples(conn: Session, staged: Staged) -> t.Tuple[t.List[str], t.List[str]]:
-    """Lines for people, of the table as it is and as it will be: the first rows of each kind."""
+def count_differing(conn: Session, staged: Staged) -> int:
+    """How many live rows have the key of a chosen row and other values. Rows without a key have no such pair."""
+    if staged.live.key is None:
+        return 0
+    return int(fetch_value(conn, f"SELECT count(*) FROM ({_differing(staged, '1')}) d"))
+
+
+def samples(conn: Session, staged: Staged, changes: Changes, most: int) -> t.Tuple[t.List[str], t.List[str]]:
+    """Lines for people, of the table as it is and as it will be: the first rows of each kind, or all when most is 0.
+
+    Where rows are left out, a line says how many.
+    """
     before: t.List[str] = []
     after: t.List[str] = []
     columns = [column.name for _name, column in staged.matching.pairs]
     texts = (output_text(f"x.{quote_identifier(name)}") for name in columns)
     values = ", ".join(f"left({text}, {_WIDTH + 1})" for text in texts)
     listed = f"json_build_array({values})::text"
-    for kind in ("insert", "update", "delete"):
+    limit = f" LIMIT {most}" if most else ""
+    for kind, number in (("insert", changes.inserts), ("update", changes.updates), ("delete", changes.deletes)):
         old = f"(SELECT {listed} FROM {staged.live.source} x WHERE x.ctid = c.{PLACE} AND x.tableoid = c.{TABLE})"
         new = f"(SELECT {listed} FROM {staged.rows} x WHERE x.{NUMBER} = c.{ROW})"
-        statement = f"SELECT {old}, {new} FROM {staged.changes} c WHERE {KIND} = '{kind}' ORDER BY {ROW} LIMIT {_SHOWN}"
+        statement = f"SELECT {old}, {new} FROM {staged.changes} c WHERE {KIND} = '{kind}' ORDER BY {ROW}{limit}"
         for was, becomes in fetch_all(conn, statement):
             one, other = (json.loads(text) if text else None for text in (was, becomes))
             shown = [
@@ -84,6 +80,10 @@ def samples(conn: Session, staged: Staged) -> t.Tuple[t.List[str], t.List[str]]:
             for lines, row in ((before, one), (after, other)):
                 if row is not None:
                     lines.append(f"{staged.live.name}: {_line(columns, row, shown)}")
+        if most and number > most:
+            after.append(
+                f"{staged.live.name}: {most:,} of {number:,} rows to {kind} are shown; `diff_rows` 0 shows all rows"
+            )
     return before, after
 
 
@@ -103,7 +103,7 @@ def require_no_conflicts(conn: Session, staged: Staged) -> None:
                 ErrorKind.CONFLICT,
                 f"Rows made since the backup hold unique values ({', '.join(key.columns)}) of {staged.live.name} "
                 f"that are to come back: {shown}.",
-                next_step="Leave those rows out, change the live ones, or delete these with mode exact.",
+                next_step="Leave those rows out, change the live ones, or delete these with `mode` exact.",
                 details={"conflicts": [{"set": mine, "live": theirs, "value": value} for mine, theirs, value in found]},
             )
 
@@ -135,28 +135,31 @@ def require_unreferenced(conn: Session, tables: t.Sequence[Staged], references: 
         if number:
             raise RecoveryError(
                 ErrorKind.CONFLICT,
-                f"{number} rows of {edge.child} refer to rows of {parent.live.name} that mode exact would delete.",
-                next_step="Use closure children to treat them alike, or mode merge to delete nothing.",
+                f"{number} rows of {edge.child} refer to rows of {parent.live.name} that `mode` exact would delete.",
+                next_step="Set `closure` to children to treat them alike, or `mode` to merge to delete nothing.",
             )
 
 
-def apply_changes(conn: Session, tables: t.Sequence[Staged]) -> None:
+def apply_changes(conn: Session, tables: t.Sequence[t.Tuple[Staged, Changes]]) -> None:
     """Delete, update and insert what find_changes wrote down, as one statement.
 
+    A table takes no part in what is not to be done with it, because the statement would need the right to do it.
     Foreign keys are judged when all of it is done, so that rows may refer to each other in a circle.
     Raises RecoveryError(conflict, locked, access_denied or restore_failed).
     """
     parts: t.List[t.Tuple[str, str]] = []
-    for make in (_delete, _update, _insert):
+    for make, kind in ((_delete, "deletes"), (_update, "updates"), (_insert, "inserts")):
         earlier = " + ".join(f"(SELECT count(*) FROM {name})" for name, _statement in parts)
         # Asking for the number of rows has the earlier parts done first.
         after = f" AND {earlier} >= 0" if earlier else ""
-        made = [(staged.number, make(staged)) for staged in tables]
+        made = [(staged.number, make(staged)) for staged, change in tables if getattr(change, kind)]
         parts += [
             (f"{make.__name__.strip('_')}_{number}", f"{statement}{after} RETURNING 1")
             for number, statement in made
             if statement
         ]
+    if not parts:
+        return
     counts = " + ".join(f"(SELECT count(*) FROM {name})" for name, _statement in parts)
     try:
         run(conn, "SET CONSTRAINTS ALL DEFERRED")
@@ -180,14 +183,14 @@ def merge_error(error: t.Any) -> RecoveryError:
     kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run it again."
     if isinstance(error, psycopg2.errors.ForeignKeyViolation):
         kind = ErrorKind.CONFLICT
-        next_step = "Set closure to parents or both, so that the rows that these need come back too."
+        next_step = "Set `closure` to parents or both, so that the rows that these need come back too."
     elif isinstance(error, psycopg2.errors.UniqueViolation):
         kind = ErrorKind.CONFLICT
-        next_step = "Leave that row out by where or keys, or change the live row that has its value."
+        next_step = "Leave that row out by `where` or `keys`, or change the live row that has its value."
     elif isinstance(error, psycopg2.errors.SerializationFailure):
         kind, next_step = ErrorKind.CONFLICT, "The rows changed during the restore: run the restore again."
     elif isinstance(error, (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)):
-        kind, next_step = ErrorKind.LOCKED, "Wait for the session that holds the rows, or raise lock_timeout."
+        kind, next_step = ErrorKind.LOCKED, "Wait for the session that holds the rows, or raise `lock_timeout`."
     elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
         kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as the owner of the tables."
     return RecoveryError(kind, f"PostgreSQL refused the rows: {message}", left=UNTOUCHED, next_step=next_step)
@@ -205,16 +208,20 @@ def _keyed(staged: Staged, mode: str) -> str:
         f"FROM {staged.rows} s WHERE NOT EXISTS (SELECT FROM {staged.live.source} l WHERE {match})"
     ]
     if mode != "missing":
-        parts.append(
-            f"SELECT 'update', s.{NUMBER}, l.ctid, l.tableoid, {of_set} FROM {staged.rows} s "
-            f"JOIN {staged.live.source} l ON {match} WHERE NOT s.{SUPPORT} AND {staged.text('s')} <> {staged.text('l')}"
-        )
+        parts.append(_differing(staged, f"'update', s.{NUMBER}, l.ctid, l.tableoid, {of_set}"))
     if mode == "exact" and staged.live_scope:
         parts.append(
             f"SELECT 'delete', NULL, l.ctid, l.tableoid, {of_live} FROM {staged.live.source} l "
             f"WHERE ({' OR '.join(staged.live_scope)}) AND NOT EXISTS (SELECT FROM {staged.rows} s WHERE {match})"
         )
     return " UNION ALL ".join(parts)
+
+
+def _differing(staged: Staged, columns: str) -> str:
+    return (
+        f"SELECT {columns} FROM {staged.rows} s JOIN {staged.live.source} l ON {staged.same_key('s', 'l')} "
+        f"WHERE NOT s.{SUPPORT} AND {staged.text('s')} <> {staged.text('l')}"
+    )
 
 
 def _keyless(staged: Staged, mode: str) -> str:

@@ -78,7 +78,7 @@ def compare_whole_tables(
                 f"The table {table.schema}.{table.name} has {rows} rows and does not equal the set's "
                 f"{expected.rows} rows.",
                 left=UNTOUCHED,
-                next_step="A trigger or rule changed rows: set triggers to disable.",
+                next_step="A trigger or rule changed rows: set `triggers` to disable.",
             )
     return {"equal": True if tables else None, "tables": len(tables)}
 

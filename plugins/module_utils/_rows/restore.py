@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._core.clock import PhaseListener, Timings
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.notices import note
 from .._core.process import scratch_folder
 from .._core.sizes import readable_size
 from .._postgres import catalog
@@ -20,26 +21,27 @@ from .._postgres.client import ClientPrograms, find_client
 from .._postgres.confined import Session, drop_role, owner_session, require_nothing_deferred, run
 from .._postgres.connection import Connection, ConnectionOptions, connection, quote_identifier
 from .._postgres.dump import TOC_NAME
-from .._postgres.foreign_keys import count_violations
+from .._postgres.foreign_keys import ForeignKey, count_violations
 from .._postgres.identity import identity_of
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
 from .._postgres.toc import parse_toc
 from .._sets.audit import audited
-from .._sets.catalogue import find_set
+from .._sets.catalogue import find_set, older_set
 from .._sets.identity import elsewhere, identity_in
 from .._sets.manifest import ROWS_ENGINE, Manifest
 from .._sets.recovery_points import Selection
+from .._sets.row_changes import Changes, Unchanged, left_rows, what_it_does, why_unchanged
 from .._store.base import ObjectStore, seal_for
 from . import proof
 from .choice import Choice, begin, choose_rows, read_description, roots_of, session_for
 from .description import Description, Rows
-from .live import keys_touching, live_tables
+from .live import keys_touching, live_tables, require_readable
 from .local import LocalObjects
 from .merge import (
     UNTOUCHED,
-    Changes,
     apply_changes,
+    count_differing,
     find_changes,
     merge_error,
     require_no_conflicts,
@@ -63,6 +65,8 @@ class RowsRequest:
     """Which rows of which set go where, and how. column_map: table to {column of the set: live column}.
 
     read_only: rows are chosen and not restored. run_as: the role to work as; None: the owner of the tables.
+    plan_only: stop after everything was judged, also the confirmation, which check mode does not need.
+    diff_rows: how many rows of each kind and table a diff shows; 0 for all.
     """
 
     connection: ConnectionOptions
@@ -87,17 +91,28 @@ class RowsRequest:
     parallel: int = 3
     read_only: bool = False
     run_as: t.Optional[str] = None
+    plan_only: bool = False
     check_mode: bool = False
     diff_mode: bool = False
+    diff_rows: int = 20
     listener: t.Optional[PhaseListener] = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is stored or changed."""
+        return not (self.check_mode or self.plan_only)
 
 
 @dataclass(frozen=True)
 class RowsResult:
-    """What came back. undo: the options that take it back, empty when nothing was changed."""
+    """What came back. undo: the options that take it back, empty when nothing was changed.
+
+    unchanged: why nothing was changed; None where something was. missing_keys: keys that the set does not hold.
+    """
 
     changed: bool
     set_id: str
+    tier: str
     recovery_point: str
     mode: str
     tables: t.Sequence[Changes]
@@ -112,6 +127,8 @@ class RowsResult:
     timings: t.Mapping[str, float]
     summary: str
     diff: t.Mapping[str, str]
+    missing_keys: t.Mapping[str, t.Any]
+    unchanged: t.Optional[Unchanged]
 
 
 def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
@@ -124,7 +141,9 @@ def restore_rows(request: RowsRequest, store: ObjectStore) -> RowsResult:
     known = {"reason": request.reason}
     with audited(store, request.source, "restore_rows", known, check_mode=request.check_mode) as outcome:
         result = run_.complete()
-        outcome.update(set_id=result.set_id, mode=result.mode, undo=result.undo, tables=result.plan["tables"])
+        if request.acts:
+            outcome.update(changed=result.changed)
+            outcome.update(set_id=result.set_id, mode=result.mode, undo=result.undo, tables=result.plan["tables"])
     return result
 
 
@@ -164,44 +183,54 @@ class _Run:
             with self._timings.phase("compare"):
                 session = choice.session
                 changes = [find_changes(session, staged, request.mode) for staged in choice.tables]
+                if request.mode == "missing":
+                    changes = [
+                        replace(change, differing=count_differing(session, staged))
+                        for staged, change in zip(choice.tables, changes)
+                    ]
                 plan = self._plan(manifest, facts, [*made, *changes])
                 if request.diff_mode:
-                    self._diff = _difference(session, choice.tables)
-            touched = [staged for staged, change in zip(choice.tables, changes) if change.total]
+                    self._diff = _difference(session, choice.tables, changes, request.diff_rows)
+            pairs = [(staged, change) for staged, change in zip(choice.tables, changes) if change.total]
+            touched = [staged for staged, _change in pairs]
             shown: t.Dict[str, t.Any] = {"foreign_keys": {"checked": 0, "violated": []}, "sequences": []}
             equal: t.Dict[str, t.Any] = {"equal": None, "tables": 0}
             if touched:
                 self._require_limits(changes)
                 for staged in touched:
                     require_no_conflicts(session, staged)
+                require_readable(conn, session.role, self._keys_to_check(session, touched))
                 require_unreferenced(session, choice.tables, choice.references)
-            if touched and not request.check_mode:
-                if any(change.updates or change.deletes for change in changes):
+                if request.undo:
+                    self._store.require_writable(f"{request.source}/undo/")
+                if not request.check_mode and any(change.updates or change.deletes for change in changes):
                     require_confirmation(
                         request.environment,
                         request.confirm,
                         request.connection.database,
                         plan_digest(plan),
+                        what_it_does(changes),
                         elsewhere=elsewhere(identity_in(manifest), identity_of(facts, request.connection)),
                     )
+            if touched and request.acts:
                 if request.undo:
                     with self._timings.phase("undo set"):
                         self._keep_undo(session, touched, choice, folder, facts, manifest)
                 with self._timings.phase("merge"):
-                    self._merge(session, touched)
-            if self._rebuild is not None and not request.check_mode:
+                    self._merge(session, pairs)
+            if self._rebuild is not None and request.acts:
                 with self._timings.phase("make indexes"):
                     making = owner_session(session, [table.oid for table in new])
                     run_entries(making, self._client(facts, manifest), folder, self._rebuild.after)
-            if not request.check_mode:
+            if request.acts:
                 with self._timings.phase("verify"):
                     shown, equal = self._verify(session, choice, touched, manifest)
                 for role in dict.fromkeys(item.role for item in (session, *self._sessions)):
                     drop_role(conn, role)
                 require_nothing_deferred(conn)
-            self._ending = not request.check_mode
-            run(conn, "ROLLBACK" if request.check_mode else "COMMIT")
-        return self._result(manifest, objects, [*made, *changes], plan, shown, equal)
+            self._ending = request.acts
+            run(conn, "COMMIT" if request.acts else "ROLLBACK")
+        return self._result(manifest, objects, [*made, *changes], choice, plan, shown, equal)
 
     def _refusal(self, error: t.Any) -> RecoveryError:
         """A refused statement or a lost connection, with what is known of the live tables."""
@@ -238,8 +267,9 @@ class _Run:
         self._rebuild = plan_rebuild(conn, parse_toc(content), gone)
         tables = [description.table(name) for name in sorted(gone)]
         session: t.Optional[Session] = None
-        if not self._request.check_mode:
-            run_entries(conn, self._client(facts, manifest), folder, self._rebuild.before)
+        # Also in check mode, whose transaction is rolled back: it shows whether the role may make them.
+        run_entries(conn, self._client(facts, manifest), folder, self._rebuild.before)
+        if self._request.acts:
             session = session_for(conn, self._request, live_tables(conn, self._rebuild.tables).values())
             self._sessions.append(session)
         made = []
@@ -283,9 +313,9 @@ class _Run:
                 raise RecoveryError(
                     ErrorKind.LIMIT_EXCEEDED,
                     f"This would {'delete' if option == 'max_deletes' else 'insert or update'} {number} rows, "
-                    f"{option} allows {limit}.",
+                    f"`{option}` allows {limit}.",
                     left=UNTOUCHED,
-                    next_step=f"Look at it with --check --diff; if it is meant, set {option} to {number}.",
+                    next_step=f"Look at it with --check --diff; if it is meant, set `{option}` to {number}.",
                 )
 
     def _keep_undo(
@@ -312,14 +342,15 @@ class _Run:
         )
         self._undo = {"set": kept.set_id, "tier": "undo", "mode": "exact"}
 
-    def _merge(self, conn: Session, touched: t.Sequence[Staged]) -> None:
+    def _merge(self, conn: Session, pairs: t.Sequence[t.Tuple[Staged, Changes]]) -> None:
+        touched = [staged for staged, _change in pairs]
         silenced = self._request.triggers == "disable"
         names = [(staged.live.name.schema, staged.live.name.name) for staged in touched]
         before = catalog.definitions(conn.raw, names)
         try:
             if silenced:
                 _switch_triggers(conn.raw, touched, on=False)
-            apply_changes(conn, touched)
+            apply_changes(conn, pairs)
             if silenced:
                 _switch_triggers(conn.raw, touched, on=True)
         except psycopg2.Error as error:
@@ -339,14 +370,13 @@ class _Run:
                     ErrorKind.NOT_EQUAL,
                     f"After the merge {left.total} rows of {left.table} are still not as in the set.",
                     left=UNTOUCHED,
-                    next_step="A trigger or rule changed them: set triggers to disable.",
+                    next_step="A trigger or rule changed them: set `triggers` to disable.",
                 )
         made = self._rebuild.tables if self._rebuild else frozenset()
         names = {staged.live.name for staged in touched} | made
-        reduced = {staged.live.name for staged in touched if self._request.mode != "missing"}
         # Enough for the keys of most parents, so that the joins need no temporary files.
         run(conn.raw, "SET LOCAL work_mem = '64MB'")
-        keys = keys_touching(conn.raw, names, reduced)
+        keys = self._keys_to_check(conn, touched)
         violated = [{"name": f"{key.name} on {key.table.name}", "rows": count_violations(conn, key)} for key in keys]
         sequences = proof.advance_sequences(conn, names)
         equal = {"equal": None, "tables": 0}
@@ -361,11 +391,17 @@ class _Run:
             equal,
         )
 
+    def _keys_to_check(self, conn: Session, touched: t.Sequence[Staged]) -> t.List[ForeignKey]:
+        made = self._rebuild.tables if self._rebuild else frozenset()
+        names = {staged.live.name for staged in touched}
+        return keys_touching(conn.raw, names | made, names if self._request.mode != "missing" else ())
+
     def _result(
         self,
         manifest: Manifest,
         objects: LocalObjects,
         changes: t.Sequence[Changes],
+        choice: Choice,
         plan: t.Mapping[str, t.Any],
         shown: t.Mapping[str, t.Any],
         equal: t.Mapping[str, t.Any],
@@ -376,10 +412,17 @@ class _Run:
             "updated": sum(change.updates for change in changes),
             "deleted": sum(change.deletes for change in changes),
         }
-        words = ", ".join(f"{number} {word}" for word, number in done.items())
+        unchanged: t.Optional[Unchanged] = None
+        if self._rebuild is None and not any(done.values()):
+            unchanged = why_unchanged(changes, manifest, older_set(self._store, manifest))
+        notes = [unchanged.reason, unchanged.next_step] if unchanged else [left_rows(changes)]
+        notes += [f"Not in the set: {item.sentence}." for item in choice.missing]
+        for item in choice.missing:
+            note(f"The set {manifest.set_id} does not hold {item.sentence}.")
         return RowsResult(
-            changed=any(done.values()),
+            changed=unchanged is None,
             set_id=manifest.set_id,
+            tier=manifest.tier,
             recovery_point=manifest.recovery_point,
             mode=request.mode,
             tables=changes,
@@ -392,19 +435,37 @@ class _Run:
             plan=plan,
             plan_digest=plan_digest(plan),
             timings=timings,
-            summary=(
-                f"{'Would restore' if request.check_mode else 'Restored'} rows of {len(changes)} tables from set "
-                f"{manifest.set_id}: {words}; {readable_size(objects.bytes_fetched)} of "
-                f"{readable_size(manifest.stored_bytes)} fetched, {timings['total']:.1f} s."
-            ),
+            summary=" ".join([self._done(manifest, objects, changes, done, timings), *filter(None, notes)]),
             diff=self._diff,
+            missing_keys={
+                item.table: {"missing": item.missing, "wanted": item.wanted, "keys": list(item.named)}
+                for item in choice.missing
+            },
+            unchanged=unchanged,
         )
 
+    def _done(
+        self,
+        manifest: Manifest,
+        objects: LocalObjects,
+        changes: t.Sequence[Changes],
+        done: t.Mapping[str, int],
+        timings: t.Mapping[str, float],
+    ) -> str:
+        fetched = f"{readable_size(objects.bytes_fetched)} of {readable_size(manifest.stored_bytes)} fetched"
+        if not any(done.values()) and self._rebuild is None:
+            does = "Would change" if not self._request.acts else "Changed"
+            return f"{does} no row with set {manifest.set_id}; {fetched}, {timings['total']:.1f} s."
+        words = ", ".join(f"{number:,} {word}" for word, number in done.items())
+        does = "Restored" if self._request.acts else "Would restore"
+        of = f"{len(changes)} table{'s' * (len(changes) != 1)}"
+        return f"{does} rows of {of} from set {manifest.set_id}: {words}; {fetched}, {timings['total']:.1f} s."
 
-def _difference(conn: Session, tables: t.Sequence[Staged]) -> t.Dict[str, str]:
+
+def _difference(conn: Session, tables: t.Sequence[Staged], changes: t.Sequence[Changes], most: int) -> t.Dict[str, str]:
     before, after = [], []
-    for staged in tables:
-        was, becomes = samples(conn, staged)
+    for staged, change in zip(tables, changes):
+        was, becomes = samples(conn, staged, change, most)
         before += was
         after += becomes
     return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}

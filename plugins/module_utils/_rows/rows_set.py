@@ -109,5 +109,5 @@ def _copy_out(conn: Session, query: str, path: str) -> int:
         raise RecoveryError(
             ErrorKind.SPOOL_FULL,
             f"The folder {os.path.dirname(path)} has no room for the rows.",
-            next_step="Set spool_dir to a file system with more room.",
+            next_step="Set `spool_dir` to a file system with more room.",
         ) from None

@@ -52,7 +52,7 @@ def read_roots(
     values = {parse_qualified_name(name): _keys(name, given) for name, given in keys.items()}
     both = sorted(str(name) for name in set(conditions) & set(values))
     if both:
-        raise _mistake(f"Rows of {', '.join(both)} are asked for by where and by keys.", "Use one of the two.")
+        raise _mistake(f"Rows of {', '.join(both)} are asked for by `where` and by `keys`.", "Use one of the two.")
     names = dict.fromkeys([*(parse_qualified_name(name) for name in tables), *conditions, *values])
     return tuple(Root(name, conditions.get(name), values.get(name)) for name in names)
 
@@ -96,12 +96,14 @@ def _keys(name: str, given: t.Any) -> Keys:
     values = given
     if isinstance(given, t.Mapping):
         if set(given) != {"columns", "values"}:
-            raise _mistake(f"The keys of {name} have the entries {', '.join(given)}.", "Give columns and values.")
+            raise _mistake(f"The keys of {name} have the entries {', '.join(given)}.", "Give `columns` and `values`.")
         columns, values = tuple(given["columns"]), given["values"]
     if not isinstance(values, list) or not values:
         raise _mistake(f"The keys of {name} are not a list with at least one key.", "Give a list of keys.")
-    rows = [tuple(_text(name, part) for part in (value if isinstance(value, list) else [value])) for value in values]
-    if len({len(row) for row in rows}) != 1 or (columns and len(rows[0]) != len(columns)):
+    rows = dict.fromkeys(
+        tuple(_text(name, part) for part in (value if isinstance(value, list) else [value])) for value in values
+    )
+    if len({len(row) for row in rows}) != 1 or (columns and len(next(iter(rows))) != len(columns)):
         raise _mistake(f"The keys of {name} do not all have as many parts as columns.", "Give a list for each key.")
     return Keys(columns, tuple(rows))
 

@@ -185,7 +185,7 @@ def load_keys(conn: Session, staged: Staged, keys: Keys) -> t.Tuple[str, ...]:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"A key of {staged.table.name} is no value of its column: {error.diag.message_primary}.",
-            next_step="Correct the option keys.",
+            next_step="Correct `keys`.",
         ) from None
     return columns
 
@@ -342,5 +342,5 @@ def copy_rows(
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT if error.pgcode and error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
             f"Rows of {name} do not fit its columns any more: {error.diag.message_primary}.",
-            next_step="Restore into another schema with the option into, and convert them there.",
+            next_step="Restore into another schema with `into`, and convert them there.",
         ) from None

@@ -16,7 +16,7 @@ from .._store.base import ObjectStore, read_all
 from .clocks import latest_plausible
 from .layout import TIERS, SetName, parse_set_key, set_key, sets_prefix
 from .manifest import Manifest, parse_manifest
-from .recovery_points import Selection, select
+from .recovery_points import Selection, is_safety_copy, select
 from .verification import Verification, record_verification, verifications
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "list_sets",
     "load_set",
     "load_sets",
+    "older_set",
     "previous_set",
     "record_verification",
     "try_set",
@@ -119,6 +120,13 @@ def find_set(store: ObjectStore, source: str, selection: Selection) -> Manifest:
             next_step=f"{error.next_step} The newest older set that can be read is {readable.set_id}: give it as set.",
             details=error.details,
         ) from None
+
+
+def older_set(store: ObjectStore, chosen: Manifest) -> t.Optional[SetName]:
+    """The newest set of the source that is older and no safety copy."""
+    names = list_sets(store, chosen.source)
+    older = [name for name in names if name.set_id < chosen.set_id and not is_safety_copy(name.tier)]
+    return older[-1] if older else None
 
 
 def previous_set(store: ObjectStore, source: str, tier: str) -> t.Optional[Manifest]:

@@ -24,7 +24,7 @@ class Change:
 
     before: the digests of live rows that will change or go. numbers: the row numbers that rows without a key get.
     early: updates of rows that refer to rows to delete. elsewhere: live rows of the tenant that the set has, but as
-    somebody else's; they are left alone.
+    somebody else's; they are left alone. differing: how many live rows differ and are left unchanged by mode missing.
     """
 
     table: Table
@@ -36,6 +36,7 @@ class Change:
     numbers: t.Dict[Key, int] = field(default_factory=dict)
     early: t.Set[Key] = field(default_factory=set)
     elsewhere: int = 0
+    differing: int = 0
 
     @property
     def total(self) -> int:
@@ -115,8 +116,11 @@ def compare(
     if telling is not None:
         _require_own(sides, table, [key for key in live if key not in belonging], telling)
     change.inserts = [key for key in wanted if key not in live]
-    if mode != "missing":
-        change.updates = [key for key, digest in wanted.items() if live.get(key, digest) != digest]
+    differing = [key for key, digest in wanted.items() if live.get(key, digest) != digest]
+    if mode == "missing":
+        change.differing = len(differing)
+    else:
+        change.updates = differing
     if mode == "exact":
         strays = [key for key in belonging if key not in wanted]
         moved = {tuple(key) for key, _values in rows_by_key(sides.set, table, strays)}

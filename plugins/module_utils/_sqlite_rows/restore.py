@@ -16,8 +16,10 @@ from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._sets.audit import audited
+from .._sets.catalogue import older_set
 from .._sets.identity import elsewhere, identity_in
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
+from .._sets.row_changes import Changes, left_rows, why_unchanged
 from .._sqlite.backup import open_set
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
@@ -354,12 +356,22 @@ class _Run:
             }
             for change in changes
         ]
+        rows = [
+            Changes(item["table"], item["chosen"], item["inserts"], item["updates"], item["deletes"], change.differing)
+            for item, change in zip(told, changes)
+        ]
+        unchanged = why_unchanged(rows, self._manifest, older_set(self._store, self._manifest))
         sums = {word: sum(item[word] for item in told) for word in ("inserts", "updates", "deletes")}
         words = f"{sums['inserts']} inserted, {sums['updates']} updated, {sums['deletes']} deleted"
         would = "Would restore" if self._request.check_mode else "Restored"
         proved = "" if self._request.check_mode else ", proved equal"
+        done = f"{would} rows of {len(told)} tables of set {self._manifest.set_id} to {self._request.name}"
+        sentences = [f"{done}: {words}{proved}.", left_rows(rows)]
+        if unchanged is not None:
+            none = "Would change" if self._request.check_mode else "Changed"
+            sentences = [f"{none} no row of {self._request.name}.", unchanged.reason, unchanged.next_step]
         return RowsResult(
-            changed=any(sums.values()),
+            changed=unchanged is None,
             set_id=self._manifest.set_id,
             source=self._manifest.source,
             recovery_point=self._manifest.recovery_point,
@@ -372,10 +384,7 @@ class _Run:
             bookmark=after,
             previous_bookmark=before if self._undo else None,
             timings=self._timings.as_dict(),
-            summary=(
-                f"{would} rows of {len(told)} tables of set {self._manifest.set_id} to {self._request.name}: "
-                f"{words}{proved}."
-            ),
+            summary=" ".join(filter(None, sentences)),
             not_covered=missing,
             diff=diff,
         )

@@ -129,6 +129,9 @@ class ObjectStore(t.Protocol):
     def require_there(self) -> None:
         """Raise RecoveryError(unreachable) where the place is not there; a folder that is not mounted looks empty."""
 
+    def require_writable(self, prefix: str) -> None:
+        """Raise RecoveryError where objects below the prefix cannot be written. Nothing is left in the store."""
+
     def now(self) -> datetime:
         """The time by the store's own clock, which is the one that ObjectInfo.modified is of."""
 

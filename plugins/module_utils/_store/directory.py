@@ -152,6 +152,13 @@ class DirectoryStore:
                 next_step="Mount it, or check path.",
             )
 
+    def require_writable(self, prefix: str) -> None:
+        folder = self._path(prefix.rstrip("/"))
+        while not os.path.exists(folder) and folder != os.path.dirname(folder):
+            folder = os.path.dirname(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise self._error(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), prefix)
+
     def now(self) -> datetime:
         return utc_now()
 

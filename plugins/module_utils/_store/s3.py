@@ -272,6 +272,12 @@ class S3Store:
     def require_there(self) -> None:
         self.now()
 
+    def require_writable(self, prefix: str) -> None:
+        # An upload that is begun and aborted takes the right to write, and leaves no object and nothing under a lock.
+        key = f"{prefix}writable"
+        upload = self._call("create_multipart_upload", key, Key=self._prefix + key)["UploadId"]
+        self._call("abort_multipart_upload", key, Key=self._prefix + key, UploadId=upload)
+
     def now(self) -> datetime:
         answer = self._call("list_objects_v2", "", Prefix=self._prefix, MaxKeys=1)
         told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")

@@ -1,0 +1,124 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Describes what a restore of rows does, did, or could not do, from what was compared. Pure: it reads no database."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .layout import SetName
+from .manifest import Manifest
+from .recovery_points import UNDO_TIER
+
+#: So many tables, and so many keys of a table, are named in a sentence.
+_NAMED, _KEYS_NAMED = 3, 10
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a merge does to one table, in rows; chosen is how many rows of the set it is about.
+
+    differing: rows that differ from the set and that the mode leaves unchanged.
+    """
+
+    table: str
+    chosen: int
+    inserts: int
+    updates: int
+    deletes: int
+    differing: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.inserts + self.updates + self.deletes
+
+
+@dataclass(frozen=True)
+class MissingKeys:
+    """Keys of a table that were asked for and found nowhere: how many of how many, and the first of them."""
+
+    table: str
+    missing: int
+    wanted: int
+    named: t.Tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.missing:,} of {self.wanted:,} keys of {self.table}: {_listed(self.named, self.missing)}"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Why a restore changed nothing, and what to do about it."""
+
+    reason: str
+    next_step: str
+
+
+def why_unchanged(changes: t.Sequence[Changes], chosen: Manifest, older: t.Optional[SetName]) -> t.Optional[Unchanged]:
+    """The reason why rows of the set change nothing; None where they change something.
+
+    older: the next older set that an operator can choose.
+    """
+    if any(change.total for change in changes):
+        return None
+    origin = f"The set {chosen.set_id} of {chosen.recovery_point}"
+    number = _count(sum(change.chosen for change in changes), "row")
+    next_older = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
+    earlier = f"Choose an earlier set with `before` or `set`{next_older}."
+    if chosen.tier == UNDO_TIER:
+        return Unchanged(
+            f"{origin} and the database are equal: the restore that the set takes back was taken back already.",
+            "Nothing is left to do.",
+        )
+    if not any(change.chosen for change in changes):
+        return Unchanged(f"{origin} holds no row that was asked for.", f"Check `where` and `tables`. {earlier}")
+    if any(change.differing for change in changes):
+        return Unchanged(
+            f"{number} that were asked for are in the database already. {left_rows(changes)}",
+            "Set `mode` to merge to put them back as they are in the set.",
+        )
+    return Unchanged(
+        f"{origin} and the database are equal in {number} that were asked for: "
+        "the set was taken after the damage, or these rows are not damaged any more.",
+        earlier,
+    )
+
+
+def left_rows(changes: t.Sequence[Changes]) -> str:
+    """The sentence on rows that differ and were left; empty when there are none."""
+    differing = [change for change in changes if change.differing]
+    number = sum(change.differing for change in differing)
+    if not number:
+        return ""
+    tables = _listed([change.table for change in differing], len(differing), _NAMED)
+    verb = "differs from the set and is" if number == 1 else "differ from the set and are"
+    return f"{_count(number, 'row')} of {tables} {verb} left unchanged; `mode` merge restores {_them(number)}."
+
+
+def what_it_does(changes: t.Sequence[Changes]) -> str:
+    """For a confirmation: what happens to rows that are there, up to the name of the database."""
+    touching = [change for change in changes if change.updates or change.deletes]
+    updates, deletes = (sum(getattr(change, name) for change in touching) for name in ("updates", "deletes"))
+    parts = [f"updates {_count(updates, 'row')}"] * bool(updates) + [f"deletes {_count(deletes, 'row')}"] * bool(
+        deletes
+    )
+    tables = _listed([change.table for change in touching], len(touching), _NAMED)
+    return f"{' and '.join(parts)} of {tables} in"
+
+
+def _listed(names: t.Sequence[str], number: int, most: int = _KEYS_NAMED) -> str:
+    shown = ", ".join(names[:most])
+    more = number - len(names[:most])
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"

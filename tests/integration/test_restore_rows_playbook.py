@@ -1,0 +1,77 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rows restored in production by an operator: refusals come first, and a restore that changes nothing is no success."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tests.doubles.modules import run_module
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.sinks import http_sink
+from tests.support.operator import Operator
+
+
+def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
+    operator: Operator, postgres: PostgresServer, database: str, store: dict[str, t.Any]
+) -> None:
+    source = {"source": "school", "store": store}
+
+    def wrong() -> int:
+        with postgres.session(database) as cursor:
+            cursor.execute("SELECT count(*) FROM payments WHERE amount = 0")
+            return int(cursor.fetchone()[0])
+
+    def tiers() -> list[str]:
+        return [one["tier"] for one in run_module("backup_info", source)["sets"]]
+
+    postgres.psql(
+        database,
+        "CREATE TABLE payments (id int PRIMARY KEY, amount numeric);"
+        "INSERT INTO payments SELECT n, n FROM generate_series(1, 50) n",
+    )
+    backup = {**source, **postgres.module_options(database)}
+    run_module("pg_backup", backup)
+    postgres.psql(database, "UPDATE payments SET amount = 0 WHERE id < 50")
+    login = {name: value for name, value in postgres.module_options().items() if name != "login_db"}
+    with http_sink() as web:
+        inventory = {
+            "recovery_environment": "production",
+            "recovery_source": "school",
+            "recovery_database": database,
+            "recovery_connection": login,
+            "recovery_store": store,
+            "recovery_reason": "A job overwrote the amounts.",
+            "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
+            "recovery_tables": ["payments"],
+            "recovery_mode": "merge",
+            "recovery_emergency": True,
+        }
+
+        def events() -> list[str]:
+            return [one.json["event"] for one in web.at("/hook")]
+
+        refused = operator.play("restore_table", inventory=inventory)
+        assert refused.returncode == 2, refused.stdout
+        assert f"This updates 49 rows of public.payments in '{database}'" in refused.stdout.replace("\\'", "'")
+        assert (wrong(), tiers(), events()) == (49, ["daily"], ["restore.failed"])
+
+        # A copy of the damage is newer than the set that is needed.
+        run_module("pg_backup", {**backup, "tier": "emergency"})
+        confirmed = {**inventory, "recovery_confirm": database}
+        done = operator.play("restore_table", inventory=confirmed)
+        assert done.returncode == 0, done.stdout
+        assert wrong() == 0
+        assert tiers() == ["undo", "emergency", "emergency", "daily"]
+        assert events()[1:] == [
+            "restore.started", "backup.emergency.started", "backup.emergency.succeeded", "restore.succeeded"
+        ]  # fmt: skip
+
+        again = operator.play("restore_table", inventory=confirmed)
+        assert again.returncode == 0, again.stdout
+        assert "are equal in 50 rows that were asked for" in again.stdout
+        assert tiers() == ["undo", "emergency", "emergency", "daily"]
+        assert events()[5:] == ["restore.started", "restore.unchanged"]
+        assert "are equal in 50 rows" in web.at("/hook")[-1].json["message"]
