@@ -60,6 +60,15 @@ options:
     type: str
     choices: [zstd, gzip, none]
     default: zstd
+  archived:
+    description:
+      - What to do with files in an archive storage class, as C(GLACIER), C(DEEP_ARCHIVE) or the archive tiers of C(INTELLIGENT_TIERING),
+        which cannot be read before the provider restores them.
+      - V(fail) counts and names them and writes no set. V(skip) leaves them out, backs up the other files, and names them as not covered.
+      - An archived file that the last set of the tier holds unchanged stays in the set, because it is not read again.
+    type: str
+    choices: [fail, skip]
+    default: fail
   parallel_files:
     description:
       - How many files are transferred at once.
@@ -164,6 +173,23 @@ files_without_etag:
   type: int
   returned: success
   sample: 0
+files_archived:
+  description: Files in an archive storage class that were left out, because they cannot be read.
+  type: int
+  returned: success
+  sample: 0
+archived_files:
+  description: Names of up to a hundred of them.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+not_covered:
+  description: What the set does not hold.
+  type: list
+  elements: str
+  returned: success
+  sample: ["older versions of files, and delete markers"]
 bytes_plain:
   description: Bytes of all files of the set.
   type: int
@@ -232,6 +258,7 @@ SPEC = ArgumentSpec(
         },
         "prefixes": {"type": "list", "elements": "str", "default": []},
         "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
+        "archived": {"type": "str", "default": "fail", "choices": ["fail", "skip"]},
         "parallel_files": {"type": "int", "default": 16},
         "spool_dir": {"type": "path"},
         "state_dir": {"type": "path"},
@@ -250,6 +277,7 @@ def main() -> None:
             tier=params["tier"],
             prefixes=tuple(params["prefixes"]),
             codec=params["compression"],
+            archived=params["archived"],
             parallel=params["parallel_files"],
             spool_dir=params["spool_dir"],
             state_dir=params["state_dir"],

@@ -14,6 +14,10 @@ description:
     Nothing is deleted.
   - What is replaced is first kept in a set of the tier V(undo), which brings it back the same way.
   - Each content is proved by its digest while it is sent; a file whose object is damaged is not written.
+  - All names are judged before the first write. A file that the target cannot hold, as C(a//b) in a folder, is named in a warning and in
+    RV(refused_files), and the other files are restored.
+  - Headers, metadata, tags and storage class are restored where the target takes them. A file from an archive storage class gets the
+    default class of the bucket, so that it can be read.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -46,7 +50,8 @@ options:
     default: []
   mode:
     description:
-      - V(missing) leaves every file that is there as it is. V(all) also replaces those whose content differs.
+      - V(missing) leaves every file that is there as it is. V(all) also replaces those whose content or headers differ.
+      - The storage class is not compared, because lifecycle rules change it.
     type: str
     choices: [missing, all]
     default: missing
@@ -141,6 +146,17 @@ left:
   type: int
   returned: success
   sample: 1163
+refused:
+  description: How many files were not restored, because the target cannot hold them.
+  type: int
+  returned: success
+  sample: 0
+refused_files:
+  description: Up to a hundred of them, with the reason.
+  type: list
+  elements: dict
+  returned: success
+  sample: [{file: a//b, reason: the name has an empty part}]
 bytes_restored:
   description: Bytes of the files written.
   type: int
@@ -164,6 +180,18 @@ missing_files:
   sample: [courses/42/cover.png]
 differing_files:
   description: Names of up to a hundred files that differed.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+header_files:
+  description: Those of RV(differing_files) whose content is equal and whose headers differ.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+headers_not_kept:
+  description: Names of headers that the target did not keep as the set has them.
   type: list
   elements: str
   returned: success

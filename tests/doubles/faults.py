@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import gzip
 import hashlib
 import re
 import socket
@@ -26,13 +27,15 @@ class Fault:
     """What befalls a request.
 
     answer is sent in the server's stead, which never sees the request; it may be made of the request's body.
-    cut_after and lost end the server's answer early or swallow it, rewrite makes another of it.
+    cut_after and lost end the server's answer early or swallow it, rewrite makes another of it. Only requests
+    whose headers match the pattern are concerned.
     """
 
     answer: bytes | t.Callable[[bytes], bytes] = b""
     cut_after: int | None = None
     lost: bool = False
     rewrite: t.Callable[[bytes], bytes] | None = None
+    headers: bytes = b""
 
 
 #: Gets each request line, as C(GET /backups/key HTTP/1.1).
@@ -56,6 +59,11 @@ def hiding(pattern: str) -> Fault:
         return _with_body(answer, lambda body: _CONTENTS.sub(lambda found: _kept(found, pattern), body))
 
     return Fault(rewrite=rewrite)
+
+
+def listing_with(old: bytes, new: bytes) -> Fault:
+    """A listing in which one text is replaced by another."""
+    return Fault(rewrite=lambda answer: _with_body(answer, lambda body: body.replace(old, new)))
 
 
 def remembered(answers: dict[str, bytes]) -> t.Callable[[str], Fault]:
@@ -100,6 +108,25 @@ def without_etags(*, in_listings: bool = True, of_objects: bool = True) -> Fault
         return _with_body(whole, lambda data: re.sub(rb"<ETag>[^<]*</ETag>", b"", data))
 
     return Fault(rewrite=rewrite)
+
+
+def unpacking(*, sized: bool = False) -> Fault:
+    """A service that unpacks what is stored with Content-Encoding: gzip for clients that do not accept gzip.
+
+    The answer has no size, as of Google Cloud Storage and R2; or, with sized, that of the unpacked bytes.
+    """
+
+    def rewrite(answer: bytes) -> bytes:
+        head, blank, body = answer.partition(b"\r\n\r\n")
+        if not re.search(rb"(?im)^content-encoding: *gzip", head):
+            return answer
+        plain = gzip.decompress(body) if body else b""
+        head = re.sub(rb"(?im)^content-encoding:[^\r]*\r\n", b"", head + b"\r\n")[:-2]
+        length = b"Content-Length: %d\r\n" % len(plain) if sized else b""
+        head = re.sub(rb"(?im)^content-length:[^\r]*\r\n", length, head + b"\r\n")[:-2]
+        return head + blank + plain
+
+    return Fault(rewrite=rewrite, headers=rb"(?is)\A(?!.*\naccept-encoding:[^\r]*gzip)")
 
 
 def matching(pattern: str, fault: Fault | t.Callable[[str], Fault]) -> Rule:
@@ -175,6 +202,8 @@ def _serve(client: socket.socket, upstream: t.Any, fault_for: Rule) -> None:
         if not head:
             return
         fault = fault_for(head.partition(b"\r\n")[0].decode())
+        if fault and not re.search(fault.headers, head):
+            fault = None
         if fault and fault.answer:
             body = _body_of(client, head)
             client.sendall(fault.answer(body) if callable(fault.answer) else fault.answer)

@@ -32,6 +32,7 @@ class ErrorKind:
     INCONSISTENT = "inconsistent"
     ALREADY_EXISTS = "already_exists"
     OBJECT_MISSING = "object_missing"
+    NAME_REFUSED = "name_refused"
 
     BACKUP_RUNNING = "backup_running"
     RLS_BLIND = "rls_blind"
@@ -42,6 +43,7 @@ class ErrorKind:
     STORE_FAILED = "store_failed"
     NO_IDENTITY = "no_identity"
     NOT_LOCKED = "not_locked"
+    EXPIRING_RULE = "expiring_rule"
     ARCHIVED = "archived"
     COPY_FAILED = "copy_failed"
     DUMP_FAILED = "dump_failed"

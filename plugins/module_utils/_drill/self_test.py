@@ -76,12 +76,18 @@ class DamagedStore:
     def __init__(self, store: ObjectStore, key: str, data: t.Optional[bytes]) -> None:
         self._store, self._key, self._data = store, key, data
         self.location, self.sealing = store.location, store.sealing
-        self.locks = store.locks
+        self.locks, self.paths, self.key_prefix = store.locks, store.paths, store.key_prefix
         self.requests = 0
         self.copies: t.Sequence[ObjectStore] = ()
         self.audit_sinks: t.Sequence[AuditSink] = ()
 
-    def head(self, key: str) -> t.Optional[ObjectInfo]:
+    def refuses(self, key: str, size: int) -> str:
+        return self._store.refuses(key, size)
+
+    def tags(self, key: str) -> t.Mapping[str, str]:
+        return self._store.tags(key)
+
+    def head(self, key: str, *, size: t.Optional[int] = None) -> t.Optional[ObjectInfo]:
         info = self._store.head(key)
         if key != self._key or info is None:
             return info
@@ -95,10 +101,10 @@ class DamagedStore:
             raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
         yield self._data[start:]
 
-    def open(self, key: str) -> Opened:
+    def open(self, key: str, *, size: t.Optional[int] = None) -> Opened:
         raise _only_read()
 
-    def open_small(self, key: str) -> Opened:
+    def open_small(self, key: str, *, size: t.Optional[int] = None) -> Opened:
         raise _only_read()
 
     def put(
@@ -125,6 +131,12 @@ class DamagedStore:
         raise _only_read()
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
+        raise _only_read()
+
+    def lifecycle_rules(self) -> t.List[t.Dict[str, t.Any]]:
+        return self._store.lifecycle_rules()
+
+    def set_lifecycle_rules(self, rules: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         raise _only_read()
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -33,8 +34,9 @@ from .._sets.layout import check_source, object_key, objects_prefix
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each, sample
 from .._sets.writer import SetWriter
-from .._store.base import ObjectStore
-from .inventory import Catalogue, FileEntry, headers_of, listed_time, parse_line, parts_of
+from .._store.base import ARCHIVE_CLASSES, TIERING_CLASS, ObjectInfo, ObjectStore
+from .gaps import Gaps
+from .inventory import KEPT_HEADERS, Catalogue, FileEntry, headers_of, listed_time, parse_line, parts_of
 
 #: Up to this size a file is held in memory; larger ones go through the spool folder.
 IN_MEMORY = 4 * 1024 * 1024
@@ -52,6 +54,7 @@ _MANY = 500
 class BucketBackupRequest:
     """What to back up. prefixes limit the files, none takes all; keys does so by name. parallel counts files.
 
+    archived: fail, or skip to leave files out that lie in an archive storage class and cannot be read.
     state_dir keeps the last inventory of an encrypted source on this host, which cannot read it from the store.
     """
 
@@ -60,6 +63,7 @@ class BucketBackupRequest:
     prefixes: t.Tuple[str, ...] = ()
     keys: t.Optional[t.Sequence[str]] = None
     codec: str = "zstd"
+    archived: str = "fail"
     parallel: int = 16
     spool_dir: t.Optional[str] = None
     state_dir: t.Optional[str] = None
@@ -71,7 +75,8 @@ class BucketBackupRequest:
 class BucketBackupResult:
     """A committed set. files_changed were read, files_gone are in the last set and no more in the bucket.
 
-    files_without_etag count as unchanged by their size and time alone.
+    files_without_etag count as unchanged by their size and time alone. files_archived could not be read and were left
+    out; archived_files are the names of some. not_covered: what the set does not hold, in sentences.
     """
 
     changed: bool
@@ -83,6 +88,9 @@ class BucketBackupResult:
     files_changed: int
     files_gone: int
     files_without_etag: int
+    files_archived: int
+    archived_files: t.Sequence[str]
+    not_covered: t.Sequence[str]
     bytes_plain: int
     bytes_read: int
     bytes_uploaded: int
@@ -167,6 +175,7 @@ class _Run:
         self._claims: t.Dict[str, Future[_Stored]] = {}
         self._lock = threading.Lock()
         self._read = self._uploaded = self._objects = self._unmarked = 0
+        self._gaps = Gaps()
         self._listed_at = ""
         self._hidden = False
 
@@ -177,14 +186,16 @@ class _Run:
                 self._listed_at = format_instant(self._origin.now())
                 self._take_inventory()
                 self._unmarked = self._catalogue.without_etag()
+                gone = self._catalogue.gone()
+                self._leave_archived_out()
             files, size, changed, changed_size = self._catalogue.totals()
-            gone = self._catalogue.gone()
             if self._request.check_mode:
                 return self._result("", files, changed, gone, size, changed_size)
             with self._timings.phase("files"):
                 self._progress.phase("storing", total_items=changed, total_bytes=changed_size)
                 for _done in for_each(self._catalogue.unknown(), self._take, parallel=self._request.parallel):
                     pass
+                self._judge_archived()
             with self._timings.phase("confirm"):
                 self._confirm()
             with self._timings.phase("commit"):
@@ -235,9 +246,30 @@ class _Run:
         for prefix in self._request.prefixes or ("",):
             for info in self._origin.list(prefix):
                 self._progress.add(1, info.size)
-                # A name that ends so is a folder that some consoles make; it has no bytes and no file.
-                if not (info.key.endswith("/") and not info.size):
+                # The object of the prefix itself is no file below it.
+                if info.key:
                     yield info
+
+    def _leave_archived_out(self) -> None:
+        """Find archived files before anything is read; check mode reads nothing, so it asks for more of them."""
+        classes = (*ARCHIVE_CLASSES, TIERING_CLASS) if self._request.check_mode else ARCHIVE_CLASSES
+        keys = self._catalogue.unknown_of(classes)
+        for key, archived in for_each(keys, self._is_archived, parallel=self._request.parallel):
+            if archived:
+                self._leave_out(key)
+        self._judge_archived()
+
+    def _is_archived(self, key: str) -> t.Tuple[str, bool]:
+        info = self._origin.head(key)
+        return key, info is not None and info.archived
+
+    def _leave_out(self, key: str) -> None:
+        self._gaps.add_archived(key)
+        self._catalogue.forget(key, file_too=True)
+
+    def _judge_archived(self) -> None:
+        if self._gaps.archived and self._request.archived != "skip":
+            raise self._gaps.archived_error(self._origin.location)
 
     def _take_previous(self) -> None:
         """The inventory of the newest set that can be read; without one every file counts as new."""
@@ -278,7 +310,8 @@ class _Run:
         key, size, etag, modified = file
         with contextlib.ExitStack() as stack:
             try:
-                opened = self._origin.open_small(key) if size <= IN_MEMORY else self._origin.open(key)
+                small = size <= IN_MEMORY
+                opened = self._origin.open_small(key, size=size) if small else self._origin.open(key, size=size)
                 info = opened.info
                 if info.size <= IN_MEMORY:
                     data = b"".join(opened.chunks)
@@ -288,11 +321,17 @@ class _Run:
                 else:
                     path, plain = stack.enter_context(self._spooled(opened.chunks, info.size))
             except RecoveryError as error:
+                if error.kind == ErrorKind.ARCHIVED:
+                    self._leave_out(key)
+                    return
                 if error.kind != ErrorKind.OBJECT_MISSING:
                     raise
-                # Deleted since it was listed.
+                # Deleted since it was listed, unless the bucket goes on listing it.
+                if any(listed.key == key for listed in itertools.islice(self._origin.list(key), 1)):
+                    self._gaps.add_unreadable()
                 self._catalogue.forget(key, file_too=True)
                 return
+            info = self._with_tags(info)
             stored = self._place(plain, lambda: file_chunks(path) if path else iter([data]))
         self._progress.add(1, plain.size)
         with self._lock:
@@ -313,6 +352,17 @@ class _Run:
                 headers=headers_of(info),
             )
         )
+
+    def _with_tags(self, info: ObjectInfo) -> ObjectInfo:
+        if info.headers is None or not info.tag_count:
+            return info
+        try:
+            return replace(info, headers=replace(info.headers, tags=self._origin.tags(info.key)))
+        except RecoveryError as error:
+            if error.kind != ErrorKind.ACCESS_DENIED:
+                raise
+            self._gaps.add_untagged()
+            return info
 
     @contextlib.contextmanager
     def _spooled(self, chunks: t.Iterable[bytes], size: int) -> t.Iterator[t.Tuple[str, Tally]]:
@@ -491,6 +541,9 @@ class _Run:
                         "files_changed": changed,
                         "files_gone": gone,
                         "files_without_etag": self._unmarked,
+                        "files_archived": self._gaps.archived,
+                        "headers": list(KEPT_HEADERS),
+                        "not_covered": self._gaps.sentences(),
                         "prefixes": list(request.prefixes),
                     },
                     sizes={"plain": size, "stored": self._stored_size(), "uploaded": uploaded},
@@ -538,6 +591,9 @@ class _Run:
             files_changed=changed,
             files_gone=gone,
             files_without_etag=self._unmarked,
+            files_archived=self._gaps.archived,
+            archived_files=self._gaps.names(),
+            not_covered=self._gaps.sentences(),
             bytes_plain=size,
             bytes_read=read,
             bytes_uploaded=self._uploaded,
@@ -554,6 +610,10 @@ class _Run:
             told = f"{changed} read, because this host cannot read the last inventory (set state_dir)"
         if self._unmarked:
             told += f"; {self._unmarked} have no ETag and were compared by size and time alone"
+        if self._gaps.archived:
+            told += f"; {self._gaps.archived} archived files were left out"
+        if self._gaps.unreadable:
+            told += f"; {self._gaps.unreadable} that the bucket lists could not be read, because it calls them missing"
         if request.check_mode:
             return f"Would store {files} files of {request.source}, {readable_size(size)}: {told}."
         return (

@@ -99,7 +99,11 @@ def headers_of(info: ObjectInfo) -> t.Dict[str, t.Any]:
     """The headers worth keeping: those that are set."""
     if info.headers is None:
         return {}
-    return {name: dict(value) if name == "metadata" else value for name, value in vars(info.headers).items() if value}
+    return {
+        name: dict(value) if isinstance(value, t.Mapping) else value
+        for name, value in vars(info.headers).items()
+        if value
+    }
 
 
 def as_headers(kept: t.Mapping[str, t.Any]) -> Headers:
@@ -108,6 +112,9 @@ def as_headers(kept: t.Mapping[str, t.Any]) -> Headers:
 
 _FIELDS = frozenset(item.name for item in fields(FileEntry))
 _HEADERS = frozenset(item.name for item in fields(Headers))
+
+#: The headers that a set of this version keeps; its manifest names them.
+KEPT_HEADERS = tuple(sorted(_HEADERS))
 
 
 class Catalogue:
@@ -131,7 +138,7 @@ class Catalogue:
             ) WITHOUT ROWID;
             CREATE TABLE stored (sha256 TEXT PRIMARY KEY, line TEXT) WITHOUT ROWID;
             CREATE TABLE files (
-                key TEXT PRIMARY KEY, size INTEGER, etag TEXT, modified TEXT, line TEXT
+                key TEXT PRIMARY KEY, size INTEGER, etag TEXT, modified TEXT, class TEXT, line TEXT
             ) WITHOUT ROWID;
             """
         )
@@ -167,8 +174,11 @@ class Catalogue:
 
     def add_files(self, infos: t.Iterable[ObjectInfo]) -> None:
         """What the bucket lists now; what is as it was takes its line over."""
-        rows = ((info.key, info.size, bare_etag(info.etag), format_instant(info.modified)) for info in infos)
-        self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL)", rows)
+        rows = (
+            (info.key, info.size, bare_etag(info.etag), format_instant(info.modified), info.storage_class)
+            for info in infos
+        )
+        self._insert("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)", rows)
         with self._lock:
             self._database.execute(_TAKE_OVER)
 
@@ -206,6 +216,14 @@ class Catalogue:
                 "SELECT key, size, etag, modified FROM files WHERE line IS NULL AND key > ? ORDER BY key LIMIT ?"
             ),
         )
+
+    def unknown_of(self, classes: t.Sequence[str]) -> t.Iterator[str]:
+        """Keys of the files without a line that the bucket lists in one of these storage classes."""
+        listed = "', '".join(classes)
+        pages = self._pages(
+            f"SELECT key FROM files WHERE line IS NULL AND class IN ('{listed}') AND key > ? ORDER BY key LIMIT ?"
+        )
+        return (row[0] for row in pages)
 
     def lines(self) -> t.Iterator[str]:
         """The lines of all known files, by key."""

@@ -10,13 +10,14 @@ import contextlib
 import os
 import sqlite3
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._core.clock import Timings
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.digest import Tally, bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.notices import note
 from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
@@ -26,12 +27,21 @@ from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each
-from .._store.base import ObjectInfo, ObjectStore, put_shown, seal_for
+from .._store.base import ARCHIVE_CLASSES, ObjectInfo, ObjectStore, put_shown, seal_for
 from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines, listing_errors
+from .compare import EARLIER_HEADERS, differing_headers, excluded_names
 from .inventory import FileEntry, as_headers, mark_of, parse_line, read_line
 
 #: So many names are shown in a plan; the counts are exact.
 _SHOWN = 100
+
+#: Failures of one file, after which the others are restored, up to so many as are shown.
+_OF_ONE_FILE = (
+    ErrorKind.NAME_REFUSED,
+    ErrorKind.STORE_FAILED,
+    ErrorKind.DAMAGED,
+    ErrorKind.OBJECT_MISSING,
+)
 
 #: So many digits has an ETag that is the MD5 of one file; others may be made of parts, or of size and time.
 _MD5 = 32
@@ -58,7 +68,12 @@ class BucketRestoreRequest:
 
 @dataclass
 class BucketRestoreResult:
-    """restored were missing, replaced differed, equal and left were there; undo holds what was replaced."""
+    """restored were missing, replaced differed, equal and left were there; undo holds what was replaced.
+
+    refused could not be written, because the target cannot hold them; refused_files are names of some with the reason.
+    header_files are those of differing_files whose content is equal. headers_not_kept are the names of headers that
+    the target did not take.
+    """
 
     changed: bool = False
     set_id: str = ""
@@ -69,12 +84,16 @@ class BucketRestoreResult:
     replaced: int = 0
     equal: int = 0
     left: int = 0
+    refused: int = 0
     bytes_restored: int = 0
     requests: int = 0
     undo: t.Optional[str] = None
     plan_digest: str = ""
     missing_files: t.List[str] = field(default_factory=list)
     differing_files: t.List[str] = field(default_factory=list)
+    header_files: t.List[str] = field(default_factory=list)
+    refused_files: t.List[t.Dict[str, str]] = field(default_factory=list)
+    headers_not_kept: t.List[str] = field(default_factory=list)
     timings: t.Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
 
@@ -84,8 +103,10 @@ def restore_bucket(
 ) -> BucketRestoreResult:
     """Bring files of a set back into a bucket. What is replaced is first kept in a set of the tier undo.
 
+    Files that the target cannot hold are named in the result and by a notice; the others are restored.
     Raises RecoveryError: unsupported for a set of another kind, confirmation_required, damaged or object_missing
-    for an object that is not as recorded (its file stays as it was), archived, no_identity.
+    for an object that is not as recorded (its file stays unchanged, and the others are restored), name_refused for a
+    file that something in the target excludes, archived, no_identity.
     """
     manifest.require_kind(BUCKET_ENGINE)
     known = {"set_id": manifest.set_id, "target": target.location}
@@ -99,7 +120,9 @@ def restore_bucket(
 
 def restore_diff(result: BucketRestoreResult) -> t.Dict[str, str]:
     """The first files of each kind, a line each."""
-    differing = "".join(f"{name} (other content)\n" for name in result.differing_files)
+    differing = "".join(
+        f"{name} (other {'headers' if name in result.header_files else 'content'})\n" for name in result.differing_files
+    )
     return {
         "before": differing,
         "after": "".join(f"{name}\n" for name in sorted([*result.missing_files, *result.differing_files])),
@@ -119,6 +142,10 @@ class _Run:
         self._folder = folder
         self._timings = Timings()
         self._progress = Progress(None if request.check_mode else request.progress_file, manifest.source)
+        self._kept_headers = manifest.coverage.get("headers") or EARLIER_HEADERS
+        self._refuses_extras = False
+        # Errors about one file each, after which the others were restored.
+        self._failed: t.List[RecoveryError] = []
         # Of all planned files, in whatever order they were judged.
         self._planned_files = 0
         self._begun = False
@@ -135,6 +162,7 @@ class _Run:
             plan = {"set": result.set_id, "target": self._target.location, "files": f"{self._planned_files:x}"}
             result.plan_digest = plan_digest(plan)
             result.changed = bool(result.restored or result.replaced)
+            self._note_refused()
             if not request.check_mode:
                 if result.replaced or request.confirm is not None:
                     require_confirmation(request.environment, request.confirm, request.target_name, result.plan_digest)
@@ -145,6 +173,9 @@ class _Run:
                     self._restore_all()
                 result.changed = bool(result.restored or result.replaced)
             self._progress.end()
+        if result.headers_not_kept:
+            note(f"{self._target.location} does not keep these headers as the set has them: "
+                 f"{', '.join(sorted(result.headers_not_kept))}.")  # fmt: skip
         result.requests = self._store.requests + self._target.requests
         result.missing_files.sort()
         result.differing_files.sort()
@@ -155,33 +186,74 @@ class _Run:
     def _make_plan(self) -> None:
         result = self._result
         self._progress.phase("comparing")
-        with NameIndex() as sizes:
+        with NameIndex() as sizes, self._excluded() as excluded:
             for prefix in self._request.prefixes or ("",):
                 sizes.add_all((item.key, item.size) for item in self._target.list(prefix))
-            wanted = (entry for entry in map(read_line, self._lines()) if self._is_wanted(entry.key))
             judged = for_each(
-                wanted, lambda entry: self._judge(entry, sizes.get(entry.key)), parallel=self._request.parallel
+                self._wanted(),
+                lambda entry: self._judge(entry, sizes.get(entry.key), excluded),
+                parallel=self._request.parallel,
             )
             for entry, fate, seen in judged:
                 result.files += 1
                 self._progress.add(1)
-                if fate in ("missing", "differs"):
+                if fate in ("missing", "differs", "headers"):
                     self._add(entry, fate, seen)
+                elif fate == "refused":
+                    self._refuse(entry.key, seen)
                 elif fate == "equal":
                     result.equal += 1
                 else:
                     result.left += 1
 
-    def _judge(self, entry: FileEntry, size: t.Optional[int]) -> t.Tuple[FileEntry, str, str]:
-        """What is to become of a file, and what was seen of one that differs."""
-        if size is None:
+    def _wanted(self) -> t.Iterator[FileEntry]:
+        return (entry for entry in map(read_line, self._lines()) if self._is_wanted(entry.key))
+
+    def _excluded(self) -> NameIndex:
+        """The names that exclude others, where no name can be both a file and a folder."""
+        excluded = NameIndex()
+        if self._target.paths:
+            excluded.add_all((name, 0) for name in excluded_names(self._wanted(), self._target.refuses))
+        return excluded
+
+    def _judge(self, entry: FileEntry, size: t.Optional[int], excluded: NameIndex) -> t.Tuple[FileEntry, str, str]:
+        """What is to become of a file; and what was seen of one that differs, or why the target cannot hold it."""
+        problem = self._target.refuses(entry.key, entry.size)
+        if not problem and entry.key in excluded:
+            problem = (
+                "another file has that name" if entry.key.endswith("/") else "other files need a folder of that name"
+            )
+        if problem:
+            return entry, "refused", problem
+        if size is None and not (self._target.paths and entry.key.endswith("/")):
             return entry, "missing", ""
-        if self._request.mode == "missing":
+        if size is not None and self._request.mode == "missing":
             return entry, "left", ""
-        info = self._target.head(entry.key)
+        info = self._target.head(entry.key, size=size)
         if info is None:
             return entry, "missing", ""
-        return entry, "equal" if self._is_equal(entry, info) else "differs", mark_of(info)
+        if not self._is_equal(entry, info):
+            if info.archived:
+                return entry, "refused", "the object there is in an archive storage class, so no undo can hold it"
+            return entry, "differs", mark_of(info)
+        if differing_headers(entry, info, self._kept_headers, self._target.tags):
+            return entry, "headers", mark_of(info)
+        return entry, "equal", ""
+
+    def _refuse(self, key: str, reason: str) -> None:
+        self._result.refused += 1
+        if len(self._result.refused_files) < _SHOWN:
+            self._result.refused_files.append({"file": key, "reason": reason})
+
+    def _note_refused(self) -> None:
+        if self._result.refused:
+            note(f"{self._target.location} cannot hold {self._refused_text()}. They were not restored.")
+
+    def _refused_text(self) -> str:
+        result = self._result
+        named = "; ".join(f"{item['file']!r} ({item['reason']})" for item in result.refused_files[:10])
+        more = "; ..." if result.refused > 10 else ""
+        return f"{result.refused} {'file' if result.refused == 1 else 'files'} of the set: {named}{more}"
 
     def _is_equal(self, entry: FileEntry, info: ObjectInfo) -> bool:
         """Whether the file in the bucket has the content; by its ETag where that is one file's own, else by reading."""
@@ -190,13 +262,15 @@ class _Run:
         etag = bare_etag(entry.etag)
         if len(etag) == _MD5 and etag == bare_etag(info.etag):
             return True
+        if info.archived:
+            return False
         tally = Tally()
-        for chunk in self._target.read(entry.key):
+        for chunk in self._target.open(entry.key, size=info.size).chunks:
             tally.add(chunk)
         return tally.sha256 == entry.sha256
 
     def _add(self, entry: FileEntry, fate: str, seen: str) -> None:
-        result, differs = self._result, fate == "differs"
+        result, differs = self._result, fate != "missing"
         self._plan.execute("INSERT INTO plan (differs, line, seen) VALUES (?, ?, ?)", (differs, entry.to_line(), seen))
         self._planned_files ^= int(plan_digest({"key": entry.key, "sha256": entry.sha256, "seen": seen}), 16)
         result.bytes_restored += entry.size
@@ -207,6 +281,8 @@ class _Run:
             result.restored += 1
         if len(shown) < _SHOWN:
             shown.append(entry.key)
+            if fate == "headers":
+                result.header_files.append(entry.key)
 
     def _take_undo(self) -> None:
         keys = [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
@@ -234,18 +310,35 @@ class _Run:
             for differs, done in for_each(self._planned(), self._restore, parallel=self._request.parallel):
                 written += done
                 if not done:
-                    result.left += 1
                     result.restored -= not differs
                     result.replaced -= differs
         except RecoveryError as error:
             error.left = f"At least {written} files were restored before it"
             # Others were under way, and how far is not known.
             error.left += f", and up to {self._request.parallel} more may have been." if self._begun else "."
-            if result.undo:
-                error.left += f" What was replaced is in the set {result.undo} of the tier undo."
-            error.details.setdefault("changed", self._begun)
-            error.details.setdefault("undo", result.undo)
+            error.left += self._undo_text()
+            error.details.update(self._details())
             raise
+        if self._failed:
+            raise self._not_all(written)
+
+    def _not_all(self, written: int) -> RecoveryError:
+        first, count = self._failed[0], len(self._failed)
+        return RecoveryError(
+            first.kind,
+            first.what if count == 1 else f"{count} files were not restored. The first: {first.what}",
+            left=f"{written} other files were restored.{self._undo_text()}",
+            next_step=first.next_step,
+            details={**first.details, **self._details(), "changed": written > 0},
+        )
+
+    def _undo_text(self) -> str:
+        undo = self._result.undo
+        return f" What was replaced is in the set {undo} of the tier undo." if undo else ""
+
+    def _details(self) -> t.Dict[str, t.Any]:
+        failures = [one.what for one in self._failed]
+        return {"changed": self._begun, "undo": self._result.undo, "failures": failures}
 
     def _restore(self, planned: t.Tuple[bool, str, str]) -> t.Tuple[bool, bool]:
         """Whether the file differs, and was written; not when another client made or changed the file first."""
@@ -253,19 +346,59 @@ class _Run:
         entry = parse_line(line)
         if differs:
             # What was saved after the undo was taken is in no set.
-            info = self._target.head(entry.key)
+            info = self._target.head(entry.key, size=int(seen.partition(" ")[0]))
             if info is not None and mark_of(info) != seen:
+                self._result.left += 1
                 return differs, False
-        headers = as_headers(entry.headers)
         self._begun = True
         try:
-            put_shown(self._target, entry.key, self._content(entry), entry.size, if_absent=not differs, headers=headers)
+            shown = self._put(entry, if_absent=not differs)
         except RecoveryError as error:
-            if error.kind != ErrorKind.ALREADY_EXISTS:
-                raise
+            self._judge_failure(entry, error)
             return differs, False
+        lost = differing_headers(entry, shown, self._kept_headers, self._target.tags)
+        self._result.headers_not_kept += [name for name in lost if name not in self._result.headers_not_kept]
         self._progress.add(1, entry.size)
         return differs, True
+
+    def _judge_failure(self, entry: FileEntry, error: RecoveryError) -> None:
+        """Raise the error, unless it is about this file alone, so that the others can be restored."""
+        if error.kind == ErrorKind.ALREADY_EXISTS:
+            if self._target.head(entry.key) is not None:
+                self._result.left += 1
+                return
+            # SeaweedFS answers so for the name of a folder.
+            error = RecoveryError(
+                ErrorKind.NAME_REFUSED,
+                f"{self._target.location} refused {entry.key} as one that exists, and does not show it.",
+                next_step="Remove what is in the way, or use another bucket.",
+            )
+        if error.kind not in _OF_ONE_FILE or len(self._failed) >= _SHOWN:
+            raise error
+        self._failed.append(error)
+
+    def _put(self, entry: FileEntry, *, if_absent: bool) -> ObjectInfo:
+        """Write a file with its headers, or without its tags and storage class where the target refuses these."""
+        headers = as_headers(entry.headers)
+        plain = replace(headers, storage_class=None, tags={})
+        if headers.storage_class in ARCHIVE_CLASSES:
+            # A file that comes back has to be readable.
+            headers = replace(headers, storage_class=None)
+        if headers != plain and not self._refuses_extras:
+            try:
+                return put_shown(
+                    self._target, entry.key, self._content(entry), entry.size, if_absent=if_absent, headers=headers
+                )
+            except RecoveryError as error:
+                if error.kind not in (ErrorKind.UNSUPPORTED, ErrorKind.ACCESS_DENIED):
+                    raise
+        shown = put_shown(self._target, entry.key, self._content(entry), entry.size, if_absent=if_absent, headers=plain)
+        if headers != plain:
+            # Only now is it known that the extras were refused, and not the file.
+            self._refuses_extras = True
+            lost = [name for name in ("storage_class", "tags") if getattr(headers, name)]
+            self._result.headers_not_kept += [name for name in lost if name not in self._result.headers_not_kept]
+        return shown
 
     def _content(self, entry: FileEntry) -> t.Union[t.List[bytes], t.Iterator[bytes]]:
         chunks = self._proved(entry)
@@ -312,10 +445,15 @@ class _Run:
         if not (result.restored or result.replaced):
             return self._unchanged()
         would = "Would restore" if self._request.check_mode else "Restored"
+        headers = len(result.header_files)
+        only = f", {headers if headers < _SHOWN else f'at least {headers}'} of them in headers only" if headers else ""
+        not_held = (
+            f" NOT restored, because the target cannot hold them: {self._refused_text()}." if result.refused else ""
+        )
         return (
-            f"{would} {result.restored} missing and {result.replaced} differing of {result.files} files "
+            f"{would} {result.restored} missing and {result.replaced} differing{only} of {result.files} files "
             f"({readable_size(result.bytes_restored)}) from set {result.set_id} to {self._target.location}; "
-            f"{result.equal} were equal, {result.left} were left."
+            f"{result.equal} were equal, {result.left} were left.{not_held}"
         )
 
     def _unchanged(self) -> str:

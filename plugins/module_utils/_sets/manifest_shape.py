@@ -89,8 +89,9 @@ _COVERAGE = record(
         "rows": optional(whole()),
         "files": optional(whole()),
         "undo_of": optional(text()),
+        "headers": list_of(text(longest=100), longest=100),
     },
-    may_lack=("tables", "rows", "files", "undo_of"),
+    may_lack=("tables", "rows", "files", "undo_of", "headers"),
     others=anything,
 )
 

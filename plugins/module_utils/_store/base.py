@@ -14,13 +14,22 @@ from .._core.digest import Tally, same_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 
+#: Storage classes whose objects must be thawed before they can be read.
+ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+
+#: A class whose objects may be archived, which only a request for the object shows.
+TIERING_CLASS = "INTELLIGENT_TIERING"
+
 #: Cloudflare R2 refuses multipart uploads whose parts differ in size, so all stores use one size.
 PART_SIZE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Headers:
-    """What an S3 store keeps beside an object's bytes. metadata has its keys in lower case, without a prefix."""
+    """What an S3 store keeps beside an object's bytes. metadata has its keys in lower case, without a prefix.
+
+    expires is the text of the header. tags are in no answer about an object; C(ObjectStore.tags) asks for them.
+    """
 
     content_type: t.Optional[str] = None
     cache_control: t.Optional[str] = None
@@ -28,6 +37,10 @@ class Headers:
     content_encoding: t.Optional[str] = None
     content_language: t.Optional[str] = None
     metadata: t.Mapping[str, str] = field(default_factory=dict)
+    expires: t.Optional[str] = None
+    website_redirect: t.Optional[str] = None
+    storage_class: t.Optional[str] = None
+    tags: t.Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class ObjectInfo:
     etag is None where the store gives none. A listing may have fractions of a second that head has not.
 
     headers are only known of a single object, not in a listing. archived: it must be thawed before it can be read.
-    locked_until: the store refuses to delete it before that instant.
+    locked_until: the store refuses to delete it before that instant. tag_count: 0 also where tags may not be read.
     """
 
     key: str
@@ -48,6 +61,7 @@ class ObjectInfo:
     storage_class: t.Optional[str] = None
     archived: bool = False
     locked_until: t.Optional[datetime] = None
+    tag_count: int = 0
 
 
 class Opened(t.NamedTuple):
@@ -71,8 +85,14 @@ class ObjectStore(t.Protocol):
     #: For messages: where this store is, without credentials. C(s3://bucket/prefix) or a path.
     location: str
 
+    #: What the names of its objects begin with in their bucket; empty for a folder.
+    key_prefix: str
+
     #: How the sets in it are encrypted.
     sealing: Sealing
+
+    #: Whether keys are paths of files, so that the key C(a) excludes the key C(a/b).
+    paths: bool
 
     #: How many requests were made so far; 0 where there are none.
     requests: int
@@ -105,14 +125,23 @@ class ObjectStore(t.Protocol):
         never yields fewer bytes than the object has without raising.
         """
 
-    def open(self, key: str) -> Opened:
-        """As read, with the description of what is read, in one request. Raises at once when it is missing."""
+    def open(self, key: str, *, size: t.Optional[int] = None) -> Opened:
+        """As read, with the description of what is read, in one request. Raises at once when it is missing.
 
-    def open_small(self, key: str) -> Opened:
+        size is that of a listing, which a service that unpacks some objects on the way shows of the stored bytes.
+        """
+
+    def open_small(self, key: str, *, size: t.Optional[int] = None) -> Opened:
         """As open, for an object that fits into memory, where many of them must be quick."""
 
-    def head(self, key: str) -> t.Optional[ObjectInfo]:
-        """Describe one object, or None when it does not exist."""
+    def head(self, key: str, *, size: t.Optional[int] = None) -> t.Optional[ObjectInfo]:
+        """Describe one object, or None when it does not exist. size as for open."""
+
+    def refuses(self, key: str, size: int) -> str:
+        """Why the store cannot hold an object of that name and size, as a clause; empty where it can."""
+
+    def tags(self, key: str) -> t.Mapping[str, str]:
+        """The tags of an object; none where the store has no tags."""
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         """Yield every object whose key starts with prefix, in key order, page by page."""
@@ -140,6 +169,12 @@ class ObjectStore(t.Protocol):
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         """Ask for an archived object to be made readable for some days; whether it is readable by now."""
+
+    def lifecycle_rules(self) -> t.List[t.Dict[str, t.Any]]:
+        """The lifecycle rules of the bucket, as S3 describes them; none for a folder."""
+
+    def set_lifecycle_rules(self, rules: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        """Replace the lifecycle rules of the bucket. Raises RecoveryError(unsupported) for a folder."""
 
     def close(self) -> None:
         """Release connections and threads."""
@@ -209,11 +244,11 @@ def put_shown(
     else:
         chunks = sent.watch(chunks)
     put = store.put(key, chunks, if_absent=if_absent, headers=headers)
-    shown = store.head(key)
+    shown = store.head(key, size=size)
     problem = ""
     if shown is None or shown.size != size:
         problem = "does not show it whole"
-    elif not _is_proved(put, before, shown) and _digest_of(store, key) != sent.sha256:
+    elif not _is_proved(put, before, shown) and _digest_of(store, key, size) != sent.sha256:
         problem = "shows other bytes"
     if shown is None or problem:
         raise RecoveryError(
@@ -234,10 +269,10 @@ def _is_proved(put: ObjectInfo, before: t.Optional[ObjectInfo], shown: ObjectInf
     return before is None or same_etag(before.etag, shown.etag) is False
 
 
-def _digest_of(store: ObjectStore, key: str) -> t.Optional[str]:
+def _digest_of(store: ObjectStore, key: str, size: int) -> t.Optional[str]:
     seen = Tally()
     try:
-        for chunk in store.read(key):
+        for chunk in store.open(key, size=size).chunks:
             seen.add(chunk)
     except RecoveryError as error:
         if error.kind != ErrorKind.OBJECT_MISSING:

@@ -30,12 +30,45 @@ _UNFINISHED = re.compile(r"\.unfinished-[a-z0-9_]{8}")
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
+#: What Linux allows in bytes, for one part of a path and for the path. https://man7.org/linux/man-pages/man3/realpath.3.html
+_LONGEST_PART = 255
+_LONGEST_PATH = 4095
+
+#: Errors of one path, not of the file system: a file where a folder is needed, or a folder in the place of a file.
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def refused_name(key: str) -> str:
+    """Why no file below a folder can have that name, as a clause; empty where one can."""
+    parts = key.split("/")
+    try:
+        longest = max(len(part.encode()) for part in parts)
+    except UnicodeEncodeError:
+        return "the name is no UTF-8 text"
+    if key.startswith("/"):
+        return "the name begins with a slash"
+    if "" in parts:
+        return "the name has an empty part"
+    if not {".", ".."}.isdisjoint(parts):
+        return "the name has a part of dots, which leads to another folder"
+    if "\0" in key:
+        return "the name has a NUL character"
+    if longest > _LONGEST_PART:
+        return f"a part of the name has {longest} bytes, and a file system allows {_LONGEST_PART}"
+    return ""
+
+
 class DirectoryStore:
-    """Objects as files below a folder. Files are 0600, folders 0700."""
+    """Objects as files below a folder. Files are 0600, folders 0700.
+
+    A key that ends with a slash is a folder: the object of no bytes that some consoles make to show one.
+    """
+
+    paths = True
 
     def __init__(self, path: str, prefix: str = "") -> None:
         self._root = os.path.abspath(os.path.join(path, prefix.strip("/")))
-        self.location = self._root
+        self.location, self.key_prefix = self._root, ""
         self.sealing = Sealing()
         self.locks = False
         self.requests = 0
@@ -46,6 +79,8 @@ class DirectoryStore:
         self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
     ) -> ObjectInfo:
         target = self._path(key)
+        if key.endswith("/"):
+            return self._put_folder(key, target, chunks, if_absent)
         folder = os.path.dirname(target)
         with self._failures(key):
             self._refuse_way_out(folder, key)
@@ -73,7 +108,40 @@ class DirectoryStore:
             raise RecoveryError(ErrorKind.STORE_FAILED, f"{key} vanished from {self.location} while it was written.")
         return info
 
+    def _put_folder(self, key: str, target: str, chunks: t.Iterable[bytes], if_absent: bool) -> ObjectInfo:
+        size = sum(map(len, chunks))
+        if size:
+            raise RecoveryError(
+                ErrorKind.NAME_REFUSED,
+                f"{self.location} cannot hold {key}: {self.refuses(key, size)}.",
+                next_step="Use a bucket, or another name.",
+            )
+        with self._failures(key):
+            self._refuse_way_out(target, key)
+            if os.path.lexists(target) and not os.path.isdir(target):
+                raise NotADirectoryError(errno.ENOTDIR, "a file is in the way")
+            if if_absent and os.path.isdir(target):
+                raise self._exists(key)
+            self._make_folders(target)
+            status = os.stat(target)
+        return ObjectInfo(key, 0, datetime.fromtimestamp(status.st_mtime, timezone.utc))
+
+    def refuses(self, key: str, size: int) -> str:
+        problem = refused_name(key[:-1] if key.endswith("/") else key)
+        if problem:
+            return problem
+        if key.endswith("/") and size:
+            return "the name ends with a slash, as that of a folder, and the object has bytes"
+        if _UNFINISHED.fullmatch(key.rpartition("/")[2]):
+            return "the name is that of a file that is being written"
+        length = len(os.path.join(self._root, key).encode())
+        if length > _LONGEST_PATH:
+            return f"the path has {length} bytes, and a file system allows {_LONGEST_PATH}"
+        return ""
+
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
+        if key.endswith("/") and self.head(key) is not None:
+            return
         try:
             stream = open(self._path(key), "rb")
         except _NO_OBJECT:
@@ -93,29 +161,34 @@ class DirectoryStore:
                 position += len(chunk)
                 yield chunk
 
-    def open(self, key: str) -> Opened:
+    def open(self, key: str, *, size: t.Optional[int] = None) -> Opened:
         info = self.head(key)
         if info is None:
             raise RecoveryError(ErrorKind.OBJECT_MISSING, f"There is no object {key} in {self.location}.")
         return Opened(info, self.read(key))
 
-    def open_small(self, key: str) -> Opened:
+    def open_small(self, key: str, *, size: t.Optional[int] = None) -> Opened:
         return self.open(key)
 
-    def head(self, key: str) -> t.Optional[ObjectInfo]:
+    def tags(self, key: str) -> t.Mapping[str, str]:
+        return {}
+
+    def head(self, key: str, *, size: t.Optional[int] = None) -> t.Optional[ObjectInfo]:
         try:
             status = os.stat(self._path(key))
         except _NO_OBJECT:
             return None
         except OSError as error:
             raise self._error(error, key) from None
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) != key.endswith("/"):
             return None
+        if key.endswith("/"):
+            return ObjectInfo(key, 0, datetime.fromtimestamp(status.st_mtime, timezone.utc))
         return ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, timezone.utc))
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]
-        if not os.path.isdir(self._root):
+        if not os.path.isdir(self._root) or (folder and refused_name(folder)):
             return
         for key in self._walk(self._path(folder) if folder else self._root, f"{folder}/" if folder else ""):
             if key.startswith(prefix):
@@ -173,6 +246,16 @@ class DirectoryStore:
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
         return True
 
+    def lifecycle_rules(self) -> t.List[t.Dict[str, t.Any]]:
+        return []
+
+    def set_lifecycle_rules(self, rules: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"The folder {self.location} has no lifecycle rules.",
+            next_step="Use this module for buckets.",
+        )
+
     def close(self) -> None:
         """There is nothing to release."""
 
@@ -202,21 +285,18 @@ class DirectoryStore:
         root = os.path.realpath(self._root)
         if os.path.commonpath([root, os.path.realpath(folder)]) != root:
             raise RecoveryError(
-                ErrorKind.INVALID_OPTIONS,
+                ErrorKind.NAME_REFUSED,
                 f"A link leads from {key} out of {self.location}.",
                 next_step="Remove the link, or name the folder that it leads to.",
             )
 
     def _path(self, key: str) -> str:
-        if (
-            not key
-            or "\0" in key
-            or key.startswith("/")
-            or any(part in ("", ".", "..") for part in key.split("/"))
-            or _UNFINISHED.fullmatch(key.rpartition("/")[2])
-        ):
+        problem = self.refuses(key, 0)
+        if problem:
             raise RecoveryError(
-                ErrorKind.INVALID_OPTIONS, f"{key!r} cannot be a key.", next_step="Check source and prefix."
+                ErrorKind.INVALID_OPTIONS,
+                f"{key!r} cannot be a key: {problem}.",
+                next_step="Check source and prefix.",
             )
         return os.path.join(self._root, *key.split("/"))
 
@@ -236,11 +316,12 @@ class DirectoryStore:
         except FileExistsError:
             if os.path.isdir(target):
                 raise IsADirectoryError(errno.EISDIR, "a folder is in the way") from None
-            raise RecoveryError(
-                ErrorKind.ALREADY_EXISTS,
-                f"There is an object {key} in {self.location} already.",
-                left="It is as it was.",
-            ) from None
+            raise self._exists(key) from None
+
+    def _exists(self, key: str) -> RecoveryError:
+        return RecoveryError(
+            ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is as it was."
+        )
 
     @contextlib.contextmanager
     def _failures(self, key: str) -> t.Iterator[None]:
@@ -261,6 +342,10 @@ class DirectoryStore:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return RecoveryError(
                 ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it."
+            )
+        if error.errno in _IN_THE_WAY:
+            return RecoveryError(
+                ErrorKind.NAME_REFUSED, words, next_step="Remove what is in the way, or use another folder."
             )
         return RecoveryError(ErrorKind.STORE_FAILED, words, next_step="Check the file system, then run it again.")
 

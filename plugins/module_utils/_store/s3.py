@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import email.header
 import email.utils
 import hashlib
 import queue
 import random
+import threading
 import time
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,13 +21,13 @@ from datetime import datetime, timedelta
 
 from .._core.clock import utc_now
 from .._core.deadline import transfer_limit, within
-from .._core.digest import bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 from .base import PART_SIZE, AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 from .parts import Part, PartReader
-from .s3_client import ARCHIVES, S3Settings, make_client, require_able
+from .s3_client import S3Settings, make_client, require_able
 from .s3_errors import is_transient, store_error
+from .s3_headers import arguments_of, described, etag_of
 from .s3_small import SmallRequests
 
 try:
@@ -44,6 +44,14 @@ except ImportError:
     _READ_FAILURES = _FAILURES = (OSError,)
 
 _CHUNK = 1024 * 1024
+
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_LONGEST_KEY = 1024
+
+_RULES = "its lifecycle rules"
+
+#: Values of Accept-Encoding that are tried; the first leaves it to the client, which sends identity.
+_ACCEPTED = ("", "gzip", "gzip, deflate, br, zstd")
 
 #: How stores say that they do not list uploads in parts.
 _NOT_SHOWN = (ErrorKind.ACCESS_DENIED, ErrorKind.UNSUPPORTED, ErrorKind.STORE_FAILED, ErrorKind.OBJECT_MISSING)
@@ -72,7 +80,7 @@ class _Version:
 
     @classmethod
     def of(cls, answer: t.Mapping[str, t.Any], size: int) -> _Version:
-        etag, modified = _etag(answer), answer.get("LastModified")
+        etag, modified = etag_of(answer), answer.get("LastModified")
         if etag or modified is None:
             return cls(etag, size)
         told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
@@ -109,6 +117,8 @@ class _Body:
 class S3Store:
     """Objects of one bucket under one prefix. Its methods may be called from several threads."""
 
+    paths = False
+
     def __init__(self, settings: S3Settings) -> None:
         require_able(settings)
         self.sealing = Sealing()
@@ -120,9 +130,11 @@ class S3Store:
         self._timeout, self._attempts = settings.timeout, settings.attempts
         self._lock, self._class = settings.lock, settings.storage_class
         self._bucket = settings.bucket
-        self._prefix = f"{settings.prefix}/" if settings.prefix else ""
+        self.key_prefix = self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self.location = f"s3://{settings.bucket}/{settings.prefix}".rstrip("/")
         self._client = make_client(settings)
+        self._settings, self._accepted = settings, ""
+        self._clients, self._clients_lock = {"": self._client}, threading.Lock()
         try:
             self._small = SmallRequests(
                 self._client,
@@ -158,7 +170,9 @@ class S3Store:
             if not if_absent and self._lock is None:
                 self.requests += 1
                 etag = self._small.put(self._prefix + key, data, beside)
-            return ObjectInfo(key, len(data), utc_now(), etag or self._put_single(key, data, if_absent, beside))
+            if etag is None:
+                etag = self._put_single(key, data, if_absent, beside)
+            return ObjectInfo(key, len(data), utc_now(), etag or None)
         parts = PartReader(chunks, self._buffers)
         first = parts.next()
         if not parts.exhausted:
@@ -179,30 +193,63 @@ class S3Store:
             first.give_back()
         return ObjectInfo(key, parts.size, utc_now(), etag)
 
-    def open(self, key: str) -> Opened:
-        answer = self._get(key)
-        info = _described(key, answer)
-        return Opened(info, self._from(key, 0, answer))
+    def open(self, key: str, *, size: t.Optional[int] = None) -> Opened:
+        answer = self._as_stored("get_object", key, size)
+        info = described(key, answer, size)
+        return Opened(info, self._from(key, 0, answer, info.size))
 
-    def open_small(self, key: str) -> Opened:
+    def open_small(self, key: str, *, size: t.Optional[int] = None) -> Opened:
         """As open, for an object that fits into memory; the quick way where that works."""
         self.requests += 1
-        found = self._small.get(self._prefix + key)
+        found = self._small.get(self._prefix + key, self._accepted, size)
         if found is None:
-            return self.open(key)
+            return self.open(key, size=size)
         answer, data = found
-        return Opened(_described(key, answer), iter([data]))
+        return Opened(described(key, answer), iter([data]))
 
     def read(self, key: str, *, start: int = 0) -> t.Iterator[bytes]:
-        return self._from(key, start, None)
+        return self._from(key, start, None, None)
 
-    def _from(self, key: str, start: int, opened: t.Optional[t.Any]) -> t.Iterator[bytes]:
+    def refuses(self, key: str, size: int) -> str:
+        length = len((self._prefix + key).encode(errors="surrogatepass"))
+        return f"the name has {length} bytes, and S3 allows {_LONGEST_KEY}" if length > _LONGEST_KEY else ""
+
+    def tags(self, key: str) -> t.Mapping[str, str]:
+        try:
+            answer = self._call("get_object_tagging", key, Key=self._prefix + key)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.UNSUPPORTED:
+                raise
+            return {}
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", ())}
+
+    def _as_stored(self, operation: str, key: str, size: t.Optional[int], start: int = 0, **extra: t.Any) -> t.Any:
+        """The answer about an object as its bytes are stored, from an offset on.
+
+        A service may unpack an object that is stored with a Content-Encoding, unless the request accepts that
+        encoding. Such an answer has no size, or another one than the listing.
+        https://cloud.google.com/storage/docs/transcoding
+        """
+        tried: t.List[t.Any] = []
+        for accepted in sorted(_ACCEPTED, key=lambda one: one != self._accepted):
+            tried.append(self._call(operation, key, accepted=accepted, Key=self._prefix + key, **extra))
+            if _fits(tried[-1], size, start):
+                self._accepted = accepted
+                break
+        # Where none fits, the object changed since the listing, or the size is in no header.
+        best = max(tried, key=lambda answer: (_fits(answer, size, start), "ContentLength" in answer))
+        for answer in tried:
+            if answer is not best and "Body" in answer:
+                answer["Body"].close()
+        return best
+
+    def _from(self, key: str, start: int, opened: t.Optional[t.Any], size: t.Optional[int]) -> t.Iterator[bytes]:
         position, failures = start, 0
         begun: t.Optional[_Version] = None
         while True:
             try:
                 answer, opened = opened, None
-                for chunk, version in self._body(key, position, begun, answer):
+                for chunk, version in self._body(key, position, begun, answer, size):
                     begun = version
                     position += len(chunk)
                     failures = 0
@@ -216,14 +263,14 @@ class S3Store:
                     raise store_error(error, self.location, key) from None
                 _pause(failures)
 
-    def head(self, key: str) -> t.Optional[ObjectInfo]:
+    def head(self, key: str, *, size: t.Optional[int] = None) -> t.Optional[ObjectInfo]:
         try:
-            answer = self._call("head_object", key, Key=self._prefix + key)
+            answer = self._as_stored("head_object", key, size)
         except RecoveryError as error:
             if error.kind == ErrorKind.OBJECT_MISSING:
                 return None
             raise
-        return _described(key, answer)
+        return described(key, answer)
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         token: t.Dict[str, str] = {}
@@ -236,7 +283,7 @@ class S3Store:
                     item["Key"][len(self._prefix) :],
                     item["Size"],
                     item["LastModified"],
-                    _etag(item),
+                    etag_of(item),
                     storage_class=item.get("StorageClass"),
                 )
             if not page.get("IsTruncated"):
@@ -317,6 +364,22 @@ class S3Store:
                 raise
         return False
 
+    def lifecycle_rules(self) -> t.List[t.Dict[str, t.Any]]:
+        try:
+            return list(self._call("get_bucket_lifecycle_configuration", _RULES).get("Rules", ()))
+        except RecoveryError as error:
+            # A bucket without rules has no such document.
+            if error.kind != ErrorKind.OBJECT_MISSING:
+                raise
+            return []
+
+    def set_lifecycle_rules(self, rules: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        if rules:
+            document = {"Rules": list(rules)}
+            self._call("put_bucket_lifecycle_configuration", _RULES, LifecycleConfiguration=document)
+        else:
+            self._call("delete_bucket_lifecycle", _RULES)
+
     def presigned_url(self, key: str, *, seconds: int, upload: bool = False) -> str:
         """A URL with which anybody may read, or write, the object for some seconds. It is a secret."""
         operation = "put_object" if upload else "get_object"
@@ -334,7 +397,8 @@ class S3Store:
     def close(self) -> None:
         self._parts.shutdown(wait=True)
         self._small.close()
-        self._client.close()
+        for client in self._clients.values():
+            client.close()
 
     def _beside(self, key: str, headers: t.Optional[Headers]) -> t.Dict[str, t.Any]:
         """What is sent along with the bytes of an object. Catalogue and records stay readable at once."""
@@ -345,7 +409,7 @@ class S3Store:
         if self._class and (headers is not None or "/objects/" in key):
             given["StorageClass"] = self._class
         if headers is not None:
-            given.update({name: value for name, value in _named(headers) if value})
+            given.update(arguments_of(headers))
         return given
 
     def _proof(self, data: t.Union[bytes, bytearray]) -> t.Dict[str, str]:
@@ -366,9 +430,6 @@ class S3Store:
             version = {"VersionId": answer["VersionId"]} if answer.get("VersionId") else {}
             self._call("delete_object", key, Key=self._prefix + key, **version)
 
-    def _get(self, key: str, **extra: t.Any) -> t.Any:
-        return self._call("get_object", key, Key=self._prefix + key, **extra)
-
     def _put_single(
         self, key: str, data: t.Union[bytes, bytearray], if_absent: bool, beside: t.Mapping[str, t.Any]
     ) -> t.Optional[str]:
@@ -382,7 +443,7 @@ class S3Store:
             if error.details.get("retried") and self._holds(key, data):
                 return None
             raise
-        return _etag(answer)
+        return etag_of(answer)
 
     def _put_parts(
         self, key: str, first: Part, parts: PartReader, if_absent: bool, beside: t.Mapping[str, t.Any]
@@ -440,7 +501,12 @@ class S3Store:
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
     def _body(
-        self, key: str, start: int, begun: t.Optional[_Version], opened: t.Optional[t.Any]
+        self,
+        key: str,
+        start: int,
+        begun: t.Optional[_Version],
+        opened: t.Optional[t.Any],
+        size: t.Optional[int],
     ) -> t.Iterator[t.Tuple[bytes, _Version]]:
         if begun and start == begun.size:
             return
@@ -449,14 +515,14 @@ class S3Store:
             # A weak ETag never matches. https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
             extra["IfMatch"] = begun.etag
         try:
-            answer = opened or self._get(key, **extra)
+            answer = opened or self._as_stored("get_object", key, begun.size if begun else size, start, **extra)
         except RecoveryError as error:
             if error.details.get("code") in ("InvalidRange", "416"):
                 if begun:
                     raise self._changed(key) from None
                 return
             raise
-        expected, seen = answer["ContentLength"], 0
+        expected, seen = described(key, answer, None if size is None else size - start).size, 0
         version = _Version.of(answer, start + expected)
         with _Body(answer["Body"], self.location, self._timeout) as body:
             # Some stores ignore IfMatch, so what answers is compared here as well.
@@ -475,9 +541,16 @@ class S3Store:
         if seen != expected:
             raise OSError(f"the answer ended after {seen} of {expected} bytes")
 
-    def _call(self, operation: str, key: str, **arguments: t.Any) -> t.Any:
+    def _client_for(self, accepted: str) -> t.Any:
+        with self._clients_lock:
+            if accepted not in self._clients:
+                self._clients[accepted] = make_client(self._settings, accepted)
+            return self._clients[accepted]
+
+    def _call(self, operation: str, key: str, *, accepted: str = "", **arguments: t.Any) -> t.Any:
         """One request; what is passing is tried again, beyond what botocore itself tries."""
         attempt, began = 0, time.monotonic()
+        client = self._client_for(accepted)
         while True:
             attempt += 1
             # Not exact when threads meet here, which a figure for people may be.
@@ -486,7 +559,7 @@ class S3Store:
                 return within(
                     self._limit(arguments),
                     self.location,
-                    lambda: getattr(self._client, operation)(Bucket=self._bucket, **arguments),
+                    lambda: getattr(client, operation)(Bucket=self._bucket, **arguments),
                 )
             except _FAILURES as error:
                 mapped = store_error(error, self.location, key)
@@ -527,66 +600,9 @@ class S3Store:
         return position == len(data)
 
 
-_HEADERS = {
-    "ContentType": "content_type",
-    "CacheControl": "cache_control",
-    "ContentDisposition": "content_disposition",
-    "ContentEncoding": "content_encoding",
-    "ContentLanguage": "content_language",
-    "Metadata": "metadata",
-}
-
-
-def _etag(answer: t.Mapping[str, t.Any]) -> t.Optional[str]:
-    """The ETag of an answer as it was sent; None for an empty one, as C(rclone serve s3 --etag-hash "") sends."""
-    etag = answer.get("ETag")
-    return str(etag) if bare_etag(etag) else None
-
-
-def _named(headers: Headers) -> t.Iterator[t.Tuple[str, t.Any]]:
-    for name, attribute in _HEADERS.items():
-        value = getattr(headers, attribute)
-        if name == "Metadata":
-            yield name, {key: _mail_safe(text) for key, text in value.items()}
-        else:
-            yield name, value
-
-
-def _mail_safe(text: str) -> str:
-    """Metadata that is not ASCII as RFC 2047 has it.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
-    """
-    if text.isascii():
-        return text
-    with contextlib.suppress(UnicodeError):
-        # What a service gave as raw UTF-8 was read as Latin-1.
-        text = text.encode("latin-1").decode()
-    return email.header.Header(text, "utf-8", maxlinelen=10_000).encode(maxlinelen=10_000)
-
-
-def _described(key: str, answer: t.Mapping[str, t.Any]) -> ObjectInfo:
-    if "ContentLength" not in answer or "LastModified" not in answer:
-        raise RecoveryError(
-            ErrorKind.STORE_FAILED, f"The store's answer about {key} lacks its size or time.", next_step=_ASK_PROVIDER
-        )
-    named = {attribute: answer[name] for name, attribute in _HEADERS.items() if answer.get(name)}
-    # Some services give the names of metadata back in other case.
-    named["metadata"] = {name.lower(): value for name, value in named.get("metadata", {}).items()}
-    headers = Headers(**named)
-    storage_class = answer.get("StorageClass")
-    # S3 names no class for STANDARD, and tells of a thawed object that its request is over.
-    thawed = 'ongoing-request="false"' in str(answer.get("Restore", ""))
-    return ObjectInfo(
-        key,
-        answer["ContentLength"],
-        answer["LastModified"],
-        _etag(answer),
-        headers,
-        storage_class,
-        storage_class in ARCHIVES and not thawed,
-        t.cast(t.Optional[datetime], answer.get("ObjectLockRetainUntilDate")),
-    )
+def _fits(answer: t.Mapping[str, t.Any], size: t.Optional[int], start: int) -> bool:
+    length = answer.get("ContentLength")
+    return length is not None and size in (None, start + length)
 
 
 def _retried(error: BaseException) -> bool:

@@ -24,9 +24,6 @@ except ImportError:
 #: Who has S3 object lock. R2 and Supabase refuse its headers; R2 has bucket lock rules of its own instead.
 LOCKING = ("aws", "minio", "generic")
 
-#: Storage classes whose objects must be thawed before they can be read.
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
-
 #: None stands for any class. https://developers.cloudflare.com/r2/buckets/storage-classes/
 _CLASSES: t.Mapping[str, t.Optional[t.Tuple[str, ...]]] = {
     "r2": ("STANDARD", "STANDARD_IA"),
@@ -114,7 +111,8 @@ def require_able(settings: S3Settings) -> None:
         )
 
 
-def make_client(settings: S3Settings) -> t.Any:
+def make_client(settings: S3Settings, accepted: str = "") -> t.Any:
+    """A client of boto3. accepted: the value of Accept-Encoding that its requests have; identity by default."""
     checksums: t.Dict[str, t.Any] = {} if settings.provider == "aws" else {
         # Stores other than AWS answer the newer checksum trailers with errors about something else.
         "request_checksum_calculation": "when_required",
@@ -138,7 +136,7 @@ def make_client(settings: S3Settings) -> t.Any:
             aws_session_token=settings.session_token,
             region_name=settings.region,
         )
-        return session.client(
+        client = session.client(
             "s3", endpoint_url=settings.endpoint_url, config=config, verify=settings.ca_bundle or None
         )
     except (ValueError, botocore.exceptions.BotoCoreError) as error:
@@ -147,3 +145,24 @@ def make_client(settings: S3Settings) -> t.Any:
             f"The options of the store in bucket {settings.bucket} cannot be used ({type(error).__name__}).",
             next_step="Check store.endpoint_url (with http:// or https://), store.region and the AWS profile.",
         ) from None
+    client.meta.events.register("before-parameter-build.s3", _set_expires_aside)
+    client.meta.events.register("before-call.s3", _send_expires)
+    if accepted:
+
+        def accept(request: t.Any, **_more: t.Any) -> None:
+            # Set after signing: proxies change this header, which breaks a signature that covers it.
+            request.headers["Accept-Encoding"] = accepted
+
+        client.meta.events.register("before-send.s3", accept)
+    return client
+
+
+def _set_expires_aside(params: t.Dict[str, t.Any], context: t.Dict[str, t.Any], **_more: t.Any) -> None:
+    """botocore sends Expires as a date only, and an object may have any text in it."""
+    if "Expires" in params:
+        context["lifeline_expires"] = params.pop("Expires")
+
+
+def _send_expires(params: t.Dict[str, t.Any], context: t.Dict[str, t.Any], **_more: t.Any) -> None:
+    if "lifeline_expires" in context:
+        params["headers"]["Expires"] = context["lifeline_expires"]

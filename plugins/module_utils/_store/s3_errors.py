@@ -63,9 +63,28 @@ _KINDS = (
     (
         frozenset(("InvalidObjectState",)),
         ErrorKind.ARCHIVED,
-        "Make the set readable with lifeline.recovery.backup_thaw, then run it again.",
+        "It is in an archive storage class. Make a backup set readable with lifeline.recovery.backup_thaw, "
+        "and another object with a restore request at the provider; then run it again.",
     ),
-    (frozenset(("NotImplemented", "501")), ErrorKind.UNSUPPORTED, "Check store.provider."),
+    (
+        frozenset(("NotImplemented", "501", "InvalidStorageClass", "InvalidTag", "MethodNotAllowed")),
+        ErrorKind.UNSUPPORTED,
+        "Check store.provider.",
+    ),
+    (
+        # The last four are of MinIO, which keeps objects as files.
+        frozenset(
+            (
+                "KeyTooLongError",
+                "XMinioInvalidObjectName",
+                "XMinioInvalidResourceName",
+                "XMinioObjectExistsAsDirectory",
+                "XMinioParentIsObject",
+            )
+        ),
+        ErrorKind.NAME_REFUSED,
+        "Rename the object, or use another place for it.",
+    ),
     (_DENIED, ErrorKind.ACCESS_DENIED, "Check store.access_key, store.secret_key and the rights of the key."),
 )
 

@@ -14,6 +14,7 @@ import email.utils
 import typing as t
 import urllib.parse
 from datetime import timezone
+from types import MappingProxyType
 
 from .._core.deadline import transfer_limit, within
 from .._core.digest import bare_etag
@@ -40,10 +41,12 @@ _HEADERS = {
     "Content-Disposition": "ContentDisposition",
     "Content-Encoding": "ContentEncoding",
     "Content-Language": "ContentLanguage",
+    "Expires": "Expires",
+    "x-amz-website-redirect-location": "WebsiteRedirectLocation",
     "x-amz-storage-class": "StorageClass",
-    "ETag": "ETag",
 }
-_SENT = {argument: header for header, argument in _HEADERS.items() if argument != "ETag"}
+_ANSWERED = {**_HEADERS, "ETag": "ETag", "x-amz-tagging-count": "TagCount"}
+_SENT = {**{argument: header for header, argument in _HEADERS.items()}, "Tagging": "x-amz-tagging"}
 
 
 class SmallRequests:
@@ -66,12 +69,18 @@ class SmallRequests:
             ca_certs=verify or botocore.httpsession.get_cert_path(True),
         )
 
-    def get(self, name: str) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
-        """What the client's get_object answers, without its Body, and the bytes. Raises RecoveryError(timeout)."""
-        return self._within(LARGEST, lambda: self._get(name))
+    def get(
+        self, name: str, accepted: str = "", size: t.Optional[int] = None
+    ) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
+        """What the client's get_object answers, without its Body, and the bytes. Raises RecoveryError(timeout).
 
-    def _get(self, name: str) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
-        answer = self._send("GET", name, b"", {})
+        accepted is sent as Accept-Encoding. None also for an object of another size.
+        """
+        found = self._within(LARGEST, lambda: self._get(name, accepted))
+        return found if found is None or size in (None, len(found[1])) else None
+
+    def _get(self, name: str, accepted: str) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
+        answer = self._send("GET", name, b"", {}, {"Accept-Encoding": accepted} if accepted else {})
         if answer is None:
             return None
         try:
@@ -89,7 +98,10 @@ class SmallRequests:
         return (facts, data) if facts["ContentLength"] == len(data) else None
 
     def put(self, name: str, data: bytes, arguments: t.Mapping[str, t.Any]) -> t.Optional[str]:
-        """The ETag; arguments as put_object takes them. None also for arguments that only the client can send."""
+        """The ETag, empty where the store gives none; arguments as put_object takes them.
+
+        None also for arguments that only the client can send.
+        """
         headers = {}
         for argument, value in arguments.items():
             pairs = (
@@ -109,7 +121,7 @@ class SmallRequests:
             return None
         answer.drain_conn()
         etag = str(answer.headers.get("ETag", ""))
-        return etag if bare_etag(etag) else None
+        return etag if bare_etag(etag) else ""
 
     def close(self) -> None:
         self._pool.clear()
@@ -117,8 +129,16 @@ class SmallRequests:
     def _within(self, size: int, work: t.Callable[[], _Result]) -> _Result:
         return within(transfer_limit(self._timeout, size), self._base, work)
 
-    def _send(self, method: str, name: str, data: bytes, headers: t.Dict[str, str]) -> t.Optional[t.Any]:
-        if not self._direct or self._credentials is None:
+    def _send(
+        self,
+        method: str,
+        name: str,
+        data: bytes,
+        headers: t.Dict[str, str],
+        unsigned: t.Mapping[str, str] = MappingProxyType({}),
+    ) -> t.Optional[t.Any]:
+        # urllib3 resolves dots in a path, so that it would ask for another object.
+        if not self._direct or self._credentials is None or not {".", ".."}.isdisjoint(name.split("/")):
             return None
         url = self._base + urllib.parse.quote(name, safe="/~")
         request = botocore.awsrequest.AWSRequest(method=method, url=url, data=data, headers=headers)
@@ -129,7 +149,7 @@ class SmallRequests:
                 method,
                 url,
                 body=data or None,
-                headers=dict(request.headers.items()),
+                headers={**dict(request.headers.items()), **unsigned},
                 redirect=False,
                 preload_content=False,
             )
@@ -145,7 +165,7 @@ def _facts(headers: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
     """Raises KeyError, ValueError or TypeError for an answer that is not as it should be."""
     modified = email.utils.parsedate_to_datetime(headers["Last-Modified"])
     facts: t.Dict[str, t.Any] = {
-        argument: headers[header] for header, argument in _HEADERS.items() if headers.get(header)
+        argument: headers[header] for header, argument in _ANSWERED.items() if headers.get(header)
     }
     facts["ContentLength"] = int(headers["Content-Length"])
     facts["LastModified"] = modified if modified.tzinfo else modified.replace(tzinfo=timezone.utc)

@@ -1,0 +1,345 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Objects that are not only bytes under a plain name: packed, archived, with headers and tags, with hostile keys."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import secrets
+import subprocess
+import typing as t
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import (
+    BucketBackupRequest,
+    back_up_bucket,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
+    BucketRestoreRequest,
+    restore_bucket,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
+from tests.doubles.faults import faulty, listing_with, matching, refusal, unpacking
+from tests.doubles.identity import make_identity
+from tests.doubles.modules import ModuleFailed, run_module
+from tests.doubles.s3 import S3Server, moto_server
+from tests.integration.test_documentation import commands_of
+
+Options = dict[str, t.Any]
+
+
+@pytest.fixture(scope="module")
+def moto() -> t.Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+class Media:
+    """A prefix of a bucket, its store, and a folder to restore to."""
+
+    def __init__(self, server: S3Server, root: Path) -> None:
+        self.server, self.client, self.prefix = server, server.client(), secrets.token_hex(4)
+        self.files: Options = server.store_options(prefix=self.prefix)
+        self.store: Options = {"provider": "directory", "path": str(root / "store")}
+        self.folder = root / "folder"
+
+    def put(self, key: str, data: bytes = b"text", **headers: t.Any) -> None:
+        self.client.put_object(Bucket=self.server.bucket, Key=f"{self.prefix}/{key}", Body=data, **headers)
+
+    def get(self, key: str) -> t.Any:
+        return self.client.get_object(Bucket=self.server.bucket, Key=f"{self.prefix}/{key}")
+
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            self.client.delete_object(Bucket=self.server.bucket, Key=f"{self.prefix}/{key}")
+
+    def tags(self, key: str) -> dict[str, str]:
+        answer = self.client.get_object_tagging(Bucket=self.server.bucket, Key=f"{self.prefix}/{key}")
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def back_up(self, url: str | None = None, *, check_mode: bool = False, **options: t.Any) -> Options:
+        files = {**self.files, "endpoint_url": url} if url else self.files
+        arguments = {"source": "media", "files": files, "store": self.store, **options}
+        return run_module("bucket_backup", arguments, check_mode=check_mode)
+
+    def restore(self, url: str | None = None, **options: t.Any) -> Options:
+        files = {**self.files, "endpoint_url": url} if url else self.files
+        check_mode = options.pop("check_mode", False)
+        arguments = {"source": "media", "files": files, "store": self.store, "recovery_environment": "sandbox"}
+        return run_module("bucket_restore", {**arguments, **options}, check_mode=check_mode)
+
+    def restore_to_folder(self, **options: t.Any) -> Options:
+        self.folder.mkdir(exist_ok=True)
+        return self.restore(files={"provider": "directory", "path": str(self.folder)}, **options)
+
+    def in_folder(self) -> dict[str, bytes]:
+        paths = (path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+    def restore_by_hand(self, work: Path) -> subprocess.CompletedProcess[bytes]:
+        work.mkdir()
+        environment = {"PATH": "/usr/bin:/bin", "STORE": self.store["path"], "SOURCE": "media", "WORK": str(work)}
+        commands = commands_of("docs/restore-by-hand.md", 2)
+        return subprocess.run(["bash", "-c", commands], env=environment, check=False, capture_output=True)
+
+
+@pytest.fixture
+def media(moto: S3Server, tmp_path: Path) -> Media:
+    return Media(moto, tmp_path)
+
+
+@pytest.mark.parametrize("sized", [False, True], ids=["without a size", "with another size"])
+def test_packed_objects_of_a_service_that_unpacks_are_kept_as_stored(media: Media, sized: bool) -> None:
+    small, large = gzip.compress(b"small" * 100), gzip.compress(secrets.token_bytes(5_000_000))
+    media.put("a.js", small, ContentEncoding="gzip", ContentType="text/javascript")
+    media.put("large.js", large, ContentEncoding="gzip")
+    media.put("plain.txt", b"plain")
+    with faulty(media.server, matching("^(GET|HEAD) (?!.*list-type)", unpacking(sized=sized))) as url:
+        taken = media.back_up(url)
+        assert (taken["files"], taken["bytes_read"]) == (3, len(small) + len(large) + 5)
+        assert media.back_up(url)["files_changed"] == 0
+        media.delete("a.js")
+        media.put("large.js", gzip.compress(b"defaced"), ContentEncoding="gzip")
+        restored = media.restore(url, mode="all")
+        assert (restored["restored"], restored["replaced"], restored["equal"]) == (1, 1, 1)
+        assert media.restore(url, mode="all")["changed"] is False
+    assert media.get("large.js")["Body"].read() == large
+    assert (media.get("a.js")["Body"].read(), media.get("a.js")["ContentEncoding"]) == (small, "gzip")
+
+
+def test_a_packed_object_is_downloaded_as_stored(media: Media, tmp_path: Path) -> None:
+    packed = gzip.compress(b"text" * 100)
+    media.put("a.js", packed, ContentEncoding="gzip")
+    with faulty(media.server, matching("^(GET|HEAD) (?!.*list-type)", unpacking())) as url:
+        files = {**media.files, "endpoint_url": url}
+        run_module("r2_object", {"files": files, "key": "a.js", "dest": str(tmp_path / "a.js")})
+    assert (tmp_path / "a.js").read_bytes() == packed
+
+
+def test_archived_objects_are_counted_and_named_and_left_out_on_demand(media: Media) -> None:
+    for name in ("old 1", "old 2"):
+        media.put(name, name.encode(), StorageClass="GLACIER")
+    media.put("new", b"new")
+    for check_mode in (True, False):
+        with pytest.raises(ModuleFailed) as caught:
+            media.back_up(check_mode=check_mode)
+        failed = caught.value.result
+        assert (failed["error_kind"], failed["files_archived"]) == ("archived", 2)
+        assert "2 files of " in failed["msg"]
+        assert "old 1, old 2" in failed["msg"]
+        assert "archived=skip" in failed["msg"]
+    assert not list(Path(media.store["path"]).rglob("sets/*"))
+    taken = media.back_up(archived="skip")
+    assert (taken["files"], taken["files_archived"], taken["archived_files"]) == (1, 2, ["old 1", "old 2"])
+    assert "2 archived files were left out" in taken["summary"]
+    assert "2 files in an archive storage class" in taken["not_covered"]
+
+
+def test_a_file_that_moved_into_an_archive_after_its_backup_stays_in_the_sets(media: Media) -> None:
+    media.put("a", b"a")
+    media.back_up()
+    moved = listing_with(b"<StorageClass>STANDARD<", b"<StorageClass>GLACIER<")
+    with faulty(media.server, matching("list-type=2", moved)) as url:
+        again = media.back_up(url)
+    assert (again["files"], again["files_changed"], again["files_archived"]) == (1, 0, 0)
+
+
+def test_archive_tiers_that_no_listing_shows_are_found_by_reading(media: Media, tmp_path: Path) -> None:
+    media.put("cold", b"cold", StorageClass="INTELLIGENT_TIERING")
+    media.put("warm", b"warm", StorageClass="INTELLIGENT_TIERING")
+    sealed = {**media.store, "encrypt_to": [make_identity(tmp_path / "key").recipient]}
+    with faulty(media.server, matching("^GET .*cold", refusal(403, "InvalidObjectState"))) as url:
+        with pytest.raises(ModuleFailed, match=r"1 files of .* cold"):
+            media.back_up(url)
+        taken = media.back_up(url, archived="skip", store=sealed)
+    assert (taken["files"], taken["archived_files"]) == (1, ["cold"])
+    stored = b"".join(path.read_bytes() for path in Path(sealed["path"]).rglob("sets/*"))
+    assert b"1 files in an archive storage class" in stored
+    assert b"cold" not in stored
+
+
+KEPT = {
+    "ContentType": "image/png",
+    "CacheControl": "max-age=60",
+    "ContentDisposition": "inline",
+    "ContentLanguage": "de",
+    "Expires": datetime(2031, 5, 6, 7, 8, 9, tzinfo=timezone.utc),
+    "WebsiteRedirectLocation": "/elsewhere",
+    "StorageClass": "STANDARD_IA",
+    "Metadata": {"owner": "7"},
+}
+
+
+def shown(media: Media, key: str) -> Options:
+    answer = media.get(key)
+    return {name: answer.get(name) for name in KEPT} | {"tags": media.tags(key), "body": answer["Body"].read()}
+
+
+@pytest.mark.parametrize("size", [3, 20_000_000], ids=["small", "in parts"])
+def test_headers_tags_and_storage_class_come_back(media: Media, size: int) -> None:
+    media.put("cover", bytes(size), **KEPT, Tagging="class=a%20b%2Bc&owner=7")
+    media.put("plain", b"plain")
+    before = {key: shown(media, key) for key in ("cover", "plain")}
+    assert before["cover"]["tags"] == {"class": "a b+c", "owner": "7"}
+    media.back_up()
+    media.delete("cover", "plain")
+    restored = media.restore()
+    assert restored["headers_not_kept"] == []
+    assert {key: shown(media, key) for key in ("cover", "plain")} == before
+    assert media.restore(mode="all")["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({name: value} for name, value in KEPT.items() if name != "StorageClass"),
+        {"Tagging": "class=b"},
+        {"Metadata": {"owner": "7", "added": "x"}},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_mode_all_restores_headers_that_differ(media: Media, other: Options) -> None:
+    media.put("page", b"page", CacheControl="no-cache", Metadata={"owner": "1"})
+    before = shown(media, "page")
+    media.back_up()
+    media.put("page", b"page", **{"CacheControl": "no-cache", "Metadata": {"owner": "1"}, **other})
+    foreseen = media.restore(mode="all", check_mode=True)
+    assert foreseen["header_files"] == ["page"]
+    assert "page (other headers)" in foreseen["diff"]["before"]
+    assert media.restore()["changed"] is False
+    restored = media.restore(mode="all")
+    assert (restored["replaced"], restored["header_files"]) == (1, ["page"])
+    assert shown(media, "page") == before
+    undone = media.restore(mode="all", tier="undo", set=restored["undo"])
+    assert undone["header_files"] == ["page"]
+
+
+def test_what_a_target_refuses_beside_the_bytes_is_named_and_the_files_come_back(media: Media) -> None:
+    for name in ("a", "b"):
+        media.put(name, b"text", StorageClass="STANDARD_IA", Tagging="class=x")
+    media.back_up()
+    media.delete("a", "b")
+
+    rule = matching("^PUT ", replace(refusal(501, "NotImplemented"), headers=rb"(?i)x-amz-tagging"))
+    with faulty(media.server, rule) as url:
+        restored = media.restore(url)
+    assert restored["restored"] == 2
+    assert restored["headers_not_kept"] == ["storage_class", "tags"]
+    assert "does not keep these headers" in json.dumps(restored["warnings"])
+    assert media.tags("a") == {}
+
+
+def test_tags_that_may_not_be_read_are_named_as_not_covered(media: Media) -> None:
+    media.put("a", b"a", Tagging="class=x")
+    with faulty(media.server, matching("^GET .*tagging", refusal(403, "AccessDenied"))) as url:
+        taken = media.back_up(url)
+    assert "tags of 1 files, which need the right s3:GetObjectTagging" in taken["not_covered"]
+
+
+def test_objects_that_show_folders_come_back(media: Media) -> None:
+    media.put("empty folder/", b"")
+    media.put("folder/a", b"a")
+    media.put("folder/", b"")
+    assert media.back_up()["files"] == 3
+    media.delete("empty folder/", "folder/")
+    assert media.restore()["restored"] == 2
+    assert media.get("empty folder/")["Body"].read() == b""
+    assert media.restore_to_folder()["restored"] == 3
+    assert (media.folder / "empty folder").is_dir()
+    assert media.in_folder() == {"folder/a": b"a"}
+    assert media.restore_to_folder(mode="all")["changed"] is False
+
+
+#: Keys that no folder holds beside the good ones, and good ones that look odd.
+REFUSED = {
+    "../../escape.txt": "part of dots",
+    "./here": "part of dots",
+    "/absolute": "begins with a slash",
+    "b//c.txt": "empty part",
+    "full/": "ends with a slash",
+    "k": "need a folder of that name",
+    "long/" + "n" * 256: "256 bytes",
+}
+GOOD = ("a.txt", "k/child", "k!", " blanks ", "-n", "$(touch x)", "\u00fc" * 127, "z.txt")
+
+
+def test_what_a_folder_cannot_hold_is_named_before_the_rest_is_restored(media: Media) -> None:
+    for key in (*REFUSED, *GOOD):
+        media.put(key, key.encode())
+    media.back_up()
+    foreseen = media.restore_to_folder(check_mode=True)
+    assert (foreseen["refused"], foreseen["restored"]) == (len(REFUSED), len(GOOD))
+    restored = media.restore_to_folder()
+    reasons = {item["file"]: item["reason"] for item in restored["refused_files"]}
+    assert reasons.keys() == REFUSED.keys()
+    assert all(part in reasons[key] for key, part in REFUSED.items())
+    assert media.in_folder() == {key: key.encode() for key in GOOD}
+    assert f"cannot hold {len(REFUSED)} files" in json.dumps(restored["warnings"])
+    assert f"{len(REFUSED)} files of the set: " in restored["summary"]
+    again = media.restore_to_folder(mode="all")
+    assert (again["changed"], again["refused"], again["equal"]) == (False, len(REFUSED), len(GOOD))
+
+
+def test_what_lies_in_the_way_in_a_folder_stops_no_other_file_and_is_no_success(media: Media) -> None:
+    for key in ("a", "b/c", "d", "e"):
+        media.put(key)
+    media.back_up()
+    (media.folder / "a").mkdir(parents=True)
+    (media.folder / "b").write_text("a file in the way")
+    with pytest.raises(ModuleFailed) as caught:
+        media.restore_to_folder()
+    assert len(caught.value.result["failures"]) == 2
+    assert media.in_folder() == {"b": b"a file in the way", "d": b"text", "e": b"text"}
+
+
+def test_keys_with_dots_are_never_those_of_other_objects(media: Media) -> None:
+    media.put("x/../secret", b"one")
+    media.put("secret", b"two")
+    media.back_up()
+    media.delete("x/../secret", "secret")
+    media.restore()
+    assert (media.get("x/../secret")["Body"].read(), media.get("secret")["Body"].read()) == (b"one", b"two")
+
+
+NAMES = st.text(st.sampled_from("a/. '$!\u00fc"), min_size=1, max_size=6)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=st.dictionaries(NAMES, st.sampled_from([b"", b"x"]), min_size=1, max_size=12))
+def test_each_file_is_restored_to_a_folder_or_refused(
+    moto: S3Server, files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("names")
+    origin = open_store(StoreOptions(**moto.store_options(prefix=secrets.token_hex(4))))
+    store, target = DirectoryStore(str(root / "store")), DirectoryStore(str(root / "folder"))
+    os.mkdir(root / "folder")
+    for key, data in files.items():
+        origin.put(key, [data])
+    back_up_bucket(BucketBackupRequest("media"), origin, store)
+    result = restore_bucket(store, find_set(store, "media", Selection("latest")), target, BucketRestoreRequest())
+    refused = {item["file"] for item in result.refused_files}
+    assert result.refused + result.restored == len(files)
+    for key in files.keys() - refused:
+        path = root / "folder" / key
+        assert path.is_dir() if key.endswith("/") else path.read_bytes() == files[key]
+    assert sorted(path.name for path in root.iterdir()) == ["folder", "store"]
+    origin.close()
+
+
+def test_the_object_of_the_prefix_itself_is_no_file(media: Media) -> None:
+    media.put("", b"")
+    media.put("a")
+    assert media.back_up()["files"] == 1
