@@ -132,6 +132,14 @@ tables:
   type: int
   returned: success
   sample: 38
+expiring_rules:
+  description:
+    - Lifecycle rules of the bucket that delete objects of the store by age, a sentence each; the module warns of them.
+    - Empty also where the rules may not be read. M(lifeline.recovery.store_check) shows which.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 timings:
   description: Seconds per phase.
   type: dict
@@ -170,10 +178,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import (
     VerifyRequest,
-    VerifyResult,
     verify_set,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.lifecycle import noted_expiring_rules
 
 SPEC = ArgumentSpec(
     {
@@ -187,7 +195,7 @@ def main() -> None:
     module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
     params = module.params
 
-    def work() -> VerifyResult:
+    def work() -> object:
         store = readable_store(params, params["source"])
         manifest = find_set(store, required_source(params), set_selection(params))
         request = VerifyRequest(
@@ -197,7 +205,9 @@ def main() -> None:
             parallel=store_parallel(params),
             record=not module.check_mode,
         )
-        return verify_set(store, manifest, request)
+        # First, so that the notice of a rule explains objects that are missing.
+        rules = noted_expiring_rules(store)
+        return {**vars(verify_set(store, manifest, request)), "expiring_rules": rules}
 
     run_module(module, work)
 

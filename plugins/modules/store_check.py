@@ -13,6 +13,8 @@ description:
   - Writes a small probe below C(probes/), reads it back, lists it, tries to write a second one of the same name, and tries to delete it.
   - Where O(store.object_lock) is set, or O(require_lock), the deletion must be refused. A lock that was only configured proves nothing.
   - A probe that is held stays until its lock ends.
+  - Fails before it writes anything if a lifecycle rule of the bucket deletes objects of the store by age. Sets share objects, and a reused
+    object keeps the date of its first upload, so such a rule destroys the newest set as well.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -40,6 +42,7 @@ options:
     default: false
 seealso:
   - module: lifeline.recovery.r2_bucket_lock
+  - module: lifeline.recovery.store_lifecycle
 """
 
 EXAMPLES = r"""
@@ -106,6 +109,18 @@ locked_until:
   type: str
   returned: success
   sample: "2026-03-31T02:00:05+00:00"
+lifecycle:
+  description:
+    - V(safe), or V(unknown) where the lifecycle rules may not be read. That needs the right C(s3:GetLifecycleConfiguration).
+  type: str
+  returned: success
+  sample: safe
+expiring_rules:
+  description: The lifecycle rules that delete objects of the store, a sentence each.
+  type: list
+  elements: str
+  returned: failure because of them
+  sample: ["Rule 'old' deletes objects below 'school/' 30 days after they were written."]
 clock_difference:
   description: By how many seconds the store's clock is ahead of this host's.
   type: float
@@ -115,12 +130,12 @@ timings:
   description: Seconds per phase.
   type: dict
   returned: success
-  sample: {write: 0.1, read: 0.1, list: 0.1, condition: 0.1, delete: 0.1, total: 0.5}
+  sample: {lifecycle: 0.1, write: 0.1, read: 0.1, list: 0.1, condition: 0.1, delete: 0.1, total: 0.6}
 summary:
   description: The result in one sentence.
   type: str
   returned: success
-  sample: "s3://school-backups writes, reads and lists; its lock is held; it refuses a second object of one name; encrypted."
+  sample: "s3://school-backups writes, reads and lists; its lock is held; it refuses a second object of one name; no lifecycle rule deletes its objects; encrypted."
 error_kind:
   description: A stable name of what went wrong.
   type: str

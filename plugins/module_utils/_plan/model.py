@@ -83,7 +83,10 @@ class DataClass:
 class Tier:
     schedule: str = schedule("When: a calendar event of systemd or the five fields of cron, in UTC.")
     keep: t.Optional[int] = count("How many sets of the tier are kept.")
-    pruned_by: t.Optional[str] = choice("What takes older sets away.", ("prune", "lifecycle", "provider", "nobody"))
+    pruned_by: t.Optional[str] = choice(
+        "What takes older sets away; `lifecycle` is an error, because such rules destroy sets.",
+        ("prune", "lifecycle", "provider", "nobody"),
+    )
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,17 @@ def _pruning_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
                 )
 
 
+def _pruned_by_lifecycle(plan: Plan, today: date) -> t.Iterator[Hit]:
+    for index, source in enumerate(plan.sources):
+        for name, tier in tiers_of(source):
+            if tier.pruned_by == "lifecycle":
+                yield Hit(
+                    f"sources[{index}].tiers.{name}.pruned_by",
+                    f"A lifecycle rule takes {name} sets of {source.name} away. Sets share objects, and a reused "
+                    "object keeps its first date, so the rule deletes objects of the newest set.",
+                )
+
+
 def _kept_too_short(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, source in enumerate(plan.sources):
         kept, every = kept_seconds(source), _proof_interval(plan, source)
@@ -105,8 +116,16 @@ RULES = (
         WARNING,
         "T4",
         "Something takes away what is older than what is kept, in every store.",
-        "Name what does it: the playbook prune, a lifecycle rule, or the provider.",
+        "Name what does it: the playbook prune, or the provider.",
         _pruning_missing,
+    ),
+    Rule(
+        "pruned_by_lifecycle",
+        ERROR,
+        "T4",
+        "No lifecycle rule of a bucket deletes backup sets.",
+        "Remove the rule, run the playbook prune on schedule, and set pruned_by: prune.",
+        _pruned_by_lifecycle,
     ),
     Rule(
         "kept_too_short",

@@ -14,6 +14,9 @@ from .._core.errors import ErrorKind, RecoveryError
 
 TIERS = ("hourly", "daily", "weekly", "monthly", "emergency", "undo")
 
+#: Where store_check writes, and a lock holds, what is no part of a set.
+PROBES = "probes/"
+
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -13,13 +13,21 @@ from dataclasses import dataclass
 from .._core.clock import Timings, compact_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore, read_all
+from .layout import PROBES
+from .lifecycle import judge_lifecycle
 
-_PROBES = "probes/"
+_RULES = {
+    "safe": "no lifecycle rule deletes its objects",
+    "unknown": "its lifecycle rules were NOT checked, because they may not be read",
+}
 
 
 @dataclass(frozen=True)
 class StoreCheck:
-    """What the store proved. lock: held, absent, or refused where deleting is forbidden without a lock."""
+    """What the store proved. lock: held, absent, or refused where deleting is forbidden without a lock.
+
+    lifecycle: safe, or unknown where the lifecycle rules of the bucket may not be read.
+    """
 
     changed: bool
     location: str
@@ -30,6 +38,7 @@ class StoreCheck:
     encrypts: bool
     lock: str
     locked_until: t.Optional[str]
+    lifecycle: str
     clock_difference: float
     timings: t.Mapping[str, float]
     summary: str
@@ -39,10 +48,15 @@ def check_store(store: ObjectStore, *, require_lock: bool) -> StoreCheck:
     """Write a probe and see what can be done with it; a probe that is locked stays until its lock ends.
 
     Raises RecoveryError: the store's own, store_failed when it does not give back what it took, not_locked when a
-    lock is required or configured and the probe could be deleted.
+    lock is required or configured and the probe could be deleted, expiring_rule when a lifecycle rule of the bucket
+    deletes objects of the store.
     """
     timings = Timings()
-    key, data = f"{_PROBES}{compact_instant(utc_now())}-{secrets.token_hex(4)}", secrets.token_bytes(1000)
+    with timings.phase("lifecycle"):
+        lifecycle = judge_lifecycle(store)
+    if lifecycle.expiring_rules:
+        raise lifecycle.as_error(store.location)
+    key, data = f"{PROBES}{compact_instant(utc_now())}-{secrets.token_hex(4)}", secrets.token_bytes(1000)
     with timings.phase("write"):
         store.sealing.require_usable()
         before = utc_now()
@@ -54,7 +68,7 @@ def check_store(store: ObjectStore, *, require_lock: bool) -> StoreCheck:
         if info is None or info.size != len(data):
             raise _lying(store, key, "does not show what it took")
     with timings.phase("list"):
-        if key not in {item.key for item in store.list(_PROBES)}:
+        if key not in {item.key for item in store.list(PROBES)}:
             raise _lying(store, key, "does not list what it took")
     with timings.phase("condition"):
         conditional = _refuses_second(store, key)
@@ -82,12 +96,13 @@ def check_store(store: ObjectStore, *, require_lock: bool) -> StoreCheck:
         encrypts=store.sealing.encrypts,
         lock=lock,
         locked_until=info.locked_until.isoformat() if info.locked_until else None,
+        lifecycle=lifecycle.state,
         clock_difference=round((info.modified - before).total_seconds(), 1),
         timings=timings.as_dict(),
         summary=(
             f"{store.location} writes, reads and lists; its lock is {lock}; "
             f"it {'refuses' if conditional else 'allows'} a second object of one name; "
-            f"{'encrypted' if store.sealing.encrypts else 'not encrypted'}."
+            f"{_RULES[lifecycle.state]}; {'encrypted' if store.sealing.encrypts else 'not encrypted'}."
         ),
     )
 

@@ -64,6 +64,7 @@ BREAKS: list[tuple[str, dict[str, t.Any], list[str]]] = [
     ("keep_missing", {"sources[1].tiers.daily.keep": GONE}, ["sources[1].tiers.daily.keep"]),
     ("pruning_missing", {"sources[1].tiers.daily.pruned_by": "nobody"}, ["sources[1].tiers.daily.pruned_by"]),
     ("pruning_missing", {"sources[1].tiers.daily.pruned_by": GONE}, ["sources[1].tiers.daily.pruned_by"]),
+    ("pruned_by_lifecycle", {"sources[1].tiers.daily.pruned_by": "lifecycle"}, ["sources[1].tiers.daily.pruned_by"]),
     ("kept_too_short", {"sources[1].tiers.daily.keep": 31}, ["sources[1].tiers"]),
     ("kept_too_long", {"sources[0].keep_at_most_seconds": "90d"}, ["sources[0].keep_at_most_seconds"]),
     ("limit_missing", {"sources[0].keep_at_most_seconds": GONE}, ["sources[0].keep_at_most_seconds"]),
