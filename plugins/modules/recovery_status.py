@@ -126,8 +126,8 @@ options:
     description:
       - Severities other than the usual ones, V(info), V(warning), V(error) or V(critical), by event.
       - V(critical) are C(source.unreachable), C(store.unreachable), C(check.failed), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
-        C(verification.failed), C(restore.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind) and
-        C(drill.failed); V(warning) are C(backup.slow), C(backup.size), C(verification.overdue), C(check.overdue), C(drill.overdue), C(replication.lag),
+        C(verification.failed), C(restore.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind),
+        C(check.misconfigured) and C(drill.failed); V(warning) are C(backup.slow), C(backup.size), C(verification.overdue), C(check.overdue), C(drill.overdue), C(replication.lag),
         C(archive.lag) and C(storage.used).
     type: dict
     default: {}
@@ -343,6 +343,15 @@ archive:
   type: dict
   returned: success
   sample: {failing: false, waiting: 0, lag_seconds: null, last_archived_at: "2026-03-01T02:59:00.000+00:00"}
+kept:
+  description: >-
+    The databases that swaps of the source kept as their undo - name, age_seconds and bytes, which are null where the role may not know. The
+    module M(lifeline.recovery.pg_prune) drops them by a policy.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {name: school_before_20260301t124500z, age_seconds: 439200.0, bytes: 734003200}
 storage:
   description: Each of O(volumes), and the store with O(capacity_bytes) - place, used_bytes, size_bytes and used_ratio.
   type: list

@@ -45,6 +45,7 @@ class Seen:
     path: str
     content_type: str
     body: str
+    agent: str = ""
 
     @property
     def json(self) -> t.Any:
@@ -102,7 +103,8 @@ def http_sink(
     class Handler(http.server.BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            one = Seen(self.command, self.path, self.headers.get("Content-Type") or "", body)
+            agent = self.headers.get("User-Agent") or ""
+            one = Seen(self.command, self.path, self.headers.get("Content-Type") or "", body, agent)
             with lock:
                 sink.seen.append(one)
                 reply = sink.reply_to(self.path)

@@ -309,16 +309,22 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     done = play("status", variables, tmp_path)
     assert done.returncode == 2
     lines = done.stdout.splitlines()
-    assert any(re.search(r"SOURCE +LEVEL +ANSWERS", line) for line in lines)
-    assert any(re.search(r"media +ok +yes +\d{8}T\d{6}Z", line) for line in lines)
-    assert any(re.search(r"school +critical +no +none", line) for line in lines)
+    assert any(re.search(r"SOURCE +LEVEL +ANSWERS +AGE +RPO +VERIFIED +DRILL", line) for line in lines)
+    assert any(re.search(r"media +ok +yes +\d+s +24h +never +never", line) for line in lines)
+    assert any(re.search(r"school +critical +no +none +60min", line) for line in lines)
     assert "CRITICAL: school: it has no backup set. Back it up." in done.stdout
-    assert "    What to do: Look whether the timer fires" in done.stdout
+    assert "  What to do: Look whether the timer fires" in done.stdout
+    # The table is the last thing that is printed before the reason of the failure, and fits a terminal.
+    table = next(number for number, line in enumerate(lines) if "SOURCE " in line)
+    (last,) = [line for line in lines[table:] if line.startswith("TASK")]
+    assert "Fail if a source has a breach or its state is unknown" in last
+    end = next(number for number, line in enumerate(lines) if number > table and line.startswith("}"))
+    assert max(len(line) for line in lines[table:end]) <= 80
     assert "not-to-be-shown" not in done.stdout + done.stderr
     assert {path.name for path in tmp_path.glob("*.prom")} == {"lifeline-media.prom", "lifeline-school.prom"}
     away = {**variables, "recovery_store": {"provider": "directory", "path": str(tmp_path / "file/away")}}
     (tmp_path / "file").write_text("in the way of a folder")
-    assert re.search(r"media +critical +yes +unknown .*unknown +unknown", play("status", away, tmp_path).stdout)
+    assert re.search(r"media +critical +yes +unknown +24h +unknown +unknown", play("status", away, tmp_path).stdout)
     variables["monitoring_fail_on"] = "never"
     assert play("status", variables, tmp_path).returncode == 0
     refused = play("status", {**variables, "recovery_sources": []}, tmp_path)

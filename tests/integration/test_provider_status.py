@@ -159,8 +159,8 @@ def test_what_is_no_page_is_unknown_and_says_why() -> None:
     assert [one["name"] for one in done["pages"] if one["indicator"] != "unknown"] == ["github"]
     assert why.pop("github") == ""
     assert why.pop("moved") == "it answers with a redirect to https://new.example, which is not followed."
-    assert why.pop("broken") == "it answers with status 500."
-    assert why.pop("busy") == "it answers with status 429."
+    assert why.pop("broken") == "it answers with HTTP 500."
+    assert why.pop("busy") == "it answers with HTTP 429."
     assert why.pop("other") == "its status is no object."
     assert {why.pop(name) for name in ("html", "cut", "nested")} == {"it does not answer in JSON."}
     assert why.pop("huge") == "its answer is larger than 8.0 MiB."
@@ -290,7 +290,7 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
 
         # What goes on is told nobody again. Of a silent page nothing ends, though all is well on git, which begins it.
         played(web, github=Reply(500), cloudflare=well)
-        assert "Provider github: unknown - it answers with status 500." in look()
+        assert "Provider github: unknown - it answers with HTTP 500." in look()
         assert told() == [("provider.degraded", "cloudflare", True)]
 
         played(web, github=well, supabase=well)

@@ -52,7 +52,9 @@ def check_recorder(params: Params, *, check_mode: bool) -> t.Optional[t.Callable
 
     def record(report: Report) -> None:
         wrong = [check.name for check in report.checks if check.status not in (PASSED, SKIPPED)]
-        details = {"summary": report.summary, "counts": dict(report.counts), "not_passed": wrong}
+        details: t.Dict[str, t.Any] = {"summary": report.summary, "counts": dict(report.counts), "not_passed": wrong}
+        if report.error_kind:
+            details["error_kind"] = report.error_kind
         write_audit(store, source, "check", report.verdict, details)
 
     return None if check_mode else record

@@ -103,7 +103,7 @@ def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
         except NoAnswer as error:
             raise _not_taken(error.reason) from None
     if not 200 <= answer.status < 300:
-        raise _not_taken(f"HTTP {answer.status}")
+        raise _not_taken(answer.outcome)
     seen = bare_etag(answer.headers.get("etag"))
     if seen and seen != md5:
         raise _not_taken("what arrived is not what was sent")

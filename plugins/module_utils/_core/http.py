@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import re
 import typing as t
 import urllib.error
 import urllib.parse
@@ -15,6 +17,13 @@ from dataclasses import dataclass, field
 
 from .deadline import transfer_limit, within
 from .errors import RecoveryError
+from .version import VERSION
+
+#: Filters reject the User-Agent of urllib: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
+USER_AGENT = f"lifeline.recovery/{VERSION}"
+
+_FILTERED = re.compile(rb"(?:error code:|cf-error-code\">|Error)\s*(10\d\d)\b")
+_LONGEST_PAGE = 16384
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,25 @@ class Answer:
     status: int
     headers: t.Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+    @property
+    def filter_code(self) -> t.Optional[int]:
+        """The code, such as 1010, with which a filter in front of the service rejected the request; None otherwise."""
+        if self.status != 403:
+            return None
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError):
+            found = _FILTERED.search(self.body[:_LONGEST_PAGE])
+            return int(found.group(1)) if found else None
+        code = document.get("error_code") if isinstance(document, dict) else None
+        return code if isinstance(code, int) and 1000 <= code < 1100 else None
+
+    @property
+    def outcome(self) -> str:
+        """C(HTTP 403), with the code of a filter."""
+        filtered = f", code {self.filter_code} of a bot filter in front of it" if self.filter_code else ""
+        return f"HTTP {self.status}{filtered}"
 
 
 class NoAnswer(Exception):
@@ -44,6 +72,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 #: Checks certificates, and goes through the proxies that the environment names.
 _OPENER = urllib.request.build_opener(_NoRedirect)
+_OPENER.addheaders = [("User-Agent", USER_AGENT)]
 
 
 def exchange(request: urllib.request.Request, *, timeout: float, largest: int) -> Answer:

@@ -18,7 +18,7 @@ import urllib.request
 from dataclasses import dataclass, field
 
 from .errors import ErrorKind, RecoveryError
-from .http import NoAnswer, exchange
+from .http import USER_AGENT, NoAnswer, exchange
 
 LARGEST_ANSWER = 256 * 1024 * 1024
 
@@ -144,6 +144,12 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
     except NoAnswer as error:
         begun = "maybe" if error.begun else "not begun"
         raise _failure(f"cannot be reached ({error.reason})", service, begun) from None
+    if given.filter_code:
+        raise RecoveryError(
+            ErrorKind.SERVICE_FAILED,
+            f"A bot filter in front of {service.url} rejected the request (HTTP 403, code {given.filter_code}).",
+            next_step=f"Let the filter pass the User-Agent {USER_AGENT} from this host. The token was not judged.",
+        )
     good = 200 <= given.status < 300
     document: t.Any = None
     if given.body or not (good and given.status in service.without_body):

@@ -30,3 +30,17 @@ def readable_seconds(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24:02d} h"
+
+
+def brief_seconds(seconds: float) -> str:
+    """One unit, for a column of a table: C(40s), C(12min), C(26h), C(5d)."""
+    for unit, length, limit in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if abs(seconds) < limit:
+            return f"{int(seconds / length)}{unit}"
+    return f"{int(seconds / 86400)}d"
+
+
+def brief_size(size: float) -> str:
+    """Without decimals, for a column of a table: C(823 KiB), C(4 GiB)."""
+    number, unit = readable_size(size).split(" ")
+    return f"{float(number):.0f} {unit}"

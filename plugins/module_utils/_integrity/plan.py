@@ -55,7 +55,8 @@ def plan_checks(
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"The checks are not described correctly: {told}.",
-            left="No check was run.",
+            left="No check was run, so nothing is known about the content.",
+            next_step="Correct the descriptions in checks.",
             details={"mistakes": mistakes},
         )
     return planned

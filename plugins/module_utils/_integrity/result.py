@@ -48,7 +48,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Report:
-    """All results of a run in the order of their descriptions. verdict: passed, failed or error."""
+    """All results of a run in the order of their descriptions. verdict: passed, failed or error.
+
+    error_kind: why no check ran, such as C(invalid_options) for checks that are not described correctly.
+    """
 
     verdict: str
     summary: str
@@ -56,6 +59,7 @@ class Report:
     checks: t.Sequence[CheckResult]
     timings: t.Mapping[str, float] = field(default_factory=dict)
     junit_path: t.Optional[str] = None
+    error_kind: t.Optional[str] = None
 
 
 def weigh(finding: Finding, severity: str) -> str:

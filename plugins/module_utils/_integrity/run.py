@@ -65,8 +65,9 @@ def check_integrity(request: IntegrityRequest) -> Report:
     try:
         planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
     except RecoveryError as error:
-        # Nobody knows now whether the content is sound, and who watches it must not go on believing the last checks.
-        raise (_recorded(request, Report(ERROR, error.what, {}, []), error) or error) from None
+        # Whether the content is sound is not known now, so the last checks must not be taken for the newest.
+        report = Report(ERROR, error.what, {}, [], error_kind=error.kind)
+        raise (_recorded(request, report, error) or error) from None
     if request.junit_path:
         prepare_junit(request.junit_path)
     timings = Timings()

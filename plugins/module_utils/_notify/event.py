@@ -87,7 +87,7 @@ def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = Fa
     key = str(given.get("key") or subject or outcome)
     key = key if "/" in key else f"{source or 'lifeline'}/{key}"
     stamp = given.get("timestamp")
-    message = str(given.get("text") or details.get("msg") or "").strip() or _usual_message(name, source, details)
+    message = str(given.get("text") or details.get("msg") or "").strip() or _usual_message(name, details)
     return Event(
         event=name,
         severity=severity,
@@ -143,10 +143,25 @@ def _usual_severity(outcome: str, details: t.Any) -> str:
     return "info" if outcome in (*_WELL, "started") else "warning"
 
 
-def _usual_message(name: str, source: str, details: t.Mapping[str, t.Any]) -> str:
-    """C(Daily backup completed successfully - <set id> - <size>) for a set; else the event and its source."""
+#: What is said of an event that has no message, by its last word.
+_USUAL = {
+    "started": "The {subject} started.",
+    "succeeded": "The {subject} succeeded.",
+    "failed": "The {subject} failed and left no message; see the log of the run.",
+}
+
+
+def _usual_message(name: str, details: t.Mapping[str, t.Any]) -> str:
+    """A sentence that does not repeat the event and its source, which channels print before it.
+
+    C(Daily backup completed successfully - <set id> - <size>) for a set, else the summary of the result.
+    """
     if name != "backup.succeeded" or not details.get("set_id"):
-        return f"{name} of {source}" if source else name
+        subject, _dot, outcome = name.rpartition(".")
+        said = details.get("summary")
+        if isinstance(said, str) and said.strip():
+            return said.strip()
+        return _USUAL.get(outcome, "The {subject} is {outcome}.").format(subject=subject or "run", outcome=outcome)
     said = f"{details.get('tier') or ''} backup completed successfully".strip().capitalize()
     size = str(details.get("bytes_stored") or details.get("bytes_plain") or "")
     return " - ".join([said, str(details["set_id"])] + ([readable_size(int(size))] if size.isdigit() else []))

@@ -18,7 +18,6 @@ from datetime import datetime
 
 from .._core.clock import utc_now
 from .._core.http import Answer, NoAnswer, exchange
-from .._core.version import VERSION
 from .channel import Channel, Mail
 from .event import Event
 from .payloads import Parcel, mail_for, parcel_for
@@ -74,13 +73,13 @@ def _send_parcel(channel: Channel, parcel: Parcel) -> str:
         parcel.url,
         data=parcel.body if parcel.method == "POST" else None,
         method=parcel.method,
-        headers={"Content-Type": parcel.content_type, "User-Agent": f"lifeline.recovery/{VERSION}"},
+        headers={"Content-Type": parcel.content_type},
     )
     try:
         answer = exchange(request, timeout=channel.timeout, largest=_LARGEST_ANSWER)
     except NoAnswer as problem:
         raise Undelivered(f"no answer ({problem.reason})", passing=True) from None
-    said = f"HTTP {answer.status}"
+    said = answer.outcome
     if answer.status == 429 or answer.status >= 500:
         raise Undelivered(said, passing=True, wait=_wait(answer))
     if not 200 <= answer.status < 300:

@@ -19,6 +19,7 @@ _LONGEST_WORD = 30
 
 #: What to look at first, by error_kind; what an error itself says to do stands before it.
 _BY_KIND = {
+    ErrorKind.INVALID_OPTIONS: "Correct the option that the message names. The run did not begin.",
     ErrorKind.UNREACHABLE: "Check that the server runs, its address, and the network between.",
     ErrorKind.ACCESS_DENIED: "Check user, password or key, and their rights.",
     ErrorKind.TIMEOUT: "Look for locks and load on the server; raise the timeout when the data has grown.",
@@ -49,6 +50,7 @@ _BY_EVENT = (
         "Compare the rows of the tables with those of the set before (backup_info); data may be missing.",
     ),
     (("backup.",), "Read the journal of the backup's service; check rights on the database and keys of the store."),
+    (("check.misconfigured",), "Correct the descriptions in checks, and run check.yml again."),
     (("check.overdue",), "Run check.yml, and look at its timer."),
     (
         ("check.",),

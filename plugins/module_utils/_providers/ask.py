@@ -16,7 +16,6 @@ from .._core.deadline import within
 from .._core.errors import RecoveryError
 from .._core.http import Answer, NoAnswer, exchange
 from .._core.sizes import readable_size
-from .._core.version import VERSION
 from .judge import judge_page, unknown_page
 from .model import NotAStatusPage, PageState, WantedPage
 from .statuspage import clean, read_summary
@@ -78,7 +77,7 @@ def _judged(page: WantedPage, timeout: float, now: datetime) -> PageState:
 def _request(url: str) -> urllib.request.Request:
     place = url.rstrip("/")
     place = place if place.endswith(SUMMARY) else place + SUMMARY
-    headers = {"Accept": "application/json", "User-Agent": f"lifeline.recovery/{VERSION}"}
+    headers = {"Accept": "application/json"}
     return urllib.request.Request(place, headers=headers)
 
 
@@ -86,7 +85,7 @@ def _body(answer: Answer) -> bytes:
     if 300 <= answer.status < 400:
         raise NotAStatusPage(f"it answers with a redirect{_where(answer)}, which is not followed")
     if answer.status != 200:
-        raise NotAStatusPage(f"it answers with status {answer.status}")
+        raise NotAStatusPage(f"it answers with {answer.outcome}")
     if len(answer.body) > LARGEST_ANSWER:
         raise NotAStatusPage(f"its answer is larger than {readable_size(LARGEST_ANSWER)}")
     return answer.body

@@ -19,6 +19,9 @@ from .model import EVENTS, Breach, Facts, Reach, Thresholds
 _OF_STORE = ("backup.", "store.behind", "verification.", "restore.", "check.", "drill.")
 _OF_SERVER = ("replication.", "archive.")
 
+#: The last words of events that a run of a playbook reports too.
+_OF_RUNS = (".failed", ".misconfigured")
+
 _Found = t.Iterator[t.Tuple[str, str, str]]
 
 #: So many damaged sets are named.
@@ -31,8 +34,8 @@ def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
     for rule in _RULES:
         for event, place, message in rule(facts, limits, now):
             severity = limits.severities.get(event, EVENTS[event])
-            # What a role tells of when it fails is one incident with what is seen of it afterwards.
-            subject = event[: -len(".failed")] if event.endswith(".failed") else event
+            # The failure of a run and what is seen of it afterwards are one incident.
+            subject = event.rpartition(".")[0] if event.endswith(_OF_RUNS) else event
             key = f"{facts.source}/{subject}" + (f":{place}" if place else "")
             found.append(Breach(key, event, severity, f"{facts.source}: {message}"))
     return _gravest_first(found)
@@ -185,7 +188,9 @@ def _restored(facts: Facts, _limits: Thresholds, _now: datetime) -> _Found:
 
 def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     check = facts.check
-    if check is not None and check.verdict != "passed":
+    if check is not None and check.misconfigured:
+        yield "check.misconfigured", "", f"the checks at {check.at} are not described correctly, so that none ran."
+    elif check is not None and check.verdict != "passed":
         named = ", ".join(check.failed[:_TOLD]) + (
             f" and {len(check.failed) - _TOLD} more" * (len(check.failed) > _TOLD)
         )

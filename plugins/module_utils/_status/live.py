@@ -9,13 +9,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._core.clock import format_instant
+from .._core.clock import format_instant, utc_now
 from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
+from .._postgres.kept import kept_databases
 from .._replication.info import ReplicationRequest, ReplicationResult, describe_replication
 from .._replication.queries import in_recovery
 from .._sqlite.engine import Bound, Engine
 from .._store.base import ObjectStore
-from .model import ArchiveFact, ReplicationFact
+from .model import ArchiveFact, KeptFact, ReplicationFact
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,17 @@ class Live:
 
     replication: t.Optional[ReplicationFact] = None
     archive: t.Optional[ArchiveFact] = None
+    kept: t.Tuple[KeptFact, ...] = ()
 
 
 def ask_postgres(options: ConnectionOptions) -> Live:
     """Raises RecoveryError(unreachable, access_denied, target_missing or query_failed)."""
     with connection(options, application="lifeline.recovery status") as conn:
         archive = _archive(conn)
-    return Live(_replication(describe_replication(ReplicationRequest(options))), archive)
+        kept = tuple(
+            KeptFact(one.name, one.age_seconds, one.bytes) for one in kept_databases(conn, options.database, utc_now())
+        )
+    return Live(_replication(describe_replication(ReplicationRequest(options))), archive, kept)
 
 
 def ask_sqlite(opened: t.Callable[[], Engine]) -> Live:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .._core.errors import ErrorKind
+
 #: How grave each breach is unless somebody says otherwise.
 EVENTS: t.Mapping[str, str] = {
     "source.unreachable": "critical",
@@ -24,6 +26,7 @@ EVENTS: t.Mapping[str, str] = {
     "restore.failed": "critical",
     "verification.overdue": "warning",
     "check.failed": "critical",
+    "check.misconfigured": "error",
     "check.overdue": "warning",
     "drill.failed": "error",
     "drill.overdue": "warning",
@@ -137,6 +140,12 @@ class CheckFact:
     verdict: str
     age_seconds: float
     failed: t.Sequence[str] = ()
+    error_kind: t.Optional[str] = None
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether the checks are not described correctly, so that no check ran."""
+        return self.error_kind == ErrorKind.INVALID_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,15 @@ class ArchiveFact:
 
 
 @dataclass(frozen=True)
+class KeptFact:
+    """A database that a swap kept as its undo; bytes is None where this role may not know."""
+
+    name: str
+    age_seconds: float
+    bytes: t.Optional[int]
+
+
+@dataclass(frozen=True)
 class VolumeFact:
     """A file system, or what a source may use of its store; used_ratio is between 0 and 1."""
 
@@ -207,6 +225,7 @@ class Facts:
     drill: t.Optional[DrillFact] = None
     replication: t.Optional[ReplicationFact] = None
     archive: t.Optional[ArchiveFact] = None
+    kept: t.Tuple[KeptFact, ...] = ()
     volumes: t.Tuple[VolumeFact, ...] = ()
 
     @property

@@ -129,7 +129,7 @@ def observe(places: Places, limits: Thresholds, memory: Memory, now: datetime) -
         reach, live = _tried(places.asked, places.ask)
         facts = replace(facts, reach=memory.note(reach, now))
         if live is not None:
-            facts = replace(facts, replication=live.replication, archive=live.archive)
+            facts = replace(facts, replication=live.replication, archive=live.archive, kept=live.kept)
     if places.store is not None:
         facts = _look_into(places.store, places, limits, memory, facts, now)
     return facts
@@ -272,6 +272,7 @@ def _check(store: ObjectStore, source: str, now: datetime) -> t.Optional[CheckFa
         verdict=record.status,
         age_seconds=_seconds_since(record.performed_at, now),
         failed=[str(name) for name in named] if isinstance(named, list) else [],
+        error_kind=record.details.get("error_kind"),
     )
 
 

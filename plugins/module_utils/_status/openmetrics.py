@@ -56,7 +56,8 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
         add("restore_failed", "Whether the last restore of a set failed.", ({}, facts.restore.failed_set is not None))
     if check is not None:
         add("check_timestamp_seconds", "When its content was last checked.", ({}, _unix(check.at)))
-        add("check_passed", "Whether these checks passed.", ({}, check.verdict == "passed"))
+        passed = None if check.misconfigured else check.verdict == "passed"
+        add("check_passed", "Whether these checks passed.", ({}, passed))
     if drill is not None:
         add("recovery_drill_timestamp_seconds", "When its recovery was last rehearsed.", ({}, _unix(drill.at)))
         add("recovery_drill_passed", "Whether that drill passed.", ({}, drill.verdict == "passed"))
@@ -70,6 +71,8 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
         add("archive_failing", "Whether the last WAL could not be archived.", ({}, facts.archive.failing))
         add("archive_waiting_segments", "Segments of WAL that wait.", ({}, facts.archive.waiting))
         add("archive_lag_seconds", "How long the oldest of them waits.", ({}, facts.archive.lag_seconds))
+    sizes = [({"database": one.name}, one.bytes) for one in facts.kept]
+    add("kept_database_bytes", "Size of each database that a swap kept.", *sizes)
     add("storage_used_bytes", "Used bytes.", *[({"place": one.place}, one.used_bytes) for one in facts.volumes])
     add("storage_size_bytes", "Usable bytes.", *[({"place": one.place}, one.size_bytes) for one in facts.volumes])
     return "\n".join([*lines, END]) + "\n"

@@ -24,6 +24,7 @@ from .model import (
     CheckFact,
     DrillFact,
     Facts,
+    KeptFact,
     Reach,
     ReplicationFact,
     RestoreFact,
@@ -67,6 +68,7 @@ class Status:
     drill: t.Optional[DrillFact]
     replication: t.Optional[ReplicationFact]
     archive: t.Optional[ArchiveFact]
+    kept: t.Sequence[KeptFact]
     storage: t.Sequence[t.Mapping[str, t.Any]]
     breaches: t.Sequence[Breach]
     summary: str
@@ -101,6 +103,7 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
         drill=facts.drill,
         replication=facts.replication,
         archive=facts.archive,
+        kept=facts.kept,
         storage=[_volume(one) for one in facts.volumes],
         breaches=breaches,
         summary=_summary(facts, breaches),

@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core.sizes import readable_seconds, readable_size
+from .._core.columns import columns, wrapped
+from .._core.sizes import brief_seconds, readable_seconds, readable_size
 from .._notify.words import advice
 
 _Result = t.Mapping[str, t.Any]
 
-_HEAD = ("SOURCE", "LEVEL", "ANSWERS", "NEWEST SET", "AGE", "OBJECTIVE", "SIZE", "TOOK", "VERIFIED", "DRILL")
+_HEAD = ("SOURCE", "LEVEL", "ANSWERS", "AGE", "RPO", "VERIFIED", "DRILL")
 
 
 def status_table(results: t.Sequence[_Result]) -> t.List[str]:
-    """The head, a line for each source, and below each what is not as it should be, with what to do.
+    """The head, a line for each source, and below the table what is not as it should be, with what to do.
 
     results: what the module recovery_status returned, one element a source.
     """
-    rows = [_HEAD, *[_row(result) for result in results]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = []
-    for number, row in enumerate(rows):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-        if number:
-            for breach in results[number - 1]["breaches"]:
-                lines.append(f"  {breach['severity'].upper()}: {breach['message']}")
-                if advice(breach["event"]):
-                    lines.append(f"    What to do: {advice(breach['event'])}")
+    lines = columns([_HEAD, *[_row(result) for result in results]])
+    for result in results:
+        for kept in result.get("kept") or ():
+            size = "size not known" if kept["bytes"] is None else readable_size(kept["bytes"])
+            age = readable_seconds(max(kept["age_seconds"], 0))
+            lines += wrapped(f"KEPT: {result['source']}: the database {kept['name']} of a swap, {age} old, {size}.", "")
+        for breach in result["breaches"]:
+            lines += wrapped(f"{breach['severity'].upper()}: {breach['message']}", "")
+            if advice(breach["event"]):
+                lines += wrapped(f"What to do: {advice(breach['event'])}", "  ")
     return lines
 
 
@@ -43,11 +44,8 @@ def _row(result: _Result) -> t.Tuple[str, ...]:
         result["source"],
         result["level"],
         {True: "yes", False: "no", None: "-"}[result["reachable"]],
-        backup["set_id"] if backup else none,
-        readable_seconds(backup["age_seconds"]) if backup else "-",
-        readable_seconds(result["rpo_seconds"]) if result["rpo_seconds"] is not None else "-",
-        readable_size(backup["bytes_plain"]) if backup else "-",
-        readable_seconds(backup["duration_seconds"]) if backup else "-",
-        f"{readable_seconds(verification['age_seconds'])} ago" if verification["age_seconds"] is not None else never,
-        f"{drill['verdict']} {readable_seconds(drill['age_seconds'])} ago" if drill else never,
+        brief_seconds(backup["age_seconds"]) if backup else none,
+        brief_seconds(result["rpo_seconds"]) if result["rpo_seconds"] is not None else "-",
+        brief_seconds(verification["age_seconds"]) if verification["age_seconds"] is not None else never,
+        f"{drill['verdict']} {brief_seconds(drill['age_seconds'])}" if drill else never,
     )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -80,6 +81,9 @@ def _open_one(options: StoreOptions) -> t.Union[DirectoryStore, S3Store]:
     if options.provider == "directory":
         if not options.path:
             raise _invalid("A store of provider directory needs a path.", "Set store.path.")
+        if not os.path.isabs(options.path):
+            # Ansible runs modules of a local connection in the folder of the playbook, inside the installed collection.
+            raise _invalid(f"store.path must be absolute, got {options.path!r}.", "Set store.path to an absolute path.")
         if options.object_lock or options.storage_class:
             raise _invalid(
                 "A store of provider directory has neither object_lock nor storage_class.", "Leave them out."

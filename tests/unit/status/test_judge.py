@@ -98,6 +98,10 @@ def test_a_sound_source_has_no_breach() -> None:
         ({"check": CheckFact(ago(60), "error", 60)}, [("check.failed", "critical")]),
         ({"check": CheckFact(ago(-1200), "passed", -1200)}, [("check.overdue", "warning")]),
         ({"drill": None}, [("drill.overdue", "warning")]),
+        (
+            {"check": CheckFact(ago(60), "error", 60, [], "invalid_options")},
+            [("check.misconfigured", "error")],
+        ),
         ({"drill": DrillFact(ago(94 * DAY), "passed", "database_loss", 94 * DAY)}, [("drill.overdue", "warning")]),
         ({"drill": DrillFact(ago(60), "error", "database_loss", 60)}, [("drill.failed", "error")]),
         ({"replication": ReplicationFact("primary", False, 1)}, [("replication.stopped", "critical")]),

@@ -1,0 +1,27 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.plan import plan_checks
+from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.registry import DIALECTS
+
+
+def check_mistakes(checks: t.Sequence[t.Any], engine: str = "postgresql") -> list[str]:
+    """What is wrong with descriptions of checks, before any of them runs."""
+    try:
+        plan_checks(DIALECTS[engine].checks, checks, fingerprint_known=True)
+    except RecoveryError as error:
+        return [error.what]
+    return []
+
+
+class FilterModule:
+    """Descriptions of checks."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"check_mistakes": check_mistakes}

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What playbooks leave and print for an ordinary user whose collection is installed and not writable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
+from tests.doubles.modules import run_module
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.sinks import http_sink
+from tests.support.operator import Operator
+
+Options = dict[str, t.Any]
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.slow
+def test_a_drill_of_sample_data_reports_where_it_was_started_and_is_no_rehearsal(
+    operator: Operator, store: Options, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    files = {"provider": "directory", "path": str(tmp_path / "files")}
+    run_module("bucket_backup", {"source": "media", "files": files, "store": store})
+    done = operator.play(
+        "drill", "-e", "drill_scenario=d1_loss", "-e", "drill_rows=1000", "-e", "drill_source=media",
+        inventory={"recovery_environment": "sandbox", "recovery_store": store},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = Path(f"{operator.home}/reports/latest").resolve() / "report.html"
+    assert f"Report: {page}" in flat(done.stdout)
+    assert "Passed: drill d1_loss over sample data, no rehearsal of media (sandbox)." in flat(done.stdout)
+    report = json.loads((page.parent / "report.json").read_text())
+    assert (report["verdict"], report["data_origin"]) == ("passed", "sample")
+    (record,) = read_audit(open_store(StoreOptions(**store)), "media", AuditQuery(operation="drill")).records
+    assert (record.status, record.details["data_origin"]) == ("passed", "sample")
+    # The record lies under the source, and the source was not rehearsed.
+    found = run_module(
+        "recovery_status", {"source": "media", "engine": "none", "store": store, "drilled_within_seconds": 86400}
+    )
+    assert found["drill"] is None
+    assert [breach["event"] for breach in found["breaches"]] == ["drill.overdue"]
+    shutil.rmtree(operator.home / "reports")
+
+
+def test_a_drill_without_its_collections_starts_nothing(operator: Operator) -> None:
+    sandbox = operator.home / "sandbox-of-a-drill"
+    done = operator.play(
+        "drill", inventory={"recovery_environment": "sandbox", "drill_sandbox_path": str(sandbox)},
+        environment={"ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "The collection community.postgresql is required" in flat(done.stdout + done.stderr)
+    assert not sandbox.exists()
+    assert not (operator.home / "reports").exists()
+
+
+def test_an_export_takes_the_sources_of_the_inventory_to_a_relative_path(
+    operator: Operator, postgres: PostgresServer, database: str, store: Options, tmp_path: Path
+) -> None:
+    with postgres.session(database) as cursor:
+        cursor.execute("CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t VALUES (1), (2)")
+    (operator.home / "bucket").mkdir()
+    (operator.home / "bucket/first").write_text("first")
+    login = {**postgres.module_options(), "login_db": database}
+    inventory = {
+        "recovery_sources": [
+            {"name": "school", "vars": {"recovery_database": database, "recovery_connection": login}},
+            {
+                "name": "media", "kind": "bucket",
+                "vars": {"recovery_files": {"provider": "directory", "path": str(operator.home / "bucket")}},
+            },
+        ],
+        "recovery_store": store,
+        "recovery_export_path": "out",
+    }  # fmt: skip
+    done = operator.play("export", inventory=inventory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Exported school, media to {operator.home}/out" in flat(done.stdout)
+    told = json.loads((operator.home / "out/export.json").read_text())
+    assert (told["databases"][0]["source"], told["databases"][0]["rows"]) == ("school", 2)
+    assert told["files"] == {"media": 1}
+    assert (operator.home / "out/files/media/first").read_text() == "first"
+    assert postgres.password not in done.stdout
+    again = operator.play("export", "-e", "recovery_source=media", inventory=inventory)
+    assert f"{operator.home}/out exists. Nothing was done." in flat(again.stdout + again.stderr)
+    shutil.rmtree(operator.home / "out")
+    shutil.rmtree(operator.home / "bucket")
+
+
+def test_a_misspelt_check_is_a_fault_of_the_configuration_and_no_damage(operator: Operator, store: Options) -> None:
+    with http_sink() as web:
+        inventory = {
+            "recovery_sources": [
+                {
+                    "name": "school", "checks": [{"type": "row_cuont"}], "rpo_seconds": 86400,
+                    "vars": {"recovery_connection": {"login_host": "127.0.0.1", "login_port": 1}},
+                }
+            ],
+            "recovery_source": "school",
+            "recovery_store": store,
+            "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook", "details": True}],
+        }  # fmt: skip
+        done = operator.play("check", inventory=inventory)
+        assert done.returncode != 0
+        (told,) = [one.json for one in web.at("/hook")]
+    assert "did you mean 'row_count'?" in flat(done.stdout + done.stderr)
+    assert (told["event"], told["details"]["severity"]) == ("check.misconfigured", "error")
+    assert told["details"]["hint"] == "Correct the descriptions in checks."
+    found = run_module("recovery_status", {"source": "school", "engine": "none", "store": store})
+    assert {one["event"]: one["severity"] for one in found["breaches"]} == {
+        "backup.missing": "critical", "check.misconfigured": "error"
+    }  # fmt: skip
+
+
+def test_backup_host_shows_in_check_mode_what_it_would_do_on_a_new_host(operator: Operator) -> None:
+    inventory = {
+        "recovery_sources": [{"name": "school", "vars": {"recovery_database": "school"}}],
+        "recovery_store": {"provider": "directory", "path": "/var/backups/lifeline"},
+        "backup_host_home": "/var/lib/lifeline-of-nobody",
+        "backup_host_config": "/etc/lifeline-of-nobody",
+        "ansible_become": False,
+    }
+    done = operator.play("backup_host", "--check", "-e", "recovery_hosts=localhost", inventory=inventory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "This host is new. A run would also install the collection" in flat(done.stdout)
+    wrong = [{**inventory["recovery_sources"][0], "checks": [{"type": "row_cuont"}]}]
+    done = operator.play(
+        "backup_host", "--check", "-e", "recovery_hosts=localhost", inventory={**inventory, "recovery_sources": wrong}
+    )
+    assert done.returncode != 0
+    assert "did you mean 'row_count'?" in flat(done.stdout + done.stderr)

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.lifeline.recovery.plugins.filter.check_mistakes import check_mistakes
+from ansible_collections.lifeline.recovery.plugins.filter.export_items import export_items
+from ansible_collections.lifeline.recovery.plugins.filter.missing_collections import missing_collections
+from ansible_collections.lifeline.recovery.plugins.filter.selected_sources import selected_sources
+from ansible_collections.lifeline.recovery.plugins.filter.user_path import user_path
+from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.programs import PostgresPrograms, nearest_first
+
+SOURCES = [{"name": "school"}, {"name": "media", "kind": "bucket"}]
+
+
+def test_a_name_selects_one_source_and_no_name_selects_all() -> None:
+    assert selected_sources(SOURCES, "media") == [SOURCES[1]]
+    assert selected_sources(SOURCES) == SOURCES
+    assert selected_sources([], "school") == [{"name": "school"}]
+    assert selected_sources([], "") == []
+
+
+@pytest.mark.parametrize(("name", "hint"), [("shcool", "did you mean 'school'?"), ("x", "known are media, school")])
+def test_an_unknown_name_is_refused_with_the_known_names(name: str, hint: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"recovery_source is '{name}'") as caught:
+        selected_sources(SOURCES, name)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "order"),
+    [("15.4", ["15", "16", "18", "14"]), ("17.1", ["18", "16", "15", "14"]), ("odd", ["18", "16", "15", "14"])],
+)
+def test_a_sandbox_prefers_the_major_version_of_the_source_then_newer_ones(source: str, order: list[str]) -> None:
+    found = [PostgresPrograms(version, f"/{version}") for version in ("18", "16", "15", "14")]
+    assert [item.version for item in nearest_first(found, source)] == order
+    twice = [PostgresPrograms("15", "/wheel", "/wheel.libs"), PostgresPrograms("15", "/system")]
+    assert nearest_first(twice, "15.2")[0].bin_dir == "/system"
+
+
+def test_a_relative_path_starts_where_the_operator_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert user_path("reports") == str(tmp_path / "reports")
+    assert user_path("../out/") == str(tmp_path.parent / "out")
+    assert user_path("/srv/reports") == "/srv/reports"
+    assert user_path("~/reports") == "/home/somebody/reports"
+    # Another host has another working directory, and knows what ~ is there.
+    assert [user_path(path, local=False) for path in ("reports", "~/x", "/srv")] == ["~/reports", "~/x", "/srv"]
+
+
+def test_no_path_leads_into_an_installed_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    inside = tmp_path / "ansible_collections/lifeline/recovery/playbooks"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert user_path("reports") == "/home/somebody/.local/share/lifeline/reports"
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert user_path("reports") == "/data/lifeline/reports"
+
+
+def test_missing_collections_are_named() -> None:
+    assert missing_collections(["lifeline.recovery", "nobody.nothing"]) == ["nobody.nothing"]
+
+
+def test_a_misspelt_check_is_named_with_the_nearest_known_name() -> None:
+    assert check_mistakes([{"type": "foreign_keys"}]) == []
+    (mistake,) = check_mistakes([{"type": "row_cuont"}, {"type": "row_count", "tabel": "t", "min": 1}])
+    assert "did you mean 'row_count'?" in mistake
+    assert "did you mean 'table'?" in mistake
+    assert check_mistakes([{"type": "quick_check"}], "sqlite") == []
+    assert "quick_check" in check_mistakes([{"type": "quick_check"}])[0]
+
+
+def test_an_export_takes_each_source_by_its_kind() -> None:
+    sources: list[dict[str, t.Any]] = [
+        {"name": "school", "vars": {"recovery_database": "app", "recovery_connection": {"login_host": "db1"}}},
+        {"name": "media", "kind": "bucket", "vars": {"recovery_files": {"bucket": "m"}}},
+        {"name": "studio", "kind": "d1", "vars": {"recovery_database": "platform"}},
+    ]
+    shared = {"recovery_connection": {"account_id": "a"}}
+    assert export_items(sources, shared) == [
+        {"name": "school", "kind": "postgresql", "connection": {"login_host": "db1", "login_db": "app"}},
+        {"name": "media", "kind": "bucket", "files": {"bucket": "m"}, "prefix": ""},
+        {"name": "studio", "kind": "d1", "connection": {"account_id": "a", "database": "platform"}},
+    ]
+    single = {"recovery_files": {"bucket": "m"}, "recovery_database": "app"}
+    assert export_items([{"name": "media"}], single)[0]["kind"] == "bucket"
+    listed = {"recovery_databases": [{"name": "one", "login_db": "x"}], "recovery_connection": {"login_host": "db1"}}
+    assert export_items(sources, listed) == [
+        {"name": "one", "kind": "postgresql", "connection": {"login_host": "db1", "login_db": "x"}}
+    ]
+    assert export_items([], {}) == []
