@@ -143,3 +143,30 @@ def test_backup_host_shows_in_check_mode_what_it_would_do_on_a_new_host(operator
     )
     assert done.returncode != 0
     assert "did you mean 'row_count'?" in flat(done.stdout + done.stderr)
+
+
+def test_sets_lists_what_is_selected_in_a_table_that_fits(operator: Operator, store: Options, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    files = {"provider": "directory", "path": str(tmp_path / "files")}
+    made = {
+        (source, tier): run_module("bucket_backup", {"source": source, "tier": tier, "files": files, "store": store})
+        for source, tier in (("media", "daily"), ("media", "emergency"), ("other", "daily"))
+    }
+    ids = {name: result["set_id"] for name, result in made.items()}
+    done = operator.play("sets", inventory={"recovery_store": store})
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.strip(' ",') for line in done.stdout.splitlines()]
+    assert {"media: 2 sets", "other: 1 set"} <= set(lines)
+    assert [line for line in lines if line.startswith(ids["media", "emergency"]) and "emergency" in line]
+    assert max(len(line) for line in done.stdout.splitlines() if "20" in line and "daily" in line) <= 80
+    inventory = {"recovery_store": store, "recovery_sources": [{"name": "media", "kind": "bucket"}, {"name": "other"}]}
+    chosen = operator.play(
+        "sets", "-e", "recovery_source=media", "-e", "recovery_tier=daily",
+        "-e", "recovery_before=2999-01-01T00:00:00Z",
+        inventory=inventory,
+    )  # fmt: skip
+    assert chosen.returncode == 0, chosen.stdout + chosen.stderr
+    assert "media: 1 set" in chosen.stdout
+    assert "other" not in chosen.stdout.partition("Print the backup sets")[2]
+    assert ids["media", "daily"] in chosen.stdout

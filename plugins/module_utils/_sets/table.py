@@ -54,4 +54,4 @@ def _verified(one: _Set) -> str:
         return "never"
     if one["verified"]["status"] != "passed":
         return str(one["verified"]["status"])
-    return max({one["verified"]["depth"], *one["verified"]["passed"]}, key=DEPTHS.index)
+    return str(max({one["verified"]["depth"], *one["verified"]["passed"]}, key=DEPTHS.index))

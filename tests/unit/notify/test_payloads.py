@@ -67,6 +67,19 @@ def sent(kind: str, one: Event, **options: t.Any) -> t.Any:
     return json.loads(parcel_for(channel(kind, **options), one).body)
 
 
+@pytest.mark.parametrize("name", ["backup.started", "retention.succeeded", "backup.failed", "drill.overdue"])
+@pytest.mark.parametrize("kind", ["slack", "mail"])
+def test_no_text_repeats_the_event_and_its_source(name: str, kind: str) -> None:
+    one = event(name, text="")
+    if kind == "slack":
+        text = sent("slack", one)["text"]
+    else:
+        text = f"[{one.severity}] {one.event} of {one.source}: {one.message}"
+    assert text.count(name) == 1, text
+    assert text.count("school") == 1, text
+    assert event("restore.succeeded", text="", details={"summary": "12 rows."}).message == "12 rows."
+
+
 def test_a_webhook_gets_exactly_the_four_names_of_the_plan() -> None:
     assert sent("webhook", event(details={"tier": "daily"})) == {
         "event": "backup.failed",
