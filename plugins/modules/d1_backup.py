@@ -53,8 +53,10 @@ options:
     default: daily
   sql_name:
     description:
-      - Also write the whole dump as one file under this key of the store, with the marks of C(strftime), in UTC, as
-        C(backups/backup-%Y-%m-%d.sql).
+      - The name of a readable file with the whole dump, with the marks of C(strftime) in UTC, for example
+        C(backups/backup-%Y-%m-%d.sql). If O(sql_name) is unset, no such file is written.
+      - The file lies below C(<source>/<tier>/sql/) in the store. A later set of the same tier replaces a file of the same
+        name. M(lifeline.recovery.backup_prune) removes the file with the last set that names it.
     type: str
   attempts:
     description:
@@ -167,6 +169,15 @@ not_covered:
   elements: str
   returned: success
   sample: []
+not_proved:
+  description:
+    - Definitions that SQLite of the backup host refuses, each with the reason, because D1 runs a newer version.
+    - The set holds them as text. The rows of such a table are loaded and compared nonetheless. A restore into D1 makes and
+      compares all of them, a restore into a file on such a host leaves them out.
+  type: list
+  elements: str
+  returned: success
+  sample: ['view totals (near "ORDER": syntax error)']
 bytes_plain:
   description: Size of the dump.
   type: int
@@ -181,7 +192,7 @@ sql_key:
   description: The key of the dump as one file, or null.
   type: str
   returned: success
-  sample: backups/backup-2026-03-01.sql
+  sample: studio/daily/sql/backups/backup-2026-03-01.sql
 timings:
   description: Seconds per phase, with the total last.
   type: dict

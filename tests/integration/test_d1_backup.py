@@ -328,7 +328,7 @@ def test_an_encrypted_set_needs_its_key(small: Options, folder_store: Options, t
 
 def test_the_file_of_the_plan_loads_by_the_shell_alone(small: Options, folder_store: Options, tmp_path: Path) -> None:
     taken = back_up(small, folder_store, sql_name="backups/backup-%Y-%m-%d.sql", tier="emergency")
-    assert taken["sql_key"] == f"backups/backup-{taken['recovery_point'][:10]}.sql"
+    assert taken["sql_key"] == f"studio/emergency/sql/backups/backup-{taken['recovery_point'][:10]}.sql"
     loaded = sqlite3.connect(":memory:")
     loaded.executescript((Path(folder_store["path"]) / taken["sql_key"]).read_text())
     assert loaded.execute("SELECT x FROM t ORDER BY id").fetchall() == [("a",), (2,), (None,)]

@@ -19,17 +19,18 @@ from dataclasses import dataclass
 from .._core.clock import Timings, compact_instant, utc_now
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.notices import note
 from .._core.process import scratch_folder
 from .._sets.audit import audited
 from .._sets.identity import Identity, elsewhere, identity_in
 from .._sets.manifest import Manifest
-from .._sqlite.backup import OpenedSet, open_set
-from .._sqlite.engine import Engine
+from .._sqlite.backup import OpenedSet, open_set, refusing
+from .._sqlite.engine import Bound, Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
 from .._sqlite.portable import UNLIMITED, dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
-from .._sqlite.script import content_of, different_tables, versions
+from .._sqlite.script import CHECKS, content_of, different_tables, versions
 from .._sqlite.structure import structure_differences, structure_of, without_numbers
 from .._store.base import ObjectStore
 from .api import D1Api, D1Facts
@@ -145,6 +146,10 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
     ending = ", proved equal."
     if not opened.is_recorded:
         ending = ", rows proved equal; the set is of an earlier version and recorded no definitions to compare."
+    if opened.aside and api is None:
+        left_out = "; ".join(opened.not_proved)
+        ending = f", rows proved equal. Left out, as {refusing()}: {left_out}."
+        note(f"{target} is incomplete. To restore what was left out, use a host with a newer SQLite, or D1.")
     if request.check_mode:
         ending = "; all that is in it now would go." if request.mode == "in_place" else "."
     return D1RestoreResult(
@@ -160,7 +165,7 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         previous_bookmark=outcome.previous_bookmark,
         previous_path=outcome.previous_path,
         plan_digest=outcome.digest,
-        not_covered=[*origin.not_covered, *lost],
+        not_covered=[*origin.not_covered, *lost, *(opened.aside if api is None else ())],
         timings=timings.as_dict(),
         summary=f"{would} {tables} tables with {opened.rows} rows of {origin.name} to {target}{ending}",
     )
@@ -245,9 +250,13 @@ def _fill(api: D1Api, target: D1Facts, opened: OpenedSet, folder: str, first: t.
     file = FileEngine(opened.path, read_only=True)
     try:
         engine = D1Engine(api, target.uuid, target.name, exclusive=alone)
-        apply_whole(api, target, engine, portable_statements(file, opened.schema, first), folder)
+        apply_whole(api, target, engine, portable_statements(file, opened, first), folder)
     finally:
         file.close()
+        if opened.unchecked:
+            # A failed import leaves the setting of the connection behind.
+            with contextlib.suppress(RecoveryError):
+                engine.run([Bound(CHECKS.format("OFF"))])
 
 
 def _prove(api: D1Api, made: D1Facts, opened: OpenedSet) -> None:
@@ -270,10 +279,16 @@ def differences_from(engine: Engine, opened: OpenedSet) -> t.List[str]:
     Raises those of the engine.
     """
     schema = read_schema(engine)
-    expected = without_numbers(opened.structure) if engine.loses_bytes else opened.structure
+    actual = structure_of(engine, schema)
+    if engine.loses_bytes:
+        expected = without_numbers(opened.structure)
+    else:
+        # A file has only what this host's SQLite takes.
+        expected = {what: text for what, text in opened.structure.items() if what not in opened.aside}
+        actual = {what: text for what, text in actual.items() if what not in opened.aside}
     return [
         *different_tables(content_of(engine, schema), opened.content),
-        *structure_differences(expected, structure_of(engine, schema)),
+        *structure_differences(expected, actual),
     ]
 
 
@@ -294,7 +309,7 @@ def _over_file(origin: Origin, opened: OpenedSet, request: D1RestoreRequest) -> 
         require_confirmation(request.environment, request.confirm, path, digest)
         copy = _copy_beside(live, path)
         live.judge_references(False)
-        statements = portable_statements(theirs, opened.schema, dropped(schema), UNLIMITED)
+        statements = portable_statements(theirs, opened.as_loaded(theirs), dropped(schema), UNLIMITED)
         live.apply(itertools.chain(statements, versions(theirs)), state)
         try:
             _require_same(live, opened, path)

@@ -14,6 +14,7 @@ import typing as t
 from .._core.digest import file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Bound
+from .._sqlite.statements import terminated
 from .api import D1Api, D1Facts
 from .engine import LIMITS, D1Engine
 
@@ -35,7 +36,7 @@ def apply_whole(
     count = size = 0
     with open(path, "w", encoding="utf-8", newline="") as stream:
         for text in statements:
-            stream.write(f"{text};\n")
+            stream.write(f"{terminated(text)}\n")
             count += 1
             size += len(text.encode())
             if size <= LIMITS.batch_size and count <= LIMITS.batch_statements:

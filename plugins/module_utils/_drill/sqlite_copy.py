@@ -123,6 +123,8 @@ def _damages(opened: OpenedSet) -> t.Iterator[Damage]:
         if held.get(table.name):
             yield from _row_damages(table)
     for what, text in opened.structure.items():
+        if what in opened.aside:
+            continue
         kind, _blank, name = what.partition(" ")
         if kind == "counter":
             statement = f"UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = '{name.replace(chr(39), chr(39) * 2)}'"

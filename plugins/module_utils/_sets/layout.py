@@ -40,6 +40,22 @@ def object_key(source: str, tier: str, name: str) -> str:
     return f"{objects_prefix(source, tier)}{name[:2]}/{name}"
 
 
+def sql_prefix(source: str, tier: str) -> str:
+    return f"{source}/{tier}/sql/"
+
+
+def sql_key(source: str, tier: str, name: str) -> str:
+    """Where a readable dump lies that belongs to sets of a tier. Raises RecoveryError(invalid_options)."""
+    parts = name.split("/")
+    if "" in parts or "." in parts or ".." in parts or any(ord(sign) < 32 for sign in name):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"sql_name must be a relative path without empty parts and without '..', got {name!r}.",
+            next_step="Set sql_name to a name such as backups/backup-%Y-%m-%d.sql.",
+        )
+    return f"{sql_prefix(source, tier)}{name}"
+
+
 def sets_prefix(source: str, tier: str) -> str:
     return f"{source}/{tier}/sets/"
 

@@ -34,6 +34,7 @@ from .layout import (
     restored_prefix,
     set_key,
     sets_prefix,
+    sql_prefix,
     verified_prefix,
 )
 from .manifest import Manifest, parse_manifest
@@ -223,9 +224,11 @@ class _Tier:
                 # Not knowing what one set needs, no object may go.
                 self._result.blocked += [f"{self._source}/{self._tier}: {problem}" for problem in self._problems]
                 return
+            stored = (objects_prefix(self._source, self._tier), sql_prefix(self._source, self._tier))
             unneeded = (
                 item
-                for item in self._store.list(objects_prefix(self._source, self._tier))
+                for prefix in stored
+                for item in self._store.list(prefix)
                 if item.key not in needed and item.modified <= self._cutoff
             )
             for size in for_each(unneeded, self._sweep_object, parallel=self._request.parallel):
@@ -268,6 +271,8 @@ class _Tier:
         try:
             for entry in referenced_objects(self._store, manifest):
                 yield entry.key, entry.stored_size
+            # A later set may have replaced a dump of the same name.
+            yield str(manifest.coverage.get("sql_key") or ""), 0
         except RecoveryError as error:
             self._stop_sweep(error)
 

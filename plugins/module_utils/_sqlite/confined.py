@@ -83,11 +83,20 @@ class LoadLimits:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(longest, max(_LONGEST_VALUE, size)))
         self._connection, self._seconds = connection, _LOAD_SECONDS + size / _LOAD_BYTES_PER_SECOND
         self._stopwatch = confine(connection)
+        self._ignored = False
 
     def apply(self) -> None:
         """From now on statements are those of the text."""
         self._connection.set_authorizer(_judged_load)
         self._stopwatch.start(self._seconds)
+
+    def ignore_checks(self, ignored: bool) -> None:
+        """Whether rows may break a CHECK, which D1 takes with C(PRAGMA ignore_check_constraints)."""
+        if ignored is not self._ignored:
+            self._ignored = ignored
+            self._connection.set_authorizer(_judged)
+            self._connection.execute(f"PRAGMA ignore_check_constraints = {'ON' if ignored else 'OFF'}")
+            self._connection.set_authorizer(_judged_load)
 
     def reached(self, error: Exception) -> t.Optional[str]:
         """The limit that ended a statement, for messages; None when SQLite refused the statement."""

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .foreign import Ending, has_infinity
-from .statements import Statement
+from .statements import Statement, unquoted
 
 #: Bytes of a statement that D1 takes.
 _LONGEST = 100_000
@@ -86,19 +86,19 @@ class DumpFacts:
         found = _CREATE.match(statement.text)
         if not found:
             return
-        name = _unquoted(found.group(2))
+        name = unquoted(found.group(2))
         self.tables.add(name)
         self.plain_tables += not found.group(1)
         self._counts = self._counts or "AUTOINCREMENT" in statement.text.upper()
         for child, line in self._too_early.pop(name.lower(), {}).items():
             self._note(statement, f"rows of {child} before its table {name}", line)
         made = {table.lower() for table in self.tables}
-        parents = {_unquoted(text).lower() for text in _REFERENCES.findall(statement.text)}
+        parents = {unquoted(text).lower() for text in _REFERENCES.findall(statement.text)}
         self._waiting[name.lower()] = parents - made
 
     def _write(self, statement: Statement) -> None:
         found = _INSERT.match(statement.text)
-        name = _unquoted(found.group(1)) if found else ""
+        name = unquoted(found.group(1)) if found else ""
         # Only a table that is made later was too late: one that is never made shows when the dump is loaded.
         for parent in self._waiting.pop(name.lower(), ()):
             self._too_early.setdefault(parent, {})[name] = statement.line
@@ -111,9 +111,3 @@ class DumpFacts:
         self.problems[problem] = self.problems.get(problem, 0) + 1
         if len(self.notes) < self._most:
             self.notes.append(Note(statement.line if line is None else line, problem))
-
-
-def _unquoted(name: str) -> str:
-    if name[0] == "[":
-        return name[1:-1]
-    return name[1:-1].replace(name[0] * 2, name[0]) if name[0] in "\"'`" else name

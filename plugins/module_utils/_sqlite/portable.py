@@ -11,9 +11,30 @@ import typing as t
 from .engine import Bound, Engine
 from .exact import NotText, literal
 from .rows import Row, read_rows
-from .schema import Schema, Table, insert_head, is_own, quoted, written_names, written_values
-from .script import after_rows
+from .schema import Schema, Table, insert_head, is_own, quoted, written_values
+from .script import CHECKS, DEFERRED, after_rows, before_rows
+from .stand_ins import missing_parents
+from .structure import Structure
 from .virtual import with_rows
+
+
+class Restorable(t.Protocol):
+    """A database to restore. unchecked: its tables with rows that break a CHECK; not_rebuilt: full-text indexes that
+    stay empty.
+    """
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def structure(self) -> Structure: ...
+
+    @property
+    def unchecked(self) -> t.Collection[str]: ...
+
+    @property
+    def not_rebuilt(self) -> t.Collection[str]: ...
+
 
 #: Statements of an import are limited as all are; some is left for names.
 LONGEST = 90_000
@@ -27,46 +48,58 @@ _PIECE = 40_000
 #: A piece of text grows by the quotes in it.
 _TEXT_PIECE = 20_000
 
+#: Where a long value is put together. A row is written when its values are there, so that no rule, index or trigger
+#: sees a part of them.
+_HELPER = "lifeline_recovery_long_values"
+
 
 def portable_statements(
-    engine: Engine, schema: Schema, first: t.Sequence[str] = (), longest: int = LONGEST
+    engine: Engine,
+    opened: Restorable,
+    first: t.Sequence[str] = (),
+    longest: int = LONGEST,
 ) -> t.Iterator[str]:
-    """All of a database, after the first: references are judged at the end, so that their order does not matter."""
-    yield "PRAGMA defer_foreign_keys = TRUE"
+    """All of a database, after the first. engine is the file that holds the rows."""
+    schema = opened.schema
+    parents = missing_parents(engine, schema)
+    yield DEFERRED
+    if opened.unchecked:
+        yield CHECKS.format("ON")
     yield from first
-    for table in with_rows(schema):
-        yield table.sql
+    yield from before_rows(schema, parents)
     for table in with_rows(schema):
         for key, values in read_rows(engine, table):
             yield from inserted(table, key, values, longest)
-    yield from after_rows(engine, schema)
+    yield from after_rows(engine, schema, opened.structure, parents, opened.not_rebuilt)
+    if opened.unchecked:
+        yield CHECKS.format("OFF")
 
 
 def dropped(schema: Schema) -> t.List[str]:
     """What takes everything out of a database. With a table go its indexes and triggers."""
-    views = [f"DROP VIEW {quoted(name)}" for name in schema.view_names]
+    views = [f"DROP VIEW {quoted(name)}" for name in schema.names("view")]
     virtual = [f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("virtual")]
     return [*views, *virtual, *(f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("table"))]
 
 
 def inserted(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.Iterator[str]:
     """What writes a row that is not there. A conflict stops it, whatever the table says of conflicts."""
-    names, given = written_names(table), written_values(table, key, values)
-    written, longs = _shortened(given, longest)
+    written, prepared = _fitted(written_values(table, key, values), longest)
+    yield from prepared
     yield f"{insert_head(table, 'INSERT OR ABORT')}({','.join(written)})"
-    yield from _completed(table, key, names, given, longs)
+    yield from _cleared(prepared)
 
 
 def updated(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.Iterator[str]:
     """What makes a row that is there like this one; its key stays."""
     pairs = [(name, value) for name, value in zip(table.stored, values) if table.rowid or name not in table.key_names]
-    names, given = [quoted(name) for name, _value in pairs], [value for _name, value in pairs]
-    if not names:
+    if not pairs:
         return
-    written, longs = _shortened(given, longest)
-    assigned = ", ".join(f"{name} = {value}" for name, value in zip(names, written))
+    written, prepared = _fitted([value for _name, value in pairs], longest)
+    assigned = ", ".join(f"{quoted(name)} = {value}" for (name, _value), value in zip(pairs, written))
+    yield from prepared
     yield f"UPDATE OR ABORT {quoted(table.name)} SET {assigned} WHERE {_is(table, key)}"
-    yield from _completed(table, key, names, given, longs)
+    yield from _cleared(prepared)
 
 
 def deleted(table: Table, key: Row) -> str:
@@ -74,47 +107,42 @@ def deleted(table: Table, key: Row) -> str:
     return f"DELETE FROM {quoted(table.name)} WHERE {_is(table, key)}"
 
 
-def is_long(values: Row) -> bool:
-    """Whether a row goes in pieces where statements are limited."""
-    return bool(_shortened(values, LONGEST)[1])
-
-
 def _is(table: Table, key: Row) -> str:
     return " AND ".join(f"{name} IS {literal(value)}" for name, value in zip(table.keys, key))
 
 
-def _shortened(given: t.Sequence[t.Any], longest: int) -> t.Tuple[t.List[str], t.List[int]]:
-    """Literals that fit into one statement, and the places of those that were left empty for that."""
+def _fitted(given: t.Sequence[t.Any], longest: int) -> t.Tuple[t.List[str], t.List[str]]:
+    """Expressions for values that fit into one statement, and the statements that prepare those of long values."""
     written = list(map(literal, given))
     # The limit is one of bytes.
     sizes = [len(text.encode()) + 1 for text in written]
-    longs: t.List[int] = []
+    prepared: t.List[str] = []
     while sum(sizes) > longest:
         place = max(range(len(written)), key=sizes.__getitem__)
-        sizes[place] = 3
-        written[place] = "x''" if isinstance(given[place], bytes) and not isinstance(given[place], NotText) else "''"
-        longs.append(place)
-    return written, longs
+        written[place] = f"(SELECT value FROM {_HELPER} WHERE place = {place})"
+        sizes[place] = 0
+        prepared += _put_together(place, given[place])
+    return written, [f"CREATE TABLE {_HELPER}(place INTEGER PRIMARY KEY, value)", *prepared] if prepared else []
 
 
-def _completed(
-    table: Table, key: Row, names: t.Sequence[str], given: t.Sequence[t.Any], longs: t.Sequence[int]
-) -> t.Iterator[str]:
-    for place in longs:
-        for expression in _appended(names[place], given[place]):
-            yield f"UPDATE OR ABORT {quoted(table.name)} SET {names[place]} = {expression} WHERE {_is(table, key)}"
+def _cleared(prepared: t.Sequence[str]) -> t.Iterator[str]:
+    if prepared:
+        yield f"DROP TABLE {_HELPER}"
 
 
-def _appended(name: str, value: t.Any) -> t.Iterator[str]:
-    """What a column becomes, piece by piece. Concatenation makes a text of whatever it gets."""
+def _put_together(place: int, value: t.Any) -> t.Iterator[str]:
+    """A long value, piece by piece. Concatenation makes a text of whatever it gets."""
+    yield f"INSERT INTO {_HELPER} VALUES({place}, '')"
     if isinstance(value, str) and "\0" not in value:
-        for start in range(0, len(value), _TEXT_PIECE):
-            yield f"{name} || {literal(value[start : start + _TEXT_PIECE])}"
-        return
-    data, kind = (value.encode(), "TEXT") if isinstance(value, str) else (bytes(value), "BLOB")
-    kind = "TEXT" if isinstance(value, NotText) else kind
-    for start in range(0, len(data), _PIECE):
-        yield f"CAST({name} || x'{data[start : start + _PIECE].hex()}' AS {kind})"
+        pieces = (value[start : start + _TEXT_PIECE] for start in range(0, len(value), _TEXT_PIECE))
+        expressions = (f"value || {literal(piece)}" for piece in pieces)
+    else:
+        data, kind = (value.encode(), "TEXT") if isinstance(value, str) else (bytes(value), "BLOB")
+        kind = "TEXT" if isinstance(value, NotText) else kind
+        starts = range(0, len(data), _PIECE)
+        expressions = (f"CAST(value || x'{data[start : start + _PIECE].hex()}' AS {kind})" for start in starts)
+    for expression in expressions:
+        yield f"UPDATE {_HELPER} SET value = {expression} WHERE place = {place}"
 
 
 def is_empty(engine: Engine) -> bool:

@@ -89,17 +89,17 @@ class Content:
 
 def _page(engine: Engine, table: Table, condition: str, last: t.Optional[Row], size: int) -> t.List[t.Tuple[Row, Row]]:
     """The next rows; their columns may take several statements, which see the same state in one batch."""
-    keys, groups = table.keys, column_groups(table)
+    keys, order, groups = table.keys, table.order, column_groups(table)
     conditions, params = [f"({condition})"] if condition else [], []
     if last is not None:
         marks = ", ".join("?" for _key in keys)
-        conditions.append(f"({', '.join(keys)}) > ({marks})" if len(keys) > 1 else f"{keys[0]} > ?")
+        conditions.append(f"({', '.join(order)}) > ({marks})" if len(order) > 1 else f"{order[0]} > ?")
         params = last
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     batch = []
     for group in groups:
         columns = exact_columns([*keys, *map(quoted, group)], native=not engine.loses_bytes)
-        text = f"SELECT {columns} FROM {quoted(table.name)}{where} ORDER BY {', '.join(keys)} LIMIT {size}"
+        text = f"SELECT {columns} FROM {quoted(table.name)}{where} ORDER BY {', '.join(order)} LIMIT {size}"
         batch.append(Bound(text, params, reads_only=True))
     answers = engine.run(batch)
     with understood(f"rows of {table.name}"):
@@ -120,7 +120,7 @@ def _mend_keys(
 ) -> None:
     """Put the bytes of texts in place that the service could not show. Raises RecoveryError(inconsistent)."""
     listed = ", ".join(f"hex(CAST({name} AS BLOB))" for name in table.keys)
-    order = ", ".join(table.keys)
+    order = ", ".join(table.order)
     text = f"SELECT {listed} FROM {quoted(table.name)}{where} ORDER BY {order} LIMIT {size}"
     (answer,) = engine.run([Bound(text, params, reads_only=True)])
     if len(answer.rows) != len(rows):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .._core.errors import ErrorKind, RecoveryError
-from .engine import Bound, Engine
+from .engine import Bound, Engine, StatementResult
 from .exact import MOST_COLUMNS
-from .statements import split_statements, tokens
+from .statements import solid_tokens, split_statements
 
 #: Names that SQLite and D1 keep for themselves.
 _OWN = re.compile(r"(sqlite_|_cf_)", re.IGNORECASE)
@@ -33,15 +33,30 @@ class Column:
     pk: int
 
 
+class ForeignKey(t.NamedTuple):
+    """The columns of a table and those of its parent; without parent_columns its primary key is meant."""
+
+    columns: t.Tuple[str, ...]
+    parent: str
+    parent_columns: t.Tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Table:
-    """kind: table, virtual or shadow. rowid is the name that its row numbers are asked by, None where it has none."""
+    """kind: table, virtual or shadow. rowid is the name that its row numbers are asked by, None where it has none.
+
+    damage: why SQLite cannot open a virtual table. collations: how the primary key compares texts, where this may be
+    otherwise than byte by byte.
+    """
 
     name: str
     kind: str
     sql: str
     columns: t.Tuple[Column, ...]
     rowid: t.Optional[str]
+    foreign_keys: t.Tuple[ForeignKey, ...] = ()
+    damage: str = ""
+    collations: t.Tuple[str, ...] = ()
 
     @cached_property
     def stored(self) -> t.Tuple[str, ...]:
@@ -79,20 +94,23 @@ class Table:
         exactly = " COLLATE BINARY" if self.collates else ""
         return tuple(f"{quoted(name)}{exactly}" for name in self.key_names)
 
+    @cached_property
+    def order(self) -> t.Tuple[str, ...]:
+        """The keys as the table itself sorts them, so that no page is sorted again."""
+        if not self.collations:
+            return self.keys
+        return tuple(f"{quoted(name)} COLLATE {rule}" for name, rule in zip(self.key_names, self.collations))
+
 
 @dataclass(frozen=True)
 class Schema:
-    """tables are in the order in which they were made, later the other objects by kind.
+    """tables are in the order in which they were made.
 
     definitions are kind, name and SQL of whatever has some, but for shadow tables, which virtual ones make. reserved
     are tables with a name that D1 keeps for itself, which no set holds.
     """
 
     tables: t.Tuple[Table, ...]
-    indexes: t.Tuple[str, ...]
-    triggers: t.Tuple[str, ...]
-    views: t.Tuple[str, ...]
-    view_names: t.Tuple[str, ...]
     has_sequence: bool
     definitions: t.Tuple[t.Tuple[str, str, str], ...] = ()
     reserved: t.Tuple[str, ...] = ()
@@ -100,10 +118,21 @@ class Schema:
     def of_kind(self, kind: str) -> t.List[Table]:
         return [table for table in self.tables if table.kind == kind]
 
+    def table(self, name: str) -> t.Optional[Table]:
+        """A table by its name in any case."""
+        return next((table for table in self.tables if table.name.lower() == name.lower()), None)
+
+    def statements(self, kind: str) -> t.List[str]:
+        """The definitions of a kind: index, trigger or view."""
+        return [sql for one, _name, sql in self.definitions if one == kind]
+
+    def names(self, kind: str) -> t.List[str]:
+        return [name for one, name, _sql in self.definitions if one == kind]
+
 
 def _is_descending(sql: str) -> bool:
     """Whether a column is INTEGER PRIMARY KEY DESC, which by a quirk of SQLite is no name of the row number."""
-    words = [token.text.upper() for token in tokens(sql) if token.kind not in ("space", "comment")]
+    words = [token.text.upper() for token in solid_tokens(sql)]
     return any(words[place : place + 3] == ["PRIMARY", "KEY", "DESC"] for place in range(len(words)))
 
 
@@ -150,28 +179,10 @@ def read_schema(engine: Engine) -> Schema:
     names = [(name, str(sql)) for kind, name, sql in found if kind == "table" and not is_own(name)]
     tables: t.List[Table] = []
     for start in range(0, len(names), _TABLES_AT_ONCE):
-        some = names[start : start + _TABLES_AT_ONCE]
-        described = engine.run([Bound(f"PRAGMA table_xinfo({quoted(name)})", reads_only=True) for name, _sql in some])
-        for (name, sql), answer in zip(some, described):
-            place = {column: number for number, column in enumerate(answer.columns)}
-            columns = tuple(
-                Column(
-                    str(row[place["name"]]), str(row[place["type"]]), int(row[place["hidden"]]), int(row[place["pk"]])
-                )
-                for row in answer.rows
-            )
-            kind, without_rowid = kinds.get(name, ("table", False))
-            tables.append(Table(name, kind, sql, columns, None if without_rowid else _rowid(columns)))
-
-    def others(kind: str) -> t.Tuple[str, ...]:
-        return tuple(str(sql) for one, name, sql in found if one == kind and sql and not is_own(name))
-
+        some = [(name, sql, *kinds.get(name, ("table", False))) for name, sql in names[start : start + _TABLES_AT_ONCE]]
+        tables += _described(engine, some)
     return Schema(
         tuple(tables),
-        others("index"),
-        others("trigger"),
-        others("view"),
-        tuple(name for kind, name, _sql in found if kind == "view"),
         any(name == "sqlite_sequence" for _kind, name, _sql in found),
         tuple(
             (kind, name, str(sql))
@@ -180,6 +191,65 @@ def read_schema(engine: Engine) -> Schema:
         ),
         tuple(name for kind, name, _sql in found if kind == "table" and name.lower().startswith("_cf_")),
     )
+
+
+def _described(engine: Engine, some: t.Sequence[t.Tuple[str, str, str, bool]]) -> t.Iterator[Table]:
+    """Tables by name, SQL, kind, and whether they have no row number."""
+    asked = [_questions(name) for name, _sql, _kind, _without in some]
+    try:
+        answers = engine.run([question for questions in asked for question in questions])
+    except RecoveryError as error:
+        if error.kind != ErrorKind.QUERY_FAILED or "virtual" not in [kind for _name, _sql, kind, _without in some]:
+            raise
+        # The index of a virtual table may be damaged, or its module may be missing: the other tables stay readable.
+        if len(some) == 1:
+            ((name, sql, kind, _without),) = some
+            yield Table(name, kind, sql, (), "rowid", damage=error.what)
+        for one in some if len(some) > 1 else ():
+            yield from _described(engine, [one])
+        return
+    for place, (name, sql, kind, without_rowid) in enumerate(some):
+        columns = tuple(
+            Column(str(row["name"]), str(row["type"]), int(row["hidden"]), int(row["pk"]))
+            for row in _dictionaries(answers[2 * place])
+        )
+        keys = tuple(_foreign_keys(_dictionaries(answers[2 * place + 1])))
+        table = Table(name, kind, sql, columns, None if without_rowid else _rowid(columns), keys)
+        if without_rowid and table.collates:
+            table = replace(table, collations=_collations(engine, table))
+        yield table
+
+
+def _collations(engine: Engine, table: Table) -> t.Tuple[str, ...]:
+    (indexes,) = engine.run([Bound(f"PRAGMA index_list({quoted(table.name)})", reads_only=True)])
+    for index in _dictionaries(indexes):
+        if index["origin"] == "pk":
+            (answer,) = engine.run([Bound(f"PRAGMA index_xinfo({quoted(str(index['name']))})", reads_only=True)])
+            found = {str(part["name"]): str(part["coll"]) for part in _dictionaries(answer) if part["key"]}
+            if all(name in found for name in table.key_names):
+                return tuple(quoted(found[name]) for name in table.key_names)
+    return ()
+
+
+def _questions(name: str) -> t.Tuple[Bound, Bound]:
+    return (
+        Bound(f"PRAGMA table_xinfo({quoted(name)})", reads_only=True),
+        Bound(f"PRAGMA foreign_key_list({quoted(name)})", reads_only=True),
+    )
+
+
+def _dictionaries(answer: StatementResult) -> t.List[t.Dict[str, t.Any]]:
+    return [dict(zip(answer.columns, row)) for row in answer.rows]
+
+
+def _foreign_keys(rows: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[ForeignKey]:
+    parts: t.Dict[int, t.List[t.Mapping[str, t.Any]]] = {}
+    for row in rows:
+        parts.setdefault(int(row["id"]), []).append(row)
+    for _number, key in sorted(parts.items(), reverse=True):
+        key.sort(key=lambda part: int(part["seq"]))
+        given = tuple(str(part["to"]) for part in key if part["to"] is not None)
+        yield ForeignKey(tuple(str(part["from"]) for part in key), str(key[0]["table"]), given)
 
 
 def _require_one_definition(location: str, kind: str, name: str, sql: t.Any) -> None:
@@ -208,4 +278,7 @@ def column_groups(table: Table) -> t.List[t.Tuple[str, ...]]:
 def _rowid(columns: t.Sequence[Column]) -> t.Optional[str]:
     taken = {column.name.lower() for column in columns}
     whole = [column for column in columns if column.pk]
-    return next((name for name in _ROWIDS if name not in taken), quoted(whole[0].name) if len(whole) == 1 else None)
+    free = next((name for name in _ROWIDS if name not in taken), None)
+    if free is None and len(whole) == 1 and whole[0].type.upper() == "INTEGER":
+        return quoted(whole[0].name)
+    return free

@@ -290,6 +290,32 @@ def _next(state: int, token: Token) -> int:
     return _NEXT[state][_OTHER]
 
 
+def solid_tokens(text: str) -> t.List[Token]:
+    """The tokens of a text without blanks and comments. A name with a doubled quote within is one token."""
+    found: t.List[Token] = []
+    end = -1
+    for token in tokens(text):
+        last = found[-1] if found else None
+        if last and token.start == end and token.kind == last.kind == "quoted" and token.text[0] == last.text[0] != "[":
+            found[-1] = Token("quoted", last.text + token.text, last.start)
+        elif token.kind not in ("space", "comment"):
+            found.append(token)
+        end = token.start + len(token.text)
+    return found
+
+
+def terminated(text: str) -> str:
+    """A statement with its semicolon, which must not become a part of a comment at the end."""
+    return f"{text}\n;" if "--" in text[text.rfind("\n") + 1 :] else f"{text};"
+
+
+def unquoted(name: str) -> str:
+    """A name or a text without the quotes that SQL has around it."""
+    if name[:1] == "[":
+        return name[1:-1]
+    return name[1:-1].replace(name[0] * 2, name[0]) if name[:1] and name[0] in "\"'`" else name
+
+
 def shortened(text: str) -> str:
     """The beginning of a text in one line, for messages."""
     line = " ".join(text.split())

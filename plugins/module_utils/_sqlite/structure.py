@@ -10,21 +10,26 @@ import typing as t
 
 from .engine import Bound, Engine
 from .exact import decode_row, exact_columns, literal
-from .schema import Schema
+from .schema import Schema, quoted
+from .virtual import settings
 
 #: Numbers that applications keep in the head of a file; D1 has none.
 _NUMBERS = ("user_version", "application_id")
 
-#: By what it is, as C(trigger audit), C(counter users) or C(user_version): its definition or its value.
+#: By what it is, as C(trigger audit), C(counter users), C(setting "posts" rank) or C(user_version): its definition or
+#: its value.
 Structure = t.Mapping[str, str]
 
 
 def structure_of(engine: Engine, schema: Schema) -> t.Dict[str, str]:
-    """Definitions as SQLite keeps them, counters of AUTOINCREMENT, and numbers of the head that are not 0."""
+    """Definitions as SQLite keeps them, counters of AUTOINCREMENT, settings of full-text indexes, and numbers of the
+    head that are not 0.
+    """
     found = {f"{kind} {name}": sql for kind, name, sql in schema.definitions}
     for name, value in counters(engine, schema):
         what = f"counter {name}"
         found[what] = ", ".join(sorted([literal(value), *filter(None, [found.get(what)])]))
+    found.update({f"setting {quoted(table)} {name}": literal(value) for table, name, value in settings(engine, schema)})
     found.update({name: str(value) for name, value in numbers_of(engine)})
     return found
 

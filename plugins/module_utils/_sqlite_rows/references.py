@@ -13,8 +13,6 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.schema import Schema, Table, quoted
 
-_TABLES_AT_ONCE = 50
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -29,15 +27,7 @@ class Reference:
 
 def read_references(engine: Engine, schema: Schema) -> t.List[Reference]:
     """The foreign keys between tables of a database. Raises those of the engine."""
-    tables = schema.of_kind("table")
-    found: t.List[Reference] = []
-    for start in range(0, len(tables), _TABLES_AT_ONCE):
-        some = tables[start : start + _TABLES_AT_ONCE]
-        answers = engine.run(
-            [Bound(f"PRAGMA foreign_key_list({quoted(table.name)})", reads_only=True) for table in some]
-        )
-        for table, answer in zip(some, answers):
-            found += _of_table(engine, schema, table, [dict(zip(answer.columns, row)) for row in answer.rows])
+    found = (item for table in schema.of_kind("table") for item in _of_table(engine, schema, table))
     return list(dict.fromkeys(found))
 
 
@@ -82,8 +72,8 @@ def told_references(engine: Engine, schema: Schema, told: t.Iterable[t.Mapping[s
 
 def table_of(schema: Schema, name: str) -> Table:
     """A table by its name in any case. Raises RecoveryError(invalid_options)."""
-    found = next((table for table in schema.of_kind("table") if table.name.lower() == name.lower()), None)
-    if found is None:
+    found = schema.table(name)
+    if found is None or found.kind != "table":
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"The set has no table {name}.",
@@ -105,22 +95,14 @@ def names_of(table: Table, names: t.Sequence[str]) -> t.Tuple[str, ...]:
     return tuple(known[name.lower()] for name in names)
 
 
-def _of_table(
-    engine: Engine, schema: Schema, table: Table, rows: t.Iterable[t.Mapping[str, t.Any]]
-) -> t.Iterator[Reference]:
+def _of_table(engine: Engine, schema: Schema, table: Table) -> t.Iterator[Reference]:
     """SQLite takes any name for a parent, and judges it when rows are written; what is not there is no reference."""
-    parents = {item.name.lower(): item for item in schema.of_kind("table")}
-    keys: t.Dict[int, t.List[t.Mapping[str, t.Any]]] = {}
-    for row in rows:
-        keys.setdefault(int(row["id"]), []).append(row)
-    for parts in keys.values():
-        parent = parents.get(str(parts[0]["table"]).lower())
-        if parent is None:
+    for key in table.foreign_keys:
+        parent = schema.table(key.parent)
+        if parent is None or parent.kind != "table":
             continue
-        parts.sort(key=lambda part: int(part["seq"]))
-        given = [part["to"] for part in parts]
-        theirs = list(parent.key_names) if None in given else [str(name) for name in given]
+        theirs = key.parent_columns or parent.key_names
         there = {column.name.lower() for column in parent.columns}
-        if len(theirs) == len(parts) and {name.lower() for name in theirs} <= there:
-            mine, columns = names_of(table, [str(part["from"]) for part in parts]), names_of(parent, theirs)
+        if len(theirs) == len(key.columns) and {name.lower() for name in theirs} <= there:
+            mine, columns = names_of(table, key.columns), names_of(parent, theirs)
             yield Reference(table.name, mine, parent.name, columns, collations_of(engine, parent, columns))

@@ -158,7 +158,7 @@ class _Run:
         finally:
             theirs.close()
         # What full text holds by itself is in no table that is compared.
-        missing = [table.name for table in opened.schema.of_kind("virtual") if refilled(table) != "rebuild"]
+        missing = [table.name for table in opened.schema.of_kind("virtual") if refilled(table) in (None, "rows")]
         return self._result(changes, plan, before, after, missing, diff)
 
     def _bookmark(self) -> t.Optional[str]:

@@ -10,12 +10,10 @@ import typing as t
 from dataclasses import replace
 
 from .._sqlite.engine import Bound
-from .._sqlite.portable import LONGEST, deleted, inserted, is_long, updated
-from .._sqlite.rows import Row
+from .._sqlite.portable import deleted, inserted, updated
 from .._sqlite.schema import quoted
 from .._sqlite.statements import tokens
-from .._sqlite.virtual import rebuild, refilled
-from .belonging import Key, rows_by_key
+from .belonging import rows_by_key
 from .difference import Change, Sides, children_first
 from .references import Reference
 
@@ -57,17 +55,11 @@ def statements_of(
     """References are judged at the end. What refers goes before what it refers to."""
     silenced = [trigger for trigger in triggers if not trigger.keeps] if silence else []
     by_name = {change.table.name: change for change in changes}
-    pieces: t.Set[str] = set()
-
-    def rows(change: Change, keys: t.Sequence[Key]) -> t.Iterator[t.Tuple[Row, Row]]:
-        for key, values in rows_by_key(sides.set, change.table, keys):
-            if longest == LONGEST and is_long(values):
-                pieces.add(change.table.name.lower())
-            yield key, values
 
     def updates(early: bool) -> t.Iterator[str]:
         for change in changes:
-            for key, values in rows(change, [key for key in change.updates if (key in change.early) is early]):
+            keys = [key for key in change.updates if (key in change.early) is early]
+            for key, values in rows_by_key(sides.set, change.table, keys):
                 yield from updated(change.table, key, values, longest)
 
     yield "PRAGMA defer_foreign_keys = TRUE"
@@ -81,19 +73,10 @@ def statements_of(
     for change in changes:
         # A row with a key gets the next number that is free.
         table = replace(change.table, rowid=None) if change.table.is_numbered and not change.numbers else change.table
-        for key, values in rows(change, change.inserts):
+        for key, values in rows_by_key(sides.set, change.table, change.inserts):
             yield from inserted(table, [change.numbers[tuple(key)]] if change.numbers else key, values, longest)
-    yield from _indexed_again(sides, triggers, pieces)
     for trigger in silenced:
         yield trigger.sql
-
-
-def _indexed_again(sides: Sides, triggers: t.Sequence[Trigger], pieces: t.Collection[str]) -> t.Iterator[str]:
-    """A trigger that knows nothing of updates saw long values while they were still empty."""
-    kept = {name for trigger in triggers if trigger.table in pieces for name in trigger.keeps}
-    for table in sides.live_schema.of_kind("virtual"):
-        if table.name.lower() in kept and refilled(table) == "rebuild":
-            yield rebuild(table)
 
 
 def _written_to(sql: str) -> t.Set[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import typing as t
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from .._sqlite.load import loading
 from .._sqlite.portable import UNLIMITED, inserted
 from .._sqlite.schema import read_schema
 from .._sqlite.script import write_dump
+from .._sqlite.stand_ins import stand_in
 from .._store.base import ObjectStore
 from .belonging import rows_by_key
 from .choice import TOUCHED_FILE, Touched, read_touched, write_touched
@@ -46,7 +48,11 @@ def write_undo_set(
         for change in changes:
             # The live table may have columns that the set does not know.
             table = sides.there[change.table.name.lower()]
-            connection.execute(table.sql)
+            try:
+                connection.execute(table.sql)
+            except sqlite3.Error:
+                # D1 runs a newer SQLite than this host.
+                connection.execute(stand_in(table))
             kept = replace(table, rowid=change.table.rowid)
             for key, values in rows_by_key(sides.live, kept, [*change.updates, *change.deletes]):
                 for statement in inserted(kept, key, values, UNLIMITED):

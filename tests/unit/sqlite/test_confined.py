@@ -28,7 +28,7 @@ TRIGGER = f"CREATE TRIGGER s AFTER INSERT ON t BEGIN INSERT INTO u {ENDLESS.form
 
 
 def _load_as_set(path: Path) -> None:
-    load_files(str(path.parent / "loaded.sqlite"), str(path.parent), [path.name])
+    load_files(str(path.parent / "loaded.sqlite"), str(path.parent), [(path.name, "")])
 
 
 def _load_as_dump(path: Path) -> None:

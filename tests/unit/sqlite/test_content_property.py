@@ -55,6 +55,8 @@ TABLES = [
     "CREATE TABLE t(k ANY PRIMARY KEY, a ANY, b ANY, c ANY) STRICT, WITHOUT ROWID",
     "CREATE TABLE t(k PRIMARY KEY, a, b COLLATE RTRIM, c) WITHOUT ROWID",
     "CREATE TABLE t(a, k, b, c, PRIMARY KEY(k, a)) WITHOUT ROWID",
+    "CREATE TABLE t(a COLLATE RTRIM, k TEXT COLLATE NOCASE, b, c, PRIMARY KEY(k DESC, a)) WITHOUT ROWID",
+    "CREATE TABLE t(k TEXT COLLATE NOCASE, a, b, c, PRIMARY KEY(k COLLATE BINARY DESC)) WITHOUT ROWID",
 ]
 MUTATIONS = ["exchange", "rotate", "change", "drop", "add", "renumber"]
 
@@ -149,7 +151,7 @@ def dumped_and_loaded(path: Path) -> OpenedSet:
     finally:
         engine.close()
     loaded = path.parent / "loaded.sqlite"
-    load_files(str(loaded), str(path.parent), [name for name, _table in dump.files])
+    load_files(str(loaded), str(path.parent), dump.files, dump.stand_ins, judged=True)
     opened = opened_file(str(loaded))
     assert structure_differences(dump.structure, opened.structure) == []
     return opened
@@ -192,6 +194,8 @@ SHOP = (
         ("INSERT INTO sqlite_sequence VALUES('shop', 2)", "counter shop (other)"),
         ("PRAGMA user_version = 8", "user_version (other)"),
         ("PRAGMA application_id = 0", "application_id (missing)"),
+        ("INSERT INTO found(found, rank) VALUES('rank', 'bm25(2.0)')", 'setting "found" rank (additional)'),
+        ("INSERT INTO found(found, rank) VALUES('pgsz', 1000)", 'setting "found" pgsz (additional)'),
     ],
 )
 def test_each_difference_of_the_structure_is_named(change: str, named: str) -> None:
@@ -221,6 +225,18 @@ def test_a_counter_of_any_type_comes_back(value: str) -> None:
         "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT)", f"INSERT INTO sqlite_sequence VALUES('a', {value})"
     ) as path:
         assert differences(opened_file(str(path)), dumped_and_loaded(path)) == []
+
+
+@pytest.mark.parametrize("key", ["k TEXT COLLATE NOCASE PRIMARY KEY", "k, PRIMARY KEY(k COLLATE RTRIM DESC)"])
+def test_pages_follow_the_order_of_the_key(key: str) -> None:
+    with database(f"CREATE TABLE t({key}) WITHOUT ROWID") as path:
+        engine = FileEngine(str(path), read_only=True)
+        (table,) = read_schema(engine).tables
+        order = ", ".join(table.order)
+        query = f"EXPLAIN QUERY PLAN SELECT k FROM t WHERE {order} > ? ORDER BY {order} LIMIT 9"
+        (plan,) = engine.run([Bound(query, ["x"], reads_only=True)])
+        engine.close()
+    assert [row[3].split()[0] for row in plan.rows] == ["SEARCH"]
 
 
 class Skipping(FileEngine):
