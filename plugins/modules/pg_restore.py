@@ -92,6 +92,34 @@ options:
       - The default is V(false), which refuses such a dump. Owner, rights and settings of the database are not restored.
     type: bool
     default: false
+  create_schemas:
+    description:
+      - Schemas to create, empty, in the new database before the O(archive) runs there.
+      - A dump of one schema (C(pg_dump --schema)) refers to other schemas and does not hold them, for example C(auth) on Supabase. The
+        error of a restore that lacks schemas proposes the value.
+      - What the dump uses in these schemas is still missing. Set O(object_errors=report) to restore everything else.
+    type: list
+    elements: str
+    default: []
+  stand_ins:
+    description:
+      - Create what a platform makes itself and a dump of the schema C(public) uses, before the O(archive) runs.
+      - V(supabase) creates the functions C(auth.uid), C(auth.jwt), C(auth.role) and C(auth.email), which read the claims of the request,
+        an empty table C(auth.users), and the schema C(extensions). Foreign keys to the users of rows are still refused, because the
+        dump does not hold the users. Set O(object_errors=report) to restore everything else.
+    type: list
+    elements: str
+    choices: [supabase]
+    default: []
+  create_extensions:
+    description:
+      - Extensions to create in the new database before the O(archive) runs there, each as C(name) or as C(schema.name), for example
+        V(extensions.uuid-ossp). The schema is created if it is missing. Extensions that an extension requires are created too.
+      - A dump of one schema does not hold extensions. The error of a restore that lacks a function or a type of a common extension
+        proposes the value.
+    type: list
+    elements: str
+    default: []
   undo_db:
     description:
       - The kept database that O(mode=undo) goes back to.
@@ -396,6 +424,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     readable_store,
     set_selection,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.preparation import Preparation, new_extension
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import (
     RestoreRequest,
@@ -408,6 +437,9 @@ SPEC = ArgumentSpec(
         "mode": {"type": "str", "default": "new", "choices": ["new", "swap", "in_place", "undo"]},
         "archive": {"type": "path"},
         "skip_database_statements": {"type": "bool", "default": False},
+        "create_schemas": {"type": "list", "elements": "str", "default": []},
+        "stand_ins": {"type": "list", "elements": "str", "choices": ["supabase"], "default": []},
+        "create_extensions": {"type": "list", "elements": "str", "default": []},
         "undo_db": {"type": "str"},
         "jobs": {"type": "int", "default": 2},
         "create_roles": {"type": "bool", "default": False},
@@ -451,6 +483,11 @@ def main() -> None:
             undo_db=params["undo_db"],
             jobs=params["jobs"],
             create_roles=params["create_roles"],
+            preparation=Preparation(
+                tuple(params["create_schemas"]),
+                tuple(map(new_extension, params["create_extensions"])),
+                tuple(params["stand_ins"]),
+            ),
             owner=params["owner"],
             privileges=params["privileges"],
             rows_as=params["rows_as"],

@@ -17,6 +17,7 @@ import pytest
 
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.operator import Operator
 
 Options = dict[str, t.Any]
 
@@ -115,6 +116,81 @@ def test_a_dump_of_one_schema_names_all_that_it_lacks(project: Project) -> None:
     assert reported["fingerprint"]["equal"] is None
     assert any("CREATE POLICY" in item["object"] for item in reported["not_restored"])
     assert project.value("SELECT count(*) FROM public.plain", project.copy) == 2
+    # The error proposed values that bring everything else back: rows, defaults and policies.
+    assert "`stand_ins` to ['supabase']" in error["next_step"]
+    project.server.drop_database(project.copy)
+    helped = project.restore(
+        archive, create_roles=True, object_errors="report", stand_ins=["supabase"], create_schemas=["extensions"]
+    )
+    refused = [item["object"] for item in helped["not_restored"]]
+    # The type is no extension's and stays unknown; no dump of one schema holds the users.
+    assert [one for one in refused if "PROFILE" not in one and "NOTE" not in one] == []
+    assert [one for one in refused if "CREATE TABLE" in one and "NOTE" in one] == []
+    assert project.value("SELECT count(*) FROM public.note", project.copy) == 1
+    assert project.value("SELECT count(*) FROM pg_policies WHERE policyname = 'mine'", project.copy) == 1
+
+
+@pytest.mark.slow
+def test_the_playbook_restores_an_old_dump_as_its_error_proposes(
+    operator: Operator, project: Project, tmp_path: Path
+) -> None:
+    _owner, reader = project.roles
+    project.run(
+        CONTENT.format(user=USER, reader=reader)
+        .replace("extensions.short AS varchar(20)", "extensions.x AS int")
+        .replace("name extensions.short", "name text"),
+        project.database,
+    )
+    archive = operator.home / "old.sql.gz"
+    archive.write_bytes(Path(project.dump(*PLAN)).read_bytes())
+    archive.chmod(0o644)
+    project.run(f"DROP OWNED BY {reader}; DROP POLICY IF EXISTS mine ON public.plain", project.database)
+    project.drop_roles()
+    login = project.server.module_options()
+    login.pop("login_db")
+    inventory = {"recovery_connection": login, "recovery_target": project.copy}
+    given = ["-e", f"recovery_archive={archive}"]
+
+    def play(*more: str) -> str:
+        done = operator.play("restore", *given, *more, inventory=inventory)
+        text = " ".join(done.stdout.split())
+        assert (done.returncode == 0) is ("Done: Restored" in text), done.stdout + done.stderr
+        return text
+
+    assert "recovery_create_roles" in play()
+    given += ["-e", "recovery_create_roles=true"]
+    assert "Set `recovery_stand_ins` to ['supabase']" in play()
+    given += ["-e", '{"recovery_stand_ins": ["supabase"]}']
+    assert "set `recovery_object_errors` to report" in play().replace("Set", "set")
+    done = play("-e", "recovery_object_errors=report")
+    assert "Proof: not compared" in done
+    assert "Lost: changes after the dump; 2 objects not or only in part restored" in done
+    assert f"drop the database {project.copy}" in done
+    for table in ("profile", "note", "plain"):
+        assert project.value(f"SELECT count(*) > 0 FROM public.{table}", project.copy)
+    refused = operator.play("restore", "-e", "recovery_archive=old.sql.gz", inventory=inventory)
+    assert "recovery_archive must be the absolute path" in " ".join(refused.stdout.split())
+
+
+def test_a_dump_of_one_schema_names_the_extension_that_it_uses(project: Project) -> None:
+    schema = "extensions"
+    project.run(
+        f"""CREATE SCHEMA {schema}; CREATE EXTENSION hstore SCHEMA {schema};
+            CREATE TABLE public.thing (id int PRIMARY KEY, tags {schema}.hstore);
+            INSERT INTO public.thing VALUES (1, 'a=>1')""",
+        project.database,
+    )
+    archive = project.dump(*PLAN)
+    error = project.refused(archive)
+    assert "`create_extensions` to ['extensions.hstore']" in error["next_step"]
+    misspelt = project.refused(archive, create_extensions=["extensions.hstor"])
+    assert misspelt["error_kind"] == "extensions_missing"
+    assert "Is hstore meant?" in misspelt["next_step"]
+    done = project.restore(archive, create_extensions=["extensions.hstore"])
+    assert done["not_restored"] == []
+    assert project.value("SELECT tags OPERATOR(extensions.->) 'a' FROM public.thing", project.copy) == "1"
+    with pytest.raises(ModuleFailed, match="for an `archive`"):
+        run_module("pg_restore", {"target_db": "x", "create_schemas": ["a"], **project.server.module_options()})
 
 
 @pytest.mark.parametrize("project", [available_versions()[0], available_versions()[-1]], indirect=True)

@@ -20,6 +20,7 @@ from .._core.clock import format_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import notices
 from .argument_specs import ArgumentSpec
+from .variable_names import in_variables
 
 #: What the domain wants to be said beside the result.
 WARNINGS: t.List[str] = []
@@ -55,11 +56,11 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
         details.setdefault("changed", False)
         _warn(module)
         module.fail_json(
-            msg=str(error),
+            msg=in_variables(str(error), module.argument_spec),
             error_kind=error.kind,
-            what=error.what,
-            left=error.left,
-            next_step=error.next_step,
+            what=in_variables(error.what, module.argument_spec),
+            left=in_variables(error.left, module.argument_spec),
+            next_step=in_variables(error.next_step, module.argument_spec),
             **details,
         )
     except KeyboardInterrupt:
@@ -81,7 +82,7 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
 
 def _warn(module: AnsibleModule) -> None:
     for text in (*WARNINGS, *notices()):
-        module.warn(text)
+        module.warn(in_variables(text, module.argument_spec))
 
 
 def as_plain(value: t.Any) -> t.Any:

@@ -62,6 +62,7 @@ class _Run:
                 stack.enter_context(databases.restore_lock(admin, self._state.server, request.target_db))
                 if request.mode != "undo":
                     self._choose()
+                    request.preparation.require_available(admin)
                 plan = self._plan(admin)
                 digest = plan_digest({name: part for name, part in plan.items() if name not in _OF_THE_MOMENT})
                 if self._state.foreign is not None:
@@ -92,6 +93,13 @@ class _Run:
                 ErrorKind.INVALID_OPTIONS,
                 "`skip_extensions` is for sets, and `archive` is a dump of another tool.",
                 next_step="Leave out one of the two options.",
+            )
+        if request.preparation and (not request.archive or request.mode == "in_place"):
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                "`create_schemas` and `create_extensions` are for an `archive` that is restored into a new database.",
+                left="Nothing was changed.",
+                next_step="Leave both options out: a set holds its schemas and extensions.",
             )
         if request.archive:
             self._state.foreign = inspect_dump(request.archive)

@@ -176,6 +176,9 @@ class BesideRestore:
     def _fit(self, options: ConnectionOptions, folder: str) -> None:
         """Leave out what needs extensions that are skipped; create the schemas that the other extensions need."""
         toc, request = self._state.toc(folder), self._state.request
+        if request.preparation:
+            with connection(options, application="lifeline.recovery restore") as conn:
+                request.preparation.complete(conn)
         if toc is None or self._state.foreign is not None:
             return
         with connection(options, application="lifeline.recovery restore") as conn:

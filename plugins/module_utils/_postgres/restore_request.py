@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .._core.clock import PhaseListener
 from .._sets.recovery_points import Selection
 from .connection import ConnectionOptions
+from .preparation import Preparation
 
 MODES = ("new", "swap", "in_place", "undo")
 
@@ -34,6 +35,7 @@ class RestoreRequest:
     undo_db: t.Optional[str] = None
     jobs: int = 2
     create_roles: bool = False
+    preparation: Preparation = field(default_factory=Preparation)
     owner: bool = True
     privileges: bool = True
     tablespaces: bool = True

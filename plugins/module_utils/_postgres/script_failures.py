@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .names import QualifiedName, parse_qualified_name
 from .object_errors import ObjectFailure
+from .preparation import proposed
 
 #: How many refused statements a message shows, and how many missing objects.
 _SHOWN, _NAMED = 3, 10
@@ -65,11 +66,11 @@ def script_refused(refused: t.Sequence[Refused], created: t.Collection[Qualified
     if lacking:
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         what += f" The dump refers to these and does not hold them: {', '.join(lacking[:_NAMED])}{more}."
-        if kind == ErrorKind.RESTORE_FAILED:
-            next_step = (
-                "Create the dump with these schemas and extensions, or set object_errors to report to restore "
-                "everything else."
-            )
+    if kind == ErrorKind.RESTORE_FAILED:
+        options = proposed(lacking, [one.statement for one in refused])
+        helps = [f"set `{name}` to {value}" for name, value in options.items() if value]
+        helps.append("set `object_errors` to report to restore everything else")
+        next_step = f"{'; '.join(helps)}.".replace("s", "S", 1)
     details = {"failed_objects": [asdict(one.failure) for one in refused], "lacking": lacking}
     return RecoveryError(kind, what, left="", next_step=next_step, details=details)
 
