@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import secrets
@@ -72,8 +73,8 @@ class Media:
 
     def back_up(self, url: str | None = None, *, check_mode: bool = False, **options: t.Any) -> Options:
         files = {**self.files, "endpoint_url": url} if url else self.files
-        arguments = {"source": "media", "files": files, "store": self.store, **options}
-        return run_module("bucket_backup", arguments, check_mode=check_mode)
+        arguments = {"source": "media", "files": files, "store": self.store}
+        return run_module("bucket_backup", {**arguments, **options}, check_mode=check_mode)
 
     def restore(self, url: str | None = None, **options: t.Any) -> Options:
         files = {**self.files, "endpoint_url": url} if url else self.files
@@ -93,7 +94,7 @@ class Media:
         work.mkdir()
         environment = {"PATH": "/usr/bin:/bin", "STORE": self.store["path"], "SOURCE": "media", "WORK": str(work)}
         commands = commands_of("docs/restore-by-hand.md", 2)
-        return subprocess.run(["bash", "-c", commands], env=environment, check=False, capture_output=True)
+        return subprocess.run(commands, env=environment, check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -343,3 +344,36 @@ def test_the_object_of_the_prefix_itself_is_no_file(media: Media) -> None:
     media.put("", b"")
     media.put("a")
     assert media.back_up()["files"] == 1
+
+
+def test_files_are_restored_by_hand_under_their_exact_names_or_refused(media: Media, tmp_path: Path) -> None:
+    for key in (*REFUSED, *GOOD):
+        media.put(key, key.encode())
+    media.put("empty folder/", b"")
+    media.put("packed", b"packed " * 500)
+    media.put("damaged", b"damaged " * 500)
+    media.back_up(compression="gzip")
+    (stored,) = Path(media.store["path"]).rglob(hashlib.sha256(b"damaged " * 500).hexdigest())
+    stored.write_bytes(b"x" * stored.stat().st_size)
+    done = media.restore_by_hand(tmp_path / "work")
+    assert done.returncode == 1
+    assert len((tmp_path / "work/refused.txt").read_text().splitlines()) == len(REFUSED) + 1
+    assert all(ascii(key).encode() in done.stderr for key in REFUSED)
+    assert b"damaged is damaged" in done.stderr
+    media.folder = tmp_path / "work/files"
+    assert media.in_folder() == {**{key: key.encode() for key in GOOD}, "packed": b"packed " * 500}
+    assert (media.folder / "empty folder").is_dir()
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["files", "inventory.jsonl", "refused.txt"]
+
+
+def test_names_of_several_lines_are_restored_by_hand(media: Media, tmp_path: Path) -> None:
+    media.folder.mkdir()
+    files = {"line\nfeed\n": b"a", " blanks ": b"b", "folder\n/x\t": b"c"}
+    for key, data in files.items():
+        (media.folder / key).parent.mkdir(exist_ok=True)
+        (media.folder / key).write_bytes(data)
+    media.back_up(files={"provider": "directory", "path": str(media.folder)})
+    done = media.restore_by_hand(tmp_path / "work")
+    assert done.returncode == 0, done.stderr
+    media.folder = tmp_path / "work/files"
+    assert media.in_folder() == files
