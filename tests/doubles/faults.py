@@ -66,6 +66,11 @@ def listing_with(old: bytes, new: bytes) -> Fault:
     return Fault(rewrite=lambda answer: _with_body(answer, lambda body: body.replace(old, new)))
 
 
+def adding(header: bytes) -> Fault:
+    """An answer with one more header."""
+    return Fault(rewrite=lambda answer: answer.replace(b"\r\n", b"\r\n%s\r\n" % header, 1))
+
+
 def remembered(answers: dict[str, bytes]) -> t.Callable[[str], Fault]:
     """A listing that shows again, for each request line, what it showed first."""
 

@@ -33,7 +33,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue 
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.faults import faulty, listing_with, matching, refusal, unpacking
+from tests.doubles.faults import adding, faulty, listing_with, matching, refusal, unpacking
 from tests.doubles.identity import make_identity
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.s3 import S3Server, moto_server
@@ -162,6 +162,11 @@ def test_archive_tiers_that_no_listing_shows_are_found_by_reading(media: Media, 
     media.put("cold", b"cold", StorageClass="INTELLIGENT_TIERING")
     media.put("warm", b"warm", StorageClass="INTELLIGENT_TIERING")
     sealed = {**media.store, "encrypt_to": [make_identity(tmp_path / "key").recipient]}
+    with (
+        faulty(media.server, matching("^HEAD .*cold", adding(b"x-amz-archive-status: ARCHIVE_ACCESS"))) as url,
+        pytest.raises(ModuleFailed, match=r"1 files of .* cold"),
+    ):
+        media.back_up(url, check_mode=True)
     with faulty(media.server, matching("^GET .*cold", refusal(403, "InvalidObjectState"))) as url:
         with pytest.raises(ModuleFailed, match=r"1 files of .* cold"):
             media.back_up(url)
@@ -318,7 +323,7 @@ def test_keys_with_dots_are_never_those_of_other_objects(media: Media) -> None:
 NAMES = st.text(st.sampled_from("a/. '$!\u00fc"), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.dictionaries(NAMES, st.sampled_from([b"", b"x"]), min_size=1, max_size=12))
 def test_each_file_is_restored_to_a_folder_or_refused(
     moto: S3Server, files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory

@@ -248,10 +248,13 @@ def test_a_folder_goes_up_and_comes_down_and_check_mode_tells_what_would_change(
 def test_keys_that_would_leave_the_folder_are_refused_before_anything_is_written(
     moto: S3Server, kept: Options, tmp_path: Path
 ) -> None:
-    for key in ("fine", "../escape"):
+    for key in ("fine", "../escape", "a//b", "bytes/", "k", "k/child"):
         moto.client().put_object(Bucket=moto.bucket, Key=f"{kept['prefix']}/evil/{key}", Body=b"x")
     dest = tmp_path / "dest"
-    assert refused(kept, "evil/", dest=str(dest), sync=True)["error_kind"] == "invalid_options"
+    result = refused(kept, "evil/", dest=str(dest), sync=True)
+    assert result["error_kind"] == "invalid_options"
+    assert "cannot hold 4 of 6 keys" in result["msg"]
+    assert all(f"{key!r} (" in result["msg"] for key in ("../escape", "a//b", "bytes/", "k"))
     assert not dest.exists()
 
 

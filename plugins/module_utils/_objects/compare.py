@@ -60,18 +60,22 @@ def differing_headers(
     return differing
 
 
-def excluded_names(entries: t.Iterable[FileEntry], refuses: t.Callable[[str, int], str]) -> t.Iterator[str]:
+#: Why a store of paths cannot hold a name beside others.
+EXCLUDED_FILE = "other files need a folder of that name"
+EXCLUDED_FOLDER = "another file has that name"
+
+
+def excluded_names(files: t.Iterable[t.Tuple[str, int]], refuses: t.Callable[[str, int], str]) -> t.Iterator[str]:
     """Names that a store of paths cannot hold beside others: a file in the place of a folder that other files need.
 
-    Where the only other file is the folder itself, as an object of no bytes, that one is left out. The entries are in
-    the order of their keys, so that only the names that begin the current one are remembered.
+    Where the only other file is the folder itself, as an object of no bytes, that one is left out. files are keys and
+    sizes in the order of the keys, so that only the names that begin the current one are remembered.
     """
     begun: t.List[str] = []
-    for entry in entries:
-        key = entry.key
+    for key, size in files:
         while begun and not key.startswith(begun[-1]):
             begun.pop()
-        if refuses(key, entry.size):
+        if refuses(key, size):
             continue
         if key.endswith("/") and key[:-1] in begun:
             yield key

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from .._core.digest import bare_etag, file_chunks
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectInfo, ObjectStore
-from .._store.directory import refused_name
 
 #: The metadata that holds our digest, because the ETag of an upload in parts is none.
 DIGEST = "lifeline-sha256"
@@ -91,18 +90,6 @@ def _walk(folder: str, prefix: str) -> t.Iterator[t.Tuple[str, str]]:
             yield from _walk(entry.path, f"{name}/")
         elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(PARTIAL):
             yield name, entry.path
-
-
-def path_for(folder: str, key: str) -> str:
-    """Where a key lies below a folder. Raises RecoveryError(invalid_options) for one that would lie outside."""
-    problem = refused_name(key)
-    if problem:
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS,
-            f"The key {key!r} cannot be a path below {folder}: {problem}.",
-            next_step="Download it by itself, with a dest of your choice.",
-        )
-    return os.path.join(folder, *key.split("/"))
 
 
 def refuse_way_out(folder: str, paths: t.Iterable[str]) -> None:

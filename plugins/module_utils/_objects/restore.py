@@ -29,7 +29,7 @@ from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.references import for_each
 from .._store.base import ARCHIVE_CLASSES, ObjectInfo, ObjectStore, put_shown, seal_for
 from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines, listing_errors
-from .compare import EARLIER_HEADERS, differing_headers, excluded_names
+from .compare import EARLIER_HEADERS, EXCLUDED_FILE, EXCLUDED_FOLDER, differing_headers, excluded_names
 from .inventory import FileEntry, as_headers, mark_of, parse_line, read_line
 
 #: So many names are shown in a plan; the counts are exact.
@@ -213,16 +213,15 @@ class _Run:
         """The names that exclude others, where no name can be both a file and a folder."""
         excluded = NameIndex()
         if self._target.paths:
-            excluded.add_all((name, 0) for name in excluded_names(self._wanted(), self._target.refuses))
+            files = ((entry.key, entry.size) for entry in self._wanted())
+            excluded.add_all((name, 0) for name in excluded_names(files, self._target.refuses))
         return excluded
 
     def _judge(self, entry: FileEntry, size: t.Optional[int], excluded: NameIndex) -> t.Tuple[FileEntry, str, str]:
         """What is to become of a file; and what was seen of one that differs, or why the target cannot hold it."""
         problem = self._target.refuses(entry.key, entry.size)
         if not problem and entry.key in excluded:
-            problem = (
-                "another file has that name" if entry.key.endswith("/") else "other files need a folder of that name"
-            )
+            problem = EXCLUDED_FOLDER if entry.key.endswith("/") else EXCLUDED_FILE
         if problem:
             return entry, "refused", problem
         if size is None and not (self._target.paths and entry.key.endswith("/")):

@@ -21,8 +21,10 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._sets.references import for_each
 from .._store.base import Headers, ObjectInfo, ObjectStore, put_shown
+from .._store.directory import DirectoryStore
 from .._store.s3 import S3Store
-from .local import DIGEST, PARTIAL, Digests, digests_of, is_same, local_digests, path_for, refuse_way_out, walk
+from .compare import EXCLUDED_FILE, excluded_names
+from .local import DIGEST, PARTIAL, Digests, digests_of, is_same, local_digests, refuse_way_out, walk
 
 
 @dataclass(frozen=True)
@@ -274,16 +276,14 @@ def sync_down(
 ) -> TransferResult:
     """Make the files of a folder those of the objects below prefix. Files without an object go only with delete.
 
-    A key that would lie outside the folder, or that needs a file where another needs a folder, is refused first.
+    Keys that the folder cannot hold are refused, all together, before anything is written.
     """
     prefix = _as_folder(prefix)
     result = TransferResult(path=folder, key=prefix)
-    there = {}
-    for item in store.list(prefix):
-        # A name that ends so is a folder that some consoles make.
-        if not item.key.endswith("/"):
-            there[path_for(folder, item.key[len(prefix) :])] = item
-    _refuse_files_in_the_way(there, folder)
+    # An object of no bytes whose name ends so is a folder that some consoles make.
+    listed = {item.key[len(prefix) :]: item for item in store.list(prefix) if item.size or not item.key.endswith("/")}
+    _refuse_names(listed, folder)
+    there = {os.path.join(folder, *name.split("/")): item for name, item in listed.items()}
     refuse_way_out(folder, there)
     present = {path for _key, path in walk(folder)} if os.path.isdir(folder) else set()
     _refuse_to_empty(options, there, present, f"{store.location} below {prefix!r}", f"the folder {folder}")
@@ -528,17 +528,19 @@ def _refuse_taken(store: ObjectStore, key: str, there: t.Optional[ObjectInfo], o
         )
 
 
-def _refuse_files_in_the_way(there: t.Mapping[str, ObjectInfo], folder: str) -> None:
-    for path, info in there.items():
-        parent = os.path.dirname(path)
-        while len(parent) > len(folder):
-            if parent in there:
-                raise RecoveryError(
-                    ErrorKind.INVALID_OPTIONS,
-                    f"The keys {there[parent].key!r} and {info.key!r} cannot both be files of one folder.",
-                    next_step="Download one of them by itself.",
-                )
-            parent = os.path.dirname(parent)
+def _refuse_names(listed: t.Mapping[str, ObjectInfo], folder: str) -> None:
+    refuses = DirectoryStore(folder).refuses
+    problems = {name: refuses(name, item.size) for name, item in listed.items()}
+    sizes = sorted((name, item.size) for name, item in listed.items())
+    problems.update(dict.fromkeys(excluded_names(sizes, refuses), EXCLUDED_FILE))
+    refused = [f"{name!r} ({problem})" for name, problem in problems.items() if problem]
+    if refused:
+        more = "; ..." if len(refused) > 10 else ""
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The folder {folder} cannot hold {len(refused)} of {len(listed)} keys: {'; '.join(refused[:10])}{more}.",
+            next_step="Download each of them by itself, with a dest of your choice.",
+        )
 
 
 def _digest_of(info: ObjectInfo) -> t.Optional[str]:
