@@ -16,6 +16,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock impo
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.databases import derived_name
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer
+from tests.support.operator import Operator
 
 Options = dict[str, t.Any]
 
@@ -115,3 +116,33 @@ def test_status_shows_what_a_swap_kept(postgres: PostgresServer, database: str, 
         assert seen["age_seconds"] < 300
     finally:
         postgres.drop_database(kept)
+
+
+def test_prune_drops_what_swaps_kept_after_a_confirmation(
+    operator: Operator, postgres: PostgresServer, database: str, store: Options, keep: t.Callable[..., str]
+) -> None:
+    old, young = keep(database, 40), keep(database, 2)
+    options = {**login(postgres, database), "source": "school", "store": store}
+    run_module("pg_backup", options)
+    inventory = {
+        "recovery_sources": [
+            {
+                "name": "school",
+                "vars": {"recovery_database": database, "recovery_connection": login(postgres, database)},
+            }
+        ],
+        "recovery_source": "school",
+        "recovery_store": store,
+        "recovery_kept_databases": {"keep_days": 14},
+    }
+    inventory["recovery_sources"][0]["vars"]["recovery_connection"].pop("login_db")
+    refused = operator.play("prune", inventory=inventory)
+    assert refused.returncode != 0
+    assert f"This drops {old}, which restores kept of '{database}' in production" in " ".join(refused.stdout.split())
+    assert old in names(postgres)
+    done = operator.play("prune", "-e", f"recovery_confirm={database}", inventory=inventory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Dropped 1 of 2 databases that restores of '{database}' kept: {old}" in " ".join(done.stdout.split())
+    assert old not in names(postgres)
+    assert young in names(postgres)
+    assert postgres.password not in done.stdout + refused.stdout

@@ -170,3 +170,29 @@ def test_sets_lists_what_is_selected_in_a_table_that_fits(operator: Operator, st
     assert "media: 1 set" in chosen.stdout
     assert "other" not in chosen.stdout.partition("Print the backup sets")[2]
     assert ids["media", "daily"] in chosen.stdout
+
+
+def test_status_looks_at_the_selected_source_with_the_objective_of_the_inventory(
+    operator: Operator, store: Options, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    files = {"provider": "directory", "path": str(tmp_path / "files")}
+    run_module("bucket_backup", {"source": "media", "files": files, "store": store})
+    sources = [{"name": "media", "kind": "bucket"}, {"name": "other", "kind": "bucket"}]
+    inventory = {"recovery_store": store, "recovery_sources": sources, "recovery_rpo_seconds": 1}
+    done = operator.play("status", "-e", "recovery_source=media", inventory=inventory)
+    assert done.returncode != 0
+    assert "media critical - " in flat(done.stdout)
+    assert "CRITICAL: media: the newest set is" in flat(done.stdout)
+    assert "the objective is 1.0 s." in flat(done.stdout)
+    assert "other" not in done.stdout
+
+
+def test_misspelt_checks_of_a_restore_are_refused_before_it_begins(operator: Operator, store: Options) -> None:
+    inventory = {"recovery_store": store, "recovery_source": "school", "recovery_database": "school"}
+    done = operator.play("restore", inventory={**inventory, "restore_checks": [{"type": "row_cuont"}]})
+    assert done.returncode != 0
+    told = flat(done.stdout + done.stderr)
+    assert "did you mean 'row_count'?" in told
+    assert "Nothing was changed. Correct restore_checks." in told
