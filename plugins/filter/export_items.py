@@ -12,18 +12,20 @@ _Item = t.Dict[str, t.Any]
 _BUCKET, _D1, _DATABASE = "bucket", "d1", "postgresql"
 
 
+#: The variable that lists what to export of a kind.
+_LISTS = {_DATABASE: "recovery_databases", _D1: "recovery_d1_databases", _BUCKET: "recovery_buckets"}
+
+
 def export_items(sources: t.Sequence[_Given], variables: _Given) -> list[_Item]:
     """What an export takes: name, kind, connection, and files with prefix, or the database.
 
-    The lists of the variables, such as recovery_databases, replace the sources. connection holds the options of the
-    module that reads the item.
+    A list of the variables, such as recovery_databases, replaces the sources of its kind. connection holds the options
+    of the module that reads the item.
     """
-    listed = [
-        *(_described(one, _DATABASE, variables) for one in variables.get("recovery_databases") or ()),
-        *(_described(one, _D1, variables) for one in variables.get("recovery_d1_databases") or ()),
-        *(_described(one, _BUCKET, variables) for one in variables.get("recovery_buckets") or ()),
-    ]
-    return listed or [_of_source(source, variables) for source in sources]
+    listed = [_described(one, kind, variables) for kind, name in _LISTS.items() for one in variables.get(name) or ()]
+    replaced = {kind for kind, name in _LISTS.items() if variables.get(name)}
+    found = [_of_source(source, variables) for source in sources]
+    return [item for item in found if item and item["kind"] not in replaced] + listed
 
 
 def _described(given: _Given, kind: str, variables: _Given) -> _Item:
@@ -34,10 +36,12 @@ def _described(given: _Given, kind: str, variables: _Given) -> _Item:
     return {"name": given["name"], "kind": kind, "connection": {**shared, **own}}
 
 
-def _of_source(source: _Given, variables: _Given) -> _Item:
+def _of_source(source: _Given, variables: _Given) -> _Item | None:
     known = {**variables, **(source.get("vars") or {})}
     # A single source without a kind is a bucket if recovery_files names its files.
     kind = source.get("kind") or (_BUCKET if known.get("recovery_files") else _DATABASE)
+    if not source.get("kind") and kind == _DATABASE and not known.get("recovery_database"):
+        return None
     item: _Item = {"name": source["name"], "kind": kind}
     if kind == _BUCKET:
         return {**item, "files": known.get("recovery_files") or {}, "prefix": ""}

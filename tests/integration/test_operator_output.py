@@ -24,7 +24,8 @@ Options = dict[str, t.Any]
 
 
 def flat(text: str) -> str:
-    return " ".join(text.split())
+    """Without line breaks, and without the quotes that Ansible prints around lines."""
+    return " ".join(text.replace('",\n', "\n").replace(' "', " ").split())
 
 
 @pytest.mark.slow

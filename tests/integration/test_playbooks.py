@@ -336,7 +336,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         assert [one.json["event"] for one in web.at("/hook")] == ["check.succeeded"]
         back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
         assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]
-        assert "d1_recovery_target is required" in play("d1_restore", variables, tmp_path).stdout
+        assert "recovery_target is required" in play("d1_restore", variables, tmp_path).stdout
         export = {
             "recovery_d1_databases": [{"name": "studio", "database": "studio"}],
             "recovery_d1_connection": connection,

@@ -186,10 +186,12 @@ def test_checks_are_known_by_their_record_which_names_no_row(
     assert b"told-to-nobody" not in records
     run_module("integrity_check", {**asked, "checks": [{"type": "quick_check"}]})
     assert events(status(folder_store, checked_within_seconds=60)) == {}
-    # Checks that are described wrongly leave no doubt that nothing was checked.
+    # Checks that are described wrongly are no damage, and leave no doubt that nothing was checked.
     with pytest.raises(ModuleFailed):
         run_module("integrity_check", {**asked, "checks": [{"type": "nothing"}]})
-    assert "could not be carried out" in status(folder_store)["breaches"][0]["message"]
+    (breach,) = status(folder_store)["breaches"]
+    assert (breach["event"], breach["severity"], breach["key"]) == ("check.misconfigured", "error", "media/check")
+    assert "are not described correctly, so that none ran" in breach["message"]
     run_module("integrity_check", {**asked, "checks": [{"type": "quick_check"}]})
     assert events(status(folder_store, checked_within_seconds=1e-6)) == {"check.overdue": "warning"}
 

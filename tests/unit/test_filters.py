@@ -94,8 +94,16 @@ def test_an_export_takes_each_source_by_its_kind() -> None:
     ]
     single = {"recovery_files": {"bucket": "m"}, "recovery_database": "app"}
     assert export_items([{"name": "media"}], single)[0]["kind"] == "bucket"
+    # A list replaces the sources of its kind, and no others.
     listed = {"recovery_databases": [{"name": "one", "login_db": "x"}], "recovery_connection": {"login_host": "db1"}}
-    assert export_items(sources, listed) == [
-        {"name": "one", "kind": "postgresql", "connection": {"login_host": "db1", "login_db": "x"}}
+    taken = export_items(sources, listed)
+    assert [item["name"] for item in taken] == ["media", "studio", "one"]
+    assert taken[-1] == {"name": "one", "kind": "postgresql", "connection": {"login_host": "db1", "login_db": "x"}}
+    # A single source that names no database is none.
+    buckets = {"recovery_buckets": [{"name": "b", "files": {"bucket": "b"}}]}
+    assert [item["name"] for item in export_items([{"name": "school"}], buckets)] == ["b"]
+    assert [item["name"] for item in export_items([{"name": "school"}], {**buckets, "recovery_database": "app"})] == [
+        "school",
+        "b",
     ]
     assert export_items([], {}) == []
