@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import secrets
 import subprocess
 import typing as t
@@ -18,26 +17,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import (
-    BucketBackupRequest,
-    back_up_bucket,
-)
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
-    BucketRestoreRequest,
-    restore_bucket,
-)
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.compare import excluded_names
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.doubles.faults import adding, faulty, listing_with, matching, refusal, unpacking
 from tests.doubles.identity import make_identity
 from tests.doubles.modules import ModuleFailed, run_module
 from tests.doubles.s3 import S3Server, moto_server
 from tests.integration.test_documentation import commands_of
+from tests.support.operator import Operator
 
 Options = dict[str, t.Any]
 
@@ -323,26 +313,23 @@ def test_keys_with_dots_are_never_those_of_other_objects(media: Media) -> None:
 NAMES = st.text(st.sampled_from("a/. '$!\u00fc"), min_size=1, max_size=6)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(files=st.dictionaries(NAMES, st.sampled_from([b"", b"x"]), min_size=1, max_size=12))
-def test_each_file_is_restored_to_a_folder_or_refused(
-    moto: S3Server, files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+def test_a_folder_holds_each_name_that_is_not_refused(
+    files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    root = tmp_path_factory.mktemp("names")
-    origin = open_store(StoreOptions(**moto.store_options(prefix=secrets.token_hex(4))))
-    store, target = DirectoryStore(str(root / "store")), DirectoryStore(str(root / "folder"))
-    os.mkdir(root / "folder")
-    for key, data in files.items():
-        origin.put(key, [data])
-    back_up_bucket(BucketBackupRequest("media"), origin, store)
-    result = restore_bucket(store, find_set(store, "media", Selection("latest")), target, BucketRestoreRequest())
-    refused = {item["file"] for item in result.refused_files}
-    assert result.refused + result.restored == len(files)
-    for key in files.keys() - refused:
-        path = root / "folder" / key
-        assert path.is_dir() if key.endswith("/") else path.read_bytes() == files[key]
-    assert sorted(path.name for path in root.iterdir()) == ["folder", "store"]
-    origin.close()
+    root = tmp_path_factory.mktemp("names") / "folder"
+    folder = DirectoryStore(str(root))
+    excluded = set(excluded_names([(key, len(files[key])) for key in sorted(files)], folder.refuses))
+    held = {key for key in files if not folder.refuses(key, len(files[key]))} - excluded
+    for key in held:
+        folder.put(key, [files[key]])
+    for key in held:
+        assert (root / key).is_dir() if key.endswith("/") else (root / key).read_bytes() == files[key]
+    # Of names that exclude each other, only those are left out whose place another one takes.
+    for key in excluded:
+        assert any(other.rstrip("/") == key.rstrip("/") or other.startswith(f"{key}/") for other in held)
+    assert [path.name for path in root.parent.iterdir()] in ([], ["folder"])
 
 
 def test_the_object_of_the_prefix_itself_is_no_file(media: Media) -> None:
@@ -382,3 +369,23 @@ def test_names_of_several_lines_are_restored_by_hand(media: Media, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     media.folder = tmp_path / "work/files"
     assert media.in_folder() == files
+
+
+def test_playbooks_name_what_is_left_out(media: Media, operator: Operator) -> None:
+    media.put("cold", StorageClass="GLACIER")
+    for key in ("a.txt", "b//c.txt", "z.txt"):
+        media.put(key)
+    folder = operator.home / "folder"
+    store = {"provider": "directory", "path": str(operator.home / "store")}
+    inventory = {"recovery_source": "media", "recovery_store": store, "recovery_files": media.files}
+    failed = operator.play("backup_bucket", inventory=inventory)
+    assert failed.returncode != 0
+    assert "recovery_archived" in failed.stdout
+    taken = operator.play("backup_bucket", "-e", "recovery_archived=skip", inventory=inventory)
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    assert "1 archived files were left out" in taken.stdout
+    inventory["recovery_files"] = {"provider": "directory", "path": str(folder)}
+    restored = operator.play("restore_bucket", inventory=inventory)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert "'b//c.txt' (the name has an empty part)" in restored.stdout
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "z.txt"]

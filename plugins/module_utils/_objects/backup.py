@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from .._core.clock import Timings, compact_instant, format_instant, utc_now
 from .._core.codec import CODECS, compress, decompress, require_codec
-from .._core.digest import Tally, file_chunks
+from .._core.digest import Tally, bare_etag, file_chunks, same_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
 from .._core.process import scratch_folder
@@ -307,7 +307,7 @@ class _Run:
         return self._there.get(entry.object) == entry.stored_size and key not in self._damaged
 
     def _take(self, file: t.Tuple[str, int, str, str]) -> None:
-        key, size, etag, modified = file
+        key, size = file[:2]
         with contextlib.ExitStack() as stack:
             try:
                 small = size <= IN_MEMORY
@@ -338,12 +338,13 @@ class _Run:
             self._read += plain.size
             self._uploaded += stored.uploaded or 0
             self._objects += stored.uploaded is not None
+        seen_etag, seen_time = self._seen_as(info, file)
         self._catalogue.know(
             FileEntry(
                 key=key,
                 size=plain.size,
-                etag=info.etag or "",
-                modified=listed_time(info, size, etag, modified),
+                etag=seen_etag,
+                modified=seen_time,
                 sha256=plain.sha256,
                 object=stored.object,
                 codec=stored.codec,
@@ -352,6 +353,16 @@ class _Run:
                 headers=headers_of(info),
             )
         )
+
+    def _seen_as(self, info: ObjectInfo, file: t.Tuple[str, int, str, str]) -> t.Tuple[str, str]:
+        """The ETag and the time that the next listing is compared with."""
+        key, size, etag, modified = file
+        if same_etag(info.etag, etag) is False and info.size == size:
+            for now in itertools.islice(self._origin.list(key), 1):
+                if (now.key, now.size, bare_etag(now.etag), format_instant(now.modified)) == file:
+                    # Nothing changed: the store shows another ETag of an object than in its listings.
+                    return etag, modified
+        return info.etag or "", listed_time(info, size, etag, modified)
 
     def _with_tags(self, info: ObjectInfo) -> ObjectInfo:
         if info.headers is None or not info.tag_count:
