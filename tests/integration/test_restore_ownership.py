@@ -32,12 +32,12 @@ class Owned:
     def copy(self) -> str:
         return f"{self.database}_copy"
 
-    def restore(self, **options: t.Any) -> Options:
+    def restore(self, *, check_mode: bool = False, **options: t.Any) -> Options:
         arguments = {
             **self.server.module_options(), "login_user": self.login, "login_password": "secret",
             "source": "app", "store": self.store, "target_db": self.copy,
         }  # fmt: skip
-        return run_module("pg_restore", {**arguments, **options})
+        return run_module("pg_restore", {**arguments, **options}, check_mode=check_mode)
 
     def refused(self, **options: t.Any) -> Options:
         """The error of a restore that created nothing."""
@@ -85,13 +85,57 @@ def save(place: Owned) -> None:
     run_module("pg_backup", {"source": "app", "store": place.store, **place.server.module_options(place.database)})
 
 
+def test_check_mode_names_each_right_that_a_swap_needs(owned: Owned) -> None:
+    """Each statement that a refusal asks for brings the next refusal, until the restore runs."""
+    late, user = f"{owned.app}_late", f"user_of_{owned.app}"
+    owned.run(f"ALTER ROLE {owned.login} NOCREATEDB NOCREATEROLE; CREATE ROLE {user} LOGIN PASSWORD 'secret'")
+    owned.run(f"CREATE ROLE {late}; GRANT SELECT ON public.t TO {late}", owned.database)
+    save(owned)
+    owned.run(f"DROP OWNED BY {late}; DROP ROLE {late}", owned.database)
+    swap = {"target_db": owned.database, "mode": "swap", "terminate_sessions": True, "create_roles": True}
+    asked: list[str] = []
+    with owned.server.session(owned.database, user=user, password="secret"):
+        while True:
+            try:
+                owned.restore(**swap, check_mode=True)
+                break
+            except ModuleFailed as refused:
+                result = refused.result
+            assert result["error_kind"] == "access_denied", result["msg"]
+            statement = str(result["next_step"]).removeprefix("As a superuser: ").partition(". Or ")[0]
+            assert statement not in asked
+            asked.append(statement)
+            owned.run(statement)
+        done = owned.restore(**swap, recovery_confirm=owned.database)
+    assert done["fingerprint"]["equal"] is True
+    assert sorted(asked) == [
+        f'ALTER ROLE "{owned.login}" CREATEDB',
+        f'ALTER ROLE "{owned.login}" CREATEROLE',
+        f'GRANT "{owned.app}" TO "{owned.login}"',
+        f'GRANT pg_signal_backend TO "{owned.login}"',
+    ]
+    owned.run(f"DROP ROLE {user}")
+
+
+def test_sessions_of_other_roles_are_seen_without_the_right_to_read_statistics(owned: Owned) -> None:
+    save(owned)
+    user = f"user_of_{owned.app}"
+    owned.run(f"GRANT {owned.app} TO {owned.login}; CREATE ROLE {user} LOGIN PASSWORD 'secret'")
+    with owned.server.session(owned.database, user=user, password="secret"):
+        swap = {"target_db": owned.database, "mode": "swap", "recovery_confirm": owned.database}
+        result = owned.refused(**swap)
+    assert result["error_kind"] == "target_in_use"
+    assert f"has 1 session: {user}" in result["what"]
+    owned.run(f"DROP ROLE {user}")
+
+
 def test_owners_that_the_login_cannot_set_are_refused_before_anything_is_created(owned: Owned) -> None:
     save(owned)
     error = owned.refused()
     assert error["error_kind"] == "access_denied"
     assert f"the database of {owned.app}" in error["what"]
     assert f"{owned.login} may not act for" in error["what"]
-    assert f"Grant {owned.app} to {owned.login}, or set owner to false" in error["next_step"]
+    assert f'As a superuser: GRANT "{owned.app}" TO "{owned.login}". Or set `owner` to false' in error["next_step"]
     assert {"the database", "table public.t", "function public.f()"} <= {*error["objects"]}
     if owned.server.version != "15":
         owned.run(f"GRANT {owned.app} TO {owned.login} WITH SET FALSE, INHERIT TRUE")

@@ -178,7 +178,7 @@ def test_a_locale_that_the_server_lacks_is_refused_or_reported(
         run_module("pg_restore", arguments)
     assert caught.value.result["error_kind"] == "unsupported"
     assert "builtin" in caught.value.result["msg"]
-    assert "set locale to nearest" in caught.value.result["next_step"]
+    assert "set `locale` to nearest" in caught.value.result["next_step"]
     with postgres.session() as cursor:
         cursor.execute("SELECT count(*) FROM pg_database WHERE datname LIKE %s", (f"{name}%",))
         assert cursor.fetchone() == (0,)

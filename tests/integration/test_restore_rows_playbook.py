@@ -14,6 +14,21 @@ from tests.doubles.sinks import http_sink
 from tests.support.operator import Operator
 
 
+def test_the_sql_for_roles_is_printed_and_not_executed(
+    operator: Operator, postgres: PostgresServer, database: str
+) -> None:
+    login = {name: value for name, value in postgres.module_options().items() if name != "login_db"}
+    role = f"backup_of_{database}"
+    inventory = {"recovery_database": database, "recovery_connection": login, "recovery_backup_role": role}
+    done = operator.play("database_roles", inventory=inventory)
+    assert done.returncode == 0, done.stdout
+    assert f'CREATE ROLE \\"{role}\\" LOGIN BYPASSRLS;' in done.stdout
+    assert postgres.password not in done.stdout
+    with postgres.session() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", (role,))
+        assert cursor.fetchone() == (0,)
+
+
 def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
     operator: Operator, postgres: PostgresServer, database: str, store: dict[str, t.Any]
 ) -> None:

@@ -18,9 +18,11 @@ from tests.doubles.modules import ROOT, ModuleFailed, run_module
 from tests.doubles.postgres import PostgresServer, available_versions
 
 
-@pytest.mark.parametrize("version", available_versions())
-def test_the_roles_of_the_page_back_up_check_and_restore(
-    servers: t.Callable[[str], PostgresServer], folder_store: dict[str, t.Any], version: str
+@pytest.mark.parametrize(
+    ("version", "printed"), [*((version, False) for version in available_versions()), (available_versions()[-1], True)]
+)
+def test_the_roles_of_the_page_and_of_the_module_back_up_check_and_restore(
+    servers: t.Callable[[str], PostgresServer], folder_store: dict[str, t.Any], version: str, printed: bool
 ) -> None:
     server, mark = servers(version), secrets.token_hex(4)
     page = (ROOT / "docs/roles.md").read_text(encoding="utf-8")
@@ -29,14 +31,20 @@ def test_the_roles_of_the_page_back_up_check_and_restore(
         script = re.sub(rf"\b{name}\b", f"{name}_{mark}", script)
     database, target = server.create_database(), f"restored_{mark}"
 
+    def missing() -> dict[str, t.Any]:
+        roles = {"backup_role": f"recovery_backup_{mark}", "restore_role": f"recovery_restore_{mark}"}
+        return run_module("pg_roles_info", {**server.module_options(database), **roles})
+
     def login(role: str, name: str) -> dict[str, t.Any]:
         options = {**server.module_options(name), "login_user": f"{role}_{mark}", "login_password": "change-me"}
         return {"source": "roles", "store": folder_store, **options}
 
     try:
         with server.session(database) as cursor:
-            cursor.execute(f"CREATE ROLE app_{mark}; {script}; CREATE SCHEMA app AUTHORIZATION app_{mark}")
-            cursor.execute(f"ALTER DATABASE {database} OWNER TO app_{mark}")
+            cursor.execute(f"CREATE ROLE app_{mark}; CREATE SCHEMA app AUTHORIZATION app_{mark}")
+            cursor.execute(
+                f"ALTER DATABASE {database} OWNER TO app_{mark}; REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
+            )
             cursor.execute(f"""
                 SET ROLE app_{mark};
                 CREATE DOMAIN app.amount AS int CHECK (VALUE > 0);
@@ -47,6 +55,12 @@ def test_the_roles_of_the_page_back_up_check_and_restore(
                 CREATE TABLE public.u (id int PRIMARY KEY, a public.state, b varchar CHECK (b IN ('a', 'b')));
                 INSERT INTO public.u VALUES (1, 'a')
             """)
+        with server.session(database) as cursor:
+            connect = f"GRANT CONNECT ON DATABASE {database} TO recovery_backup_{mark}, recovery_restore_{mark}"
+            password = "PASSWORD 'change-me'"
+            named = [f"ALTER ROLE recovery_{name}_{mark} {password}" for name in ("backup", "restore")]
+            cursor.execute(";".join([missing()["sql"], *named]) if printed else f"{script}; {connect}")
+        assert missing()["sql"] == ""
         taken = run_module("pg_backup", login("recovery_backup", database))
         checks = [{"type": "row_count", "table": "app.t", "equals": 9}, {"type": "foreign_keys"}]
         with pytest.raises(ModuleFailed, match="may not create databases"):

@@ -119,13 +119,16 @@ def restore_bucket(
 
 
 def restore_diff(result: BucketRestoreResult) -> t.Dict[str, str]:
-    """The first files of each kind, a line each."""
+    """The first files of each kind, a line each, and how many more there are."""
+    shown = [*result.missing_files, *result.differing_files]
+    number = result.restored + result.replaced
+    counted = f"{len(shown)} of {number:,} files are shown\n" if len(shown) < number else ""
     differing = "".join(
         f"{name} (other {'headers' if name in result.header_files else 'content'})\n" for name in result.differing_files
     )
     return {
         "before": differing,
-        "after": "".join(f"{name}\n" for name in sorted([*result.missing_files, *result.differing_files])),
+        "after": "".join(f"{name}\n" for name in sorted(shown)) + counted,
     }
 
 
@@ -165,7 +168,13 @@ class _Run:
             self._note_refused()
             if not request.check_mode:
                 if result.replaced or request.confirm is not None:
-                    require_confirmation(request.environment, request.confirm, request.target_name, result.plan_digest)
+                    require_confirmation(
+                        request.environment,
+                        request.confirm,
+                        request.target_name,
+                        result.plan_digest,
+                        f"replaces {result.replaced:,} files of",
+                    )
                 if result.replaced and request.undo:
                     with self._timings.phase("undo"):
                         self._take_undo()
@@ -441,14 +450,14 @@ class _Run:
 
     def _summary(self) -> str:
         result = self._result
-        if not (result.restored or result.replaced):
-            return self._unchanged()
         would = "Would restore" if self._request.check_mode else "Restored"
         headers = len(result.header_files)
         only = f", {headers if headers < _SHOWN else f'at least {headers}'} of them in headers only" if headers else ""
         not_held = (
             f" NOT restored, because the target cannot hold them: {self._refused_text()}." if result.refused else ""
         )
+        if not (result.restored or result.replaced):
+            return f"{self._unchanged()}{not_held}"
         return (
             f"{would} {result.restored} missing and {result.replaced} differing{only} of {result.files} files "
             f"({readable_size(result.bytes_restored)}) from set {result.set_id} to {self._target.location}; "
@@ -462,6 +471,8 @@ class _Run:
         done += f"of {self._manifest.recovery_point} to {self._target.location}: "
         if not result.files:
             return f"{done}the set holds no file that was asked for. Check `prefixes`, or choose another `set`."
+        if result.refused and not (result.equal or result.left):
+            return f"{done}no file that was asked for is equal to the set."
         if result.left and request.mode == "missing":
             done += f"{result.left:,} files are there, and their content was not compared."
             return f"{done} Set `mode` to all to restore files that differ."

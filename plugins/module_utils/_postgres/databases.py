@@ -43,10 +43,26 @@ _UNFINISHED = "lifeline.recovery: unfinished restore into "
 #: syntax_error (an option that a newer version has), invalid_object_definition.
 _LOCALE_REFUSED = ("42809", "22023", "0A000", "42601", "42P17")
 
+#: For sessions of other roles, backend_type is null unless the role has pg_read_all_stats; a client has a role.
+#: https://www.postgresql.org/docs/current/monitoring-stats.html
+OF_A_CLIENT = "coalesce(backend_type = 'client backend', usesysid IS NOT NULL)"
+
 _OTHER_PLACE = """
     SELECT format(' TABLESPACE %%I', s.spcname)
     FROM pg_tablespace s JOIN pg_database d ON d.datname = 'template0' AND d.dattablespace <> s.oid
     WHERE s.spcname = %s
+"""
+
+_OWNER = """
+    SELECT current_user::text, pg_get_userbyid(datdba)::text, pg_has_role(datdba, 'USAGE')
+    FROM pg_database WHERE datname = %s
+"""
+
+_NOT_ENDED = """
+    SELECT DISTINCT current_user::text, r.rolname::text, r.rolsuper
+    FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+    WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND NOT pg_has_role(r.oid, 'USAGE')
+      AND (r.rolsuper OR NOT pg_has_role('pg_signal_backend', 'USAGE')) AND
 """
 
 _LEFTOVERS = """
@@ -98,7 +114,7 @@ def sessions(conn: Connection, name: str) -> t.List[Session]:
     rows = fetch_all(
         conn,
         "SELECT pid, coalesce(usename, ''), coalesce(application_name, '') FROM pg_stat_activity "
-        "WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY pid",
+        f"WHERE datname = %s AND pid <> pg_backend_pid() AND {OF_A_CLIENT} ORDER BY pid",
         (name,),
     )
     return [Session(*row) for row in rows]
@@ -166,7 +182,7 @@ def create(
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"The server cannot create a database with {_describe(guaranteed(locale))}: {refusals[0]}.",
-            next_step="Install the locale on the server, or set locale to nearest: text may then sort differently.",
+            next_step="Install the locale on the server, or set `locale` to nearest: text may then sort differently.",
         )
     if target is not None:
         execute(conn, f"COMMENT ON DATABASE {quote_identifier(name)} IS {quote_literal(_UNFINISHED + target)}")
@@ -176,11 +192,43 @@ def require_right_to_create(conn: Connection) -> None:
     """Raise RecoveryError(access_denied) where the role may not create databases."""
     role, may = fetch_all(conn, "SELECT rolname, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user")[0]
     if not may:
-        raise RecoveryError(
-            ErrorKind.ACCESS_DENIED,
-            f"The role {role} may not create databases.",
-            next_step=f"As a superuser: ALTER ROLE {quote_identifier(role)} CREATEDB. Or connect as another role.",
+        raise _lacks_right(role, "may not create databases", f"ALTER ROLE {quote_identifier(role)} CREATEDB")
+
+
+def require_right_to_rename(conn: Connection, name: str) -> None:
+    """Raise RecoveryError(access_denied) where the role may not rename the database, which takes its owner's rights."""
+    for role, owner, may in fetch_all(conn, _OWNER, (name,)):
+        if not may:
+            raise _lacks_right(
+                role,
+                f"may not rename the database {name!r} of {owner}",
+                f"GRANT {quote_identifier(owner)} TO {quote_identifier(role)}",
+            )
+
+
+def require_right_to_end_sessions(conn: Connection, name: str) -> None:
+    """Raise RecoveryError(access_denied) where the role may not end the sessions that use the database now."""
+    for role, user, is_super in fetch_all(conn, f"{_NOT_ENDED} {OF_A_CLIENT} ORDER BY 3 DESC, 2", (name,)):
+        if is_super:
+            raise RecoveryError(
+                ErrorKind.ACCESS_DENIED,
+                f"The role {role} may not end the session of the superuser {user} in the database {name!r}.",
+                left="It is unchanged.",
+                next_step="End the session, or connect as a superuser.",
+            )
+        raise _lacks_right(
+            role,
+            f"may not end the session of {user} in the database {name!r}",
+            f"GRANT pg_signal_backend TO {quote_identifier(role)}",
         )
+
+
+def _lacks_right(role: str, what: str, statement: str) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.ACCESS_DENIED,
+        f"The role {role} {what}.",
+        next_step=f"As a superuser: {statement}. Or connect as another role.",
+    )
 
 
 def drop(conn: Connection, name: str) -> None:
@@ -209,7 +257,7 @@ def refuse_sessions(conn: Connection, name: str) -> None:
             ErrorKind.TARGET_IN_USE,
             f"The database {name!r} has {len(found)} session{'s' * (len(found) > 1)}: {who}.",
             left="It is unchanged.",
-            next_step="Stop the application, or set terminate_sessions to true.",
+            next_step="Stop the application, or set `terminate_sessions` to true.",
         )
 
 
@@ -236,7 +284,7 @@ def terminate(conn: Connection, name: str, *, spare: t.Collection[int] = ()) -> 
     fetch_all(
         conn,
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND pid <> ALL (%s)",
+        f"WHERE datname = %s AND pid <> pg_backend_pid() AND {OF_A_CLIENT} AND pid <> ALL (%s)",
         (name, list(spare)),
     )
 

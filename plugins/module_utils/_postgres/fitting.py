@@ -52,14 +52,7 @@ def fit_to_database(conn: Connection, toc: Toc, skip: t.Collection[str], *, requ
     needed = _needed_schemas(toc, skip)
     refused, present = _try(conn, [entry for entry in extensions if entry.tag not in skip], needed)
     if refused and required:
-        raise RecoveryError(
-            ErrorKind.EXTENSIONS_MISSING,
-            f"The server refuses {len(refused)} extensions of the set: "
-            + "; ".join(f"{name}: {reason}" for name, reason in sorted(refused.items()))
-            + ".",
-            next_step="Install their packages, or name them in skip_extensions: their tables are then left out.",
-            details={"extensions": dict(sorted(refused.items()))},
-        )
+        raise _refused_extensions(refused)
     present |= {entry.tag for entry in toc.of_kind("SCHEMA")} | set(_ALWAYS_THERE)
     left_out = [ObjectFailure(f"extension {name}", "skip_extensions names it") for name in sorted(skip)]
     kept = []
@@ -70,6 +63,26 @@ def fit_to_database(conn: Connection, toc: Toc, skip: t.Collection[str], *, requ
         elif entry.kind in ("TABLE DATA", "EVENT TRIGGER"):
             left_out.append(ObjectFailure(entry.title, reason))
     return Fitted(replace(toc, entries=tuple(kept)), needed, tuple(left_out))
+
+
+def require_available(conn: Connection, toc: Toc, skip: t.Collection[str]) -> None:
+    """Raise RecoveryError(extensions_missing) where the server does not have an extension of the archive."""
+    wanted = sorted({entry.tag for entry in toc.of_kind("EXTENSION")} - set(skip))
+    there = {row[0] for row in fetch_all(conn, "SELECT name::text FROM pg_available_extensions")}
+    missing = {name: "it is not installed on the server" for name in wanted if name not in there}
+    if missing:
+        raise _refused_extensions(missing)
+
+
+def _refused_extensions(refused: t.Mapping[str, str]) -> RecoveryError:
+    return RecoveryError(
+        ErrorKind.EXTENSIONS_MISSING,
+        f"The server refuses {len(refused)} extensions of the set: "
+        + "; ".join(f"{name}: {reason}" for name, reason in sorted(refused.items()))
+        + ".",
+        next_step="Install their packages, or name them in `skip_extensions`: their tables are then left out.",
+        details={"extensions": dict(sorted(refused.items()))},
+    )
 
 
 def _needed_schemas(toc: Toc, skip: t.Collection[str]) -> t.Tuple[str, ...]:

@@ -53,7 +53,8 @@ def refuse_foreign_owners(
         ErrorKind.ACCESS_DENIED,
         f"{len(foreign)} objects belong to roles that {role} may not act for: {_listed(foreign)}.",
         left=left,
-        next_step=f"Grant {', '.join(missing[:5])} to {role}, or set owner to false: {role} then owns the objects.",
+        next_step=f"As a superuser: GRANT {', '.join(map(quote_identifier, missing))} TO {quote_identifier(role)}. "
+        f"Or set `owner` to false: {role} then owns the objects.",
         details={"objects": [title for title, _owner in foreign], "roles": missing},
     )
 
@@ -88,7 +89,7 @@ def refuse_owners_outside_schemas(conn: Connection, toc: Toc, database_owner: st
             f"{len(foreign)} objects belong to roles that do not own the schema of the object, which only a superuser "
             f"can restore: {_listed(foreign)}.",
             left=left,
-            next_step=f"Log in as a superuser, or set owner to false: {role} then owns the objects.",
+            next_step=f"Log in as a superuser, or set `owner` to false: {role} then owns the objects.",
             details={"objects": [title for title, _owner in foreign]},
         )
 

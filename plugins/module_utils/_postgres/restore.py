@@ -24,8 +24,10 @@ from .archive import ForeignDump, inspect_content, inspect_dump
 from .client import find_client
 from .connection import Connection, connection
 from .databases import derived_name
+from .dump import TOC_NAME
 from .identity import identity_of
 from .proof import Proof
+from .properties import PROPERTIES_FILE
 from .recorded import recorded
 from .restore_beside import BesideRestore
 from .restore_in_place import InPlaceRestore, unknown_content
@@ -35,6 +37,10 @@ from .swap import exchange
 
 #: Parts of a plan that are shown, and left out of its digest: a confirmation outlasts who logs in and what is written.
 _OF_THE_MOMENT = ("replaces", "sessions")
+
+
+#: What a set is judged by before it is fetched: its table of contents, and the properties of the database.
+_DESCRIPTIONS = (TOC_NAME, PROPERTIES_FILE)
 
 
 def restore(request: RestoreRequest, store: t.Optional[ObjectStore]) -> RestoreResult:
@@ -67,23 +73,30 @@ class _Run:
                 digest = plan_digest({name: part for name, part in plan.items() if name not in _OF_THE_MOMENT})
                 if self._state.foreign is not None:
                     self._inspect(admin, self._state.foreign)
-                if request.mode == "in_place":
-                    InPlaceRestore(self._state).refuse_unsaved()
+                kind = InPlaceRestore if request.mode == "in_place" else BesideRestore
+                work = kind(self._state)
+                folder = stack.enter_context(scratch_folder("lifeline-restore-", request.spool_dir))
+                if request.mode != "undo":
+                    self._fetch(folder, _DESCRIPTIONS)
+                    work.refuse(admin, folder)
             if request.check_mode:
                 return self._result(plan, digest, Proof(), {}, changed=True)
             if request.mode != "new":
                 require_confirmation(
-                    request.environment, request.confirm, request.target_db, digest, elsewhere=self._elsewhere(admin)
-                )
+                    request.environment, request.confirm, request.target_db, digest, self._does(),
+                    elsewhere=self._elsewhere(admin),
+                )  # fmt: skip
             if request.mode == "undo":
                 return self._result(plan, digest, Proof(), self._undo(admin), changed=True)
             client = find_client(
                 max(self._archive_major(), catalog.server_facts(admin).major), request.connection.client_bin_dir
             )
-            folder = stack.enter_context(scratch_folder("lifeline-restore-", request.spool_dir))
-            self._fetch(folder)
-            kind = InPlaceRestore if request.mode == "in_place" else BesideRestore
-            proof, undo = kind(self._state).complete(admin, client, folder)
+            with self._state.timings.phase("fetch"):
+                self._fetch(folder)
+            self._state.fetched = (
+                sum(e.stored_size for e in self._state.manifest.objects) if self._state.manifest else 0
+            )
+            proof, undo = work.complete(admin, client, folder)
         return self._result(plan, digest, proof, undo, changed=True)
 
     def _choose(self) -> None:
@@ -142,14 +155,14 @@ class _Run:
                 f"There is no database {request.target_db!r} on {request.connection.place}.",
                 next_step="Use mode new to create it.",
             )
-        if request.mode in ("new", "swap"):
-            databases.require_right_to_create(admin)
         if request.mode == "undo" and not (request.undo_db and databases.exists(admin, request.undo_db)):
             raise RecoveryError(
                 ErrorKind.TARGET_MISSING,
                 f"There is no database {request.undo_db!r} to go back to.",
-                next_step="Give undo_db as the result of the restore named it.",
+                next_step="Give `undo_db` as the result of the restore named it.",
             )
+        if request.mode == "undo":
+            self._refuse_exchange(admin)
         return {
             "mode": request.mode,
             "target_db": request.target_db,
@@ -162,6 +175,21 @@ class _Run:
             "sessions": len(databases.sessions(admin, request.target_db)) if there else 0,
         }
 
+    def _does(self) -> str:
+        """For the confirmation: what happens to the target."""
+        request = self._state.request
+        if request.mode == "undo":
+            return f"puts the database {request.undo_db!r} in the place of"
+        return "replaces the content of the database" if request.mode == "in_place" else "replaces the database"
+
+    def _refuse_exchange(self, admin: Connection) -> None:
+        request = self._state.request
+        databases.require_right_to_create(admin)
+        for name in (request.target_db, request.undo_db or ""):
+            databases.require_right_to_rename(admin, name)
+            if request.terminate_sessions:
+                databases.require_right_to_end_sessions(admin, name)
+
     def _elsewhere(self, admin: Connection) -> t.Optional[str]:
         """Why the target is not the database of the set, or of the source whose restore is undone; else None."""
         request = self._state.request
@@ -170,14 +198,16 @@ class _Run:
             known = known_identity(self._state.store, request.source, DATABASE_ENGINE)
         return elsewhere(known, identity_of(catalog.server_facts(admin), request.connection, request.target_db))
 
-    def _fetch(self, folder: str) -> None:
-        """Bring the archive into the folder without the rows, which go from the store into the tables."""
+    def _fetch(self, folder: str, paths: t.Collection[str] = ()) -> None:
+        """Bring the archive into the folder without the rows, which go from the store into the tables.
+
+        paths: bring only these objects, which are not fetched a second time.
+        """
         if self._state.manifest is None or self._state.store is None:
             return
         entries = [entry for entry in self._state.manifest.objects if entry.role != "data"]
-        with self._state.timings.phase("fetch"):
-            fetch_objects(self._state.store, entries, folder, parallel=self._state.request.parallel)
-        self._state.fetched = sum(entry.stored_size for entry in self._state.manifest.objects)
+        entries = [entry for entry in entries if (entry.path in paths if paths else entry.path not in _DESCRIPTIONS)]
+        fetch_objects(self._state.store, entries, folder, parallel=self._state.request.parallel)
 
     def _undo(self, admin: Connection) -> t.Dict[str, str]:
         request = self._state.request

@@ -16,7 +16,7 @@ from .beside import Loaded, load_foreign, load_set, search_path_of
 from .client import ClientPrograms
 from .connection import Connection, ConnectionOptions, connection, quote_identifier
 from .databases import derived_name
-from .fitting import fit_to_database
+from .fitting import fit_to_database, require_available
 from .foreign_owners import (
     give_database,
     owners_of,
@@ -50,28 +50,47 @@ class BesideRestore:
     def __init__(self, state: RestoreState) -> None:
         self._state = state
         self._granted: t.Tuple[str, ...] = ()
+        self._missing: t.List[str] = []
+
+    def refuse(self, admin: Connection, folder: str) -> None:
+        """Raise RecoveryError for what the role or the server lacks; check mode tests this as well.
+
+        folder holds the table of contents and the properties of a set.
+        """
+        request = self._state.request
+        databases.require_right_to_create(admin)
+        if request.mode == "swap":
+            databases.require_right_to_rename(admin, request.target_db)
+            databases.refuse_subscriptions(admin, request.target_db)
+            if request.terminate_sessions:
+                databases.require_right_to_end_sessions(admin, request.target_db)
+        current = databases.find(admin, request.target_db)
+        recorded = recorded_properties(folder)
+        wanted = recorded if current is None else read_properties(admin, request.target_db)
+        self._missing = self._state.missing_roles(admin, folder, recorded if current is None else None)
+        toc = self._state.toc(folder)
+        if toc is not None and request.object_errors == "fail" and self._state.foreign is None:
+            require_available(admin, toc, request.skip_extensions)
+        # What skip_extensions leaves out is known only in a database.
+        if not request.skip_extensions:
+            owner = wanted.owner if wanted else ""
+            self._refuse_foreign(admin, toc, owner, self._missing, "Nothing was changed.")
 
     def complete(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
         """Restore under a working name, prove it, and only then give it the target's name."""
         request = self._state.request
         current = databases.find(admin, request.target_db)
-        if request.mode == "swap":
-            databases.refuse_subscriptions(admin, request.target_db)
-            if not request.terminate_sessions:
-                databases.refuse_sessions(admin, request.target_db)
+        if request.mode == "swap" and not request.terminate_sessions:
+            databases.refuse_sessions(admin, request.target_db)
         recorded = recorded_properties(folder)
         wanted = recorded if current is None else read_properties(admin, request.target_db)
         self._state.loading = replace(self._state.loading, search_path=search_path_of(wanted))
         options = self._state.server.with_database(databases.working_name(request.target_db))
         with self._state.timings.phase("provision"):
-            missing = self._state.missing_roles(admin, folder, recorded if current is None else None)
-            # What skip_extensions leaves out is known only in a database.
-            toc = None if request.skip_extensions else self._state.toc(folder)
-            self._refuse_foreign(admin, toc, wanted.owner if wanted else "", missing, "Nothing was changed.")
             # Left by runs that failed or were killed: the lock proves that none of them is running.
             for name in databases.leftovers(admin, request.target_db):
                 discard(admin, self._state.server.with_database(name))
-            self._state.create_roles(admin, missing)
+            self._state.create_roles(admin, self._missing)
             self._create(admin, options.database, folder, wanted)
         try:
             with self._state.timings.phase("restore"):

@@ -11,7 +11,6 @@ import typing as t
 from dataclasses import asdict, replace
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
-from .._sets.fetch import read_object
 from .._sets.manifest import Manifest
 from .._store.base import seal_for
 from . import databases, materialized_views
@@ -21,7 +20,6 @@ from .client import ClientPrograms
 from .collateral import refuse_unsaved_rows
 from .connection import Connection, ConnectionOptions, connection
 from .cron_jobs import Jobs, jobs_of
-from .dump import read_toc
 from .in_place import LockedDatabase, Undo, locked_database
 from .load import archive_script
 from .object_errors import ObjectFailure
@@ -32,7 +30,7 @@ from .properties import property_differences, read_properties, recorded_properti
 from .restore_state import RestoreState
 from .room import make_room
 from .script import GuardedScript
-from .toc import Toc, parse_toc
+from .toc import Toc
 
 
 class InPlaceRestore:
@@ -40,14 +38,14 @@ class InPlaceRestore:
 
     def __init__(self, state: RestoreState) -> None:
         self._state = state
+        self._missing: t.List[str] = []
 
-    def refuse_unsaved(self) -> None:
-        """Before anything is stored or locked; check mode looks at this as well."""
-        toc = None
-        if self._state.manifest is not None and self._state.store is not None:
-            toc = parse_toc(read_object(self._state.store, self._state.manifest.object_at("toc.dat")))
-        elif self._state.foreign is not None and self._state.foreign.format == "directory":
-            toc = read_toc(self._state.foreign.path)
+    def refuse(self, admin: Connection, folder: str) -> None:
+        """Raise RecoveryError before anything is stored or locked; check mode tests this as well.
+
+        folder holds the table of contents of a set.
+        """
+        toc = self._state.toc(folder)
         if self._state.store is None or not self._state.request.source:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
@@ -56,9 +54,15 @@ class InPlaceRestore:
             )
         if toc is None:
             raise unknown_content()
+        self._state.store.require_writable(f"{self._state.request.source}/undo/")
+        self._missing = self._state.missing_roles(admin, folder, None)
+        if self._state.request.terminate_sessions:
+            databases.require_right_to_end_sessions(admin, self._state.request.target_db)
         options = self._state.request.connection.with_database(self._state.request.target_db)
         with connection(options, application="lifeline.recovery restore") as conn:
             refuse_unsaved_rows(conn, make_room(conn, self._replacement(conn, toc)))
+        # The undo set takes rights of its own, and the run asks for it late.
+        back_up(replace(self._undo_request(options), check_mode=True), self._state.store)
 
     def _replacement(self, conn: Connection, toc: Toc) -> Replacement:
         if self._state.foreign is not None:
@@ -75,7 +79,7 @@ class InPlaceRestore:
         properties = read_properties(admin, request.target_db)
         self._state.loading = replace(self._state.loading, search_path=search_path_of(properties))
         with self._state.timings.phase("provision"):
-            self._state.create_roles(admin, self._state.missing_roles(admin, folder, None))
+            self._state.create_roles(admin, self._missing)
             self._state.leave_out_tablespaces(admin, folder)
         with connection(options, application="lifeline.recovery restore") as conn:
             replacement = self._replacement(conn, toc)
@@ -152,27 +156,26 @@ class InPlaceRestore:
             return materialized_views.left_empty(toc)
         return tuple(materialized_views.refresh(options, toc, search_path=self._state.loading.search_path))
 
-    def _undo_set(self, options: ConnectionOptions) -> Undo:
+    def _undo_request(self, options: ConnectionOptions) -> BackupRequest:
         request = self._state.request
+        return BackupRequest(
+            connection=options,
+            source=guaranteed(request.source),
+            tier="undo",
+            profile=self._state.profile,
+            jobs=request.jobs,
+            lock_timeout=request.lock_timeout,
+            spool_dir=request.spool_dir,
+        )
+
+    def _undo_set(self, options: ConnectionOptions) -> Undo:
         found: t.List[Toc] = []
         taken: t.List[Manifest] = []
         store = guaranteed(self._state.store)
         if self._state.manifest is not None:
             seal_for(store, self._state.manifest.recipients)
-        result = back_up(
-            BackupRequest(
-                connection=options,
-                source=guaranteed(request.source),
-                tier="undo",
-                profile=self._state.profile,
-                jobs=request.jobs,
-                lock_timeout=request.lock_timeout,
-                spool_dir=request.spool_dir,
-                on_toc=found.append,
-                on_manifest=taken.append,
-            ),
-            store,
-        )
+        wanted = self._undo_request(options)
+        result = back_up(replace(wanted, on_toc=found.append, on_manifest=taken.append), store)
         return Undo(result.set_id, found[0], guaranteed(taken[0].fingerprint))
 
 

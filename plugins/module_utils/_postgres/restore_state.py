@@ -24,7 +24,7 @@ from .object_errors import ObjectFailure, objects_refused
 from .proof import Content, Proof, Rules, prove
 from .properties import DatabaseProperties
 from .restore_request import RestoreRequest
-from .roles import create_roles, missing_roles, roles_of
+from .roles import create_roles, missing_roles, require_right_to_create, roles_of
 from .script import ScriptFacts
 from .toc import Toc, TocEntry
 
@@ -102,9 +102,11 @@ class RestoreState:
             raise RecoveryError(
                 ErrorKind.ROLES_MISSING,
                 f"The server lacks {len(missing)} roles that the {what} names: {', '.join(missing[:10])}.",
-                next_step="Create them, or set create_roles to true: they are made without login.",
+                next_step="Create them, or set `create_roles` to true: they are made without login.",
                 details={"roles": missing},
             )
+        if missing:
+            require_right_to_create(admin)
         return missing
 
     def create_roles(self, admin: Connection, missing: t.List[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
 from .toc import Toc
 
@@ -55,6 +56,19 @@ def assignable_roles(conn: Connection) -> t.Set[str]:
     right = "SET" if conn.server_version >= 160000 else "MEMBER"
     sql = "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'USAGE') AND pg_has_role(oid, %s)"
     return {row[0] for row in fetch_all(conn, sql, (right,))}
+
+
+def require_right_to_create(conn: Connection) -> None:
+    """Raise RecoveryError(access_denied) where the role may not create roles."""
+    role, may = fetch_all(conn, "SELECT rolname, rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")[
+        0
+    ]
+    if not may:
+        raise RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"The role {role} may not create the roles that the server lacks.",
+            next_step=f"As a superuser: ALTER ROLE {quote_identifier(role)} CREATEROLE. Or create the roles first.",
+        )
 
 
 def create_roles(conn: Connection, names: t.Iterable[str]) -> None:

@@ -25,7 +25,7 @@ from .connection import (
     quote_identifier,
     quote_literal,
 )
-from .databases import Database
+from .databases import OF_A_CLIENT, Database
 
 try:
     import psycopg2
@@ -36,10 +36,12 @@ except ImportError:
 #: Seconds between two rounds of ending sessions while a rename waits for them.
 _ROUND = 0.05
 
-_TERMINATE = """
+_TERMINATE = (
+    """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
+    WHERE datname = %s AND pid <> pg_backend_pid() AND """
+    + OF_A_CLIENT
+)
 
 _IDENTITIES = "SELECT datname, oid FROM pg_database WHERE datname IN (%s, %s)"
 
@@ -118,7 +120,7 @@ def _refusal(error: BaseException, name: str, new_name: str) -> BaseException:
             ErrorKind.TARGET_IN_USE,
             f"The database {name!r} cannot be renamed: {error.diag.message_primary}.{detail}",
             left=left,
-            next_step="Stop the application, set terminate_sessions to true, and end prepared transactions.",
+            next_step="Stop the application, set `terminate_sessions` to true, and end prepared transactions.",
         )
     if isinstance(error, (psycopg2.errors.InvalidCatalogName, psycopg2.errors.DuplicateDatabase)):
         return RecoveryError(

@@ -433,6 +433,9 @@ def _difference(sides: Sides, changes: t.Sequence[Change]) -> t.Dict[str, str]:
             for _key, values in rows:
                 shown = {name: _shown(value) for name, value in zip(table.stored, values)}
                 lines.append(f"{table.name}: {json.dumps(shown, ensure_ascii=False)}\n")
+        for kind, keys in (("insert", change.inserts), ("update", change.updates), ("delete", change.deletes)):
+            if len(keys) > _SHOWN:
+                after.append(f"{table.name}: {_SHOWN} of {len(keys):,} rows to {kind} are shown\n")
     return {"before": "".join(before), "after": "".join(after)}
 
 
