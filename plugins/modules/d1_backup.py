@@ -11,11 +11,12 @@ short_description: Back up a Cloudflare D1 database or a SQLite file as a set
 version_added: 1.0.0
 description:
   - Reads everything through the query API, page by page, and does not hold the database up as the export of D1 does.
-  - Values are exact - integers beyond 2^53, infinities, texts with NUL or without UTF-8, values of 2 MB. Tables come first, then rows,
-    then indexes, views and triggers, so that the dump loads, whatever refers to what.
-  - The set is committed only after the dump was loaded into SQLite on this host and found equal. The bookmarks of before and after tell
-    whether the database changed while it was read; then it is read anew.
-  - A full-text table is read with its rows, or built again from the table that it is of. What cannot be covered is named.
+  - Values are exact - integers beyond 2^53, infinities, texts with NUL or without UTF-8, values of 2 MB. Tables and unique
+    keys come first, then rows, then other indexes, views and triggers, so that the dump loads, whatever refers to what.
+  - The set is committed only after the dump was loaded into SQLite on this host, as D1 loads it with foreign keys on, and found equal. If the
+    bookmark of a D1 database changed during the reading, the database is read again. A file is read from a copy that shows one moment.
+  - D1 runs a newer SQLite than most hosts. A definition that this host refuses is kept as text and named in RV(not_proved).
+  - A full-text table is read with its rows and its settings, or built again from the table that it is of. What cannot be covered is named.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:

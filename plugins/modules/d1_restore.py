@@ -308,7 +308,9 @@ plan_digest:
   returned: success
   sample: ''
 not_covered:
-  description: Virtual tables that are empty, because the set does not hold them, or that a restore of rows neither compares nor fills.
+  description:
+    - Virtual tables that are empty, because the set does not hold them, or that a restore of rows neither compares nor fills.
+    - In a restore to a file, also definitions that SQLite of this host refuses; C(table NAME) then has its rows without its other rules.
   type: list
   elements: str
   returned: success

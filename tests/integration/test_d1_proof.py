@@ -107,6 +107,8 @@ def test_what_this_sqlite_cannot_read_is_kept_as_text_and_not_called_equal(d1: D
         [
             "CREATE TABLE p(id INTEGER PRIMARY KEY AUTOINCREMENT, d TEXT, n DEFAULT 1_000_000)",
             "CREATE TABLE g(k TEXT COLLATE NOCASE PRIMARY KEY, g TEXT AS (concat(k, '!')) STORED) WITHOUT ROWID",
+            "CREATE TABLE u(id INTEGER PRIMARY KEY, k TEXT UNIQUE, n DEFAULT 1_0)",
+            "CREATE TABLE of_u(k TEXT REFERENCES u(k))",
             "CREATE TABLE c(p REFERENCES p(id), k CHECK(octet_length(k) < 10) REFERENCES g(k))",
             "CREATE TABLE s(a ANY, b INT DEFAULT 0x_1) STRICT"
             if False
@@ -119,6 +121,8 @@ def test_what_this_sqlite_cannot_read_is_kept_as_text_and_not_called_equal(d1: D
             "CREATE UNIQUE INDEX by_d ON p(d)",
             "INSERT INTO p(d) VALUES('one'), ('two'), (NULL)",
             "INSERT INTO g(k) VALUES('A'), ('b')",
+            "INSERT INTO u(k) VALUES('x'), (NULL), (NULL)",
+            "INSERT INTO of_u VALUES('x'), (NULL)",
             "INSERT INTO c VALUES(1, 'a'), (2, 'B'), (NULL, NULL)",
             "INSERT INTO s VALUES('1', 1), (1, 2), (x'31', 3)",
             "INSERT INTO own VALUES('search me', 'x')",
@@ -128,6 +132,7 @@ def test_what_this_sqlite_cannot_read_is_kept_as_text_and_not_called_equal(d1: D
     )
     taken = one.back_up()
     newer = sqlite3.sqlite_version_info >= (3, 47)
+    assert warnings(taken) == ""
     if not newer:
         named = {item.partition(" (")[0] for item in taken["not_proved"]}
         assert {"table p", "table g", "table c", "table s", "view v", "index by_size", "trigger on_v"} <= named
@@ -144,6 +149,8 @@ def test_what_this_sqlite_cannot_read_is_kept_as_text_and_not_called_equal(d1: D
         assert "table p" in restored["not_covered"]
         assert "is incomplete" in warnings(restored)
         one.restore_file(mode="in_place", recovery_environment="sandbox")
+    config = "SELECT k, v FROM own_config WHERE k <> 'version'"
+    assert one.native.query(one.back_name, config) == [{"k": "secure-delete", "v": 1}]
 
 
 def test_a_value_that_only_newer_json_reads_is_not_lost(d1: D1Server, tmp_path: Path) -> None:
@@ -220,15 +227,20 @@ def test_the_export_of_d1_with_a_trigger_before_its_view_is_restored(d1: D1Serve
     assert run_module("d1_restore", {"src": str(dump), "path": str(tmp_path / "x.sqlite")})["rows"] == 1
 
 
-def test_an_error_of_a_backup_advises_no_other_set(tmp_path: Path) -> None:
-    path = tmp_path / "bad.sqlite"
+def test_rows_that_d1_cannot_hold_are_refused_before_a_database_is_made(d1: D1Server, tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite"
     with sqlite3.connect(path) as file:
-        file.execute("CREATE TABLE t(a UNIQUE, b NOT NULL)")
-        file.execute("INSERT INTO t VALUES(1, 2)")
-        file.execute("PRAGMA writable_schema = ON")
-        # A definition that SQLite reads and cannot run again.
-        file.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a UNIQUE, b NOT NULL) ' || char(10) || '/* open'")
+        file.executescript(
+            "CREATE TABLE p(id INTEGER PRIMARY KEY, k); INSERT INTO p VALUES(1, 1), (2, 1);"
+            "CREATE TABLE c(p REFERENCES p(id)); INSERT INTO c VALUES(1), (8), (9);"
+            "CREATE TABLE e(k REFERENCES p(k)); INSERT INTO e VALUES(1)"
+        )
     store = {"provider": "directory", "path": str(tmp_path / "store")}
+    taken = run_module("d1_backup", {"path": str(path), "source": "app", "store": store})
+    target = d1.options(f"proof-{secrets.token_hex(4)}")
     with pytest.raises(ModuleFailed) as caught:
-        run_module("d1_backup", {"path": str(path), "source": "bad", "store": store})
-    assert "another set" not in caught.value.result["msg"]
+        run_module("d1_restore", {"source": "app", "store": store, **target}, check_mode=True)
+    for told in ("2 rows of c refer to missing rows of p.", "e refers to k of p, which is not unique."):
+        assert told in warnings(taken)
+        assert told in caught.value.result["what"]
+    assert caught.value.result["error_kind"] == "unsupported"

@@ -24,7 +24,7 @@ from .._core.process import scratch_folder
 from .._sets.audit import audited
 from .._sets.identity import Identity, elsewhere, identity_in
 from .._sets.manifest import Manifest
-from .._sqlite.backup import OpenedSet, open_set, refusing
+from .._sqlite.backup import OpenedSet, open_set, refused_by_d1, refusing
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
@@ -131,6 +131,8 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         with scratch_folder("lifeline-d1-", request.spool_dir) as folder:
             with timings.phase("fetch and prove"):
                 opened = origin.open(folder)
+            if api is not None:
+                _require_loadable(origin, opened)
             if api is None:
                 outcome = (
                     _over_file(origin, opened, request) if request.mode == "in_place" else _into_file(opened, request)
@@ -169,6 +171,17 @@ def restore_d1(origin: Origin, api: t.Optional[D1Api], request: D1RestoreRequest
         timings=timings.as_dict(),
         summary=f"{would} {tables} tables with {opened.rows} rows of {origin.name} to {target}{ending}",
     )
+
+
+def _require_loadable(origin: Origin, opened: OpenedSet) -> None:
+    """Raise RecoveryError(unsupported) for rows that D1 would refuse at the end of an import."""
+    reasons = refused_by_d1(opened)
+    if reasons:
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"D1 cannot hold rows of {origin.name}: {' '.join(reasons[:10])}",
+            next_step="Restore into a file, correct these rows, back the file up, and restore that set to D1.",
+        )
 
 
 @dataclass(frozen=True)

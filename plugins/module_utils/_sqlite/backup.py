@@ -38,6 +38,7 @@ from .file import FileEngine, require_sqlite
 from .load import Aside, Loaded, ReferencesRefused, load_files
 from .schema import Schema, Table, quoted, read_schema
 from .script import Dump, TableContent, content_of, different_tables, ignore_checks, require_all_rows, write_dump
+from .stand_ins import missing_parents
 from .structure import Structure, structure_differences, structure_of
 from .virtual import not_covered
 from .virtual import not_rebuilt as empty_indexes
@@ -395,11 +396,14 @@ class _Run:
         try:
             try:
                 loaded = load_files(path, work, dump.files, dump.stand_ins, judged=True)
+                opened = opened_file(path, loaded, dump.not_rebuilt)
             except ReferencesRefused as refused:
                 os.unlink(path)
                 loaded = load_files(path, work, dump.files, dump.stand_ins)
-                note(f"D1 refuses rows of {where} ({refused}): {_orphans(path)}. A restore into a file takes them.")
-            opened = opened_file(path, loaded, dump.not_rebuilt)
+                opened = opened_file(path, loaded, dump.not_rebuilt)
+                reasons = refused_by_d1(opened) or ([] if opened.aside else [f"{refused}."])
+                if reasons:
+                    note(f"D1 refuses rows of {where}, a file takes them. {' '.join(reasons)}")
         except RecoveryError as error:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL,
@@ -439,8 +443,7 @@ class _Run:
             self._progress.phase("reading")
             self._began = utc_now()
             bookmark, before = self._engine.bookmark(), self._engine.state()
-            schema = read_schema(self._engine)
-            dump = write_dump(self._engine, schema, work, self._progress.add)
+            schema, dump = self._read_once(work)
             counted = self._engine.state() == before
             if counted:
                 require_all_rows(self._engine, schema, dump.content)
@@ -465,6 +468,20 @@ class _Run:
 
         self._store.put(key, chunks())
         return key
+
+    def _read_once(self, work: str) -> t.Tuple[Schema, Dump]:
+        try:
+            schema = read_schema(self._engine)
+            return schema, write_dump(self._engine, schema, work, self._progress.add)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.QUERY_FAILED:
+                raise
+            raise RecoveryError(
+                ErrorKind.QUERY_FAILED,
+                f"{self._engine.location} cannot be read: {error.what}",
+                left=_NOTHING_WRITTEN,
+                next_step="Check the database with PRAGMA integrity_check.",
+            ) from None
 
     def _sql_key(self) -> str:
         """The key of the dump as one file. Each tier has its own, which is pruned with the sets that name it."""
@@ -566,18 +583,27 @@ def refusing() -> str:
     return f"SQLite {sqlite3.sqlite_version} of this host refuses them"
 
 
-def _orphans(path: str) -> str:
-    """How many rows refer to rows that there are not, by table."""
-    engine = FileEngine(path, read_only=True)
+def refused_by_d1(opened: OpenedSet) -> t.List[str]:
+    """Why D1, where foreign keys are always on, refuses rows of a set: one sentence for each pair of tables.
+
+    A stand-in compares texts byte by byte and lacks unique columns, so nothing is known of such a table.
+    """
+    engine = FileEngine(opened.path, read_only=True)
+    unknown = {what.partition(" ")[2].lower() for what in opened.aside if what.startswith("table ")}
     found: t.Dict[t.Tuple[str, str], int] = {}
     try:
-        for table in read_schema(engine).of_kind("table"):
+        for table in opened.schema.of_kind("table"):
+            # A parent without a unique index is an error of the pragma.
             with contextlib.suppress(RecoveryError):
                 (answer,) = engine.run([Bound(f"PRAGMA foreign_key_check({quoted(table.name)})", reads_only=True)])
                 for row in answer.rows:
                     pair = (str(row[0]), str(row[2]))
-                    found[pair] = found.get(pair, 0) + 1
+                    if not unknown.intersection(name.lower() for name in pair):
+                        found[pair] = found.get(pair, 0) + 1
+        keyless = missing_parents(engine, opened.schema).refused
     finally:
         engine.close()
-    told = [f"{count} rows of {child} refer to missing rows of {parent}" for (child, parent), count in found.items()]
-    return ", ".join(told) or "a foreign key refers to columns that are not unique"
+    return [
+        *(f"{count} rows of {child} refer to missing rows of {parent}." for (child, parent), count in found.items()),
+        *keyless,
+    ]

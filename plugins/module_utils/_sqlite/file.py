@@ -61,7 +61,9 @@ class FileEngine:
             raise RecoveryError(
                 ErrorKind.UNREACHABLE,
                 f"{path} cannot be opened: {_reason(error)}.",
-                next_step="Check that it is a SQLite database and its rights.",
+                next_step="End the process that holds the file locked, or try again later."
+                if "locked" in str(error)
+                else "Check that it is a SQLite database and its rights.",
             ) from None
 
     def run(self, batch: t.Sequence[Bound]) -> t.List[StatementResult]:

@@ -224,6 +224,8 @@ def _damaged(path: str, why: str, at: t.Optional[Statement] = None) -> RecoveryE
     return RecoveryError(
         ErrorKind.DAMAGED,
         f"The dump {path} does not load: {why}{place}.",
-        next_step="Use another dump.",
+        next_step=f"Load the dump on a host with a newer SQLite than {sqlite3.sqlite_version}, or use another dump."
+        if at and at.word == "CREATE"
+        else "Use another dump.",
         details={"line": at.line, "problem": why, "statement": shortened(at.text)} if at else None,
     )

@@ -27,7 +27,9 @@ _REFERENCE = re.compile(r"foreign key mismatch|FOREIGN KEY constraint failed|no 
 
 #: Errors that have nothing to do with what a statement defines.
 _ELSEWHERE = re.compile(
-    r"not authorized|prohibited|interrupted|disk|locked|readonly|unable to open|out of memory|one statement at a time"
+    r"not authorized|access to .* is prohibited|interrupted|database or disk is full|disk I/O error|database is locked"
+    r"|database table is locked|attempt to write a readonly database|unable to open database file|out of memory"
+    r"|You can only execute one statement at a time"
 )
 
 _KINDS = ("TABLE", "INDEX", "VIEW", "TRIGGER")
@@ -78,7 +80,7 @@ def load_files(
                 _load(loader, os.path.join(folder, name), table, name)
             loader.finish()
     except sqlite3.IntegrityError as error:
-        if not (judged and _REFERENCE.search(str(error))):
+        if not (judged and _REFERENCE.match(str(error))):
             raise
         raise ReferencesRefused(str(error)) from None
     return loader.loaded
@@ -155,9 +157,9 @@ class Loader:
             return True
         except sqlite3.Error as error:
             told = str(error)
-            if self._judged and _REFERENCE.search(told):
+            if self._judged and _REFERENCE.match(told):
                 raise ReferencesRefused(told) from None
-            if _ELSEWHERE.search(told) or self._limits.reached(error):
+            if _ELSEWHERE.match(told) or self._limits.reached(error):
                 raise
             return self._write_anyway(text, table, error)
 
@@ -170,7 +172,7 @@ class Loader:
         return self._limits.reached(error) or str(error)
 
     def finish(self) -> None:
-        """Try the definitions that failed once more, as long as this helps."""
+        """Try the definitions that failed once more, as long as this helps. Raises RecoveryError(damaged)."""
         progress = True
         while progress:
             progress = False
@@ -178,8 +180,12 @@ class Loader:
                 try:
                     self._connection.execute(aside.sql)
                 except sqlite3.Error as error:
-                    if self._limits.reached(error):
-                        raise
+                    if _ELSEWHERE.match(str(error)) or self._limits.reached(error):
+                        raise RecoveryError(
+                            ErrorKind.DAMAGED,
+                            f"The {what} does not load: {self.reason(error)}.",
+                            next_step="Use another set or dump.",
+                        ) from None
                     continue
                 del self._waiting[what]
                 progress = True
@@ -187,7 +193,10 @@ class Loader:
 
     def _put_aside(self, text: str, error: sqlite3.Error) -> None:
         what = definition_of(text)
-        if what is None or _ELSEWHERE.search(str(error)) or self._limits.reached(error):
+        if what is None or _ELSEWHERE.match(str(error)) or self._limits.reached(error):
+            raise error
+        if len(list(split_statements(text))) != 1:
+            # SQLite reports the first error, and would not have seen a second statement.
             raise error
         kind, _blank, name = what.partition(" ")
         if kind != "table" or name not in self._stand_ins:
@@ -231,7 +240,11 @@ class Loader:
 
 def definition_of(text: str) -> t.Optional[str]:
     """What a statement defines, as C(view totals), or what it rebuilds or sets; None for every other statement."""
-    words = _words(text)
+    try:
+        words = _words(text)
+    except RecoveryError:
+        # A text without its end.
+        return None
     upper = [token.text.upper() for token in words[:8]]
     if upper[:1] == ["CREATE"]:
         kind = next((word for word in upper[1:4] if word in _KINDS), None)

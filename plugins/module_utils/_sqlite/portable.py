@@ -45,8 +45,9 @@ UNLIMITED = 2**62
 #: So many bytes of a long value go into one statement, as twice as many digits.
 _PIECE = 40_000
 
-#: A piece of text grows by the quotes in it.
-_TEXT_PIECE = 20_000
+#: A piece of text grows by the quotes in it, and a character has four bytes at most. Few large pieces are quicker: the
+#: value is written again with each.
+_TEXT_PIECE, _LARGEST_PIECE = 5_000, 85_000
 
 #: Where a long value is put together. A row is written when its values are there, so that no rule, index or trigger
 #: sees a part of them.
@@ -134,8 +135,7 @@ def _put_together(place: int, value: t.Any) -> t.Iterator[str]:
     """A long value, piece by piece. Concatenation makes a text of whatever it gets."""
     yield f"INSERT INTO {_HELPER} VALUES({place}, '')"
     if isinstance(value, str) and "\0" not in value:
-        pieces = (value[start : start + _TEXT_PIECE] for start in range(0, len(value), _TEXT_PIECE))
-        expressions = (f"value || {literal(piece)}" for piece in pieces)
+        expressions = (f"value || {literal(piece)}" for piece in _text_pieces(value))
     else:
         data, kind = (value.encode(), "TEXT") if isinstance(value, str) else (bytes(value), "BLOB")
         kind = "TEXT" if isinstance(value, NotText) else kind
@@ -143,6 +143,18 @@ def _put_together(place: int, value: t.Any) -> t.Iterator[str]:
         expressions = (f"CAST(value || x'{data[start : start + _PIECE].hex()}' AS {kind})" for start in starts)
     for expression in expressions:
         yield f"UPDATE {_HELPER} SET value = {expression} WHERE place = {place}"
+
+
+def _text_pieces(value: str) -> t.Iterator[str]:
+    held, size = "", 0
+    for start in range(0, len(value), _TEXT_PIECE):
+        piece = value[start : start + _TEXT_PIECE]
+        weight = len(literal(piece).encode())
+        if size + weight > _LARGEST_PIECE:
+            yield held
+            held, size = "", 0
+        held, size = held + piece, size + weight
+    yield held
 
 
 def is_empty(engine: Engine) -> bool:

@@ -26,11 +26,15 @@ _TYPE = re.compile(r"[A-Za-z0-9_]+(?: [A-Za-z0-9_]+)*(?: ?\([0-9, ]*\))?")
 
 @dataclass(frozen=True)
 class Parents:
-    """Statements that make parents for foreign keys, and remove them after the rows; sentences for the operator."""
+    """Statements that make parents for foreign keys, and remove them after the rows.
+
+    notices: sentences on what they do; refused: sentences on parents that nothing can stand in for.
+    """
 
     made: t.Tuple[str, ...] = ()
     removed: t.Tuple[str, ...] = ()
     notices: t.Tuple[str, ...] = ()
+    refused: t.Tuple[str, ...] = ()
 
 
 def missing_parents(engine: Engine, schema: Schema) -> Parents:
@@ -38,6 +42,7 @@ def missing_parents(engine: Engine, schema: Schema) -> Parents:
     made: t.List[str] = []
     removed: t.List[str] = []
     notices: t.List[str] = []
+    refused: t.List[str] = []
     absent: t.Dict[str, t.List[t.Tuple[Table, ForeignKey]]] = {}
     keyless: t.Dict[t.Tuple[str, t.Tuple[str, ...]], t.Tuple[Table, Table, ForeignKey]] = {}
     for table in schema.of_kind("table"):
@@ -62,7 +67,7 @@ def missing_parents(engine: Engine, schema: Schema) -> Parents:
             continue
         told = f"{child.name} refers to {', '.join(key.parent_columns) or 'the primary key'} of {parent.name},"
         if not _can_be_unique(engine, parent, key):
-            notices.append(f"{told} which is not unique: D1 refuses to load rows of {child.name}, a file takes them.")
+            refused.append(f"{told} which is not unique.")
             continue
         notices.append(
             f"{told} which has no unique index: a restore into D1 makes one during the import and drops it again."
@@ -70,7 +75,7 @@ def missing_parents(engine: Engine, schema: Schema) -> Parents:
         name, listed = quoted(f"{_INDEX}{number}"), ", ".join(map(quoted, key.parent_columns))
         made.append(f"CREATE UNIQUE INDEX {name} ON {quoted(parent.name)}({listed})")
         removed.append(f"DROP INDEX {name}")
-    return Parents(tuple(made), tuple(removed), tuple(notices))
+    return Parents(tuple(made), tuple(removed), tuple(notices), tuple(refused))
 
 
 def is_plain_unique(sql: str) -> bool:

@@ -121,7 +121,8 @@ def test_rows_without_parents_and_rows_that_break_rules_are_reported(tmp_path: P
     )
     result, opened = backed_up(path, tmp_path)
     assert result.rows == 4
-    assert any("2 rows of c refer to missing rows of p" in text for text in noted)
+    (told,) = [text for text in noted if text.startswith("D1 refuses rows of")]
+    assert "2 rows of c refer to missing rows of p." in told
     assert any(text.startswith("Rows of k break a CHECK") for text in noted)
     assert opened.unchecked == ("k",)
 
@@ -242,6 +243,36 @@ def test_a_stand_in_holds_every_row_as_the_table_does(
     opened = opened_file(str(folder / "loaded.sqlite"), loaded, ())
     assert "table t" in opened.aside
     assert list(opened.content) == list(dump.content)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("CREATE VIEW v AS SELECT newer syntax ORDER; DROP TABLE t;", "syntax error"),
+        ("CREATE INDEX i ON t(fts3_tokenizer(a));", "not authorized"),
+        ("INSERT INTO t VALUES('cut);", "unrecognized token"),
+    ],
+)
+def test_only_one_definition_alone_is_put_aside(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "text.sql").write_text(f"CREATE TABLE t(a);\n{line}\n")
+    with pytest.raises(RecoveryError, match=said):
+        load_files(str(tmp_path / "x.sqlite"), str(tmp_path), [("text.sql", "")], {"t": "CREATE TABLE t(a)"})
+
+
+def test_names_like_words_of_errors_are_no_errors(tmp_path: Path) -> None:
+    (tmp_path / "text.sql").write_text("CREATE TABLE t(a);\nCREATE INDEX i ON t(disk_locked(a));\n")
+    loaded = load_files(str(tmp_path / "x.sqlite"), str(tmp_path), [("text.sql", "")])
+    assert [aside.reason for aside in loaded.aside.values()] == ["no such function: disk_locked"]
+
+
+def test_a_damaged_file_is_named_and_no_sql_is_to_be_corrected(tmp_path: Path) -> None:
+    path = made(tmp_path, "CREATE TABLE t(a)", *(f"INSERT INTO t VALUES(zeroblob({size}))" for size in [3000] * 20))
+    with path.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096 * 5)
+    with pytest.raises(RecoveryError) as caught:
+        backed_up(path, tmp_path)
+    assert str(caught.value).endswith("unchanged. Check the database with PRAGMA integrity_check.")
 
 
 def test_a_readable_dump_belongs_to_its_tier_and_goes_with_the_last_set_that_names_it(tmp_path: Path) -> None:
