@@ -92,7 +92,10 @@ object:
     etag: '"0cc175b9c0f1b6a831c399e269772661"'
     sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     content_type: application/gzip
+    expires: null
+    website_redirect: null
     metadata: {}
+    tags: {}
     storage_class: null
     archived: false
     locked_until: null

@@ -190,6 +190,9 @@ def test_headers_tags_and_storage_class_come_back(media: Media, size: int) -> No
     media.put("plain", b"plain")
     before = {key: shown(media, key) for key in ("cover", "plain")}
     assert before["cover"]["tags"] == {"class": "a b+c", "owner": "7"}
+    described = run_module("r2_object_info", {"files": media.files, "key": "cover"})["object"]
+    assert (described["tags"], described["storage_class"]) == (before["cover"]["tags"], "STANDARD_IA")
+    assert described["website_redirect"] == "/elsewhere"
     media.back_up()
     media.delete("cover", "plain")
     restored = media.restore()
@@ -218,6 +221,7 @@ def test_mode_all_restores_headers_that_differ(media: Media, other: Options) -> 
     assert media.restore()["changed"] is False
     restored = media.restore(mode="all")
     assert (restored["replaced"], restored["header_files"]) == (1, ["page"])
+    assert "1 differing (1 in headers only) of 1 files" in restored["summary"]
     assert shown(media, "page") == before
     undone = media.restore(mode="all", tier="undo", set=restored["undo"])
     assert undone["header_files"] == ["page"]

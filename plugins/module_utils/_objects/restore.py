@@ -452,7 +452,7 @@ class _Run:
         result = self._result
         would = "Would restore" if self._request.check_mode else "Restored"
         headers = len(result.header_files)
-        only = f", {headers if headers < _SHOWN else f'at least {headers}'} of them in headers only" if headers else ""
+        only = f" ({headers if headers < _SHOWN else f'at least {headers}'} in headers only)" if headers else ""
         not_held = (
             f" NOT restored, because the target cannot hold them: {self._refused_text()}." if result.refused else ""
         )
