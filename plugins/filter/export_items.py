@@ -9,7 +9,9 @@ import typing as t
 _Given = t.Mapping[str, t.Any]
 _Item = t.Dict[str, t.Any]
 
-_BUCKET, _D1, _DATABASE = "bucket", "d1", "postgresql"
+_BUCKET = "bucket"
+_D1 = "d1"
+_DATABASE = "postgresql"
 
 
 #: The variable that lists what to export of a kind.
