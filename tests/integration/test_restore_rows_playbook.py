@@ -87,6 +87,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         again = operator.play("restore_table", inventory=confirmed)
         assert again.returncode == 0, again.stdout
         assert "are equal in 50 rows that were asked for" in again.stdout
+        assert "Choose an earlier set with `recovery_before` or `recovery_set`" in again.stdout
         assert tiers() == ["undo", "emergency", "emergency", "daily"]
         assert events()[5:] == ["restore.started", "restore.unchanged"]
         assert "are equal in 50 rows" in web.at("/hook")[-1].json["message"]

@@ -77,6 +77,11 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
         )
     result.setdefault("changed", False)
     _warn(module)
+    # Other texts of a result may be data.
+    for place, names in ((result, ("summary",)), (result.get("unchanged"), ("reason", "next_step"))):
+        for name in names:
+            if isinstance(place, dict) and isinstance(place.get(name), str):
+                place[name] = in_variables(place[name], module.argument_spec)
     module.exit_json(**result)
 
 
