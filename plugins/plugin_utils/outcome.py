@@ -14,8 +14,24 @@ _TITLES = ("Done:", "Proof:", "Lost:", "Back:", "Next:")
 _SHOWN = 3
 
 
-def backup_outcome(result: Result, verification: t.Optional[Result], check_mode: bool) -> t.List[str]:
-    """Of a backup of any kind. verification is the result of backup_verify, if the set was read back."""
+def outcome(
+    result: Result,
+    kind: str,
+    check_mode: bool,
+    target: str = "",
+    source: str = "",
+    verification: t.Optional[Result] = None,
+) -> t.List[str]:
+    """Five lines. kind is backup, restore, rows, bucket or d1; target is what a confirmation names.
+
+    verification is the result of backup_verify, if a set was read back. Raises KeyError for another kind.
+    """
+    if kind == "backup":
+        return _backup(result, verification, check_mode)
+    return {"restore": _restore, "rows": _rows, "bucket": _bucket, "d1": _d1}[kind](result, check_mode, target, source)
+
+
+def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) -> t.List[str]:
     if check_mode:
         return _lines(result["summary"], "nothing was stored", "nothing", "nothing to take back", _same_command(""))
     read = (verification or {}).get("summary")
@@ -32,13 +48,93 @@ def backup_outcome(result: Result, verification: t.Optional[Result], check_mode:
     )
 
 
-def restore_outcome(result: Result, check_mode: bool) -> t.List[str]:
-    """Of a restore of a whole PostgreSQL database."""
+def _restore(result: Result, check_mode: bool, _target: str, _source: str) -> t.List[str]:
     if check_mode:
         confirm = result["plan_digest"] if result["mode"] != "new" else ""
-        digest = f"nothing was changed; plan digest: {result['plan_digest']}"
-        return _lines(result["summary"], digest, _lost(result), _way_back(result, planned=True), _same_command(confirm))
+        return _planned(result, _lost(result), _way_back(result, planned=True), confirm)
     return _lines(result["summary"], _proof(result), _lost(result), _way_back(result), _after(result))
+
+
+def _rows(result: Result, check_mode: bool, target: str, _source: str) -> t.List[str]:
+    if check_mode:
+        return _planned(result, _lost_rows(result), "a set of the tier undo is taken first", result["plan_digest"])
+    if not result["changed"]:
+        return _unchanged(result)
+    compared = (result.get("fingerprint") or {}).get("tables")
+    proof = f"{(result.get('foreign_keys') or {}).get('checked', 0)} foreign keys of these tables hold"
+    proof += f"; {compared} whole tables equal to the set" if compared else "; each row was compared with the set"
+    back = _command(
+        "restore_rows", recovery_set=result["undo"]["set"], recovery_tier="undo", recovery_mode="exact",
+        recovery_confirm=target, recovery_reason="Undo of the restore",
+    )  # fmt: skip
+    return _lines(result["summary"], proof, _lost_rows(result), back, "check the application")
+
+
+def _lost_rows(result: Result) -> str:
+    parts = [f"changes of these rows after {result['recovery_point']}"]
+    differing = sum(table.get("differing", 0) for table in result.get("tables") or ())
+    parts += [f"{differing} rows that differ were left; recovery_mode=merge restores them"] * bool(differing)
+    missing = {
+        table: found["missing"] for table, found in (result.get("missing_keys") or {}).items() if found["missing"]
+    }
+    parts += [f"{number} keys of {table} are not in the set" for table, number in sorted(missing.items())]
+    return "; ".join(parts)
+
+
+def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+    lost = f"changes after the set {result['set_id']}"
+    lost += f"; {result['refused']} files that the target cannot hold" if result.get("refused") else ""
+    if check_mode:
+        return _planned(
+            result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"]
+        )
+    if not result["changed"]:
+        return _unchanged(result)
+    written = f"each of the {result['restored'] + result['replaced']} files was confirmed after it was written"
+    back = "files that were missing stay; delete them to go back"
+    if result.get("undo"):
+        back = _command(
+            "restore_bucket", recovery_source=source, recovery_set=result["undo"], recovery_tier="undo",
+            recovery_mode="all", recovery_confirm=target,
+        )  # fmt: skip
+        back += ". Files that were missing and are there now stay"
+    return _lines(result["summary"], written, lost, back, "check the application")
+
+
+def _d1(result: Result, check_mode: bool, _target: str, _source: str) -> t.List[str]:
+    lost = f"changes after {result['recovery_point']}" if result.get("recovery_point") else "changes after the dump"
+    if check_mode:
+        return _planned(result, lost, "nothing was changed", result.get("plan_digest") or "")
+    if not result["changed"]:
+        return _unchanged(result)
+    undo, proof, after = result.get("undo") or {}, "the database was compared with the set", "check the application"
+    if undo:
+        back = f"the same command with -e d1_recovery_action=undo -e recovery_set={shlex.quote(str(undo['set']))}"
+        proof = "the rows of the set are in the database, and its foreign keys hold"
+    elif result.get("previous_bookmark"):
+        back = f"d1_time_travel to the bookmark {result['previous_bookmark']}"
+    elif result.get("previous_path"):
+        back = f"the former file is {result['previous_path']}"
+    else:
+        back = "nothing was replaced"
+        after = f"bind the Worker to the database with the id {result['uuid']}" if result.get("uuid") else after
+    return _lines(result["summary"], proof, lost, back, after)
+
+
+def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:
+    digest = f"; plan digest: {result['plan_digest']}" if result.get("plan_digest") else ""
+    return _lines(result["summary"], f"nothing was changed{digest}", lost, back, _same_command(confirm))
+
+
+def _unchanged(result: Result) -> t.List[str]:
+    why = result.get("unchanged") or {}
+    return _lines(
+        result["summary"],
+        why.get("reason") or "what was asked for equals the set",
+        "nothing",
+        "nothing was changed",
+        why.get("next_step") or "choose an earlier set with recovery_before if the damage is older",
+    )
 
 
 def _proof(result: Result) -> str:

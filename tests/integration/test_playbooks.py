@@ -332,7 +332,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
             done = play(name, {**variables, **more}, tmp_path, "-v")
             assert done.returncode == 0, done.stdout + done.stderr
             outputs.append(done.stdout)
-        assert "Bind the Worker to the database with the id" in outputs[-1]
+        assert "bind the Worker to the database with the id" in outputs[-1]
         assert [one.json["event"] for one in web.at("/hook")] == ["check.succeeded"]
         back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
         assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.lifeline.recovery.plugins.plugin_utils.variables import (
+    SOURCE_KEYS,
     Files,
     ignored_requests,
     misspelt_extra,
@@ -81,6 +82,11 @@ def test_a_request_is_refused_by_a_playbook_that_does_not_read_it() -> None:
     assert ignored_requests(["recovery_keys", "recovery_set"], "restore_tenant", FILES) == [
         "recovery_keys has no effect in restore_tenant.yml."
     ]
+
+
+def test_a_backup_host_accepts_every_option_of_a_source() -> None:
+    spec = yaml.safe_load((ROOT / "roles/backup_host/meta/argument_specs.yml").read_text())["argument_specs"]["main"]
+    assert set(spec["options"]["backup_host_sources"]["options"]) == set(SOURCE_KEYS)
 
 
 def test_the_options_of_sources_are_judged() -> None:

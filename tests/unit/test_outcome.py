@@ -1,0 +1,105 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The five lines that a run ends with."""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+import pytest
+
+from ansible_collections.lifeline.recovery.plugins.plugin_utils.outcome import outcome
+
+EQUAL = {"equal": True, "mode": "full", "tables": 2, "rows": 7}
+RESTORED: dict[str, t.Any] = {
+    "changed": True, "summary": "Restored.", "mode": "swap", "target_db": "school", "plan_digest": "0123",
+    "fingerprint": EQUAL,
+    "recovery_point": "2026-03-01T02:00:00Z", "undo": {"mode": "undo", "undo_db": "school_before"}, "not_restored": [],
+    "not_covered": [], "set_id": "20260301T020000Z",
+}  # fmt: skip
+
+
+def of(kind: str, check_mode: bool = False, **changes: t.Any) -> list[str]:
+    lines = outcome({**RESTORED, **changes}, kind, check_mode, target="school", source="media")
+    assert [line.split(":")[0] for line in lines] == ["Done", "Proof", "Lost", "Back", "Next"]
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "words"),
+    [
+        (EQUAL, "every row of 2 tables (7 rows) equal to the set"),
+        ({**EQUAL, "mode": "counts"}, "row counts of 2 tables"),
+        ({**EQUAL, "equal": False, "difference_count": 3}, "NOT equal to the set: 3 differences"),
+        ({"equal": None}, "not compared"),
+        ({}, "not compared"),
+    ],
+)
+def test_the_proof_says_equal_only_of_what_was_compared(fingerprint: dict[str, t.Any], words: str) -> None:
+    assert words in of("restore", fingerprint=fingerprint)[1]
+    assert ("every row" in of("restore", fingerprint=fingerprint)[1]) is (words.startswith("every"))
+
+
+def test_the_way_back_can_be_pasted_whatever_the_names_are() -> None:
+    hostile = "x; rm -rf ~ {{ lookup('pipe', 'id') }}\n'"
+    back = of("restore", undo={"undo_db": hostile})[3]
+    words = shlex.split(back.removeprefix("Back:"))
+    assert words[:2] == ["ansible-playbook", "lifeline.recovery.restore"]
+    assert f"recovery_undo_db={' '.join(hostile.split())}" in words
+    for undo in ({"set": "20260301T020000Z"}, {"undo_db": "a"}):
+        assert "recovery_confirm=school" in of("restore", undo=undo)[3]
+
+
+def test_what_is_missing_is_counted_and_the_first_are_named() -> None:
+    missing = [{"object": f"view {number}"} for number in range(5)]
+    lost = of("restore", not_restored=missing, not_covered=["roles"])[2]
+    assert "changes after 2026-03-01T02:00:00Z" in lost
+    assert "5 objects not or only in part restored: view 0, view 1, view 2 and 2 more" in lost
+    assert "not in the set: roles" in lost
+
+
+def test_a_dry_run_proves_nothing_and_prints_how_to_run() -> None:
+    lines = of("restore", True, fingerprint={})
+    assert "nothing was changed; plan digest: 0123" in lines[1]
+    assert "without --check and with -e recovery_confirm=0123" in lines[4]
+    assert "recovery_confirm" not in of("restore", True, mode="new")[4]
+
+
+def test_rows_that_differ_and_keys_that_are_not_in_the_set_are_part_of_the_result() -> None:
+    tables = [{"table": "a", "differing": 4999}, {"table": "b"}]
+    lines = of("rows", tables=tables, missing_keys={"a": {"missing": 1}}, undo={"set": "20260301T020000Z"})
+    assert "4999 rows that differ were left; recovery_mode=merge restores them" in lines[2]
+    assert "1 keys of a are not in the set" in lines[2]
+    assert "restore_rows" in lines[3]
+
+
+@pytest.mark.parametrize("kind", ["rows", "d1"])
+def test_a_run_that_changed_nothing_says_why(kind: str) -> None:
+    lines = of(kind, changed=False, unchanged={"reason": "the set equals", "next_step": "choose another"}, undo={})
+    assert lines[1:] == [
+        "Proof: the set equals",
+        "Lost:  nothing",
+        "Back:  nothing was changed",
+        "Next:  choose another",
+    ]
+
+
+def test_a_backup_that_was_not_read_back_does_not_claim_it() -> None:
+    assert "was not read back" in of("backup")[1]
+    lines = outcome(
+        {**RESTORED, "lsn": "0/1", "coverage": {"not_covered": ["roles"]}},
+        "backup",
+        False,
+        verification={"summary": "Read."},
+    )
+    assert lines[1] == "Proof: Read."
+    assert "does not hold roles" in lines[2]
+
+
+def test_files_of_a_bucket_go_back_by_their_undo_set() -> None:
+    lines = of("bucket", restored=1, replaced=2, undo="20260301T020000Z", refused=3)
+    assert "3 files that the target cannot hold" in lines[2]
+    assert "-e recovery_source=media -e recovery_set=20260301T020000Z -e recovery_tier=undo" in lines[3]
