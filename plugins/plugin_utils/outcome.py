@@ -37,9 +37,11 @@ def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) 
     read = (verification or {}).get("summary")
     coverage = result.get("coverage") or {}
     left_out = [*coverage.get("not_covered", ()), *result.get("not_covered", ())]
+    unproved = result.get("not_proved") or ()
     return _lines(
         result["summary"],
-        read or "the set was not read back (recovery_verify_depth is none)",
+        (read or "the set was not read back (recovery_verify_depth is none)")
+        + (f"; kept as text and not proved: {_some(unproved)}" if unproved else ""),
         f"the set does not hold {_some(left_out)}" if left_out else "nothing that the backup knows of",
         "a backup changes nothing in its source",
         f"rehearse a restore: {_command('restore', check=True)}"
@@ -63,8 +65,9 @@ def _rows(result: Result, check_mode: bool, target: str, _source: str) -> t.List
     compared = (result.get("fingerprint") or {}).get("tables")
     proof = f"{(result.get('foreign_keys') or {}).get('checked', 0)} foreign keys of these tables hold"
     proof += f"; {compared} whole tables equal to the set" if compared else "; each row was compared with the set"
-    back = _command(
-        "restore_rows", recovery_set=result["undo"]["set"], recovery_tier="undo", recovery_mode="exact",
+    undo = (result.get("undo") or {}).get("set")
+    back = "no row of the live tables was changed" if not undo else _command(
+        "restore_rows", recovery_set=undo, recovery_tier="undo", recovery_mode="exact",
         recovery_confirm=target, recovery_reason="Undo of the restore",
     )  # fmt: skip
     return _lines(result["summary"], proof, _lost_rows(result), back, "check the application")

@@ -219,7 +219,7 @@ def test_the_readme_leads_from_a_backup_to_a_swap(
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Back:  ansible-playbook lifeline.recovery.restore_rows" in done.stdout
+    assert "Back:  ansible-playbook lifeline.recovery.restore -e recovery_mode=undo" in done.stdout
     with postgres.session(school) as cursor:
         cursor.execute("SELECT count(*) > 0 FROM children")
         assert cursor.fetchone() == (True,)

@@ -345,7 +345,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         done = play("export", export, tmp_path)
         assert done.returncode == 0, done.stdout
         assert json.loads((tmp_path / "export/export.json").read_text())["databases"][0]["rows"] == 2
-    assert len(list(Path(folder_store["path"]).glob("backups/backup-*.sql"))) == 1
+    assert len(list(Path(folder_store["path"]).glob("studio/daily/sql/backups/backup-*.sql"))) == 1
     for text in outputs:
         assert connection["api_token"] not in text
 
@@ -379,7 +379,7 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
         "is no full path"
         in play("d1_backup", {**variables, "recovery_connection": {"path": "studio"}}, tmp_path).stdout
     )
-    assert "d1_recovery_tenant_keys are required" in play("d1_restore_tenant", variables, tmp_path).stdout
+    assert "recovery_tenant_keys are required" in play("d1_restore_tenant", variables, tmp_path).stdout
     wish = {**variables, **tenant, "recovery_tenant_columns": ["tenant_id"]}
     foreseen = play("d1_restore_tenant", wish, tmp_path, "--check", "--diff")
     assert foreseen.returncode == 0, foreseen.stdout
@@ -387,7 +387,7 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     done = play("d1_restore_tenant", wish, tmp_path)
     assert done.returncode == 0, done.stdout
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 1}, {"id": 2}]
-    undo = re.search(r"d1_recovery_set=(\S+?Z)", done.stdout)
+    undo = re.search(r"recovery_set=(\S+?Z)", done.stdout)
     assert undo
     described = {"name": "studio", "kind": "d1", "checks": [{"type": "row_count", "table": "tenants", "equals": 2}]}
     checked = play("check", {**variables, "recovery_sources": [described], "recovery_database": "studio"}, tmp_path)
@@ -397,7 +397,7 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     assert play("d1_restore", beside, tmp_path).returncode == 0
     assert (tmp_path / "beside.sqlite").exists()
     back = {**wish, "d1_recovery_action": "undo"}
-    assert "d1_recovery_set is required" in play("d1_restore_tenant", back, tmp_path).stdout
+    assert "recovery_set is required" in play("d1_restore_tenant", back, tmp_path).stdout
     confirmed = {**back, "d1_recovery_set": undo[1], "recovery_confirm": live["path"]}
     done = play("d1_restore_tenant", confirmed, tmp_path)
     assert done.returncode == 0, done.stdout

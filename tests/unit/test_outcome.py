@@ -74,6 +74,8 @@ def test_rows_that_differ_and_keys_that_are_not_in_the_set_are_part_of_the_resul
     assert "4999 rows that differ were left; recovery_mode=merge restores them" in lines[2]
     assert "1 keys of a are not in the set" in lines[2]
     assert "restore_rows" in lines[3]
+    # Rows that went into a schema of their own.
+    assert of("rows", undo={})[3] == "Back:  no row of the live tables was changed"
 
 
 @pytest.mark.parametrize("kind", ["rows", "d1"])
