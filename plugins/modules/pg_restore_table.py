@@ -211,6 +211,12 @@ tables:
   elements: dict
   returned: success
   sample: [{table: public.children, chosen: 3, inserts: 3, updates: 0, deletes: 0, differing: 0}]
+created_tables:
+  description: Tables that the restore created, because they were dropped since.
+  type: list
+  elements: str
+  returned: success
+  sample: [public.bookings]
 missing_keys:
   description: For each table the keys of O(keys) that the set does not hold, how many of how many, and the first of them.
   type: dict

@@ -63,13 +63,18 @@ def _rows(result: Result, check_mode: bool, target: str, _source: str) -> t.List
     if not result["changed"]:
         return _unchanged(result)
     compared = (result.get("fingerprint") or {}).get("tables")
-    proof = f"{(result.get('foreign_keys') or {}).get('checked', 0)} foreign keys of these tables hold"
-    proof += f"; {compared} whole tables equal to the set" if compared else "; each row was compared with the set"
-    undo = (result.get("undo") or {}).get("set")
-    back = "no row of the live tables was changed" if not undo else _command(
-        "restore_rows", recovery_set=undo, recovery_tier="undo", recovery_mode="exact",
-        recovery_confirm=target, recovery_reason="Undo of the restore",
-    )  # fmt: skip
+    tested = (result.get("foreign_keys") or {}).get("checked", 0)
+    proof = f"{_count(tested, 'foreign key')} tested, each row compared with the set"
+    proof += f", {_count(compared, 'whole table')} equal to the set" if compared else ""
+    undo, created = (result.get("undo") or {}).get("set"), result.get("created_tables") or ()
+    if undo:
+        back = _command(
+            "restore_rows", recovery_set=undo, recovery_tier="undo", recovery_mode="exact",
+            recovery_confirm=target, recovery_reason="Undo of the restore",
+        )  # fmt: skip
+    else:
+        back = "no row that was there was changed"
+    back += f"; drop the tables that were created: {_some(created)}" if created else ""
     return _lines(result["summary"], proof, _lost_rows(result), back, "check the application")
 
 
@@ -80,20 +85,20 @@ def _lost_rows(result: Result) -> str:
     missing = {
         table: found["missing"] for table, found in (result.get("missing_keys") or {}).items() if found["missing"]
     }
-    parts += [f"{number} keys of {table} are not in the set" for table, number in sorted(missing.items())]
+    parts += [f"{_count(number, 'key')} of {table} not in the set" for table, number in sorted(missing.items())]
     return "; ".join(parts)
 
 
 def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
     lost = f"changes after the set {result['set_id']}"
-    lost += f"; {result['refused']} files that the target cannot hold" if result.get("refused") else ""
+    lost += f"; {_count(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else ""
     if check_mode:
         return _planned(
             result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"]
         )
     if not result["changed"]:
         return _unchanged(result)
-    written = f"each of the {result['restored'] + result['replaced']} files was confirmed after it was written"
+    written = f"{_count(result['restored'] + result['replaced'], 'file')} confirmed after writing"
     back = "files that were missing stay; delete them to go back"
     if result.get("undo"):
         back = _command(
@@ -131,8 +136,11 @@ def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:
 
 def _unchanged(result: Result) -> t.List[str]:
     why = result.get("unchanged") or {}
+    done = result["summary"]
+    for part in (why.get("reason"), why.get("next_step")):
+        done = done.replace(part or "", "").strip()
     return _lines(
-        result["summary"],
+        done,
         why.get("reason") or "what was asked for equals the set",
         "nothing",
         "nothing was changed",
@@ -147,7 +155,7 @@ def _proof(result: Result) -> str:
     if found.get("equal") is None:
         return "not compared: there is no fingerprint to compare with"
     if not found["equal"]:
-        return f"NOT equal to the set: {found.get('difference_count', 0)} differences"
+        return f"NOT equal to the set: {_count(found.get('difference_count', 0), 'difference')}"
     compared = "row counts" if found.get("mode") == "counts" else "every row"
     return f"{compared} of {found.get('tables')} tables ({found.get('rows')} rows) equal to the set"
 
@@ -157,7 +165,7 @@ def _lost(result: Result) -> str:
         return f"changes since the restore stay in the database {(result.get('undo') or {}).get('undo_db', '')}".strip()
     parts = [f"changes after {result['recovery_point']}" if result.get("recovery_point") else "changes after the dump"]
     missing = [item["object"] for item in result.get("not_restored") or ()]
-    parts += [f"{len(missing)} objects not or only in part restored: {_some(missing)}"] * bool(missing)
+    parts += [f"{_count(len(missing), 'object')} not or only in part restored: {_some(missing)}"] * bool(missing)
     parts += [f"not in the set: {_some(result['not_covered'])}"] * bool(result.get("not_covered"))
     return "; ".join(parts)
 
@@ -193,6 +201,10 @@ def _command(playbook: str, *, check: bool = False, **variables: str) -> str:
     """A command to paste; values come from a database or a store."""
     given = "".join(f" -e {shlex.quote(f'{name}={value}')}" for name, value in variables.items())
     return f"ansible-playbook lifeline.recovery.{playbook}{' --check' * check}{given}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _some(items: t.Sequence[t.Any]) -> str:

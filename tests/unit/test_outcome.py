@@ -72,10 +72,12 @@ def test_rows_that_differ_and_keys_that_are_not_in_the_set_are_part_of_the_resul
     tables = [{"table": "a", "differing": 4999}, {"table": "b"}]
     lines = of("rows", tables=tables, missing_keys={"a": {"missing": 1}}, undo={"set": "20260301T020000Z"})
     assert "4999 rows that differ were left; recovery_mode=merge restores them" in lines[2]
-    assert "1 keys of a are not in the set" in lines[2]
+    assert "1 key of a not in the set" in lines[2]
     assert "restore_rows" in lines[3]
+    made = of("rows", undo={}, created_tables=["public.a"])[3]
+    assert "drop the tables that were created: public.a" in made
     # Rows that went into a schema of their own.
-    assert of("rows", undo={})[3] == "Back:  no row of the live tables was changed"
+    assert of("rows", undo={})[3] == "Back:  no row that was there was changed"
 
 
 @pytest.mark.parametrize("kind", ["rows", "d1"])

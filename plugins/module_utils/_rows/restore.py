@@ -108,6 +108,7 @@ class RowsResult:
     """What came back. undo: the options that take it back, empty when nothing was changed.
 
     unchanged: why nothing was changed; None where something was. missing_keys: keys that the set does not hold.
+    created_tables: tables that the restore created because they were dropped.
     """
 
     changed: bool
@@ -116,6 +117,7 @@ class RowsResult:
     recovery_point: str
     mode: str
     tables: t.Sequence[Changes]
+    created_tables: t.Sequence[str]
     bytes_fetched: int
     bytes_in_set: int
     foreign_keys: t.Mapping[str, t.Any]
@@ -426,6 +428,7 @@ class _Run:
             recovery_point=manifest.recovery_point,
             mode=request.mode,
             tables=changes,
+            created_tables=sorted(map(str, self._rebuild.tables)) if self._rebuild else [],
             bytes_fetched=objects.bytes_fetched,
             bytes_in_set=manifest.stored_bytes,
             foreign_keys=shown["foreign_keys"],
