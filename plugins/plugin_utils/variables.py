@@ -12,6 +12,8 @@ import re
 import typing as t
 from pathlib import Path
 
+from ..module_utils._core.nearest import nearest
+
 # Options of a source in recovery_sources.
 SOURCE_KEYS = (
     *("name", "kind", "vars", "tiers", "tier", "rpo_seconds", "retention", "checks", "thresholds"),
@@ -159,8 +161,8 @@ def _unknown(name: str, files: Files) -> str:
 
 
 def _nearest(name: str, known: t.Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Is {found[0]} meant?" if found else ""
+    found = nearest(name, known)
+    return f" Is {found} meant?" if found else ""
 
 
 def _role_of(name: str, files: Files) -> str | None:

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.nearest import nearest
 from .connection import Connection, fetch_all, quote_identifier
 
 try:
@@ -75,11 +75,11 @@ class Preparation:
         known = {str(row[0]) for row in fetch_all(conn, "SELECT name FROM pg_catalog.pg_available_extensions")}
         missing = [one.name for one in self.extensions if one.name not in known]
         if missing:
-            near = [name for one in missing for name in difflib.get_close_matches(one, sorted(known), n=1)]
+            near = nearest(missing[0], sorted(known))
             raise RecoveryError(
                 ErrorKind.EXTENSIONS_MISSING,
                 f"`create_extensions` names {', '.join(missing)}, and the server has no such extension.",
-                next_step=f"{f'Is {near[0]} meant? ' if near else ''}Install the packages on the server.",
+                next_step=f"{f'Is {near} meant? ' if near else ''}Install the packages on the server.",
                 details={"extensions": missing},
             )
 
