@@ -89,13 +89,24 @@ class LookupModule(LookupBase):
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
         if "recovery_sources" not in variables:
             return faults
-        sources = self._templar.template(variables["recovery_sources"])
+        sources = self._sources(variables["recovery_sources"])
         faults += source_faults(sources, files)
         kinds = self.get_option("kinds")
         if kinds:
             selected = self._templar.template(variables.get("recovery_source", ""))
             faults += [fault for fault in [selection_fault(sources, str(selected or ""), kinds, playbook)] if fault]
         return faults
+
+    def _sources(self, given: t.Any) -> list[dict[str, t.Any]]:
+        """The sources without the values of their variables, because those of other sources may be undefined here."""
+        found = []
+        for source in self._templar.template(given) if isinstance(given, str) else given:
+            options = self._templar.template(source) if isinstance(source, str) else source
+            known = {key: self._templar.template(options[key]) for key in ("name", "kind") if key in options}
+            own = options.get("vars")
+            own = self._templar.template(own) if isinstance(own, str) else own
+            found.append({**dict.fromkeys(options), **known, "vars": dict.fromkeys(own or {})})
+        return found
 
 
 def _started() -> str | None:

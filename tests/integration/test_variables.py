@@ -24,7 +24,7 @@ NOWHERE = {"provider": "directory", "path": "/nowhere"}
 @pytest.mark.parametrize(
     ("playbook", "arguments", "inventory", "expected"),
     [
-        ("restore", ["-e", "restore_archive=old.sql.gz"], {}, "There is no variable restore_archive."),
+        ("restore", ["-e", "restore_arhcive=old.sql.gz"], {}, "restore_arhcive. Is restore_archive meant?"),
         ("restore", ["-e", "recovry_set=x"], {}, "There is no variable recovry_set. Is recovery_set meant?"),
         ("restore", ["-e", "table_restore_kees=x"], {}, "Is table_restore_keys meant?"),
         ("restore", ["-e", "recovery_prefixes=[a]"], {}, "recovery_prefixes has no effect in restore.yml."),
@@ -51,6 +51,22 @@ def test_a_variable_without_effect_is_refused_before_anything_is_done(
     assert expected in " ".join(done.stdout.split()), done.stdout
     assert "Nothing was done." in done.stdout
     assert "changed=0" in done.stdout
+
+
+def test_variables_of_other_sources_may_be_undefined(operator: Operator) -> None:
+    sources = [
+        {"name": "school", "vars": {"recovery_database": "{{ database_of_the_school }}"}},
+        {"name": "{{ 'oth' ~ 'er' }}", "kind": "bucket", "vars": {"recovery_files": "{{ vault_that_is_not_loaded }}"}},
+    ]
+    done = operator.play(
+        "restore", "-e", "recovery_source=school",
+        inventory={"recovery_store": NOWHERE, "recovery_sources": sources, "database_of_the_school": "school"},
+    )  # fmt: skip
+    # The first thing that is missing here is the connection.
+    assert "vault_that_is_not_loaded" not in done.stdout
+    assert "cannot be reached" in done.stdout or "login" in done.stdout, done.stdout
+    refused = operator.play("backup", "-e", "recovery_source=other", inventory={"recovery_sources": sources})
+    assert "recovery_source other is of the kind bucket" in " ".join(refused.stdout.split())
 
 
 def test_a_role_in_a_playbook_of_the_user_refuses_unknown_variables(operator: Operator) -> None:
