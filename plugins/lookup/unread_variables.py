@@ -47,7 +47,6 @@ _list:
   elements: str
 """
 
-import re
 import typing as t
 from pathlib import Path
 
@@ -79,17 +78,23 @@ class LookupModule(LookupBase):
         if not playbook:
             role = str(variables.get("ansible_role_name", "")).rpartition(".")[2]
             return unknown_names(variables, files, [role])
-        return unknown_names(variables, files, files.roles_of(playbook)) + self._of_playbook(playbook, variables, files)
+        found = unknown_names(variables, files, files.roles_of(playbook)) + self._of_playbook(
+            playbook, variables, files
+        )
+        return list(dict.fromkeys(found))
 
     def _of_playbook(self, playbook: str, variables: t.Mapping[str, t.Any], files: Files) -> list[str]:
         faults: list[str] = []
         # A playbook of the user that imports several hands the same command line to each.
-        if _started() == playbook and not any(name in variables for name in _CONTROLLER):
+        if _is_started(playbook) and not any(name in variables for name in _CONTROLLER):
             given = load_extra_vars(self._loader)
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
         if "recovery_sources" not in variables:
             return faults
-        sources = self._sources(variables["recovery_sources"])
+        try:
+            sources = self._sources(variables["recovery_sources"])
+        except (AttributeError, TypeError):
+            return [*faults, "recovery_sources must be a list of sources, each a dictionary with at least a name."]
         faults += source_faults(sources, files)
         kinds = self.get_option("kinds")
         if kinds:
@@ -100,7 +105,10 @@ class LookupModule(LookupBase):
     def _sources(self, given: t.Any) -> list[dict[str, t.Any]]:
         """The sources without the values of their variables, because those of other sources may be undefined here."""
         found = []
-        for source in self._templar.template(given) if isinstance(given, str) else given:
+        given = self._templar.template(given) if isinstance(given, str) else given
+        if not isinstance(given, list):
+            raise TypeError
+        for source in given:
             options = self._templar.template(source) if isinstance(source, str) else source
             known = {key: self._templar.template(options[key]) for key in ("name", "kind") if key in options}
             own = options.get("vars")
@@ -109,7 +117,10 @@ class LookupModule(LookupBase):
         return found
 
 
-def _started() -> str | None:
-    """The one playbook that the command line names."""
-    arguments = context.CLIARGS.get("args") or ()
-    return re.sub(r"^lifeline\.recovery\.|\.yml$", "", Path(str(arguments[0])).name) if len(arguments) == 1 else None
+def _is_started(playbook: str) -> bool:
+    """Whether the command line names this playbook of ours and no other; users have playbooks of the same name."""
+    arguments = [str(argument) for argument in context.CLIARGS.get("args") or ()]
+    if arguments == [f"lifeline.recovery.{playbook}"]:
+        return True
+    ours = Path(__file__).resolve().parents[2] / "playbooks" / f"{playbook}.yml"
+    return len(arguments) == 1 and Path(arguments[0]).resolve() == ours

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import typing as t
 
 Result = t.Mapping[str, t.Any]
 _TITLES = ("Done:", "Proof:", "Lost:", "Back:", "Next:")
 _SHOWN = 3
+#: The default of recovery_max_deletes.
+_MAX_DELETES = 1000
 
 
 def outcome(
@@ -21,14 +25,19 @@ def outcome(
     target: str = "",
     source: str = "",
     verification: t.Optional[Result] = None,
+    database: str = "",
 ) -> t.List[str]:
     """Five lines. kind is backup, restore, rows, bucket or d1; target is what a confirmation names.
+
+    source and database: recovery_source and the database of that source, which decide what a pasted command works on.
 
     verification is the result of backup_verify, if a set was read back. Raises KeyError for another kind.
     """
     if kind == "backup":
         return _backup(result, verification, check_mode)
-    return {"restore": _restore, "rows": _rows, "bucket": _bucket, "d1": _d1}[kind](result, check_mode, target, source)
+    if kind == "restore":
+        return _restore(result, check_mode, source, database)
+    return {"rows": _rows, "bucket": _bucket, "d1": _d1}[kind](result, check_mode, target, source)
 
 
 def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) -> t.List[str]:
@@ -44,20 +53,18 @@ def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) 
         + (f"; kept as text and not proved: {_some(unproved)}" if unproved else ""),
         f"the set does not hold {_some(left_out)}" if left_out else "nothing that the backup knows of",
         "a backup changes nothing in its source",
-        f"rehearse a restore: {_command('restore', check=True)}"
-        if "lsn" in result
-        else "rehearse a restore with --check",
+        f"rehearse a restore: {_command('verify', recovery_source=result['source'], recovery_level='monthly')}",
     )
 
 
-def _restore(result: Result, check_mode: bool, _target: str, _source: str) -> t.List[str]:
+def _restore(result: Result, check_mode: bool, source: str, database: str) -> t.List[str]:
     if check_mode:
         confirm = result["plan_digest"] if result["mode"] != "new" else ""
-        return _planned(result, _lost(result), _way_back(result, planned=True), confirm)
-    return _lines(result["summary"], _proof(result), _lost(result), _way_back(result), _after(result))
+        return _planned(result, _lost(result), _planned_way_back(result), confirm)
+    return _lines(result["summary"], _proof(result), _lost(result), _way_back(result, source, database), _after(result))
 
 
-def _rows(result: Result, check_mode: bool, target: str, _source: str) -> t.List[str]:
+def _rows(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
     if check_mode:
         return _planned(result, _lost_rows(result), "a set of the tier undo is taken first", result["plan_digest"])
     if not result["changed"]:
@@ -68,9 +75,11 @@ def _rows(result: Result, check_mode: bool, target: str, _source: str) -> t.List
     proof += f", {_count(compared, 'whole table')} equal to the set" if compared else ""
     undo, created = (result.get("undo") or {}).get("set"), result.get("created_tables") or ()
     if undo:
+        inserted = sum(table.get("inserts", 0) for table in result.get("tables") or ())
         back = _command(
-            "restore_rows", recovery_set=undo, recovery_tier="undo", recovery_mode="exact",
+            "restore_rows", recovery_source=source, recovery_set=undo, recovery_tier="undo", recovery_mode="exact",
             recovery_confirm=target, recovery_reason="Undo of the restore",
+            recovery_max_deletes=inserted if inserted > _MAX_DELETES else None,
         )  # fmt: skip
     else:
         back = "no row that was there was changed"
@@ -96,6 +105,11 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.Lis
         return _planned(
             result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"]
         )
+    if not result["changed"] and result.get("left"):
+        compared = f"{_count(result['left'], 'file')} of the set are there and were not compared"
+        return _lines(
+            result["summary"], compared, lost, "nothing was changed", "set recovery_mode to all to compare them"
+        )
     if not result["changed"]:
         return _unchanged(result)
     written = f"{_count(result['restored'] + result['replaced'], 'file')} confirmed after writing"
@@ -109,15 +123,25 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.Lis
     return _lines(result["summary"], written, lost, back, "check the application")
 
 
-def _d1(result: Result, check_mode: bool, _target: str, _source: str) -> t.List[str]:
-    lost = f"changes after {result['recovery_point']}" if result.get("recovery_point") else "changes after the dump"
+def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+    point = result.get("recovery_point") or (f"the set {result['set_id']}" if result.get("set_id") else "the dump")
+    lost = f"changes after {point}"
     if check_mode:
-        return _planned(result, lost, "nothing was changed", result.get("plan_digest") or "")
+        first = (
+            "the way back is recorded before anything is changed"
+            if result.get("plan_digest")
+            else "nothing is replaced"
+        )
+        return _planned(result, lost, first, result.get("plan_digest") or "")
     if not result["changed"]:
         return _unchanged(result)
     undo, proof, after = result.get("undo") or {}, "the database was compared with the set", "check the application"
     if undo:
-        back = f"the same command with -e d1_recovery_action=undo -e recovery_set={shlex.quote(str(undo['set']))}"
+        back = _command(
+            "d1_restore_tenant", recovery_source=source, d1_recovery_action="undo", recovery_set=undo["set"],
+            recovery_database="" if target.startswith("/") else target,
+            recovery_confirm=target,
+        )  # fmt: skip
         proof = "the rows of the set are in the database, and its foreign keys hold"
     elif result.get("previous_bookmark"):
         back = f"d1_time_travel to the bookmark {result['previous_bookmark']}"
@@ -170,18 +194,29 @@ def _lost(result: Result) -> str:
     return "; ".join(parts)
 
 
-def _way_back(result: Result, *, planned: bool = False) -> str:
+def _planned_way_back(result: Result) -> str:
+    kept = {"new": "nothing is replaced", "in_place": "a set of the tier undo is taken first"}
+    return kept.get(result["mode"], "the database that is replaced is kept under another name")
+
+
+def _way_back(result: Result, source: str, database: str) -> str:
     undo, target = result.get("undo") or {}, result["target_db"]
-    if planned:
-        kept = {"new": "nothing is replaced", "in_place": "a set of the tier undo is taken first"}
-        return kept.get(result["mode"], "the database that is replaced is kept under another name")
+    # Where the target is not the database of the source, the name does not confirm: the digest of the plan does.
+    elsewhere = bool(database) and database != target
+    common = {
+        "recovery_source": source,
+        "recovery_target": target if elsewhere else "",
+        "recovery_confirm": "" if elsewhere else target,
+    }
     if undo.get("undo_db"):
-        return _command("restore", recovery_mode="undo", recovery_undo_db=undo["undo_db"], recovery_confirm=target)
-    if undo.get("set"):
-        return _command(
-            "restore", recovery_mode="in_place", recovery_set=undo["set"], recovery_tier="undo", recovery_confirm=target
-        )
-    return f"nothing was replaced; to remove the copy, drop the database {target}"
+        back = _command("restore", recovery_mode="undo", recovery_undo_db=undo["undo_db"], **common)
+    elif undo.get("set"):
+        back = _command(
+            "restore", recovery_mode="in_place", recovery_set=undo["set"], recovery_tier="undo", **common
+        )  # fmt: skip
+    else:
+        return f"nothing was replaced; to remove the copy, drop the database {target}"
+    return back + (" --check, then with the recovery_confirm that it prints" if elsewhere else "")
 
 
 def _after(result: Result) -> str:
@@ -197,10 +232,19 @@ def _same_command(confirm: str) -> str:
     return f"run the same command without --check{more}"
 
 
-def _command(playbook: str, *, check: bool = False, **variables: str) -> str:
-    """A command to paste; values come from a database or a store."""
-    given = "".join(f" -e {shlex.quote(f'{name}={value}')}" for name, value in variables.items())
-    return f"ansible-playbook lifeline.recovery.{playbook}{' --check' * check}{given}"
+def _command(playbook: str, **variables: t.Any) -> str:
+    """A command to paste. Ansible prints it within a JSON string, where double quotes would be escaped."""
+    given = "".join(_variable(name, str(value)) for name, value in variables.items() if value not in ("", None))
+    return f"ansible-playbook lifeline.recovery.{playbook}{given}"
+
+
+def _variable(name: str, value: str) -> str:
+    if re.fullmatch(r"[\w./:@+-]+", value):
+        return f" -e {name}={value}"
+    # Ansible splits name=value at blanks; a plain scalar of YAML may have them.
+    if re.fullmatch(r"[A-Za-z_][\w./@+ -]*[\w]", value):
+        return f" -e '{{{name}: {value}}}'"
+    return f" -e {shlex.quote(json.dumps({name: value}))}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -21,10 +21,29 @@ SOURCE_KEYS = (
 )
 KINDS = ("postgresql", "bucket", "d1")
 
-# Options that select what one run works on. A run that does not read one of them would not do what was asked.
+# Options that say what one run does. A run that does not read one of them would not do what was asked. All other
+# options describe sources and hosts, and may be given to every playbook.
 _REQUESTS = (
-    *("set", "tier", "before", "to", "mode", "level", "target", "into", "undo_db", "archive"),
-    *("tables", "keys", "where", "prefixes", "tenant_table", "tenant_keys"),
+    *(
+        "set",
+        "tier",
+        "before",
+        "to",
+        "mode",
+        "level",
+        "target",
+        "into",
+        "undo_db",
+        "archive",
+        "seed",
+        "reason",
+        "prefixes",
+    ),
+    *("tables", "keys", "where", "closure", "references", "column_map", "on_schema_drift", "triggers", "emergency"),
+    *("max_rows", "max_deletes", "diff_rows", "tenant_table", "tenant_keys", "tenant_columns", "tenant_references"),
+    *("create_roles", "terminate_sessions", "tablespaces", "materialized_views", "object_errors", "locale", "rows_as"),
+    *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
+    *("location", "accept_identity", "export_path"),
 )
 _PREFIX = "recovery_"
 _FOLDERS = ("defaults", "handlers", "meta", "tasks", "templates", "vars")
@@ -47,6 +66,12 @@ class Files:
         prefixes = (_PREFIX, *(f"{role}_" for role in self.roles))
         return frozenset(name for text in texts for name in _names(text) if name.startswith(prefixes))
 
+    @functools.cached_property
+    def inputs(self) -> frozenset[str]:
+        """Every variable that something reads: names that are only registered or handed on are results."""
+        texts = [self._text(self._collection / "playbooks"), *(self._role_text(role) for role in self.roles)]
+        return frozenset(name for text in texts for name in _names_read(text))
+
     def roles_of(self, playbook: str) -> list[str]:
         """The roles that a playbook runs, and those that these include."""
         pending, found = _roles_named(self._playbook_text(playbook)), set()
@@ -58,13 +83,13 @@ class Files:
         return sorted(found)
 
     def read_by(self, playbook: str) -> frozenset[str]:
-        """The variables that a playbook, its task files and its own roles name.
+        """The variables that a playbook and its own roles read.
 
         Roles that these include get what they are to do from the role that includes them.
         """
-        text = self._playbook_text(playbook)
+        text = (self._collection / "playbooks" / f"{playbook}.yml").read_text()
         roles = sorted(_roles_named(text) & set(self.roles))
-        return frozenset(_names(text + "".join(self._role_text(role) for role in roles)))
+        return _names_read(text + "".join(self._role_text(role) for role in roles))
 
     def _playbook_text(self, playbook: str) -> str:
         return (self._collection / "playbooks" / f"{playbook}.yml").read_text() + self._text(
@@ -86,12 +111,13 @@ def unknown_names(names: t.Iterable[str], files: Files, roles: t.Sequence[str]) 
 
 
 def misspelt_extra(names: t.Iterable[str], files: Files) -> list[str]:
-    """A sentence for each name of the command line that is a variable of no role, or nearly a known variable."""
-    rest = sorted(name for name in set(names) - files.known if not name.startswith(_PREFIX))
+    """A sentence for each name of the command line that looks like one of ours and that nothing reads."""
     return [
         _unknown(name, files)
-        for name in rest
-        if _role_of(name, files) or difflib.get_close_matches(name, files.known, n=1, cutoff=0.88)
+        for name in sorted(set(names) - files.inputs)
+        if name.startswith(_PREFIX)
+        or _role_of(name, files)
+        or difflib.get_close_matches(name, files.inputs, n=1, cutoff=0.88)
     ]
 
 
@@ -100,14 +126,14 @@ def ignored_requests(names: t.Iterable[str], playbook: str, files: Files) -> lis
     read = files.read_by(playbook)
     return [
         f"{name} has no effect in {playbook}.yml."
-        for name in sorted(set(names) & files.known - read)
+        for name in sorted(set(names) & files.inputs - read)
         if _option_of(name, files) in _REQUESTS
     ]
 
 
 def source_faults(sources: t.Sequence[t.Mapping[str, t.Any]], files: Files) -> list[str]:
     """A sentence for each part of recovery_sources that has no name of its own, or a name that means nothing."""
-    faults = []
+    faults: list[str] = []
     seen: set[str] = set()
     for number, source in enumerate(sources):
         name = source.get("name")
@@ -157,7 +183,7 @@ def selection_fault(
 
 
 def _unknown(name: str, files: Files) -> str:
-    return f"There is no variable {name}.{_nearest(name, files.known)}"
+    return f"There is no variable {name}.{_nearest(name, files.inputs)}"
 
 
 def _nearest(name: str, known: t.Iterable[str]) -> str:
@@ -177,6 +203,14 @@ def _option_of(name: str, files: Files) -> str:
 
 def _names(text: str) -> set[str]:
     return set(re.findall(r"(?<![A-Za-z0-9_.])[a-z][a-z0-9]*_[a-z0-9_]+", text))
+
+
+def _names_read(text: str) -> frozenset[str]:
+    """Names that a text uses as variables, without those that hold results."""
+    results = set(re.findall(r"register: (\w+)", text))
+    # Not the keys of YAML, and not those of results, which are quoted or in a plain list.
+    shown = re.sub(r"(?m)^[ -]*[\"']?\w+[\"']?:|'\w+'|\[[\w, ]+\]", "", text)
+    return frozenset(_names(shown) - results)
 
 
 def _roles_named(text: str) -> set[str]:

@@ -69,6 +69,41 @@ def test_variables_of_other_sources_may_be_undefined(operator: Operator) -> None
     assert "recovery_source other is of the kind bucket" in " ".join(refused.stdout.split())
 
 
+def test_no_variable_of_a_source_reaches_the_next_one(operator: Operator, folder_store: dict[str, t.Any]) -> None:
+    """A playbook of the user imports ours for one source after the other."""
+    bucket = operator.home / "files-of-three"
+    bucket.mkdir()
+    (bucket / "a").write_text("a")
+    store = {**folder_store, "path": str(operator.home / "store-of-three")}
+    files = {"recovery_files": {"provider": "directory", "path": str(bucket)}}
+    sources = [
+        {
+            "name": "strict",
+            "kind": "bucket",
+            "retention": [{"tier": "daily", "keep_daily": 1, "minimum": 1}],
+            "vars": files,
+        },
+        {"name": "kept", "kind": "bucket", "vars": files},
+    ]
+    inventory = {
+        "recovery_store": store, "recovery_sources": sources, "recovery_verify_depth": "none",
+        "recovery_retention": [{"tier": "daily", "keep_daily": 30, "minimum": 7}],
+    }  # fmt: skip
+    plays = [
+        {"import_playbook": "lifeline.recovery.backup_bucket", "vars": {"recovery_source": name}}
+        for name in ("strict", "kept") * 3
+    ]
+    plays += [
+        {"import_playbook": "lifeline.recovery.prune", "vars": {"recovery_source": name}} for name in ("strict", "kept")
+    ]
+    done = operator.play(str(operator.write("site.yml", plays)), inventory=inventory)
+    assert done.returncode == 0, done.stdout
+    kept = {
+        name: len(list((operator.home / f"store-of-three/{name}/daily/sets").iterdir())) for name in ("strict", "kept")
+    }
+    assert kept == {"strict": 1, "kept": 3}
+
+
 def test_a_role_in_a_playbook_of_the_user_refuses_unknown_variables(operator: Operator) -> None:
     plays = [
         {"hosts": "localhost", "gather_facts": False, "vars": {"backup_dir": "/srv", "restore_mod": "new"},

@@ -10,6 +10,8 @@ import shlex
 import typing as t
 
 import pytest
+import yaml
+from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.lifeline.recovery.plugins.plugin_utils.outcome import outcome
 
@@ -22,7 +24,7 @@ RESTORED: dict[str, t.Any] = {
 }  # fmt: skip
 
 
-def of(kind: str, check_mode: bool = False, **changes: t.Any) -> list[str]:
+def of(kind: str, check_mode: bool = False, /, **changes: t.Any) -> list[str]:
     lines = outcome({**RESTORED, **changes}, kind, check_mode, target="school", source="media")
     assert [line.split(":")[0] for line in lines] == ["Done", "Proof", "Lost", "Back", "Next"]
     return lines
@@ -43,14 +45,52 @@ def test_the_proof_says_equal_only_of_what_was_compared(fingerprint: dict[str, t
     assert ("every row" in of("restore", fingerprint=fingerprint)[1]) is (words.startswith("every"))
 
 
-def test_the_way_back_can_be_pasted_whatever_the_names_are() -> None:
-    hostile = "x; rm -rf ~ {{ lookup('pipe', 'id') }}\n'"
-    back = of("restore", undo={"undo_db": hostile})[3]
-    words = shlex.split(back.removeprefix("Back:"))
-    assert words[:2] == ["ansible-playbook", "lifeline.recovery.restore"]
-    assert f"recovery_undo_db={' '.join(hostile.split())}" in words
-    for undo in ({"set": "20260301T020000Z"}, {"undo_db": "a"}):
-        assert "recovery_confirm=school" in of("restore", undo=undo)[3]
+def pasted(line: str) -> dict[str, t.Any]:
+    """The variables of a command as a shell and Ansible read them."""
+    words = shlex.split(line.removeprefix("Back:"))
+    assert words[0] == "ansible-playbook"
+    given: dict[str, t.Any] = {}
+    for option, value in zip(words[2::2], words[3::2]):
+        assert option == "-e"
+        given.update(yaml.safe_load(value) if value.startswith("{") else parse_kv(value))
+    return given
+
+
+@pytest.mark.parametrize(
+    "name", ["school_before_2", "my db", "x; rm -rf ~ {{ lookup('pipe', 'id') }} '\"", "a=b", "null", "1.5 x", "%s"]
+)
+def test_the_way_back_can_be_pasted_whatever_the_names_are(name: str) -> None:
+    given = pasted(of("restore", undo={"undo_db": name}, target_db=name)[3])
+    assert given == {
+        "recovery_source": "media", "recovery_mode": "undo", "recovery_undo_db": name, "recovery_confirm": name,
+    }  # fmt: skip
+    given = pasted(of("restore", undo={"set": "20260301T020000Z"})[3])
+    assert (given["recovery_mode"], given["recovery_tier"]) == ("in_place", "undo")
+
+
+def test_the_way_back_of_a_copy_names_the_copy_and_is_planned_first() -> None:
+    for undo in ({"undo_db": "staging_before"}, {"set": "20260301T020000Z"}):
+        result = {**RESTORED, "target_db": "staging", "undo": undo}
+        back = outcome(result, "restore", False, source="school", database="school")[3]
+        command, _check, rest = back.partition(" --check")
+        assert "then with the recovery_confirm that it prints" in rest
+        assert pasted(command)["recovery_target"] == "staging"
+        assert "recovery_confirm" not in pasted(command)
+
+
+def test_the_way_back_of_rows_allows_as_many_deletions_as_it_needs() -> None:
+    undo = {"set": "20260301T020000Z"}
+    for inserts, expected in ((1000, None), (1500, "1500")):
+        given = pasted(of("rows", undo=undo, tables=[{"table": "a", "inserts": inserts}])[3])
+        assert given.get("recovery_max_deletes") == expected
+        assert given["recovery_reason"] == "Undo of the restore"
+        assert given["recovery_source"] == "media"
+
+
+def test_files_that_were_not_compared_are_not_called_equal() -> None:
+    lines = of("bucket", changed=False, left=2, restored=0, replaced=0, undo=None)
+    assert lines[1] == "Proof: 2 files of the set are there and were not compared"
+    assert "recovery_mode to all" in lines[4]
 
 
 def test_what_is_missing_is_counted_and_the_first_are_named() -> None:
@@ -92,9 +132,9 @@ def test_a_run_that_changed_nothing_says_why(kind: str) -> None:
 
 
 def test_a_backup_that_was_not_read_back_does_not_claim_it() -> None:
-    assert "was not read back" in of("backup")[1]
+    assert "was not read back" in of("backup", source="school")[1]
     lines = outcome(
-        {**RESTORED, "lsn": "0/1", "coverage": {"not_covered": ["roles"]}},
+        {**RESTORED, "source": "school", "coverage": {"not_covered": ["roles"]}},
         "backup",
         False,
         verification={"summary": "Read."},

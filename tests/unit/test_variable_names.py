@@ -29,6 +29,9 @@ OPTIONS = [
         ("Set terminate_sessions to true.", "Set recovery_terminate_sessions to true."),
         ("`mode` must be new, got x.", "`recovery_mode` must be new, got x."),
         ("Use mode new to create it.", "Use recovery_mode new to create it."),
+        ("value of mode must be one of: new, got: x", "value of recovery_mode must be one of: new, got: x"),
+        ("mode is undo but all are missing: undo_db", "recovery_mode is undo but all are missing: recovery_undo_db"),
+        ("List them with lifeline.recovery.backup_info.", "List them with lifeline.recovery.sets."),
         ("Choose another target_db.", "Choose another recovery_target."),
         ("`login_db` is required; set source to x.", "`recovery_database` is required; set recovery_source to x."),
         # Words and names that are no options stay, and so do parts of the connection and of other words.

@@ -70,6 +70,14 @@ def test_the_command_line_may_hold_variables_of_the_user() -> None:
     assert "recovery_confirm" in said
 
 
+def test_results_of_earlier_steps_are_no_input() -> None:
+    said = " ".join(misspelt_extra(["recovery_point", "recovery_restored", "recovery_findings"], FILES))
+    for name in ("recovery_point", "recovery_restored", "recovery_findings"):
+        assert f"There is no variable {name}." in said
+    # They are variables of a later playbook of the same run.
+    assert unknown_names(["recovery_point", "recovery_restored"], FILES, []) == []
+
+
 def test_a_request_is_refused_by_a_playbook_that_does_not_read_it() -> None:
     assert ignored_requests(["recovery_tier", "recovery_store", "recovery_confirm"], "status", FILES) == [
         "recovery_tier has no effect in status.yml."

@@ -26,8 +26,15 @@ from .variable_names import in_variables
 WARNINGS: t.List[str] = []
 
 
+class _Module(AnsibleModule):  # type: ignore[misc]
+    """Errors in arguments name the variables of the playbook as all others do."""
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.Any:
+        return super().fail_json(in_variables(msg, self.argument_spec), **kwargs)
+
+
 def create_module(spec: ArgumentSpec, *, supports_check_mode: bool = True) -> AnsibleModule:
-    module = AnsibleModule(supports_check_mode=supports_check_mode, **spec.to_kwargs())
+    module = _Module(supports_check_mode=supports_check_mode, **spec.to_kwargs())
     for place in (module.params.get("store"), module.params.get("files")):
         module.no_log_values.update(_misplaced_secrets(place or {}))
     return module
@@ -56,7 +63,7 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
         details.setdefault("changed", False)
         _warn(module)
         module.fail_json(
-            msg=in_variables(str(error), module.argument_spec),
+            msg=str(error),
             error_kind=error.kind,
             what=in_variables(error.what, module.argument_spec),
             left=in_variables(error.left, module.argument_spec),

@@ -14,6 +14,15 @@ import typing as t
 ENVIRONMENT = "LIFELINE_OPTION_PREFIX"
 
 _OTHER_NAMES = {"login_db": "database", "target_db": "target", "parallel_files": "parallel"}
+#: The playbooks that run the modules which messages advise.
+_PLAYBOOKS = {
+    "backup_info": "sets",
+    "backup_prune": "prune",
+    "backup_verify": "verify",
+    "bucket_restore": "restore_bucket",
+    "pg_restore": "restore",
+    "pg_restore_table": "restore_rows",
+}
 #: Parts of the connection and the store, which are one variable each.
 _WITHIN = re.compile(r"login_|ssl_|ca_cert$|dsn$|connect_timeout$|stall_timeout$|client_bin_dir$")
 
@@ -31,10 +40,15 @@ def in_variables(text: str, options: t.Iterable[str]) -> str:
     # A single word is an option only where it is marked as one; two words joined are nothing else.
     joined = [re.escape(name) for name in names if "_" in name]
     single = [re.escape(name) for name in names]
+    text = re.sub(
+        r"lifeline\.recovery\.(\w+)", lambda found: f"lifeline.recovery.{_PLAYBOOKS.get(found[1], found[1])}", text
+    )
     for pattern in (
         rf"(?<=`)({'|'.join(single)})(?=`)",
         rf"(?<![\w.`'\"/-])({'|'.join(joined) or '(?!)'})(?![\w`/-])",
         rf"(?<=[Ss]et )({'|'.join(single)})(?= to )",
+        rf"(?<=value of )({'|'.join(single)})(?= must )",
+        rf"^({'|'.join(single)})(?= is \w+ but )",
         rf"(?<![\w.`'\"/-])({'|'.join(single)})(?==\w)",
         r"(?<![\w`])(mode)(?= (?:new|swap|in_place|undo|missing|merge|exact|all)\b)",
     ):

@@ -51,6 +51,7 @@ _BY_EVENT = (
     ),
     (("backup.",), "Read the journal of the backup's service; check rights on the database and keys of the store."),
     (("check.misconfigured",), "Correct the descriptions in checks, and run check.yml again."),
+    (("check.error",), "Check the connection and the rights of the role that checks, and run check.yml again."),
     (("check.overdue",), "Run check.yml, and look at its timer."),
     (
         ("check.",),

@@ -190,12 +190,14 @@ def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     check = facts.check
     if check is not None and check.misconfigured:
         yield "check.misconfigured", "", f"the checks at {check.at} are not described correctly, so that none ran."
+    elif check is not None and check.verdict == "error":
+        yield "check.error", "", f"the checks at {check.at} could not run, so that nothing is known about its content."
     elif check is not None and check.verdict != "passed":
         named = ", ".join(check.failed[:_TOLD]) + (
             f" and {len(check.failed) - _TOLD} more" * (len(check.failed) > _TOLD)
         )
-        said = "found its content unsound" if check.verdict == "failed" else "could not be carried out"
-        yield "check.failed", "", f"the checks at {check.at} {said}{f' ({named})' if named else ''}."
+        content = f"found its content unsound{f' ({named})' if named else ''}"
+        yield "check.failed", "", f"the checks at {check.at} {content}."
     if check is not None and check.age_seconds < -CLOCKS_DIFFER:
         ahead = readable_seconds(-check.age_seconds)
         yield "check.overdue", "", f"the last checks are dated {ahead} ahead, and would hide those of now."

@@ -27,6 +27,7 @@ EVENTS: t.Mapping[str, str] = {
     "verification.overdue": "warning",
     "check.failed": "critical",
     "check.misconfigured": "error",
+    "check.error": "error",
     "check.overdue": "warning",
     "drill.failed": "error",
     "drill.overdue": "warning",

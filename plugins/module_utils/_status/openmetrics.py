@@ -56,7 +56,7 @@ def status_metrics(facts: Facts, limits: Thresholds, breaches: t.Sequence[Breach
         add("restore_failed", "Whether the last restore of a set failed.", ({}, facts.restore.failed_set is not None))
     if check is not None:
         add("check_timestamp_seconds", "When its content was last checked.", ({}, _unix(check.at)))
-        passed = None if check.misconfigured else check.verdict == "passed"
+        passed = None if check.verdict == "error" else check.verdict == "passed"
         add("check_passed", "Whether these checks passed.", ({}, passed))
     if drill is not None:
         add("recovery_drill_timestamp_seconds", "When its recovery was last rehearsed.", ({}, _unix(drill.at)))
