@@ -135,7 +135,9 @@ summary:
   description: The result in one sentence.
   type: str
   returned: success
-  sample: "s3://school-backups writes, reads and lists; its lock is held; it refuses a second object of one name; no lifecycle rule deletes its objects; encrypted."
+  sample: >-
+    s3://school-backups writes, reads and lists; its lock is held; it refuses a second object of one name; no lifecycle rule deletes its
+    objects; encrypted.
 error_kind:
   description: A stable name of what went wrong.
   type: str

@@ -94,6 +94,7 @@ def test_check_mode_names_each_right_that_a_swap_needs(owned: Owned) -> None:
     owned.run(f"DROP OWNED BY {late}; DROP ROLE {late}", owned.database)
     swap = {"target_db": owned.database, "mode": "swap", "terminate_sessions": True, "create_roles": True}
     asked: list[str] = []
+    result: dict[str, t.Any] = {}
     with owned.server.session(owned.database, user=user, password="secret"):
         while True:
             try:

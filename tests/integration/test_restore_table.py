@@ -433,6 +433,7 @@ def test_check_mode_names_each_right_that_the_restore_needs(live: Town, as_login
     login = {"login_user": role, "login_password": "pw-of-a-test"} if as_login else {"run_as": role}
     wish = {"tables": ["children", "parents"], "mode": "merge", "triggers": "fire", **login}
     asked = []
+    result: dict[str, t.Any] = {}
     try:
         while True:
             try:
