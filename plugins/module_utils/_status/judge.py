@@ -20,7 +20,7 @@ _OF_STORE = ("backup.", "store.behind", "verification.", "restore.", "check.", "
 _OF_SERVER = ("replication.", "archive.")
 
 #: The last words of events that a run of a playbook reports too.
-_OF_RUNS = (".failed", ".misconfigured")
+_OF_RUNS = (".failed", ".misconfigured", ".error")
 
 _Found = t.Iterator[t.Tuple[str, str, str]]
 

@@ -165,6 +165,8 @@ def test_severities_are_replaced_and_the_gravest_comes_first() -> None:
 def test_a_failure_has_the_key_under_which_a_role_told_of_it() -> None:
     failed = replace(SOUND, attempt=AttemptFact(ago(60), "failed"))
     assert [breach.key for breach in judge(failed, LIMITS, NOW)] == ["school/backup"]
+    unrun = replace(SOUND, check=CheckFact(ago(60), "error", 60))
+    assert [breach.key for breach in judge(unrun, LIMITS, NOW)] == ["school/check"]
 
 
 def test_two_places_have_two_keys() -> None:
