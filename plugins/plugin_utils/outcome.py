@@ -11,6 +11,8 @@ import re
 import shlex
 import typing as t
 
+from ..module_utils._core.sizes import counted
+
 Result = t.Mapping[str, t.Any]
 _TITLES = ("Done:", "Proof:", "Lost:", "Back:", "Next:")
 _SHOWN = 3
@@ -71,8 +73,8 @@ def _rows(result: Result, check_mode: bool, target: str, source: str) -> t.List[
         return _unchanged(result)
     compared = (result.get("fingerprint") or {}).get("tables")
     tested = (result.get("foreign_keys") or {}).get("checked", 0)
-    proof = f"{_count(tested, 'foreign key')} tested, each row compared with the set"
-    proof += f", {_count(compared, 'whole table')} equal to the set" if compared else ""
+    proof = f"{counted(tested, 'foreign key')} tested, each row compared with the set"
+    proof += f", {counted(compared, 'whole table')} equal to the set" if compared else ""
     undo, created = (result.get("undo") or {}).get("set"), result.get("created_tables") or ()
     if undo:
         inserted = sum(table.get("inserts", 0) for table in result.get("tables") or ())
@@ -94,25 +96,25 @@ def _lost_rows(result: Result) -> str:
     missing = {
         table: found["missing"] for table, found in (result.get("missing_keys") or {}).items() if found["missing"]
     }
-    parts += [f"{_count(number, 'key')} of {table} not in the set" for table, number in sorted(missing.items())]
+    parts += [f"{counted(number, 'key')} of {table} not in the set" for table, number in sorted(missing.items())]
     return "; ".join(parts)
 
 
 def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
     lost = f"changes after the set {result['set_id']}"
-    lost += f"; {_count(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else ""
+    lost += f"; {counted(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else ""
     if check_mode:
         return _planned(
             result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"]
         )
     if not result["changed"] and result.get("left"):
-        compared = f"{_count(result['left'], 'file')} of the set are there and were not compared"
+        compared = f"{counted(result['left'], 'file')} of the set are there and were not compared"
         return _lines(
             result["summary"], compared, lost, "nothing was changed", "set recovery_mode to all to compare them"
         )
     if not result["changed"]:
         return _unchanged(result)
-    written = f"{_count(result['restored'] + result['replaced'], 'file')} confirmed after writing"
+    written = f"{counted(result['restored'] + result['replaced'], 'file')} confirmed after writing"
     back = "files that were missing stay; delete them to go back"
     if result.get("undo"):
         back = _command(
@@ -179,7 +181,7 @@ def _proof(result: Result) -> str:
     if found.get("equal") is None:
         return "not compared: there is no fingerprint to compare with"
     if not found["equal"]:
-        return f"NOT equal to the set: {_count(found.get('difference_count', 0), 'difference')}"
+        return f"NOT equal to the set: {counted(found.get('difference_count', 0), 'difference')}"
     compared = "row counts" if found.get("mode") == "counts" else "every row"
     return f"{compared} of {found.get('tables')} tables ({found.get('rows')} rows) equal to the set"
 
@@ -189,7 +191,7 @@ def _lost(result: Result) -> str:
         return f"changes since the restore stay in the database {(result.get('undo') or {}).get('undo_db', '')}".strip()
     parts = [f"changes after {result['recovery_point']}" if result.get("recovery_point") else "changes after the dump"]
     missing = [item["object"] for item in result.get("not_restored") or ()]
-    parts += [f"{_count(len(missing), 'object')} not or only in part restored: {_some(missing)}"] * bool(missing)
+    parts += [f"{counted(len(missing), 'object')} not or only in part restored: {_some(missing)}"] * bool(missing)
     parts += [f"not in the set: {_some(result['not_covered'])}"] * bool(result.get("not_covered"))
     return "; ".join(parts)
 
@@ -245,10 +247,6 @@ def _variable(name: str, value: str) -> str:
     if re.fullmatch(r"[A-Za-z_][\w./@+ -]*[\w]", value):
         return f" -e '{{{name}: {value}}}'"
     return f" -e {shlex.quote(json.dumps({name: value}))}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _some(items: t.Sequence[t.Any]) -> str:

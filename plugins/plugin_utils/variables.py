@@ -24,26 +24,12 @@ KINDS = ("postgresql", "bucket", "d1")
 # Options that say what one run does. A run that does not read one of them would not do what was asked. All other
 # options describe sources and hosts, and may be given to every playbook.
 _REQUESTS = (
-    *(
-        "set",
-        "tier",
-        "before",
-        "to",
-        "mode",
-        "level",
-        "target",
-        "into",
-        "undo_db",
-        "archive",
-        "seed",
-        "reason",
-        "prefixes",
-    ),
+    *("set", "tier", "before", "to", "mode", "level", "target", "into", "undo_db", "archive", "seed", "reason"),
     *("tables", "keys", "where", "closure", "references", "column_map", "on_schema_drift", "triggers", "emergency"),
     *("max_rows", "max_deletes", "diff_rows", "tenant_table", "tenant_keys", "tenant_columns", "tenant_references"),
     *("create_roles", "terminate_sessions", "tablespaces", "materialized_views", "object_errors", "locale", "rows_as"),
     *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
-    *("location", "accept_identity", "export_path"),
+    *("location", "accept_identity", "export_path", "prefixes"),
 )
 _PREFIX = "recovery_"
 _FOLDERS = ("defaults", "handlers", "meta", "tasks", "templates", "vars")
@@ -62,24 +48,23 @@ class Files:
     @functools.cached_property
     def known(self) -> frozenset[str]:
         """Every variable of the collection that anything reads or sets."""
-        texts = [self._text(self._collection / "playbooks"), *(self._role_text(role) for role in self.roles)]
         prefixes = (_PREFIX, *(f"{role}_" for role in self.roles))
-        return frozenset(name for text in texts for name in _names(text) if name.startswith(prefixes))
+        return frozenset(name for text in self._texts for name in _names(text) if name.startswith(prefixes))
 
     @functools.cached_property
     def inputs(self) -> frozenset[str]:
         """Every variable that something reads: names that are only registered or handed on are results."""
-        texts = [self._text(self._collection / "playbooks"), *(self._role_text(role) for role in self.roles)]
-        return frozenset(name for text in texts for name in _names_read(text))
+        return frozenset(name for text in self._texts for name in _names_read(text))
 
     def roles_of(self, playbook: str) -> list[str]:
         """The roles that a playbook runs, and those that these include."""
-        pending, found = _roles_named(self._playbook_text(playbook)), set()
+        tasks = self._text(self._collection / "playbooks/tasks")
+        pending, found = _roles_named(self._playbook_text(playbook) + tasks), set()
         while pending:
             role = pending.pop()
             if role in self.roles and role not in found:
                 found.add(role)
-                pending |= _roles_named(self._role_text(role))
+                pending |= _roles_named(self._role_texts[role])
         return sorted(found)
 
     def read_by(self, playbook: str) -> frozenset[str]:
@@ -87,17 +72,21 @@ class Files:
 
         Roles that these include get what they are to do from the role that includes them.
         """
-        text = (self._collection / "playbooks" / f"{playbook}.yml").read_text()
+        text = self._playbook_text(playbook)
         roles = sorted(_roles_named(text) & set(self.roles))
-        return _names_read(text + "".join(self._role_text(role) for role in roles))
+        return _names_read(text + "".join(self._role_texts[role] for role in roles))
 
     def _playbook_text(self, playbook: str) -> str:
-        return (self._collection / "playbooks" / f"{playbook}.yml").read_text() + self._text(
-            self._collection / "playbooks/tasks"
-        )
+        return (self._collection / "playbooks" / f"{playbook}.yml").read_text()
 
-    def _role_text(self, role: str) -> str:
-        return "".join(self._text(self._collection / "roles" / role / folder) for folder in _FOLDERS)
+    @property
+    def _texts(self) -> list[str]:
+        return [self._text(self._collection / "playbooks"), *self._role_texts.values()]
+
+    @functools.cached_property
+    def _role_texts(self) -> dict[str, str]:
+        roles = self._collection / "roles"
+        return {role: "".join(self._text(roles / role / folder) for folder in _FOLDERS) for role in self.roles}
 
     @staticmethod
     def _text(folder: Path) -> str:

@@ -44,3 +44,8 @@ def brief_size(size: float) -> str:
     """Without decimals, for a column of a table: C(823 KiB), C(4 GiB)."""
     number, unit = readable_size(size).split(" ")
     return f"{float(number):.0f} {unit}"
+
+
+def counted(number: int, noun: str) -> str:
+    """C(1 file), C(3 files)."""
+    return f"{number} {noun}{'s' * (number != 1)}"

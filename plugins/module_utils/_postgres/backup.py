@@ -22,7 +22,7 @@ from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import audited
 from .._sets.fingerprint import Fingerprint
-from .._sets.identity import Identity, known_identity, require_identity, require_source_kind
+from .._sets.identity import Identity, require_identity, require_source_kind
 from .._sets.layout import check_source
 from .._sets.manifest import DATABASE_ENGINE, Manifest
 from .._sets.writer import SetWriter, StoredFile, sizes_of
@@ -378,9 +378,8 @@ def _moved_from(request: BackupRequest, store: ObjectStore, facts: ServerFacts) 
     """The former identity of the source, when its change was accepted. An undo set is of whatever is replaced."""
     if request.tier == "undo":
         return []
-    require_source_kind(store, request.source, DATABASE_ENGINE)
+    known = require_source_kind(store, request.source, DATABASE_ENGINE)
     current = identity_of(facts, request.connection)
-    known = known_identity(store, request.source, DATABASE_ENGINE)
     former = require_identity(request.source, known, current, request.accept_identity)
     return [former] if former else []
 

@@ -107,6 +107,11 @@ class ServerFacts:
         return self.version_num // 10000
 
 
+def available_extensions(conn: Connection) -> t.Set[str]:
+    """The names of the extensions whose files the server has."""
+    return {str(row[0]) for row in fetch_all(conn, "SELECT name FROM pg_catalog.pg_available_extensions")}
+
+
 def server_facts(conn: Connection) -> ServerFacts:
     with conn.cursor() as cursor:
         cursor.execute("""

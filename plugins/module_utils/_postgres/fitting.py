@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._core.errors import ErrorKind, RecoveryError
+from .catalog import available_extensions
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
@@ -68,7 +69,7 @@ def fit_to_database(conn: Connection, toc: Toc, skip: t.Collection[str], *, requ
 def require_available(conn: Connection, toc: Toc, skip: t.Collection[str]) -> None:
     """Raise RecoveryError(extensions_missing) where the server does not have an extension of the archive."""
     wanted = sorted({entry.tag for entry in toc.of_kind("EXTENSION")} - set(skip))
-    there = {row[0] for row in fetch_all(conn, "SELECT name::text FROM pg_available_extensions")}
+    there = available_extensions(conn)
     missing = {name: "it is not installed on the server" for name in wanted if name not in there}
     if missing:
         raise _refused_extensions(missing)

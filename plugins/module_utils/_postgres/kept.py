@@ -166,8 +166,13 @@ def _difference(kept: t.Sequence[KeptDatabase], planned: t.Sequence[KeptDatabase
 
 def describe(one: KeptDatabase) -> str:
     """C(school_before_20260301t124500z, 5 d 02 h old, 2.1 GiB)."""
-    size = "size not known" if one.bytes is None else readable_size(one.bytes)
-    return f"{one.name}, {readable_seconds(max(one.age_seconds, 0))} old, {size}"
+    return f"{one.name}, {age_and_size(one.age_seconds, one.bytes)}"
+
+
+def age_and_size(age_seconds: float, size: t.Optional[int]) -> str:
+    """C(5 d 02 h old, 2.1 GiB)."""
+    known = "size not known" if size is None else readable_size(size)
+    return f"{readable_seconds(max(age_seconds, 0))} old, {known}"
 
 
 def _summary(request: KeptPruneRequest, result: KeptPruneResult, planned: t.Sequence[KeptDatabase]) -> str:

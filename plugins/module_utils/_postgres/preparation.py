@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.nearest import nearest
-from .connection import Connection, fetch_all, quote_identifier
+from .catalog import available_extensions
+from .connection import Connection, quote_identifier
 
 try:
     import psycopg2
@@ -72,7 +73,7 @@ class Preparation:
 
     def require_available(self, conn: Connection) -> None:
         """Raise RecoveryError(extensions_missing) for extensions that the server has no files of."""
-        known = {str(row[0]) for row in fetch_all(conn, "SELECT name FROM pg_catalog.pg_available_extensions")}
+        known = available_extensions(conn)
         missing = [one.name for one in self.extensions if one.name not in known]
         if missing:
             near = nearest(missing[0], sorted(known))

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._core.sizes import readable_size
+from .._core.sizes import counted, readable_size
 from .._sets.catalogue import find_set
 from .._sets.fetch import fetch_objects
 from .._sets.identity import elsewhere, identity_in, known_identity
@@ -239,7 +239,7 @@ class _Run:
         what = f"set {manifest.set_id}" if manifest else (request.archive or request.undo_db or "")
         done, words = "Restored", proof.words if proof.good else f"it is not equal to the set: {proof.complaint}"
         if self._state.not_restored:
-            words += "; " + _count(len(self._state.not_restored), "object") + " not or only in part restored: "
+            words += "; " + counted(len(self._state.not_restored), "object") + " not or only in part restored: "
             words += ", ".join(failure.object for failure in self._state.not_restored[:3])
         outcome = f" in {timings['total']:.1f} s; {words}"
         if request.check_mode:
@@ -264,7 +264,3 @@ class _Run:
             timings=timings,
             summary=f"{done} {what} as {request.target_db!r} ({request.mode}){outcome}.",
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

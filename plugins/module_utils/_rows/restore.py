@@ -15,7 +15,7 @@ from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import note
 from .._core.process import scratch_folder
-from .._core.sizes import readable_size
+from .._core.sizes import counted, readable_size
 from .._postgres import catalog
 from .._postgres.client import ClientPrograms, find_client
 from .._postgres.confined import Session, drop_role, owner_session, require_nothing_deferred, run
@@ -461,7 +461,7 @@ class _Run:
             return f"{does} no row with set {manifest.set_id}; {fetched}, {timings['total']:.1f} s."
         words = ", ".join(f"{number:,} {word}" for word, number in done.items())
         does = "Restored" if self._request.acts else "Would restore"
-        of = f"{len(changes)} table{'s' * (len(changes) != 1)}"
+        of = counted(len(changes), "table")
         return f"{does} rows of {of} from set {manifest.set_id}: {words}; {fetched}, {timings['total']:.1f} s."
 
 

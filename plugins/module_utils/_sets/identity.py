@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
 from .catalogue import list_sets, try_set
+from .layout import SetName
 from .manifest import HOLDS, Manifest
 
 
@@ -61,35 +62,39 @@ def known_identity(store: ObjectStore, source: str, engine: str) -> t.Optional[I
 
     Undo sets are passed over: they are of whatever was restored into.
     """
-    for name in reversed(list_sets(store, source)):
-        if name.tier == "undo":
-            continue
-        manifest = try_set(store, name)
-        if isinstance(manifest, Manifest) and manifest.engine == engine:
-            return identity_in(manifest)
-    return None
+    found = (manifest for manifest in _readable(store, reversed(_sets_of(store, source))) if manifest.engine == engine)
+    return next(map(identity_in, found), None)
 
 
-def require_source_kind(store: ObjectStore, source: str, engine: str) -> None:
+def require_source_kind(store: ObjectStore, source: str, engine: str) -> t.Optional[Identity]:
     """Refuse to add a set of another kind to a source: the next backups and restores of either kind would fail.
 
-    A source is of the kind of its newest set, or of its oldest one: a single set of another kind, which an earlier
-    version accepted, does not change the kind. Undo sets are passed over. Raises RecoveryError(invalid_options).
+    Returns the identity as known_identity. A source is of the kind of its newest set, or of its oldest one: a single
+    set of another kind, which an earlier version accepted, does not change the kind. Undo sets are passed over.
+    Raises RecoveryError(invalid_options).
     """
-    names = [name for name in list_sets(store, source) if name.tier != "undo"]
-    kinds = []
-    for ordered in (reversed(names), names):
-        found = next((one for one in (try_set(store, name) for name in ordered) if isinstance(one, Manifest)), None)
-        if found is None or found.engine == engine:
-            return
-        kinds.append(found)
+    names = _sets_of(store, source)
+    newest = next(_readable(store, reversed(names)), None)
+    if newest is None or newest.engine == engine:
+        return identity_in(newest) if newest is not None else None
+    oldest = next(_readable(store, names), newest)
+    if oldest.engine == engine:
+        return known_identity(store, source, engine)
     raise RecoveryError(
         ErrorKind.INVALID_OPTIONS,
-        f"The source {source!r} has sets of {HOLDS[kinds[-1].engine]}, and this is a backup of {HOLDS[engine]}.",
+        f"The source {source!r} has sets of {HOLDS[oldest.engine]}, and this is a backup of {HOLDS[engine]}.",
         left="No backup set was written.",
         next_step="Set source to a name of its own for this backup.",
-        details={"engine": kinds[-1].engine},
+        details={"engine": oldest.engine},
     )
+
+
+def _sets_of(store: ObjectStore, source: str) -> t.List[SetName]:
+    return [name for name in list_sets(store, source) if name.tier != "undo"]
+
+
+def _readable(store: ObjectStore, names: t.Iterable[SetName]) -> t.Iterator[Manifest]:
+    return (found for found in (try_set(store, name) for name in names) if isinstance(found, Manifest))
 
 
 def require_identity(

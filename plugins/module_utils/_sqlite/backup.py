@@ -28,7 +28,7 @@ from .._core.sizes import readable_size
 from .._core.version import VERSION
 from .._sets.audit import audited
 from .._sets.fetch import fetch_objects
-from .._sets.identity import known_identity, require_identity, require_source_kind
+from .._sets.identity import require_identity, require_source_kind
 from .._sets.layout import check_source, sql_key
 from .._sets.manifest import SQLITE_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter, sizes_of
@@ -153,11 +153,9 @@ def back_up_sqlite(request: SqliteBackupRequest, engine: Engine, store: ObjectSt
             next_step="Leave it or encrypt_to out.",
         )
     with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
-        if request.tier != "undo":
-            require_source_kind(store, request.source, SQLITE_ENGINE)
+        known = require_source_kind(store, request.source, SQLITE_ENGINE)
         former = None
         if engine.identity is not None:
-            known = known_identity(store, request.source, SQLITE_ENGINE)
             former = require_identity(request.source, known, engine.identity, request.accept_identity)
         if former is not None:
             outcome["identity_changed"] = {"from": str(former), "to": str(engine.identity)}

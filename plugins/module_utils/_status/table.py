@@ -9,8 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from .._core.columns import columns, wrapped
-from .._core.sizes import brief_seconds, readable_seconds, readable_size
+from .._core.sizes import brief_seconds
 from .._notify.words import advice
+from .._postgres.kept import age_and_size
 
 _Result = t.Mapping[str, t.Any]
 
@@ -25,9 +26,8 @@ def status_table(results: t.Sequence[_Result]) -> t.List[str]:
     lines = columns([_HEAD, *[_row(result) for result in results]])
     for result in results:
         for kept in result.get("kept") or ():
-            size = "size not known" if kept["bytes"] is None else readable_size(kept["bytes"])
-            age = readable_seconds(max(kept["age_seconds"], 0))
-            lines += wrapped(f"KEPT: {result['source']}: the database {kept['name']} of a swap, {age} old, {size}.", "")
+            described = age_and_size(kept["age_seconds"], kept["bytes"])
+            lines += wrapped(f"KEPT: {result['source']}: the database {kept['name']} of a swap, {described}.", "")
         for breach in result["breaches"]:
             lines += wrapped(f"{breach['severity'].upper()}: {breach['message']}", "")
             if advice(breach["event"]):
