@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from tests.doubles.postgres import PostgresServer, available_versions, postgres_server
+from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
 
 
 @pytest.fixture(scope="session")

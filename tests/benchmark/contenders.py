@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.benchmark.measure import PeakMemory
 from tests.benchmark.workload import CHANGED, STUDENTS, STUDENTS_LIST, STUDENTS_TABLES
-from tests.doubles.modules import parse_result, start_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import S3Server
+from tests.support.runner.modules import parse_result, start_module
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server
 
 Facts = dict[str, int]
 

@@ -22,10 +22,10 @@ from pathlib import Path
 import psutil
 
 from tests.benchmark.measure import PeakMemory
-from tests.doubles.d1 import D1Server, d1_server, node_modules, object_id, program
-from tests.doubles.d1.native import NativeD1
-from tests.doubles.modules import ROOT, parse_result, run_module, start_module
-from tests.doubles.torture import TORTURE
+from tests.support.data.torture import TORTURE
+from tests.support.runner.modules import ROOT, parse_result, run_module, start_module
+from tests.support.servers.d1 import D1Server, d1_server, node_modules, object_id, program
+from tests.support.servers.d1.native import NativeD1
 
 _PACKAGE = Path(__file__).parent / "wrangler" / "package.json"
 

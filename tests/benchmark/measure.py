@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmark.pgbackrest import wait_for_archiver
-from tests.doubles.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 #: Share of the processors used by others from which on a measurement is called disturbed.
 QUIET = 0.15

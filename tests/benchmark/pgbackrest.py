@@ -17,8 +17,8 @@ import typing as t
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import S3Server
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server
 
 _COMMON = """[global]
 log-path={root}/log

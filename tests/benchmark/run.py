@@ -19,8 +19,8 @@ from tests.benchmark.contenders import Contenders
 from tests.benchmark.measure import QUIET, Measured, measured, settle
 from tests.benchmark.pgbackrest import PgBackRest, install, is_installed, set_archive_command
 from tests.benchmark.workload import change_one_table, delete_students, make_database
-from tests.doubles.postgres import PostgresServer, available_versions, postgres_server
-from tests.doubles.s3 import rclone_server
+from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
+from tests.support.servers.s3 import rclone_server
 
 _DATABASE = "bench"
 _SETTINGS = {"shared_buffers": "512MB", "wal_level": "replica", "archive_mode": "on"}

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from tests.doubles.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 #: Rows at scale 1.0, which dumps to about 1 GB. Texts are made of words in a random order, so that they
 #: compress three to four times, as real ones do.

@@ -19,10 +19,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.contract.schemas import Schema, check, fields, strict
-from tests.doubles.d1 import D1Server, d1_server
-from tests.doubles.d1.native import NativeD1, Refused
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.schemas import Schema, check, fields, strict
+from tests.support.servers.d1 import D1Server, d1_server
+from tests.support.servers.d1.native import NativeD1, Refused
 
 _GIVEN = Path(__file__).parent / "data" / "cloudflare_d1.json"
 _PATH = "/accounts/{account_id}/d1/database"

@@ -23,8 +23,8 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import PART_SIZE, ObjectStore, read_all
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.faults import Fault, every, faulty, first, refusal
-from tests.doubles.s3 import S3Server, moto_server, rclone_server
+from tests.support.fakes.faults import Fault, every, faulty, first, refusal
+from tests.support.servers.s3 import S3Server, moto_server, rclone_server
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.contract.schemas import Schema, check, fields, strict
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.supabase import REF, Fault, supabase_server
+from tests.support.fakes.supabase import REF, Fault, supabase_server
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.schemas import Schema, check, fields, strict
 
 _GIVEN = Path(__file__).parent / "data" / "supabase_backups.json"
 _PATH = "/v1/projects/{ref}"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import D1Server, d1_server
-from tests.doubles.s3 import S3Server, rclone_server
 from tests.support.operator import Operator, installed_operator
+from tests.support.servers.d1 import D1Server, d1_server
+from tests.support.servers.s3 import S3Server, rclone_server
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

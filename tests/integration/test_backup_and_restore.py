@@ -18,10 +18,10 @@ import psycopg2
 import pytest
 import zstandard
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
-from tests.doubles.s3 import S3Server
-from tests.doubles.school import load_school
+from tests.support.data.school import load_school
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
+from tests.support.servers.s3 import S3Server
 
 Options = dict[str, t.Any]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
-from tests.doubles.school import load_school
+from tests.support.data.school import load_school
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 Options = dict[str, t.Any]
 

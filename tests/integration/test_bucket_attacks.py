@@ -34,9 +34,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_p
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import Headers, ObjectInfo
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.identity import make_identity
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.s3 import S3Server, moto_server
+from tests.support.data.identity import make_identity
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.s3 import S3Server, moto_server
 
 Options = dict[str, t.Any]
 

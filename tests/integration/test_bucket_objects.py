@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.compare import excluded_names
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.faults import adding, faulty, listing_with, matching, refusal, unpacking
-from tests.doubles.identity import make_identity
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.s3 import S3Server, moto_server
-from tests.integration.test_documentation import commands_of
+from tests.support.data.identity import make_identity
+from tests.support.documentation import commands_of
+from tests.support.fakes.faults import adding, faulty, listing_with, matching, refusal, unpacking
 from tests.support.operator import Operator
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.s3 import S3Server, moto_server
 
 Options = dict[str, t.Any]
 

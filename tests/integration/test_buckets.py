@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.doubles.faults import clock_wrong_by, faulty, matching
-from tests.doubles.identity import make_identity
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import S3Server, moto_server
-from tests.integration.test_documentation import commands_of
+from tests.support.data.identity import make_identity
+from tests.support.documentation import commands_of
+from tests.support.fakes.faults import clock_wrong_by, faulty, matching
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server, moto_server
 
 Options = dict[str, t.Any]
 Files = dict[str, bytes]

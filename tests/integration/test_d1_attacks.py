@@ -19,8 +19,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._d1 import api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
-from tests.doubles.cloudflare import answering
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.support.fakes.cloudflare import answering
+from tests.support.runner.modules import ModuleFailed, run_module
 
 Options = dict[str, t.Any]
 

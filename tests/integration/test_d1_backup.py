@@ -25,10 +25,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup i
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.d1 import D1Server
-from tests.doubles.identity import make_identity
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.torture import TORTURE, WIDE
+from tests.support.data.d1_exports import EXPORT
+from tests.support.data.identity import make_identity
+from tests.support.data.torture import TORTURE, WIDE
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.d1 import D1Server
 
 Options = dict[str, t.Any]
 
@@ -220,19 +221,6 @@ def test_an_import_that_goes_on_when_nobody_is_told_of_it_is_taken_back(d1: D1Se
     assert "was sent back" in result["msg"]
     time.sleep(3)
     assert run(live, "SELECT name FROM sqlite_schema WHERE name IN ('t', 'precious')")["rows"] == [{"name": "precious"}]
-
-
-#: As D1's export writes it: rows before a later table, infinities as words, counters of a table that is not there.
-EXPORT = """PRAGMA defer_foreign_keys=TRUE;
-CREATE TABLE booking (id INTEGER PRIMARY KEY, tenant TEXT REFERENCES tenant(id), price REAL);
-INSERT INTO "booking" VALUES(1,'t1',Infinity);
-INSERT INTO "booking" VALUES(2,'t1',-Infinity);
-CREATE TABLE tenant (id TEXT PRIMARY KEY, note TEXT);
-INSERT INTO "tenant" VALUES('t1','Infinity; is a word
-here: BEGIN TRANSACTION;');
-DELETE FROM sqlite_sequence;
-CREATE INDEX of_tenant ON booking(tenant);
-"""
 
 
 def test_an_export_that_d1_refuses_is_mended_and_restored(d1: D1Server, tmp_path: Path) -> None:

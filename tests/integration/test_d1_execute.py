@@ -21,8 +21,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import ExecuteRequest, execute
-from tests.doubles.d1 import D1Server
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.d1 import D1Server
 
 Options = dict[str, t.Any]
 

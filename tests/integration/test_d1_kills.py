@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import parse_result, run_module, start_module
+from tests.support.runner.modules import parse_result, run_module, start_module
 
 Options = dict[str, t.Any]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import D1Server
-from tests.doubles.d1.native import NativeD1, Refused
-from tests.doubles.modules import run_module
+from tests.support.runner.modules import run_module
+from tests.support.servers.d1 import D1Server
+from tests.support.servers.d1.native import NativeD1, Refused
 
 Options = dict[str, t.Any]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import D1Server
-from tests.doubles.d1.native import NativeD1
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.support.application_schemas import APPLICATIONS
+from tests.support.data.application_schemas import APPLICATIONS
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.d1 import D1Server
+from tests.support.servers.d1.native import NativeD1
 
 Options = dict[str, t.Any]
 

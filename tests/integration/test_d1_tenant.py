@@ -32,8 +32,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statemen
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.belonging import Tenant
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import RowsRequest, restore_rows
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.d1 import D1Server
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.d1 import D1Server
 
 Options = dict[str, t.Any]
 

@@ -20,17 +20,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.identity import make_identity
-from tests.doubles.modules import ROOT, run_module, tree
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import S3Server
-from tests.doubles.school import load_school
-
-
-def commands_of(page: str, number: int) -> list[str]:
-    """The numbered block of shell commands of a page, as a command."""
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-    return ["bash", "-c", blocks[number]]
+from tests.support.data.identity import make_identity
+from tests.support.data.school import load_school
+from tests.support.documentation import commands_of
+from tests.support.runner.modules import ROOT, run_module, tree
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server
 
 
 @pytest.fixture

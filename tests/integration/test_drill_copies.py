@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import ROOT, ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.school import load_school
+from tests.support.data.school import load_school
 from tests.support.playbooks import play
+from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

@@ -19,12 +19,12 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Fingerprint, compare
-from tests.doubles.archived import can_run
-from tests.doubles.d1 import ACCOUNT, D1Server
-from tests.doubles.modules import ROOT, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.school import load_school
+from tests.support.data.school import load_school
 from tests.support.playbooks import play
+from tests.support.runner.modules import ROOT, run_module
+from tests.support.servers.archived import can_run
+from tests.support.servers.d1 import ACCOUNT, D1Server
+from tests.support.servers.postgres import PostgresServer
 
 POINT_IN_TIME = pytest.param(
     "point_in_time", marks=pytest.mark.skipif(not can_run(), reason="needs PostgreSQL 15 and pgBackRest")

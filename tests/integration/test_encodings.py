@@ -11,8 +11,8 @@ import typing as t
 import psycopg2
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

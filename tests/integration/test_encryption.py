@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.identity import Identity, make_identity
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.school import load_school
+from tests.support.data.identity import Identity, make_identity
+from tests.support.data.school import load_school
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

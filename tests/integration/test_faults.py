@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.faults import (
+from tests.support.fakes.faults import (
     ACCEPTED_AND_LOST,
     Fault,
     Rule,
@@ -29,9 +29,9 @@ from tests.doubles.faults import (
     refusal,
     remembered,
 )
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import S3Server
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server
 
 Options = dict[str, t.Any]
 

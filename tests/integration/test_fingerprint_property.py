@@ -20,8 +20,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.row_ha
     LEGACY_ALGORITHM,
     table_statement,
 )
-from tests.doubles.postgres import PostgresServer, available_versions
-from tests.support.random_schemas import PREPARED_TYPES, TYPES
+from tests.support.data.random_schemas import PREPARED_TYPES, TYPES
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 #: Random tables for each server, each with five random changes.
 EXAMPLES = int(os.environ.get("LIFELINE_PROPERTY_EXAMPLES", "60"))

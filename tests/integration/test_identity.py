@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from tests.doubles.d1 import D1Server
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.d1 import D1Server
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

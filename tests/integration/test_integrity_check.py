@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.postgres import available_versions
+from tests.support.servers.postgres import available_versions
 
 ODD = '''"Sch ema"."Ta.ble %s ""q"""'''
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.integration.test_d1_backup import EXPORT
+from tests.support.data.d1_exports import EXPORT
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import d1_server
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.d1 import d1_server
 
 Options = dict[str, t.Any]
 

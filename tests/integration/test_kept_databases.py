@@ -14,9 +14,9 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import compact_instant, utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.databases import derived_name
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
 from tests.support.operator import Operator
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

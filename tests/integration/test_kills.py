@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module, start_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module, start_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

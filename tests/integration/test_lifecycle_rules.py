@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.faults import faulty, matching, refusal
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.s3 import S3Server, moto_server
+from tests.support.fakes.faults import faulty, matching, refusal
 from tests.support.operator import Operator
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.s3 import S3Server, moto_server
 
 Options = dict[str, t.Any]
 Rule = dict[str, t.Any]

@@ -23,10 +23,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._providers.model
 from ansible_collections.lifeline.recovery.plugins.module_utils._providers.status import provider_metrics
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge import judge
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
-from tests.doubles.modules import ROOT, run_module
-from tests.doubles.sinks import http_sink
+from tests.support.data.facts import LIMITS, NOW, SOUND
+from tests.support.fakes.sinks import http_sink
 from tests.support.playbooks import play
-from tests.unit.status.test_judge import LIMITS, NOW, SOUND
+from tests.support.runner.modules import ROOT, run_module
 
 ROLE = ROOT / "roles/monitoring"
 CACHED = ROOT / ".cache/bin/promtool"

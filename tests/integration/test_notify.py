@@ -24,9 +24,9 @@ import yaml
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel import Channel, parse_channels
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import parse_event
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.transport import Patience, Undelivered, bring
-from tests.doubles.certificate import make_certificate
-from tests.doubles.modules import ROOT, ModuleFailed, parse_result, run_module, start_module, tree
-from tests.doubles.sinks import HttpSink, Reply, SmtpSink, http_sink, smtp_sink
+from tests.support.fakes.sinks import HttpSink, Reply, SmtpSink, http_sink, smtp_sink
+from tests.support.runner.modules import ROOT, ModuleFailed, parse_result, run_module, start_module, tree
+from tests.support.servers.certificate import make_certificate
 
 SECRET = "T0K3N-0f-n0b0dy"
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)

@@ -19,9 +19,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.progress import Progress
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.transfer import TransferOptions, upload_file
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.faults import ACCEPTED_AND_LOST, Fault, Rule, faulty, first, matching
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.s3 import S3Server, moto_server, rclone_server
+from tests.support.fakes.faults import ACCEPTED_AND_LOST, Fault, Rule, faulty, first, matching
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.s3 import S3Server, moto_server, rclone_server
 
 Options = dict[str, t.Any]
 

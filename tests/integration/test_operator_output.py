@@ -15,10 +15,10 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.modules import run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.sinks import http_sink
+from tests.support.fakes.sinks import http_sink
 from tests.support.operator import Operator
+from tests.support.runner.modules import run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant, utc_now
-from tests.doubles.archived import PASSPHRASE, ArchivedServer, archived_server, can_run
-from tests.doubles.modules import ModuleFailed, run_module, start_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module, start_module
+from tests.support.servers.archived import PASSPHRASE, ArchivedServer, archived_server, can_run
+from tests.support.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not can_run(), reason="needs PostgreSQL 15 and pgBackRest")]
 

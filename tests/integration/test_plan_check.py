@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doubles.modules import ROOT, ModuleFailed, run_module, tree
-from tests.unit.plan.samples import PLATFORMS, changed, plan_of, sound
-from tests.unit.plan.test_reader import plain
+from tests.support.data.plans import PLATFORMS, changed, plain, plan_of, sound
+from tests.support.runner.modules import ROOT, ModuleFailed, run_module, tree
 
 NOW = "2026-03-01T00:00:00Z"
 

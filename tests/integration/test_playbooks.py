@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.d1 import d1_server
-from tests.doubles.modules import run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.school import load_school
-from tests.doubles.sinks import http_sink
+from tests.support.data.school import load_school
+from tests.support.fakes.sinks import http_sink
 from tests.support.playbooks import play
+from tests.support.runner.modules import run_module
+from tests.support.servers.d1 import d1_server
+from tests.support.servers.postgres import PostgresServer
 
 
 @pytest.fixture

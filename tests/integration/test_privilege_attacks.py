@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.doubles.hostile import Hostile, hostile_database
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.data.hostile import Hostile, hostile_database
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 Options = t.Dict[str, t.Any]
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doubles.modules import ROOT, ModuleFailed, run_module
-from tests.doubles.sinks import HttpSink, Reply, http_sink
+from tests.support.fakes.sinks import HttpSink, Reply, http_sink
 from tests.support.playbooks import play
+from tests.support.runner.modules import ROOT, ModuleFailed, run_module
 
 RECORDED = {
     name: (ROOT / f"tests/data/status_pages/{name}.json").read_text() for name in ("supabase", "github", "cloudflare")

@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 
-from tests.doubles.cloudflare import LockApi, lock_api
-from tests.doubles.modules import ModuleFailed, run_module
+from tests.support.fakes.cloudflare import LockApi, lock_api
+from tests.support.runner.modules import ModuleFailed, run_module
 
 OTHERS = {"id": "legal", "enabled": True, "prefix": "legal/", "condition": {"type": "Indefinite"}}
 DAILY = {"id": "daily", "enabled": True, "prefix": "school/", "condition": {"type": "Age", "maxAgeSeconds": 2592000}}

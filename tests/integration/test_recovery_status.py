@@ -22,10 +22,10 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import format_instant, utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.modules import ModuleFailed, parse_result, run_module, start_module
-from tests.doubles.postgres import PostgresServer, available_versions, postgres_server
-from tests.doubles.s3 import rclone_server
-from tests.doubles.standby import standby_of
+from tests.support.runner.modules import ModuleFailed, parse_result, run_module, start_module
+from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
+from tests.support.servers.s3 import rclone_server
+from tests.support.servers.standby import standby_of
 
 Options = dict[str, t.Any]
 

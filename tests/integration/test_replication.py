@@ -16,9 +16,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._replication.inf
     ReplicationRequest,
     describe_replication,
 )
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, as_server_user, available_versions, postgres_server, started
-from tests.doubles.standby import SLOT, standby_of
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, as_server_user, available_versions, postgres_server, started
+from tests.support.servers.standby import SLOT, standby_of
 
 Pair = tuple[PostgresServer, PostgresServer]
 

@@ -25,9 +25,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restor
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectStore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.identity import make_identity
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.data.identity import make_identity
 from tests.support.databases import record
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 Options = dict[str, t.Any]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 Options = dict[str, t.Any]
 

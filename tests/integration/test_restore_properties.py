@@ -22,8 +22,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.proper
     property_differences,
     read_properties,
 )
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 Options = dict[str, t.Any]
 

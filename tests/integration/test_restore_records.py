@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import restore as restoring
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import RestoreRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

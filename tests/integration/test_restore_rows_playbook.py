@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from tests.doubles.modules import run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.sinks import http_sink
+from tests.support.fakes.sinks import http_sink
 from tests.support.operator import Operator
+from tests.support.runner.modules import run_module
+from tests.support.servers.postgres import PostgresServer
 
 
 def test_the_sql_for_roles_is_printed_and_not_executed(

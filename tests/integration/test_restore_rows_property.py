@@ -26,7 +26,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore im
 from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import Root
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 Rows = dict[str, list[tuple[t.Any, ...]]]
 

@@ -22,8 +22,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.in_pla
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.ownership import Replacement
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.swap import exchange
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import Toc, TocEntry
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 Options = dict[str, t.Any]
 

@@ -14,8 +14,8 @@ import typing as t
 import psycopg2
 import pytest
 
-from tests.doubles.modules import ROOT, ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 
 @pytest.mark.parametrize(

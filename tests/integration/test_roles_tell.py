@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doubles.modules import ROOT
-from tests.doubles.sinks import HttpSink, http_sink
+from tests.support.fakes.sinks import HttpSink, http_sink
 from tests.support.playbooks import play
+from tests.support.runner.modules import ROOT
 
 Options = dict[str, t.Any]
 

@@ -15,10 +15,10 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import compare
-from tests.doubles.modules import run_module
-from tests.doubles.postgres import PostgresServer, available_versions
-from tests.doubles.s3 import S3Server
-from tests.doubles.samples import Sample, samples
+from tests.support.data.samples import Sample, samples
+from tests.support.runner.modules import run_module
+from tests.support.servers.postgres import PostgresServer, available_versions
+from tests.support.servers.s3 import S3Server
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import typing as t
 import psycopg2
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, postgres_server
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer, postgres_server
 
 Options = dict[str, t.Any]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 KINDS = {

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.doubles.dripping import HEADERS, LARGE, dripping_server
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.stalling import stalling_proxy
+from tests.support.fakes.dripping import HEADERS, LARGE, dripping_server
+from tests.support.fakes.stalling import stalling_proxy
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.faults import (
+from tests.support.fakes.faults import (
     ACCEPTED_AND_LOST,
     Rule,
     clock_wrong_by,
@@ -24,8 +24,8 @@ from tests.doubles.faults import (
     matching,
     without_etags,
 )
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.s3 import S3Server, rclone_server
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.s3 import S3Server, rclone_server
 
 Options = dict[str, t.Any]
 

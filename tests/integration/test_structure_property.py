@@ -19,9 +19,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import proof
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import TocEntry, parse_toc
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.data.random_schemas import PREPARED_PARENT, PREPARED_TYPES, table_of_conditions
 from tests.support.databases import plain_restore, record
-from tests.support.random_schemas import PREPARED_PARENT, PREPARED_TYPES, table_of_conditions
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 #: Random tables of the test, each with about fifteen objects.
 EXAMPLES = int(os.environ.get("LIFELINE_PROPERTY_EXAMPLES", "60"))

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.api import Access, Step, SupabaseApi
-from tests.doubles.modules import ModuleFailed, parse_result, run_module, start_module
-from tests.doubles.supabase import DAY, REF, Fault, SupabaseServer, supabase_server
+from tests.support.fakes.supabase import DAY, REF, Fault, SupabaseServer, supabase_server
+from tests.support.runner.modules import ModuleFailed, parse_result, run_module, start_module
 
 LESSONS = "SELECT id FROM lessons ORDER BY id"
 QUICK = {"poll_seconds": 0.02, "timeout": 20, "begin_timeout": 5}

@@ -11,7 +11,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from tests.doubles.supabase import REF, supabase_server
+from tests.support.fakes.supabase import REF, supabase_server
 from tests.support.playbooks import play
 
 

@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from tests.doubles import supabase_project as projects
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer, available_versions
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers import supabase_project as projects
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 pytestmark = pytest.mark.skipif(not projects.is_possible(), reason="needs postgresql-15 and postgresql-15-cron")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import ROOT
+from tests.support.runner.modules import ROOT
 
 STORE = {"provider": "directory", "path": "/srv/sets", "copies": [{"path": "/mnt/copy"}, {"bucket": "b"}]}
 JOB = {"unit": "lifeline-x", "title": "Back up", "playbook": "backup", "vars": {"backup_tier": "daily"}}

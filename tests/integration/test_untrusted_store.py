@@ -19,11 +19,11 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.codec import compress
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
-from tests.doubles.identity import make_identity
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import S3Server
-from tests.doubles.school import load_school
+from tests.support.data.identity import make_identity
+from tests.support.data.school import load_school
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server
 
 Options = dict[str, t.Any]
 

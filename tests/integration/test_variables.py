@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.school import load_school
+from tests.support.data.school import load_school
 from tests.support.operator import Operator
+from tests.support.servers.postgres import PostgresServer
 
 SOURCES = [
     {"name": "school", "vars": {"recovery_database": "school"}},

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.modules import run_module
-from tests.doubles.postgres import PostgresServer
 from tests.support.operator import Operator
+from tests.support.runner.modules import run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

@@ -17,8 +17,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock impo
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite import backup
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.modules import ModuleFailed, run_module
 from tests.support.playbooks import play
+from tests.support.runner.modules import ModuleFailed, run_module
 
 Options = dict[str, t.Any]
 Month = t.Callable[..., list[str]]

@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.row_hash import LEGACY_ALGORITHM
-from tests.doubles.modules import ModuleFailed, run_module
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
 

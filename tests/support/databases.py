@@ -18,7 +18,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.proof 
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.structure import structure_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import parse_toc, sequence_values
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Comparison, Fingerprint
-from tests.doubles.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.doubles.modules import ROOT
+from tests.support.runner.modules import ROOT
 
 _USER = "nobody"
 

@@ -13,7 +13,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from tests.doubles.modules import ROOT, tree
+from tests.support.runner.modules import ROOT, tree
 
 
 def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:

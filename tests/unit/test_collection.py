@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doubles.modules import ROOT
+from tests.support.runner.modules import ROOT
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
 UTILITIES = sorted((ROOT / "plugins/module_utils").rglob("*.py"))
+#: The dotted name of a test module, absolute or relative. Shared helpers belong to tests/support.
+TEST_MODULE = re.compile(r"(^|\.)(test_\w+|conftest)(\.|$)")
 #: A package imports only from those before it.
 LAYERS = [
     "_core",
@@ -118,6 +120,16 @@ def test_packages_import_only_downward(path: Path) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             assert own == "_ansible" or not any(name.split(".")[0] == "ansible" for name in names)
+
+
+def test_test_modules_do_not_import_test_modules() -> None:
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [f"{path.relative_to(ROOT)} imports {name}" for name in names if TEST_MODULE.search(name)]
+    assert found == []
 
 
 def test_init_files_are_empty() -> None:

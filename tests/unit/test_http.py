@@ -20,7 +20,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.version im
 from ansible_collections.lifeline.recovery.plugins.module_utils._providers.ask import ask_pages
 from ansible_collections.lifeline.recovery.plugins.module_utils._providers.model import WantedPage
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.api import Access, SupabaseApi
-from tests.doubles.sinks import HttpSink, Reply, http_sink
+from tests.support.fakes.sinks import HttpSink, Reply, http_sink
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 PROBLEM = json.dumps(

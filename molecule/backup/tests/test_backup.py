@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
-from tests.doubles.containers import nothing_left, sets_of
+from tests.support.containers import nothing_left, sets_of
 
 
 def test_a_whole_set_is_in_the_store(host: Host) -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from testinfra.host import Host
 
-from tests.doubles.containers import in_store, runs, sets_of
+from tests.support.containers import in_store, runs, sets_of
 
 DAILY, WEEKLY = "lifeline-backup-school-daily", "lifeline-backup-school-weekly"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
-from tests.doubles.containers import in_store, nothing_left, sets_of
+from tests.support.containers import in_store, nothing_left, sets_of
 
 
 def test_the_files_are_in_a_set(host: Host) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
-from tests.doubles.containers import nothing_left, sets_of
+from tests.support.containers import nothing_left, sets_of
 
 
 def test_the_tenant_is_back(host: Host) -> None:

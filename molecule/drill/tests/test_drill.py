@@ -10,7 +10,7 @@ import json
 
 from testinfra.host import Host
 
-from tests.doubles.containers import nothing_left
+from tests.support.containers import nothing_left
 
 
 def test_the_drill_passed_and_its_sandbox_is_gone(host: Host) -> None:

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 from testinfra.host import Host
 
-from tests.doubles.containers import arrived, in_store, runs
+from tests.support.containers import arrived, in_store, runs
 
 DAILY = "lifeline-backup-school-daily"
 METRICS = "/var/lib/prometheus/node-exporter/lifeline-school.prom"

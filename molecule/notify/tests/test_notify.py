@@ -11,7 +11,7 @@ import typing as t
 
 from testinfra.host import Host
 
-from tests.doubles.containers import SINKS, arrived
+from tests.support.containers import SINKS, arrived
 
 
 def at(host: Host, path: str) -> list[dict[str, t.Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from tests.doubles.containers import nothing_left, sql
+from tests.support.containers import nothing_left, sql
 
 
 @pytest.mark.parametrize("table", ["public.profiles", "public.children", "public.bookings", "auth.users"])

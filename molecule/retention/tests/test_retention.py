@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
-from tests.doubles.containers import in_store, sets_of
+from tests.support.containers import in_store, sets_of
 
 
 def test_two_sets_are_left_with_their_objects(host: Host) -> None:

@@ -12,7 +12,7 @@ import time
 import pytest
 from testinfra.host import Host
 
-from tests.doubles.containers import sql
+from tests.support.containers import sql
 
 PORTS = {"standby": 5433, "replaced": 5434, "restored": 5435}
 

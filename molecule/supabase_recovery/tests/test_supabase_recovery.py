@@ -10,7 +10,7 @@ import json
 
 from testinfra.host import Host
 
-from tests.doubles.containers import in_store, nothing_left
+from tests.support.containers import in_store, nothing_left
 
 
 def test_the_rows_of_then_are_back(host: Host) -> None:

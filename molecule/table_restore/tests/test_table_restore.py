@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
-from tests.doubles.containers import sets_of, sql
+from tests.support.containers import sets_of, sql
 
 
 def test_the_rows_are_back(host: Host) -> None:

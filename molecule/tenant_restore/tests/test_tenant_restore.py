@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from tests.doubles.containers import sql
+from tests.support.containers import sql
 
 
 @pytest.mark.parametrize(

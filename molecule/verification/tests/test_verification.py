@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
-from tests.doubles.containers import in_store, nothing_left
+from tests.support.containers import in_store, nothing_left
 
 
 def test_the_verification_is_noted_in_the_audit(host: Host) -> None:

@@ -30,8 +30,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetri
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import publish_report
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import summarise
-from tests.report_sample import sample_evidence, sample_report
-from tests.unit.drill.test_publish import drill
+from tests.support.data.drill_reports import sample_evidence, sample_report
+from tests.support.drills import drill
 
 #: The sample recovers in 26.76 s.
 SENTENCE = "Recovery took 26.8 s, more than the 20 s that were estimated."

@@ -22,7 +22,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model imp
     Objectives,
     SelfTest,
 )
-from tests.report_sample import BOOT, INCIDENT, sample_evidence
+from tests.support.data.drill_reports import BOOT, INCIDENT, sample_evidence
 
 SEVERITY = ("passed", "failed", "error")
 SAMPLE = sample_evidence()

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.junit import drill_junit
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
-from tests.report_sample import sample_history, sample_report, variant
+from tests.support.data.drill_reports import sample_history, sample_report, variant
 
 SAMPLE_LINE = re.compile(r'^([a-z_]+)\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+)\} (\d+(?:\.\d+)?)$')
 

@@ -17,7 +17,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.markup im
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.svg import Scale, ticks
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.words import span
-from tests.report_sample import sample_history, sample_report, variant
+from tests.support.data.drill_reports import sample_history, sample_report, variant
 
 VARIANTS = ["passed", "first", "failed", "error", "crowded"]
 VOID = {"meta", "br", "hr", "link", "img", "input"}

@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import DrillRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.journal import (
     JournalEvent,
     append_event,
@@ -32,35 +29,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report_fi
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.report_sample import INCIDENT, sample_evidence
+from tests.support.data.drill_reports import INCIDENT
+from tests.support.drills import drill
 
 FILES = ["junit.xml", "metrics.prom", "report.html", "report.json"]
-
-
-def drill(tmp_path, **facts):
-    """A request whose journal tells of a recovery that just took twenty seconds."""
-    journal = str(tmp_path / "drill.journal")
-    now = moment_now()
-    if not os.path.exists(journal):
-        for phase, ago, seconds in (("failure", 20, 0.5), ("restore", 19, 15.0), ("verify", 4, 4.0)):
-            append_event(journal, JournalEvent(phase, "end", now.earlier(ago - seconds), seconds=seconds))
-    incident = now.at - timedelta(seconds=20)
-    evidence = replace(
-        sample_evidence(),
-        phases=(),
-        marks=(),
-        incident_at=None,
-        recovery_points=(incident - timedelta(seconds=30),),
-        marker_at=incident - timedelta(seconds=31),
-    )
-    given = {
-        "journal": journal,
-        "reports_dir": str(tmp_path / "reports"),
-        "scenario": "database_loss",
-        "source": "school",
-    }
-    evidence = replace(evidence, **facts.pop("evidence", {}))
-    return DrillRequest(**{**given, "environment": "sandbox", "evidence": evidence, "backup_set": "x", **facts})
 
 
 def reports(tmp_path):

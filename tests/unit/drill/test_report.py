@@ -20,7 +20,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence 
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import summarise, validate_report
-from tests.report_sample import sample_report, variant
+from tests.support.data.drill_reports import sample_report, variant
 
 KEYS = {
     "schema", "scenario", "source", "environment", "verdict", "started_at", "finished_at", "backup_set",

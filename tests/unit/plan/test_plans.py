@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import TRAPS
-from tests.doubles.modules import ROOT
-from tests.unit.plan.samples import PLATFORMS, judge, plan_of
+from tests.support.data.plans import PLATFORMS, judge, plan_of
+from tests.support.runner.modules import ROOT
 
 EXPECTED = yaml.safe_load((ROOT / "tests/data/plans/findings.yml").read_text(encoding="utf-8"))
 #: In whose plan each trap was first seen.

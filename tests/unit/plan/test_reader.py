@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import date
 
 import jsonschema
 import pytest
@@ -17,8 +16,8 @@ from hypothesis import strategies as st
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check import find
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.durations import parse_seconds, spoken
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import read_plan
-from tests.unit.plan.pages import json_schema
-from tests.unit.plan.samples import GONE, PLATFORMS, TODAY, changed, plan_of, sound
+from tests.support.data.plans import GONE, PLATFORMS, TODAY, changed, plain, plan_of, sound
+from tests.tools.plan_pages import json_schema
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
@@ -154,15 +153,6 @@ def test_the_json_schema_takes_what_the_reader_takes(platform: str) -> None:
 @pytest.mark.parametrize("changes", [changes for changes, _told in WRONG])
 def test_the_json_schema_refuses_what_the_reader_refuses(changes: dict[str, t.Any]) -> None:
     assert list(VALIDATOR.iter_errors(plain(changed(sound(), changes)))) != []
-
-
-def plain(document: t.Any) -> t.Any:
-    """As JSON has it: dates are texts."""
-    if isinstance(document, dict):
-        return {key: plain(value) for key, value in document.items()}
-    if isinstance(document, list):
-        return [plain(item) for item in document]
-    return document.isoformat() if isinstance(document, date) else document
 
 
 def nodes(value: t.Any, path: str = "") -> t.Iterator[str]:

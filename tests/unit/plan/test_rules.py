@@ -14,7 +14,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._plan.placeholde
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import RULES, TRAPS
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.rules_methods import _BAD_STEPS
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.words import STEPS
-from tests.unit.plan.samples import GONE, changed, judge, sound
+from tests.support.data.plans import GONE, changed, judge, sound
 
 _FAIL_OVER = ["check_lag", "fence", "promote", "wait_writable", "switch_config", "switch_dns", "roll_back"]
 _NEW_SOURCE = {"name": "extra", "kind": "d1", "objectives": {"rto_seconds": "1h", "rpo_seconds": "1h"}}

@@ -20,7 +20,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.script
     inspect_script,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.script_lexer import ScriptReader, Statement
-from tests.support.hostile_sql import HOSTILE
+from tests.support.data.hostile_sql import HOSTILE
 
 DUMP = rb"""--
 -- PostgreSQL database dump

@@ -37,8 +37,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.verificati
     verifications,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.doubles.identity import make_identity
-from tests.unit.sets.test_prune import NOW, back_up
+from tests.support.data.identity import make_identity
+from tests.support.sets import NOW, back_up
 
 REFUSED = (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST)
 

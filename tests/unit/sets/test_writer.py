@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter, sizes_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.unit.sets.test_prune import NOW, back_up
+from tests.support.sets import NOW, back_up
 
 
 def sizes(store: DirectoryStore, folder: Path, contents: list[bytes]) -> dict[str, int]:

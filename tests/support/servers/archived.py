@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.doubles.postgres import PostgresServer, as_server_user, find_bin_dir, give_to_server, postgres_server
+from tests.support.servers.postgres import PostgresServer, as_server_user, find_bin_dir, give_to_server, postgres_server
 
 PASSPHRASE = "a passphrase that nobody may see 4711"
 _CONFIG = """[global]

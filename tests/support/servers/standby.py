@@ -11,7 +11,7 @@ import subprocess
 import typing as t
 from dataclasses import replace
 
-from tests.doubles.postgres import PostgresServer, as_server_user, give_to_server, started
+from tests.support.servers.postgres import PostgresServer, as_server_user, give_to_server, started
 
 #: The slot through which the standby streams.
 SLOT = "second"

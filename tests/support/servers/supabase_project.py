@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import psycopg2
 
-from tests.doubles.postgres import PostgresServer, find_bin_dir, postgres_server
+from tests.support.servers.postgres import PostgresServer, find_bin_dir, postgres_server
 
 ADMIN = "supabase_admin"
 DATABASE = "postgres"

@@ -4,7 +4,7 @@
 
 """Sample drill reports: pages to look at, and the picture in the README.
 
-python -m tests.report_sample FOLDER [passed|first|failed|error|crowded]
+python -m tests.support.data.drill_reports FOLDER [passed|first|failed|error|crowded]
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.doubles.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 _PREPARE = """
 CREATE SCHEMA app;

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages that are made from the model and the rules: python -m tests.unit.plan.pages writes them."""
+"""The pages that are made from the model and the rules: python -m tests.tools.plan_pages writes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import SUBJECTS, TRAPS
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.words import STEPS
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "recovery-plan.md"
 SCHEMA = DOCS / "recovery-plan.schema.json"
 

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.doubles.d1 import ACCOUNT, D1Server
+from tests.support.servers.d1 import ACCOUNT, D1Server
 
 Answer = dict[str, t.Any]
 

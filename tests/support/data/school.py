@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from tests.doubles.modules import ROOT
-from tests.doubles.postgres import PostgresServer
+from tests.support.runner.modules import ROOT
+from tests.support.servers.postgres import PostgresServer
 
 
 def load_school(server: PostgresServer, database: str, rows: int = 2000) -> None:

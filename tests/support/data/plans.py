@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check import find
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.findings import Finding
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import read_plan
-from tests.doubles.modules import ROOT
+from tests.support.runner.modules import ROOT
 
 PLATFORMS = ("learnplay", "vibecraft", "inner_odyssey", "heypeter", "studio")
 TODAY = date(2026, 3, 1)
@@ -58,3 +58,12 @@ def judge(document: t.Any) -> list[Finding]:
 @functools.lru_cache(maxsize=None)
 def _load(path: str) -> t.Any:
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+def plain(document: t.Any) -> t.Any:
+    """As JSON has it: dates are texts."""
+    if isinstance(document, dict):
+        return {key: plain(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [plain(item) for item in document]
+    return document.isoformat() if isinstance(document, date) else document

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import boto3
 
-from tests.doubles.certificate import make_certificate
-from tests.doubles.postgres import free_port
+from tests.support.servers.certificate import make_certificate
+from tests.support.servers.postgres import free_port
 
 
 @dataclass(frozen=True)

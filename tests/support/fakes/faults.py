@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import unquote, urlsplit
 
-from tests.doubles.s3 import S3Server
+from tests.support.servers.s3 import S3Server
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.doubles.postgres import PostgresServer, as_server_user, free_port, give_to_server
+from tests.support.servers.postgres import PostgresServer, as_server_user, free_port, give_to_server
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 

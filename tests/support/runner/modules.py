@@ -19,7 +19,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class ModuleFailed(Exception):
@@ -60,12 +60,12 @@ def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: boo
 
 
 class _Warm:
-    """Runs modules in children of a process that has loaded their imports, tests/doubles/warm.py."""
+    """Runs modules in children of a process that has loaded their imports, tests/support/runner/warm.py."""
 
     def __init__(self) -> None:
         self._ask, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/doubles/warm.py")], stdin=theirs.fileno(), env=_with_tree()
+            [sys.executable, str(ROOT / "tests/support/runner/warm.py")], stdin=theirs.fileno(), env=_with_tree()
         )
         theirs.close()
         atexit.register(self._end)
