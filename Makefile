@@ -40,12 +40,13 @@ system: ## install the system parts that tests use, where that is possible
 	@tests/tools/system.sh
 
 .PHONY: lint
-lint: $(VENV)/dev ## ruff, mypy, yamllint, ansible-lint, changelog, licences
+lint: $(VENV)/dev ## ruff, mypy, yamllint, ansible-lint, plain English, changelog, licences
 	$(BIN)/ruff check plugins tests molecule
 	$(BIN)/ruff format --check plugins tests molecule
 	cd $(TREE) && MYPYPATH=. "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/mypy.ini" --cache-dir "$(CURDIR)/.cache/mypy" ansible_collections/lifeline/recovery/plugins/module_utils ansible_collections/lifeline/recovery/plugins/modules
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+	$(BIN)/python tests/tools/plain_english.py
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint
 
