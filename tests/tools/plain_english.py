@@ -337,8 +337,9 @@ def read_baseline() -> dict[str, int]:
 
 
 def lowered(baseline: dict[str, int], found: dict[str, int]) -> dict[str, int]:
-    """The baseline with no number above that of the files; it never rises."""
-    return {path: min(number, found[path]) for path, number in baseline.items() if found.get(path)}
+    """The hits of each file, if their sum is within the baseline; else the baseline. Code may move between files."""
+    numbers = {path: number for path, number in found.items() if number}
+    return numbers if sum(numbers.values()) <= sum(baseline.values()) else baseline
 
 
 def write_baseline(baseline: dict[str, int]) -> None:
@@ -375,19 +376,17 @@ def main(arguments: list[str]) -> int:
 
 
 def report(found: dict[str, list[Hit]], baseline: dict[str, int]) -> int:
-    """Print the files that differ from their baseline."""
-    failed = 0
-    for path, of_file in found.items():
-        allowed = baseline.get(path, 0)
-        if len(of_file) > allowed:
-            failed = 1
-            print("\n".join(map(str, of_file)))
-            print(f"{path}: {len(of_file)} hits, {allowed} allowed by {BASELINE.name}", file=sys.stderr)
-    better = [path for path, number in baseline.items() if len(found.get(path, ())) < number]
-    if better:
-        failed = 1
-        print(f"{BASELINE.name} allows more hits than {better[0]} has. Lower it with --write.")
-    return failed
+    """Print the difference of the files and their baseline."""
+    differing = {path for path in {*found, *baseline} if len(found.get(path, ())) != baseline.get(path, 0)}
+    above = sum(map(len, found.values())) - sum(baseline.values())
+    if above > 0:
+        for path in sorted(path for path in differing if len(found.get(path, ())) > baseline.get(path, 0)):
+            print("\n".join(map(str, found[path])))
+            print(f"{path}: {len(found[path])} hits, {baseline.get(path, 0)} allowed")
+        print(f"There are {above} hits more than {BASELINE.name} allows.")
+    elif differing:
+        print(f"{BASELINE.name} is not up to date with {min(differing)}. Run plain_english.py --write.")
+    return 1 if differing else 0
 
 
 if __name__ == "__main__":
