@@ -104,7 +104,7 @@ RULES = (
     Rule("at_once", r"\bat once\b", "use immediately or in parallel"),
     Rule("anew", r"\b(?i:anew)\b", "use again"),
     Rule("meanwhile", r"\b(?i:meanwhile)\b", "use during and the event"),
-    Rule("as_it_was", r"\bas (?:it|they) (?:was|were)\b", "use unchanged"),
+    Rule("as_it_was", r"\bas (?:it|they) (?:was|were)(?= before\b|\s*(?:[.,;:)]|\Z))", "use unchanged"),
     Rule("any_more", r"\b(?:any more|is no more|are no more)\b(?! (?:than|of)\b)", "use no longer"),
     Rule(
         "there",

@@ -66,7 +66,7 @@ EXAMPLES = {
     ),
     "as_it_was": (
         ["Leaves the database as it was.", "The rows are as they were."],
-        ["The database is unchanged.", "as it is documented"],
+        ["The database is unchanged.", "prints the expression as it was written"],
     ),
     "any_more": (
         ["The set is not needed any more.", "a channel that is no more"],
