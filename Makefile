@@ -86,6 +86,10 @@ bucketbenchmark: $(VENV)/dev ## time the backup of a bucket of small files besid
 d1benchmark: $(VENV)/dev ## time the backup and the restore of a database of D1 beside wrangler; ROWS=5000000
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.d1 --rows $(ROWS) $(ARGS)
 
+.PHONY: generate
+generate: $(VENV)/dev ## write the files that are generated from code: tables in README files, docs/recovery-plan.*
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.tools.generate
+
 .PHONY: docs
 docs: $(VENV)/run ## write the modules' documentation to .cache/docs
 	@mkdir -p .cache/docs

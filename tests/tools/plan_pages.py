@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages that are made from the model and the rules: python -m tests.tools.plan_pages writes them."""
+"""The documentation of recovery plans, from the model and the rules."""
 
 from __future__ import annotations
 
 import json
-import re
 import typing as t
 from pathlib import Path
 
@@ -18,20 +17,19 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._plan.model impo
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import FORMAT_VERSION
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import SUBJECTS, TRAPS
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.words import STEPS
+from tests.support.runner.modules import ROOT
+from tests.tools.marked import with_part
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGE = DOCS / "recovery-plan.md"
-SCHEMA = DOCS / "recovery-plan.schema.json"
+PAGE = "docs/recovery-plan.md"
+SCHEMA = "docs/recovery-plan.schema.json"
 
 
-def page(written: str) -> str:
-    """The page with its tables made anew; what stands between the marks is replaced, the rest stays."""
+def plan_pages() -> dict[Path, str]:
+    """The page and the schema of recovery plans."""
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
     for name, lines in (("keys", _keys()), ("steps", _steps()), ("rules", _rules()), ("traps", _traps())):
-        begin, end = f"<!-- {name}: made from the code -->", f"<!-- end of {name} -->"
-        made = f"{begin}\n\n" + "\n".join(lines).strip() + f"\n\n{end}"
-        written, number = re.subn(f"{begin}.*?{end}", lambda _match, made=made: made, written, flags=re.DOTALL)
-        assert number == 1, f"the page has no place for {name}"
-    return written
+        page = with_part(page, name, lines)
+    return {ROOT / PAGE: page, ROOT / SCHEMA: json.dumps(json_schema(), indent=2) + "\n"}
 
 
 def json_schema() -> dict[str, t.Any]:
@@ -39,10 +37,6 @@ def json_schema() -> dict[str, t.Any]:
     schema = _shape(Plan)
     schema["properties"]["version"] = {"const": FORMAT_VERSION, "description": keys_of(Plan)["version"].says}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "recovery_plan", **schema}
-
-
-def schema_text() -> str:
-    return json.dumps(json_schema(), indent=2) + "\n"
 
 
 def _keys() -> t.Iterator[str]:
@@ -143,8 +137,3 @@ _SCHEMAS: t.Mapping[str, t.Callable[[Key], dict[str, t.Any]]] = {
     fields.ONE: lambda key: _shape(key.shape),
     fields.MANY: lambda key: _list(key, _shape(key.shape)),
 }
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    SCHEMA.write_text(schema_text(), encoding="utf-8")

@@ -80,8 +80,18 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}
     assert plain == {name: value for name, value in defaults.items() if name not in secret}
-    assert [name for name in defaults if f"`{name}`" not in read(f"roles/{role}/README.md")] == []
     assert all(name.startswith(f"{role}_") for name in defaults)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_readme_of_a_role_has_an_example_playbook(role: str) -> None:
+    name = f"lifeline.recovery.{role}"
+    options = yaml.safe_load(read(f"roles/{role}/meta/argument_specs.yml"))["argument_specs"]["main"]["options"]
+    blocks = re.findall(r"```yaml\n(.*?)```", read(f"roles/{role}/README.md"), re.DOTALL)
+    plays = [play for block in blocks for play in yaml.safe_load(block) if "hosts" in play]
+    used = [use for play in plays for use in play["roles"] if use["role"] == name]
+    assert used, "no example play runs the role"
+    assert [use["vars"].keys() - options.keys() for use in used] == [set()] * len(used)
 
 
 #: Roles that prepare something, or that another one tells for.
