@@ -194,7 +194,7 @@ def task_complaint(name: str) -> str:
         return "name the object and a distinguishing detail, in at least 3 words"
     if words[0].lower() not in VERBS:
         return "begin with a verb of VERBS in plain_english.py"
-    if words[1].lower() in {"it", "them", "that", "this", "what", "whether", "who", "how", "all"}:
+    if words[1].lower() in {"it", "them", "those", "what", "who", "how"}:
         return f"name the object instead of {words[1]!r}"
     return ""
 
