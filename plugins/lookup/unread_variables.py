@@ -24,11 +24,18 @@ options:
     default: ""
   kinds:
     description:
-      - The kinds of sources that the playbook works on. C(recovery_source) must be a source of one of them, and may be
-        unset only if the playbook works on every kind. If empty, C(recovery_source) is not read.
+      - The kinds of sources that the playbook works on. Each name in C(recovery_source) must be a source of one of them.
+        If empty, C(recovery_source) is not read.
     type: list
     elements: str
     default: []
+  every_source:
+    description: Whether the playbook works on all sources if C(recovery_source) is unset.
+    type: bool
+    default: false
+  role:
+    description: Without O(playbook), the role whose variables are judged. If unset, the role that runs.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -54,14 +61,9 @@ from ansible import context
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils.variables import (
-    Files,
-    ignored_requests,
-    misspelt_extra,
-    selection_fault,
-    source_faults,
-    unknown_names,
-)
+from ..plugin_utils.sources import faults as source_faults
+from ..plugin_utils.sources import selected_names, selection_faults
+from ..plugin_utils.variables import Files, ignored_requests, misspelt_extra, unknown_names
 
 # What steps of a workflow hand on arrives as extra variables of the next step.
 _CONTROLLER = ("awx_job_id", "tower_job_id")
@@ -76,7 +78,8 @@ class LookupModule(LookupBase):
         files = Files(Path(__file__).resolve().parents[2])
         playbook = self.get_option("playbook")
         if not playbook:
-            role = str(variables.get("ansible_role_name", "")).rpartition(".")[2]
+            role = self.get_option("role") or str(variables.get("ansible_role_name", ""))
+            role = role.rpartition(".")[2]
             return unknown_names(variables, files, [role])
         found = unknown_names(variables, files, files.roles_of(playbook)) + self._of_playbook(
             playbook, variables, files
@@ -89,31 +92,28 @@ class LookupModule(LookupBase):
         if _is_started(playbook) and not any(name in variables for name in _CONTROLLER):
             given = load_extra_vars(self._loader)
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
-        if "recovery_sources" not in variables:
-            return faults
         try:
-            sources = self._sources(variables["recovery_sources"])
+            sources = self._sources(variables.get("recovery_sources"))
         except (AttributeError, TypeError):
             return [*faults, "recovery_sources must be a list of sources, each a dictionary with at least a name."]
-        faults += source_faults(sources, files)
+        faults += source_faults(sources)
         kinds = self.get_option("kinds")
         if kinds:
-            selected = self._templar.template(variables.get("recovery_source", ""))
-            faults += [fault for fault in [selection_fault(sources, str(selected or ""), kinds, playbook)] if fault]
+            selected = selected_names(self._templar.template(variables.get("recovery_source", "")))
+            every = self.get_option("every_source")
+            faults += selection_faults(sources, selected, kinds, every=every, playbook=playbook)
         return faults
 
     def _sources(self, given: t.Any) -> list[dict[str, t.Any]]:
-        """The sources without the values of their variables, because those of other sources may be undefined here."""
-        found = []
+        """The sources without the values of their options, because those of other sources may be undefined here."""
         given = self._templar.template(given) if isinstance(given, str) else given
-        if not isinstance(given, list):
+        if not isinstance(given or [], list):
             raise TypeError
-        for source in given:
+        found = []
+        for source in given or []:
             options = self._templar.template(source) if isinstance(source, str) else source
             known = {key: self._templar.template(options[key]) for key in ("name", "kind") if key in options}
-            own = options.get("vars")
-            own = self._templar.template(own) if isinstance(own, str) else own
-            found.append({**dict.fromkeys(options), **known, "vars": dict.fromkeys(own or {})})
+            found.append({**dict.fromkeys(options), **known})
         return found
 
 

@@ -22,24 +22,33 @@ _MAX_DELETES = 1000
 
 def outcome(
     result: Result,
-    kind: str,
+    verb: str,
     check_mode: bool,
+    kind: str = "postgresql",
     target: str = "",
     source: str = "",
     verification: t.Optional[Result] = None,
     database: str = "",
 ) -> t.List[str]:
-    """Five lines. kind is backup, restore, rows, bucket or d1; target is what a confirmation names.
+    """Five lines. verb is backup, restore or restore_rows; kind is that of the source.
 
-    source and database: recovery_source and the database of that source, which decide what a pasted command works on.
-
-    verification is the result of backup_verify, if a set was read back. Raises KeyError for another kind.
+    target is what a confirmation names. source and database: recovery_source and the database of that source, which
+    decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. Raises
+    KeyError for another verb or kind.
     """
-    if kind == "backup":
+    if verb == "backup":
         return _backup(result, verification, check_mode)
-    if kind == "restore":
+    if verb == "restore" and "previous_bookmark" in result and "set_id" not in result:
+        return _time_travel(result, check_mode, target, source)
+    if verb == "restore" and kind == "postgresql":
         return _restore(result, check_mode, source, database)
-    return {"rows": _rows, "bucket": _bucket, "d1": _d1}[kind](result, check_mode, target, source)
+    writers = {
+        ("restore", "bucket"): _bucket,
+        ("restore", "d1"): _d1,
+        ("restore_rows", "postgresql"): _rows,
+        ("restore_rows", "d1"): _d1,
+    }
+    return writers[(verb, kind)](result, check_mode, target, source)
 
 
 def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) -> t.List[str]:
@@ -118,7 +127,7 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.Lis
     back = "files that were missing stay; delete them to go back"
     if result.get("undo"):
         back = _command(
-            "restore_bucket", recovery_source=source, recovery_set=result["undo"], recovery_tier="undo",
+            "restore", recovery_source=source, recovery_set=result["undo"], recovery_tier="undo",
             recovery_mode="all", recovery_confirm=target,
         )  # fmt: skip
         back += ". Files that were missing and are there now stay"
@@ -140,19 +149,38 @@ def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[st
     undo, proof, after = result.get("undo") or {}, "the database was compared with the set", "check the application"
     if undo:
         back = _command(
-            "d1_restore_tenant", recovery_source=source, d1_recovery_action="undo", recovery_set=undo["set"],
-            recovery_database="" if target.startswith("/") else target,
+            "restore_rows", recovery_source=source, recovery_set=undo["set"], recovery_tier="undo",
             recovery_confirm=target,
         )  # fmt: skip
         proof = "the rows of the set are in the database, and its foreign keys hold"
     elif result.get("previous_bookmark"):
-        back = f"d1_time_travel to the bookmark {result['previous_bookmark']}"
+        back = _command(
+            "restore", recovery_source=source, recovery_target=target, recovery_to=result["previous_bookmark"],
+            recovery_confirm=target,
+        )  # fmt: skip
     elif result.get("previous_path"):
         back = f"the former file is {result['previous_path']}"
     else:
         back = "nothing was replaced"
         after = f"bind the Worker to the database with the id {result['uuid']}" if result.get("uuid") else after
     return _lines(result["summary"], proof, lost, back, after)
+
+
+def _time_travel(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+    bookmark, previous = result["bookmark"], result.get("previous_bookmark")
+    lost = f"changes after the bookmark {bookmark}"
+    if not result["changed"]:
+        done = f"The database {target} is at the bookmark {bookmark}."
+        return _lines(done, "D1 returned this bookmark", "nothing", "nothing was changed", "choose an earlier instant")
+    if check_mode:
+        done = f"Would send {target} back from the bookmark {previous} to {bookmark}."
+        back = "the bookmark of before is recorded first"
+        return _planned({"summary": done}, lost, back, target)
+    back = _command(
+        "restore", recovery_source=source, recovery_target=target, recovery_to=previous, recovery_confirm=target
+    )
+    done = f"Sent the database {target} back in time, in place."
+    return _lines(done, f"D1 returned the bookmark {bookmark}; nothing was compared", lost, back, "check the application")
 
 
 def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:

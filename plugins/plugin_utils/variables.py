@@ -12,14 +12,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from ..module_utils._core.nearest import nearest
-
-# Options of a source in recovery_sources.
-SOURCE_KEYS = (
-    *("name", "kind", "vars", "tiers", "tier", "rpo_seconds", "retention", "checks", "thresholds"),
-    *("days_present", "size_tolerance", "skip_extensions"),
-)
-KINDS = ("postgresql", "bucket", "d1")
+from .sources import meant
 
 # Options that say what one run does. A run that does not read one of them would not do what was asked. All other
 # options describe sources and hosts, and may be given to every playbook.
@@ -58,8 +51,7 @@ class Files:
 
     def roles_of(self, playbook: str) -> list[str]:
         """The roles that a playbook runs, and those that these include."""
-        tasks = self._text(self._collection / "playbooks/tasks")
-        pending, found = _roles_named(self._playbook_text(playbook) + tasks), set()
+        pending, found = self._roles_named(playbook), set()
         while pending:
             role = pending.pop()
             if role in self.roles and role not in found:
@@ -72,9 +64,12 @@ class Files:
 
         Roles that these include get what they are to do from the role that includes them.
         """
-        text = self._playbook_text(playbook)
-        roles = sorted(_roles_named(text) & set(self.roles))
-        return _names_read(text + "".join(self._role_texts[role] for role in roles))
+        roles = sorted(self._roles_named(playbook) & set(self.roles))
+        return _names_read(self._playbook_text(playbook) + "".join(self._role_texts[role] for role in roles))
+
+    def _roles_named(self, playbook: str) -> set[str]:
+        """The role of the same name, which the playbook runs for each source, and those that the playbook names."""
+        return {playbook} | _roles_named(self._playbook_text(playbook))
 
     def _playbook_text(self, playbook: str) -> str:
         return (self._collection / "playbooks" / f"{playbook}.yml").read_text()
@@ -120,64 +115,8 @@ def ignored_requests(names: t.Iterable[str], playbook: str, files: Files) -> lis
     ]
 
 
-def source_faults(sources: t.Sequence[t.Mapping[str, t.Any]], files: Files) -> list[str]:
-    """A sentence for each part of recovery_sources that has no name of its own, or a name that means nothing."""
-    faults: list[str] = []
-    seen: set[str] = set()
-    for number, source in enumerate(sources):
-        name = source.get("name")
-        where = f"recovery_sources[{number}]" if not name else f"recovery_sources, {name}"
-        if not name:
-            faults.append(f"{where} has no name.")
-        elif name in seen:
-            faults.append(f"{where}: two sources have this name.")
-        seen.add(str(name))
-        faults += [
-            f"{where}: {key} is not an option of a source.{_nearest(key, SOURCE_KEYS)}"
-            for key in source
-            if key not in SOURCE_KEYS
-        ]
-        if source.get("kind", KINDS[0]) not in KINDS:
-            faults.append(f"{where}: kind must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, got {source['kind']}.")
-        given = source.get("vars") or {}
-        faults += [
-            f"{where}, vars: {_unknown(one, files)}"
-            for one in given
-            if one.startswith(_PREFIX) and one not in files.known
-        ]
-    return faults
-
-
-def selection_fault(
-    sources: t.Sequence[t.Mapping[str, t.Any]], selected: str, kinds: t.Sequence[str], playbook: str
-) -> str | None:
-    """Why the playbook cannot work on the selected source: it must be one of recovery_sources and of one of the kinds.
-
-    A playbook of every kind works on all sources if none is selected.
-    """
-    by_name = {str(source.get("name")): source for source in sources}
-    if not selected and len(kinds) == len(KINDS):
-        return None
-    if not selected:
-        fitting = [name for name, source in by_name.items() if source.get("kind", KINDS[0]) in kinds]
-        return (
-            f"recovery_source is required: {', '.join(fitting) or 'no source of recovery_sources'} fits {playbook}.yml."
-        )
-    if selected not in by_name:
-        return f"recovery_source must be one of recovery_sources, got {selected}.{_nearest(selected, by_name)}"
-    kind = by_name[selected].get("kind", KINDS[0])
-    if kind not in kinds:
-        return f"recovery_source {selected} is of the kind {kind}; {playbook}.yml works on {' or '.join(kinds)}."
-    return None
-
-
 def _unknown(name: str, files: Files) -> str:
-    return f"There is no variable {name}.{_nearest(name, files.inputs)}"
-
-
-def _nearest(name: str, known: t.Iterable[str]) -> str:
-    found = nearest(name, known)
-    return f" Is {found} meant?" if found else ""
+    return f"There is no variable {name}.{meant(name, files.inputs)}"
 
 
 def _role_of(name: str, files: Files) -> str | None:

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: sources
+short_description: The selected sources with all their options
+version_added: 1.0.0
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+description:
+  - Returns the sources that a run works on, each with its name, its kind and every option that is set.
+  - An option comes from the command line (C(-e recovery_store=...)), otherwise from the source in C(recovery_sources),
+    otherwise from the variable C(recovery_<option>) of the inventory.
+  - If C(recovery_sources) is unset, the variables of the inventory describe one source, whose name is
+    C(recovery_source).
+options:
+  _terms:
+    description:
+      - The names of the sources. If empty, the names in C(recovery_source), otherwise all sources.
+    type: list
+    elements: str
+  sources:
+    description: The sources. If unset, C(recovery_sources) is used.
+    type: list
+    elements: dict
+  kinds:
+    description: If no source is selected, only sources of these kinds are returned. If empty, every kind.
+    type: list
+    elements: str
+    default: []
+  names_only:
+    description: Return only O(_terms) or the names of the selected sources, and read no option.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Print the names of all sources
+  ansible.builtin.debug:
+    msg: "{{ query('lifeline.recovery.sources') | map(attribute='name') }}"
+"""
+
+RETURN = r"""
+_list:
+  description: The sources.
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.vars import load_extra_vars
+
+from ..plugin_utils.sources import SOURCE_KEYS, complete, faults, kind_of, meant, selected_names, single_source
+
+_FLAT = (*(f"recovery_{key}" for key in SOURCE_KEYS),)
+
+
+class LookupModule(LookupBase):
+    """Only options of the selected sources are templated: those of others may refer to secrets that are not loaded."""
+
+    def run(
+        self, terms: t.Sequence[str], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
+    ) -> list[dict[str, t.Any]]:
+        variables = variables or {}
+        self.set_options(var_options=variables, direct=kwargs)
+        selected = selected_names(list(terms) or self._templar.template(variables.get("recovery_source", "")))
+        given = self.get_option("sources")
+        given = self._list(variables.get("recovery_sources") if given is None else given)
+        inventory = _Values(_inventory(variables), self._templar)
+        command_line = _Values(load_extra_vars(self._loader), self._templar)
+        if not given:
+            names = selected[:1]
+            sources = {name: single_source(name, inventory) for name in names}
+        else:
+            sources = {source["name"]: source for source in given}
+        unknown = [name for name in selected if name not in sources]
+        if unknown:
+            raise AnsibleLookupError(
+                f"recovery_source must be one of recovery_sources, got {unknown[0]}.{meant(unknown[0], sources)}"
+            )
+        kinds = self.get_option("kinds")
+        names = selected or [name for name in sources if not kinds or kind_of(sources[name]) in kinds]
+        if self.get_option("names_only"):
+            return names
+        return [complete(sources[name], inventory, command_line) for name in names]
+
+    def _list(self, given: t.Any) -> list[_Values]:
+        given = self._templar.template(given) if isinstance(given, str) else given
+        if not isinstance(given or [], list):
+            raise AnsibleLookupError("recovery_sources must be a list of sources, each a dictionary with a name.")
+        found = [self._templar.template(one) if isinstance(one, str) else one for one in given or []]
+        sources = [_Values(one, self._templar) for one in found]
+        wrong = faults([{key: one[key] if key in ("name", "kind") else "" for key in one} for one in sources])
+        if wrong:
+            raise AnsibleLookupError(" ".join(wrong))
+        return sources
+
+
+class _Values(t.Mapping[str, t.Any]):
+    """Variables whose values are templated when they are read."""
+
+    def __init__(self, raw: t.Mapping[str, t.Any], templar: t.Any) -> None:
+        self._raw, self._templar = raw, templar
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self._templar.template(self._raw[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+def _inventory(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The variables that describe all sources, without what an earlier source of the same run replaced."""
+    kept = {name: variables[name] for name in _FLAT if name in variables}
+    for name in variables.get("_recovery_loaded", ()):
+        kept.pop(name, None)
+    return {**kept, **variables.get("_recovery_inventory", {})}

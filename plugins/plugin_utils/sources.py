@@ -1,0 +1,181 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The source model: what recovery_sources may hold, which sources a run is about, and the options of each."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils._core.nearest import nearest
+
+Source = t.Mapping[str, t.Any]
+
+POSTGRESQL, BUCKET, D1 = "postgresql", "bucket", "d1"
+KINDS = (POSTGRESQL, BUCKET, D1)
+
+_DATABASES = (POSTGRESQL, D1)
+#: Each option of a source with its kinds and the value that stands for "unset". The variable recovery_<option> of the
+#: inventory is the default of all sources.
+_OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
+    "store": (KINDS, {}),
+    "environment": (KINDS, "production"),
+    "tiers": (KINDS, ["daily"]),
+    "retention": (KINDS, []),
+    "rpo_seconds": (KINDS, ""),
+    "thresholds": (KINDS, {}),
+    "verify_depth": (KINDS, ""),
+    "verify_tier": (KINDS, ""),
+    "days_present": (KINDS, 30),
+    "size_tolerance": (KINDS, 0.2),
+    "window_seconds": (KINDS, 604800),
+    "copies": (KINDS, True),
+    "grace_seconds": (KINDS, 86400),
+    "audit_days": (KINDS, 0),
+    "abort_uploads_days": (KINDS, 0),
+    "database": (_DATABASES, ""),
+    "connection": (_DATABASES, {}),
+    "restore_connection": (_DATABASES, {}),
+    "checks": (_DATABASES, []),
+    "run_as": ((POSTGRESQL,), ""),
+    "profile": ((POSTGRESQL,), "none"),
+    "jobs": ((POSTGRESQL,), 2),
+    "lock_timeout": ((POSTGRESQL,), 30),
+    "exclude_table_data": ((POSTGRESQL,), []),
+    "skip_extensions": ((POSTGRESQL,), []),
+    "create_roles": ((POSTGRESQL,), False),
+    "tablespaces": ((POSTGRESQL,), True),
+    "materialized_views": ((POSTGRESQL,), "refresh"),
+    "object_errors": ((POSTGRESQL,), "fail"),
+    "locale": ((POSTGRESQL,), "exact"),
+    "rows_as": ((POSTGRESQL,), "owner"),
+    "owner": ((POSTGRESQL,), True),
+    "privileges": ((POSTGRESQL,), True),
+    "kept_databases": ((POSTGRESQL,), {}),
+    "postgres_version": ((POSTGRESQL,), ""),
+    "sandbox_path": (KINDS, ""),
+    "sql_name": ((D1,), ""),
+    "location": ((D1,), ""),
+    "files": ((BUCKET,), {}),
+    "prefixes": ((BUCKET,), []),
+    "parallel": ((BUCKET,), 16),
+    "archived": ((BUCKET,), "fail"),
+    "state_dir": ((BUCKET,), ""),
+    "allow_same_bucket": ((BUCKET,), False),
+}
+#: What an element of recovery_sources may hold.
+SOURCE_KEYS = ("name", "kind", *_OPTIONS)
+_PREFIX = "recovery_"
+
+
+def kind_of(source: Source) -> str:
+    """The kind of a source. If it is unset, a source with files is a bucket, any other a PostgreSQL database."""
+    return str(source.get("kind") or (BUCKET if "files" in source else POSTGRESQL))
+
+
+def selected_names(given: t.Any) -> list[str]:
+    """The names in recovery_source: a list, or names with commas between them; empty if unset."""
+    names = given if isinstance(given, (list, tuple)) else str(given or "").split(",")
+    return [name for name in (str(one).strip() for one in names) if name]
+
+
+def single_source(name: str, inventory: Source) -> dict[str, t.Any]:
+    """The source that an inventory without recovery_sources describes by its variables."""
+    kind = inventory.get("recovery_kind")
+    if not kind and inventory.get("recovery_files") and not inventory.get("recovery_database"):
+        kind = BUCKET
+    return {"name": name, "kind": kind or POSTGRESQL}
+
+
+def complete(source: Source, inventory: Source, command_line: Source) -> dict[str, t.Any]:
+    """The source with its name, its kind and each option that is set: on the command line, in it, or for all sources."""
+    found: dict[str, t.Any] = {"name": source["name"], "kind": kind_of(source)}
+    for option, (kinds, _unset) in _OPTIONS.items():
+        variable = _PREFIX + option
+        if found["kind"] not in kinds:
+            continue
+        for values, key in ((command_line, variable), (source, option), (inventory, variable)):
+            if key in values and values[key] is not None:
+                found[option] = values[key]
+                break
+    return found
+
+
+def variables(source: Source, own: t.Iterable[str], loaded: t.Iterable[str]) -> dict[str, t.Any]:
+    """The variables that a complete source replaces: its own options, and what an earlier source of the run replaced.
+
+    own: the options that the source itself sets; others keep the value of the inventory. Facts cannot be removed, so a
+    variable of an earlier source that nothing sets now gets the value that stands for unset.
+    """
+    options = {"kind", *own, *(name[len(_PREFIX) :] for name in loaded)} - {"name"}
+    return {_PREFIX + option: source.get(option, _OPTIONS.get(option, ((), ""))[1]) for option in sorted(options)}
+
+
+def faults(sources: t.Sequence[Source]) -> list[str]:
+    """A sentence for each source without a name of its own, and for each option that does not exist or does not fit."""
+    found: list[str] = []
+    seen: set[str] = set()
+    for number, source in enumerate(sources):
+        name = source.get("name")
+        where = f"recovery_sources, {name}" if name else f"recovery_sources[{number}]"
+        if not name:
+            found.append(f"{where}: name is required.")
+        elif name in seen:
+            found.append(f"{where}: two sources have this name.")
+        seen.add(str(name))
+        kind = kind_of(source)
+        if kind not in KINDS:
+            found.append(f"{where}: kind must be {_either(KINDS)}, got {kind}.")
+            continue
+        found += [_option_fault(where, kind, key) for key in source if key not in ("name", "kind")]
+    return [fault for fault in found if fault]
+
+
+def _option_fault(where: str, kind: str, key: str) -> str:
+    if key not in _OPTIONS:
+        # The names of variables are familiar; within a source the prefix is left out.
+        return f"{where}: {key} is not an option of a source.{meant(key.removeprefix(_PREFIX), SOURCE_KEYS)}"
+    kinds = _OPTIONS[key][0]
+    if kind in kinds:
+        return ""
+    return f"{where}: {key} is an option of the kind {_either(kinds)}; this source is of the kind {kind}."
+
+
+def selection_faults(
+    sources: t.Sequence[Source], selected: t.Sequence[str], kinds: t.Sequence[str], *, every: bool, playbook: str
+) -> list[str]:
+    """A sentence for each reason why the playbook cannot work on the selected sources.
+
+    every: the playbook works on all sources if none is selected. Without sources, one name is required unless every.
+    """
+    by_name = {str(source.get("name")): kind_of(source) for source in sources}
+    fitting = [name for name, kind in by_name.items() if kind in kinds]
+    if not selected and every:
+        return []
+    if not selected and not sources:
+        return ["recovery_source is required: the name of the source."]
+    if not selected:
+        named = ", ".join(fitting) or "no source of recovery_sources"
+        return [f"recovery_source is required: {named} fits {playbook}.yml."]
+    if not sources:
+        return [] if len(selected) == 1 else ["recovery_sources is required for more than one source."]
+    found = []
+    for name in selected:
+        if name not in by_name:
+            found.append(f"recovery_source must be one of recovery_sources, got {name}.{meant(name, by_name)}")
+        elif by_name[name] not in kinds:
+            found.append(
+                f"recovery_source {name} is of the kind {by_name[name]}; {playbook}.yml works on {_either(kinds)}."
+            )
+    return found
+
+
+def meant(name: str, known: t.Iterable[str]) -> str:
+    """A question for the nearest known name, or nothing."""
+    found = nearest(name, known)
+    return f" Is {found} meant?" if found else ""
+
+
+def _either(names: t.Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
