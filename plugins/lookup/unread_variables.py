@@ -63,7 +63,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.sources import faults as source_faults
 from ..plugin_utils.sources import selected_names, selection_faults
-from ..plugin_utils.variables import Files, ignored_requests, misspelt_extra, unknown_names
+from ..plugin_utils.variables import Files, ignored_requests, misspelt_extra, requests_of_one_source, unknown_names
 
 # What steps of a workflow hand on arrives as extra variables of the next step.
 _CONTROLLER = ("awx_job_id", "tower_job_id")
@@ -92,6 +92,7 @@ class LookupModule(LookupBase):
         if _is_started(playbook) and not any(name in variables for name in _CONTROLLER):
             given = load_extra_vars(self._loader)
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
+            faults += requests_of_one_source(given, self._selected(variables))
         try:
             sources = self._sources(variables.get("recovery_sources"))
         except (AttributeError, TypeError):
@@ -99,10 +100,13 @@ class LookupModule(LookupBase):
         faults += source_faults(sources)
         kinds = self.get_option("kinds")
         if kinds:
-            selected = selected_names(self._templar.template(variables.get("recovery_source", "")))
+            selected = self._selected(variables)
             every = self.get_option("every_source")
             faults += selection_faults(sources, selected, kinds, every=every, playbook=playbook)
         return faults
+
+    def _selected(self, variables: t.Mapping[str, t.Any]) -> list[str]:
+        return selected_names(self._templar.template(variables.get("recovery_source", "")))
 
     def _sources(self, given: t.Any) -> list[dict[str, t.Any]]:
         """The sources without the values of their options, because those of other sources may be undefined here."""

@@ -150,7 +150,7 @@ def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[st
     if undo:
         back = _command(
             "restore_rows", recovery_source=source, recovery_set=undo["set"], recovery_tier="undo",
-            recovery_confirm=target,
+            recovery_confirm=target, recovery_reason="Undo of the restore",
         )  # fmt: skip
         proof = "the rows of the set are in the database, and its foreign keys hold"
     elif result.get("previous_bookmark"):
@@ -180,7 +180,9 @@ def _time_travel(result: Result, check_mode: bool, target: str, source: str) -> 
         "restore", recovery_source=source, recovery_target=target, recovery_to=previous, recovery_confirm=target
     )
     done = f"Sent the database {target} back in time, in place."
-    return _lines(done, f"D1 returned the bookmark {bookmark}; nothing was compared", lost, back, "check the application")
+    return _lines(
+        done, f"D1 returned the bookmark {bookmark}; nothing was compared", lost, back, "check the application"
+    )
 
 
 def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:

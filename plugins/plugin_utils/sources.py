@@ -40,6 +40,9 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "checks": (_DATABASES, []),
     "run_as": ((POSTGRESQL,), ""),
     "profile": ((POSTGRESQL,), "none"),
+    "include_schemas": ((POSTGRESQL,), []),
+    "exclude_schemas": ((POSTGRESQL,), []),
+    "exclude_tables": ((POSTGRESQL,), []),
     "jobs": ((POSTGRESQL,), 2),
     "lock_timeout": ((POSTGRESQL,), 30),
     "exclude_table_data": ((POSTGRESQL,), []),
@@ -58,6 +61,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "sql_name": ((D1,), ""),
     "location": ((D1,), ""),
     "files": ((BUCKET,), {}),
+    "restore_files": ((BUCKET,), {}),
     "prefixes": ((BUCKET,), []),
     "parallel": ((BUCKET,), 16),
     "archived": ((BUCKET,), "fail"),
@@ -82,10 +86,8 @@ def selected_names(given: t.Any) -> list[str]:
 
 def single_source(name: str, inventory: Source) -> dict[str, t.Any]:
     """The source that an inventory without recovery_sources describes by its variables."""
-    kind = inventory.get("recovery_kind")
-    if not kind and inventory.get("recovery_files") and not inventory.get("recovery_database"):
-        kind = BUCKET
-    return {"name": name, "kind": kind or POSTGRESQL}
+    kind = inventory.get("recovery_kind") or (BUCKET if inventory.get("recovery_files") else POSTGRESQL)
+    return {"name": name, "kind": kind}
 
 
 def complete(source: Source, inventory: Source, command_line: Source) -> dict[str, t.Any]:

@@ -24,6 +24,11 @@ _REQUESTS = (
     *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
     *("location", "accept_identity", "export_path", "prefixes"),
 )
+# Requests that mean something for one source only.
+_OF_ONE_SOURCE = (
+    *("set", "to", "target", "into", "undo_db", "archive", "confirm", "tables", "keys", "where", "tenant_table"),
+    *("database", "connection", "restore_connection", "files", "restore_files", "accept_identity", "sql_name"),
+)
 _PREFIX = "recovery_"
 _FOLDERS = ("defaults", "handlers", "meta", "tasks", "templates", "vars")
 
@@ -113,6 +118,14 @@ def ignored_requests(names: t.Iterable[str], playbook: str, files: Files) -> lis
         for name in sorted(set(names) & files.inputs - read)
         if _option_of(name, files) in _REQUESTS
     ]
+
+
+def requests_of_one_source(names: t.Iterable[str], selected: t.Sequence[str]) -> list[str]:
+    """A sentence for each variable of the command line that cannot be meant for each of several sources."""
+    if len(selected) < 2:
+        return []
+    single = {_PREFIX + option for option in _OF_ONE_SOURCE} & set(names)
+    return [f"{name} fits one source, and recovery_source names {len(selected)}." for name in sorted(single)]
 
 
 def _unknown(name: str, files: Files) -> str:

@@ -382,14 +382,14 @@ def test_playbooks_name_what_is_left_out(media: Media, operator: Operator) -> No
     folder = operator.home / "folder"
     store = {"provider": "directory", "path": str(operator.home / "store")}
     inventory = {"recovery_source": "media", "recovery_store": store, "recovery_files": media.files}
-    failed = operator.play("backup_bucket", inventory=inventory)
+    failed = operator.play("backup", inventory=inventory)
     assert failed.returncode != 0
     assert "recovery_archived" in failed.stdout
-    taken = operator.play("backup_bucket", "-e", "recovery_archived=skip", inventory=inventory)
+    taken = operator.play("backup", "-e", "recovery_archived=skip", inventory=inventory)
     assert taken.returncode == 0, taken.stdout + taken.stderr
     assert "1 archived files were left out" in taken.stdout
     inventory["recovery_files"] = {"provider": "directory", "path": str(folder)}
-    restored = operator.play("restore_bucket", inventory=inventory)
+    restored = operator.play("restore", inventory=inventory)
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "'b//c.txt' (the name has an empty part)" in restored.stdout
     assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "z.txt"]

@@ -125,17 +125,12 @@ def test_prune_drops_what_swaps_kept_after_a_confirmation(
     options = {**login(postgres, database), "source": "school", "store": store}
     run_module("pg_backup", options)
     inventory = {
-        "recovery_sources": [
-            {
-                "name": "school",
-                "vars": {"recovery_database": database, "recovery_connection": login(postgres, database)},
-            }
-        ],
+        "recovery_sources": [{"name": "school", "database": database, "connection": login(postgres, database)}],
         "recovery_source": "school",
         "recovery_store": store,
         "recovery_kept_databases": {"keep_days": 14},
     }
-    inventory["recovery_sources"][0]["vars"]["recovery_connection"].pop("login_db")
+    inventory["recovery_sources"][0]["connection"].pop("login_db")
     refused = operator.play("prune", inventory=inventory)
     assert refused.returncode != 0
     assert f"This drops {old}, which restores kept of '{database}' in production" in " ".join(refused.stdout.split())

@@ -79,10 +79,10 @@ def test_an_export_takes_the_sources_of_the_inventory_to_a_relative_path(
     login = {**postgres.module_options(), "login_db": database}
     inventory = {
         "recovery_sources": [
-            {"name": "school", "vars": {"recovery_database": database, "recovery_connection": login}},
+            {"name": "school", "database": database, "connection": login},
             {
                 "name": "media", "kind": "bucket",
-                "vars": {"recovery_files": {"provider": "directory", "path": str(operator.home / "bucket")}},
+                "files": {"provider": "directory", "path": str(operator.home / "bucket")},
             },
         ],
         "recovery_store": store,
@@ -108,7 +108,7 @@ def test_a_misspelt_check_is_a_fault_of_the_configuration_and_no_damage(operator
             "recovery_sources": [
                 {
                     "name": "school", "checks": [{"type": "row_cuont"}], "rpo_seconds": 86400,
-                    "vars": {"recovery_connection": {"login_host": "127.0.0.1", "login_port": 1}},
+                    "connection": {"login_host": "127.0.0.1", "login_port": 1},
                 }
             ],
             "recovery_source": "school",
@@ -129,7 +129,7 @@ def test_a_misspelt_check_is_a_fault_of_the_configuration_and_no_damage(operator
 
 def test_backup_host_shows_in_check_mode_what_it_would_do_on_a_new_host(operator: Operator) -> None:
     inventory = {
-        "recovery_sources": [{"name": "school", "vars": {"recovery_database": "school"}}],
+        "recovery_sources": [{"name": "school", "database": "school"}],
         "recovery_store": {"provider": "directory", "path": "/var/backups/lifeline"},
         "backup_host_home": "/var/lib/lifeline-of-nobody",
         "backup_host_config": "/etc/lifeline-of-nobody",

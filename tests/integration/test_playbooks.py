@@ -81,7 +81,7 @@ def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_pa
             "recovery_store": folder_store,
             "recovery_sources": [
                 {"name": "school", "checks": [check],
-                 "vars": {"recovery_database": inventory["recovery_database"], "recovery_connection": login}},
+                 "database": inventory["recovery_database"], "connection": login},
             ],
             "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook", "details": True}],
             "recovery_notify_state_path": str(tmp_path / "incidents.json"),
@@ -110,13 +110,11 @@ def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_pa
         ("backup", {"backup_tier": "yearly"}),
         ("restore", {"restore_mode": "swapp"}),
         ("restore", {"restore_jobs": "two"}),
-        ("restore_rows", {"table_restore_mode": "all"}),
-        ("restore_tenant", {"tenant_restore_mode": "all"}),
-        ("backup_bucket", {"bucket_backup_tier": "yearly"}),
+        ("restore_rows", {"restore_rows_mode": "all"}),
+        ("backup", {"recovery_kind": "d1", "backup_verify_depth": "deep"}),
         ("prune", {"retention_grace_seconds": "soon"}),
         ("verify", {"verification_level": "yearly"}),
-        ("d1_backup", {"d1_recovery_tier": "yearly"}),
-        ("d1_restore", {"d1_recovery_verify_depth": "deep"}),
+        ("restore", {"recovery_kind": "mongodb"}),
     ],
 )
 def test_a_wrong_argument_of_a_role_prints_no_secret(playbook: str, wrong: dict[str, t.Any], tmp_path: Path) -> None:
@@ -152,7 +150,7 @@ def test_a_bucket_is_backed_up_pruned_and_restored(store: dict[str, t.Any], tmp_
         "recovery_source": "media",
         "recovery_files": {"provider": "directory", "path": str(files)},
         "recovery_store": {**store, "copies": [{"provider": "directory", "path": str(copy)}]},
-        "bucket_backup_verify_depth": "digests",
+        "backup_verify_depth": "digests",
     }
     outputs = []
 
@@ -162,10 +160,10 @@ def test_a_bucket_is_backed_up_pruned_and_restored(store: dict[str, t.Any], tmp_
         outputs.append(played.stdout)
         return played.stdout
 
-    done("backup_bucket")
+    done("backup")
     for name in ("a", "b"):
         (files / name).write_text(name)
-        done("backup_bucket", bucket_backup_verify_depth="none")
+        done("backup", backup_verify_depth="none")
     policy = [{"tier": "daily", "keep_daily": 1, "minimum": 1}]
     planned = done("prune", "--check", "--diff", recovery_retention=policy)
     assert "Would remove 1 of 3 sets" in planned
@@ -175,11 +173,11 @@ def test_a_bucket_is_backed_up_pruned_and_restored(store: dict[str, t.Any], tmp_
     assert len(list(copy.glob("media/daily/sets/*.json"))) == 1
     (files / "courses/1/text.html").unlink()
     (files / "empty").write_bytes(b"filled")
-    planned = done("restore_bucket", "--check")
+    planned = done("restore", "--check")
     assert "Would restore 1 missing" in planned
-    done("restore_bucket")
+    done("restore")
     assert content_of(files) == {**content, "a": b"a", "b": b"b", "empty": b"filled"}
-    undone = done("restore_bucket", recovery_mode="all", recovery_confirm=str(files))
+    undone = done("restore", recovery_mode="all", recovery_confirm=str(files))
     assert "recovery_tier=undo" in undone
     assert content_of(files) == {**content, "a": b"a", "b": b"b"}
     for text in outputs:
@@ -205,7 +203,7 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(
         "recovery_files": {"provider": "directory", "path": str(files)},
     }
     assert play("backup", inventory, tmp_path).returncode == 0
-    assert play("backup_bucket", media, tmp_path).returncode == 0
+    assert play("backup", media, tmp_path).returncode == 0
     everything = {name: value for name, value in inventory.items() if name != "recovery_source"}
     sources = {
         **everything,
@@ -221,7 +219,7 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(
     assert "chosen by the seed" in done.stdout
     assert not list(sandboxes.iterdir())
     (files / "large").write_bytes(os.urandom(100_000))
-    assert play("backup_bucket", media, tmp_path).returncode == 0
+    assert play("backup", media, tmp_path).returncode == 0
     late = [{"name": "nobody"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
     done = play("verify", {**everything, "recovery_sources": late}, tmp_path)
     assert done.returncode != 0
@@ -240,11 +238,11 @@ def test_a_source_with_a_store_of_its_own_is_verified_there(
 ) -> None:
     store = inventory["recovery_store"]
     assert play("backup", inventory, tmp_path).returncode == 0
-    sources = [{"name": "school", "vars": {"recovery_store": store}}, {"name": "media"}]
+    sources = [{"name": "school", "store": store}, {"name": "media"}]
     elsewhere = {"recovery_store": folder_store, "recovery_sources": sources}
     make_bucket(tmp_path / "bucket")
     files = {"recovery_source": "media", "recovery_files": {"provider": "directory", "path": str(tmp_path / "bucket")}}
-    assert play("backup_bucket", {"recovery_store": folder_store, **files}, tmp_path).returncode == 0
+    assert play("backup", {"recovery_store": folder_store, **files}, tmp_path).returncode == 0
     done = play("verify", elsewhere, tmp_path, "-vvv")
     assert done.returncode == 0, done.stdout
     assert store["secret_key"] not in done.stdout
@@ -258,7 +256,7 @@ def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dic
         "recovery_files": {"provider": "directory", "path": str(files)},
         "recovery_store": {**folder_store, "copies": [{"provider": "directory", "path": str(copy)}]},
     }
-    assert play("backup_bucket", media, tmp_path).returncode == 0
+    assert play("backup", media, tmp_path).returncode == 0
     done = play("verify", {**media, "verification_level": "weekly"}, tmp_path)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("are as recorded (digests)") == 2
@@ -274,7 +272,7 @@ def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dic
     assert "Removed 0 of 1 sets" in pruned.stdout
     assert folder_store["path"] in pruned.stdout
     (files / "courses/1/text.html").unlink()
-    assert play("restore_bucket", media, tmp_path).returncode == 0
+    assert play("restore", media, tmp_path).returncode == 0
     assert (files / "courses/1/text.html").exists()
 
 
@@ -291,7 +289,7 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
         "recovery_sandbox_path": str(tmp_path / "sandboxes"),
     }
     (tmp_path / "sandboxes").mkdir()
-    assert play("backup_bucket", media, tmp_path).returncode == 0
+    assert play("backup", media, tmp_path).returncode == 0
     victim = max(Path(folder_store["path"]).glob("media/daily/objects/*/*"), key=lambda path: path.stat().st_size)
     victim.write_bytes(os.urandom(victim.stat().st_size))
     assert play("verify", media, tmp_path).returncode == 0
@@ -313,21 +311,21 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
             "recovery_database": "studio",
             "recovery_connection": connection,
             "recovery_store": folder_store,
-            "d1_recovery_sql_name": "backups/backup-%Y-%m-%d.sql",
+            "recovery_kind": "d1",
+            "recovery_sql_name": "backups/backup-%Y-%m-%d.sql",
         }
         outputs = []
         for name, more in (
-            ("d1_backup", {}),
+            ("backup", {}),
             ("verify", {"verification_level": "monthly"}),
             (
                 "check",
                 {
-                    "recovery_engine": "sqlite",
                     "recovery_checks": [{"type": "tables", "present": ["t"]}],
                     "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
                 },
             ),
-            ("d1_restore", {"d1_recovery_target": "studio-recovery"}),
+            ("restore", {"recovery_target": "studio-recovery"}),
         ):
             done = play(name, {**variables, **more}, tmp_path, "-v")
             assert done.returncode == 0, done.stdout + done.stderr
@@ -336,12 +334,9 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         assert [one.json["event"] for one in web.at("/hook")] == ["check.succeeded"]
         back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
         assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]
-        assert "recovery_target is required" in play("d1_restore", variables, tmp_path).stdout
-        export = {
-            "recovery_d1_databases": [{"name": "studio", "database": "studio"}],
-            "recovery_d1_connection": connection,
-            "recovery_export_path": str(tmp_path / "export"),
-        }
+        taken = play("restore", variables, tmp_path)
+        assert "holds tables" in taken.stdout, taken.stdout
+        export = {**variables, "recovery_export_path": str(tmp_path / "export")}
         done = play("export", export, tmp_path)
         assert done.returncode == 0, done.stdout
         assert json.loads((tmp_path / "export/export.json").read_text())["databases"][0]["rows"] == 2
@@ -363,28 +358,29 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     )
     variables = {
         "recovery_source": "studio",
+        "recovery_kind": "d1",
         "recovery_connection": live,
         "recovery_store": folder_store,
         "recovery_environment": "production",
     }
     tenant = {"recovery_tenant_table": "tenants", "recovery_tenant_keys": ["north"]}
     bookings = {**live, "sql": "SELECT id FROM bookings ORDER BY id"}
-    assert play("d1_backup", variables, tmp_path).returncode == 0
+    assert play("backup", variables, tmp_path).returncode == 0
     run_module(
         "d1_execute", {**live, "sql": "DELETE FROM bookings WHERE id = 1; DELETE FROM tenants WHERE id = 'north'"}
     )
-    misspelled = play("d1_restore_tenant", {**variables, **tenant, "d1_recovery_befor": "2020-01-01"}, tmp_path)
-    assert "There is no variable d1_recovery_befor." in misspelled.stdout
+    misspelled = play("restore_rows", {**variables, **tenant, "restore_rows_befor": "2020-01-01"}, tmp_path)
+    assert "There is no variable restore_rows_befor." in misspelled.stdout
     assert (
-        "is no full path"
-        in play("d1_backup", {**variables, "recovery_connection": {"path": "studio"}}, tmp_path).stdout
+        "must be absolute" in play("backup", {**variables, "recovery_connection": {"path": "studio"}}, tmp_path).stdout
     )
-    assert "recovery_tenant_keys are required" in play("d1_restore_tenant", variables, tmp_path).stdout
-    wish = {**variables, **tenant, "recovery_tenant_columns": ["tenant_id"]}
-    foreseen = play("d1_restore_tenant", wish, tmp_path, "--check", "--diff")
+    reason = {"recovery_reason": "A tenant was deleted by mistake."}
+    assert "recovery_tenant_keys are required" in play("restore_rows", {**variables, **reason}, tmp_path).stdout
+    wish = {**variables, **tenant, **reason, "recovery_tenant_columns": ["tenant_id"]}
+    foreseen = play("restore_rows", wish, tmp_path, "--check", "--diff")
     assert foreseen.returncode == 0, foreseen.stdout
     assert '+bookings: {"id": 1, "tenant_id": "north"}' in foreseen.stdout
-    done = play("d1_restore_tenant", wish, tmp_path)
+    done = play("restore_rows", wish, tmp_path)
     assert done.returncode == 0, done.stdout
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 1}, {"id": 2}]
     undo = re.search(r"recovery_set=(\S+?Z)", done.stdout)
@@ -393,29 +389,29 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     checked = play("check", {**variables, "recovery_sources": [described], "recovery_database": "studio"}, tmp_path)
     assert checked.returncode == 0, checked.stdout
     # The name of a database does no harm beside a file, and a target is a file then.
-    beside = {**variables, "recovery_database": "studio", "d1_recovery_target": str(tmp_path / "beside.sqlite")}
-    assert play("d1_restore", beside, tmp_path).returncode == 0
+    beside = {**variables, "recovery_database": "studio", "recovery_target": str(tmp_path / "beside.sqlite")}
+    assert play("restore", beside, tmp_path).returncode == 0
     assert (tmp_path / "beside.sqlite").exists()
-    back = {**wish, "d1_recovery_action": "undo"}
-    assert "recovery_set is required" in play("d1_restore_tenant", back, tmp_path).stdout
-    confirmed = {**back, "d1_recovery_set": undo[1], "recovery_confirm": live["path"]}
-    done = play("d1_restore_tenant", confirmed, tmp_path)
+    back = {**variables, **reason, "recovery_tier": "undo"}
+    assert "recovery_tier=undo with recovery_set" in play("restore_rows", back, tmp_path).stdout
+    confirmed = {**back, "recovery_set": undo[1], "recovery_confirm": live["path"]}
+    done = play("restore_rows", confirmed, tmp_path)
     assert done.returncode == 0, done.stdout
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 2}]
 
 
 def test_a_source_among_many_is_known_by_its_name_alone(inventory: dict[str, t.Any], tmp_path: Path) -> None:
-    own = {name: inventory[name] for name in ("recovery_database", "recovery_connection")}
+    own = {name: inventory[f"recovery_{name}"] for name in ("database", "connection")}
     policy = [{"tier": "daily", "keep_daily": 1, "minimum": 1}]
-    variables = {name: value for name, value in inventory.items() if name not in own}
+    variables = {name: value for name, value in inventory.items() if name.removeprefix("recovery_") not in own}
     make_bucket(tmp_path / "bucket")
-    files = {"recovery_files": {"provider": "directory", "path": str(tmp_path / "bucket")}}
+    files = {"files": {"provider": "directory", "path": str(tmp_path / "bucket")}}
     variables["recovery_sources"] = [
-        {"name": "media", "kind": "bucket", "vars": files},
-        {"name": variables.pop("recovery_source"), "retention": policy, "vars": own},
+        {"name": "media", "kind": "bucket", **files},
+        {"name": variables.pop("recovery_source"), "retention": policy, **own},
     ]
     shown = ""
-    for name, source in (("backup", "school"), ("backup", "school"), ("backup_bucket", "media")):
+    for name, source in (("backup", "school"), ("backup", "school"), ("backup", "media")):
         done = play(name, {**variables, "recovery_source": source}, tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         shown += done.stdout
@@ -423,7 +419,7 @@ def test_a_source_among_many_is_known_by_its_name_alone(inventory: dict[str, t.A
     assert "Would remove 1 of 2 sets" in pruned.stdout
     lost = play("backup", {**variables, "recovery_source": "school", "recovery_database": "of_nobody"}, tmp_path)
     assert "'of_nobody' does not exist" in lost.stdout
-    assert own["recovery_connection"]["login_password"] not in shown + pruned.stdout + lost.stdout
+    assert own["connection"]["login_password"] not in shown + pruned.stdout + lost.stdout
 
 
 def test_a_bucket_is_exported_as_what_it_is(inventory: dict[str, t.Any], tmp_path: Path) -> None:
@@ -461,7 +457,7 @@ def test_everything_is_exported_into_one_folder(
     restore = {
         **inventory,
         "recovery_store": {"provider": "directory", "path": str(folder / "sets")},
-        "restore_database": target,
+        "restore_target": target,
     }
     done = play("restore", restore, tmp_path)
     assert done.returncode == 0, done.stdout
@@ -492,8 +488,8 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     delete("WHERE id IN (11, 12)")
     wish = {
         **inventory,
-        "table_restore_keys": {"children": [11, 12]},
-        "table_restore_closure": "children",
+        "restore_rows_keys": {"children": [11, 12]},
+        "restore_rows_closure": "children",
         "recovery_reason": "An administrator deleted two children.",
     }
     refused = play("restore_rows", {**wish, "recovery_reason": ""}, tmp_path)
@@ -517,15 +513,15 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
         "recovery_reason": "A user's rows were deleted by mistake.",
         "recovery_confirm": database,
     }
-    nobody = play("restore_tenant", {**tenant, "recovery_tenant_keys": []}, tmp_path)
-    assert "recovery_tenant_table and recovery_tenant_keys are required" in nobody.stdout
-    done = play("restore_tenant", tenant, tmp_path)
+    nobody = play("restore_rows", {**tenant, "recovery_tenant_keys": []}, tmp_path)
+    assert "recovery_tenant_table and recovery_tenant_keys belong together" in nobody.stdout
+    done = play("restore_rows", tenant, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
     with postgres.session(database) as cursor:
         cursor.execute("DROP TABLE public.bookings CASCADE")
-    wish = {**inventory, "table_restore_tables": ["bookings"], "recovery_reason": "x"}
-    done = play("restore_table", wish, tmp_path)
+    wish = {**inventory, "restore_rows_tables": ["bookings"], "recovery_reason": "x"}
+    done = play("restore_rows", wish, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
     # The newest set holds the rows of an undo; a whole set is restored all the same.

@@ -68,7 +68,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         def events() -> list[str]:
             return [one.json["event"] for one in web.at("/hook")]
 
-        refused = operator.play("restore_table", inventory=inventory)
+        refused = operator.play("restore_rows", inventory=inventory)
         assert refused.returncode == 2, refused.stdout
         assert f"This updates 49 rows of public.payments in '{database}'" in refused.stdout.replace("\\'", "'")
         assert (wrong(), tiers(), events()) == (49, ["daily"], ["restore.failed"])
@@ -76,7 +76,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         # A copy of the damage is newer than the set that is needed.
         run_module("pg_backup", {**backup, "tier": "emergency"})
         confirmed = {**inventory, "recovery_confirm": database}
-        done = operator.play("restore_table", inventory=confirmed)
+        done = operator.play("restore_rows", inventory=confirmed)
         assert done.returncode == 0, done.stdout
         assert wrong() == 0
         assert tiers() == ["undo", "emergency", "emergency", "daily"]
@@ -84,7 +84,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
             "restore.started", "backup.emergency.started", "backup.emergency.succeeded", "restore.succeeded"
         ]  # fmt: skip
 
-        again = operator.play("restore_table", inventory=confirmed)
+        again = operator.play("restore_rows", inventory=confirmed)
         assert again.returncode == 0, again.stdout
         assert "are equal in 50 rows that were asked for" in again.stdout
         assert "Choose an earlier set with `recovery_before` or `recovery_set`" in again.stdout

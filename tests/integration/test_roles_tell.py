@@ -46,7 +46,7 @@ def told(web: HttpSink) -> list[Options]:
 
 
 def test_a_backup_its_verification_and_its_retention_tell(tmp_path: Path, variables: Options, web: HttpSink) -> None:
-    for playbook in ("backup_bucket", "verify", "prune"):
+    for playbook in ("backup", "verify", "prune"):
         done = play(playbook, variables, tmp_path)
         assert done.returncode == 0, done.stdout
         assert "dead" in done.stdout
@@ -58,7 +58,9 @@ def test_a_backup_its_verification_and_its_retention_tell(tmp_path: Path, variab
     assert told(web)[1]["details"]["set_id"] in told(web)[1]["message"]
 
 
-NOBODY = {"recovery_database": "x", "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1}}
+NOBODY = {
+    "recovery_kind": "postgresql", "recovery_database": "x", "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
+}  # fmt: skip
 NOWHERE = {"recovery_files": {"provider": "directory", "path": "/nowhere"}}
 PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "http://127.0.0.1:1", "api_timeout": 2}
 
@@ -66,12 +68,17 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
 @pytest.mark.parametrize(
     ("playbook", "change", "event", "sentence"),
     [
-        ("backup_bucket", NOWHERE, "backup", "There is no folder /nowhere"),
+        ("backup", NOWHERE, "backup", "There is no folder /nowhere"),
         ("backup", NOBODY, "backup", "127.0.0.1:1"),
-        ("d1_backup", {"recovery_connection": {"path": "/nowhere.sqlite"}}, "backup", "/nowhere.sqlite"),
+        (
+            "backup",
+            {"recovery_kind": "d1", "recovery_connection": {"path": "/nowhere.sqlite"}},
+            "backup",
+            "/nowhere.sqlite",
+        ),
         ("verify", {}, "verification", "holds no backup set"),
         ("restore", NOBODY, "restore", "127.0.0.1:1"),
-        ("restore_table", {"recovery_database": "x"}, "restore", "recovery_reason is required"),
+        ("restore_rows", NOBODY, "restore_rows", "recovery_reason is required"),
         ("supabase_backups", {"recovery_supabase": PROJECT}, "verification", "127.0.0.1"),
     ],
 )
@@ -81,7 +88,7 @@ def test_an_operation_that_fails_tells_why_and_fails(
     done = play(playbook, {**variables, "recovery_environment": "production", **change}, tmp_path)
     assert done.returncode == 2, done.stdout
     # A restore of rows that is refused did not start.
-    started = [] if playbook == "restore_table" else [f"{event}.started"]
+    started = [] if playbook == "restore_rows" else [f"{event}.started"]
     assert [one["event"] for one in told(web)] == [*started, f"{event}.failed"]
     assert sentence in told(web)[-1]["message"]
     assert sentence in done.stdout
@@ -94,7 +101,7 @@ def test_a_channel_with_a_misspelt_option_or_a_wrong_value_silences_no_other(
     wrong = {"name": "duty", "type": "webhook", "ulr": f"{web.url}/not-shown"}
     late = {"name": "late", "type": "webhook", "url": f"{web.url}/not-shown", "after_seconds": "15min"}
     variables["recovery_channels"] = [wrong, late, variables["recovery_channels"][0]]
-    done = play("backup_bucket", variables, tmp_path)
+    done = play("backup", variables, tmp_path)
     assert done.returncode == 0, done.stdout
     assert [one["event"] for one in told(web)] == ["backup.started", "backup.succeeded"]
     assert "after_seconds of channel late is no number. Write it as 900." in done.stdout
@@ -113,7 +120,7 @@ def test_the_role_knows_all_options_of_a_channel() -> None:
 
 
 def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSink) -> None:
-    assert play("backup_bucket", variables, tmp_path, "--check").returncode == 0
+    assert play("backup", variables, tmp_path, "--check").returncode == 0
     assert told(web) == []
 
 
@@ -124,7 +131,7 @@ def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSi
 def test_channels_that_cannot_be_read_stop_no_backup(
     tmp_path: Path, variables: Options, channels: t.Any, told_why: bool
 ) -> None:
-    done = play("backup_bucket", {**variables, "recovery_channels": channels}, tmp_path)
+    done = play("backup", {**variables, "recovery_channels": channels}, tmp_path)
     assert done.returncode == 0, done.stdout
     assert ("channels cannot be read" in done.stdout) is told_why
 
@@ -132,7 +139,7 @@ def test_channels_that_cannot_be_read_stop_no_backup(
 def test_an_error_with_braces_is_told_as_it_is(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     braces = "/nowhere {{ '{{ 7 * 7 }} {% set' }} \"quoted\" 'twice' \u00e9\n second"
     files = {"recovery_files": {"provider": "directory", "path": braces}}
-    done = play("backup_bucket", {**variables, **files}, tmp_path)
+    done = play("backup", {**variables, **files}, tmp_path)
     assert done.returncode == 2, done.stdout
     assert "{{ 7 * 7 }} {% set" in told(web)[1]["message"]
     assert "{{ 7 * 7 }} {% set" in done.stdout

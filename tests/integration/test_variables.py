@@ -15,8 +15,8 @@ from tests.support.operator import Operator
 from tests.support.servers.postgres import PostgresServer
 
 SOURCES = [
-    {"name": "school", "vars": {"recovery_database": "school"}},
-    {"name": "media", "kind": "bucket", "vars": {"recovery_files": {"provider": "directory", "path": "/nowhere"}}},
+    {"name": "school", "database": "school"},
+    {"name": "media", "kind": "bucket", "files": {"provider": "directory", "path": "/nowhere"}},
 ]
 NOWHERE = {"provider": "directory", "path": "/nowhere"}
 
@@ -26,21 +26,23 @@ NOWHERE = {"provider": "directory", "path": "/nowhere"}
     [
         ("restore", ["-e", "restore_arhcive=old.sql.gz"], {}, "restore_arhcive. Is restore_archive meant?"),
         ("restore", ["-e", "recovry_set=x"], {}, "There is no variable recovry_set. Is recovery_set meant?"),
-        ("restore", ["-e", "table_restore_kees=x"], {}, "Is table_restore_keys meant?"),
-        ("restore", ["-e", "recovery_prefixes=[a]"], {}, "recovery_prefixes has no effect in restore.yml."),
+        ("restore", ["-e", "restore_rows_kees=x"], {}, "Is restore_rows_keys meant?"),
+        ("restore", ["-e", "recovery_keys={}"], {}, "recovery_keys has no effect in restore.yml."),
         ("backup", ["-e", "recovery_before=2026-01-01"], {}, "recovery_before has no effect in backup.yml."),
         ("status", ["-e", "recovery_tier=daily"], {}, "recovery_tier has no effect in status.yml."),
         ("restore_rows", [], {"recovery_confrim": "x"}, "Is recovery_confirm meant?"),
         ("backup", [], {"backup_teir": "daily"}, "Is backup_tier meant?"),
         ("backup", [], {"recovery_sources": SOURCES, "recovery_source": "shcool"}, "got shcool. Is school meant?"),
-        ("backup", ["-e", "recovery_source=media"], {"recovery_sources": SOURCES}, "media is of the kind bucket"),
-        ("backup_bucket", ["-e", "recovery_source=school"], {"recovery_sources": SOURCES}, "is of the kind postgresql"),
-        ("restore", [], {"recovery_sources": SOURCES}, "recovery_source is required: school fits restore.yml."),
+        ("restore_rows", ["-e", "recovery_source=media"], {"recovery_sources": SOURCES}, "media is of the kind bucket"),
+        ("restore", [], {"recovery_sources": SOURCES}, "recovery_source is required: school, media fits restore.yml."),
+        ("restore", [], {}, "recovery_source is required: the name of the source."),
+        ("restore", ["-e", "recovery_source=school,media", "-e", "recovery_target=a"], {"recovery_sources": SOURCES},
+         "recovery_target fits one source, and recovery_source names 2."),
         ("verify", ["-e", "recovery_source=skool"], {"recovery_sources": SOURCES}, "Is school meant?"),
         ("status", [], {"recovery_sources": [{"name": "a", "rpo_second": 5}]}, "Is rpo_seconds meant?"),
         ("status", [], {"recovery_sources": [{"name": "a"}, {"name": "a"}]}, "two sources have this name"),
         ("prune", [], {"recovery_sources": [{"name": "a", "kind": "postgres"}]}, "kind must be postgresql, bucket"),
-        ("prune", [], {"recovery_sources": [{"name": "a", "vars": {"recovery_databse": "x"}}]}, "Is recovery_database"),
+        ("prune", [], {"recovery_sources": [{"name": "a", "databse": "x"}]}, "Is database meant?"),
     ],
 )  # fmt: skip
 def test_a_variable_without_effect_is_refused_before_anything_is_done(
@@ -55,8 +57,8 @@ def test_a_variable_without_effect_is_refused_before_anything_is_done(
 
 def test_variables_of_other_sources_may_be_undefined(operator: Operator) -> None:
     sources = [
-        {"name": "school", "vars": {"recovery_database": "{{ database_of_the_school }}"}},
-        {"name": "{{ 'oth' ~ 'er' }}", "kind": "bucket", "vars": {"recovery_files": "{{ vault_that_is_not_loaded }}"}},
+        {"name": "school", "database": "{{ database_of_the_school }}"},
+        {"name": "{{ 'oth' ~ 'er' }}", "kind": "bucket", "files": "{{ vault_that_is_not_loaded }}"},
     ]
     done = operator.play(
         "restore", "-e", "recovery_source=school",
@@ -65,7 +67,7 @@ def test_variables_of_other_sources_may_be_undefined(operator: Operator) -> None
     # The first thing that is missing here is the connection.
     assert "vault_that_is_not_loaded" not in done.stdout
     assert "cannot be reached" in done.stdout or "login" in done.stdout, done.stdout
-    refused = operator.play("backup", "-e", "recovery_source=other", inventory={"recovery_sources": sources})
+    refused = operator.play("restore_rows", "-e", "recovery_source=other", inventory={"recovery_sources": sources})
     assert "recovery_source other is of the kind bucket" in " ".join(refused.stdout.split())
 
 
@@ -75,22 +77,22 @@ def test_no_variable_of_a_source_reaches_the_next_one(operator: Operator, folder
     bucket.mkdir()
     (bucket / "a").write_text("a")
     store = {**folder_store, "path": str(operator.home / "store-of-three")}
-    files = {"recovery_files": {"provider": "directory", "path": str(bucket)}}
+    files = {"files": {"provider": "directory", "path": str(bucket)}}
     sources = [
         {
             "name": "strict",
             "kind": "bucket",
             "retention": [{"tier": "daily", "keep_daily": 1, "minimum": 1}],
-            "vars": files,
+            **files,
         },
-        {"name": "kept", "kind": "bucket", "vars": files},
+        {"name": "kept", "kind": "bucket", **files},
     ]
     inventory = {
         "recovery_store": store, "recovery_sources": sources, "recovery_verify_depth": "none",
         "recovery_retention": [{"tier": "daily", "keep_daily": 30, "minimum": 7}],
     }  # fmt: skip
     plays = [
-        {"import_playbook": "lifeline.recovery.backup_bucket", "vars": {"recovery_source": name}}
+        {"import_playbook": "lifeline.recovery.backup", "vars": {"recovery_source": name}}
         for name in ("strict", "kept") * 3
     ]
     plays += [

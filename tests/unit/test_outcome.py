@@ -24,8 +24,8 @@ RESTORED: dict[str, t.Any] = {
 }  # fmt: skip
 
 
-def of(kind: str, check_mode: bool = False, /, **changes: t.Any) -> list[str]:
-    lines = outcome({**RESTORED, **changes}, kind, check_mode, target="school", source="media")
+def of(verb: str, check_mode: bool = False, /, kind: str = "postgresql", **changes: t.Any) -> list[str]:
+    lines = outcome({**RESTORED, **changes}, verb, check_mode, kind=kind, target="school", source="media")
     assert [line.split(":")[0] for line in lines] == ["Done", "Proof", "Lost", "Back", "Next"]
     return lines
 
@@ -81,14 +81,14 @@ def test_the_way_back_of_a_copy_names_the_copy_and_is_planned_first() -> None:
 def test_the_way_back_of_rows_allows_as_many_deletions_as_it_needs() -> None:
     undo = {"set": "20260301T020000Z"}
     for inserts, expected in ((1000, None), (1500, "1500")):
-        given = pasted(of("rows", undo=undo, tables=[{"table": "a", "inserts": inserts}])[3])
+        given = pasted(of("restore_rows", undo=undo, tables=[{"table": "a", "inserts": inserts}])[3])
         assert given.get("recovery_max_deletes") == expected
         assert given["recovery_reason"] == "Undo of the restore"
         assert given["recovery_source"] == "media"
 
 
 def test_files_that_were_not_compared_are_not_called_equal() -> None:
-    lines = of("bucket", changed=False, left=2, restored=0, replaced=0, undo=None)
+    lines = of("restore", kind="bucket", changed=False, left=2, restored=0, replaced=0, undo=None)
     assert lines[1] == "Proof: 2 files of the set are there and were not compared"
     assert "recovery_mode to all" in lines[4]
 
@@ -110,19 +110,21 @@ def test_a_dry_run_proves_nothing_and_prints_how_to_run() -> None:
 
 def test_rows_that_differ_and_keys_that_are_not_in_the_set_are_part_of_the_result() -> None:
     tables = [{"table": "a", "differing": 4999}, {"table": "b"}]
-    lines = of("rows", tables=tables, missing_keys={"a": {"missing": 1}}, undo={"set": "20260301T020000Z"})
+    lines = of("restore_rows", tables=tables, missing_keys={"a": {"missing": 1}}, undo={"set": "20260301T020000Z"})
     assert "4999 rows that differ were left; recovery_mode=merge restores them" in lines[2]
     assert "1 key of a not in the set" in lines[2]
     assert "restore_rows" in lines[3]
-    made = of("rows", undo={}, created_tables=["public.a"])[3]
+    made = of("restore_rows", undo={}, created_tables=["public.a"])[3]
     assert "drop the tables that were created: public.a" in made
     # Rows that went into a schema of their own.
-    assert of("rows", undo={})[3] == "Back:  no row that was there was changed"
+    assert of("restore_rows", undo={})[3] == "Back:  no row that was there was changed"
 
 
-@pytest.mark.parametrize("kind", ["rows", "d1"])
-def test_a_run_that_changed_nothing_says_why(kind: str) -> None:
-    lines = of(kind, changed=False, unchanged={"reason": "the set equals", "next_step": "choose another"}, undo={})
+@pytest.mark.parametrize(("verb", "kind"), [("restore_rows", "postgresql"), ("restore_rows", "d1"), ("restore", "d1")])
+def test_a_run_that_changed_nothing_says_why(verb: str, kind: str) -> None:
+    lines = of(
+        verb, kind=kind, changed=False, unchanged={"reason": "the set equals", "next_step": "choose another"}, undo={}
+    )
     assert lines[1:] == [
         "Proof: the set equals",
         "Lost:  nothing",
@@ -144,6 +146,6 @@ def test_a_backup_that_was_not_read_back_does_not_claim_it() -> None:
 
 
 def test_files_of_a_bucket_go_back_by_their_undo_set() -> None:
-    lines = of("bucket", restored=1, replaced=2, undo="20260301T020000Z", refused=3)
+    lines = of("restore", kind="bucket", restored=1, replaced=2, undo="20260301T020000Z", refused=3)
     assert "3 files that the target cannot hold" in lines[2]
     assert "-e recovery_source=media -e recovery_set=20260301T020000Z -e recovery_tier=undo" in lines[3]
