@@ -91,7 +91,7 @@ def single_source(name: str, inventory: Source) -> dict[str, t.Any]:
 
 
 def complete(source: Source, inventory: Source, command_line: Source) -> dict[str, t.Any]:
-    """The source with its name, its kind and each option that is set: on the command line, in it, or for all sources."""
+    """The source with its name, its kind and each option that is set: on the command line, in it, in the inventory."""
     found: dict[str, t.Any] = {"name": source["name"], "kind": kind_of(source)}
     for option, (kinds, _unset) in _OPTIONS.items():
         variable = _PREFIX + option

@@ -59,7 +59,8 @@ def test_a_backup_its_verification_and_its_retention_tell(tmp_path: Path, variab
 
 
 NOBODY = {
-    "recovery_kind": "postgresql", "recovery_database": "x", "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
+    "recovery_kind": "postgresql", "recovery_database": "x",
+    "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
 }  # fmt: skip
 NOWHERE = {"recovery_files": {"provider": "directory", "path": "/nowhere"}}
 PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "http://127.0.0.1:1", "api_timeout": 2}
