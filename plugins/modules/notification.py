@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: notification
-short_description: Tell channels what happened to a source
+short_description: Notify channels of events of a source
 version_added: 1.0.0
 description:
-  - Sends one event, or a list of them, to the channels that wait for it - Slack, mail, PagerDuty, a webhook, a heartbeat.
-  - A channel that fails does not fail the task. It is tried three times, its fallback is told instead, and the result, with a warning,
-    says what was not delivered.
-  - With O(state_path) an incident is told once to each channel, again when it gets worse, to the next level when it lasts, and its end
-    to all who were told. Incidents that are remembered are looked at in every run, also when no event is about them.
+  - Sends one event, or a list of events, to the channels that accept it - Slack, mail, PagerDuty, webhooks and heartbeats.
+  - A channel that fails does not fail the task. It is tried three times, then its fallback is notified; the result and a warning list
+    the undelivered messages.
+  - If O(state_path) is set, an incident is sent to each channel once, again when it gets worse, to channels with C(after_seconds) when it
+    lasts, and its end to every channel that received it. Every run evaluates the stored incidents, also without an event about them.
   - URLs, keys and passwords of channels are in no result and no warning.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -26,188 +26,189 @@ attributes:
   check_mode:
     support: full
     details:
-      - Tells what would be sent, and sends and remembers nothing.
+      - Returns the messages that would be sent. Sends nothing and stores no state.
   diff_mode:
     support: none
   idempotent:
     support: partial
     details:
-      - With O(state_path) an incident that was told is not told again. Events that are no problems are told each time.
+      - With O(state_path) an incident that was sent is not sent again. Events that open no incident are sent each time.
 options:
   event:
     description:
-      - What happened, in words with dots between them, the last of which says how it went, as C(backup.failed).
-      - What ends in C(succeeded), C(passed) or C(recovered) ends the incident of the same key.
-      - Leave it out, with no O(events), to tell only of incidents that are remembered and have lasted long enough.
+      - Name of the event, in parts joined with dots. The last part is the outcome, for example C(backup.failed).
+      - An event that ends with C(succeeded), C(passed) or C(recovered) resolves the incident of the same key.
+      - If O(event) and O(events) are unset, only stored incidents that have lasted for C(after_seconds) are sent.
     type: str
   severity:
     description:
-      - How bad it is.
-      - Without it, C(failed) is V(critical), C(started) and what went well is V(info), all else is V(warning); so is what only lacked its
-        confirmation.
+      - Severity of the event.
+      - If it is unset, C(failed) is V(critical), C(started) and successes are V(info), and other events are V(warning). A failure that
+        lacked only its confirmation is V(warning).
     type: str
     choices: [info, warning, error, critical]
   source:
     description:
-      - The source it happened to.
+      - Name of the source of the event.
     type: str
     default: ''
   text:
     description:
-      - One or two sentences for people. Without it the event and its source are named; of C(backup.succeeded) with C(set_id) in
-        O(details), the set and its size.
+      - Message of one or two sentences. If it is empty, the message names the event and its source, and for C(backup.succeeded) with
+        C(set_id) in O(details) the set and its size.
     type: str
     default: ''
   timestamp:
     description:
-      - When it happened, in RFC 3339. Now, without it.
+      - Instant of the event in RFC 3339. If it is unset, the current time is used.
     type: str
   details:
     description:
-      - Facts by name, never secrets. C(error_kind) and C(next_step) of a module that failed become a sentence on what to do.
-      - The result of a module may be given as it is. Its C(msg) is the message where there is none.
+      - Facts by name, without secrets. C(error_kind) and C(next_step) of a failed module become the next step of the message.
+      - The unchanged result of a module is accepted. If O(text) is empty, its C(msg) is the message.
     type: dict
     default: {}
   key:
     description:
-      - What the event is about. Events of one key are one incident, also at PagerDuty.
-      - Without it, the source and the event without its last word, as C(school/backup). One without a slash gets the source before it.
+      - Key of the incident. Events with the same key belong to one incident, also at PagerDuty.
+      - If it is unset, the key is the source and the event without its last part, for example C(school/backup). The source and a slash
+        are added to a key without a slash.
     type: str
   resolved:
     description:
-      - The incident of this key is over. Without it, it is over when the event went well.
+      - Whether the incident of this key is over. If it is unset, it is over if the event is a success.
     type: bool
   run_id:
     description:
-      - The run that the event belongs to, so that a heartbeat can tell runs apart that overlap.
+      - Identifier of the run, so that a heartbeat can distinguish overlapping runs.
     type: str
   events:
     description:
-      - Several events. Each is a dictionary with names of the options O(event), O(severity), O(source), O(text), O(timestamp), O(details),
-        O(key), O(resolved) and O(run_id); what it does not say is taken from the options beside.
-      - RV(lifeline.recovery.recovery_status#module:breaches) may be given as it is; C(message) is another name for C(text) here.
+      - Several events. Each is a dictionary with the keys O(event), O(severity), O(source), O(text), O(timestamp), O(details), O(key),
+        O(resolved) and O(run_id). A missing key gets the value of the option with the same name.
+      - RV(lifeline.recovery.recovery_status#module:breaches) is accepted unchanged; C(message) is another name for C(text) here.
     type: list
     elements: dict
     default: []
   channels:
     description:
-      - Where to tell it. A channel that is described wrongly is reported like one that fails, and does not silence the others.
-      - TLS certificates are checked against those that the host trusts, or against the file in E(SSL_CERT_FILE). Proxies are taken from the
-        environment.
+      - Channels to notify. An invalid channel is reported like a failed channel and does not disable the others.
+      - TLS certificates are verified with the trusted certificates of the host, or with the file in E(SSL_CERT_FILE). Proxies are read from
+        the environment.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: A name of its own, shown in results. Each channel needs one.
+        description: Unique name, shown in results. Required.
         type: str
       type:
-        description: V(slack), V(email), V(pagerduty), V(webhook) or V(heartbeat). Each channel needs one.
+        description: V(slack), V(email), V(pagerduty), V(webhook) or V(heartbeat). Required.
         type: str
       severities:
-        description: Only events of these severities. All, without it; for PagerDuty V(warning), V(error) and V(critical).
+        description: Severities that the channel accepts. The default is every severity, for PagerDuty V(warning), V(error) and V(critical).
         type: list
         elements: str
       events:
-        description: Only events whose names match one of these patterns, as C(backup.*).
+        description: Patterns of event names that the channel accepts, for example C(backup.*).
         type: list
         elements: str
         default: ['*']
       sources:
-        description: Only events of sources that match one of these patterns. A heartbeat is for one job, so name its source.
+        description: Patterns of sources that the channel accepts. A heartbeat belongs to one job, so set its source.
         type: list
         elements: str
         default: ['*']
       after_seconds:
-        description: Tell it only when the incident has lasted so many seconds, a number. Needs O(state_path).
+        description: Seconds that an incident must last before it is sent to the channel. Needs O(state_path). Use it for escalation.
         type: raw
         default: 0
       fallback:
-        description: The name of the channel that is told when this one cannot be.
+        description: Name of the channel that is notified if this channel fails.
         type: str
         default: ''
       drills:
-        description: V(true) or V(false) - tell it of drills as well, with C([DRILL]) before the text. A heartbeat hears of no drill but by events C(drill.*).
+        description: V(true) or V(false) - whether the channel gets events of drills, with C([DRILL]) before the text. A heartbeat gets only events C(drill.*).
         type: raw
         default: true
       timeout:
-        description: Seconds to wait for an answer, in each of three tries, a number.
+        description: Timeout of each of three attempts in seconds.
         type: raw
         default: 10
       url:
         description:
-          - Of V(slack), V(webhook) and V(heartbeat), the URL to call, which is a secret; of V(pagerduty) only where it is another than
+          - URL of V(slack), V(webhook) and V(heartbeat), which is a secret. For V(pagerduty) it replaces
             U(https://events.pagerduty.com/v2/enqueue).
         type: str
       routing_key:
-        description: Of V(pagerduty), the key of an integration of the Events API v2.
+        description: Integration key of the Events API v2, for V(pagerduty).
         type: str
       method:
-        description: Of V(heartbeat), V(GET) or V(POST). V(POST) carries the text of the event.
+        description: V(GET) or V(POST), for V(heartbeat). V(POST) sends the text of the event.
         type: str
         default: POST
       details:
         description:
-          - V(true) or V(false) - of V(webhook), add O(details), severity, key and hint as C(details). Without it the payload is exactly C(event), C(message),
-            C(timestamp) and C(source).
+          - V(true) or V(false), for V(webhook) - whether the payload has C(details) with O(details), severity, key and hint. With V(false), the payload
+            is exactly C(event), C(message), C(timestamp) and C(source).
         type: raw
         default: false
       host:
-        description: Of V(email), the mail server.
+        description: Mail server, for V(email).
         type: str
       port:
-        description: Of V(email), a number. Without it 587, 465 or 25, as O(channels[].security) is V(starttls), V(tls) or V(none).
+        description: Port of the mail server. The default is 587, 465 or 25 if O(channels[].security) is V(starttls), V(tls) or V(none).
         type: raw
       security:
-        description: Of V(email), V(starttls), V(tls) or V(none). With V(none) a login is refused, except on this host.
+        description: V(starttls), V(tls) or V(none), for V(email). With V(none) a login is refused, except on this host.
         type: str
         default: starttls
       username:
-        description: Of V(email), the user to log in as. No login without it.
+        description: User of the mail server. If it is unset, no login is sent.
         type: str
       password:
-        description: Of V(email), the password of O(channels[].username).
+        description: Password of O(channels[].username).
         type: str
       sender:
-        description: Of V(email), the address that letters come from.
+        description: Address of the sender, for V(email).
         type: str
       recipients:
-        description: Of V(email), the addresses that they go to.
+        description: Addresses of the recipients, for V(email).
         type: list
         elements: str
   state_path:
     description:
-      - The file in which incidents are remembered, with facts of their events; made for its owner alone. Its folder must be there.
-      - Without it every problem is told every time, escalation does not work, and only PagerDuty is told of ends.
+      - File that stores open incidents with the facts of their events, readable by its owner only. Its folder must exist.
+      - If it is unset, every problem is sent each time, escalation does not work, and only PagerDuty gets the end of incidents.
     type: path
   repeat_seconds:
     description:
-      - A channel is told again of an incident that is reported again so many seconds after it was told last; V(0) for never.
-      - The default is a little less than a day, so that a daily backup that fails again is told again.
+      - Seconds after which an incident that is reported again is sent again; V(0) never sends it again.
+      - The default is less than a day, so that each failure of a daily backup is sent.
     type: int
     default: 79200
   complete:
     description:
-      - The events name all that is wrong now. Incidents below O(key_prefix) that were told in such a run and are not named are over.
+      - Whether the events are a complete evaluation. Stored incidents below O(key_prefix) of such runs that the events do not contain are over.
     type: bool
     default: false
   key_prefix:
     description:
-      - For O(complete), the beginning of the keys, in whole words. The source and a slash, without it.
+      - Prefix of the keys for O(complete), which ends at a separator. If it is unset, it is the source and a slash.
     type: str
   drill:
     description:
-      - The events belong to a drill. They are marked with C([DRILL]), and are incidents of their own.
+      - Whether the events belong to a drill. They are marked with C([DRILL]) and have separate incidents.
     type: bool
     default: false
   every_channel:
     description:
-      - Send each event to each channel, whatever it waits for, without memory and fallback, to test them.
+      - Send each event to each channel regardless of its filters, without stored state and fallback. Use it to test channels.
     type: bool
     default: false
   strict:
     description:
-      - Fail when a channel could not be told or cannot be used.
+      - Fail if a channel failed or cannot be used.
     type: bool
     default: false
 seealso:
@@ -215,7 +216,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell that a backup failed
+- name: Notify channels of a failed backup
   lifeline.recovery.notification:
     event: backup.failed
     source: school
@@ -237,7 +238,7 @@ EXAMPLES = r"""
         recipients: [operations@example.org]
     state_path: /var/lib/lifeline/incidents.json
 
-- name: Tell what is wrong now, and what no longer is
+- name: Notify channels of all breaches and of their end
   lifeline.recovery.notification:
     event: monitoring.breach
     source: school
@@ -257,7 +258,7 @@ EXAMPLES = r"""
         after_seconds: 900
     state_path: /var/lib/lifeline/incidents.json
 
-- name: Tell the dead man's switch that the backup began
+- name: Notify the heartbeat of the start of the backup
   lifeline.recovery.notification:
     event: backup.started
     source: school
@@ -271,7 +272,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sent:
-  description: Each message that a channel took; in check mode each that would be sent.
+  description: Each message that a channel accepted; in check mode each that would be sent.
   type: list
   elements: dict
   returned: success
@@ -285,17 +286,17 @@ sent:
       type: str
       sample: backup.failed
     key:
-      description: Its key.
+      description: Key of the incident.
       type: str
       sample: school/backup
     status:
-      description: What the channel answered.
+      description: Answer of the channel.
       type: str
       sample: HTTP 200
   sample:
     - {channel: operations, event: backup.failed, key: school/backup, status: HTTP 200}
 undelivered:
-  description: Each message that a channel did not take.
+  description: Each message that a channel did not accept.
   type: list
   elements: dict
   returned: success
@@ -305,30 +306,30 @@ undelivered:
       type: str
       sample: operations
     event:
-      description: The event; empty where the channel cannot be used at all.
+      description: The event; empty if the channel cannot be used.
       type: str
       sample: backup.failed
     key:
-      description: Its key.
+      description: Key of the incident.
       type: str
       sample: school/backup
     reason:
-      description: Why.
+      description: Reason of the failure.
       type: str
       sample: HTTP 503, after 3 tries
     fallback:
-      description: The channel that was told instead, if any.
+      description: The fallback channel that was notified instead, if any.
       type: str
       sample: mail
   sample: []
 open:
-  description: Keys of the incidents that are remembered.
+  description: Keys of the stored incidents.
   type: list
   elements: str
   returned: success
   sample: [school/backup]
 problems:
-  description: What went wrong, in sentences, which are shown as warnings as well.
+  description: Problems as sentences. They are warnings as well.
   type: list
   elements: str
   returned: success
@@ -342,9 +343,9 @@ summary:
   description: The result in one sentence.
   type: str
   returned: success
-  sample: Told operations.
+  sample: Notified operations.
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: notification_failed
@@ -367,7 +368,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event im
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.notify import NotifyResult, notify
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.request import request_from
 
-#: What is required and what may be chosen is checked for each channel alone, so that one does not silence the others.
+#: Requirements and choices are checked per channel, so that one invalid channel does not disable the others.
 CHANNEL: t.Dict[str, t.Any] = {
     "name": {"type": "str"},
     "type": {"type": "str"},

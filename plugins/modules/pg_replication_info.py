@@ -149,12 +149,12 @@ findings:
   type: list
   elements: str
   returned: success
-  sample: ["The slot 'old' is inactive and holds 1.5 GiB of WAL back."]
+  sample: ["The slot 'old' is inactive and retains 1.5 GiB of WAL."]
 msg:
   description: The findings in one text, which Ansible shows when C(failed_when) makes them a failure.
   type: str
   returned: always
-  sample: "The slot 'old' is inactive and holds 1.5 GiB of WAL back."
+  sample: "The slot 'old' is inactive and retains 1.5 GiB of WAL."
 streaming:
   description:
     - Whether the standby is connected and receives. Of a primary alone, whether any standby does.

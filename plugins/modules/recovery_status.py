@@ -380,13 +380,13 @@ breaches:
     message:
       description: A sentence for a person.
       type: str
-      sample: "school: the newest set is 34% smaller than those before it."
+      sample: "school: the newest set is 34% smaller than earlier sets."
   sample: []
 summary:
   description: All of it in a sentence or two.
   type: str
   returned: success
-  sample: "school: all is well. The newest of 30 sets is 1 h 00 min old."
+  sample: "school: no breach. The newest of 30 sets is 1 h 00 min old."
 error_kind:
   description: A stable name of what went wrong.
   type: str

@@ -312,8 +312,8 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     assert any(re.search(r"SOURCE +LEVEL +ANSWERS +AGE +RPO +VERIFIED +DRILL", line) for line in lines)
     assert any(re.search(r"media +ok +yes +\d+s +24h +never +never", line) for line in lines)
     assert any(re.search(r"school +critical +no +none +60min", line) for line in lines)
-    assert "CRITICAL: school: it has no backup set. Back it up." in done.stdout
-    assert "  What to do: Look whether the timer fires" in done.stdout
+    assert "CRITICAL: school: it has no backup set. Run a backup." in done.stdout
+    assert "  Next step: Check that the timer runs" in done.stdout
     # The table is the last thing that is printed before the reason of the failure, and fits a terminal.
     table = next(number for number, line in enumerate(lines) if "SOURCE " in line)
     (last,) = [line for line in lines[table:] if line.startswith("TASK")]

@@ -128,7 +128,7 @@ def test_who_asks_for_a_long_wait_is_not_waited_for(web: HttpSink) -> None:
 
 def test_a_heartbeat_that_is_not_known_there_is_not_taken_for_told(web: HttpSink) -> None:
     web.replies["/beat"] = [Reply(body="OK (not found)")]
-    assert "not known there" in undelivered({"name": "beat", "type": "heartbeat", "url": f"{web.url}/beat"})
+    assert "does not know the heartbeat" in undelivered({"name": "beat", "type": "heartbeat", "url": f"{web.url}/beat"})
 
 
 def test_a_url_that_cannot_be_asked_shows_nothing_of_itself() -> None:
@@ -180,7 +180,7 @@ def test_what_stands_in_is_told_once_while_the_first_is_asked_again(
     assert [one["channel"] for one in result["undelivered"]] == ["second", "hook"]
     assert result["undelivered"][1]["fallback"] == "mail"
     assert result["sent"][0]["status"] == "SMTP 250, in place of hook"
-    assert "mail was told instead" in result["warnings"][1]["event"]["msg"]
+    assert "mail was notified instead" in result["warnings"][1]["event"]["msg"]
     run_module("notification", options)
     assert len(web.at("/hook")) == 6
     run_module("notification", options)
@@ -229,11 +229,11 @@ def test_a_memory_that_cannot_be_used_silences_nobody(web: HttpSink, tmp_path: P
     state = tmp_path / "state.json"
     state.write_text('{"incidents": [')
     options = {**FAILED, "channels": [hook(web)], "state_path": str(state)}
-    assert "put aside" in run_module("notification", options)["problems"][0]
+    assert "was renamed to" in run_module("notification", options)["problems"][0]
     assert (tmp_path / "state.json.damaged").read_text() == '{"incidents": ['
     assert run_module("notification", options)["sent"] == []
     nowhere = run_module("notification", {**options, "state_path": str(tmp_path / "no/state.json")})
-    assert "cannot be used to remember" in nowhere["problems"][0]
+    assert "cannot store the state of notifications" in nowhere["problems"][0]
     assert len(nowhere["sent"]) == 1
     assert len(web.seen) == 2
 
@@ -267,7 +267,7 @@ def test_an_evaluation_opens_and_closes_incidents_and_escalates(web: HttpSink, t
     ]
     shared = {"event": "monitoring.breach", "source": "school", "complete": True, "state_path": str(state)}
     breach = {"key": "backup_age", "event": "backup.overdue", "severity": "critical", "message": "Too old."}
-    with pytest.raises(ModuleFailed, match="An event has no url"):
+    with pytest.raises(ModuleFailed, match="An event has no field url"):
         run_module("notification", {**shared, "events": [{**breach, "url": "x"}], "channels": channels})
     for _again in range(3):
         run_module("notification", {**shared, "events": [breach], "channels": channels})
@@ -386,7 +386,13 @@ def test_wrong_channels_are_seen_and_fail_no_work(tmp_path: Path) -> None:
 """)
     code, output = play(str(tmp_path / "all.yml"), {"wrong": wrong}, tmp_path, "-vvv")
     assert code == 0, output
-    for said in ("urll", "type of channel b is unknown", "c was not told of backup.failed", "dictionary", "to list"):
+    for said in (
+        "urll",
+        "type of channel b is unknown",
+        "c was not notified of backup.failed",
+        "dictionary",
+        "to list",
+    ):
         assert said in output
     assert SECRET not in output
 
@@ -413,7 +419,7 @@ def test_the_test_of_alerts_reaches_every_channel_and_names_who_failed(
     web.replies["/hook"] = [Reply(404)]
     code, output = play(name, {"recovery_channels": channels}, tmp_path, "-vvv")
     assert code == 2
-    assert "Channel hook was not told of alerts.test: HTTP 404." in output
+    assert "Channel hook was not notified of alerts.test: HTTP 404." in output
     assert SECRET not in output
     assert web.at("/duty")[-1].json["event_action"] == "resolve"
     assert play(name, {}, tmp_path)[0] == 2

@@ -127,7 +127,8 @@ def test_pages_are_asked_and_judged(tmp_path: Path) -> None:
     ]
     assert done["lines"] == [
         f"Provider {done['pages'][0]['summary']}",
-        "  What to do: It is the provider's: read its page, start no restore there until it is over, or fail over.",
+        "  Next step: The provider has an outage: read its page, start no restore at the provider until it is over,"
+        " or fail over.",
     ]
     assert done["pages"][0]["checked_at"].endswith("+00:00")
     assert set(done["timings"]) == {"ask", "total"}
@@ -161,7 +162,7 @@ def test_what_is_no_page_is_unknown_and_says_why() -> None:
     assert why.pop("moved") == "it answers with a redirect to https://new.example, which is not followed."
     assert why.pop("broken") == "it answers with HTTP 500."
     assert why.pop("busy") == "it answers with HTTP 429."
-    assert why.pop("other") == "its status is no object."
+    assert why.pop("other") == "its status is not an object."
     assert {why.pop(name) for name in ("html", "cut", "nested")} == {"it does not answer in JSON."}
     assert why.pop("huge") == "its answer is larger than 8.0 MiB."
     assert rude.sent < HUGE // 2
@@ -182,7 +183,7 @@ def test_pages_are_asked_side_by_side() -> None:
 
 
 def test_a_play_can_be_stopped_from_a_level_on() -> None:
-    assert run_module("provider_status", {"fail_on": "unknown"})["summary"] == "There is no status page to ask."
+    assert run_module("provider_status", {"fail_on": "unknown"})["summary"] == "No status page is configured."
     with http_sink() as web:
         played(web, **RECORDED)
         given = {"pages": [page("supabase", web), page("cloudflare", web)]}
@@ -193,14 +194,14 @@ def test_a_play_can_be_stopped_from_a_level_on() -> None:
         assert result["error_kind"] == "check_failed"
         assert "API Gateway is down" in result["msg"]
         assert "AMS" not in result["msg"]
-        assert "start no restore there" in result["next_step"]
+        assert "start no restore at the provider" in result["next_step"]
         assert [one["indicator"] for one in result["pages"]] == ["major", "maintenance"]
         gone = {"pages": [{"name": "gone", "url": "http://127.0.0.1:1"}]}
         assert run_module("provider_status", {**gone, "fail_on": "maintenance"})["level"] == "unknown"
         with pytest.raises(ModuleFailed, match="gone: unknown"):
             run_module("provider_status", {**gone, "fail_on": "unknown"})
         for wrong in (0, -1, 1e9, "nan"):
-            with pytest.raises(ModuleFailed, match=r"timeout is"):
+            with pytest.raises(ModuleFailed, match=r"timeout must be above 0"):
                 run_module("provider_status", {**gone, "timeout": wrong})
         with pytest.raises(ModuleFailed) as caught:
             run_module("provider_status", {**given, "metrics_textfile": "/nowhere/x.prom"})
@@ -279,7 +280,7 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
         shown = look()
         assert "Provider github: major - API Gateway is down (major_outage)" in shown
         assert "Provider supabase: major - { { lookup('pipe', 'echo ran') }} (identified) since 2026" in shown
-        assert shown.count("What to do: It is the provider's: read its page") == 3
+        assert shown.count("Next step: The provider has an outage: read its page") == 3
         assert "Provider git:" not in shown
         assert told() == [
             ("provider.outage", "github", False),
@@ -299,7 +300,7 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
 
         # A page that is written wrong hides no source either, and is ours to mend.
         variables["recovery_status_pages"][0]["name"] = "no name"
-        assert "Status pages cannot be asked: 'no name' is no name of a page." in look()
+        assert "Status pages cannot be asked: 'no name' is not a valid name of a page." in look()
         assert told() == [("status.failed", "provider", False)]
         variables["recovery_status_pages"] = ["https://status.example"]
         assert "Status pages cannot be asked: " in look()

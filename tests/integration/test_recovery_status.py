@@ -78,7 +78,7 @@ def test_a_source_that_was_never_backed_up_says_so(files: Options, folder_store:
     }
     found = status(folder_store, files=files, drilled_within_seconds=60)
     assert events(found) == {"backup.missing": "critical", "drill.overdue": "warning"}
-    assert status(None)["summary"] == "media: nothing is wrong with what was looked at."
+    assert status(None)["summary"] == "media: no breach was found in the facts that were read."
 
 
 def test_safety_copies_are_no_recovery_points_of_a_source(files: Options, folder_store: Options) -> None:
@@ -191,7 +191,7 @@ def test_checks_are_known_by_their_record_which_names_no_row(
         run_module("integrity_check", {**asked, "checks": [{"type": "nothing"}]})
     (breach,) = status(folder_store)["breaches"]
     assert (breach["event"], breach["severity"], breach["key"]) == ("check.misconfigured", "error", "media/check")
-    assert "are not described correctly, so that none ran" in breach["message"]
+    assert "are invalid, so that none ran" in breach["message"]
     run_module("integrity_check", {**asked, "checks": [{"type": "quick_check"}]})
     assert events(status(folder_store, checked_within_seconds=1e-6)) == {"check.overdue": "warning"}
 
@@ -353,9 +353,9 @@ def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
     ("options", "sentence"),
     [
         ({"source": "../other"}, "cannot be the name of a source"),
-        ({"capacity_bytes": 0}, "capacity_bytes is 0"),
+        ({"capacity_bytes": 0}, "capacity_bytes must be above 0, got 0"),
         ({"severities": {"backup.slow": "loud"}}, "backup.slow: loud"),
-        ({"storage_used": 1.5}, "two ratios"),
+        ({"storage_used": 1.5}, "must be ratios"),
         ({"volumes": ["/nowhere"]}, "/nowhere cannot be looked at"),
         ({"metrics_textfile": "/nowhere/media.prom"}, "cannot be written"),
         ({"engine": "postgresql", "dsn": "no dsn"}, "not a PostgreSQL connection string"),

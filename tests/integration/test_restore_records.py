@@ -111,7 +111,7 @@ def test_a_set_without_the_rows_of_a_table_is_found_by_verification(
         assert caught.value.result["error_kind"] == "damaged"
         assert "it has no rows of table public.t" in caught.value.result["what"]
     (message,) = failures(folder_store)
-    assert "read back and is not whole" in message
+    assert "read back and is not complete" in message
 
 
 @pytest.mark.parametrize(("error", "kind"), [(ValueError("a bug"), "unexpected"), (KeyboardInterrupt(), "interrupted")])

@@ -105,7 +105,7 @@ def test_a_channel_with_a_misspelt_option_or_a_wrong_value_silences_no_other(
     done = play("backup", variables, tmp_path)
     assert done.returncode == 0, done.stdout
     assert [one["event"] for one in told(web)] == ["backup.started", "backup.succeeded"]
-    assert "after_seconds of channel late is no number. Write it as 900." in done.stdout
+    assert "after_seconds of channel late must be a number. Write it as 900." in done.stdout
     assert "The channel duty has ulr, which is no option of a channel." in done.stdout
     assert "not-shown" not in done.stdout + done.stderr
     tried = play("test_alerts", variables, tmp_path)

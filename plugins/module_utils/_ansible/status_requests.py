@@ -10,9 +10,9 @@ import typing as t
 from functools import partial
 
 from .._core.deadline import within
-from .._status.live import Live, ask_files, ask_postgres, ask_sqlite
 from .._status.model import Thresholds
-from .._status.observe import Places
+from .._status.observe import Scope
+from .._status.server import ServerState, ask_files, ask_postgres, ask_sqlite
 from .._status.status import StatusRequest
 from .postgres_requests import connection_options
 from .requests import Params, required_source
@@ -28,7 +28,7 @@ def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
     params = _impatient(params)
     asked, ask = _asked(params)
     return StatusRequest(
-        Places(
+        Scope(
             source=required_source(params),
             store=opened_store(params) if params["store"] else None,
             asked=asked,
@@ -58,7 +58,7 @@ def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
     )
 
 
-def _asked(params: Params) -> t.Tuple[str, t.Optional[t.Callable[[], Live]]]:
+def _asked(params: Params) -> t.Tuple[str, t.Optional[t.Callable[[], ServerState]]]:
     """The place of the source, and what asks it whether it is there."""
     engine = params["engine"] or _engine_of(params)
     if engine == "postgresql":
@@ -83,9 +83,9 @@ def _impatient(params: Params) -> t.Dict[str, t.Any]:
         timeout = min(place.get("timeout") or wait, wait)
         return {**place, "timeout": timeout, "attempts": 2, **({"copies": copies} if copies else {})}
 
-    places = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
+    stores = {name: hurried(params[name]) for name in ("store", "files") if params[name]}
     waits = {name: min(params[name], wait) for name in ("api_timeout", "connect_timeout")}
-    return {**params, **places, **waits}
+    return {**params, **stores, **waits}
 
 
 def _engine_of(params: Params) -> str:

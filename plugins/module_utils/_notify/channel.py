@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Channels: where events go, which of them, and how each type is reached."""
+"""Channels: their options, the events that each accepts, and the connection of each type."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TYPES = ("slack", "email", "pagerduty", "webhook", "heartbeat")
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
-#: What YAML and templates make of a yes or no.
-_WORDS: t.Mapping[str, bool] = {
+#: Text that YAML and templates produce for a boolean.
+_BOOLEANS: t.Mapping[str, bool] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
@@ -30,7 +30,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Mail:
-    """How letters are sent. security: starttls, tls or none."""
+    """The mail server. security: starttls, tls or none."""
 
     host: str
     port: int
@@ -45,9 +45,9 @@ class Mail:
 class Channel:
     """One channel. events: patterns as C(backup.*); sources: patterns of names.
 
-    after_seconds: it is told when an incident lasts so long.
-    fallback: the name of the channel that is told when this one cannot be. timeout: seconds for one answer.
-    details: a webhook sends all facts, not only the four of its payload. url and routing_key are secrets.
+    after_seconds: an incident is sent to the channel after it lasted this long.
+    fallback: the name of the channel that gets an event when this channel fails. timeout: seconds per request.
+    details: a webhook sends all facts instead of the four of its payload. url and routing_key are secrets.
     """
 
     name: str
@@ -67,11 +67,11 @@ class Channel:
 
     @property
     def remembers(self) -> bool:
-        """Whether it is told of an incident once; a heartbeat is told of every run."""
+        """Whether an incident is sent to it once; a heartbeat gets every run."""
         return self.type != "heartbeat"
 
     def wants(self, event: Event) -> bool:
-        """Whether severity, name and kind of an event are for this channel; its age is not looked at."""
+        """Whether the channel accepts severity, name and kind of an event; the age of the event is not considered."""
         if event.drill and not (self.drills and (self.remembers or event.event.startswith("drill."))):
             return False
         named = any(fnmatch.fnmatchcase(event.event, one) for one in self.events)
@@ -82,7 +82,7 @@ class Channel:
 def parse_channels(
     given: t.Sequence[t.Mapping[str, t.Any]],
 ) -> t.Tuple[t.List[Channel], t.List[t.Tuple[str, str]]]:
-    """The channels that can be used, and name and reason of those that cannot: one must not silence the others."""
+    """The usable channels, and name and reason of the others: one invalid channel must not disable the others."""
     channels: t.List[Channel] = []
     wrong: t.List[t.Tuple[str, str]] = []
     names = [str(one.get("name") or "") for one in given]
@@ -97,19 +97,19 @@ def parse_channels(
 def _parse(given: t.Mapping[str, t.Any], names: t.Sequence[str], number: int) -> Channel:
     name, kind = names[number], str(given.get("type") or "")
     if not name or names.index(name) != number:
-        raise _invalid("A channel needs a name of its own.", "Name it.")
+        raise _invalid("`name` of a channel is required and must be unique.", "Set it.")
     if kind not in TYPES:
-        raise _invalid(f"The type of channel {name} is unknown.", f"Give one of {', '.join(TYPES)}.")
+        raise _invalid(f"The type of channel {name} is unknown.", f"Set it to one of {', '.join(TYPES)}.")
     severities = tuple(given.get("severities") or _usual_severities(kind))
     unknown = [one for one in severities if one not in SEVERITIES]
     if unknown:
         raise _invalid(
-            f"Channel {name} waits for the severity {unknown[0]!r}, which is none.",
-            f"Give {', '.join(SEVERITIES)}.",
+            f"`severities` of channel {name} contains {unknown[0]!r}, which is not a severity.",
+            f"Use {', '.join(SEVERITIES)}.",
         )
     fallback = str(given.get("fallback") or "")
     if fallback and (fallback not in names or fallback == name):
-        raise _invalid(f"The fallback {fallback!r} of channel {name} is no other channel.", "Correct the name.")
+        raise _invalid(f"The fallback {fallback!r} of channel {name} is not another channel.", "Correct the name.")
     channel = Channel(
         name=name,
         type=kind,
@@ -131,27 +131,31 @@ def _parse(given: t.Mapping[str, t.Any], names: t.Sequence[str], number: int) ->
 
 
 def _usual_severities(kind: str) -> t.Sequence[str]:
-    """Nobody is woken by what went well."""
+    """Successes, which must not alert a person."""
     return SEVERITIES[1:] if kind == "pagerduty" else SEVERITIES
 
 
 def _check(channel: Channel) -> None:
     if channel.type != "email" and not is_url(channel.url):
-        raise _invalid(f"Channel {channel.name} has no usable url.", "Give one with https:// and a host.")
+        raise _invalid(f"`url` of channel {channel.name} must be an https:// URL with a host.", "Correct it.")
     if channel.type == "pagerduty" and not channel.routing_key:
-        raise _invalid(f"Channel {channel.name} has no routing_key.", "Give the key of an Events API v2 integration.")
+        raise _invalid(
+            f"`routing_key` of channel {channel.name} is required.", "Set the key of an Events API v2 integration."
+        )
     if channel.method not in ("GET", "POST"):
-        raise _invalid(f"The method of channel {channel.name} is unknown.", "Give GET or POST.")
+        raise _invalid(f"The method of channel {channel.name} is unknown.", "Set it to GET or POST.")
     if channel.timeout <= 0 or channel.after_seconds < 0:
-        raise _invalid(f"A number of seconds of channel {channel.name} is below zero.", "Correct it.")
+        raise _invalid(f"A number of seconds of channel {channel.name} must be at least 0.", "Correct it.")
     if channel.type == "heartbeat" and channel.after_seconds:
-        raise _invalid(f"Channel {channel.name} is a heartbeat, which does not wait.", "Leave after_seconds out.")
+        raise _invalid(
+            f"Channel {channel.name} is a heartbeat, which cannot have after_seconds.", "Remove after_seconds."
+        )
 
 
 def _mail(name: str, given: t.Mapping[str, t.Any]) -> Mail:
     security = str(given.get("security") or "starttls")
     if security not in _PORTS:
-        raise _invalid(f"The security of channel {name} is unknown.", f"Give one of {', '.join(_PORTS)}.")
+        raise _invalid(f"The security of channel {name} is unknown.", f"Set it to one of {', '.join(_PORTS)}.")
     mail = Mail(
         host=str(given.get("host") or ""),
         port=_port(given, name, _PORTS[security]),
@@ -162,11 +166,13 @@ def _mail(name: str, given: t.Mapping[str, t.Any]) -> Mail:
         password=str(given.get("password") or ""),
     )
     if not (mail.host and mail.sender and mail.recipients):
-        raise _invalid(f"Channel {name} needs host, sender and recipients.", "Give all three.")
+        raise _invalid(f"Channel {name} needs host, sender and recipients.", "Set these options.")
     if not all(_is_address(one) for one in (mail.sender, *mail.recipients)):
-        raise _invalid(f"Channel {name} has an address that is none.", "Write addresses as ops@example.org.")
+        raise _invalid(f"Channel {name} has an invalid mail address.", "Write addresses as ops@example.org.")
     if mail.username and security == "none" and mail.host not in _LOCAL:
-        raise _invalid(f"Channel {name} would send its password unprotected.", "Use starttls or tls.")
+        raise _invalid(
+            f"Channel {name} would send its password without encryption.", "Set security to starttls or tls."
+        )
     return mail
 
 
@@ -179,14 +185,14 @@ def _number(given: t.Mapping[str, t.Any], name: str, option: str, usual: float) 
         with contextlib.suppress(TypeError, ValueError):
             number = float(value)
     if not math.isfinite(number):
-        raise _invalid(f"{option} of channel {name} is no number.", "Write it as 900.")
+        raise _invalid(f"{option} of channel {name} must be a number.", "Write it as 900.")
     return number
 
 
 def _port(given: t.Mapping[str, t.Any], name: str, usual: int) -> int:
     port = _number(given, name, "port", usual)
     if port != int(port) or not 0 < port < 65536:
-        raise _invalid(f"The port of channel {name} is none.", "Give a number below 65536.")
+        raise _invalid(f"The port of channel {name} must be from 1 to 65535.", "Correct it.")
     return int(port)
 
 
@@ -194,9 +200,9 @@ def _flag(given: t.Mapping[str, t.Any], name: str, option: str, usual: bool) -> 
     value = given.get(option)
     if value is None or value == "":
         return usual
-    word = _WORDS.get(str(value).lower())
+    word = _BOOLEANS.get(str(value).lower())
     if word is None:
-        raise _invalid(f"{option} of channel {name} is neither yes nor no.", "Give true or false.")
+        raise _invalid(f"{option} of channel {name} must be true or false.", "Correct it.")
     return word
 
 
@@ -206,4 +212,4 @@ def _is_address(text: str) -> bool:
 
 
 def _invalid(what: str, next_step: str) -> RecoveryError:
-    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nobody was told.", next_step=next_step)
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="No channel was notified.", next_step=next_step)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Events: what happened to a source, how bad it is, and under which key it ends again."""
+"""Events: name, source, severity, and the key of the incident that they open or resolve."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_size
 
-#: From the least to the worst.
+#: From the lowest to the highest.
 SEVERITIES = ("info", "warning", "error", "critical")
 WATERMARK = "[DRILL]"
 
-#: Last words of an event that say that all is well, and so end what went wrong before under the same key.
+#: Last parts of the names of events that resolve the incident with the same key.
 _WELL = ("succeeded", "passed", "recovered")
 _BAD = ("failed",)
 
-#: What Ansible and our modules add to a result that is no fact of the event.
+#: Keys that Ansible and our modules add to a result and that are no facts of the event.
 _NOISE = (
     *("invocation", "exception", "warnings", "deprecations", "changed", "failed", "msg", "left", "attempts"),
-    # What checks of a database say may hold its rows, which belong into no message.
+    # Check results may contain rows of the database, which must not appear in messages.
     "checks",
 )
 _INNER_NOISE = ("invocation", "exception", "checks")
@@ -35,9 +35,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 @dataclass(frozen=True)
 class Event:
-    """One event. event: words with dots, as C(backup.failed), the last of which says how it went.
+    """One event. event: parts joined with dots, as C(backup.failed); the last part is the outcome.
 
-    key: what the event is about; events of one key are one incident. resolved: the incident is over.
+    key: identifies the incident; events with the same key belong to one incident. resolved: the incident is over.
     details: facts, never secrets. run_id: the run that it belongs to, for heartbeats.
     """
 
@@ -59,30 +59,32 @@ class Event:
 
     @property
     def outcome(self) -> str:
-        """The last word: C(started), C(succeeded), C(failed) or another."""
+        """The last part of the name: C(started), C(succeeded), C(failed) or another."""
         return self.event.rpartition(".")[2]
 
 
 def parse_event(given: t.Mapping[str, t.Any], now: datetime, *, drill: bool = False) -> Event:
-    """An event from options: event, source, text, and what else an Event has.
+    """An event from options: event, source, text, and the other fields of an Event.
 
-    Without a severity, C(failed) is critical unless it only was not confirmed, C(started) and what went well is info,
-    the rest is a warning. Without resolved, what went well is. The key is C(<source>/<event without its last word>)
-    when none is given; one without a slash gets C(<source>/) before it. The details may be the result of a module; its
-    msg is the message then.
+    If severity is unset, C(failed) is critical unless only its confirmation was missing, C(started) and successes are
+    info, and other events are warnings. If resolved is unset, successes are resolved. If key is unset, it is
+    C(<source>/<event without its last part>); C(<source>/) is added to a key without a slash. If details are the result
+    of a module, its msg is the message.
     Raises RecoveryError(invalid_options).
     """
     name = str(given.get("event") or "")
     if not _NAME.fullmatch(name):
-        raise _invalid(f"{name!r} is no name of an event.", "Write words with dots between them, as backup.failed.")
+        raise _invalid(
+            f"{name!r} is not the name of an event.", "Write parts with dots between them, as backup.failed."
+        )
     subject, _dot, outcome = name.rpartition(".")
     severity = given.get("severity") or _usual_severity(outcome, given.get("details"))
     if severity not in SEVERITIES:
-        raise _invalid(f"{severity!r} is no severity.", f"Give one of {', '.join(SEVERITIES)}.")
+        raise _invalid(f"{severity!r} is not a severity.", f"Use one of {', '.join(SEVERITIES)}.")
     source = str(given.get("source") or "")
     details = given.get("details") or {}
     if not isinstance(details, t.Mapping):
-        raise _invalid(f"The details of {name} are no dictionary.", "Give names with values.")
+        raise _invalid(f"The details of {name} must be a dictionary.", "Set names with values.")
     resolved = given.get("resolved")
     key = str(given.get("key") or subject or outcome)
     key = key if "/" in key else f"{source or 'lifeline'}/{key}"
@@ -107,12 +109,12 @@ def is_worse(severity: str, other: str) -> bool:
 
 
 def as_resolved(event: Event, now: datetime) -> Event:
-    """The end of an incident that nobody reports any more."""
+    """The end of an incident that is not reported any longer."""
     return replace(event, resolved=True, timestamp=now)
 
 
 def _fact(value: t.Any) -> t.Any:
-    """A value without what was asked of the modules whose results it holds, and with text that can be sent."""
+    """A value without the invocation of modules whose results it contains, and with text that can be encoded."""
     if isinstance(value, t.Mapping):
         return {_writable(str(name)): _fact(one) for name, one in value.items() if name not in _INNER_NOISE}
     if isinstance(value, (list, tuple)):
@@ -121,7 +123,7 @@ def _fact(value: t.Any) -> t.Any:
 
 
 def _writable(text: str) -> str:
-    """Bytes that are no text, as names of files have them, arrive as halves of characters that nobody can write."""
+    """Bytes that are not UTF-8, for example in file names, arrive as surrogates that cannot be encoded."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -130,12 +132,12 @@ def _is_noise(name: str) -> bool:
 
 
 def _truth(value: t.Any) -> bool:
-    """What templates make of a boolean."""
+    """Text that templates produce for a boolean."""
     return value.strip().lower() in ("true", "yes", "on", "1") if isinstance(value, str) else bool(value)
 
 
 def _usual_severity(outcome: str, details: t.Any) -> str:
-    # Nothing was begun, and who typed it sees why.
+    # The run did not start, and the operator of the run sees the reason.
     if isinstance(details, t.Mapping) and details.get("error_kind") == ErrorKind.CONFIRMATION_REQUIRED:
         return "warning"
     if outcome in _BAD:
@@ -143,7 +145,7 @@ def _usual_severity(outcome: str, details: t.Any) -> str:
     return "info" if outcome in (*_WELL, "started") else "warning"
 
 
-#: What is said of an event that has no message, by its last word.
+#: The text of an event without a message, by its outcome.
 _USUAL = {
     "started": "The {subject} started.",
     "succeeded": "The {subject} succeeded.",
@@ -168,4 +170,4 @@ def _usual_message(name: str, details: t.Mapping[str, t.Any]) -> str:
 
 
 def _invalid(what: str, next_step: str) -> RecoveryError:
-    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nobody was told.", next_step=next_step)
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="No channel was notified.", next_step=next_step)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tell channels of events: decide, bring, remember. What fails is reported and fails nobody's work."""
+"""Notify channels of events: route, send, store the state. A failed channel is reported and does not fail the run."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class NotifyRequest:
-    """What to tell whom. unusable: name and reason of channels that cannot be used.
+    """Events and channels. unusable: name and reason of channels that cannot be used.
 
-    every_channel: a test, in which routing, memory and fallback have no part. strict: fail when a channel does.
+    every_channel: a test that skips routing, state and fallback. strict: fail if a channel fails.
     """
 
     events: t.Sequence[Event]
@@ -46,7 +46,7 @@ class NotifyRequest:
 
 @dataclass(frozen=True)
 class NotifyResult:
-    """sent, undelivered: each message; open: keys of the incidents that are remembered; problems: in sentences."""
+    """sent, undelivered: each message; open: keys of the stored incidents; problems: as sentences."""
 
     changed: bool
     sent: t.Sequence[t.Mapping[str, str]]
@@ -59,7 +59,7 @@ class NotifyResult:
 
 @dataclass
 class _Outcome:
-    """taken: each delivery with the name of the channel that took it."""
+    """taken: each delivery with the name of the channel that accepted it."""
 
     taken: t.List[t.Tuple[Delivery, str]] = field(default_factory=list)
     sent: t.List[t.Dict[str, str]] = field(default_factory=list)
@@ -68,7 +68,7 @@ class _Outcome:
 
 
 def notify(request: NotifyRequest) -> NotifyResult:
-    """Tell all who are to be told. Raises RecoveryError(notification_failed) in a strict request that could not."""
+    """Send all events. Raises RecoveryError(notification_failed) if the request is strict and a channel failed."""
     timings, problems = Timings(), _without_memory(request)
     with ExitStack() as stack:
         memory = _memory(request, stack, problems)
@@ -106,11 +106,11 @@ def _without_memory(request: NotifyRequest) -> t.List[str]:
     waiting = [one.name for one in request.channels if one.after_seconds]
     if request.state_path or request.every_channel or not waiting:
         return []
-    return [f"Escalation to {', '.join(waiting)} needs state_path; they are not told."]
+    return [f"Escalation to {', '.join(waiting)} needs state_path; these channels were not notified."]
 
 
 def _memory(request: NotifyRequest, stack: ExitStack, problems: t.List[str]) -> t.Optional[Memory]:
-    """What is remembered, held until the stack ends; None without a file. Better told twice than not at all."""
+    """The stored incidents, locked until the stack ends; None without a file. Duplicates are better than losses."""
     if not request.state_path or request.every_channel:
         return None
     try:
@@ -139,7 +139,7 @@ def _pretend(deliveries: t.Sequence[Delivery]) -> _Outcome:
 
 
 def _bring_all(request: NotifyRequest, deliveries: t.Sequence[Delivery], memory: Memory) -> _Outcome:
-    """Channels at the same time, the events of each in their order; then what stands in for those that failed."""
+    """Channels in parallel, the events of each in order; then the fallbacks of failed channels."""
     outcome = _Outcome()
     queues: t.Dict[str, t.List[Delivery]] = {}
     for one in deliveries:
@@ -160,7 +160,7 @@ def _bring_all(request: NotifyRequest, deliveries: t.Sequence[Delivery], memory:
 
 
 def _bring_queue(queue: t.Sequence[Delivery], patience: Patience) -> t.List[t.Tuple[Delivery, str, str]]:
-    """Each delivery with the answer, or with the reason why it failed."""
+    """Each delivery with the answer, or with the reason of the failure."""
     answers: t.List[t.Tuple[Delivery, str, str]] = []
     dead = ""
     for one in queue:
@@ -169,20 +169,20 @@ def _bring_queue(queue: t.Sequence[Delivery], patience: Patience) -> t.List[t.Tu
                 raise Undelivered(dead, passing=True)
             answers.append((one, bring(one.channel, one.event, patience), ""))
         except Undelivered as problem:
-            # Who did not answer for one event is not asked again for the next.
+            # A channel that did not answer for one event is not tried for the next.
             dead = problem.reason if problem.passing else ""
             answers.append((one, "", problem.reason))
         except (ValueError, TypeError, LookupError) as problem:
-            # One message that cannot be written must not keep the others from being told.
-            answers.append((one, "", f"the message cannot be written ({type(problem).__name__})"))
+            # One message that cannot be encoded must not stop the others.
+            answers.append((one, "", f"the message cannot be encoded ({type(problem).__name__})"))
     return answers
 
 
 def _fall_back(request: NotifyRequest, failed: Delivery, memory: Memory, outcome: _Outcome) -> str:
-    """The name of the channel that knows in the stead of the one that failed; empty when there is none."""
+    """The name of the fallback channel of a failed channel; empty if it has none."""
     by_name = {one.name: one for one in request.channels}
     if failed.event.resolved and failed.channel.type == "pagerduty":
-        # Nobody else can close what is open there; it is tried again next time.
+        # No other channel can close the incident that is open in this one; the next run tries again.
         return ""
     tried = {failed.channel.name}
     channel = by_name.get(failed.channel.fallback)
@@ -209,7 +209,7 @@ def _fall_back(request: NotifyRequest, failed: Delivery, memory: Memory, outcome
 
 
 def _knows(channel: Channel, event: Event, memory: Memory, outcome: _Outcome) -> bool:
-    """Whether the channel was told of it already, in this run or before."""
+    """Whether the channel got it already, in this run or before."""
     for delivery, name in outcome.taken:
         if name == channel.name and (delivery.event.key, delivery.event.event, delivery.event.resolved) == (
             event.key,
@@ -218,8 +218,8 @@ def _knows(channel: Channel, event: Event, memory: Memory, outcome: _Outcome) ->
         ):
             return True
     incident = memory.get(event.key)
-    told = incident.told.get(channel.name) if incident and not incident.event.resolved else None
-    return bool(told and event.is_problem and not is_worse(event.severity, told.severity))
+    sent = incident.sent.get(channel.name) if incident and not incident.event.resolved else None
+    return bool(sent and event.is_problem and not is_worse(event.severity, sent.severity))
 
 
 def _note(outcome: _Outcome, delivery: Delivery, channel: Channel, status: str) -> None:
@@ -232,15 +232,15 @@ def _sentence(undelivered: t.Mapping[str, str]) -> str:
     name, what = undelivered["channel"], undelivered["event"]
     if not what:
         return f"Channel {name} cannot be used: {undelivered['reason']}"
-    instead = f"; {undelivered['fallback']} was told instead" if undelivered.get("fallback") else ""
-    return f"Channel {name} was not told of {what}: {undelivered['reason']}{instead}."
+    instead = f"; {undelivered['fallback']} was notified instead" if undelivered.get("fallback") else ""
+    return f"Channel {name} was not notified of {what}: {undelivered['reason']}{instead}."
 
 
 def _summary(outcome: _Outcome, *, check_mode: bool) -> str:
-    told = sorted({one["channel"] for one in outcome.sent})
-    verb = "Would tell" if check_mode else "Told"
-    said = f"{verb} {', '.join(told)}." if told else "Nobody had to be told."
+    names = sorted({one["channel"] for one in outcome.sent})
+    verb = "Would notify" if check_mode else "Notified"
+    said = f"{verb} {', '.join(names)}." if names else "No channel had to be notified."
     lost = sorted({one["channel"] for one in outcome.undelivered})
-    if lost and not told:
-        return f"Nobody was told; {', '.join(lost)} failed."
+    if lost and not names:
+        return f"No channel was notified; {', '.join(lost)} failed."
     return f"{said} {', '.join(lost)} failed." if lost else said

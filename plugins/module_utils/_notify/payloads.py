@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is sent to each type of channel."""
+"""The payload of each type of channel."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from dataclasses import dataclass, field
 from .._core.clock import format_instant
 from .channel import Channel, Mail
 from .event import Event
-from .words import facts, hint, letter, marked, message, news, short, subject
+from .messages import facts, hint, letter, marked, message, news, short, subject
 
 _LONGEST_KEY = 255
 _LONGEST_SUMMARY = 1024
 _LONGEST_SECTION = 2900
 _LONGEST_PING = 10000
 
-#: PagerDuty refuses events above 512 KB, and nobody would be called.
+#: PagerDuty refuses events above 512 KB and would open no incident.
 _LARGEST_DETAILS = 256 * 1024
 _MOST_FACTS = 200
 
-#: After the URL of a heartbeat, by the last word of an event. https://healthchecks.io/docs/http_api/
+#: Suffix of the URL of a heartbeat, by outcome. https://healthchecks.io/docs/http_api/
 _PINGS = {"started": "/start", "failed": "/fail", "succeeded": "", "passed": "", "recovered": ""}
 
 
@@ -44,7 +44,7 @@ class Parcel:
 
 
 def parcel_for(channel: Channel, event: Event) -> Parcel:
-    """What a channel that is not email gets."""
+    """The payload of a channel other than email."""
     if channel.type == "heartbeat":
         return _ping(channel, event)
     build = {"slack": slack_payload, "pagerduty": pagerduty_payload, "webhook": webhook_payload}[channel.type]
@@ -52,9 +52,9 @@ def parcel_for(channel: Channel, event: Event) -> Parcel:
 
 
 def slack_payload(_channel: Channel, event: Event) -> t.Dict[str, t.Any]:
-    """For an incoming webhook: a text for notices, and blocks for who opens it."""
+    """For an incoming webhook: a text for notifications, and blocks for the opened message."""
     head, said, what_to_do = (_escaped(text) for text in (subject(event), news(event), hint(event)))
-    body = f"*{head}*\n{said}" + (f"\n_What to do:_ {what_to_do}" if what_to_do else "")
+    body = f"*{head}*\n{said}" + (f"\n_Next step:_ {what_to_do}" if what_to_do else "")
     foot = f"{format_instant(event.timestamp)} | {_escaped(event.key)}"
     return {
         "text": f"{head}: {said}"[:_LONGEST_SECTION],
@@ -85,7 +85,7 @@ def pagerduty_payload(channel: Channel, event: Event) -> t.Dict[str, t.Any]:
 
 
 def webhook_payload(channel: Channel, event: Event) -> t.Dict[str, t.Any]:
-    """Four names and no more, unless the channel asks for the details."""
+    """Four fields, or all details if the channel has C(details)."""
     payload: t.Dict[str, t.Any] = {
         "event": event.event,
         "message": message(event),
@@ -96,7 +96,7 @@ def webhook_payload(channel: Channel, event: Event) -> t.Dict[str, t.Any]:
 
 
 def mail_for(mail: Mail, event: Event) -> email.message.EmailMessage:
-    """The same letter at each try, so that one that came twice is known by its id."""
+    """The same Message-ID for each attempt, so that duplicates can be detected."""
     made = email.message.EmailMessage()
     made["Subject"] = subject(event)
     made["From"] = mail.sender
@@ -111,14 +111,14 @@ def mail_for(mail: Mail, event: Event) -> email.message.EmailMessage:
 
 
 def dedup_key(key: str) -> str:
-    """A key of at most 255 characters; a longer one ends in its digest."""
+    """A key of at most 255 characters; a longer one is cut and ends in its digest."""
     if len(key) <= _LONGEST_KEY:
         return key
     return f"{key[: _LONGEST_KEY - 17]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _bounded(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-    """The facts, each shortened when all of them are too many to send."""
+    """The facts, each shortened if they exceed the limit together."""
     if len(json.dumps(known, default=str)) <= _LARGEST_DETAILS:
         return known
     return {name[:_LONGEST_KEY]: short(known[name]) for name in list(known)[-_MOST_FACTS:]}
@@ -126,7 +126,7 @@ def _bounded(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
 
 def _ping(channel: Channel, event: Event) -> Parcel:
     bad = event.severity in ("error", "critical") and not event.resolved
-    # What is neither start nor end is only noted, which leaves the state of the heartbeat as it is.
+    # Events that are neither start nor end are logged, which keeps the state of the heartbeat.
     ending = _PINGS.get(event.outcome, "/fail" if bad else "/log")
     parts = urllib.parse.urlsplit(channel.url)
     query = "&".join(one for one in (parts.query, f"rid={_run(event.run_id)}" if event.run_id else "") if one)
@@ -137,7 +137,7 @@ def _ping(channel: Channel, event: Event) -> Parcel:
 
 
 def _run(run_id: str) -> str:
-    """The run as the UUID that heartbeats take."""
+    """The run as the UUID that heartbeats accept."""
     try:
         return str(uuid.UUID(run_id))
     except ValueError:
@@ -145,5 +145,5 @@ def _run(run_id: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """For Slack, where these three begin links and mentions."""
+    """For Slack, where these three characters start links and mentions."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

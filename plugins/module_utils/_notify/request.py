@@ -20,7 +20,7 @@ _FIELDS = ("event", "severity", "source", "text", "timestamp", "details", "key",
 def request_from(given: t.Mapping[str, t.Any], now: datetime, *, check_mode: bool) -> NotifyRequest:
     """The request of the options of the module notification. Raises RecoveryError(invalid_options)."""
     shared = {name: given.get(name) for name in _FIELDS}
-    # A list of events, though empty, stands in the place of the one: nothing is wrong then.
+    # An empty list of events is valid and replaces the single event: nothing is wrong.
     alone = not given["events"] and not given["complete"] and shared["event"]
     described = [_over(shared, one) for one in given["events"]] or ([shared] if alone else [])
     channels, unusable = parse_channels(given["channels"])
@@ -44,9 +44,9 @@ def _over(shared: t.Mapping[str, t.Any], one: t.Mapping[str, t.Any]) -> t.Dict[s
     if unknown:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"An event has no {unknown[0]}.",
-            left="Nobody was told.",
-            next_step=f"It has {', '.join(_FIELDS)}.",
+            f"An event has no field {unknown[0]}.",
+            left="No channel was notified.",
+            next_step=f"Use the fields {', '.join(_FIELDS)}.",
         )
     return {**shared, **said}
 
@@ -56,8 +56,8 @@ def _prefix(given: t.Mapping[str, t.Any]) -> str:
     if not prefix:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            "The option complete needs to know of what.",
-            left="Nobody was told.",
-            next_step="Give source or key_prefix.",
+            "`complete` requires `source` or `key_prefix`.",
+            left="No channel was notified.",
+            next_step="Set one of them.",
         )
     return f"drill/{prefix}" if given["drill"] else str(prefix)

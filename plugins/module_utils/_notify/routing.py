@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is told what, and when: once per incident, again when it gets worse or lasts, and when it is over."""
+"""Routing: an incident is sent once, again if it gets worse or lasts, and once when it is resolved."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .event import Event, as_resolved, is_worse
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a channel was told last of an incident."""
+class Sent:
+    """The last message of an incident to a channel."""
 
     severity: str
     at: datetime
@@ -24,14 +24,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Incident:
-    """What is open under one key. event: the last; since: the first; told: by the channel's name.
+    """An open key. event: the last event; since: the time of the first; sent: by the name of the channel.
 
-    evaluated: it was found by somebody who names all that is wrong, so it is over when it is not named.
+    evaluated: a complete evaluation reported it, so it is resolved when the next evaluation does not contain it.
     """
 
     event: Event
     since: datetime
-    told: t.Mapping[str, Told] = field(default_factory=dict)
+    sent: t.Mapping[str, Sent] = field(default_factory=dict)
     evaluated: bool = False
 
 
@@ -41,9 +41,9 @@ Memory = t.Dict[str, Incident]
 
 @dataclass(frozen=True)
 class Rules:
-    """How to decide. repeat_seconds: a channel is told again of what is reported again so much later; 0 for never.
+    """Options of routing. repeat_seconds: an incident that is reported again is sent again after it; 0 for never.
 
-    complete: the prefix of the keys of which the events name all that is wrong; None when they do not.
+    complete: the prefix of keys for which the events are a complete evaluation; None if they are not.
     """
 
     now: datetime
@@ -62,7 +62,7 @@ class Delivery:
 def plan(
     events: t.Sequence[Event], channels: t.Sequence[Channel], memory: t.Optional[Memory], rules: Rules
 ) -> t.Tuple[t.List[Delivery], Memory]:
-    """What to send, and the incidents as they are when all of it is; memory is None where nothing is remembered."""
+    """The deliveries, and the incidents after them; memory is None if no state is stored."""
     incidents: Memory = dict(memory or {})
     deliveries: t.List[Delivery] = []
     reported: t.Set[str] = set()
@@ -79,11 +79,11 @@ def plan(
         incidents[key] = replace(incidents[key], event=as_resolved(incidents[key].event, rules.now))
     for key, incident in list(incidents.items()):
         if incident.event.resolved:
-            # Of a channel that is no more nobody waits for an answer.
+            # A channel that was removed from the configuration needs no resolve message.
             there = {one.name for one in channels}
-            told = {name: one for name, one in incident.told.items() if name in there}
-            incidents[key] = replace(incident, told=told)
-            due = [one for one in channels if one.name in told and not _planned(deliveries, one, key)]
+            sent = {name: one for name, one in incident.sent.items() if name in there}
+            incidents[key] = replace(incident, sent=sent)
+            due = [one for one in channels if one.name in sent and not _planned(deliveries, one, key)]
         else:
             due = [one for one in channels if _is_due(one, incident, rules, again=key in reported)]
         deliveries += [Delivery(one, incident.event) for one in due]
@@ -91,47 +91,47 @@ def plan(
 
 
 def remember(incidents: Memory, taken: t.Sequence[t.Tuple[Delivery, str]], now: datetime) -> Memory:
-    """The memory after sending; taken names for each delivery that arrived the channel that took it.
+    """The stored incidents after sending; taken has the accepting channel of each delivery.
 
-    An incident that is over is forgotten when all who were told of it know; else they are told next time.
+    A resolved incident is removed when every channel that got it also got its end; else the next run sends the end.
     """
     after = dict(incidents)
     for delivery, name in taken:
         incident = after.get(delivery.event.key)
         if incident is None or not delivery.channel.remembers:
             continue
-        told = dict(incident.told)
+        sent = dict(incident.sent)
         if incident.event.resolved:
-            told.pop(delivery.channel.name, None)
+            sent.pop(delivery.channel.name, None)
         elif delivery.event.is_problem:
-            told[name] = Told(delivery.event.severity, now)
-        after[delivery.event.key] = replace(incident, told=told)
-    return {key: one for key, one in after.items() if not one.event.resolved or one.told}
+            sent[name] = Sent(delivery.event.severity, now)
+        after[delivery.event.key] = replace(incident, sent=sent)
+    return {key: one for key, one in after.items() if not one.event.resolved or one.sent}
 
 
 def _report(incidents: Memory, event: Event, rules: Rules) -> None:
     known = incidents.get(event.key)
     if known is None or known.event.resolved:
-        # For who has not heard yet that the last one is over it goes on.
-        known = Incident(event, min(event.timestamp, rules.now), known.told if known else {})
-    # What a run told of itself last is over when a run says so, though who looks sees nothing of it.
+        # The incident stays open for channels that have not received its last end.
+        known = Incident(event, min(event.timestamp, rules.now), known.sent if known else {})
+    # An incident that a run reported of itself ends when that run succeeds, even if evaluations do not see it.
     incidents[event.key] = replace(known, event=event, evaluated=rules.complete is not None)
 
 
 def _hearers_of_good_news(
     event: Event, channels: t.Sequence[Channel], incidents: Memory, *, remembered: bool
 ) -> t.List[Channel]:
-    """Who asked for such news, and who was told of the incident that it ends.
+    """The channels that accept such an event, and those that got the incident that it ends.
 
-    Without a memory PagerDuty hears of every end, since it knows itself what is open.
+    If no state is stored, PagerDuty gets every end, because it stores open incidents itself.
     """
     hearers = [one for one in channels if one.remembers]
     incident = incidents.get(event.key)
-    told: t.Collection[str] = ()
+    sent: t.Collection[str] = ()
     if event.resolved and incident is not None:
-        told = incident.told
+        sent = incident.sent
         incidents[event.key] = replace(incident, event=event)
-    # The end of a problem that nobody here was told of is no news.
+    # The end of an incident is not sent if no channel got its start.
     news = event.severity == "info" or not remembered
     always = event.resolved and not remembered
 
@@ -139,7 +139,7 @@ def _hearers_of_good_news(
         asked = (
             news and one.after_seconds == 0 and one.wants(event) and not (event.resolved and one.type == "pagerduty")
         )
-        return one.name in told or asked or (always and one.type == "pagerduty" and (one.drills or not event.drill))
+        return one.name in sent or asked or (always and one.type == "pagerduty" and (one.drills or not event.drill))
 
     return [one for one in hearers if hears(one)]
 
@@ -156,7 +156,7 @@ def _gone(incidents: Memory, reported: t.Set[str], rules: Rules) -> t.List[str]:
 
 
 def _is_below(key: str, prefix: str) -> bool:
-    """Whether it begins with the prefix in whole words: school/state:x is below school/state, school/states is not."""
+    """Whether it starts with the prefix at a separator: school/state:x is below school/state, school/states is not."""
     return key.startswith(prefix) and not (_in_word(prefix[-1:]) and _in_word(key[len(prefix) : len(prefix) + 1]))
 
 
@@ -173,7 +173,7 @@ def _is_due(channel: Channel, incident: Incident, rules: Rules, *, again: bool) 
         return False
     if (rules.now - incident.since).total_seconds() < channel.after_seconds:
         return False
-    told = incident.told.get(channel.name)
-    if told is None or is_worse(incident.event.severity, told.severity):
+    sent = incident.sent.get(channel.name)
+    if sent is None or is_worse(incident.event.severity, sent.severity):
         return True
-    return again and 0 < rules.repeat_seconds <= (rules.now - told.at).total_seconds()
+    return again and 0 < rules.repeat_seconds <= (rules.now - sent.at).total_seconds()

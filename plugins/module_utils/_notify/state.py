@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The open incidents in a file, so that each run knows what the last ones told."""
+"""The open incidents in a file, so that each run knows the messages of earlier runs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import hand_over, replace_file
 from .event import Event
-from .routing import Incident, Memory, Told
+from .routing import Incident, Memory, Sent
 
 _VERSION = 1
 
 
 @contextlib.contextmanager
 def locked(path: str, *, patience: float) -> t.Iterator[None]:
-    """Hold the file, so that two runs do not both tell the same.
+    """Lock the file, so that two runs do not send the same message.
 
-    Raises RecoveryError: locked after patience seconds, or invalid_options where no file can be.
+    Raises RecoveryError: locked after patience seconds, or invalid_options if the file cannot be created.
     """
     try:
         handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -39,7 +39,9 @@ def locked(path: str, *, patience: float) -> t.Iterator[None]:
         deadline = time.monotonic() + patience
         while not _take(handle):
             if time.monotonic() > deadline:
-                raise RecoveryError(ErrorKind.LOCKED, f"Another run holds {path}.", next_step="Look why it hangs.")
+                raise RecoveryError(
+                    ErrorKind.LOCKED, f"Another run holds {path}.", next_step="Find out why that run does not end."
+                )
             time.sleep(0.05)
         yield
     finally:
@@ -47,9 +49,9 @@ def locked(path: str, *, patience: float) -> t.Iterator[None]:
 
 
 def load_memory(path: str, *, put_aside: bool) -> t.Tuple[Memory, str]:
-    """What is remembered, and a sentence when it could not be read; such a file can be put aside as C(<path>.damaged).
+    """The stored incidents, and a sentence if the file was unreadable; it is then renamed to C(<path>.damaged).
 
-    Raises RecoveryError(invalid_options) where no file can be read.
+    Raises RecoveryError(invalid_options) if no file can be read in this folder.
     """
     try:
         with open(path, encoding="utf-8") as stream:
@@ -63,11 +65,11 @@ def load_memory(path: str, *, put_aside: bool) -> t.Tuple[Memory, str]:
         if put_aside:
             with contextlib.suppress(OSError):
                 os.replace(path, f"{path}.damaged")
-        return {}, f"{path} could not be read and is put aside as {path}.damaged; what was told before is told again."
+        return {}, f"{path} could not be read and was renamed to {path}.damaged; open incidents are sent again."
 
 
 def save_memory(path: str, memory: Memory) -> None:
-    """Write it for its owner alone, whole or not at all. Raises RecoveryError(invalid_options)."""
+    """Write the file for its owner only, atomically. Raises RecoveryError(invalid_options)."""
     document = {"version": _VERSION, "incidents": {key: _plain(one) for key, one in memory.items()}}
     try:
         replace_file(path, json.dumps(document, default=str), 0o600)
@@ -88,7 +90,7 @@ def _plain(incident: Incident) -> t.Dict[str, t.Any]:
     return {
         "since": format_instant(incident.since),
         "severity": incident.event.severity,
-        "told": {name: {"severity": one.severity, "at": format_instant(one.at)} for name, one in incident.told.items()},
+        "sent": {name: {"severity": one.severity, "at": format_instant(one.at)} for name, one in incident.sent.items()},
         "evaluated": incident.evaluated,
         "event": event,
     }
@@ -96,13 +98,13 @@ def _plain(incident: Incident) -> t.Dict[str, t.Any]:
 
 def _incident(given: t.Mapping[str, t.Any]) -> Incident:
     event = Event(**{**given["event"], "timestamp": parse_instant(given["event"]["timestamp"])})
-    told = {name: Told(one["severity"], parse_instant(one["at"])) for name, one in given["told"].items()}
-    return Incident(event, parse_instant(given["since"]), told, bool(given["evaluated"]))
+    sent = {name: Sent(one["severity"], parse_instant(one["at"])) for name, one in given["sent"].items()}
+    return Incident(event, parse_instant(given["since"]), sent, bool(given["evaluated"]))
 
 
 def _unusable(path: str, error: OSError) -> RecoveryError:
     return RecoveryError(
         ErrorKind.INVALID_OPTIONS,
-        f"{path} cannot be used to remember what was told: {error.strerror}.",
-        next_step="Give a state_path in a folder that is there and may be written.",
+        f"{path} cannot store the state of notifications: {error.strerror}.",
+        next_step="Set state_path to a file in an existing, writable folder.",
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One message brought to one channel: tried again where that helps, and silent about what is secret."""
+"""Sending one message to one channel: with retries if they can help, and without secrets in errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LARGEST_ANSWER = 64 * 1024
 
 @dataclass(frozen=True)
 class Patience:
-    """How often to try, and how many seconds to wait between: pause, twice that, at most longest."""
+    """Number of attempts, and seconds between them: pause, then twice as long, up to longest."""
 
     tries: int = 3
     pause: float = 0.5
@@ -35,7 +35,7 @@ class Patience:
 
 
 class Undelivered(Exception):
-    """reason: why, without a secret. passing: it was the network or the service, not the message."""
+    """reason: without secrets. passing: the network or the service failed, not the message."""
 
     def __init__(self, reason: str, *, passing: bool, wait: float = 0) -> None:
         super().__init__(reason)
@@ -45,7 +45,7 @@ class Undelivered(Exception):
 
 
 def bring(channel: Channel, event: Event, patience: Patience) -> str:
-    """What the channel answered when it took the event. Raises Undelivered."""
+    """The answer of a channel that accepted the event. Raises Undelivered."""
     if channel.mail is not None:
         mail, letter = channel.mail, mail_for(channel.mail, event)
         return _patiently(lambda: _send_mail(mail, letter, channel.timeout), patience)
@@ -84,14 +84,14 @@ def _send_parcel(channel: Channel, parcel: Parcel) -> str:
         raise Undelivered(said, passing=True, wait=_wait(answer))
     if not 200 <= answer.status < 300:
         raise Undelivered(said, passing=False)
-    # A heartbeat that is not known answers 200 as well: OK (not found), OK (rate limited).
+    # An unknown heartbeat is answered with 200 as well: OK (not found), OK (rate limited).
     if channel.type == "heartbeat" and answer.body.startswith(b"OK ("):
-        raise Undelivered("the heartbeat is not known there, or was called too often", passing=False)
+        raise Undelivered("the service does not know the heartbeat, or limits its rate", passing=False)
     return said
 
 
 def _wait(answer: Answer) -> float:
-    """Seconds that the service asks for, as a number or a date."""
+    """Seconds that the service requests, as a number or a date."""
     asked = answer.headers.get("retry-after", "").strip()
     if asked.isdigit():
         return float(asked)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks status pages, all at once; what goes wrong with one is a fact about it."""
+"""Requests status pages in parallel; the failure of one page is a fact about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .judge import judge_page, unknown_page
 from .model import NotAStatusPage, PageState, WantedPage
 from .statuspage import clean, read_summary
 
-#: The greatest summaries that are known have less than one of these.
+#: The largest known summaries are below 1 MiB.
 LARGEST_ANSWER = 8 * 1024 * 1024
 
 SUMMARY = "/api/v2/summary.json"
@@ -31,7 +31,7 @@ _REASONS = {"TimeoutError": "timeout", "timeout": "timeout", "gaierror": "no suc
 
 
 def ask_pages(pages: t.Sequence[WantedPage], timeout: float, now: datetime) -> t.List[PageState]:
-    """How each is, in their order. timeout: seconds for one page, all of its answer included."""
+    """The state of each page in order. timeout: seconds for one page, including its complete answer."""
     if not pages:
         return []
     with ThreadPoolExecutor(min(_AT_ONCE, len(pages))) as pool:
@@ -39,13 +39,13 @@ def ask_pages(pages: t.Sequence[WantedPage], timeout: float, now: datetime) -> t
 
 
 def shown(url: str) -> str:
-    """A URL without what may be secret in it: name and password, query, fragment."""
+    """A URL without the parts that may be secret: name and password, query, fragment."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def secrets_of(url: str) -> t.List[str]:
-    """What a URL holds that must not be shown, as it stands there and as it is meant; all of what is none."""
+    """The secret parts of a URL, as written and decoded; the complete text if it is no URL."""
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
@@ -57,7 +57,7 @@ def secrets_of(url: str) -> t.List[str]:
 
 def _ask(page: WantedPage, timeout: float, now: datetime) -> PageState:
     try:
-        # The limit of a socket is for each piece of an answer, and one may drip.
+        # The timeout of a socket applies to each piece of an answer, and a server may send slowly.
         return within(timeout, page.url, lambda: _judged(page, timeout, now))
     except RecoveryError:
         return unknown_page(page, f"it did not answer within {timeout:g} seconds", now)
@@ -92,7 +92,7 @@ def _body(answer: Answer) -> bytes:
 
 
 def _where(answer: Answer) -> str:
-    """Where a redirect leads, because the url is corrected by it."""
+    """The target of a redirect, so that the operator can correct the url."""
     try:
         place = clean(shown(answer.headers.get("location", "")))
     except ValueError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Judges what a status page tells. Pure: it sees the page and the choice, not the world."""
+"""Judges a status page. Pure: its input is the page and the selected components."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import typing as t
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from .model import INDICATORS, OF_COMPONENT, OVER, RUNNING, Component, Incident, PageState, Told, WantedPage
+from .model import INDICATORS, OF_COMPONENT, OVER, RUNNING, Component, Incident, PageContent, PageState, WantedPage
 
-#: So many entries a list has at most.
+#: Maximum number of entries of a list.
 _LONGEST_LIST = 50
 
-#: So many components are named in a sentence.
+#: Maximum number of components in a sentence.
 _NAMED = 3
 
-_WORDS = {
+_STATES = {
     "degraded_performance": "is degraded",
     "partial_outage": "is partly down",
     "major_outage": "is down",
@@ -27,15 +27,15 @@ _WORDS = {
 
 
 def worst(indicators: t.Iterable[str]) -> str:
-    """The gravest of them; C(none) without any."""
+    """The most severe indicator; C(none) if there is none."""
     return max(indicators, key=INDICATORS.index, default="none")
 
 
-def judge_page(page: WantedPage, told: Told, now: datetime) -> PageState:
-    """How the page is: by its own indicator, or by the chosen components and the open incidents that touch them."""
-    open_incidents = [one for one in told.incidents if one.status not in OVER]
-    maintenance = [one for one in told.maintenance if one.status not in OVER]
-    chosen, missing = _choose(page.components, told.components)
+def judge_page(page: WantedPage, content: PageContent, now: datetime) -> PageState:
+    """The state of the page: its own indicator, or the selected components and the open incidents that affect them."""
+    open_incidents = [one for one in content.incidents if one.status not in OVER]
+    maintenance = [one for one in content.maintenance if one.status not in OVER]
+    chosen, missing = _choose(page.components, content.components)
     concerned = [one for one in open_incidents if _concerns(one, page, chosen)]
     running = [one for one in maintenance if one.status in RUNNING and _concerns(one, page, chosen)]
     reasons = ["maintenance"] if running else []
@@ -43,7 +43,7 @@ def judge_page(page: WantedPage, told: Told, now: datetime) -> PageState:
         reasons += [OF_COMPONENT.get(one.status, "unknown") for one in chosen]
         reasons += [one.impact for one in concerned] + (["unknown"] if missing else [])
     else:
-        reasons += [told.indicator, *_overlooked(chosen)]
+        reasons += [content.indicator, *_overlooked(chosen)]
     indicator = worst(reasons)
     affected = _without_groups_of(one for one in chosen if one.status != "operational")
     why = _why(missing, affected)
@@ -52,9 +52,9 @@ def judge_page(page: WantedPage, told: Told, now: datetime) -> PageState:
         name=page.name,
         url=page.url,
         indicator=indicator,
-        summary=f"{page.name}: {_sentence(indicator, affected, concerned, running, told.description, why)}",
+        summary=f"{page.name}: {_sentence(indicator, affected, concerned, running, content.description, why)}",
         why=why,
-        components=[_shown_component(one, told.components) for one in affected[:_LONGEST_LIST]],
+        components=[_shown_component(one, content.components) for one in affected[:_LONGEST_LIST]],
         missing=missing,
         incidents=[_shown_incident(one) for one in open_incidents[:_LONGEST_LIST]],
         maintenance=[_shown_maintenance(one) for one in maintenance[:_LONGEST_LIST]],
@@ -64,13 +64,13 @@ def judge_page(page: WantedPage, told: Told, now: datetime) -> PageState:
 
 
 def unknown_page(page: WantedPage, why: str, now: datetime) -> PageState:
-    """A page that told nothing; why is the rest of a sentence."""
+    """A page without a usable answer; why is the rest of a sentence."""
     said = f"{page.name}: unknown - {why}."
     return PageState(page.name, page.url, "unknown", said, f"{why}.", [], [], [], [], 0, now)
 
 
 def _choose(patterns: t.Sequence[str], components: t.Sequence[Component]) -> t.Tuple[t.List[Component], t.List[str]]:
-    """The components that are named, those of a named group with it, and the names that none has."""
+    """The components that match, those of a matching group with it, and the names without a match."""
     if not patterns:
         return list(components), []
     named: t.Set[int] = set()
@@ -90,14 +90,14 @@ def _is_named(pattern: str, name: str) -> bool:
 
 
 def _overlooked(components: t.Sequence[Component]) -> t.Iterator[str]:
-    """What components say whatever the page says of the whole: that not all is operational, but not how grave it is."""
+    """The state from components, independent of the indicator of the page: degraded, without a severity."""
     for one in components:
         of_it = OF_COMPONENT.get(one.status, "unknown")
         yield of_it if of_it in ("none", "unknown", "maintenance") else "minor"
 
 
 def _concerns(incident: Incident, page: WantedPage, chosen: t.Sequence[Component]) -> bool:
-    """Whether it touches what is chosen: by id, which is one component's own, or by name where there is none."""
+    """Whether it affects the selected components: by id, or by name if it has no id."""
     if not page.components:
         return True
     ids = {one.id for one in chosen} - {""}
@@ -106,7 +106,7 @@ def _concerns(incident: Incident, page: WantedPage, chosen: t.Sequence[Component
 
 
 def _without_groups_of(affected: t.Iterable[Component]) -> t.List[Component]:
-    """Without groups whose own components say it more exactly."""
+    """Without groups whose components state the same more precisely."""
     kept = list(affected)
     explained = {one.group_id for one in kept}
     return [one for one in kept if not (one.group and one.id in explained)]
@@ -118,7 +118,7 @@ def _why(missing: t.Sequence[str], affected: t.Sequence[Component]) -> str:
         parts.append(f"It has no component {_listed([repr(one) for one in missing])}.")
     strange = [one.name for one in affected if one.status not in OF_COMPONENT]
     if strange:
-        parts.append(f"The status of {_listed(strange)} is none that is known.")
+        parts.append(f"The status of {_listed(strange)} is unknown to this collection.")
     return " ".join(parts)
 
 
@@ -132,10 +132,10 @@ def _sentence(
 ) -> str:
     if indicator == "none":
         return "all operational."
-    # The gravest component first, and since when, as the incident that touches it has it.
+    # The most severe component first, with the start of the incident that affects it.
     grave = sorted(affected, key=lambda one: -INDICATORS.index(OF_COMPONENT.get(one.status, "unknown")))
     if grave and indicator != "unknown":
-        said = _listed([f"{one.name} {_WORDS.get(one.status, 'is')} ({one.status})" for one in grave])
+        said = _listed([f"{one.name} {_STATES.get(one.status, 'is')} ({one.status})" for one in grave])
         ids, names = {grave[0].id, grave[0].group_id} - {""}, {grave[0].name}
         touching = [
             one
@@ -150,7 +150,7 @@ def _sentence(
         until = f" until {running[0].ends_at}" if running[0].ends_at else ""
         said = f"{running[0].name} ({running[0].status}){until}"
     else:
-        said = "" if why else description or "it says no more"
+        said = "" if why else description or "the page gives no details"
     return f"{indicator} - " + " ".join(part for part in (f"{said.rstrip('.')}." if said else "", why) if part)
 
 

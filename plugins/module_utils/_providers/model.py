@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a provider tells of itself on its status page, and what it means for a recovery."""
+"""The content of a provider's status page, and its meaning for a recovery."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
-#: How a page is, from the least to the gravest. A page of which nothing is known is not a page on which all is well.
+#: Indicators of a page, from the lowest to the highest. Unknown is not operational.
 INDICATORS = ("none", "unknown", "maintenance", "minor", "major", "critical")
 
-#: What the status of a component says of a page that is judged by it.
+#: The indicator of each status of a component.
 OF_COMPONENT: t.Mapping[str, str] = {
     "operational": "none",
     "under_maintenance": "maintenance",
@@ -22,11 +22,11 @@ OF_COMPONENT: t.Mapping[str, str] = {
     "major_outage": "critical",
 }
 
-#: The states of maintenance that is going on, and those of what is over.
+#: The states of running maintenance, and those of finished maintenance.
 RUNNING = ("in_progress", "verifying")
 OVER = ("resolved", "postmortem", "completed")
 
-#: The event and the severity that an indicator is; planned work and what is not known are none.
+#: The event and severity of an indicator; planned maintenance and unknown states have none.
 EVENTS: t.Mapping[str, t.Tuple[str, str]] = {
     "minor": ("provider.degraded", "warning"),
     "major": ("provider.outage", "error"),
@@ -36,7 +36,7 @@ EVENTS: t.Mapping[str, t.Tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class WantedPage:
-    """A page to ask. url: without login and query. components: names or shell patterns; empty for all."""
+    """A page to request. url: without login and query. components: names or shell patterns; empty for every one."""
 
     name: str
     url: str
@@ -45,7 +45,7 @@ class WantedPage:
 
 @dataclass(frozen=True)
 class Component:
-    """A part of the provider. group: it stands for others, whose group_id is its id."""
+    """A part of the provider. group: it contains components, whose group_id is its id."""
 
     id: str
     name: str
@@ -56,7 +56,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Incident:
-    """An open incident, or maintenance when ends_at is there. components: ids and names of what it touches."""
+    """An open incident, or maintenance if ends_at is set. components: ids and names of the affected components."""
 
     name: str
     status: str
@@ -70,8 +70,8 @@ class Incident:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A whole page as its provider wrote it; all texts are one clean line, all instants UTC."""
+class PageContent:
+    """The complete page of the provider; each text is one printable line, each instant UTC."""
 
     indicator: str
     description: str = ""
@@ -82,9 +82,9 @@ class Told:
 
 @dataclass(frozen=True)
 class PageState:
-    """How a page is judged. components: those that are not operational, of the chosen where some are.
+    """The judged page. components: those that are not operational, of the selected ones if any are selected.
 
-    missing: chosen components that the page does not have. left_out: how many entries the lists had beyond the limit.
+    missing: selected components that the page does not have. left_out: number of list entries beyond the limit.
     """
 
     name: str
@@ -101,4 +101,4 @@ class PageState:
 
 
 class NotAStatusPage(Exception):
-    """What came back is no summary of a status page; the text says why, and nothing of what it was."""
+    """The answer is no summary of a status page; the text states the reason without the content."""

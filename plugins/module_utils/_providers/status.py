@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All status pages in one result: each page, the gravest of them, what to tell channels, and metrics."""
+"""All status pages in one result: each page, the most severe indicator, events for channels, and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.http import is_url
 from .._core.openmetrics import END, gauge, write_metrics
-from .._notify.words import advice
+from .._notify.messages import advice
 from .ask import ask_pages, shown
 from .judge import worst
 from .model import EVENTS, INDICATORS, PageState, WantedPage
@@ -24,7 +24,7 @@ from .model import EVENTS, INDICATORS, PageState, WantedPage
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _LONGEST_TIMEOUT = 300
 
-#: For metrics; a page of which nothing is known has no number.
+#: For metrics; an unknown page has no number.
 _NUMBERS = {"none": 0, "maintenance": 1, "minor": 1, "major": 2, "critical": 3}
 
 
@@ -41,7 +41,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True)
 class ProviderStatus:
-    """breaches: as channels are told, by key; lines: for a person; level: the gravest indicator."""
+    """breaches: events for channels, by key; lines: for the operator; level: the most severe indicator."""
 
     pages: t.Sequence[PageState]
     level: str
@@ -57,29 +57,33 @@ def wanted_pages(given: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[WantedPage]
     for one in given:
         name, url = str(one["name"]), str(one["url"])
         if not _NAME.fullmatch(name):
-            raise _invalid(f"{name!r} is no name of a page.", "Write letters, digits, - and _.")
+            raise _invalid(f"{name!r} is not a valid name of a page.", "Use letters, digits, - and _.")
         if name in {page.name for page in pages}:
-            raise _invalid(f"Two pages are named {name}.", "Give each a name of its own.")
+            raise _invalid(f"Two pages are named {name}.", "Give each page a unique name.")
         if not is_url(url):
-            raise _invalid(f"The url of {name} is none that can be asked.", "Write it as https://www.githubstatus.com.")
+            raise _invalid(
+                f"The url of {name} must be an http or https URL.", "Write it as https://www.githubstatus.com."
+            )
         parts = urllib.parse.urlsplit(url)
         if "@" in parts.netloc or parts.query:
             raise _invalid(
                 f"The url of {name} has a login or a query, which logs of modules would show.",
-                "Give the address of a page that everybody may read, without them.",
+                "Set the address of a public page without login and query.",
             )
         pages.append(WantedPage(name, shown(url), tuple(str(part) for part in one.get("components") or ())))
     return pages
 
 
 def provider_status(request: ProviderRequest, now: datetime) -> ProviderStatus:
-    """Ask and judge the pages, and write the metrics.
+    """Request and judge the pages, and write the metrics.
 
-    Raises RecoveryError: invalid_options, report_failed when metrics cannot be written, check_failed by fail_on; the
+    Raises RecoveryError: invalid_options, report_failed if metrics cannot be written, check_failed by fail_on; the
     details of the last two have the result.
     """
     if not 0 < request.timeout <= _LONGEST_TIMEOUT:
-        raise _invalid(f"timeout is {request.timeout:g}.", f"Give seconds above 0 and up to {_LONGEST_TIMEOUT}.")
+        raise _invalid(
+            f"timeout must be above 0 and at most {_LONGEST_TIMEOUT}, got {request.timeout:g}.", "Correct it."
+        )
     timings = Timings()
     with timings.phase("ask"):
         pages = ask_pages(request.pages, request.timeout, now)
@@ -90,7 +94,7 @@ def provider_status(request: ProviderRequest, now: datetime) -> ProviderStatus:
         level=worst(page.indicator for page in pages),
         breaches=breaches,
         lines=list(_lines(pages)),
-        summary=f"{summary}." if summary else "There is no status page to ask.",
+        summary=f"{summary}." if summary else "No status page is configured.",
         timings=timings.as_dict(),
     )
     details = {**vars(result), "changed": False}
@@ -112,14 +116,14 @@ def provider_status(request: ProviderRequest, now: datetime) -> ProviderStatus:
 
 
 def provider_metrics(pages: t.Sequence[PageState], now: datetime) -> str:
-    """The pages as metrics; what is not known has no level."""
+    """The pages as metrics; an unknown page has no level."""
     levels = [
         ({"provider": page.name}, float(_NUMBERS[page.indicator])) for page in pages if page.indicator in _NUMBERS
     ]
     known = [({"provider": page.name}, float(page.indicator in _NUMBERS)) for page in pages]
     lines = [
-        *gauge("lifeline_provider_status_timestamp_seconds", "When the pages were asked.", [({}, now.timestamp())]),
-        *gauge("lifeline_provider_known", "Whether its status page told how it is.", known),
+        *gauge("lifeline_provider_status_timestamp_seconds", "When the pages were requested.", [({}, now.timestamp())]),
+        *gauge("lifeline_provider_known", "Whether the status page answered with a known state.", known),
         *gauge("lifeline_provider_level", "0 operational, 1 degraded or maintenance, 2 major, 3 critical.", levels),
     ]
     return "\n".join([*lines, END]) + "\n"
@@ -133,21 +137,21 @@ def _breaches(page: PageState) -> t.Iterator[t.Dict[str, str]]:
     if page.indicator in EVENTS:
         event, severity = EVENTS[page.indicator]
         links = [str(one["url"]) for one in page.incidents if one["url"]] or [page.url]
-        told = {"event": event, "severity": severity, "source": page.name, "message": f"{page.summary} {links[0]}"}
-        # No source can have a name that begins so.
-        yield {"key": f"@provider/{page.name}", **told}
+        breach = {"event": event, "severity": severity, "source": page.name, "message": f"{page.summary} {links[0]}"}
+        # The name of a source cannot start with @.
+        yield {"key": f"@provider/{page.name}", **breach}
 
 
 def _lines(pages: t.Sequence[PageState]) -> t.Iterator[str]:
-    """One for each page that is not operational, with what to do; or one for all."""
+    """A line for each page that is not operational, with the next step; or one line for all pages."""
     if pages and all(page.indicator == "none" for page in pages):
         yield "Providers: all operational"
     for page in pages:
         if page.indicator != "none":
             yield f"Provider {page.summary}"
         for breach in _breaches(page):
-            yield f"  What to do: {advice(breach['event'])}"
+            yield f"  Next step: {advice(breach['event'])}"
 
 
 def _invalid(what: str, next_step: str) -> RecoveryError:
-    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="Nothing was looked at.", next_step=next_step)
+    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, left="No page was requested.", next_step=next_step)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the summary of a status page: api/v2/summary.json, as Statuspage has it (https://www.githubstatus.com/api/v2).
+"""Reads the summary of a status page: api/v2/summary.json of Statuspage (https://www.githubstatus.com/api/v2).
 
-What the judgement rests on must be of its type; what is only told is left out when it is not.
+Fields that the judgement needs must have their type; descriptive fields of another type are ignored.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import typing as t
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import RecoveryError
-from .model import INDICATORS, Component, Incident, NotAStatusPage, Told
+from .model import INDICATORS, Component, Incident, NotAStatusPage, PageContent
 
 _LONGEST_TEXT = 300
 
-#: What begins a template, which a text of somebody else must not become.
+#: The start of a template, which the text of a provider must not become.
 _TEMPLATE = re.compile(r"\{(?=[{%#])")
 
 _Object = t.Mapping[str, t.Any]
 
 
-def read_summary(body: bytes) -> Told:
-    """The page that the body of an answer is. Raises NotAStatusPage."""
+def read_summary(body: bytes) -> PageContent:
+    """The page from the body of an answer. Raises NotAStatusPage."""
     try:
-        # No number is needed exactly, and long ones take long to read as integers.
+        # No number is needed exactly, and Python parses long integers slowly.
         document = json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
         raise NotAStatusPage("it does not answer in JSON") from None
     return parse_summary(document)
 
 
-def parse_summary(document: t.Any) -> Told:
-    """The page that a document is. Raises NotAStatusPage."""
+def parse_summary(document: t.Any) -> PageContent:
+    """The page from a document. Raises NotAStatusPage."""
     page = _object(document, "its answer")
     status = _object(page.get("status"), "its status")
     indicator = status.get("indicator")
     if not isinstance(indicator, str) or indicator not in INDICATORS or indicator == "unknown":
-        raise NotAStatusPage("its indicator is none that is known")
-    return Told(
+        raise NotAStatusPage("its indicator is unknown")
+    return PageContent(
         indicator=indicator,
         description=clean(status.get("description")),
         components=tuple(_component(one) for one in _list(page, "components")),
@@ -52,7 +52,7 @@ def parse_summary(document: t.Any) -> Told:
 
 
 def clean(value: t.Any) -> str:
-    """A text of somebody else as one printable line that is no template; empty for what is no text."""
+    """Text of the provider as one printable line that is no template; empty if it is no text."""
     if not isinstance(value, str):
         return ""
     plain = "".join(one if one.isprintable() else " " for one in value[: 4 * _LONGEST_TEXT])
@@ -89,7 +89,7 @@ def _incident(given: t.Any) -> Incident:
 
 def _object(value: t.Any, what: str) -> _Object:
     if not isinstance(value, dict):
-        raise NotAStatusPage(f"{what} is no object")
+        raise NotAStatusPage(f"{what} is not an object")
     return value
 
 
@@ -98,14 +98,14 @@ def _list(holder: _Object, name: str) -> t.Sequence[t.Any]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise NotAStatusPage(f"its {name} are no list")
+        raise NotAStatusPage(f"its {name} are not a list")
     return value
 
 
 def _text(holder: _Object, name: str, what: str) -> str:
     text = clean(holder.get(name))
     if not text:
-        raise NotAStatusPage(f"the {name} of {what} is no text")
+        raise NotAStatusPage(f"the {name} of {what} is not a text")
     return text
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one PostgreSQL server says about replication. What a server does not tell, or may not, is None."""
+"""The replication state of one PostgreSQL server. A value that the server does not show is None."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STANDBY_SETTINGS = (
 class Slot:
     """A replication slot. kind is C(physical) or C(logical); retained_bytes is the WAL that it holds back.
 
-    invalidated: the server took away WAL that the slot needed, so that whoever uses it has to be made anew.
+    invalidated: the server removed WAL that the slot needed, so that its consumer must be built again.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Attached:
-    """A standby as the server sees that sends to it. lag_seconds is what the server measured, None when it did not."""
+    """A standby as the sending server sees it. lag_seconds is measured by the server, None if it was not."""
 
     name: str
     address: t.Optional[str]
@@ -51,7 +51,7 @@ class Attached:
 
 @dataclass(frozen=True)
 class Receiver:
-    """The process of a standby that receives. announced is how far the sender said that it has written."""
+    """The WAL receiver of a standby. announced is the position up to which the sender has written."""
 
     status: t.Optional[str]
     slot_name: t.Optional[str]
@@ -61,9 +61,9 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Extension:
-    """An extension of the database that was asked; usable tells whether the host has the files of that version.
+    """An extension of the connected database; usable: whether the host has the files of that version.
 
-    default is the version that the host would install, None when it has no files of the extension at all.
+    default is the version that the host would install, None if it has no files of the extension.
     """
 
     version: str
@@ -73,9 +73,9 @@ class Extension:
 
 @dataclass(frozen=True)
 class Server:
-    """One server. Positions in the WAL are numbers of bytes; written is how far a primary is.
+    """One server. WAL positions are numbers of bytes; written is the position of a primary.
 
-    timeline is the newest that the server follows. base_backups counts those taken from it now.
+    timeline is the newest that the server follows. base_backups counts the running base backups of it.
     """
 
     place: str
@@ -105,7 +105,7 @@ class Server:
 
     @property
     def streaming(self) -> t.Optional[bool]:
-        """Whether a standby is connected and receives; None when that cannot be seen."""
+        """Whether a standby is connected and receives; None if the role cannot see that."""
         if not self.sees_receiver:
             return None
         return self.receiver is not None and self.receiver.status == "streaming"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Describes replication as one server sees it, or two that are compared."""
+"""Describes replication as one server sees it, or compares two servers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from .judge import (
 from .lag import Lag, format_position, goal_of, measure, worst
 from .queries import in_recovery, read_server, wait_for
 
-#: What keeps the other server from answering, and is a finding, because that is when one looks.
+#: Errors of the other server that are findings, because an outage of it is the reason to run this.
 _SILENT = (ErrorKind.UNREACHABLE, ErrorKind.ACCESS_DENIED, ErrorKind.TARGET_MISSING)
 
 
 @dataclass(frozen=True)
 class ReplicationRequest:
-    """server is looked at; peer is the other of the pair. Which is the primary is found out."""
+    """server is described; peer is the other server. The primary is detected."""
 
     server: ConnectionOptions
     peer: t.Optional[ConnectionOptions] = None
@@ -44,7 +44,7 @@ class ReplicationRequest:
 
 @dataclass(frozen=True)
 class Side:
-    """One server for a person. lsn is how far it has written, or replayed."""
+    """One server for the operator. lsn is the position that it has written or replayed."""
 
     place: str
     server_version: str
@@ -85,7 +85,7 @@ class ReplicationResult:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Who was read. role is the first server's; caught_up_in the seconds in which the standby was seen to catch up."""
+    """The servers that were read. role is that of the first; caught_up_in: the seconds until the standby caught up."""
 
     role: str
     primary: t.Optional[Server]
@@ -98,21 +98,21 @@ class _Pair:
 
     @property
     def source(self) -> t.Optional[Server]:
-        """The primary, where the standby can be one of it; positions of another cluster mean nothing."""
+        """The primary, if the standby can belong to it; positions of another cluster are not comparable."""
         if self.primary is None or self.standby is None or not same_cluster(self.standby, self.primary):
             return None
         return self.primary
 
     @property
     def now(self) -> datetime:
-        """Commits bear the primary's clock."""
+        """Timestamps of commits come from the clock of the primary."""
         return (self.source or self.subject).now
 
 
 def describe_replication(request: ReplicationRequest) -> ReplicationResult:
     """Read one server or both, and compare them.
 
-    Raises RecoveryError when the first server cannot be asked; a peer that does not answer is a finding.
+    Raises RecoveryError if the first server cannot be read; a peer that does not answer is a finding.
     """
     timings = Timings()
     findings: t.List[Finding] = []
@@ -160,7 +160,7 @@ def _read_pair(
             findings.append(_alike(recovering, request.server.place, request.peer.place))
         else:
             by_role[not recovering] = (other, request.peer.place)
-    # The primary first: what it had written by then is what the standby ought to have.
+    # The primary first: the standby should have everything that it had written by then.
     primary = read_server(*by_role[False]) if False in by_role else None
     standby = read_server(*by_role[True]) if True in by_role else None
     pair = _Pair("standby" if recovering else "primary", primary, standby)
@@ -175,7 +175,7 @@ def _read_pair(
 def _alike(recovering: bool, mine: str, other: str) -> Finding:
     if recovering:
         return Finding(f"Both {mine} and {other} are standbys; neither is the other's primary.")
-    return Finding(f"Both {mine} and {other} take writes; none of them is a standby.", blocks=True)
+    return Finding(f"Both {mine} and {other} accept writes; none of them is a standby.", blocks=True)
 
 
 def _result(pair: _Pair, lag: Lag, findings: t.Sequence[Finding], timings: Timings) -> ReplicationResult:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands against relying on a standby, as sentences. Pure."""
+"""Findings about a standby, as sentences. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .lag import Lag
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence; blocks tells that the standby must not be promoted as it is."""
+    """One sentence; blocks: the standby must not be promoted in this state."""
 
     sentence: str
     blocks: bool = False
@@ -24,7 +24,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Limits:
-    """The most lag that is no finding; None sets no limit."""
+    """The highest lag that is no finding; None disables the limit."""
 
     bytes: t.Optional[int] = None
     seconds: t.Optional[float] = None
@@ -32,7 +32,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class LowSetting:
-    """A setting that the standby has lower than the primary."""
+    """A setting that is lower on the standby than on the primary."""
 
     name: str
     primary: int
@@ -40,7 +40,7 @@ class LowSetting:
 
 
 def same_cluster(standby: Server, primary: Server) -> bool:
-    """Whether one can be the other's standby; so it is where an identifier may not be read."""
+    """Whether one can be the standby of the other; true if an identifier is not readable."""
     known = {standby.system_identifier, primary.system_identifier} - {None}
     return len(known) < 2
 
@@ -51,9 +51,9 @@ def low_settings(standby: Server, primary: Server) -> t.List[LowSetting]:
 
 
 def judge_standby(standby: Server, lag: Lag, primary: t.Optional[Server]) -> t.Iterator[Finding]:
-    """What is wrong with a standby, alone and beside its primary."""
+    """Findings about a standby, alone and compared with its primary."""
     if standby.paused:
-        yield Finding("Replay is paused; pg_wal_replay_resume() lets it go on.", blocks=True)
+        yield Finding("Replay is paused; pg_wal_replay_resume() continues it.", blocks=True)
     if standby.streaming is None:
         yield Finding("The role may not see whether the standby streams; grant it pg_monitor.", blocks=True)
     elif not standby.streaming:
@@ -61,44 +61,44 @@ def judge_standby(standby: Server, lag: Lag, primary: t.Optional[Server]) -> t.I
     if standby.apply_delay_ms:
         yield Finding(f"Replay is delayed on purpose by {readable_seconds(standby.apply_delay_ms / 1000)}.")
     if standby.base_backups:
-        yield Finding("A base backup is being taken from the standby, and would fail by a promotion.", blocks=True)
+        yield Finding("A base backup of the standby is running; a promotion would make it fail.", blocks=True)
     yield from _judge_extensions(standby, primary)
     if primary is not None:
         yield from _judge_pair(standby, primary)
 
 
 def judge_slots(primary: Server, used: t.Optional[str]) -> t.Iterator[Finding]:
-    """Slots of a primary; used is that of the standby, None when it is not known or it has none."""
+    """Slots of a primary; used is the slot of the standby, None if it is unknown or the standby has none."""
     for slot in primary.slots:
         if slot.invalidated:
-            yield Finding(f"The slot {slot.name!r} is lost: WAL it needs is gone, so its standby has to be made anew.")
+            yield Finding(
+                f"The slot {slot.name!r} is lost: the primary removed WAL that it needs. Build its standby again."
+            )
         elif not slot.active:
-            yield Finding(f"The slot {slot.name!r} is inactive and holds {_held(slot)} of WAL back.")
+            yield Finding(f"The slot {slot.name!r} is inactive and retains {_held(slot)} of WAL.")
         elif slot.wal_status == "unreserved":
-            yield Finding(f"The slot {slot.name!r} is about to be lost; {_held(slot)} of WAL lie behind it.")
+            yield Finding(f"The slot {slot.name!r} is about to be lost; it retains {_held(slot)} of WAL.")
     if used and used not in {slot.name for slot in primary.slots}:
-        yield Finding(f"The slot {used!r} that the standby uses is not there on the primary.")
+        yield Finding(f"The slot {used!r} that the standby uses does not exist on the primary.")
 
 
 def judge_lag(lag: Lag, limits: Limits) -> t.Iterator[Finding]:
-    """Lag against the limits; lag that is not known is within none."""
+    """Lag compared with the limits; an unknown lag is within no limit."""
     if limits.bytes is not None:
         if lag.bytes is None:
-            yield Finding(f"The lag in bytes is not known, so the limit of {readable_size(limits.bytes)} is not kept.")
+            yield Finding(f"The lag in bytes is unknown, so the limit of {readable_size(limits.bytes)} is not met.")
         elif lag.bytes > limits.bytes:
             yield Finding(f"The lag of {readable_size(lag.bytes)} is above {readable_size(limits.bytes)}.")
     if limits.seconds is not None:
         if lag.seconds is None:
-            yield Finding(
-                f"The lag in time is not known, so the limit of {readable_seconds(limits.seconds)} is not kept."
-            )
+            yield Finding(f"The lag in time is unknown, so the limit of {readable_seconds(limits.seconds)} is not met.")
         elif lag.seconds > limits.seconds:
             yield Finding(f"The lag of {readable_seconds(lag.seconds)} is above {readable_seconds(limits.seconds)}.")
 
 
 def judge_attached(attached: t.Optional[t.Sequence[Attached]]) -> t.Iterator[Finding]:
-    """What a primary tells of its standbys when none was asked itself."""
-    yield Finding("No standby was asked, so it is not known whether one could be promoted.", blocks=True)
+    """Findings of a primary about its standbys if no standby was read."""
+    yield Finding("No standby was read, so it is unknown whether one can be promoted.", blocks=True)
     if attached is None:
         yield Finding("The role may not see which standbys are attached; grant it pg_monitor.")
     elif not attached:
@@ -114,7 +114,9 @@ def _not_streaming(standby: Server, lag: Lag, primary: t.Optional[Server]) -> Fi
         return Finding(f"The standby does not stream, and is {behind}.", blocks=lag.bytes != 0)
     if standby.backlog == 0:
         return Finding("The standby does not stream; it has replayed all that it received.")
-    left = "what it received is not known" if standby.backlog is None else f"{readable_size(standby.backlog)} are left"
+    left = (
+        "the received position is unknown" if standby.backlog is None else f"{readable_size(standby.backlog)} are left"
+    )
     return Finding(f"The standby does not stream, and has not replayed all that it received: {left}.", blocks=True)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far a standby is behind, in bytes and in seconds. Pure; what cannot be known is None, never 0."""
+"""The lag of a standby in bytes and in seconds. Pure; an unknown lag is None, never 0."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .facts import Server
 
 @dataclass(frozen=True)
 class Lag:
-    """bytes is what the standby has yet to replay. seconds is at most so long ago it was equal.
+    """bytes: WAL that the standby has not replayed. seconds: the maximum age of its last equal state.
 
-    replay_age is the seconds since the newest commit that was replayed; it grows on an idle primary too.
+    replay_age is the seconds since the newest replayed commit; it grows on an idle primary too.
     """
 
     bytes: t.Optional[int]
@@ -39,7 +39,7 @@ def distance(ahead: t.Optional[int], behind: t.Optional[int]) -> t.Optional[int]
 
 
 def goal_of(standby: Server, primary: t.Optional[Server]) -> t.Optional[int]:
-    """The position that the standby ought to be at: the primary's, else what that announced while it streams."""
+    """The position that the standby should reach: that of the primary, else the announced position while it streams."""
     if primary is not None:
         return primary.written
     if not standby.streaming or standby.receiver is None:
@@ -49,10 +49,10 @@ def goal_of(standby: Server, primary: t.Optional[Server]) -> t.Optional[int]:
 
 
 def measure(standby: Server, goal: t.Optional[int], now: datetime, caught_up_in: t.Optional[float] = None) -> Lag:
-    """Lag of a standby against the goal; now is of the primary's clock where that is known, as commits are.
+    """Lag of a standby against the goal; now is from the clock of the primary if it is known, as commits are.
 
-    caught_up_in is the seconds that the standby was seen to need to get to the goal. Without it, the time of the newest
-    replayed commit bounds what is missing: everything older is there.
+    caught_up_in is the measured seconds until the standby reached the goal. If it is None, the time of the newest
+    replayed commit limits the missing data: the standby has everything older.
     """
     behind = distance(goal, standby.replayed)
     age = None if standby.replayed_at is None else max(0.0, (now - standby.replayed_at).total_seconds())
@@ -66,7 +66,7 @@ def measure(standby: Server, goal: t.Optional[int], now: datetime, caught_up_in:
 
 
 def worst(values: t.Iterable[t.Optional[float]]) -> t.Optional[float]:
-    """The largest; None when one is not known, or there is none."""
+    """The largest value; None if one is unknown, or there is none."""
     found = list(values)
     known = [value for value in found if value is not None]
     return max(known) if known and len(known) == len(found) else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads what a server says about replication. The role needs no right but pg_monitor."""
+"""Reads the replication state of a server. The role needs only pg_monitor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SELECT slot_name, slot_type, active, wal_status, restart_lsn::text,
 FROM pg_replication_slots s WHERE NOT temporary ORDER BY slot_name
 """
 
-# Neither who fetches a base backup or an archive of WAL is a standby, nor who subscribes to rows.
+# Clients that fetch a base backup or WAL, and subscribers of logical replication, are no standbys.
 _ATTACHED = """
 SELECT r.application_name, host(r.client_addr), r.state, r.sync_state, s.slot_name, r.replay_lsn::text,
        extract(epoch FROM r.replay_lag)::float8
@@ -51,18 +51,18 @@ SELECT pg_last_wal_receive_lsn()::text, pg_last_wal_replay_lsn()::text, pg_last_
        (SELECT setting::int FROM pg_settings WHERE name = 'recovery_min_apply_delay')
 """
 
-# The control file tells a new timeline only after the next checkpoint, the name of the file that is written at once.
+# The control file has a new timeline only after the next checkpoint; the name of the WAL file changes immediately.
 _PRIMARY_TIMELINE = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 _STANDBY_TIMELINE = """
 SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r
 """
 
-#: For so many seconds a standby may catch up, so that what is only on its way is no lag.
+#: Seconds that a standby has to catch up, so that WAL in transfer is no lag.
 _PATIENCE = 1.0
 
 
 def read_server(conn: Connection, place: str) -> Server:
-    """Everything about one server. Raises RecoveryError(query_failed)."""
+    """The state of one server. Raises RecoveryError(query_failed)."""
     try:
         return _read(conn, place)
     except psycopg2.Error as error:
@@ -127,9 +127,9 @@ def _read(conn: Connection, place: str) -> Server:
 
 
 def _read_recovery(conn: Connection, sees_all: bool) -> t.Tuple[t.Dict[str, t.Any], t.Optional[int]]:
-    """What only a standby has, and the timeline that it receives."""
+    """The values that only a standby has, and the timeline that it receives."""
     rows = fetch_all(conn, _RECEIVER)
-    # Read after the receiver, so that what was announced is not ahead only for being newer.
+    # Read after the receiver, so that the announced position is not ahead only because it is newer.
     ((received, replayed, replayed_at, paused, slot, delay),) = fetch_all(conn, _REPLAY)
     receiver, timeline = None, None
     if rows and sees_all:
@@ -160,7 +160,7 @@ def _read_attached(conn: Connection, here: t.Optional[int]) -> t.List[Attached]:
     found = []
     for name, address, state, sync, slot, replayed, seconds in fetch_all(conn, _ATTACHED):
         behind = distance(here, parse_position(replayed))
-        # The server measures no time while nothing happens.
+        # The server measures no lag while it is idle.
         measured = 0.0 if behind == 0 else None if seconds is None else round(seconds, 3)
         found.append(Attached(name, address, state, sync, slot, behind, measured))
     return found

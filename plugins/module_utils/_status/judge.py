@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Judges what is known of a source. Pure: it sees facts, thresholds and the instant, not the world."""
+"""Judges the facts about a source. Pure: its input is facts, thresholds and the instant."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from .._notify.event import SEVERITIES
 from .._sets.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
-#: How the names of events begin that only a store tells of, and those that only the source's server does.
+#: Prefixes of events that only a store shows, and of those that only the server of the source shows.
 _OF_STORE = ("backup.", "store.behind", "verification.", "restore.", "check.", "drill.")
 _OF_SERVER = ("replication.", "archive.")
 
-#: The last words of events that a run of a playbook reports too.
+#: Last parts of events that a run of a playbook reports too.
 _OF_RUNS = (".failed", ".misconfigured", ".error")
 
 _Found = t.Iterator[t.Tuple[str, str, str]]
 
-#: So many damaged sets are named.
-_TOLD = 3
+#: The number of damaged sets that are named.
+_NAMED = 3
 
 
 def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
-    """All breaches, the gravest first."""
+    """All breaches, the most severe first."""
     found = []
     for rule in _RULES:
         for event, place, message in rule(facts, limits, now):
             severity = limits.severities.get(event, EVENTS[event])
-            # The failure of a run and what is seen of it afterwards are one incident.
+            # The failure of a run and its later observation are one incident.
             subject = event.rpartition(".")[0] if event.endswith(_OF_RUNS) else event
             key = f"{facts.source}/{subject}" + (f":{place}" if place else "")
             found.append(Breach(key, event, severity, f"{facts.source}: {message}"))
@@ -46,7 +46,7 @@ def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
 
 
 def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
-    """As judged, and what a store or server that does not answer said last: what cannot be seen is not over."""
+    """The breaches, and the last known ones of an unreachable store or server: they count as open until it answers."""
     silent: t.List[str] = []
     if facts.stores and not facts.store_read:
         silent += _OF_STORE
@@ -58,7 +58,7 @@ def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breac
 
 
 def level_of(breaches: t.Iterable[Breach]) -> str:
-    """C(ok), or the gravest severity."""
+    """C(ok), or the highest severity."""
     return max((breach.severity for breach in breaches), key=SEVERITIES.index, default="ok")
 
 
@@ -67,14 +67,14 @@ def _reach(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
         yield "source.unreachable", "", f"it does not answer{_since(facts.reach, now)}. {facts.reach.why}"
     for store in facts.stores:
         if _too_long(store.reach, limits, now):
-            told = f"the store {store.reach.place} does not answer{_since(store.reach, now)}. {store.reach.why}"
-            yield "store.unreachable", store.reach.place, told
+            reach = f"the store {store.reach.place} does not answer{_since(store.reach, now)}. {store.reach.why}"
+            yield "store.unreachable", store.reach.place, reach
 
 
 def _too_long(reach: Reach, limits: Thresholds, now: datetime) -> bool:
     if reach.ok:
         return False
-    # Without a memory of when it began, it is told at once.
+    # If no state is stored, the start of the outage is unknown and the breach is reported immediately.
     return reach.since is None or (now - parse_instant(reach.since)).total_seconds() > limits.unreachable
 
 
@@ -102,11 +102,11 @@ def _backups(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
     if not facts.store_read:
         return
     if facts.backup is None:
-        yield "backup.missing", "", "it has no backup set. Back it up."
+        yield "backup.missing", "", "it has no backup set. Run a backup."
     elif limits.rpo is not None and facts.exposure_seconds is not None:
         if facts.backup.age_seconds < -CLOCKS_DIFFER:
             ahead = readable_seconds(-facts.backup.age_seconds)
-            yield "backup.overdue", "", f"the newest set is dated {ahead} ahead, so that nobody knows how old it is."
+            yield "backup.overdue", "", f"the newest set is dated {ahead} ahead, so that its age is unknown."
         elif facts.backup.age_seconds > limits.rpo:
             yield "backup.overdue", "", _compared("the newest set is", facts.backup.age_seconds, "old", limits.rpo)
         elif facts.exposure_seconds > limits.rpo:
@@ -119,9 +119,9 @@ def _backups(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
         why = f" with {facts.attempt.error_kind}" if facts.attempt.error_kind else ""
         yield "backup.failed", "", f"the backup at {facts.attempt.at} {_ended(facts.attempt.status)}{why}."
     if facts.problems:
-        # One incident has one message; two of one key would be one series twice, which no collector takes.
-        more = f" And {len(facts.problems) - _TOLD} more." if len(facts.problems) > _TOLD else ""
-        yield "backup.damaged", "", " ".join(facts.problems[:_TOLD]) + more
+        # One incident has one message; two breaches of one key would be a duplicate series, which collectors refuse.
+        more = f" And {len(facts.problems) - _NAMED} more." if len(facts.problems) > _NAMED else ""
+        yield "backup.damaged", "", " ".join(facts.problems[:_NAMED]) + more
 
 
 def _is_last(facts: Facts) -> bool:
@@ -149,7 +149,7 @@ def _shape(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
         yield (
             "backup.size",
             "",
-            f"the newest set is {abs(change):.0%} {'larger' if change > 0 else 'smaller'} than those before it.",
+            f"the newest set is {abs(change):.0%} {'larger' if change > 0 else 'smaller'} than earlier sets.",
         )
 
 
@@ -157,7 +157,7 @@ def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     seen = facts.verification
     if seen.failed_set is not None:
         damaged = f", {seen.damaged} objects are damaged" if seen.damaged else ""
-        yield "verification.failed", "", f"the set {seen.failed_set} was read back and is not whole{damaged}."
+        yield "verification.failed", "", f"the set {seen.failed_set} was read back and is not complete{damaged}."
     if facts.backup is None or limits.verified_within is None:
         return
     if seen.age_seconds is None:
@@ -174,8 +174,8 @@ def _restored(facts: Facts, _limits: Thresholds, _now: datetime) -> _Found:
     seen = facts.restore
     if seen.failed_set is None:
         return
-    named = ", ".join(seen.objects[:_TOLD])
-    more = seen.object_count - len(seen.objects[:_TOLD])
+    named = ", ".join(seen.objects[:_NAMED])
+    more = seen.object_count - len(seen.objects[:_NAMED])
     named += f" and {more} more" if named and more > 0 else ""
     others = f" Other sets failed too: {', '.join(seen.failed_sets[1:4])}." if len(seen.failed_sets) > 1 else ""
     yield (
@@ -189,18 +189,18 @@ def _restored(facts: Facts, _limits: Thresholds, _now: datetime) -> _Found:
 def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     check = facts.check
     if check is not None and check.misconfigured:
-        yield "check.misconfigured", "", f"the checks at {check.at} are not described correctly, so that none ran."
+        yield "check.misconfigured", "", f"the checks at {check.at} are invalid, so that none ran."
     elif check is not None and check.verdict == "error":
-        yield "check.error", "", f"the checks at {check.at} could not run, so that nothing is known about its content."
+        yield "check.error", "", f"the checks at {check.at} could not run, so that the state of its content is unknown."
     elif check is not None and check.verdict != "passed":
-        named = ", ".join(check.failed[:_TOLD]) + (
-            f" and {len(check.failed) - _TOLD} more" * (len(check.failed) > _TOLD)
+        named = ", ".join(check.failed[:_NAMED]) + (
+            f" and {len(check.failed) - _NAMED} more" * (len(check.failed) > _NAMED)
         )
         content = f"found its content unsound{f' ({named})' if named else ''}"
         yield "check.failed", "", f"the checks at {check.at} {content}."
     if check is not None and check.age_seconds < -CLOCKS_DIFFER:
         ahead = readable_seconds(-check.age_seconds)
-        yield "check.overdue", "", f"the last checks are dated {ahead} ahead, and would hide those of now."
+        yield "check.overdue", "", f"the last checks are dated {ahead} ahead, and would hide current ones."
     elif limits.checked_within is not None and facts.store_read:
         if check is None:
             yield "check.overdue", "", "its content was never checked."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of a source, what it is held against, and what is not as it should be."""
+"""The facts about a source, the thresholds, and the breaches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind
 
-#: How grave each breach is unless somebody says otherwise.
+#: The severity of each breach, unless an option replaces it.
 EVENTS: t.Mapping[str, str] = {
     "source.unreachable": "critical",
     "store.unreachable": "critical",
@@ -42,7 +42,7 @@ EVENTS: t.Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where a fact becomes a breach. Seconds and ratios; None judges nothing.
+    """Limits at which a fact becomes a breach. Seconds and ratios; None disables the limit.
 
     severities replaces those of EVENTS.
     """
@@ -64,7 +64,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Reach:
-    """Whether a place answered; since is the instant from which on it did not, why says what it said."""
+    """Whether a store or server answered; since: start of the outage, why: its error."""
 
     place: str
     ok: bool
@@ -82,7 +82,7 @@ class StoreFact:
 
 @dataclass(frozen=True)
 class BackupFact:
-    """The newest set that shows the whole source. size_change is the ratio to the median of those before, minus one."""
+    """The newest set of the complete source. size_change is the ratio to the median of earlier sets, minus one."""
 
     set_id: str
     tier: str
@@ -96,7 +96,7 @@ class BackupFact:
 
 @dataclass(frozen=True)
 class VerificationFact:
-    """The newest set that was verified and passed, and the last verification that did not."""
+    """The newest set whose verification passed, and the last verification that failed."""
 
     passed_set: t.Optional[str] = None
     passed_at: t.Optional[str] = None
@@ -145,7 +145,7 @@ class CheckFact:
 
     @property
     def misconfigured(self) -> bool:
-        """Whether the checks are not described correctly, so that no check ran."""
+        """Whether the checks are invalid, so that no check ran."""
         return self.error_kind == ErrorKind.INVALID_OPTIONS
 
 
@@ -163,9 +163,9 @@ class DrillFact:
 
 @dataclass(frozen=True)
 class ReplicationFact:
-    """How far standbys are behind, the worst of them; None where it is not known.
+    """The highest lag of the standbys; None if it is unknown.
 
-    A standby that has a slot and does not use it is one that does not stream.
+    A standby with a slot that it does not use counts as not streaming.
     """
 
     role: str
@@ -177,7 +177,7 @@ class ReplicationFact:
 
 @dataclass(frozen=True)
 class ArchiveFact:
-    """Segments of WAL that wait to be archived; lag_seconds is how long the oldest waits."""
+    """WAL segments that wait to be archived; lag_seconds is the age of the oldest."""
 
     failing: bool
     waiting: t.Optional[int]
@@ -187,7 +187,7 @@ class ArchiveFact:
 
 @dataclass(frozen=True)
 class KeptFact:
-    """A database that a swap kept as its undo; bytes is None where this role may not know."""
+    """A database that a swap kept as its undo; bytes is None if this role may not read the size."""
 
     name: str
     age_seconds: float
@@ -196,7 +196,7 @@ class KeptFact:
 
 @dataclass(frozen=True)
 class VolumeFact:
-    """A file system, or what a source may use of its store; used_ratio is between 0 and 1."""
+    """A file system, or the quota of a source in its store; used_ratio is between 0 and 1."""
 
     place: str
     used_bytes: int
@@ -210,7 +210,7 @@ class VolumeFact:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it. What could not be found out, because a place did not answer, is None or empty."""
+    """All facts. A fact is None or empty if the store or server did not answer."""
 
     source: str
     reach: t.Optional[Reach] = None
@@ -231,13 +231,13 @@ class Facts:
 
     @property
     def store_read(self) -> bool:
-        """Whether the first store answered, so that what is not there is known not to be."""
+        """Whether the first store answered, so that a missing set is known to be missing."""
         return bool(self.stores) and self.stores[0].reach.ok
 
 
 @dataclass(frozen=True)
 class Breach:
-    """One thing that is not as it should be; key stays the same while it lasts."""
+    """One breach; key stays the same while it lasts."""
 
     key: str
     event: str

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds out what is known of a source. What does not answer is a fact, not an error."""
+"""Collects the facts about a source. An unreachable server or store is a fact, not an error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from .._sets.layout import SetName, check_source
 from .._sets.recovery_points import UNDO_TIER
 from .._sets.restores import restore_outcomes
 from .._store.base import ObjectStore
-from .live import Live
 from .model import (
     AttemptFact,
     BackupFact,
@@ -38,37 +37,38 @@ from .model import (
     VerificationFact,
     VolumeFact,
 )
+from .server import ServerState
 
-#: What is our own mistake is told at once instead of a place that does not answer.
+#: Errors of the configuration are raised immediately instead of being reported as an outage.
 _OURS = (ErrorKind.INVALID_OPTIONS, ErrorKind.LIBRARY_MISSING, ErrorKind.UNSUPPORTED)
 
-#: How many manifests are read at most, for a look every minute must not cost more than the backups.
+#: Maximum number of manifests to read: a run each minute must cost less than the backups.
 _SETS_READ = 50
 
-#: How far back the last backup, the last checks and the last drill are looked for.
+#: How far back the last backup, checks and drill are searched.
 _BACKUP_MONTHS, _CHECK_MONTHS, _DRILL_MONTHS = 3, 3, 14
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where to look. ask answers what the source's own server says of itself, or raises RecoveryError.
+class Scope:
+    """What to observe. ask returns the state of the server of the source, or raises RecoveryError.
 
-    volumes are paths. capacity is how many bytes the source may use of the store; with it all its objects are listed.
+    volumes are paths. capacity is the quota of the source in the store in bytes; if set, all its objects are listed.
     """
 
     source: str
     store: t.Optional[ObjectStore] = None
     asked: str = ""
-    ask: t.Optional[t.Callable[[], Live]] = None
+    ask: t.Optional[t.Callable[[], ServerState]] = None
     volumes: t.Sequence[str] = ()
     capacity: t.Optional[int] = None
 
 
 @dataclass
 class Memory:
-    """What one look tells nothing of, kept in a file of the source.
+    """State that one run cannot observe, stored in a file of the source.
 
-    since: from when on a place does not answer. last: what was not as it should be.
+    since: the start of outages. last: the breaches of the last run.
     """
 
     path: t.Optional[str]
@@ -77,7 +77,7 @@ class Memory:
 
     @classmethod
     def of(cls, folder: t.Optional[str], source: str) -> Memory:
-        """Read it; a file that is missing or broken remembers nothing."""
+        """Read it; a file that is missing or damaged is empty state."""
         if folder is None:
             return cls(None)
         path = os.path.join(folder, f"{check_source(source)}.json")
@@ -93,13 +93,13 @@ class Memory:
         return cls(path, since, last)
 
     def note(self, reach: Reach, now: datetime) -> Reach:
-        """The reach with its since, which is remembered while it does not answer."""
+        """The reach with its since, which is kept during the outage."""
         if reach.ok:
             self.since.pop(reach.place, None)
             return reach
         if self.path is None:
             return reach
-        # After a jump of the clock it began now, and not in the future.
+        # After a clock change, the outage starts now and not in the future.
         began = min(now, parse_instant(self.since.get(reach.place, format_instant(now))))
         self.since[reach.place] = format_instant(began)
         return replace(reach, since=self.since[reach.place])
@@ -116,22 +116,22 @@ class Memory:
             raise RecoveryError(
                 ErrorKind.REPORT_FAILED,
                 f"{self.path} cannot be written: {error.strerror}.",
-                left="What was remembered is as it was.",
-                next_step="Give in state_dir a folder that this user may write.",
+                left="The stored state is unchanged.",
+                next_step="Set state_dir to a folder that this user may write.",
             ) from error
 
 
-def observe(places: Places, limits: Thresholds, memory: Memory, now: datetime) -> Facts:
-    """Look at everything. Raises RecoveryError only for options that make no sense, and missing libraries."""
-    check_source(places.source)
-    facts = Facts(places.source, volumes=tuple(_volume(path) for path in dict.fromkeys(places.volumes)))
-    if places.ask is not None:
-        reach, live = _tried(places.asked, places.ask)
+def observe(scope: Scope, limits: Thresholds, memory: Memory, now: datetime) -> Facts:
+    """Collect all facts. Raises RecoveryError only for invalid options and missing libraries."""
+    check_source(scope.source)
+    facts = Facts(scope.source, volumes=tuple(_volume(path) for path in dict.fromkeys(scope.volumes)))
+    if scope.ask is not None:
+        reach, server = _tried(scope.asked, scope.ask)
         facts = replace(facts, reach=memory.note(reach, now))
-        if live is not None:
-            facts = replace(facts, replication=live.replication, archive=live.archive, kept=live.kept)
-    if places.store is not None:
-        facts = _look_into(places.store, places, limits, memory, facts, now)
+        if server is not None:
+            facts = replace(facts, replication=server.replication, archive=server.archive, kept=server.kept)
+    if scope.store is not None:
+        facts = _look_into(scope.store, scope, limits, memory, facts, now)
     return facts
 
 
@@ -145,32 +145,32 @@ def _tried(place: str, work: t.Callable[[], t.Any]) -> t.Tuple[Reach, t.Any]:
 
 
 def _look_into(
-    store: ObjectStore, places: Places, limits: Thresholds, memory: Memory, facts: Facts, now: datetime
+    store: ObjectStore, scope: Scope, limits: Thresholds, memory: Memory, facts: Facts, now: datetime
 ) -> Facts:
     def look() -> t.Tuple[Facts, t.Optional[str]]:
         nonlocal now
         store.require_there()
-        # Where the clocks differ, the one that makes sets older is believed.
+        # If the clocks differ, the clock that makes sets older is used.
         now = max(now, store.now())
-        names = list_sets(store, places.source)
-        seen = _described(store, names, places.source, limits, facts, now)
+        names = list_sets(store, scope.source)
+        seen = _described(store, names, scope.source, limits, facts, now)
         seen = replace(
             seen,
             restore=_restore(store, names),
-            attempt=_attempt(store, places.source, now),
-            check=_check(store, places.source, now),
-            drill=_drill(store, places.source, now),
-            volumes=(*facts.volumes, *_used(store, places)),
+            attempt=_attempt(store, scope.source, now),
+            check=_check(store, scope.source, now),
+            drill=_drill(store, scope.source, now),
+            volumes=(*facts.volumes, *_used(store, scope)),
         )
         return seen, _newest(names)
 
     reach, seen = _tried(store.location, look)
     stores = [StoreFact(memory.note(reach, now), seen[1] if seen else None)]
     for number, copy in enumerate(store.copies, start=1):
-        # A bucket of one name at another provider is another place; what is remembered of one is not of the other.
+        # Buckets of the same name at different providers have separate stored state.
         there = copy.location in [one.reach.place for one in stores]
         place = f"{copy.location} (copy {number})" if there else copy.location
-        reach, newest = _tried(place, partial(_newest_in, copy, places.source))
+        reach, newest = _tried(place, partial(_newest_in, copy, scope.source))
         stores.append(StoreFact(memory.note(reach, now), newest))
     return replace(seen[0] if seen else facts, stores=tuple(stores))
 
@@ -189,15 +189,15 @@ def _described(
 ) -> Facts:
     request = InfoRequest(source=source, rpo=limits.rpo, window=limits.window, limit=_SETS_READ)
     found = describe_sets(store, request, now, names)
-    whole = [info for info in found.sets if info.problem is None and info.shows_source]
+    full = [info for info in found.sets if info.problem is None and info.shows_source]
     summary = found.sources[0] if found.sources else None
     return replace(
         facts,
         sets=summary.sets if summary else 0,
         exposure_seconds=summary.exposure_seconds if summary else None,
-        backup=_backup(whole[0]) if whole else None,
+        backup=_backup(full[0]) if full else None,
         problems=tuple(info.problem for info in found.sets if info.problem is not None),
-        verification=_verification(whole, now),
+        verification=_verification(full, now),
     )
 
 
@@ -218,7 +218,7 @@ def _verification(newest_first: t.Sequence[SetInfo], now: datetime) -> Verificat
     judged = [info.verified for info in newest_first if info.verified is not None]
     if not judged:
         return VerificationFact()
-    # To see that the objects are present proves no content, so that only what was read counts as verified.
+    # The presence of objects proves no content, so only verifications that read the objects count.
     passed = max(
         (one for one in judged if one.proved_at is not None), key=lambda one: one.proved_at or "", default=None
     )
@@ -234,7 +234,7 @@ def _verification(newest_first: t.Sequence[SetInfo], now: datetime) -> Verificat
 
 
 def _restore(store: ObjectStore, names: t.Sequence[SetName]) -> RestoreFact:
-    """What is known of the sets that are there; undo sets are among them."""
+    """The facts about the existing sets, including undo sets."""
     by_tier = {name.tier: name.source for name in names}
     known = {(name.tier, name.set_id) for name in names}
     found = [
@@ -311,16 +311,16 @@ def _volume(path: str) -> VolumeFact:
     except OSError as error:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The volume {path} cannot be looked at: {error.strerror}.",
-            next_step="Give in volumes paths that exist on this host.",
+            f"The volume {path} cannot be read: {error.strerror}.",
+            next_step="Set volumes to paths that exist on this host.",
         ) from None
-    # As df counts: what only root may still write is neither used nor free.
+    # As df counts: blocks reserved for root are neither used nor free.
     used, free = (seen.f_blocks - seen.f_bfree) * seen.f_frsize, seen.f_bavail * seen.f_frsize
     return VolumeFact(path, used, used + free)
 
 
-def _used(store: ObjectStore, places: Places) -> t.Tuple[VolumeFact, ...]:
-    if places.capacity is None:
+def _used(store: ObjectStore, scope: Scope) -> t.Tuple[VolumeFact, ...]:
+    if scope.capacity is None:
         return ()
-    used = sum(item.size for item in store.list(f"{places.source}/"))
-    return (VolumeFact(store.location, used, places.capacity),)
+    used = sum(item.size for item in store.list(f"{scope.source}/"))
+    return (VolumeFact(store.location, used, scope.capacity),)

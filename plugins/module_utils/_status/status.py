@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One dictionary that says how a source is: what is known, what is not as it should be, and both as metrics."""
+"""The state of a source in one dictionary: facts, breaches and metrics."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from .model import (
     VerificationFact,
     VolumeFact,
 )
-from .observe import Memory, Places, observe
+from .observe import Memory, Scope, observe
 from .openmetrics import status_metrics
 
 
 @dataclass(frozen=True)
 class StatusRequest:
-    """Where to look, what to hold it against, and where to leave what was seen."""
+    """What to observe, the thresholds, and where to store state and metrics."""
 
-    places: Places
+    scope: Scope
     limits: Thresholds
     state_dir: t.Optional[str] = None
     metrics_textfile: t.Optional[str] = None
@@ -50,7 +50,7 @@ class StatusRequest:
 
 @dataclass(frozen=True)
 class Status:
-    """See the fields of Facts; level is C(ok) or the gravest severity of the breaches."""
+    """See the fields of Facts; level is C(ok) or the highest severity of the breaches."""
 
     source: str
     level: str
@@ -75,13 +75,13 @@ class Status:
 
 
 def recovery_status(request: StatusRequest, now: datetime) -> Status:
-    """Look, judge, and write the metrics.
+    """Observe, judge, and write the metrics.
 
-    Raises RecoveryError: invalid_options, library_missing, and report_failed when memory or metrics cannot be written.
+    Raises RecoveryError: invalid_options, library_missing, and report_failed if state or metrics cannot be written.
     """
-    _require_sensible(request.limits, request.places)
-    memory = Memory.of(request.state_dir, request.places.source)
-    facts = observe(request.places, request.limits, memory, now)
+    _require_sensible(request.limits, request.scope)
+    memory = Memory.of(request.state_dir, request.scope.source)
+    facts = observe(request.scope, request.limits, memory, now)
     breaches = with_last(facts, judge(facts, request.limits, now), memory.last)
     memory.last = breaches
     if not request.check_mode:
@@ -110,33 +110,33 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
     )
 
 
-def _require_sensible(limits: Thresholds, places: Places) -> None:
+def _require_sensible(limits: Thresholds, scope: Scope) -> None:
     for event, severity in limits.severities.items():
         if event not in EVENTS or severity not in SEVERITIES:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"severities has {event}: {severity}, which is not known.",
-                left="Nothing was looked at.",
-                next_step=f"Give for {', '.join(EVENTS)} one of {', '.join(SEVERITIES)}.",
+                f"severities has {event}: {severity}, which is unknown.",
+                left="Nothing was read or written.",
+                next_step=f"Set for {', '.join(EVENTS)} one of {', '.join(SEVERITIES)}.",
             )
-    if places.capacity is not None and places.capacity <= 0:
+    if scope.capacity is not None and scope.capacity <= 0:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"capacity_bytes is {places.capacity}.",
-            left="Nothing was looked at.",
-            next_step="Give a number of bytes above 0.",
+            f"capacity_bytes must be above 0, got {scope.capacity}.",
+            left="Nothing was read or written.",
+            next_step="Set a number of bytes above 0.",
         )
     if not 0 < limits.storage_used <= limits.storage_full <= 1:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            "storage_used and storage_full are not two ratios in this order.",
-            left="Nothing was looked at.",
-            next_step="Give ratios above 0 and up to 1, such as 0.8 and 0.95.",
+            "storage_used and storage_full must be ratios above 0 and up to 1, in this order.",
+            left="Nothing was read or written.",
+            next_step="Set them, for example to 0.8 and 0.95.",
         )
 
 
 def _leave(request: StatusRequest, memory: Memory, metrics: str, breaches: t.Sequence[Breach]) -> None:
-    """Write both, each also when the other cannot be; what was found goes with the error."""
+    """Write both, each also if the other fails; the error has the result in its details."""
     problems: t.List[RecoveryError] = []
     try:
         memory.keep()
@@ -165,6 +165,6 @@ def _summary(facts: Facts, breaches: t.Sequence[Breach]) -> str:
     if breaches:
         return " ".join(breach.message for breach in breaches)
     if facts.backup is None:
-        return f"{facts.source}: nothing is wrong with what was looked at."
+        return f"{facts.source}: no breach was found in the facts that were read."
     age = readable_seconds(facts.backup.age_seconds)
-    return f"{facts.source}: all is well. The newest of {facts.sets} sets is {age} old."
+    return f"{facts.source}: no breach. The newest of {facts.sets} sets is {age} old."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of sources as lines of a table, for a person in a hurry."""
+"""The state of sources as a table for an operator during an incident."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from .._core.columns import columns, wrapped
 from .._core.sizes import brief_seconds
-from .._notify.words import advice
+from .._notify.messages import advice
 from .._postgres.kept import age_and_size
 
 _Result = t.Mapping[str, t.Any]
@@ -19,9 +19,9 @@ _HEAD = ("SOURCE", "LEVEL", "ANSWERS", "AGE", "RPO", "VERIFIED", "DRILL")
 
 
 def status_table(results: t.Sequence[_Result]) -> t.List[str]:
-    """The head, a line for each source, and below the table what is not as it should be, with what to do.
+    """The head, a line for each source, and below the table each breach with its next step.
 
-    results: what the module recovery_status returned, one element a source.
+    results: the results of the module recovery_status, one element per source.
     """
     lines = columns([_HEAD, *[_row(result) for result in results]])
     for result in results:
@@ -31,13 +31,13 @@ def status_table(results: t.Sequence[_Result]) -> t.List[str]:
         for breach in result["breaches"]:
             lines += wrapped(f"{breach['severity'].upper()}: {breach['message']}", "")
             if advice(breach["event"]):
-                lines += wrapped(f"What to do: {advice(breach['event'])}", "  ")
+                lines += wrapped(f"Next step: {advice(breach['event'])}", "  ")
     return lines
 
 
 def _row(result: _Result) -> t.Tuple[str, ...]:
     backup, verification, drill = result["backup"], result["verification"], result["drill"]
-    # A store that does not answer says nothing of what is in it.
+    # If a store does not answer, its content is unknown.
     read = not result["stores"] or result["stores"][0]["reach"]["ok"]
     none, never = ("none", "never") if read else ("unknown", "unknown")
     return (

@@ -170,7 +170,7 @@ def test_the_mail_of_a_failure_has_high_priority_and_says_what_to_do() -> None:
     letter = mailed(event(text="No\nanswer.", details={"error_kind": "unreachable"}))
     assert letter["Subject"] == "[critical] backup.failed of school"
     assert (letter["Importance"], letter["X-Priority"]) == ("high", "1")
-    assert "What to do: Check that the server runs" in letter.get_content()
+    assert "Next step: Check that the server runs" in letter.get_content()
     assert mailed(event(resolved=True))["Subject"] == "[resolved] backup.failed of school"
 
 
@@ -193,7 +193,7 @@ def test_what_is_seen_of_a_source_names_it_once() -> None:
     one = event("drill.overdue", text="school: its recovery was never rehearsed.")
     assert sent("slack", one)["text"] == "[warning] drill.overdue of school: its recovery was never rehearsed."
     assert sent("pagerduty", one)["payload"]["summary"] == "drill.overdue of school: its recovery was never rehearsed."
-    assert "What to do: Run drill.yml" in mailed(one).get_content()
+    assert "Next step: Run drill.yml" in mailed(one).get_content()
 
 
 def test_a_source_with_line_breaks_makes_no_header() -> None:

@@ -89,7 +89,7 @@ def test_the_worst_of_what_is_partly_unknown_is_unknown() -> None:
         (replace(STANDBY, paused=True), None, "paused", True),
         (replace(STANDBY, receiver=None), None, "all that it received", False),
         (replace(STANDBY, receiver=None, received=4100), None, "100 B are left", True),
-        (replace(STANDBY, receiver=None, received=None), None, "not known", True),
+        (replace(STANDBY, receiver=None, received=None), None, "unknown", True),
         (replace(STANDBY, receiver=None), PRIMARY, "1000 B behind", True),
         (replace(STANDBY, receiver=None, replayed=5000), PRIMARY, "as far as the primary", False),
         (replace(STANDBY, system_identifier="8"), PRIMARY, "another cluster", True),
@@ -115,10 +115,10 @@ def test_what_is_said_of_a_standby(standby: Server, primary: Server | None, said
     ("slot", "said"),
     [
         (Slot("second", "physical", True, "reserved", 0, False), None),
-        (Slot("second", "physical", False, "reserved", 2048, False), "holds 2.0 KiB"),
+        (Slot("second", "physical", False, "reserved", 2048, False), "retains 2.0 KiB"),
         (Slot("second", "physical", False, "lost", None, True), "is lost"),
         (Slot("second", "physical", True, "unreserved", 4096, False), "about to be lost"),
-        (Slot("third", "physical", True, "reserved", 0, False), "not there"),
+        (Slot("third", "physical", True, "reserved", 0, False), "does not exist"),
     ],
 )
 def test_what_is_said_of_slots(slot: Slot, said: str | None) -> None:

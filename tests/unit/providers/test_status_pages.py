@@ -150,7 +150,7 @@ def test_a_page_that_says_all_is_well_beside_a_component_that_is_not_is_not_beli
     assert judged(small(x="major_outage")).indicator == "minor"
     assert judged(small(x="under_maintenance")).indicator == "maintenance"
     strange = judged(small(x="on_fire"))
-    assert (strange.indicator, strange.why) == ("unknown", "The status of x is none that is known.")
+    assert (strange.indicator, strange.why) == ("unknown", "The status of x is unknown to this collection.")
     assert judged(small("critical", x="on_fire")).indicator == "critical"
     assert judged(small(x="on_fire", y="operational"), "y").indicator == "none"
 
@@ -166,18 +166,18 @@ def test_long_lists_are_cut_and_judged_whole() -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda page: page.pop("status"), "its status is no object"),
-        (lambda page: page.update(status="none"), "its status is no object"),
+        (lambda page: page.pop("status"), "its status is not an object"),
+        (lambda page: page.update(status="none"), "its status is not an object"),
         (lambda page: page["status"].update(indicator="unknown"), "its indicator"),
         (lambda page: page["status"].update(indicator=["none"]), "its indicator"),
-        (lambda page: page.update(components={}), "its components are no list"),
-        (lambda page: page["components"].append(None), "a component is no object"),
-        (lambda page: page["components"][0].update(name=7), "the name of a component is no text"),
-        (lambda page: page["components"][0].pop("status"), "the status of a component is no text"),
-        (lambda page: page.update(incidents="none"), "its incidents are no list"),
-        (lambda page: page["incidents"][0].update(impact=None), "the impact of an incident is no text"),
-        (lambda page: page["incidents"][0].update(components="all"), "its components are no list"),
-        (lambda page: page.update(scheduled_maintenances=3), "its scheduled_maintenances are no list"),
+        (lambda page: page.update(components={}), "its components are not a list"),
+        (lambda page: page["components"].append(None), "a component is not an object"),
+        (lambda page: page["components"][0].update(name=7), "the name of a component is not a text"),
+        (lambda page: page["components"][0].pop("status"), "the status of a component is not a text"),
+        (lambda page: page.update(incidents="none"), "its incidents are not a list"),
+        (lambda page: page["incidents"][0].update(impact=None), "the impact of an incident is not a text"),
+        (lambda page: page["incidents"][0].update(components="all"), "its components are not a list"),
+        (lambda page: page.update(scheduled_maintenances=3), "its scheduled_maintenances are not a list"),
     ],
 )
 def test_what_a_judgement_rests_on_must_be_of_its_type(change: t.Callable[[t.Any], t.Any], why: str) -> None:
@@ -272,11 +272,11 @@ def test_the_gravest_is_the_level(indicators: list[str]) -> None:
 @pytest.mark.parametrize(
     ("pages", "what"),
     [
-        ([{"name": "a b", "url": "https://x.example"}], "no name of a page"),
+        ([{"name": "a b", "url": "https://x.example"}], "not a valid name of a page"),
         ([{"name": "a", "url": "https://x.example"}, {"name": "a", "url": "https://y.example"}], "Two pages"),
-        ([{"name": "a", "url": "status.example?token=hidden-token"}], "none that can be asked"),
-        ([{"name": "a", "url": "file:///etc/passwd"}], "none that can be asked"),
-        ([{"name": "a", "url": "https://[x?token=hidden-token"}], "none that can be asked"),
+        ([{"name": "a", "url": "status.example?token=hidden-token"}], "must be an http or https URL"),
+        ([{"name": "a", "url": "file:///etc/passwd"}], "must be an http or https URL"),
+        ([{"name": "a", "url": "https://[x?token=hidden-token"}], "must be an http or https URL"),
     ],
 )
 def test_pages_that_cannot_be_asked_are_refused(pages: list[dict[str, t.Any]], what: str) -> None:
@@ -300,7 +300,7 @@ def test_metrics_have_no_level_of_what_is_not_known() -> None:
     ]
     assert provider_metrics(pages, NOW).splitlines()[2:] == [
         "lifeline_provider_status_timestamp_seconds 1772332800",
-        "# HELP lifeline_provider_known Whether its status page told how it is.",
+        "# HELP lifeline_provider_known Whether the status page answered with a known state.",
         "# TYPE lifeline_provider_known gauge",
         'lifeline_provider_known{provider="supabase"} 1',
         'lifeline_provider_known{provider="cloudflare"} 1',

@@ -94,7 +94,7 @@ def test_checks_that_did_not_pass_are_named_and_those_that_could_not_run_are_tol
     found = judge(replace(SOUND, check=CheckFact(ago(60), "failed", 60, ["one", "two", "three", "four"])), LIMITS, NOW)
     assert found[0].message.endswith(" found its content unsound (one, two, three and 1 more).")
     found = judge(replace(SOUND, check=CheckFact(ago(60), "error", 60)), LIMITS, NOW)
-    assert "could not run, so that nothing is known" in found[0].message
+    assert "could not run, so that the state" in found[0].message
 
 
 def test_a_copy_that_stayed_behind_is_told_while_the_store_is_not() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks a source's own server whether it is there, and how far its WAL got."""
+"""Asks the server of a source whether it answers, and for the position of its WAL."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from .model import ArchiveFact, KeptFact, ReplicationFact
 
 
 @dataclass(frozen=True)
-class Live:
-    """What a server that answered says of itself."""
+class ServerState:
+    """The answer of a server."""
 
     replication: t.Optional[ReplicationFact] = None
     archive: t.Optional[ArchiveFact] = None
     kept: t.Tuple[KeptFact, ...] = ()
 
 
-def ask_postgres(options: ConnectionOptions) -> Live:
+def ask_postgres(options: ConnectionOptions) -> ServerState:
     """Raises RecoveryError(unreachable, access_denied, target_missing or query_failed)."""
     with connection(options, application="lifeline.recovery status") as conn:
         archive = _archive(conn)
         kept = tuple(
             KeptFact(one.name, one.age_seconds, one.bytes) for one in kept_databases(conn, options.database, utc_now())
         )
-    return Live(_replication(describe_replication(ReplicationRequest(options))), archive, kept)
+    return ServerState(_replication(describe_replication(ReplicationRequest(options))), archive, kept)
 
 
-def ask_sqlite(opened: t.Callable[[], Engine]) -> Live:
+def ask_sqlite(opened: t.Callable[[], Engine]) -> ServerState:
     """Raises RecoveryError when the database of D1, or the file, cannot be read."""
     engine = opened()
     try:
         engine.run([Bound("SELECT count(*) FROM sqlite_master")])
     finally:
         engine.close()
-    return Live()
+    return ServerState()
 
 
-def ask_files(files: ObjectStore) -> Live:
-    """Raises RecoveryError when the bucket cannot be listed, or the folder is not there."""
+def ask_files(files: ObjectStore) -> ServerState:
+    """Raises RecoveryError if the bucket cannot be listed, or the folder does not exist."""
     files.require_there()
-    return Live()
+    return ServerState()
 
 
 def _replication(seen: ReplicationResult) -> t.Optional[ReplicationFact]:
-    """None for a server that neither follows another nor is followed, by all that it knows."""
+    """None for a server without a primary and without standbys."""
     if seen.role == "standby":
         return ReplicationFact(seen.role, seen.streaming, 0, seen.lag_seconds, seen.lag_bytes)
-    # Who takes a base backup is no standby, and goes again.
+    # A client that takes a base backup is no standby; its connection ends with the backup.
     attached = [one for one in seen.standbys or () if one.state != "backup"]
     slots = [one for one in seen.slots if one.kind == "physical"]
     if not attached and not slots:
@@ -68,7 +68,7 @@ def _replication(seen: ReplicationResult) -> t.Optional[ReplicationFact]:
 
 
 def _archive(conn: Connection) -> t.Optional[ArchiveFact]:
-    """None where WAL is not archived by this server. How much waits is known only to members of pg_monitor."""
+    """None if this server does not archive WAL. Only members of pg_monitor can read the number of waiting segments."""
     if fetch_value(conn, "SELECT current_setting('archive_mode')") == "off" or in_recovery(conn):
         return None
     [(archived_at, failing)] = fetch_all(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people read of an event: one line, the message, the facts, and what to do."""
+"""Text of an event for people: title, message, facts and next step."""
 
 from __future__ import annotations
 
@@ -17,61 +17,64 @@ from .event import WATERMARK, Event
 _LONGEST_FACT = 500
 _LONGEST_WORD = 30
 
-#: What to look at first, by error_kind; what an error itself says to do stands before it.
+#: The first step by error_kind; the next_step of an error itself precedes it.
 _BY_KIND = {
-    ErrorKind.INVALID_OPTIONS: "Correct the option that the message names. The run did not begin.",
+    ErrorKind.INVALID_OPTIONS: "Correct the option that the message names. The run did not start.",
     ErrorKind.UNREACHABLE: "Check that the server runs, its address, and the network between.",
     ErrorKind.ACCESS_DENIED: "Check user, password or key, and their rights.",
-    ErrorKind.TIMEOUT: "Look for locks and load on the server; raise the timeout when the data has grown.",
+    ErrorKind.TIMEOUT: "Look for locks and load on the server; raise the timeout if the data has grown.",
     ErrorKind.CLIENT_MISSING: "Install the client programs of the server's major version on the backup host.",
     ErrorKind.CLIENT_TOO_OLD: "Install the client programs of the server's major version on the backup host.",
-    ErrorKind.BACKUP_RUNNING: "Wait for the backup that runs, or look why it hangs.",
+    ErrorKind.BACKUP_RUNNING: "Wait for the running backup, or find out why it does not end.",
     ErrorKind.IDENTITY_CHANGED: "Check the connection of the source; after a planned move, accept the new identity.",
-    ErrorKind.RLS_BLIND: "Give the role BYPASSRLS, or take the owner of the tables.",
+    ErrorKind.RLS_BLIND: "Grant BYPASSRLS to the role, or use the owner of the tables.",
     ErrorKind.TRANSACTION_POOLER: "Connect to the server directly, not through its pooler.",
     ErrorKind.SPOOL_FULL: "Free space in the spool folder of the backup host.",
-    ErrorKind.STORE_FULL: "Apply retention, or make the store larger.",
+    ErrorKind.STORE_FULL: "Apply retention, or enlarge the store.",
     ErrorKind.STORE_FAILED: "Check the store with store_check; its keys may have expired.",
-    ErrorKind.DAMAGED: "Take another set; the next backup stores anew what is damaged.",
-    ErrorKind.NOT_EQUAL: "Do not use what was restored; verify the set, and restore an earlier one.",
-    ErrorKind.NO_BACKUP_SET: "Look whether the timer fires (systemctl list-timers), and at its journal.",
-    ErrorKind.RESTORE_FAILED: "The target is as it was; read what pg_restore said, then try another set.",
+    ErrorKind.DAMAGED: "Use another set; the next backup stores damaged objects again.",
+    ErrorKind.NOT_EQUAL: "Do not use the restored data; verify the set, and restore an earlier one.",
+    ErrorKind.NO_BACKUP_SET: "Check that the timer runs (systemctl list-timers), and read its journal.",
+    ErrorKind.RESTORE_FAILED: "The target is unchanged; read the message of pg_restore, then try another set.",
 }
 
-#: The same by the beginning of the event's name.
+#: The same by the start of the name of the event.
 _BY_EVENT = (
-    (("backup.overdue", "backup.missing"), "Look whether the timer fires (systemctl list-timers), and at its journal."),
+    (("backup.overdue", "backup.missing"), "Check that the timer runs (systemctl list-timers), and read its journal."),
     (
         ("backup.slow",),
-        "A backup slower than half an hour waits for the network, for locks, or has grown; see its timings.",
+        "A backup that takes more than half an hour waits for the network or for locks, or has grown; see its timings.",
     ),
     (
         ("backup.size",),
-        "Compare the rows of the tables with those of the set before (backup_info); data may be missing.",
+        "Compare the rows of the tables with those of the previous set (backup_info); data may be missing.",
     ),
-    (("backup.",), "Read the journal of the backup's service; check rights on the database and keys of the store."),
+    (
+        ("backup.",),
+        "Read the journal of the service of the backup; check the rights on the database and the keys of the store.",
+    ),
     (("check.misconfigured",), "Correct the descriptions in checks, and run check.yml again."),
-    (("check.error",), "Check the connection and the rights of the role that checks, and run check.yml again."),
-    (("check.overdue",), "Run check.yml, and look at its timer."),
+    (("check.error",), "Check the connection and the rights of the checking role, and run check.yml again."),
+    (("check.overdue",), "Run check.yml, and check its timer."),
     (
         ("check.",),
-        "Stop what writes it if it spreads; see the checks' messages, then restore the tables or rows from before.",
+        "Stop the writing application if the damage spreads; read the messages of the checks, then restore the rows.",
     ),
-    (("verification.overdue",), "Run verify.yml, and look at its timer."),
-    (("verification.",), "Take a new backup now; verify older sets to find the newest that is sound."),
-    (("restore.unchanged",), "Check whether the damage is still there; if so, restore a set from before it."),
-    (("restore.",), "The target is as it was unless the message says otherwise; look at the timings of what was slow."),
-    (("source.",), "Check that the server runs and takes connections; then decide on failover."),
-    (("store.",), "Check the store with store_check; its keys may have expired. Until then, a copy may serve."),
-    (("storage.",), "Apply retention, or make the disk or the store larger."),
-    (("replication.",), "Look at the lag, at the slot, and at the network to the standby."),
-    (("archive.",), "Look at pg_stat_archiver and at the repository; WAL stays on the server until it is archived."),
+    (("verification.overdue",), "Run verify.yml, and check its timer."),
+    (("verification.",), "Start a new backup immediately; verify older sets to find the newest intact one."),
+    (("restore.unchanged",), "Check whether the damage still exists; if so, restore a set from before it."),
+    (("restore.",), "The target is unchanged unless the message states otherwise; find slow steps in the timings."),
+    (("source.",), "Check that the server runs and accepts connections; then decide on failover."),
+    (("store.",), "Check the store with store_check; its keys may have expired. Until then, restore from a copy."),
+    (("storage.",), "Apply retention, or enlarge the disk or the store."),
+    (("replication.",), "Check the lag, the slot, and the network to the standby."),
+    (("archive.",), "Check pg_stat_archiver and the repository; WAL stays on the server until it is archived."),
     (
         ("provider.",),
-        "It is the provider's: read its page, start no restore there until it is over, or fail over.",
+        "The provider has an outage: read its page, start no restore at the provider until it is over, or fail over.",
     ),
-    (("drill.overdue",), "Run drill.yml, and look at its timer."),
-    (("drill.",), "Read the report of the drill before the recovery is needed for real."),
+    (("drill.overdue",), "Run drill.yml, and check its timer."),
+    (("drill.",), "Read the report of the drill and correct its cause before an incident needs the recovery."),
 )
 
 
@@ -88,13 +91,13 @@ def subject(event: Event) -> str:
 
 
 def message(event: Event) -> str:
-    """The message, marked where it is a drill's or the end of a problem."""
+    """The message, marked if it belongs to a drill or ends an incident."""
     ended = "Resolved: " if event.resolved and event.severity != "info" else ""
     return marked(event, f"{ended}{event.message}")
 
 
 def news(event: Event, *, mark: bool = True) -> str:
-    """The message for who reads the source before it and what to do after it: without both."""
+    """The message without the source before it and the next step after it, which the channel prints separately."""
     what_to_do = hint(event)
     text = event.message[len(event.source) + 2 :] if event.message.startswith(f"{event.source}: ") else event.message
     if what_to_do and text.endswith(f" {what_to_do}"):
@@ -103,7 +106,7 @@ def news(event: Event, *, mark: bool = True) -> str:
 
 
 def hint(event: Event) -> str:
-    """What to do now: what the error says, else what its kind or the event's name suggests; empty for what is well."""
+    """The next step: from the error, else from its kind or the name of the event; empty for successes."""
     if not event.is_problem:
         return ""
     said = event.details.get("next_step") or _BY_KIND.get(str(event.details.get("error_kind") or ""))
@@ -113,12 +116,12 @@ def hint(event: Event) -> str:
 
 
 def advice(name: str) -> str:
-    """What the name of an event suggests to do; empty when nothing does."""
+    """The next step for the name of an event; empty if none is known."""
     return next((text for names, text in _BY_EVENT if name.startswith(names)), "")
 
 
 def facts(event: Event) -> t.Dict[str, t.Any]:
-    """All that is known, for machines: the details, and what the other fields say."""
+    """All facts for machines: the details and the other fields."""
     known: t.Dict[str, t.Any] = {str(name): value for name, value in event.details.items()}
     known.update(severity=event.severity, key=event.key, resolved=event.resolved)
     if event.drill:
@@ -129,10 +132,10 @@ def facts(event: Event) -> t.Dict[str, t.Any]:
 
 
 def letter(event: Event) -> str:
-    """The whole text of a mail."""
+    """The complete text of a mail."""
     lines = [news(event), ""]
     if hint(event):
-        lines += [f"What to do: {hint(event)}", ""]
+        lines += [f"Next step: {hint(event)}", ""]
     lines += [f"{name}: {short(value)}" for name, value in event.details.items() if not _said(event, value)]
     lines += [
         f"event: {event.event}",
@@ -145,11 +148,11 @@ def letter(event: Event) -> str:
 
 
 def _said(event: Event, value: t.Any) -> bool:
-    """Whether the message or what to do has it already, as what and next_step of a module that failed."""
+    """Whether message or next step contain it already, as what and next_step of a failed module."""
     return isinstance(value, str) and len(value) > _LONGEST_WORD and (value in event.message or value == hint(event))
 
 
 def short(value: t.Any) -> str:
-    """The beginning of a value, in one line."""
+    """The start of a value, in one line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return " ".join(text.split())[:_LONGEST_FACT]
