@@ -10,19 +10,19 @@ import os
 import typing as t
 
 from .._pitr.backup import BackupRequest
-from .._pitr.beside import Start
 from .._pitr.cluster import Login
 from .._pitr.config import configured_data_directory
 from .._pitr.info import InfoRequest
 from .._pitr.pitr import PitrRequest
-from .._pitr.plan import Wish
+from .._pitr.plan import RecoverySpec
 from .._pitr.program import Place, owner_to_run_as
+from .._pitr.side_by_side import Start
 from .._pitr.target import Target, parse_target
 from .postgres_requests import connection_options
 from .requests import Params, journal_listener, optional_instant
 
 
-def stanza_place(params: Params, live: t.Optional[str]) -> Place:
+def stanza_place(params: Params, origin: t.Optional[str]) -> Place:
     """The stanza, and whom its programs run as. Raises RecoveryError(invalid_options) when that would be root."""
     return Place(
         stanza=params["stanza"],
@@ -30,7 +30,7 @@ def stanza_place(params: Params, live: t.Optional[str]) -> Place:
         repository=params["repository"],
         program=params["pgbackrest"],
         environment=_environment(params),
-        user=owner_to_run_as(live, params["os_user"]),
+        user=owner_to_run_as(origin, params["os_user"]),
     )
 
 
@@ -50,15 +50,15 @@ def server_login(params: Params) -> Login:
 def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
     mode = params["mode"]
     data = str(params["data_directory"]).rstrip("/")
-    live = data if mode in ("in_place", "undo") else live_directory(params)
+    origin = data if mode in ("in_place", "undo") else live_directory(params)
     restores = mode in ("beside", "in_place")
     target = parse_target(params["target_type"], params["target"], inclusive=params["inclusive"])
-    wish = Wish(
-        place=stanza_place(params, data if mode == "remove" and os.path.exists(data) else live),
+    spec = RecoverySpec(
+        place=stanza_place(params, data if mode == "remove" and os.path.exists(data) else origin),
         target=target if restores else Target("latest"),
         mode=mode,
         data=data,
-        live=live,
+        origin=origin,
         login=server_login(params),
         bin_dir=params["client_bin_dir"],
         backup_set=params["backup_set"],
@@ -77,7 +77,7 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
         jobs=params["jobs"],
     )
     return PitrRequest(
-        wish=wish,
+        spec=spec,
         start=start,
         service=params["service"],
         environment=params["recovery_environment"],
@@ -90,19 +90,19 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
 
 
 def pitr_info_request(params: Params) -> InfoRequest:
-    live = live_directory(params)
-    wish = Wish(
-        place=stanza_place(params, live),
+    origin = live_directory(params)
+    spec = RecoverySpec(
+        place=stanza_place(params, origin),
         target=Target("latest"),
         mode="info",
         data="",
-        live=live,
+        origin=origin,
         login=server_login(params),
         bin_dir=params["client_bin_dir"],
         timeline=params["timeline"],
     )
     return InfoRequest(
-        wish, optional_instant(params["around"]), params["window_seconds"], params["limit"], params["spool_dir"]
+        spec, optional_instant(params["around"]), params["window_seconds"], params["limit"], params["spool_dir"]
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the archived log of a stanza without its server: fetched, proved by its digest, and shown by pg_waldump."""
+"""Reads the archived WAL of a stanza without its server: fetched, checked by digest, and decoded by pg_waldump."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .repository import Stanza, StoredSegment
 from .wal import Segment, TimelineSpan, is_segment, on_path, parse_history, parse_segment, segment_name
 from .waldump import Change, Reading, parse_waldump
 
-#: The codecs of pgBackRest's endings.
+#: The codecs by file suffix of pgBackRest.
 _CODECS = {"gz": "gzip", "zst": "zstd"}
 #: initdb --wal-segsize takes at most 1024 MB.
 _LARGEST_SEGMENT = 1024**3
-#: Segments that are kept in the scratch folder at once.
+#: Segments kept in the scratch folder in parallel.
 _KEPT = 3
-#: A record of the end of a transaction may go on in the next segment; pg_waldump then reads that far into it.
+#: The record of a commit may continue in the next segment; pg_waldump then reads that far into it.
 _BEYOND = 0x20000
 
 
@@ -39,7 +39,7 @@ class Archive:
     def __init__(self, program: PgBackRest, stanza: Stanza, waldump: str, folder: str) -> None:
         self._program, self._stanza, self._waldump, self._folder = program, stanza, waldump, folder
         self._stored = {item.name: item for item in program.archive(stanza)}
-        self._live: t.Dict[str, str] = {}
+        self._unarchived: t.Dict[str, str] = {}
         self._files: OrderedDict[str, str] = OrderedDict()
         self._size = 0
         self._readings: t.Dict[int, Reading] = {}
@@ -60,7 +60,7 @@ class Archive:
         return self._size
 
     def follow(self, timeline: int) -> None:
-        """Look at the archive along the path to a timeline. Raises RecoveryError when its history is missing."""
+        """Read the archive along the path to a timeline. Raises RecoveryError if its history file is missing."""
         path = [TimelineSpan(timeline, None)]
         if timeline > 1:
             name = f"archive/{self._stanza.name}/{self._stanza.archive_id}/{timeline:08X}.history"
@@ -74,16 +74,16 @@ class Archive:
     def timeline(self) -> int:
         return self.path[-1].timeline if self.path else 1
 
-    def add_live(self, folder: str) -> None:
-        """Look at what the server has not archived yet, too. It is shown, but no recovery can count on it."""
+    def add_unarchived(self, folder: str) -> None:
+        """Read segments that the server has not archived yet, too. They are shown, but no recovery can rely on them."""
         try:
             names = [name for name in os.listdir(folder) if is_segment(name) and name not in self._stored]
         except OSError:
             return
         size = self.segment_size
-        self._live.update({name: os.path.join(folder, name) for name in names})
+        self._unarchived.update({name: os.path.join(folder, name) for name in names})
         newest = max(self.segments, default=0)
-        # A server gives files names in advance; those hold no records yet, which pg_waldump sees.
+        # A server names files in advance; those hold no records yet, and pg_waldump reports that.
         ahead = on_path((parse_segment(name, size) for name in names), self.path, size)
         self.segments.update({number: segment for number, segment in ahead.items() if number > newest})
 
@@ -113,7 +113,7 @@ class Archive:
 
     def read_changes(self, number: int, pending: t.Dict[int, t.Dict[str, Change]]) -> Reading:
         """As read, with what transactions changed. Go through segments in their order with the same pending."""
-        # Not LogicalMessage: any user writes a text into it, whose lines could look like records.
+        # Without LogicalMessage: every user can write its text, whose lines could look like records.
         managers = ("Transaction", "XLOG", "Heap", "Heap2")
         return self._read(number, [f"--rmgr={name}" for name in managers], pending)
 
@@ -130,10 +130,10 @@ class Archive:
         end = begin + self.segment_size
         following = segment_name(segment.timeline, number + 1, self.segment_size)
         beyond = 0
-        if following in self._stored or following in self._live:
+        if following in self._stored or following in self._unarchived:
             self._fetch(following)
             beyond = _BEYOND
-        # A segment may begin or end within a record, which pg_waldump says and counts as an error.
+        # A segment may start or end within a record, which pg_waldump reports as an error.
         done = run(
             [
                 self._waldump,
@@ -153,14 +153,14 @@ class Archive:
         if name in self._files:
             self._files.move_to_end(name)
             return
-        if name in self._live:
-            shutil.copyfile(self._live[name], os.path.join(self._folder, name))
+        if name in self._unarchived:
+            shutil.copyfile(self._unarchived[name], os.path.join(self._folder, name))
             self._keep(name)
             return
         stored = self._stored[name]
         plain = _plain(self._program.file(stored.path), stored, self._size or _LARGEST_SEGMENT)
         if hashlib.sha1(plain, usedforsecurity=False).hexdigest() != stored.sha1:
-            raise _damaged(stored, "its content has another digest than its name tells")
+            raise _damaged(stored, "the digest of its content differs from its name")
         self._size = self._size or len(plain)
         with open(os.path.join(self._folder, name), "wb") as stream:
             stream.write(plain)
@@ -173,7 +173,7 @@ class Archive:
 
 
 def _versioned(options: t.Sequence[str], major: int) -> t.List[str]:
-    """Several --rmgr are understood since version 15; before, everything is read."""
+    """pg_waldump accepts several --rmgr since version 15; with older versions, every record is read."""
     return list(options) if major >= 15 else []
 
 
@@ -220,5 +220,5 @@ def _damaged(stored: StoredSegment, why: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.DAMAGED,
         f"The WAL segment {stored.name} in the archive is damaged: {why}.",
-        next_step="Choose a target before it, another repository, or a backup that was taken after it.",
+        next_step="Choose an earlier target, another repository, or a backup that ended after the segment.",
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes backups with pgBackRest, and makes and checks the stanza that they belong to."""
+"""Starts backups with pgBackRest, and creates and checks their stanza."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BACKUP_TYPES = ("full", "diff", "incr", "none")
 
 @dataclass(frozen=True)
 class BackupRequest:
-    """type C(none) takes no backup. jobs is how many processes copy files."""
+    """With type C(none), no backup is started. jobs is the number of copying processes."""
 
     place: Place
     type: str
@@ -52,9 +52,9 @@ class BackupResult:
 
 
 def take_backup(request: BackupRequest) -> BackupResult:
-    """In this order: make the stanza, check that archiving works, back up, verify the repository.
+    """In this order: create the stanza, check the archiving, back up, verify the repository.
 
-    Raises RecoveryError(archiving_failed, damaged, or what pgBackRest says).
+    Raises RecoveryError(archiving_failed, damaged, or the error of pgBackRest).
     """
     timings = Timings(request.listener)
     program = PgBackRest(request.place)
@@ -62,10 +62,10 @@ def take_backup(request: BackupRequest) -> BackupResult:
     create = request.create_stanza and before is None
     name = request.place.stanza
     if request.check_mode:
-        words = [f"make the stanza {name}"] if create else []
-        words += [f"take a {request.type} backup"] if request.type != "none" else []
-        summary = f"Would {' and '.join(words)}." if words else "Would change nothing."
-        return BackupResult(bool(words), name, summary, create)
+        actions = [f"create the stanza {name}"] if create else []
+        actions += [f"start a {request.type} backup"] if request.type != "none" else []
+        summary = f"Would {' and '.join(actions)}." if actions else "Would change nothing."
+        return BackupResult(bool(actions), name, summary, create)
     if create:
         with timings.phase("stanza"):
             program.run("stanza-create")
@@ -88,8 +88,8 @@ def take_backup(request: BackupRequest) -> BackupResult:
             raise RecoveryError(
                 ErrorKind.DAMAGED,
                 f"The repository of {name!r} is damaged: {' '.join(found.problems[:3])}",
-                left="Nothing in it was changed by the verification.",
-                next_step="Take a new full backup at once, and look at the storage.",
+                left="The verification changed nothing.",
+                next_step="Start a new full backup immediately, and check the storage.",
                 details={"verified": vars(found), "label": result.label},
             )
         verified = vars(found)

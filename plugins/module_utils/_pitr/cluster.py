@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A cluster on this host: what its control file says, how it starts and stops, and queries as its own user."""
+"""A cluster on this host: its control file, its start and stop, and queries as its own user."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import as_user, give_to
 from .program import Done, run
 
-_PLACES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/usr/local/pgsql-{major}/bin")
+_BIN_DIRS = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/usr/local/pgsql-{major}/bin")
 _PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_waldump", "psql")
-#: A standby must not have less of these than the server whose log it reads.
+#: A standby needs at least the values of the server whose WAL it replays.
 _LIMITS = {
     "max_connections": "max_connections setting",
     "max_worker_processes": "max_worker_processes setting",
@@ -48,7 +48,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Running:
-    """What postmaster.pid says. socket_dir may be empty, then address is used."""
+    """The content of postmaster.pid. If socket_dir is empty, address is used."""
 
     pid: int
     port: int
@@ -57,7 +57,7 @@ class Running:
 
 
 class Cluster:
-    """A data directory with the programs of its version. user is whom root lends them to."""
+    """A data directory with the programs of its version. root runs the programs as user."""
 
     def __init__(self, data: str, bin_dir: str, user: t.Optional[str], login: Login) -> None:
         self.data, self.bin_dir, self.user, self._login = data, bin_dir, user, login
@@ -66,7 +66,7 @@ class Cluster:
         return os.path.join(self.bin_dir, program)
 
     def control(self) -> t.Optional[ControlFile]:
-        """None when there is no control file that could be read."""
+        """None if there is no readable control file."""
         done = self._run(["pg_controldata", "-D", self.data])
         if done.code != 0:
             return None
@@ -94,10 +94,10 @@ class Cluster:
         return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
 
     def query(self, sql: str, database: t.Optional[str] = None) -> str:
-        """What psql prints, without headers. Raises RecoveryError(unreachable or query_failed)."""
+        """The output of psql without headers. Raises RecoveryError(unreachable or query_failed)."""
         server = self.running()
         if server is None:
-            raise RecoveryError(ErrorKind.UNREACHABLE, f"No server runs on {self.data}.", next_step="Start it.")
+            raise RecoveryError(ErrorKind.UNREACHABLE, f"No server runs on {self.data}.", next_step="Start the server.")
         arguments = [self.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
         environment = {
             **self._environment(),
@@ -117,22 +117,22 @@ class Cluster:
         except (OSError, subprocess.SubprocessError) as error:
             raise RecoveryError(ErrorKind.UNREACHABLE, f"psql did not end: {type(error).__name__}.") from None
         if done.returncode != 0:
-            words = " ".join(done.stderr.decode("utf-8", "replace").split())[-400:]
+            stderr = " ".join(done.stderr.decode("utf-8", "replace").split())[-400:]
             kind = ErrorKind.UNREACHABLE if done.returncode == 2 else ErrorKind.QUERY_FAILED
             raise RecoveryError(
-                kind, f"The server on {self.data} refused: {words}.", next_step="Check login_user and login_password."
+                kind, f"The server on {self.data} refused: {stderr}.", next_step="Check login_user and login_password."
             )
         return str(done.stdout, "utf-8", "replace").strip()
 
     def start(self, options: t.Sequence[str], log: str, environment: t.Mapping[str, str]) -> None:
-        """Start it without waiting until it accepts sessions. environment is what its restore_command needs.
+        """Start it without waiting until it accepts sessions. environment is for its restore_command.
 
         Raises RecoveryError(service_failed).
         """
         _make_log(log, self.user)
-        words = " ".join(shlex.quote(option) for option in options)
+        quoted = " ".join(shlex.quote(option) for option in options)
         done = run(
-            [self.path("pg_ctl"), "start", "-W", "-s", "-D", self.data, "-l", log, *(["-o", words] if words else [])],
+            [self.path("pg_ctl"), "start", "-W", "-s", "-D", self.data, "-l", log, *(["-o", quoted] if quoted else [])],
             {**self._environment(), **environment},
             self.user,
         )
@@ -142,15 +142,15 @@ class Cluster:
             )
 
     def arguments(self) -> t.List[str]:
-        """What the server was started with the last time, without the program and its data directory."""
+        """The options of the last start of the server, without the program and its data directory."""
         try:
             with open(os.path.join(self.data, "postmaster.opts"), encoding="utf-8") as stream:
-                words = shlex.split(stream.read())[1:]
+                arguments = shlex.split(stream.read())[1:]
         except (OSError, ValueError):
             return []
         kept: t.List[str] = []
         skip = False
-        for word in words:
+        for word in arguments:
             if skip or word == "-D":
                 skip = not skip
             elif not word.startswith(("-D", "--data-directory")):
@@ -158,7 +158,7 @@ class Cluster:
         return kept
 
     def stop(self, timeout: int) -> None:
-        """End it with a fast shutdown. Raises RecoveryError(service_failed) when it does not end."""
+        """Stop it with a fast shutdown. Raises RecoveryError(service_failed) if it does not end."""
         if self.running() is None:
             return
         done = self._run(["pg_ctl", "stop", "-s", "-w", "-m", "fast", "-t", str(timeout), "-D", self.data])
@@ -166,7 +166,7 @@ class Cluster:
             raise RecoveryError(
                 ErrorKind.SERVICE_FAILED,
                 f"The server on {self.data} does not stop: {' '.join(done.errors.split())[-400:]}.",
-                left="Its data directory is as it was.",
+                left="Its data directory is unchanged.",
                 next_step="End its sessions and stop it, then run this again.",
             )
 
@@ -207,7 +207,7 @@ def _make_log(path: str, user: t.Optional[str]) -> None:
 
 def find_server(major: int, bin_dir: t.Optional[str]) -> str:
     """The folder with the server's programs of a major version. Raises RecoveryError(client_missing)."""
-    for folder in [bin_dir] if bin_dir else [place.format(major=major) for place in _PLACES]:
+    for folder in [bin_dir] if bin_dir else [place.format(major=major) for place in _BIN_DIRS]:
         if all(os.access(os.path.join(folder, name), os.X_OK) for name in _PROGRAMS):
             return folder
     raise RecoveryError(

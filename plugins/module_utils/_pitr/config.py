@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the live data directory of a stanza is, as pgBackRest's configuration says."""
+"""The data directory of the cluster of a stanza, from the configuration of pgBackRest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INCLUDED = "/etc/pgbackrest/conf.d/*.conf"
 def configured_data_directory(
     stanza: str, config: t.Optional[str], environment: t.Mapping[str, str]
 ) -> t.Optional[str]:
-    """pg1-path of the stanza, or None where it is not told or the files cannot be read."""
+    """pg1-path of the stanza, or None if it is not configured or the files cannot be read."""
     for given in (environment, os.environ):
         if given.get("PGBACKREST_PG1_PATH"):
             return given["PGBACKREST_PG1_PATH"]

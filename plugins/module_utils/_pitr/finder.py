@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds the moment: which transactions ended around an instant, and what they did to which relation."""
+"""Finds the transactions that ended around an instant, and their changes per relation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .plan import first_after
 from .target import Target
 from .waldump import Change, Transaction
 
-#: Relations below are the system's own: https://www.postgresql.org/docs/current/system-catalog-initial-data.html
+#: Relations below are system catalogs: https://www.postgresql.org/docs/current/system-catalog-initial-data.html
 _FIRST_NORMAL = 16384
-#: How many numbers of transactions before the newest the server is asked for.
+#: The number of transaction ids before the newest that the server is asked for.
 _LOOK_BACK = 1000000
 
 _NAMES = """
@@ -41,7 +41,7 @@ FROM ended WHERE at >= '{since}' AND at <= '{until}' ORDER BY at LIMIT {limit}
 
 @dataclass(frozen=True)
 class Relation:
-    """name is database/schema.table where the server knows it, else database/file node by their numbers."""
+    """name is database/schema.table if the server knows it, else the numbers database/file node."""
 
     name: str
     inserts: int
@@ -81,28 +81,28 @@ def from_archive(
     return found[-limit:]
 
 
-def from_server(live: Cluster, around: datetime, window: float, limit: int) -> t.List[Ended]:
-    """The same as far as the server remembers it; nothing unless track_commit_timestamp is on."""
-    if live.query("SHOW track_commit_timestamp") != "on":
+def from_server(origin: Cluster, around: datetime, window: float, limit: int) -> t.List[Ended]:
+    """The same from the commit timestamps of the server; empty unless track_commit_timestamp is on."""
+    if origin.query("SHOW track_commit_timestamp") != "on":
         return []
     since, until = around - timedelta(seconds=window), around + timedelta(seconds=window)
-    text = live.query(
+    text = origin.query(
         _COMMITS.format(back=_LOOK_BACK, since=since.isoformat(), until=until.isoformat(), limit=int(limit))
     )
     rows = [line.split("|") for line in text.splitlines() if "|" in line]
     return [Ended(int(xid), at, True, "server") for xid, at in rows]
 
 
-def relation_names(live: t.Optional[Cluster]) -> t.Dict[str, str]:
-    """database/file node by their numbers to database/schema.table; what cannot be asked is left out."""
+def relation_names(origin: t.Optional[Cluster]) -> t.Dict[str, str]:
+    """Names database/schema.table by the numbers database/file node; databases that cannot be queried are missing."""
     names: t.Dict[str, str] = {}
-    if live is None or live.running() is None:
+    if origin is None or origin.running() is None:
         return names
     try:
-        databases = live.query("SELECT oid || '=' || datname FROM pg_catalog.pg_database WHERE datallowconn")
+        databases = origin.query("SELECT oid || '=' || datname FROM pg_catalog.pg_database WHERE datallowconn")
         for line in databases.splitlines():
             number, _equals, database = line.partition("=")
-            for found in live.query(_NAMES, database).splitlines():
+            for found in origin.query(_NAMES, database).splitlines():
                 node, _equals, name = found.partition("=")
                 names[f"{number}/{node}"] = f"{database}/{name}"
     except RecoveryError:

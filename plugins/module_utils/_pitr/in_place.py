@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A recovery in place of the live cluster, whose old data directory is kept, and the way back to it."""
+"""A recovery in place of the running cluster, which keeps the old data directory, and its undo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from .._core.clock import Timings, compact_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .cluster import Cluster, Login, find_server
-from .plan import Plan, Wish
+from .plan import Plan, RecoverySpec
 from .recovery import (
     Marker,
     Reached,
@@ -23,7 +23,7 @@ from .recovery import (
     marker_path,
     read_marker,
     remove_marker,
-    require_room,
+    require_space,
     restore_files,
     wait_for_target,
     write_marker,
@@ -33,28 +33,28 @@ _STOP_SECONDS = 300
 
 
 def refuse_interrupted(data: str) -> None:
-    """Raises RecoveryError(conflict) when an earlier recovery in place did not end."""
+    """Raises RecoveryError(conflict) if an earlier recovery in place was interrupted."""
     marker = read_marker(data)
     if marker is not None and marker.state == "restoring":
         raise RecoveryError(
             ErrorKind.CONFLICT,
-            f"A recovery of {data} was interrupted; {marker_path(data)} tells where the old directory is.",
-            next_step="Take it back with mode undo, then begin anew.",
+            f"A recovery of {data} was interrupted; {marker_path(data)} names the old directory.",
+            next_step="Undo it with mode undo, then start again.",
         )
 
 
 def restore_in_place(
-    wish: Wish, plan: Plan, *, service: t.Optional[str], start: bool, timeout: int, jobs: int, timings: Timings
+    spec: RecoverySpec, plan: Plan, *, service: t.Optional[str], start: bool, timeout: int, jobs: int, timings: Timings
 ) -> t.Tuple[Reached, str]:
-    """Stop, keep the old directory under another name, restore into a fresh one, start. Returns where it was kept.
+    """Stop, rename the old directory, restore into an empty one, start. Returns the path of the old directory.
 
-    When anything fails, the old directory gets its name back and the server runs on it again.
+    If a step fails, the old directory is renamed to its original name and the server is started on it.
     """
-    require_room(plan, os.path.dirname(wish.data))
-    cluster = Cluster(wish.data, plan.bin_dir, wish.place.user, wish.login)
+    require_space(plan, os.path.dirname(spec.data))
+    cluster = Cluster(spec.data, plan.bin_dir, spec.place.user, spec.login)
     stamp = compact_instant(utc_now()).lower()
-    kept = f"{wish.data}.before-{stamp}"
-    tablespaces = f"{wish.data}.tablespaces-{stamp}"
+    kept = f"{spec.data}.before-{stamp}"
+    tablespaces = f"{spec.data}.tablespaces-{stamp}"
     running = cluster.running() is not None
     marker = Marker(
         mode="in_place",
@@ -67,31 +67,31 @@ def restore_in_place(
         arguments=cluster.arguments(),
         was_running=running,
     )
-    write_marker(wish.data, marker)
+    write_marker(spec.data, marker)
     try:
         with timings.phase("stop"):
             _stop(cluster, service)
         with timings.phase("provision"):
-            os.rename(wish.data, kept)
-            make_folder(wish.data, wish.place.user)
+            os.rename(spec.data, kept)
+            make_folder(spec.data, spec.place.user)
         with timings.phase("restore"):
-            restore_files(wish, plan, tablespaces=tablespaces, jobs=jobs, archive=True)
+            restore_files(spec, plan, tablespaces=tablespaces, jobs=jobs, archive=True)
         reached = Reached("restored")
         if start:
             with timings.phase("recover"):
-                log = None if service else f"{wish.data}.log"
-                _start(cluster, service, marker.arguments, wish.place.environment)
-                reached = wait_for_target(cluster, wish, plan, log, timeout)
+                log = None if service else f"{spec.data}.log"
+                _start(cluster, service, marker.arguments, spec.place.environment)
+                reached = wait_for_target(cluster, spec, plan, log, timeout)
     except RecoveryError as error:
-        # A server that still replays, or only refuses our login, is not thrown away.
+        # A server that still replays, or only refuses the login, is kept.
         if error.kind in (ErrorKind.TIMEOUT, ErrorKind.ACCESS_DENIED) and cluster.running() is not None:
-            write_marker(wish.data, replace(marker, state="done"))
+            write_marker(spec.data, replace(marker, state="done"))
             raise
         with timings.phase("undo"):
-            _put_back(wish.data, marker, cluster, service, wish.place.environment)
-        error.left = f"The old data directory is in its place again{' and its server runs' if running else ''}."
+            _put_back(spec.data, marker, cluster, service, spec.place.environment)
+        error.left = f"The old data directory has its original name{' and its server runs' if running else ''}."
         raise
-    write_marker(wish.data, replace(marker, state="done"))
+    write_marker(spec.data, replace(marker, state="done"))
     return reached, kept
 
 
@@ -104,15 +104,15 @@ def undo_in_place(
     *,
     check_mode: bool,
 ) -> t.Tuple[Marker, t.Optional[str]]:
-    """Give the kept directory its name back; what stands there now is kept as C(.undone-...), whose path is returned.
+    """Rename the kept directory to its original name; returns the path C(.undone-...) of the recovered directory.
 
-    Raises RecoveryError(target_missing) when no recovery in place is to be taken back.
+    Raises RecoveryError(target_missing) if there is no recovery in place to undo.
     """
     marker = read_marker(data)
     if marker is None or marker.mode != "in_place":
         raise RecoveryError(
             ErrorKind.TARGET_MISSING,
-            f"No recovery in place of {data} is to be taken back.",
+            f"There is no recovery in place of {data} to undo.",
             next_step="Check data_directory.",
         )
     if check_mode:

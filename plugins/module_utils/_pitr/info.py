@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a stanza can be recovered to: its window, backups and archive, and what happened around an instant."""
+"""The recovery window of a stanza, its backups and archive, and the transactions around an instant."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .._postgres.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, find_server
 from .finder import Ended, from_archive, from_server, relation_names
-from .plan import Wish, live_cluster, live_timeline, newest_commit
+from .plan import RecoverySpec, newest_commit, origin_cluster, origin_timeline
 from .program import PgBackRest
 from .repository import Backup, Stanza
 from .target import choose_timeline
 from .wal import first_missing
 
-#: How many of the transactions with the most harm are named apart.
+#: The number of transactions with the most harm that are listed.
 _SUSPECTS = 5
 
 _ARCHIVER = """
@@ -38,9 +38,9 @@ FROM pg_stat_archiver
 
 @dataclass(frozen=True)
 class InfoRequest:
-    """around: the instant whose transactions within window seconds on both sides are looked for, or None."""
+    """around: the instant whose transactions within window seconds before and after are listed, or None."""
 
-    wish: Wish
+    spec: RecoverySpec
     around: t.Optional[datetime] = None
     window: float = 300.0
     limit: int = 100
@@ -57,7 +57,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Archiver:
-    """The server's side. waiting: segments that are not archived yet. age_seconds: since the last was."""
+    """The server. waiting: segments that are not archived yet. age_seconds: since the last archived segment."""
 
     last_archived: str
     age_seconds: t.Optional[float]
@@ -88,25 +88,25 @@ class PitrInfo:
 
 
 def describe(request: InfoRequest) -> PitrInfo:
-    """Read the repository, and the server where it runs. Raises RecoveryError."""
+    """Read the repository, and the server if it runs on this host. Raises RecoveryError."""
     timings = Timings()
-    wish = request.wish
-    program = PgBackRest(wish.place)
+    spec = request.spec
+    program = PgBackRest(spec.place)
     stanza = program.info()
-    bin_dir = find_server(stanza.major, wish.bin_dir)
-    live, control = live_cluster(wish, stanza, bin_dir)
+    bin_dir = find_server(stanza.major, spec.bin_dir)
+    origin, control = origin_cluster(spec, stanza, bin_dir)
     with scratch_folder("lifeline-pitr-", request.spool_dir) as scratch:
         archive = Archive(program, stanza, os.path.join(bin_dir, "pg_waldump"), scratch)
-        timeline = choose_timeline(wish.timeline, live_timeline(live, control), archive.newest_timeline())
+        timeline = choose_timeline(spec.timeline, origin_timeline(origin, control), archive.newest_timeline())
         archive.follow(timeline)
         with timings.phase("window"):
-            whole, missing = _whole_part(archive, stanza)
-            newest = newest_commit(archive, whole)
+            complete, missing = _complete_part(archive, stanza)
+            newest = newest_commit(archive, complete)
         segments = len(archive.segments)
-        points = _points(archive, stanza, whole)
+        points = _points(archive, stanza, complete)
         with timings.phase("transactions"):
-            found = _transactions(request, archive, stanza, live)
-        lsn = format_lsn((whole[-1] + 1) * archive.segment_size) if whole else None
+            found = _transactions(request, archive, stanza, origin)
+        lsn = format_lsn((complete[-1] + 1) * archive.segment_size) if complete else None
         oldest = stanza.backups[0] if stanza.backups else None
         return PitrInfo(
             changed=False,
@@ -116,7 +116,7 @@ def describe(request: InfoRequest) -> PitrInfo:
             postgres_version=stanza.version,
             timeline=timeline,
             oldest=Edge(format_instant(oldest.stopped_at), oldest.lsn_stop) if oldest else None,
-            newest=Edge(newest.isoformat(timespec="microseconds") if newest else None, lsn) if whole else None,
+            newest=Edge(newest.isoformat(timespec="microseconds") if newest else None, lsn) if complete else None,
             recovery_points=points,
             backups=[_shown(backup) for backup in reversed(stanza.backups)],
             archive={
@@ -125,15 +125,15 @@ def describe(request: InfoRequest) -> PitrInfo:
                 "segments": segments,
                 "missing": [archive.name(number) for number in missing],
             },
-            archiver=_archiver(live),
+            archiver=_archiver(origin),
             transactions=found,
             suspects=sorted((end for end in found if end.harm), key=lambda end: -end.harm)[:_SUSPECTS],
             timings=timings.as_dict(),
         )
 
 
-def _whole_part(archive: Archive, stanza: Stanza) -> t.Tuple[t.List[int], t.List[int]]:
-    """The segments that a recovery from the oldest backup can read without a gap, and the first one that is missing."""
+def _complete_part(archive: Archive, stanza: Stanza) -> t.Tuple[t.List[int], t.List[int]]:
+    """The segments that a recovery from the oldest backup can read without a gap, and the first missing one."""
     if not stanza.backups or not archive.segments:
         return [], []
     first = archive.number(stanza.backups[0].wal_start)
@@ -144,43 +144,43 @@ def _whole_part(archive: Archive, stanza: Stanza) -> t.Tuple[t.List[int], t.List
     return [number for number in numbers if gap is None or number < gap], [] if gap is None else [gap]
 
 
-def _points(archive: Archive, stanza: Stanza, whole: t.Sequence[int]) -> t.List[str]:
-    """The end of each backup, and when each segment after the oldest was archived: what was safe when."""
+def _points(archive: Archive, stanza: Stanza, complete: t.Sequence[int]) -> t.List[str]:
+    """The end of each backup, and the archive time of each later segment."""
     points = [backup.stopped_at for backup in stanza.backups[:1]]
-    points += [archive.stored(number).archived_at for number in whole]
+    points += [archive.stored(number).archived_at for number in complete]
     oldest = points[0] if points else None
     return [format_instant(point) for point in sorted(set(points)) if oldest is not None and point >= oldest]
 
 
-def _transactions(request: InfoRequest, archive: Archive, stanza: Stanza, live: t.Optional[Cluster]) -> t.List[Ended]:
+def _transactions(request: InfoRequest, archive: Archive, stanza: Stanza, origin: t.Optional[Cluster]) -> t.List[Ended]:
     if request.around is None:
         return []
     found: t.List[Ended] = []
     if stanza.backups and archive.segments:
         first = archive.number(stanza.backups[0].wal_start)
-        if live is not None:
-            archive.add_live(os.path.join(live.data, "pg_wal"))
-        names = relation_names(live)
+        if origin is not None:
+            archive.add_unarchived(os.path.join(origin.data, "pg_wal"))
+        names = relation_names(origin)
         found = from_archive(archive, first, request.around, request.window, names, request.limit)
-    if live is not None and live.running() is not None:
+    if origin is not None and origin.running() is not None:
         known = {end.xid for end in found}
         try:
-            server = from_server(live, request.around, request.window, request.limit)
+            server = from_server(origin, request.around, request.window, request.limit)
         except RecoveryError:
             server = []
         found += [end for end in server if end.xid not in known]
     return sorted(found, key=lambda end: end.ended_at)[-request.limit :]
 
 
-def _archiver(live: t.Optional[Cluster]) -> t.Optional[Archiver]:
-    if live is None or live.running() is None:
+def _archiver(origin: t.Optional[Cluster]) -> t.Optional[Archiver]:
+    if origin is None or origin.running() is None:
         return None
     try:
-        last, age, failed, last_failed, _recovering, mode, track = live.query(_ARCHIVER).split("|")
+        last, age, failed, last_failed, _recovering, mode, track = origin.query(_ARCHIVER).split("|")
     except (RecoveryError, ValueError):
         return None
     try:
-        names = os.listdir(os.path.join(live.data, "pg_wal", "archive_status"))
+        names = os.listdir(os.path.join(origin.data, "pg_wal", "archive_status"))
         waiting: t.Optional[int] = sum(name.endswith(".ready") for name in names)
     except OSError:
         waiting = None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Point-in-time recovery as a whole: decide, prove, confirm, act, tell."""
+"""Point-in-time recovery: plan, check the archive, confirm, restore, report."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
 from .._sets.audit import audited
 from .._store.base import ObjectStore
-from .beside import Start, refuse_occupied, remove_beside, restore_beside
 from .in_place import refuse_interrupted, restore_in_place, undo_in_place
-from .plan import Plan, Wish, describe_stop, make_plan, settle_plan
+from .plan import Plan, RecoverySpec, describe_stop, make_plan, settle_plan
 from .recovery import Reached, read_marker
+from .side_by_side import Start, refuse_occupied, remove_side_by_side, restore_side_by_side
 
 OPERATION = "point_in_time_recovery"
 
 
 @dataclass(frozen=True)
 class PitrRequest:
-    """service: the unit of systemd that a recovery in place stops and starts, instead of pg_ctl."""
+    """service: the systemd unit that a recovery in place stops and starts, instead of pg_ctl."""
 
-    wish: Wish
+    spec: RecoverySpec
     start: Start
     service: t.Optional[str]
     environment: str
@@ -60,9 +60,9 @@ class PitrResult:
 
 
 def recover(request: PitrRequest, store: t.Optional[ObjectStore]) -> PitrResult:
-    """Do what the request's mode says. With a store, an audit record is written. Raises RecoveryError."""
-    wish = request.wish
-    details = {"mode": wish.mode, "stanza": wish.place.stanza, "target": wish.target.words, "data": wish.data}
+    """Run the mode of the request. If a store is set, an audit record is written. Raises RecoveryError."""
+    spec = request.spec
+    details = {"mode": spec.mode, "stanza": spec.place.stanza, "target": spec.target.description, "data": spec.data}
     with audited(store, request.source, OPERATION, details, check_mode=request.check_mode) as outcome:
         result = _recover(request)
         if result.changed:
@@ -72,78 +72,80 @@ def recover(request: PitrRequest, store: t.Optional[ObjectStore]) -> PitrResult:
 
 def _recover(request: PitrRequest) -> PitrResult:
     timings = Timings(request.listener)
-    if request.wish.mode == "remove":
+    if request.spec.mode == "remove":
         return _remove(request, timings)
-    if request.wish.mode == "undo":
+    if request.spec.mode == "undo":
         return _undo(request, timings)
     return _restore(request, timings)
 
 
 def _restore(request: PitrRequest, timings: Timings) -> PitrResult:
-    wish = request.wish
-    in_place = wish.mode == "in_place"
+    spec = request.spec
+    in_place = spec.mode == "in_place"
     with scratch_folder("lifeline-pitr-", request.spool_dir) as scratch:
         with timings.phase("preflight"):
             if in_place:
-                refuse_interrupted(wish.data)
+                refuse_interrupted(spec.data)
             else:
-                refuse_occupied(wish, request.start)
-            plan = make_plan(wish, scratch)
+                refuse_occupied(spec, request.start)
+            plan = make_plan(spec, scratch)
             if in_place:
-                require_confirmation(request.environment, request.confirm, wish.place.stanza, plan.digest)
+                require_confirmation(request.environment, request.confirm, spec.place.stanza, plan.digest)
             elif request.confirm is not None:
-                require_confirmation("sandbox", request.confirm, wish.place.stanza, plan.digest, "restores")
+                require_confirmation("sandbox", request.confirm, spec.place.stanza, plan.digest, "restores")
         if request.check_mode:
-            return _result(request, plan, timings, f"Would restore {plan.stanza.name!r} to {wish.target.words}.")
-        plan = settle_plan(wish, plan, scratch, timings)
+            return _result(request, plan, timings, f"Would restore {plan.stanza.name!r} to {spec.target.description}.")
+        plan = settle_plan(spec, plan, scratch, timings)
     if in_place:
         return _in_place(request, plan, timings)
-    made = restore_beside(wish, plan, request.start, timings)
+    made = restore_side_by_side(spec, plan, request.start, timings)
     where = f"port {made.port}" if made.port else "not started"
-    summary = f"Restored {plan.stanza.name!r} to {wish.target.words} in {wish.data} ({made.reached.state}, {where})."
+    summary = (
+        f"Restored {plan.stanza.name!r} to {spec.target.description} in {spec.data} ({made.reached.state}, {where})."
+    )
     result = _result(request, plan, timings, summary, made.reached)
     return replace(result, port=made.port, socket_directory=made.socket_dir)
 
 
 def _in_place(request: PitrRequest, plan: Plan, timings: Timings) -> PitrResult:
-    wish = request.wish
+    spec = request.spec
     reached, kept = restore_in_place(
-        wish, plan, service=request.service, start=request.start.start, timeout=request.start.timeout,
+        spec, plan, service=request.service, start=request.start.start, timeout=request.start.timeout,
         jobs=request.start.jobs, timings=timings,
     )  # fmt: skip
     summary = (
-        f"{wish.data} is at {wish.target.words} ({reached.state}); the old one is {kept}. "
-        "A new full backup is due once it is promoted."
+        f"{spec.data} is at {spec.target.description} ({reached.state}); the old directory is {kept}. "
+        "Start a new full backup after the promotion."
     )
     result = _result(request, plan, timings, summary, reached)
-    undo = {"mode": "undo", "data_directory": wish.data, "kept": kept}
+    undo = {"mode": "undo", "data_directory": spec.data, "kept": kept}
     return replace(result, undo=undo, backup_due=True)
 
 
 def _undo(request: PitrRequest, timings: Timings) -> PitrResult:
-    wish = request.wish
-    marker = read_marker(wish.data)
-    plan = {"mode": "undo", "data_directory": wish.data, "kept": marker.kept if marker else None}
-    if marker is not None and marker.stanza != wish.place.stanza:
+    spec = request.spec
+    marker = read_marker(spec.data)
+    plan = {"mode": "undo", "data_directory": spec.data, "kept": marker.kept if marker else None}
+    if marker is not None and marker.stanza != spec.place.stanza:
         raise RecoveryError(
             ErrorKind.WRONG_SERVER,
-            f"{wish.data} is of the stanza {marker.stanza!r}, not of {wish.place.stanza!r}.",
+            f"{spec.data} belongs to the stanza {marker.stanza!r}, not to {spec.place.stanza!r}.",
             next_step="Check stanza and data_directory.",
         )
     if marker is not None:
-        require_confirmation(request.environment, request.confirm, wish.place.stanza, plan_digest(plan))
+        require_confirmation(request.environment, request.confirm, spec.place.stanza, plan_digest(plan))
     marker, aside = undo_in_place(
-        wish.data, wish.place.user, request.service, wish.place.environment, timings, check_mode=request.check_mode
+        spec.data, spec.place.user, request.service, spec.place.environment, timings, check_mode=request.check_mode
     )
-    words = f" What stood there is {aside}." if aside else ""
+    removed = f" The recovered directory is {aside}." if aside else ""
     return PitrResult(
         changed=True,
         mode="undo",
         stanza=marker.stanza,
-        data_directory=wish.data,
-        summary=f"{wish.data} is the directory from before the recovery again.{words}"
+        data_directory=spec.data,
+        summary=f"{spec.data} is the directory from before the recovery again.{removed}"
         if not request.check_mode
-        else f"Would give {marker.kept} its name {wish.data} back.",
+        else f"Would rename {marker.kept} to {spec.data}.",
         backup_due=True,
         plan=plan,
         plan_digest=plan_digest(plan),
@@ -152,17 +154,19 @@ def _undo(request: PitrRequest, timings: Timings) -> PitrResult:
 
 
 def _remove(request: PitrRequest, timings: Timings) -> PitrResult:
-    data = request.wish.data
+    data = request.spec.data
     there = os.path.lexists(data) or read_marker(data) is not None
     if not request.check_mode:
         with timings.phase("teardown"):
-            there = remove_beside(data, request.wish.place.user)
+            there = remove_side_by_side(data, request.spec.place.user)
     return PitrResult(
         changed=there,
         mode="remove",
-        stanza=request.wish.place.stanza,
+        stanza=request.spec.place.stanza,
         data_directory=data,
-        summary=f"{data} is {'gone' if not request.check_mode else 'to be removed'}." if there else "Nothing is there.",
+        summary=f"{data} {'would be' if request.check_mode else 'was'} removed."
+        if there
+        else f"{data} does not exist.",
         timings=timings.as_dict(),
     )
 
@@ -170,14 +174,14 @@ def _remove(request: PitrRequest, timings: Timings) -> PitrResult:
 def _result(
     request: PitrRequest, plan: Plan, timings: Timings, summary: str, reached: t.Optional[Reached] = None
 ) -> PitrResult:
-    wish = request.wish
+    spec = request.spec
     return PitrResult(
         changed=True,
-        mode=wish.mode,
+        mode=spec.mode,
         stanza=plan.stanza.name,
-        data_directory=wish.data,
+        data_directory=spec.data,
         summary=summary,
-        target=wish.target.words,
+        target=spec.target.description,
         backup=plan.backup.label,
         stops_at=describe_stop(plan.stop),
         reached=reached,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a recovery would do, and whether the archive lets it; found out while everything still runs."""
+"""The steps of a recovery, and whether the archive holds everything for it; checked while the server runs."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from .wal import first_missing
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for. live: the data directory of the server whose archive it is, or None when that is gone."""
+class RecoverySpec:
+    """The requested recovery. origin: the data directory of the archived server, or None if it does not exist."""
 
     place: Place
     target: Target
     mode: str
     data: str
-    live: t.Optional[str]
+    origin: t.Optional[str]
     login: Login
     bin_dir: t.Optional[str] = None
     backup_set: t.Optional[str] = None
@@ -50,7 +50,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """stop is None when the target is not archived yet, and for immediate and latest. last: the last segment needed."""
+    """stop is None if the target is not archived yet, and for immediate and latest. last: the last needed segment."""
 
     stanza: Stanza
     backup: Backup
@@ -63,84 +63,90 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        # What a switch of the segment makes known later is no part of what a person agreed to.
+        # Facts that a switch of the segment reveals later are no part of the confirmed plan.
         later = ("switch_wal_first", "stops_at", "segments")
         return plan_digest({name: value for name, value in self.shown.items() if name not in later})
 
 
-def make_plan(wish: Wish, scratch: str) -> Plan:
-    """Decide and prove what can be told without touching anything. Raises RecoveryError.
+def make_plan(spec: RecoverySpec, scratch: str) -> Plan:
+    """Plan and check without changes. Raises RecoveryError.
 
     Kinds: outside_archive, no_backup_set, damaged (a segment is missing), wrong_server, client_missing.
     """
-    program = PgBackRest(wish.place)
+    program = PgBackRest(spec.place)
     stanza = program.info()
-    refuse_impossible(wish.target, stanza, utc_now())
-    bin_dir = find_server(stanza.major, wish.bin_dir)
-    live, control = live_cluster(wish, stanza, bin_dir)
+    refuse_impossible(spec.target, stanza, utc_now())
+    bin_dir = find_server(stanza.major, spec.bin_dir)
+    origin, control = origin_cluster(spec, stanza, bin_dir)
     archive = Archive(program, stanza, os.path.join(bin_dir, "pg_waldump"), scratch)
-    timeline = choose_timeline(wish.timeline, live_timeline(live, control), archive.newest_timeline())
+    timeline = choose_timeline(spec.timeline, origin_timeline(origin, control), archive.newest_timeline())
     archive.follow(timeline)
-    stop = locate(archive, wish.target, stanza)
-    unknown = stop is None and wish.target.type not in ("immediate", "latest")
-    if unknown and (live is None or live.running() is None):
-        raise _not_archived(archive, wish.target, stanza)
-    backup = choose_backup(stanza, archive.path, stop.position if stop else None, wish.backup_set)
-    segments = require_whole(archive, backup, stop, wish.target)
+    stop = locate(archive, spec.target, stanza)
+    unknown = stop is None and spec.target.type not in ("immediate", "latest")
+    if unknown and (origin is None or origin.running() is None):
+        raise _not_archived(archive, spec.target, stanza)
+    backup = choose_backup(stanza, archive.path, stop.position if stop else None, spec.backup_set)
+    segments = require_complete(archive, backup, stop, spec.target)
     plan = Plan(stanza, backup, timeline, bin_dir, stop, unknown, segments)
-    return replace(plan, shown=_shown(wish, plan))
+    return replace(plan, shown=_shown(spec, plan))
 
 
-def settle_plan(wish: Wish, plan: Plan, scratch: str, timings: Timings) -> Plan:
-    """Let what is not archived yet be archived, find the target in it, and prove every segment by its digest.
+def settle_plan(spec: RecoverySpec, plan: Plan, scratch: str, timings: Timings) -> Plan:
+    """Archive pending WAL, find the target in it, and check every segment by its digest.
 
-    The server goes on running. Raises RecoveryError(archiving_failed, outside_archive or damaged).
+    The server continues to run. Raises RecoveryError(archiving_failed, outside_archive or damaged).
     """
-    program = PgBackRest(wish.place)
-    live, _control = live_cluster(wish, plan.stanza, plan.bin_dir)
-    running = live is not None and live.running() is not None
-    if live is not None and running and (plan.switch_first or wish.mode == "in_place" or wish.target.type == "latest"):
+    program = PgBackRest(spec.place)
+    origin, _control = origin_cluster(spec, plan.stanza, plan.bin_dir)
+    running = origin is not None and origin.running() is not None
+    if (
+        origin is not None
+        and running
+        and (plan.switch_first or spec.mode == "in_place" or spec.target.type == "latest")
+    ):
         with timings.phase("archive"):
-            if live.query("SELECT pg_catalog.pg_is_in_recovery()") == "f":
-                archived_after_switch(live, wish.archive_timeout)
+            if origin.query("SELECT pg_catalog.pg_is_in_recovery()") == "f":
+                archived_after_switch(origin, spec.archive_timeout)
     archive = Archive(program, plan.stanza, os.path.join(plan.bin_dir, "pg_waldump"), scratch)
     archive.follow(plan.timeline)
-    stop = plan.stop or locate(archive, wish.target, plan.stanza)
-    if stop is None and wish.target.type not in ("immediate", "latest"):
-        raise _not_archived(archive, wish.target, plan.stanza)
-    segments = require_whole(archive, plan.backup, stop, wish.target)
-    if wish.check_archive:
+    stop = plan.stop or locate(archive, spec.target, plan.stanza)
+    if stop is None and spec.target.type not in ("immediate", "latest"):
+        raise _not_archived(archive, spec.target, plan.stanza)
+    segments = require_complete(archive, plan.backup, stop, spec.target)
+    if spec.check_archive:
         with timings.phase("check"):
             first = archive.number(plan.backup.wal_start)
             for number in range(first, first + segments):
                 archive.prove(number)
     settled = replace(plan, stop=stop, segments=segments)
-    return replace(settled, shown=_shown(wish, settled))
+    return replace(settled, shown=_shown(spec, settled))
 
 
-def live_cluster(wish: Wish, stanza: Stanza, bin_dir: str) -> t.Tuple[t.Optional[Cluster], t.Optional[ControlFile]]:
-    """The server that the stanza is of, when its data directory is there.
+def origin_cluster(
+    spec: RecoverySpec, stanza: Stanza, bin_dir: str
+) -> t.Tuple[t.Optional[Cluster], t.Optional[ControlFile]]:
+    """The server of the stanza, if its data directory exists.
 
-    Raises RecoveryError(wrong_server) when it is another's and would be replaced.
+    Raises RecoveryError(wrong_server) if it belongs to another cluster and would be replaced.
     """
-    if wish.live is None or not os.path.isdir(wish.live):
+    if spec.origin is None or not os.path.isdir(spec.origin):
         return None, None
-    cluster = Cluster(wish.live, bin_dir, wish.place.user, wish.login)
+    cluster = Cluster(spec.origin, bin_dir, spec.place.user, spec.login)
     control = cluster.control()
     if control is not None and control.system_identifier == stanza.system_identifier:
         return cluster, control
-    if wish.mode == "in_place":
+    if spec.mode == "in_place":
         found = f"system identifier {control.system_identifier}" if control else "no readable control file"
         raise RecoveryError(
             ErrorKind.WRONG_SERVER,
-            f"{wish.live} has {found}; the stanza {stanza.name!r} is of {stanza.system_identifier}.",
-            next_step="Check data_directory and stanza; or restore beside.",
+            f"{spec.origin} has {found}; the stanza {stanza.name!r} belongs to {stanza.system_identifier}.",
+            next_step="Check data_directory and stanza; or use mode beside.",
         )
     return None, None
 
 
 def locate(archive: Archive, target: Target, stanza: Stanza) -> t.Optional[Stop]:
-    """Where in the archive a recovery stops, or None when it does not hold the target."""
+    """The position in the archive where a recovery stops, or None if the archive does not contain the target."""
     if target.type in ("immediate", "latest") or not archive.segments:
         return None
     numbers = archive.numbers(archive.number(stanza.backups[0].wal_start))
@@ -149,14 +155,14 @@ def locate(archive: Archive, target: Target, stanza: Stanza) -> t.Optional[Stop]
         if number not in numbers or (number == numbers[-1] and archive.read(number).last < target.position):
             return None
         return Stop(target.position)
-    # Of the others: what happened lately is what people want to go back before.
+    # From the newest segment on: most recoveries go back to a recent instant.
     begin = 0 if target.at is None else max(0, first_after(archive, target, numbers) - 1)
     ordered = numbers[::-1] if target.at is None else numbers[begin:]
     return next((stop for number in ordered for stop in [stop_in(target, archive.read(number))] if stop), None)
 
 
 def first_after(archive: Archive, target: Target, numbers: t.Sequence[int]) -> int:
-    """By halves, an index before which no segment has an end of a transaction that the target stops at."""
+    """A binary search for an index before which no segment has the end of a transaction that the target stops at."""
     low, high = 0, len(numbers)
     while low < high:
         middle = (low + high) // 2
@@ -181,8 +187,8 @@ def newest_commit(archive: Archive, numbers: t.Sequence[int]) -> t.Optional[t.An
     return None
 
 
-def require_whole(archive: Archive, backup: Backup, stop: t.Optional[Stop], target: Target) -> int:
-    """How many segments the recovery reads. Raises RecoveryError(damaged) when one of them is missing."""
+def require_complete(archive: Archive, backup: Backup, stop: t.Optional[Stop], target: Target) -> int:
+    """The number of segments that the recovery reads. Raises RecoveryError(damaged) if a segment is missing."""
     first, last = archive.number(backup.wal_start), archive.number(backup.wal_stop)
     if stop is not None:
         last = max(last, archive.number_at(stop.position))
@@ -193,16 +199,16 @@ def require_whole(archive: Archive, backup: Backup, stop: t.Optional[Stop], targ
         raise RecoveryError(
             ErrorKind.DAMAGED,
             f"The archive lacks the WAL segment {archive.name(missing)}, which a recovery from {backup.label} to "
-            f"{target.words} needs.",
-            next_step="Choose a target before it, a backup that was taken after it, or another repository.",
+            f"{target.description} needs.",
+            next_step="Choose an earlier target, a backup that ended after the segment, or another repository.",
         )
     return last - first + 1
 
 
-def live_timeline(live: t.Optional[Cluster], control: t.Optional[ControlFile]) -> t.Optional[int]:
-    if live is not None and live.running() is not None:
+def origin_timeline(origin: t.Optional[Cluster], control: t.Optional[ControlFile]) -> t.Optional[int]:
+    if origin is not None and origin.running() is not None:
         try:
-            name = live.query(
+            name = origin.query(
                 "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' "
                 "ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END"
             )
@@ -219,23 +225,23 @@ def _not_archived(archive: Archive, target: Target, stanza: Stanza) -> RecoveryE
         newest = newest_commit(archive, archive.numbers(archive.number(stanza.backups[0].wal_start)))
     until = f"its newest transaction ended at {newest.isoformat()}" if newest else "it holds no transaction"
     return outside(
-        f"The archive of {stanza.name!r} does not reach {target.words}: {until}.",
-        "Choose an earlier target, or target_type latest; or start the server, so that it archives what is missing.",
+        f"The archive of {stanza.name!r} does not reach {target.description}: {until}.",
+        "Choose an earlier target, or target_type latest; or start the server, so that it archives the missing WAL.",
     )
 
 
-def _shown(wish: Wish, plan: Plan) -> t.Dict[str, t.Any]:
+def _shown(spec: RecoverySpec, plan: Plan) -> t.Dict[str, t.Any]:
     stop = plan.stop
     return {
-        "mode": wish.mode,
+        "mode": spec.mode,
         "stanza": plan.stanza.name,
         "system_identifier": plan.stanza.system_identifier,
-        "data_directory": wish.data,
-        "target": wish.target.words,
+        "data_directory": spec.data,
+        "target": spec.target.description,
         "backup": plan.backup.label,
         "backup_ended_at": format_instant(plan.backup.stopped_at),
         "timeline": plan.timeline,
-        "action": wish.action,
+        "action": spec.action,
         "segments": plan.segments,
         "switch_wal_first": plan.switch_first,
         "stops_at": describe_stop(stop),

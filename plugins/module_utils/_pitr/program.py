@@ -24,10 +24,10 @@ _SUPPORTS = (((2, 54), 17), ((2, 48), 16), ((2, 41), 15), ((2, 36), 14), ((2, 30
 
 @dataclass(frozen=True)
 class Place:
-    """How to reach a stanza.
+    """The connection to a stanza.
 
-    config: a file of pgBackRest, or None for its own default. environment: PGBACKREST_* and what else the programs
-    need; its values may be secrets. user: whom root lends the programs to, None for the own user.
+    config: a file of pgBackRest, or None for its own default. environment: PGBACKREST_* and other variables of the
+    programs; values may be secrets. user: root runs the programs as this user, None for the current user.
     """
 
     stanza: str
@@ -50,7 +50,7 @@ class Done:
 def run(
     arguments: t.Sequence[str], environment: t.Mapping[str, str], user: t.Optional[str], stdin: t.Optional[int] = None
 ) -> Done:
-    """Run a program to its end. It dies with this process."""
+    """Run a program to its end. It is killed with this process."""
     with tempfile.TemporaryFile() as output:
         given: t.Dict[str, t.Any] = {} if stdin is None else {"stdin": stdin}
         try:
@@ -68,9 +68,9 @@ def run(
 
 
 def owner_to_run_as(path: t.Optional[str], wanted: t.Optional[str]) -> t.Optional[str]:
-    """Whom root has to lend the programs to: wanted, else the owner of path. None when this is not root.
+    """The user as which root runs the programs: wanted, else the owner of path. None if this process is not root.
 
-    Raises RecoveryError(invalid_options) when that would be root, or nobody can be found.
+    Raises RecoveryError(invalid_options) if that is root, or no user is found.
     """
     if os.geteuid() != 0:
         return None
@@ -84,13 +84,13 @@ def owner_to_run_as(path: t.Optional[str], wanted: t.Optional[str]) -> t.Optiona
         pass
     raise RecoveryError(
         ErrorKind.INVALID_OPTIONS,
-        "PostgreSQL and pgBackRest do not run as root, and nothing tells whom they belong to.",
-        next_step="Set os_user to the user of the server, mostly postgres, or become that user.",
+        "PostgreSQL and pgBackRest do not run as root, and the owner of the cluster is unknown.",
+        next_step="Set os_user to the user of the server, usually postgres, or become that user.",
     )
 
 
 class PgBackRest:
-    """The program of one stanza. Raises RecoveryError with the last words of the program."""
+    """The program of one stanza. Errors contain the last lines of the program."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -107,7 +107,7 @@ class PgBackRest:
         return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **self.place.environment}
 
     def base(self) -> t.List[str]:
-        """The program with where its configuration is; nothing of it is secret."""
+        """The program with the path of its configuration; no part of it is secret."""
         return [self.path, *([f"--config={self.place.config}"] if self.place.config else [])]
 
     def run(self, command: str, *options: str, stanza: bool = True) -> bytes:
@@ -140,7 +140,7 @@ class PgBackRest:
         done = run([self.path, "version"], self.environment(), self.place.user)
         match = re.search(r"(\d+)\.(\d+)", done.output.decode("utf-8", "replace"))
         if done.code != 0 or match is None:
-            raise self.failure("tell its version", done)
+            raise self.failure("print its version", done)
         return int(match.group(1)), int(match.group(2))
 
     def info(self) -> Stanza:
@@ -159,7 +159,7 @@ class PgBackRest:
         return done.output.decode()
 
     def file(self, path: str) -> bytes:
-        """A file of the repository, decrypted but as compressed as it lies there."""
+        """A file of the repository, decrypted but still compressed."""
         options = ["--log-level-console=off", "--log-level-stderr=warn", *self.only_repository()]
         done = run([*self.base(), *options, "repo-get", path], self.environment(), self.place.user)
         if done.code != 0:

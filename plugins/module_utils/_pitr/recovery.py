@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps that a recovery beside and one in place share: restore the files, start, wait for the target."""
+"""Steps of side-by-side and in-place recovery: restore the files, start, wait for the target."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import give_to
 from .._postgres.lsn import parse_lsn
 from .cluster import Cluster
-from .plan import Plan, Wish
+from .plan import Plan, RecoverySpec
 from .program import PgBackRest, run
 from .target import recovery_options
 
-#: What the queries of a server that only starts, or lets nobody in yet, are answered with.
+#: Errors of queries to a server that is starting or accepts no sessions yet.
 _REFUSED_FOR_GOOD = ("authentication failed", "no pg_hba", "no password", "password supplied", 'role "')
-#: A record may begin that much after the end of the one before it, with the head of a page between them.
+#: A record may start this much after the end of the previous one, with the header of a page between them.
 _HEADER = 64
 _PAUSED = {13: "SELECT pg_catalog.pg_is_wal_replay_paused()"}
 _PAUSE_STATE = "SELECT pg_catalog.pg_get_wal_replay_pause_state() = 'paused'"
@@ -33,7 +33,7 @@ _PAUSE_STATE = "SELECT pg_catalog.pg_get_wal_replay_pause_state() = 'paused'"
 
 @dataclass(frozen=True)
 class Reached:
-    """Where recovery stands. lsn is the end of what was replayed, at the instant of its last transaction."""
+    """The state of recovery. lsn is the end of the replayed WAL, at the instant of its last transaction."""
 
     state: str
     lsn: t.Optional[str] = None
@@ -43,7 +43,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Marker:
-    """What stands in a file beside the data directory while a recovery is not taken back.
+    """The content of a file next to the data directory while a recovery can be undone.
 
     kept: the old data directory of a recovery in place. arguments: of the server that was stopped.
     """
@@ -64,9 +64,9 @@ def marker_path(data: str) -> str:
 
 
 def read_marker(data: str) -> t.Optional[Marker]:
-    """Raises RecoveryError(conflict) when it is there and cannot be read, or another user wrote it.
+    """Raises RecoveryError(conflict) if it exists and cannot be read, or another user wrote it.
 
-    Root removes the directories that it names, and the server's user may write beside the data directory.
+    Root removes the directories that it names, and the user of the server may write next to the data directory.
     """
     try:
         handle = os.open(marker_path(data), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -84,12 +84,12 @@ def read_marker(data: str) -> t.Optional[Marker]:
         raise RecoveryError(
             ErrorKind.CONFLICT,
             f"{marker_path(data)} cannot be read or is not of this user ({type(error).__name__}).",
-            next_step="Look which directories are beside it; it names the one that was kept.",
+            next_step="List the directories next to it; the marker file names the kept one.",
         ) from None
 
 
 def write_marker(data: str, marker: Marker) -> None:
-    """In one go and on disk before the step that it tells of."""
+    """Write it atomically and flush it before the step that it records."""
     path = marker_path(data)
     temporary = f"{path}.{secrets.token_hex(4)}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -105,27 +105,27 @@ def remove_marker(data: str) -> None:
         os.unlink(marker_path(data))
 
 
-def require_room(plan: Plan, folder: str) -> None:
-    """Raises RecoveryError(spool_full) when the files of the backup do not fit."""
+def require_space(plan: Plan, folder: str) -> None:
+    """Raises RecoveryError(spool_full) if the files of the backup do not fit."""
     free = shutil.disk_usage(folder).free
     if free < plan.backup.size:
         raise RecoveryError(
             ErrorKind.SPOOL_FULL,
             f"{folder} has {free} bytes free, and the backup {plan.backup.label} needs {plan.backup.size}.",
-            next_step="Make room, or choose a data_directory on another file system.",
+            next_step="Free space, or choose a data_directory on another file system.",
         )
 
 
 def make_folder(path: str, user: t.Optional[str]) -> None:
-    """Raises RecoveryError(target_exists) for a link, which the server's user may have put in the way of root."""
+    """Raises RecoveryError(target_exists) for a link, which the user of the server could create against root."""
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise RecoveryError(
             ErrorKind.TARGET_EXISTS,
-            f"{path} cannot be made or used as a folder ({error.strerror}).",
-            next_step="Remove the file or link of this name, or give another data_directory.",
+            f"{path} cannot be created or used as a folder ({error.strerror}).",
+            next_step="Remove the file or link of this name, or set another data_directory.",
         ) from None
     try:
         os.fchmod(descriptor, 0o700)
@@ -134,15 +134,15 @@ def make_folder(path: str, user: t.Optional[str]) -> None:
         os.close(descriptor)
 
 
-def restore_files(wish: Wish, plan: Plan, *, tablespaces: str, jobs: int, archive: bool) -> None:
-    """Restore the backup into the empty data directory. Raises RecoveryError; what it wrote stays."""
-    program = PgBackRest(wish.place)
-    make_folder(tablespaces, wish.place.user)
+def restore_files(spec: RecoverySpec, plan: Plan, *, tablespaces: str, jobs: int, archive: bool) -> None:
+    """Restore the backup into the empty data directory. Raises RecoveryError; written files stay."""
+    program = PgBackRest(spec.place)
+    make_folder(tablespaces, spec.place.user)
     done = program.attempt(
         "restore",
-        f"--pg1-path={wish.data}",
+        f"--pg1-path={spec.data}",
         *program.only_repository(),
-        *recovery_options(wish.target, plan.timeline, plan.backup, wish.action),
+        *recovery_options(spec.target, plan.timeline, plan.backup, spec.action),
         f"--tablespace-map-all={tablespaces}",
         f"--process-max={jobs}",
         *([] if archive else ["--archive-mode=off"]),
@@ -153,12 +153,12 @@ def restore_files(wish: Wish, plan: Plan, *, tablespaces: str, jobs: int, archiv
         raise program.failure("restore", done)
 
 
-def wait_for_target(cluster: Cluster, wish: Wish, plan: Plan, log: t.Optional[str], timeout: int) -> Reached:
-    """Return when the server stands where it was sent.
+def wait_for_target(cluster: Cluster, spec: RecoverySpec, plan: Plan, log: t.Optional[str], timeout: int) -> Reached:
+    """Return when the server reached its target.
 
     Raises RecoveryError(restore_failed, timeout or access_denied).
     """
-    action = "promote" if wish.target.type == "latest" else wish.action
+    action = "promote" if spec.target.type == "latest" else spec.action
     deadline = time.monotonic() + timeout
     paused = _PAUSED.get(plan.stanza.major, _PAUSE_STATE)
     while True:
@@ -169,17 +169,17 @@ def wait_for_target(cluster: Cluster, wish: Wish, plan: Plan, log: t.Optional[st
             if not recovering:
                 return _reached(cluster, "promoted", None)
             if action == "pause" and cluster.query(paused) == "t":
-                return _proved(_reached(cluster, "paused", plan.timeline), wish, plan, log)
+                return _proved(_reached(cluster, "paused", plan.timeline), spec, plan, log)
         except RecoveryError as error:
-            if any(words in error.what for words in _REFUSED_FOR_GOOD):
+            if any(text in error.what for text in _REFUSED_FOR_GOOD):
                 raise RecoveryError(
                     ErrorKind.ACCESS_DENIED, error.what, left="The restored server runs.", next_step=error.next_step
                 ) from None
         if time.monotonic() > deadline:
             raise RecoveryError(
                 ErrorKind.TIMEOUT,
-                f"Recovery did not reach {wish.target.words} within {timeout} s. {_last_words(log)}",
-                left="The restored server goes on with it.",
+                f"Recovery did not reach {spec.target.description} within {timeout} s. {_last_lines(log)}",
+                left="The restored server continues the recovery.",
                 next_step="Wait for it, or run this again with a longer recovery_timeout.",
             )
         time.sleep(0.2)
@@ -208,20 +208,20 @@ def _ended(cluster: Cluster, plan: Plan, action: str, log: t.Optional[str]) -> R
         return Reached("shut down", timeline=plan.timeline)
     raise RecoveryError(
         ErrorKind.RESTORE_FAILED,
-        f"The restored server ended before it reached the target. {_last_words(log)}",
-        left="What was restored is there to look at.",
+        f"The restored server ended before it reached the target. {_last_lines(log)}",
+        left="The restored directory was kept for inspection.",
         next_step="Read the server's log; choose another target or backup_set.",
     )
 
 
-def _proved(reached: Reached, wish: Wish, plan: Plan, log: t.Optional[str]) -> Reached:
-    """A server also pauses when its settings are smaller than those of the one whose log it reads."""
+def _proved(reached: Reached, spec: RecoverySpec, plan: Plan, log: t.Optional[str]) -> Reached:
+    """Checks the target: a server also pauses if its settings are lower than those of the source server."""
     if plan.stop is not None and reached.lsn and parse_lsn(reached.lsn) + _HEADER < plan.stop.position:
         raise RecoveryError(
             ErrorKind.RESTORE_FAILED,
-            f"Recovery paused at {reached.lsn}, before it reached {wish.target.words}. {_last_words(log)}",
-            left="What was restored is there to look at.",
-            next_step="Raise what its log names, such as max_connections, in the configuration of the restored server.",
+            f"Recovery paused at {reached.lsn}, before it reached {spec.target.description}. {_last_lines(log)}",
+            left="The restored directory was kept for inspection.",
+            next_step="Raise the settings that its log names, such as max_connections, in the restored configuration.",
         )
     return reached
 
@@ -237,11 +237,11 @@ def _reached(cluster: Cluster, state: str, timeline: t.Optional[int]) -> Reached
     return Reached(state, lsn or None, at or None, timeline)
 
 
-def _last_words(log: t.Optional[str]) -> str:
-    """The weightiest lines of a server's log."""
+def _last_lines(log: t.Optional[str]) -> str:
+    """The most important lines of the log of a server."""
     if log is None or not os.path.exists(log):
         return ""
     with open(log, encoding="utf-8", errors="replace") as stream:
         lines = [line.strip() for line in stream.readlines()[-200:]]
     heavy = [line for line in lines if any(word in line for word in ("FATAL:", "PANIC:", "ERROR: "))]
-    return "Its log says: " + " ".join(" / ".join(heavy[-3:] or lines[-3:]).split())[-500:]
+    return "Its log: " + " ".join(" / ".join(heavy[-3:] or lines[-3:]).split())[-500:]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a repository of pgBackRest holds, read from what its commands print as JSON.
+"""The content of a pgBackRest repository, parsed from the JSON output of its commands.
 
 The fields are those of C(pgbackrest info) and C(pgbackrest repo-ls); https://pgbackrest.org/command.html
 """
@@ -32,7 +32,7 @@ _STORED = re.compile(r"([0-9A-F]{24})-([0-9a-f]{40})((?:\.(?:gz|zst|lz4|bz2))?)"
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup. started_at and stopped_at are whole seconds; sizes are bytes. faulty: it met damaged pages."""
+    """One backup. started_at and stopped_at are whole seconds; sizes are bytes. faulty: it contains damaged pages."""
 
     label: str
     type: str
@@ -90,7 +90,7 @@ class StoredSegment:
 def parse_info(printed: str, stanza: str, repository: int) -> Stanza:
     """The newest cluster of a stanza, with its backups in one repository.
 
-    Raises RecoveryError(unknown_source) when the stanza is not there, unsupported when the text is not understood.
+    Raises RecoveryError(unknown_source) if the stanza does not exist, unsupported if the output cannot be parsed.
     """
     try:
         found = next((item for item in parse_json(printed) if item["name"] == stanza), None)
@@ -117,7 +117,7 @@ def parse_info(printed: str, stanza: str, repository: int) -> Stanza:
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, OSError) as error:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
-            f"What pgbackrest info says of {stanza!r} in repository {repository} is not understood "
+            f"The output of pgbackrest info for {stanza!r} in repository {repository} cannot be parsed "
             f"({error or type(error).__name__}).",
             next_step="Check the number of the repository, and run pgbackrest info yourself.",
         ) from None
@@ -151,7 +151,7 @@ def _listed(printed: str) -> t.Mapping[str, t.Mapping[str, t.Any]]:
     except ValueError as error:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
-            f"The listing of the archive that pgbackrest repo-ls gives is not understood: {error}.",
+            f"The listing of the archive from pgbackrest repo-ls cannot be parsed: {error}.",
             next_step="Run pgbackrest repo-ls yourself.",
         ) from None
     return t.cast(t.Mapping[str, t.Mapping[str, t.Any]], found)
@@ -166,7 +166,7 @@ _LSN = text("[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 _SEGMENT = text("[0-9A-F]{24}")
 _LABEL = text(PLAIN_NAME.pattern)
 
-#: A backup of C(pgbackrest info), which repeats what the repository says.
+#: A backup of C(pgbackrest info).
 _BACKUP = record(
     {
         "label": _LABEL,
@@ -195,7 +195,7 @@ def _backup(item: t.Mapping[str, t.Any], repository: int) -> Backup:
         wal_start=item["archive"]["start"],
         wal_stop=item["archive"]["stop"],
         size=sizes["size"],
-        # Bundled repositories of newer versions tell only the difference.
+        # Newer versions report only the difference for bundled repositories.
         stored=sizes["repository"].get("size", sizes["repository"].get("delta", 0)),
         prior=item.get("prior"),
         faulty=bool(item.get("error")),

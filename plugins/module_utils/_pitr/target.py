@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The instant that a recovery stops at, and which backup it starts from. Nothing here acts."""
+"""The target of a recovery, and the backup that it starts from. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .waldump import Reading
 TARGET_TYPES = ("time", "lsn", "name", "xid", "immediate", "latest")
 ACTIONS = ("pause", "promote", "shutdown")
 _UNSAFE = re.compile(r"['\\\x00-\x1f\x7f]")
-#: Targets that PostgreSQL stops before or after; the others have only one meaning.
+#: Targets that PostgreSQL can stop before or after; the others have one meaning.
 _WITH_SIDES = ("time", "lsn", "xid")
 
 
@@ -36,7 +36,7 @@ class Target:
     position: t.Optional[int] = None
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         if self.type in ("immediate", "latest"):
             return {"immediate": "the end of the backup", "latest": "the end of the archive"}[self.type]
         side = ("after " if self.inclusive else "just before ") if self.type in _WITH_SIDES else ""
@@ -46,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Stop:
-    """Where a recovery would stop: the record's position, and which transaction ended there, if one did."""
+    """The stop of a recovery: the position of the record, and the transaction that ended there, if one did."""
 
     position: int
     xid: t.Optional[int] = None
@@ -54,11 +54,11 @@ class Stop:
 
 
 def parse_target(kind: str, value: t.Optional[str], *, inclusive: bool) -> Target:
-    """Raises RecoveryError(invalid_options) for a value that does not fit its type."""
+    """Raises RecoveryError(invalid_options) for a value that does not match its type."""
     text = (value or "").strip()
     if kind in ("immediate", "latest"):
         if text:
-            raise _refused(f"The target {kind} has no value, and {text!r} was given.")
+            raise _refused(f"The target {kind} has no value, got {text!r}.")
         return Target(kind)
     if not text:
         raise _refused(f"The target {kind} needs a value.")
@@ -70,7 +70,7 @@ def parse_target(kind: str, value: t.Optional[str], *, inclusive: bool) -> Targe
         position = parse_lsn(text)
         return replace(target, value=format_lsn(position), position=position)
     if kind == "xid" and not (text.isdigit() and 3 <= int(text) < 2**32):
-        raise _refused(f"{text!r} is no number of a transaction.")
+        raise _refused(f"{text!r} is not a transaction id.")
     if kind == "name" and len(text.encode()) > 63:
         raise _refused("A restore point has at most 63 bytes.")
     if kind == "name" and _UNSAFE.search(text):
@@ -85,17 +85,17 @@ def parse_target(kind: str, value: t.Optional[str], *, inclusive: bool) -> Targe
 
 
 def refuse_impossible(target: Target, stanza: Stanza, now: datetime) -> None:
-    """What can be told without reading the log. Raises RecoveryError(no_backup_set or outside_archive)."""
+    """The checks that need no WAL. Raises RecoveryError(no_backup_set or outside_archive)."""
     if not stanza.backups:
         raise RecoveryError(
             ErrorKind.NO_BACKUP_SET,
             f"The stanza {stanza.name!r} has no backup to start from.",
-            next_step="Take a full backup.",
+            next_step="Start a full backup.",
         )
     oldest = stanza.backups[0]
     if target.at is not None:
         if target.at > now:
-            raise outside(f"{format_instant(target.at)} lies in the future; it is {format_instant(now)}.")
+            raise outside(f"{format_instant(target.at)} is in the future; it is {format_instant(now)}.")
         if target.at < oldest.stopped_at:
             raise outside(
                 f"{format_instant(target.at)} is before the end of the oldest backup {oldest.label}, "
@@ -110,7 +110,7 @@ def refuse_impossible(target: Target, stanza: Stanza, now: datetime) -> None:
 
 
 def stop_in(target: Target, reading: Reading) -> t.Optional[Stop]:
-    """The record of a segment that a recovery to the target stops at, or None when it goes on."""
+    """The record of a segment where a recovery to the target stops, or None if it continues."""
     if target.type == "name":
         points = (point for point in reading.restore_points if point.name == target.value)
         return next((Stop(point.position) for point in points), None)
@@ -118,7 +118,7 @@ def stop_in(target: Target, reading: Reading) -> t.Optional[Stop]:
         if target.type == "xid":
             hit = ended.xid == int(target.value)
         elif target.at is not None:
-            # As PostgreSQL does, which looks at transactions that were rolled back too.
+            # Like PostgreSQL, which also considers transactions that were rolled back.
             hit = ended.ended_at > target.at if target.inclusive else ended.ended_at >= target.at
         else:
             hit = False
@@ -130,7 +130,7 @@ def stop_in(target: Target, reading: Reading) -> t.Optional[Stop]:
 def choose_backup(
     stanza: Stanza, path: t.Sequence[TimelineSpan], stop: t.Optional[int], label: t.Optional[str] = None
 ) -> Backup:
-    """The newest sound backup of the path that ended before the position, or before the end of the archive for None.
+    """The newest intact backup of the path that ended before the position, or before the end of the archive for None.
 
     Raises RecoveryError(no_backup_set or outside_archive).
     """
@@ -146,17 +146,17 @@ def choose_backup(
             raise RecoveryError(
                 ErrorKind.NO_BACKUP_SET,
                 f"The stanza {stanza.name!r} has no backup {label}.",
-                next_step="See pg_pitr_info for the backups that it has.",
+                next_step="Run pg_pitr_info, which lists its backups.",
             )
         if not is_on_path(chosen):
             raise outside(
                 f"The backup {label} is not of the past of timeline {path[-1].timeline}.",
-                f"Leave backup_set out, or set timeline to {chosen.timeline}.",
+                f"Leave backup_set unset, or set timeline to {chosen.timeline}.",
             )
         if stop is not None and chosen.stop_position >= stop:
             raise outside(
                 f"The target at {format_lsn(stop)} is before the end of the backup {label}, {chosen.lsn_stop}.",
-                "Leave backup_set out, or choose an earlier one.",
+                "Leave backup_set unset, or choose an earlier backup.",
             )
         return chosen
     able = [backup for backup in stanza.backups if not backup.faulty and is_on_path(backup)]
@@ -164,27 +164,27 @@ def choose_backup(
         able = [backup for backup in able if backup.stop_position < stop]
     if not able:
         raise outside(
-            f"No sound backup of {stanza.name!r} on the way to timeline {path[-1].timeline} ended before the target"
+            f"No intact backup of {stanza.name!r} on the path to timeline {path[-1].timeline} ended before the target"
             + (f" at {format_lsn(stop)}." if stop is not None else "."),
-            "Choose a later target, or name a backup that met damaged pages in backup_set.",
+            "Choose a later target, or name a backup with damaged pages in backup_set.",
         )
     return able[-1]
 
 
-def choose_timeline(wanted: str, live: t.Optional[int], newest: int) -> int:
-    """Which timeline to follow: a number, C(latest) of the archive, or C(auto), that of the live server if it is known.
+def choose_timeline(wanted: str, origin: t.Optional[int], newest: int) -> int:
+    """The timeline to follow: a number, C(latest) of the archive, or C(auto), that of the running server if known.
 
-    After an undone recovery the archive has a newer timeline than the one that lives on.
+    After an undone recovery, the archive has a newer timeline than the running server.
     Raises RecoveryError(invalid_options).
     """
     if wanted == "auto":
-        return live if live is not None else newest
+        return origin if origin is not None else newest
     if wanted == "latest":
         return newest
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     raise RecoveryError(
-        ErrorKind.INVALID_OPTIONS, f"{wanted!r} is no timeline.", next_step="Give auto, latest or a number."
+        ErrorKind.INVALID_OPTIONS, f"{wanted!r} is not a timeline.", next_step="Set auto, latest or a number."
     )
 
 
@@ -192,7 +192,7 @@ def recovery_options(target: Target, timeline: int, backup: Backup, action: str)
     """Options of C(pgbackrest restore) for a target."""
     options = [f"--set={backup.label}"]
     if target.type != "immediate":
-        # pgBackRest 2.45 refuses a timeline there; the end of the backup is on the timeline of the backup.
+        # pgBackRest 2.45 refuses a timeline for immediate; the end of the backup is on the timeline of the backup.
         options.append(f"--target-timeline={timeline}")
     if target.type == "latest":
         return [*options, "--type=default"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proves a repository: every file of its backups, every segment, and that none is missing."""
+"""Verifies a repository: every file of its backups, every segment, and that none is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .archive import Archive
 from .cluster import find_server
-from .plan import require_whole
+from .plan import require_complete
 from .program import PgBackRest, Place
 from .target import Target, choose_backup
 
@@ -29,10 +29,10 @@ class Verified:
 
 
 def verify_repository(place: Place, bin_dir: t.Optional[str], timeline: t.Optional[int], scratch: str) -> Verified:
-    """Read everything once. Raises RecoveryError when the repository cannot be read at all."""
+    """Read everything once. Raises RecoveryError if the repository cannot be read."""
     program = PgBackRest(place)
     stanza = program.info()
-    # The program ends with 0 whatever it finds, so that its text has to be read.
+    # The program exits with 0 for every result, so its output has to be parsed.
     problems = parse_verify(program.run("verify", "--output=text", *program.only_repository()).decode())
     segments = 0
     try:
@@ -40,7 +40,7 @@ def verify_repository(place: Place, bin_dir: t.Optional[str], timeline: t.Option
         archive = Archive(program, stanza, waldump, scratch)
         archive.follow(timeline or archive.newest_timeline())
         newest = choose_backup(stanza, archive.path, None)
-        segments = require_whole(archive, newest, None, Target("latest"))
+        segments = require_complete(archive, newest, None, Target("latest"))
         first = archive.number(newest.wal_start)
         for number in range(first, first + segments):
             archive.prove(number)
@@ -52,7 +52,7 @@ def verify_repository(place: Place, bin_dir: t.Optional[str], timeline: t.Option
 
 
 def parse_verify(text: str) -> t.List[str]:
-    """What C(pgbackrest verify --output=text) complains about, as sentences."""
+    """The findings of C(pgbackrest verify --output=text), as sentences."""
     problems = []
     backup = ""
     for line in text.splitlines():
@@ -61,11 +61,11 @@ def parse_verify(text: str) -> t.List[str]:
             backup = named.group(1)
         count = re.match(r"\s*(missing|checksum invalid|size invalid|other): (\d+)", line)
         if count is not None and int(count.group(2)) > 0:
-            what = f"the backup {backup}" if backup else "the archive"
-            problems.append(f"pgBackRest finds {count.group(2)} files of {what} wrong: {count.group(1)}.")
+            subject = f"the backup {backup}" if backup else "the archive"
+            problems.append(f"pgBackRest found {count.group(2)} invalid files of {subject}: {count.group(1)}.")
         elif named is not None and named.group(2).strip() == "manifest missing":
             problems.append(f"The manifest of the backup {backup} is missing.")
     status = re.search(r"^\s*status: (\S+)", text, re.MULTILINE)
     if status is not None and status.group(1) != "ok" and not problems:
-        problems.append(f"pgBackRest says {status.group(1)}: {' '.join(text.split())[:300]}.")
+        problems.append(f"pgBackRest reports {status.group(1)}: {' '.join(text.split())[:300]}.")
     return problems

@@ -20,7 +20,7 @@ _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 @dataclass(frozen=True, order=True)
 class Segment:
-    """number counts segments from the very first one on, whatever their timeline."""
+    """number counts segments from the first one, on every timeline."""
 
     number: int
     timeline: int
@@ -29,7 +29,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class TimelineSpan:
-    """A timeline and the position where the next one of the path branches off; None for the last."""
+    """A timeline and the position where the next timeline of the path branches off; None for the last."""
 
     timeline: int
     end: t.Optional[int]
@@ -72,5 +72,5 @@ def on_path(segments: t.Iterable[Segment], path: t.Sequence[TimelineSpan], size:
 
 
 def first_missing(numbers: t.Container[int], first: int, last: int) -> t.Optional[int]:
-    """The first number of the range that is not there."""
+    """The first missing number of the range."""
     return next((number for number in range(first, last + 1) if number not in numbers), None)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What pg_waldump prints, read into transactions: when each ended and what it did to which relation.
+"""The output of pg_waldump as transactions: the end of each, and its changes per relation.
 
 The descriptions are those of PostgreSQL 13 to 18, printed with TZ=UTC;
 https://www.postgresql.org/docs/current/pgwaldump.html
@@ -37,7 +37,7 @@ _VERBS = {
 
 @dataclass
 class Change:
-    """What a transaction did to one relation, which is tablespace/database/file node."""
+    """The changes of a transaction to one relation, which is tablespace/database/file node."""
 
     relation: str
     inserts: int = 0
@@ -47,7 +47,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Transaction:
-    """The end of a transaction. position is that of its record; dropped are files that went with it."""
+    """The end of a transaction. position is that of its record; dropped are files that it removed."""
 
     xid: int
     ended_at: datetime
@@ -67,7 +67,7 @@ class RestorePoint:
 
 @dataclass
 class Reading:
-    """What a stretch of the log holds. last is the position of its last record that was read, 0 for none."""
+    """The content of a range of WAL. last is the position of its last record that was read, 0 for none."""
 
     transactions: t.List[Transaction] = field(default_factory=list)
     restore_points: t.List[RestorePoint] = field(default_factory=list)
@@ -83,7 +83,7 @@ def parse_waldump(
 ) -> Reading:
     """Read records from begin up to, not including, end.
 
-    pending carries what transactions that did not end yet have done from one stretch to the next.
+    pending carries the changes of transactions that have not ended from one range to the next.
     """  # fmt: skip
     reading = Reading()
     work: t.Dict[int, t.Dict[str, Change]] = {} if pending is None else pending
@@ -137,20 +137,20 @@ def _end(reading: Reading, work: t.Dict[int, t.Dict[str, Change]], xid: int, pos
 
 
 def _change(work: t.Dict[int, t.Dict[str, Change]], xid: int, description: str) -> None:
-    words = description.replace("+INIT", "").split(" ", 1)
-    kind = _VERBS.get(words[0])
+    parts = description.replace("+INIT", "").split(" ", 1)
+    kind = _VERBS.get(parts[0])
     relation = _RELATION.search(description)
     if kind is None or relation is None:
         return
     change = work.setdefault(xid, {}).setdefault(relation.group(1), Change(relation.group(1)))
     count = 1
-    if words[0] == "MULTI_INSERT":
-        tuples = _TUPLES.search(words[1])
+    if parts[0] == "MULTI_INSERT":
+        tuples = _TUPLES.search(parts[1])
         count = int(tuples.group(1)) if tuples else 1
     setattr(change, kind, getattr(change, kind) + count)
 
 
 def _moment(text: str) -> datetime:
-    whole, _dot, fraction = text.partition(".")
-    moment = datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    complete, _dot, fraction = text.partition(".")
+    moment = datetime.strptime(complete, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
     return moment.replace(microsecond=int(fraction.ljust(6, "0")[:6])) if fraction else moment

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A recovery into another directory, with a server of its own that can harm nobody."""
+"""A side-by-side restore: into another directory, with a separate server without effects on other systems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import free_port
 from .cluster import Cluster, Login, as_options
-from .plan import Plan, Wish
+from .plan import Plan, RecoverySpec
 from .recovery import (
     Marker,
     Reached,
@@ -25,7 +25,7 @@ from .recovery import (
     marker_path,
     read_marker,
     remove_marker,
-    require_room,
+    require_space,
     restore_files,
     wait_for_target,
     write_marker,
@@ -37,7 +37,7 @@ _LONGEST_SOCKET_DIR = 85
 
 @dataclass(frozen=True)
 class Start:
-    """How the restored server runs. port 0 takes a free one; socket_dir None is the data directory."""
+    """Options of the restored server. With port 0, a free port is used; socket_dir None is the data directory."""
 
     start: bool = True
     port: int = 0
@@ -49,75 +49,75 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideBySide:
     reached: Reached
     port: t.Optional[int]
     socket_dir: t.Optional[str]
 
 
-def refuse_occupied(wish: Wish, start: Start) -> None:
+def refuse_occupied(spec: RecoverySpec, start: Start) -> None:
     """Raises RecoveryError(target_exists, target_in_use or invalid_options)."""
-    if os.path.islink(wish.data):
+    if os.path.islink(spec.data):
         raise RecoveryError(
             ErrorKind.TARGET_EXISTS,
-            f"{wish.data} is a link.",
-            next_step="Give a data_directory that does not exist yet, or the directory that the link leads to.",
+            f"{spec.data} is a link.",
+            next_step="Set data_directory to a path that does not exist, or to the target of the link.",
         )
-    if os.path.lexists(wish.data) and (not os.path.isdir(wish.data) or os.listdir(wish.data)):
+    if os.path.lexists(spec.data) and (not os.path.isdir(spec.data) or os.listdir(spec.data)):
         raise RecoveryError(
             ErrorKind.TARGET_EXISTS,
-            f"{wish.data} is not empty.",
-            next_step="Give a data_directory that does not exist yet, or remove what is there with mode remove.",
+            f"{spec.data} is not empty.",
+            next_step="Set data_directory to a new path, or remove the restored cluster with mode remove.",
         )
-    if wish.live is not None and f"{wish.data}/".startswith(f"{wish.live.rstrip('/')}/"):
+    if spec.origin is not None and f"{spec.data}/".startswith(f"{spec.origin.rstrip('/')}/"):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"{wish.data} lies within the live data directory {wish.live}.",
-            next_step="Give a data_directory outside of it.",
+            f"{spec.data} is within the data directory {spec.origin} of the running cluster.",
+            next_step="Set data_directory to a path outside of it.",
         )
-    if not os.path.isdir(os.path.dirname(wish.data) or "/"):
+    if not os.path.isdir(os.path.dirname(spec.data) or "/"):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The folder {os.path.dirname(wish.data)} does not exist.",
-            next_step="Make it, and let the server's user enter it.",
+            f"The folder {os.path.dirname(spec.data)} does not exist.",
+            next_step="Create it, and let the user of the server enter it.",
         )
     if start.port and not _is_free(start.port):
         raise RecoveryError(
             ErrorKind.TARGET_IN_USE,
             f"Port {start.port} is taken.",
-            next_step="Give another port, or leave it out to take a free one.",
+            next_step="Set another port, or leave it unset to use a free one.",
         )
 
 
-def restore_beside(wish: Wish, plan: Plan, start: Start, timings: Timings) -> Beside:
-    """Restore, start with archiving off, and wait. What failed is removed again, but a server that runs stays."""
-    require_room(plan, os.path.dirname(wish.data))
-    cluster = Cluster(wish.data, plan.bin_dir, wish.place.user, wish.login)
-    tablespaces = f"{wish.data}.tablespaces"
+def restore_side_by_side(spec: RecoverySpec, plan: Plan, start: Start, timings: Timings) -> SideBySide:
+    """Restore, start with archiving off, and wait. A failed restore is removed, unless its server runs."""
+    require_space(plan, os.path.dirname(spec.data))
+    cluster = Cluster(spec.data, plan.bin_dir, spec.place.user, spec.login)
+    tablespaces = f"{spec.data}.tablespaces"
     marker = Marker(
         "beside", "restoring", plan.stanza.name, plan.stanza.system_identifier, plan.bin_dir, tablespaces=tablespaces
     )
     with timings.phase("provision"):
-        write_marker(wish.data, marker)
-        make_folder(wish.data, wish.place.user)
+        write_marker(spec.data, marker)
+        make_folder(spec.data, spec.place.user)
     try:
         with timings.phase("restore"):
-            restore_files(wish, plan, tablespaces=tablespaces, jobs=start.jobs, archive=False)
+            restore_files(spec, plan, tablespaces=tablespaces, jobs=start.jobs, archive=False)
         if not start.start:
-            return Beside(Reached("restored"), None, None)
+            return SideBySide(Reached("restored"), None, None)
         with timings.phase("recover"):
-            return _run(wish, plan, start, cluster)
+            return _run(spec, plan, start, cluster)
     except RecoveryError as error:
         if cluster.running() is None:
-            remove_beside(wish.data, wish.place.user)
-            error.left = "The live server was not touched, and what was restored is removed again."
+            remove_side_by_side(spec.data, spec.place.user)
+            error.left = "The running cluster is unchanged, and the restored files were removed."
         raise
 
 
-def remove_beside(data: str, user: t.Optional[str], timeout: int = 60) -> bool:
-    """Stop and delete what a recovery beside made; whether there was anything.
+def remove_side_by_side(data: str, user: t.Optional[str], timeout: int = 60) -> bool:
+    """Stop and delete a cluster that was restored side by side; whether it existed.
 
-    Raises RecoveryError(target_missing) for a directory that no recovery made.
+    Raises RecoveryError(target_missing) for a directory that no side-by-side restore created.
     """
     marker = read_marker(data)
     if marker is None and not os.path.lexists(data):
@@ -125,9 +125,9 @@ def remove_beside(data: str, user: t.Optional[str], timeout: int = 60) -> bool:
     if marker is None or marker.mode != "beside":
         raise RecoveryError(
             ErrorKind.TARGET_MISSING,
-            f"{data} was not made by a recovery beside ({marker_path(data)} does not say so).",
-            left="It is as it was.",
-            next_step="Give the data_directory of a recovery beside.",
+            f"{data} was not created by a side-by-side restore ({marker_path(data)} does not name it).",
+            left="The directory is unchanged.",
+            next_step="Set data_directory to that of a side-by-side restore.",
         )
     Cluster(data, marker.bin_dir, user, Login()).stop(timeout)
     for folder in (data, marker.tablespaces):
@@ -143,7 +143,7 @@ def remove_beside(data: str, user: t.Optional[str], timeout: int = 60) -> bool:
 def server_settings(
     data: str, start: Start, port: int, socket_dir: str, limits: t.Mapping[str, str]
 ) -> t.Dict[str, str]:
-    """Settings that keep a copy from acting on the world: no archiving, no subscriptions, no scheduled work.
+    """Settings that keep a copy from affecting other systems: no archiving, no subscriptions, no scheduled work.
 
     The configuration in the backup may also name commands that clean the archive or report a failover, and standbys
     that each commit waits for.
@@ -168,10 +168,10 @@ def server_settings(
     }
 
 
-def live_config_file(live: t.Optional[str]) -> t.Optional[str]:
-    """The postgresql.conf of a live server that keeps it outside of its data directory, from how it was started."""
+def origin_config_file(origin: t.Optional[str]) -> t.Optional[str]:
+    """The postgresql.conf of a running server that keeps it outside of its data directory, from its start options."""
     try:
-        with open(os.path.join(live or "", "postmaster.opts"), encoding="utf-8") as stream:
+        with open(os.path.join(origin or "", "postmaster.opts"), encoding="utf-8") as stream:
             arguments = shlex.split(stream.read())
     except (OSError, ValueError):
         return None
@@ -179,33 +179,33 @@ def live_config_file(live: t.Optional[str]) -> t.Optional[str]:
     return found[-1] if found else None
 
 
-def _run(wish: Wish, plan: Plan, start: Start, cluster: Cluster) -> Beside:
+def _run(spec: RecoverySpec, plan: Plan, start: Start, cluster: Cluster) -> SideBySide:
     port = start.port or free_port()
-    socket_dir = start.socket_dir or wish.data
+    socket_dir = start.socket_dir or spec.data
     if len(socket_dir.encode()) > _LONGEST_SOCKET_DIR:
         socket_dir = ""
     control = cluster.control()
-    settings = server_settings(wish.data, start, port, socket_dir, control.limits if control else {})
+    settings = server_settings(spec.data, start, port, socket_dir, control.limits if control else {})
     config_file = start.config_file
-    if config_file is None and not os.path.exists(os.path.join(wish.data, "postgresql.conf")):
-        config_file = live_config_file(wish.live)
+    if config_file is None and not os.path.exists(os.path.join(spec.data, "postgresql.conf")):
+        config_file = origin_config_file(spec.origin)
         if config_file is None:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                "The backup has no postgresql.conf, because the server keeps it elsewhere.",
+                "The backup has no postgresql.conf, because the server keeps it in another directory.",
                 next_step="Set config_file, on Debian /etc/postgresql/<version>/<cluster>/postgresql.conf.",
             )
     if config_file is not None:
-        settings = {"config_file": config_file, "data_directory": wish.data, **settings}
-    log = f"{wish.data}.log"
-    cluster.start(as_options(settings), log, wish.place.environment)
-    reached = wait_for_target(cluster, wish, plan, log, start.timeout)
+        settings = {"config_file": config_file, "data_directory": spec.data, **settings}
+    log = f"{spec.data}.log"
+    cluster.start(as_options(settings), log, spec.place.environment)
+    reached = wait_for_target(cluster, spec, plan, log, start.timeout)
     write_marker(
-        wish.data,
+        spec.data,
         Marker("beside", "done", plan.stanza.name, plan.stanza.system_identifier, plan.bin_dir,
-               tablespaces=f"{wish.data}.tablespaces"),
+               tablespaces=f"{spec.data}.tablespaces"),
     )  # fmt: skip
-    return Beside(reached, port, socket_dir or None)
+    return SideBySide(reached, port, socket_dir or None)
 
 
 def _is_free(port: int) -> bool:
