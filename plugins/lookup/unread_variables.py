@@ -24,8 +24,8 @@ options:
     default: ""
   kinds:
     description:
-      - The kinds of sources that the playbook works on. Each name in C(recovery_source) must be a source of one of these
-        kinds. If empty, C(recovery_source) is not read.
+      - The kinds of sources that the playbook works on. Each name in C(recovery_source) must be a source of one of
+        these kinds. If empty, C(recovery_source) is not read.
     type: list
     elements: str
     default: []
