@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.runner.modules import ROOT
+from tests.tools.module_page import module_page
 from tests.tools.plan_pages import plan_pages
 from tests.tools.role_readmes import role_readmes
 
 
 def generated() -> dict[Path, str]:
     """Each generated file of the repository and its content."""
-    return {**plan_pages(), **role_readmes()}
+    return {**module_page(), **plan_pages(), **role_readmes()}
 
 
 def stale() -> dict[Path, str]:
