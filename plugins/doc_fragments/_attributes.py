@@ -22,11 +22,6 @@ attributes:
     description: Target OS that can be operated against.
     support: full
     platforms: posix
-  action_group:
-    description: Use C(group/lifeline.recovery.recovery) in C(module_defaults) to set defaults for this module.
-    support: full
-    membership:
-      - lifeline.recovery.recovery
 """
 
     # For modules that only read.

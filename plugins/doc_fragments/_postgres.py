@@ -82,3 +82,13 @@ options:
       - Without it, the client of the server's major version is looked for in the usual places, else the newest.
     type: path
 """
+
+    # For modules that run client programs and log in to no server.
+    CLIENT = r"""
+options:
+  client_bin_dir:
+    description:
+      - The folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).
+      - Without it, the client of the server's major version is looked for in the usual places, else the newest.
+    type: path
+"""

@@ -14,8 +14,7 @@ options:
   store:
     description:
       - Where backup sets lie - a bucket of any S3 service, or a local folder.
-      - Set it once for all modules with C(module_defaults) for C(group/lifeline.recovery.recovery). Every module takes it for
-        that reason; one that cannot do without it says so.
+      - Set it once for all modules with C(module_defaults) for C(group/lifeline.recovery.store).
     type: dict
     suboptions:
       provider:

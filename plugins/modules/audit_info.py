@@ -21,7 +21,6 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
 options:
   source:
@@ -150,7 +149,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
@@ -169,7 +167,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(store_spec()))
     params = module.params
 
     def work() -> AuditResult:

@@ -20,7 +20,6 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
 options:
@@ -223,7 +222,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
     selection_spec,
     store_spec,
 )
@@ -245,7 +243,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
     params = module.params
 
     def work() -> InfoResult:

@@ -24,7 +24,6 @@ requirements:
   - boto3 (for stores that speak S3)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -220,7 +219,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
@@ -253,7 +251,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(store_spec()))
     params = module.params
 
     def work() -> object:

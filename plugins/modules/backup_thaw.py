@@ -19,7 +19,6 @@ requirements:
   - boto3 (for stores that speak S3)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
 attributes:
@@ -123,7 +122,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
     selection_spec,
     store_spec,
 )
@@ -146,7 +144,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
     params = module.params
 
     def work() -> ThawResult:

@@ -24,7 +24,7 @@ requirements:
   - pg_restore (for O(depth=decode))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
   - lifeline.recovery._selection
 attributes:
@@ -166,7 +166,7 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
+    client_spec,
     selection_spec,
     store_spec,
 )
@@ -192,7 +192,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(client_spec()))
     params = module.params
 
     def work() -> object:

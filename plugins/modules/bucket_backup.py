@@ -25,7 +25,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
   - lifeline.recovery._files.progress
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -236,7 +235,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
-    postgres_spec,
     progress_spec,
     store_spec,
 )
@@ -268,7 +266,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()).merge(store_spec()))
     params = module.params
 
     def work() -> BucketBackupResult:

@@ -28,7 +28,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
   - lifeline.recovery._files.progress
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._selection
   - lifeline.recovery._confirmation
@@ -223,7 +222,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     confirmation_spec,
     files_spec,
-    postgres_spec,
     progress_spec,
     selection_spec,
     store_spec,
@@ -255,7 +253,7 @@ SPEC = ArgumentSpec(
 
 def main() -> None:
     spec = SPEC.merge(files_spec()).merge(progress_spec()).merge(selection_spec()).merge(confirmation_spec())
-    module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(spec.merge(store_spec()))
     params = module.params
 
     def work() -> object:

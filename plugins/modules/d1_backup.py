@@ -25,7 +25,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._d1
   - lifeline.recovery._files.progress
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -215,7 +214,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
-    postgres_spec,
     progress_spec,
     store_spec,
 )
@@ -251,7 +249,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(progress_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(d1_spec()).merge(progress_spec()).merge(store_spec()))
     params = module.params
 
     def work() -> SqliteBackupResult:

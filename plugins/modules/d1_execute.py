@@ -21,8 +21,6 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._d1
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -195,8 +193,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import (
@@ -220,7 +216,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(d1_spec()))
     params = module.params
 
     def work() -> ExecuteResult:

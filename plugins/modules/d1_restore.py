@@ -35,7 +35,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._d1
-  - lifeline.recovery._postgres
   - lifeline.recovery._selection
   - lifeline.recovery._store
 attributes:
@@ -339,7 +338,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
-    postgres_spec,
     references_option,
     selection_spec,
     store_spec,
@@ -400,7 +398,7 @@ SPEC = ArgumentSpec(
 
 def main() -> None:
     spec = SPEC.merge(d1_spec()).merge(selection_spec()).merge(confirmation_spec())
-    module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(spec.merge(store_spec()))
     params = module.params
 
     def work() -> t.Union[D1RestoreResult, RowsResult]:

@@ -18,8 +18,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._d1
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -99,8 +97,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import d1_account, d1_database
@@ -118,7 +114,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(confirmation_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(d1_spec()).merge(confirmation_spec()))
     params = module.params
 
     def work() -> object:

@@ -20,7 +20,6 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -114,7 +113,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FAULTS, FaultRequest, inject
@@ -134,7 +132,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(postgres_spec()))
     params = module.params
     run_module(
         module,

@@ -18,8 +18,6 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -141,8 +139,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import read_instant
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.record import PhaseRequest, record_phase
@@ -161,7 +157,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
     run_module(
         module,

@@ -23,7 +23,6 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -366,7 +365,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
@@ -412,7 +410,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(store_spec()))
     params = module.params
 
     def work() -> DrillResult:

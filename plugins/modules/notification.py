@@ -20,8 +20,6 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -360,8 +358,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import SEVERITIES
@@ -417,7 +413,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC)
 
     def work() -> NotifyResult:
         result = notify(request_from(module.params, utc_now(), check_mode=module.check_mode))

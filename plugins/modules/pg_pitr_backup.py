@@ -22,8 +22,7 @@ requirements:
   - zstandard (for O(verify))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._pgbackrest
 attributes:
   check_mode:
@@ -169,9 +168,8 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
+    client_spec,
     pgbackrest_spec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import stanza_backup_request
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.backup import BACKUP_TYPES, take_backup
@@ -190,7 +188,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(pgbackrest_spec()).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(pgbackrest_spec()).merge(client_spec()))
     run_module(module, lambda: take_backup(stanza_backup_request(module.params, check_mode=module.check_mode)))
 
 

@@ -25,7 +25,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
-  - lifeline.recovery._store
   - lifeline.recovery._pgbackrest
 options:
   live_data_directory:
@@ -269,7 +268,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     pgbackrest_spec,
     postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import pitr_info_request
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.info import describe
@@ -286,7 +284,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(pgbackrest_spec()).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(pgbackrest_spec()).merge(postgres_spec()))
     run_module(module, lambda: describe(pitr_info_request(module.params)))
 
 

@@ -25,7 +25,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
-  - lifeline.recovery._store
 options:
   peer:
     description:
@@ -333,7 +332,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
     peer_spec,
     postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import (
     maintenance_options,
@@ -350,7 +348,7 @@ SPEC = ArgumentSpec({"max_lag_bytes": {"type": "int"}, "max_lag_seconds": {"type
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(peer_spec()).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(peer_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> ReplicationResult:

@@ -22,7 +22,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
-  - lifeline.recovery._store
 options:
   backup_role:
     description:
@@ -98,7 +97,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.role_sql import RoleSqlResult, role_sql
@@ -112,7 +110,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(postgres_spec()))
     params = module.params
 
     def work() -> RoleSqlResult:

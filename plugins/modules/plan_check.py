@@ -21,8 +21,6 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 options:
   plan:
     description:
@@ -149,8 +147,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant, utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check import PlanResult, check_plan
@@ -165,7 +161,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> PlanResult:

@@ -18,8 +18,6 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -138,8 +136,6 @@ from ansible.module_utils.basic import env_fallback
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import lock_wish, r2_bucket
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import API
@@ -169,7 +165,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:

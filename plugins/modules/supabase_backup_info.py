@@ -19,8 +19,6 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
-  - lifeline.recovery._postgres
-  - lifeline.recovery._store
   - lifeline.recovery._supabase
 options:
   rpo_seconds:
@@ -150,8 +148,6 @@ error_kind:
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
-    postgres_spec,
-    store_spec,
     supabase_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.supabase_requests import supabase_api
@@ -168,7 +164,7 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(supabase_spec()).merge(store_spec()).merge(postgres_spec()))
+    module = create_module(SPEC.merge(supabase_spec()))
     params = module.params
 
     def work() -> Judgement:

@@ -127,6 +127,11 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
 }
 
 
+def client_spec() -> ArgumentSpec:
+    """The client programs of PostgreSQL, for modules that log in to no server."""
+    return ArgumentSpec({"client_bin_dir": _POSTGRES_OPTIONS["client_bin_dir"]})
+
+
 def peer_spec() -> ArgumentSpec:
     """A second server, whose connection is that of the first but for what is given."""
     names = ("login_user", "login_password", "login_db", "ca_cert", "ssl_cert", "ssl_key")
