@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The collection as a whole: what must be in step with what."""
+"""Rules of the whole collection: files that must agree with each other."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
     assert yaml.safe_load(read("meta/runtime.yml"))["action_groups"][family] == documented == taken
 
 
-#: What reads the options of a family.
+#: Functions that read the options of a family.
 READERS = {
     "postgres_spec": r"\b(connection_options|maintenance_options|check_target|status_request|pitr(_info)?_request)\b",
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_places|check_recorder|status_request)\b",
