@@ -31,6 +31,10 @@ options:
     type: list
     elements: str
     default: []
+  with_option:
+    description: If no source is selected, only sources for which this option is set and not empty are returned.
+    type: str
+    default: ""
   names_only:
     description: Return only O(_terms) or the names of the selected sources, and read no option.
     type: bool
@@ -56,7 +60,16 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils.sources import SOURCE_KEYS, complete, faults, kind_of, meant, selected_names, single_source
+from ..plugin_utils.sources import (
+    SOURCE_KEYS,
+    complete,
+    faults,
+    kind_of,
+    meant,
+    selected_names,
+    single_source,
+    value_of,
+)
 
 _FLAT = (*(f"recovery_{key}" for key in SOURCE_KEYS),)
 
@@ -84,8 +97,13 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(
                 f"recovery_source must be one of recovery_sources, got {unknown[0]}.{meant(unknown[0], sources)}"
             )
-        kinds = self.get_option("kinds")
-        names = selected or [name for name in sources if not kinds or kind_of(sources[name]) in kinds]
+        kinds, required = self.get_option("kinds"), self.get_option("with_option")
+        names = selected or [
+            name
+            for name, source in sources.items()
+            if (not kinds or kind_of(source) in kinds)
+            and (not required or value_of(required, source, inventory, command_line))
+        ]
         if self.get_option("names_only"):
             return names
         return [complete(sources[name], inventory, command_line) for name in names]

@@ -126,9 +126,9 @@ options:
     description:
       - Severities other than the usual ones, V(info), V(warning), V(error) or V(critical), by event.
       - V(critical) are C(source.unreachable), C(store.unreachable), C(check.failed), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
-        C(verification.failed), C(restore.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind),
+        C(verify.failed), C(restore.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind),
         C(check.misconfigured), C(check.error) and C(drill.failed); V(warning) are C(backup.slow), C(backup.size),
-        C(verification.overdue), C(check.overdue), C(drill.overdue), C(replication.lag), C(archive.lag) and C(storage.used).
+        C(verify.overdue), C(check.overdue), C(drill.overdue), C(replication.lag), C(archive.lag) and C(storage.used).
     type: dict
     default: {}
   state_dir:

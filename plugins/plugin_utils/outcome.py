@@ -12,9 +12,10 @@ import shlex
 import typing as t
 
 from ..module_utils._core.sizes import counted
+from .reports import REPORTS, line
 
 Result = t.Mapping[str, t.Any]
-_TITLES = ("Done:", "Proof:", "Lost:", "Back:", "Next:")
+_TITLES = ("Done", "Proof", "Lost", "Back", "Next")
 _SHOWN = 3
 #: The default of recovery_max_deletes.
 _MAX_DELETES = 1000
@@ -30,12 +31,14 @@ def outcome(
     verification: t.Optional[Result] = None,
     database: str = "",
 ) -> t.List[str]:
-    """Five lines. verb is backup, restore or restore_rows; kind is that of the source.
+    """Five lines. verb is backup, restore, restore_rows or one of REPORTS; kind is that of the source.
 
     target is what a confirmation names. source and database: recovery_source and the database of that source, which
     decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. Raises
     KeyError for another verb or kind.
     """
+    if verb in REPORTS:
+        return REPORTS[verb](result, check_mode)
     if verb == "backup":
         return _backup(result, verification, check_mode)
     if verb == "restore" and "previous_bookmark" in result and "set_id" not in result:
@@ -285,4 +288,4 @@ def _some(items: t.Sequence[t.Any]) -> str:
 
 
 def _lines(*texts: str) -> t.List[str]:
-    return [f"{title:6} {' '.join(str(text).split())}" for title, text in zip(_TITLES, texts)]
+    return [line(title, text) for title, text in zip(_TITLES, texts)]

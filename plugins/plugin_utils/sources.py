@@ -32,8 +32,9 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "window_seconds": (KINDS, 604800),
     "copies": (KINDS, True),
     "grace_seconds": (KINDS, 86400),
-    "audit_days": (KINDS, 0),
+    "audit_days": (KINDS, {}),
     "abort_uploads_days": (KINDS, 0),
+    "bucket_locks": (KINDS, []),
     "database": (_DATABASES, ""),
     "connection": (_DATABASES, {}),
     "restore_connection": (_DATABASES, {}),
@@ -94,14 +95,20 @@ def complete(source: Source, inventory: Source, command_line: Source) -> dict[st
     """The source with its name, its kind and each option that is set: on the command line, in it, in the inventory."""
     found: dict[str, t.Any] = {"name": source["name"], "kind": kind_of(source)}
     for option, (kinds, _unset) in _OPTIONS.items():
-        variable = _PREFIX + option
-        if found["kind"] not in kinds:
-            continue
-        for values, key in ((command_line, variable), (source, option), (inventory, variable)):
-            if key in values and values[key] is not None:
-                found[option] = values[key]
-                break
+        if found["kind"] in kinds:
+            value = value_of(option, source, inventory, command_line)
+            if value is not None:
+                found[option] = value
     return found
+
+
+def value_of(option: str, source: Source, inventory: Source, command_line: Source) -> t.Any:
+    """An option of a source: from the command line, the source, or the variable for all sources. None if unset."""
+    variable = _PREFIX + option
+    for values, key in ((command_line, variable), (source, option), (inventory, variable)):
+        if key in values and values[key] is not None:
+            return values[key]
+    return None
 
 
 def variables(source: Source, own: t.Iterable[str], loaded: t.Iterable[str]) -> dict[str, t.Any]:

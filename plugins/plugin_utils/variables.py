@@ -12,7 +12,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from .sources import meant
+from .sources import SOURCE_KEYS, meant
 
 # Options that say what one run does. A run that does not read one of them would not do what was asked. All other
 # options describe sources and hosts, and may be given to every playbook.
@@ -30,6 +30,8 @@ _OF_ONE_SOURCE = (
     *("database", "connection", "restore_connection", "files", "restore_files", "accept_identity", "sql_name"),
 )
 _PREFIX = "recovery_"
+#: Options of sources, which the lookup sources reads for each playbook.
+_SOURCE_VARIABLES = frozenset(_PREFIX + key for key in SOURCE_KEYS if key != "name")
 _FOLDERS = ("defaults", "handlers", "meta", "tasks", "templates", "vars")
 
 
@@ -47,12 +49,13 @@ class Files:
     def known(self) -> frozenset[str]:
         """Every variable of the collection that anything reads or sets."""
         prefixes = (_PREFIX, *(f"{role}_" for role in self.roles))
-        return frozenset(name for text in self._texts for name in _names(text) if name.startswith(prefixes))
+        found = frozenset(name for text in self._texts for name in _names(text) if name.startswith(prefixes))
+        return found | _SOURCE_VARIABLES
 
     @functools.cached_property
     def inputs(self) -> frozenset[str]:
         """Every variable that something reads: names that are only registered or handed on are results."""
-        return frozenset(name for text in self._texts for name in _names_read(text))
+        return _SOURCE_VARIABLES.union(*(_names_read(text) for text in self._texts))
 
     def roles_of(self, playbook: str) -> list[str]:
         """The roles that a playbook runs, and those that these include."""

@@ -112,8 +112,8 @@ def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_pa
         ("restore", {"restore_jobs": "two"}),
         ("restore_rows", {"restore_rows_mode": "all"}),
         ("backup", {"recovery_kind": "d1", "backup_verify_depth": "deep"}),
-        ("prune", {"retention_grace_seconds": "soon"}),
-        ("verify", {"verification_level": "yearly"}),
+        ("prune", {"prune_grace_seconds": "soon"}),
+        ("verify", {"verify_level": "yearly"}),
         ("restore", {"recovery_kind": "mongodb"}),
     ],
 )
@@ -210,7 +210,7 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(
         "recovery_sources": [{"name": "school"}, {"name": "media"}],
         "recovery_sandbox_path": str(sandboxes),
     }
-    done = play("verify", {**sources, "verification_level": "monthly"}, tmp_path, "-v")
+    done = play("verify", {**sources, "verify_level": "monthly"}, tmp_path, "-v")
     assert done.returncode == 0, done.stdout + done.stderr
     assert store["secret_key"] not in done.stdout
     # Both came back in full.
@@ -257,7 +257,7 @@ def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dic
         "recovery_store": {**folder_store, "copies": [{"provider": "directory", "path": str(copy)}]},
     }
     assert play("backup", media, tmp_path).returncode == 0
-    done = play("verify", {**media, "verification_level": "weekly"}, tmp_path)
+    done = play("verify", {**media, "verify_level": "weekly"}, tmp_path)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("are as recorded (digests)") == 2
     shutil.rmtree(folder_store["path"])
@@ -294,7 +294,7 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
     victim.write_bytes(os.urandom(victim.stat().st_size))
     assert play("verify", media, tmp_path).returncode == 0
     for level in ("weekly", "monthly"):
-        done = play("verify", {**media, "verification_level": level, "verification_depth": "presence"}, tmp_path)
+        done = play("verify", {**media, "verify_level": level, "verify_depth": "presence"}, tmp_path)
         assert (done.returncode == 0) is (level == "weekly"), done.stdout
     assert "is damaged" in done.stdout
     assert not list((tmp_path / "sandboxes").iterdir())
@@ -317,7 +317,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         outputs = []
         for name, more in (
             ("backup", {}),
-            ("verify", {"verification_level": "monthly"}),
+            ("verify", {"verify_level": "monthly"}),
             (
                 "check",
                 {
@@ -525,7 +525,7 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     assert done.returncode == 0, done.stdout
     assert count() == before
     # The newest set holds the rows of an undo; a whole set is restored all the same.
-    verified = play("verify", {**inventory, "verification_level": "monthly"}, tmp_path)
+    verified = play("verify", {**inventory, "verify_level": "monthly"}, tmp_path)
     assert "are equal to the set" in verified.stdout, verified.stdout
     for text in (planned.stdout, done.stdout):
         assert postgres.password not in text

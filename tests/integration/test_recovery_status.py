@@ -129,7 +129,7 @@ def test_damage_that_a_verification_found_stays_told(files: Options, folder_stor
     with pytest.raises(ModuleFailed):
         run_module("backup_verify", {"source": "media", "store": folder_store})
     found = status(folder_store, verified_within_seconds=60)
-    assert events(found) == {"verification.failed": "critical", "verification.overdue": "warning"}
+    assert events(found) == {"verify.failed": "critical", "verify.overdue": "warning"}
 
 
 def test_a_drill_is_known_by_its_record(files: Options, folder_store: Options) -> None:
@@ -478,7 +478,7 @@ def test_a_shallower_look_does_not_cover_damage_up(files: Options, folder_store:
     with pytest.raises(ModuleFailed):
         run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "digests"})
     run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "presence"})
-    assert events(status(folder_store)) == {"verification.failed": "critical"}
+    assert events(status(folder_store)) == {"verify.failed": "critical"}
 
 
 def test_what_was_found_goes_with_the_error_when_it_cannot_be_remembered(tmp_path: Path) -> None:

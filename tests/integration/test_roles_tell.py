@@ -50,7 +50,7 @@ def test_a_backup_its_verification_and_its_retention_tell(tmp_path: Path, variab
         done = play(playbook, variables, tmp_path)
         assert done.returncode == 0, done.stdout
         assert "dead" in done.stdout
-    operations = ("backup", "verification", "retention")
+    operations = ("backup", "verify", "prune")
     assert [one["event"] for one in told(web)] == [
         f"{name}.{word}" for name in operations for word in ("started", "succeeded")
     ]
@@ -77,10 +77,10 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
             "backup",
             "/nowhere.sqlite",
         ),
-        ("verify", {}, "verification", "holds no backup set"),
+        ("verify", {}, "verify", "holds no backup set"),
         ("restore", NOBODY, "restore", "127.0.0.1:1"),
         ("restore_rows", NOBODY, "restore_rows", "recovery_reason is required"),
-        ("supabase_backups", {"recovery_supabase": PROJECT}, "verification", "127.0.0.1"),
+        ("supabase_backups", {"recovery_supabase": PROJECT}, "verify", "127.0.0.1"),
     ],
 )
 def test_an_operation_that_fails_tells_why_and_fails(

@@ -27,9 +27,9 @@ PLAYBOOK = """
   tasks:
     - name: Verify at each level
       ansible.builtin.include_role:
-        name: lifeline.recovery.verification
+        name: lifeline.recovery.verify
       vars:
-        verification_level: "{{ level }}"
+        verify_level: "{{ level }}"
       loop: [daily, weekly, monthly]
       loop_control:
         loop_var: level

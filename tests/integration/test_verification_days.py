@@ -53,7 +53,7 @@ def missing(store: Options, **options: t.Any) -> t.Any:
 
 
 def verified(folder_store: Options, folder: Path, **more: t.Any) -> tuple[bool, str]:
-    variables = {"recovery_source": "studio", "recovery_store": folder_store, "verification_level": "monthly", **more}
+    variables = {"recovery_source": "studio", "recovery_store": folder_store, "verify_level": "monthly", **more}
     done = play("verify", variables, folder)
     return done.returncode == 0, done.stdout + done.stderr
 
@@ -69,10 +69,10 @@ def test_a_month_without_a_gap_passes_and_one_with_a_gap_fails(
     assert f"there is no backup set of {', '.join(gap)}. Find out why" in " ".join(told.split()), told
     assert "longest gap" not in told
     # Asked for less than where the gap is, or for nothing.
-    assert verified(folder_store, tmp_path, verification_days_present=8)[0]
+    assert verified(folder_store, tmp_path, recovery_days_present=8)[0]
     sources = [{"name": "studio", "days_present": 0}, {"name": "nobody"}]
     assert verified(folder_store, tmp_path, recovery_sources=sources)[0]
-    assert verified(folder_store, tmp_path, verification_level="weekly")[0]
+    assert verified(folder_store, tmp_path, verify_level="weekly")[0]
     month([20, 19, 8])
     passed, told = verified(folder_store, tmp_path)
     assert passed, told

@@ -9,9 +9,8 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
-from .._core.severity import ERROR, WARNING
 from .facts import methods_of_kind, methods_with
-from .findings import Hit, Rule
+from .findings import ERROR, WARNING, Hit, Rule
 from .model import Plan
 
 
@@ -153,7 +152,7 @@ _BAD_STEPS: t.Tuple[t.Tuple[str, str, str, str, str, str], ...] = (
         "T15",
         "The names of one month say nothing about the last 30 days.",
         "Each day is looked for.",
-        "Use backup_info with days, or the level monthly of the role verification.",
+        "Use backup_info with days, or the level monthly of the role verify.",
     ),
 )
 

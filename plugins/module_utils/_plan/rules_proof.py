@@ -9,10 +9,9 @@ from __future__ import annotations
 import typing as t
 from datetime import date, timedelta
 
-from .._core.severity import ERROR, WARNING
 from .durations import INTERVALS
 from .facts import first_steps_due, methods_of_kind
-from .findings import Hit, Rule
+from .findings import ERROR, WARNING, Hit, Rule
 from .model import Plan
 from .placeholders import is_placeholder
 
@@ -89,7 +88,7 @@ RULES = (
         ERROR,
         None,
         "A verification restores backups.",
-        "Restore one on schedule, as the role verification does at its level monthly.",
+        "Restore one on schedule, as the role verify does at its level monthly.",
         _verification_missing,
     ),
     Rule(

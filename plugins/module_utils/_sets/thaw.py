@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.parallel import for_each
 from .._core.sizes import readable_seconds
 from .._store.base import ObjectStore
 from .manifest import Manifest
-from .references import distinct_objects
+from .references import distinct_objects, for_each
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import typing as t
 from datetime import datetime
 
 from .._core.clock import parse_instant
-from .._core.severity import most_severe, most_severe_first
 from .._core.sizes import readable_seconds
+from .._notify.event import SEVERITIES
 from .._sets.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
 #: Prefixes of events that only a store shows, and of those that only the server of the source shows.
-_OF_STORE = ("backup.", "store.behind", "verification.", "restore.", "check.", "drill.")
+_OF_STORE = ("backup.", "store.behind", "verify.", "restore.", "check.", "drill.")
 _OF_SERVER = ("replication.", "archive.")
 
 #: Last parts of events that a run of a playbook reports too.
@@ -42,7 +42,7 @@ def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
 
 
 def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
-    return most_severe_first(sorted(breaches, key=lambda breach: breach.key), lambda breach: breach.severity)
+    return sorted(breaches, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
 
 
 def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
@@ -59,7 +59,7 @@ def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breac
 
 def level_of(breaches: t.Iterable[Breach]) -> str:
     """C(ok), or the highest severity."""
-    return most_severe((breach.severity for breach in breaches), "ok")
+    return max((breach.severity for breach in breaches), key=SEVERITIES.index, default="ok")
 
 
 def _reach(facts: Facts, limits: Thresholds, now: datetime) -> _Found:
@@ -157,14 +157,14 @@ def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     seen = facts.verification
     if seen.failed_set is not None:
         damaged = f", {seen.damaged} objects are damaged" if seen.damaged else ""
-        yield "verification.failed", "", f"the set {seen.failed_set} was read back and is not complete{damaged}."
+        yield "verify.failed", "", f"the set {seen.failed_set} was read back and is not complete{damaged}."
     if facts.backup is None or limits.verified_within is None:
         return
     if seen.age_seconds is None:
-        yield "verification.overdue", "", "no set was ever verified."
+        yield "verify.overdue", "", "no set was ever verified."
     elif seen.age_seconds > limits.verified_within:
         yield (
-            "verification.overdue",
+            "verify.overdue",
             "",
             _compared("the last verification is", seen.age_seconds, "old", limits.verified_within),
         )

@@ -67,7 +67,7 @@ def sent(kind: str, one: Event, **options: t.Any) -> t.Any:
     return json.loads(parcel_for(channel(kind, **options), one).body)
 
 
-@pytest.mark.parametrize("name", ["backup.started", "retention.succeeded", "backup.failed", "drill.overdue"])
+@pytest.mark.parametrize("name", ["backup.started", "prune.succeeded", "backup.failed", "drill.overdue"])
 @pytest.mark.parametrize("kind", ["slack", "mail"])
 def test_no_text_repeats_the_event_and_its_source(name: str, kind: str) -> None:
     one = event(name, text="")

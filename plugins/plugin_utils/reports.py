@@ -1,0 +1,54 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The end of a run that restores nothing: verify, prune, check and export. A title repeats if it has several lines."""
+
+from __future__ import annotations
+
+import typing as t
+
+Result = t.Mapping[str, t.Any]
+
+
+def line(title: str, text: t.Any) -> str:
+    """A line of an outcome. Titles have one width, so that texts are below each other."""
+    return f"{title + ':':6} {' '.join(str(text).split())}"
+
+
+def verify(result: Result, check_mode: bool) -> list[str]:
+    """result: level, sources, facts and warnings of the role verify."""
+    return [
+        line("Done", f"verified {', '.join(result['sources'])} ({result['level']})"),
+        *_lines("Proof", result["facts"], "nothing was compared"),
+        *_lines("Next", result["warnings"], "no action is needed"),
+    ]
+
+
+def prune(result: Result, check_mode: bool) -> list[str]:
+    """result: summaries and removed, the number of removed sets, of the role prune."""
+    back = "nothing was removed"
+    if result["removed"]:
+        back = "move the manifest of a removed set from pruned/ to sets/ within the grace period"
+    return [
+        *_lines("Done", result["summaries"], "nothing to prune"),
+        line("Back", "nothing was changed" if check_mode else back),
+        line("Next", "run the same command without --check" if check_mode else "no action is needed"),
+    ]
+
+
+def check(result: Result, check_mode: bool) -> list[str]:
+    """result: that of integrity_check."""
+    return [
+        line("Done", result["summary"]),
+        *_lines("Proof", [one["message"] for one in result["checks"]], "no check ran"),
+        line("Back", "checks change nothing"),
+        line("Next", "no action is needed" if result["verdict"] == "passed" else "repair what the checks found"),
+    ]
+
+
+REPORTS: dict[str, t.Callable[[Result, bool], list[str]]] = {"verify": verify, "prune": prune, "check": check}
+
+
+def _lines(title: str, texts: t.Sequence[t.Any], if_none: str) -> list[str]:
+    return [line(title, text) for text in texts or [if_none]]
