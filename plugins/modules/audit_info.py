@@ -147,32 +147,20 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    store_spec,
-)
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec, store_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import readable_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, AuditResult, read_audit
 
-SPEC = ArgumentSpec(
-    {
-        "source": {"type": "str", "required": True},
-        "operation": {"type": "str"},
-        "status": {"type": "str"},
-        "since": {"type": "str"},
-        "limit": {"type": "int", "default": 50},
-    }
-)
+SOURCE = ArgumentSpec({"source": {"type": "str", "required": True}})
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()))
-    params = module.params
+    module = create_module(SOURCE.merge(spec_of(AuditQuery)).merge(store_spec()))
 
     def work() -> AuditResult:
-        query = AuditQuery(params["operation"], params["status"], optional_instant(params["since"]), params["limit"])
-        return read_audit(readable_store(params), params["source"], query)
+        query = request_of(AuditQuery, module.params, check_mode=module.check_mode)
+        return read_audit(readable_store(module.params), module.params["source"], query)
 
     run_module(module, work)
 

@@ -121,10 +121,10 @@ error_kind:
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
-    ArgumentSpec,
     selection_spec,
     store_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     opened_store,
@@ -133,30 +133,14 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.thaw import ThawRequest, ThawResult, thaw_set
 
-SPEC = ArgumentSpec(
-    {
-        "days": {"type": "int", "default": 3},
-        "speed": {"type": "str", "default": "standard", "choices": ["expedited", "standard", "bulk"]},
-        "wait_seconds": {"type": "int", "default": 0},
-        "poll_seconds": {"type": "int", "default": 60},
-    }
-)
-
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
-    params = module.params
+    module = create_module(spec_of(ThawRequest).merge(store_spec()).merge(selection_spec()))
 
     def work() -> ThawResult:
-        store = opened_store(params)
-        request = ThawRequest(
-            days=params["days"],
-            speed=params["speed"],
-            wait=params["wait_seconds"],
-            poll=params["poll_seconds"],
-            check_mode=module.check_mode,
-        )
-        return thaw_set(store, find_set(store, required_source(params), set_selection(params)), request)
+        store = opened_store(module.params)
+        request = request_of(ThawRequest, module.params, check_mode=module.check_mode)
+        return thaw_set(store, find_set(store, required_source(module.params), set_selection(module.params)), request)
 
     run_module(module, work)
 

@@ -139,9 +139,8 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import (
     SandboxRequest,
     remove,
@@ -149,35 +148,14 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox
     stop,
 )
 
-SPEC = ArgumentSpec(
-    {
-        "path": {"type": "path", "required": True},
-        "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "absent"]},
-        "postgres": {"type": "bool", "default": True},
-        "wal_archive": {"type": "bool", "default": False},
-        "postgres_version": {"type": "str", "default": "auto"},
-        "source_version": {"type": "str"},
-        "postgres_bin_dir": {"type": "path"},
-        "bucket": {"type": "str", "default": "backups"},
-    }
-)
+ACTIONS = {"started": start, "stopped": stop, "absent": remove}
+STATE = ArgumentSpec({"state": {"type": "str", "default": "started", "choices": list(ACTIONS)}})
 
 
 def main() -> None:
-    module = create_module(SPEC)
-    params = module.params
-    request = SandboxRequest(
-        path=params["path"],
-        postgres=params["postgres"],
-        wal_archive=params["wal_archive"],
-        postgres_version=params["postgres_version"],
-        source_version=params["source_version"],
-        postgres_bin_dir=params["postgres_bin_dir"],
-        bucket=params["bucket"],
-        check_mode=module.check_mode,
-    )
-    act = {"started": start, "stopped": stop, "absent": remove}[params["state"]]
-    run_module(module, lambda: act(request))
+    module = create_module(spec_of(SandboxRequest).merge(STATE))
+    request = request_of(SandboxRequest, module.params, check_mode=module.check_mode)
+    run_module(module, lambda: ACTIONS[module.params["state"]](request))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import FilePath
 from .._core.process import as_user, free_port, give_to
 from .._postgres.catalog import server_facts
 from .._postgres.connection import ConnectionOptions, connection, require_psycopg2
@@ -43,12 +44,12 @@ class SandboxRequest:
     Without postgres there is only a store. wal_archive: the server archives with pgBackRest.
     """
 
-    path: str
+    path: FilePath
     postgres: bool = True
     wal_archive: bool = False
     postgres_version: str = "auto"
     source_version: t.Optional[str] = None
-    postgres_bin_dir: t.Optional[str] = None
+    postgres_bin_dir: t.Optional[FilePath] = None
     bucket: str = "backups"
     check_mode: bool = False
 

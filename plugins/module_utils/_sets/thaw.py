@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL
 from .._core.sizes import readable_seconds
 from .._store.base import ObjectStore
 from .manifest import Manifest
@@ -20,13 +21,13 @@ from .references import distinct_objects, for_each
 
 @dataclass(frozen=True)
 class ThawRequest:
-    """days: how long the objects stay readable. wait and poll are in seconds; without wait it only asks."""
+    """days: how long the objects stay readable. If wait_seconds is 0, the thaw is requested and not awaited."""
 
     days: int = 3
-    speed: str = "standard"
-    wait: float = 0
-    poll: float = 60
-    parallel: int = 8
+    speed: t.Literal["expedited", "standard", "bulk"] = "standard"
+    wait_seconds: int = 0
+    poll_seconds: int = 60
+    parallel: int = field(default=8, metadata=INTERNAL)
     check_mode: bool = False
 
 
@@ -49,7 +50,7 @@ def thaw_set(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> Th
     Raises RecoveryError: timeout when it is not all readable by then; what was asked for goes on being made readable.
     """
     timings = Timings()
-    deadline = time.monotonic() + request.wait
+    deadline = time.monotonic() + request.wait_seconds
     asked = False
     while True:
         with timings.phase("ask"):
@@ -58,12 +59,12 @@ def thaw_set(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> Th
         if readable == total or request.check_mode or time.monotonic() >= deadline:
             break
         with timings.phase("wait"):
-            time.sleep(min(request.poll, max(0.0, deadline - time.monotonic())))
-    if readable < total and request.wait and not request.check_mode:
+            time.sleep(min(request.poll_seconds, max(0.0, deadline - time.monotonic())))
+    if readable < total and request.wait_seconds and not request.check_mode:
         raise RecoveryError(
             ErrorKind.TIMEOUT,
             f"{readable} of {total} objects of set {manifest.set_id} are readable after "
-            f"{readable_seconds(request.wait)}.",
+            f"{readable_seconds(request.wait_seconds)}.",
             left="The others go on being made readable.",
             next_step="Run it again later, or with a longer wait_seconds.",
             details={"objects": total, "readable": readable, "changed": True},
