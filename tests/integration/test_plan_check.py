@@ -39,7 +39,7 @@ def test_a_sound_plan_passes(check_mode: bool) -> None:
     result = run_module("plan_check", {"plan": plain(sound()), "now": NOW, "fail_on": "warning"}, check_mode=check_mode)
     assert (result["changed"], result["verdict"], result["findings"]) == (False, "passed", [])
     assert result["counts"] == {"error": 0, "warning": 0, "info": 0}
-    assert result["summary"] == f"The plan of School is sound by all {result['rules']} rules."
+    assert result["summary"] == f"The plan of School has no finding; {result['rules']} rules were applied."
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -119,5 +119,5 @@ def test_the_playbook_tells_what_is_wrong_and_fails(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "error   T15  stores[0].bucket" in done.stdout
     assert "stores[0].bucket: " in done.stdout
-    assert "When a backup of studio-platform-db fails" not in done.stdout
+    assert "when a backup of studio-platform-db fails" not in done.stdout
     assert secret not in done.stdout + done.stderr

@@ -87,7 +87,7 @@ class Rule:
 
 
 RULES = (
-    Rule("actor", r"\b(?i:nobody|somebody|someone|anybody|anyone|everybody|everyone)\b", "name the actor"),
+    Rule("actor", r"\b(?i:nobody|somebody|someone|anybody|anyone|everybody|everyone)\b(?![|@])", "name the actor"),
     Rule("who", r"\bWho(?:ever)?\b(?![^.\n]*\?)|(?:\A|^test )who\b|\bwhoever\b", "name the actor instead of who"),
     Rule("what", r"\bWhat(?:ever)?\b(?![^.\n]*\?)|(?:\A|^test )what\b", "name the thing instead of what"),
     Rule("tell", r"\b(?i:tells?|telling|told)\b", "use notify, report, log, print, distinguish"),

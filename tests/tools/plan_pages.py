@@ -16,7 +16,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._plan.fields imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.model import Plan
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import FORMAT_VERSION
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import SUBJECTS, TRAPS
-from ansible_collections.lifeline.recovery.plugins.module_utils._plan.words import STEPS
+from ansible_collections.lifeline.recovery.plugins.module_utils._plan.steps import STEPS
 from tests.support.runner.modules import ROOT
 from tests.tools.marked import with_part
 
@@ -35,7 +35,7 @@ def plan_pages() -> dict[Path, str]:
 def json_schema() -> dict[str, t.Any]:
     """The model as a JSON Schema of draft 2020-12. Dates, schedules and unique names are the reader's."""
     schema = _shape(Plan)
-    schema["properties"]["version"] = {"const": FORMAT_VERSION, "description": keys_of(Plan)["version"].says}
+    schema["properties"]["version"] = {"const": FORMAT_VERSION, "description": keys_of(Plan)["version"].meaning}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "recovery_plan", **schema}
 
 
@@ -47,9 +47,9 @@ def _keys() -> t.Iterator[str]:
         if shape in seen:
             continue
         seen.append(shape)
-        yield from (f"### `{title}`", "", "| key | is | meaning |", "|---|---|---|")
+        yield from (f"### `{title}`", "", "| key | kind | meaning |", "|---|---|---|")
         for name, key in keys_of(shape).items():
-            yield f"| `{name}`{' (required)' if key.required else ''} | {_kind(key)} | {key.says} |"
+            yield f"| `{name}`{' (required)' if key.required else ''} | {_kind(key)} | {key.meaning} |"
             if key.shape is not None:
                 prefix = "" if title == "recovery_plan" else f"{title}."
                 waiting.append((f"{prefix}{name}{'[]' if key.kind == fields.MANY else ''}", key.shape))
@@ -58,7 +58,7 @@ def _keys() -> t.Iterator[str]:
 
 def _kind(key: Key) -> str:
     if key.choices and key.choices != tuple(STEPS):
-        return ("list of " if key.kind == fields.TEXTS else "") + ", ".join(f"`{choice}`" for choice in key.choices)
+        return ("list of " if key.kind == fields.TEXTS else "") + ", ".join(f"`{one}`" for one in key.choices)
     if key.choices:
         return "list of steps, below"
     return {
@@ -66,7 +66,7 @@ def _kind(key: Key) -> str:
         fields.DATE: "date",
         fields.SCHEDULE: "schedule",
         fields.FLAG: "true or false",
-        fields.DURATION: "length of time",
+        fields.DURATION: "duration",
         fields.COUNT: "whole number",
         fields.TEXTS: "list of texts",
         fields.ONE: "dictionary",
@@ -82,7 +82,7 @@ def _steps() -> t.Iterator[str]:
 def _rules() -> t.Iterator[str]:
     for subject, rules in SUBJECTS:
         yield from (f"### {subject}", "", "| rule | severity | trap | the plan must be so |", "|---|---|---|---|")
-        yield from (f"| `{rule.id}` | {rule.severity} | {rule.trap or ''} | {rule.says} |" for rule in rules)
+        yield from (f"| `{rule.id}` | {rule.severity} | {rule.trap or ''} | {rule.requirement} |" for rule in rules)
         yield ""
 
 
@@ -97,7 +97,7 @@ def _shape(shape: t.Any) -> dict[str, t.Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: {"description": key.says, **_schema(key)} for name, key in keys.items()},
+        "properties": {name: {"description": key.meaning, **_schema(key)} for name, key in keys.items()},
         **({"required": required} if required else {}),
     }
 
@@ -112,7 +112,7 @@ def _list(key: Key, items: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"type": "array", "items": items, **({"minItems": 1} if key.required else {})}
 
 
-def _words(key: Key) -> dict[str, t.Any]:
+def _text(key: Key) -> dict[str, t.Any]:
     if key.choices:
         return {"enum": list(key.choices)}
     # An element of a list is never empty, nor is what is required.
@@ -121,10 +121,10 @@ def _words(key: Key) -> dict[str, t.Any]:
 
 
 _SCHEMAS: t.Mapping[str, t.Callable[[Key], dict[str, t.Any]]] = {
-    fields.TEXT: _words,
+    fields.TEXT: _text,
     fields.DATE: lambda key: {"type": "string"},
     fields.SCHEDULE: lambda key: {"type": "string", "minLength": 1},
-    fields.CHOICE: _words,
+    fields.ENUM: _text,
     fields.FLAG: lambda key: {"enum": [True, False, "true", "false", "yes", "no"]},
     fields.DURATION: lambda key: {
         "anyOf": [
@@ -133,7 +133,7 @@ _SCHEMAS: t.Mapping[str, t.Callable[[Key], dict[str, t.Any]]] = {
         ]
     },
     fields.COUNT: lambda key: {"type": "integer", "minimum": 1},
-    fields.TEXTS: lambda key: _list(key, _words(key)),
+    fields.TEXTS: lambda key: _list(key, _text(key)),
     fields.ONE: lambda key: _shape(key.shape),
     fields.MANY: lambda key: _list(key, _shape(key.shape)),
 }

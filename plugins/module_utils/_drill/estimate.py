@@ -19,7 +19,7 @@ _Given = t.Mapping[str, t.Any]
 #: Fewer drills say too little about the slow ones.
 FEWEST_DRILLS = 5
 
-_LENGTH = Key(DURATION, "A length of time, as in a plan.")
+_LENGTH = Key(DURATION, "A duration, as in a plan.")
 
 
 def read_estimate(

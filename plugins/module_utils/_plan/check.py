@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A plan judged by every rule, and the judgement told."""
+"""Judges a plan by every rule, and formats the result."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .model import Plan
 from .reader import read_plan
 from .registry import RULES
 
-#: What fails, and which severities do it.
+#: The severities at which the check fails, by fail_on.
 FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
 
 
 @dataclass(frozen=True)
 class PlanResult:
-    """verdict: passed or failed. counts: severity to number. table: lines for people. rules: how many were applied.
+    """verdict: passed or failed. counts: severity to number. table: lines for people. rules: number of applied rules.
 
-    first_steps: what is done once, with name, due and done, the soonest first; due is None while it cannot be told.
+    first_steps: one-time steps with name, due and done, the earliest first; due is None if it cannot be computed.
     """
 
     platform: str
@@ -42,17 +42,17 @@ class PlanResult:
 def check_plan(document: t.Any, today: date, fail_on: str = "error") -> PlanResult:
     """Read the plan and judge it.
 
-    Raises RecoveryError(invalid_options) with every problem when it cannot be read, and
-    RecoveryError(check_failed) with the whole result when a finding is as severe as fail_on says.
+    Raises RecoveryError(invalid_options) with every problem if it cannot be read, and
+    RecoveryError(check_failed) with the complete result if a finding has a severity of fail_on.
     """
     reading = read_plan(document)
     if reading.problems:
-        told = "; ".join(str(problem) for problem in reading.problems)
+        problems = "; ".join(str(problem) for problem in reading.problems)
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The recovery plan cannot be read: {told}.",
+            f"The recovery plan cannot be read: {problems}.",
             left="No rule was applied.",
-            next_step="Correct these places; docs/recovery-plan.md lists the keys.",
+            next_step="Correct these keys; docs/recovery-plan.md lists all keys.",
             details={"problems": reading.problems},
         )
     result = _judged(reading.plan, today, fail_on)
@@ -60,15 +60,15 @@ def check_plan(document: t.Any, today: date, fail_on: str = "error") -> PlanResu
         raise RecoveryError(
             ErrorKind.CHECK_FAILED,
             result.summary,
-            left="A plan is only read; nothing was changed.",
-            next_step="Each finding says what to do.",
+            left="The check reads the plan and changes nothing.",
+            next_step="Each finding has a next step.",
             details={field.name: getattr(result, field.name) for field in dataclasses.fields(result)},
         )
     return result
 
 
 def find(plan: Plan, today: date) -> t.List[Finding]:
-    """Every finding, the severest first, then in the order of the rules and of the plan."""
+    """Every finding, the most severe first, then in the order of the rules and of the plan."""
     found = [
         Finding(rule.id, rule.severity, rule.trap, hit.path, hit.message, rule.next_step)
         for rule in RULES
@@ -98,18 +98,18 @@ def _judged(plan: Plan, today: date, fail_on: str) -> PlanResult:
 
 def _summary(platform: str, counts: t.Mapping[str, int]) -> str:
     if not any(counts.values()):
-        return f"The plan of {platform} is sound by all {len(RULES)} rules."
-    told = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for word, number in _named(counts) if number)
-    return f"The plan of {platform} has {told}."
+        return f"The plan of {platform} has no finding; {len(RULES)} rules were applied."
+    counted = ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for name, number in _named(counts) if number)
+    return f"The plan of {platform} has {counted}."
 
 
 def _named(counts: t.Mapping[str, int]) -> t.Iterator[t.Tuple[str, int]]:
-    words = {"info": "hint"}
-    return ((words.get(severity, severity), counts[severity]) for severity in SEVERITIES)
+    names = {"info": "hint"}
+    return ((names.get(severity, severity), counts[severity]) for severity in SEVERITIES)
 
 
 def _table(findings: t.Sequence[Finding]) -> t.Iterator[str]:
-    """One line a finding, in columns: severity, trap, path, what is wrong."""
+    """One line per finding, in columns: severity, trap, path, message."""
     width = max((len(finding.path) for finding in findings), default=0)
     for finding in findings:
         yield f"{finding.severity:<8}{finding.trap or '':<5}{finding.path:<{width}}  {finding.message}"

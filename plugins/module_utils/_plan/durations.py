@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lengths of time as people write them."""
+"""Durations as people write them."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
-#: What a person may write behind a number; a year is the longest, a month and a quarter are too.
+#: The units of a duration; a year is the longest of a month, a quarter and a year.
 UNITS: t.Mapping[str, int] = {
     "s": 1,
     "min": 60,
@@ -19,10 +19,10 @@ UNITS: t.Mapping[str, int] = {
     "w": 7 * 86400,
     "y": 366 * 86400,
 }
-#: A plain number is in seconds. The same pattern is in the JSON Schema.
+#: A number without a unit is in seconds. The JSON Schema has the same pattern.
 PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*(s|min|m|h|d|w|y)?\s*$"
 
-#: How often something is done, in seconds at most.
+#: The maximum length of each interval in seconds.
 INTERVALS: t.Mapping[str, int] = {
     "continuous": 3600,
     "daily": 86400,
@@ -45,7 +45,7 @@ def parse_seconds(value: t.Any) -> t.Optional[float]:
 
 
 def spoken(seconds: float) -> str:
-    """The largest unit that leaves a whole number: C(4 h), C(90 min), C(30 d)."""
+    """The largest unit with a whole number: C(4 h), C(90 min), C(30 d)."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size and seconds % size == 0 and (unit != "d" or seconds > size):
             return f"{seconds / size:.0f} {unit}"

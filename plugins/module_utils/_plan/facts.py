@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What follows from a plan and is asked for by several rules."""
+"""Facts derived from a plan that several rules need."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .model import Asset, FirstStep, Method, Plan, Source, Store, Tier
 from .placeholders import is_placeholder
 from .schedule import longest_gap
 
-#: Who owns what has no account of its own.
+#: The account of owners without an account of their own.
 _OWNER_OF_KIND = {"supabase": "supabase", "d1": "cloudflare"}
 _OWNER_OF_PROVIDER = {"r2": "cloudflare"}
-#: How long one set of a tier lasts until the next takes its place, for what is kept.
+#: The time that one set of a tier covers, for the retention.
 _PERIODS = {"hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0, "monthly": 30 * 86400.0}
 
 
@@ -32,7 +32,7 @@ def schedule_gap(source: Source) -> t.Optional[float]:
 
 
 def kept_seconds(source: Source) -> t.Optional[float]:
-    """The age in seconds that its oldest set reaches; None when no tier says how many are kept."""
+    """The age in seconds that its oldest set reaches; None if no tier states the number of sets."""
     spans = [tier.keep * _PERIODS[name] for name, tier in tiers_of(source) if tier.keep is not None]
     return max(spans, default=None)
 
@@ -51,7 +51,7 @@ def stores_of(plan: Plan, source: Source) -> t.List[Store]:
 
 
 def account_of_source(plan: Plan, source: Source) -> t.Optional[str]:
-    """Who can delete the source, as far as the plan tells."""
+    """The accounts that can delete the source, according to the plan."""
     asset = asset_of(plan, source)
     if source.account is None and asset is not None:
         return account_of_asset(asset)
@@ -59,7 +59,7 @@ def account_of_source(plan: Plan, source: Source) -> t.Optional[str]:
 
 
 def account_of_store(plan: Plan, store: Store) -> t.Optional[str]:
-    """Who can delete the store. What a provider manages falls with its source."""
+    """The accounts that can delete the store. A managed backup is deleted with its source."""
     if store.account is None and store.provider == "managed":
         owners = [account_of_source(plan, source) for source in plan.sources if store.name in source.stores]
         return owners[0] if owners else None
@@ -67,7 +67,7 @@ def account_of_store(plan: Plan, store: Store) -> t.Optional[str]:
 
 
 def account_of_asset(asset: Asset) -> t.Optional[str]:
-    """Who can delete the files."""
+    """The accounts that can delete the files."""
     return asset.account or _OWNER_OF_PROVIDER.get(asset.provider or "", asset.provider)
 
 
@@ -77,13 +77,13 @@ def asset_of(plan: Plan, source: Source) -> t.Optional[Asset]:
 
 
 def is_backed_up(plan: Plan, source: Source) -> bool:
-    """Whether it has both a time and a place of its backups."""
+    """Whether it has a schedule and a store."""
     timed = bool(tiers_of(source)) or source.pitr.enabled
     return timed and bool(stores_of(plan, source))
 
 
 def methods_with(plan: Plan, step: str) -> t.List[t.Tuple[int, Method]]:
-    """The methods that do something, with their index."""
+    """The methods with steps, with their index."""
     return [(index, method) for index, method in enumerate(plan.methods) if step in method.steps]
 
 
@@ -92,7 +92,7 @@ def methods_of_kind(plan: Plan, kind: str) -> t.List[t.Tuple[int, Method]]:
 
 
 def first_steps_due(plan: Plan) -> t.Iterator[t.Tuple[FirstStep, t.Optional[date]]]:
-    """Each first step and the day that it is due; None while nobody said when the plan came into force."""
+    """Each first step and its due date; None if the plan has no date of coming into force."""
     begun = plan.document.begun
     start = None if begun is None or is_placeholder(begun) else date.fromisoformat(begun)
     for step in plan.first_steps:

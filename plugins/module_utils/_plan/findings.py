@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a rule is and what it finds."""
+"""Rules and their findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEVERITIES = (ERROR, WARNING, INFO)
 
 @dataclass(frozen=True)
 class Hit:
-    """Where a rule is broken, and how, in one sentence."""
+    """A path where a rule is violated, with one sentence."""
 
     path: str
     message: str
@@ -26,22 +26,22 @@ class Hit:
 
 @dataclass(frozen=True)
 class Rule:
-    """says: what the plan must be like. trap: the mistake of real plans that it is about, such as C(T9), or none.
+    """requirement: the requirement. trap: the mistake of real plans that it detects, such as C(T9), or none.
 
-    judge: the plan and today to where it is not so; pure.
+    judge: plan and today to the violations; pure.
     """
 
     id: str
     severity: str
     trap: t.Optional[str]
-    says: str
+    requirement: str
     next_step: str
     judge: t.Callable[[Plan, date], t.Iterable[Hit]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One broken rule at one place."""
+    """One violation of a rule at one path."""
 
     id: str
     severity: str

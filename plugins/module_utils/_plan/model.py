@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a recovery plan says, as data. Keys, kinds and meanings are declared here and nowhere else."""
+"""The recovery plan as data. Keys, kinds and meanings are declared in this file only."""
 
-# Fields are declared by functions that do what dataclasses.field does.
+# Functions that replace dataclasses.field declare the fields.
 # ruff: noqa: RUF009
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from .._notify.channel import TYPES
 from .._notify.event import SEVERITIES
 from .durations import INTERVALS
-from .fields import choice, count, day, duration, flag, many, maybe, one, schedule, text, texts
-from .words import STEPS
+from .fields import count, day, duration, enum, flag, many, maybe, one, schedule, text, texts
+from .steps import STEPS
 
 _Names = t.Tuple[str, ...]
 _Seconds = t.Optional[float]
@@ -36,44 +36,44 @@ ROLES = (
 
 @dataclass(frozen=True)
 class Document:
-    version: t.Optional[str] = text("The plan's own version.")
-    owner: t.Optional[str] = text("Who keeps it true.")
-    updated: t.Optional[str] = day("When it was last changed.")
-    begun: t.Optional[str] = day("When it came into force; the first steps are due from then on.")
-    next_review: t.Optional[str] = day("When it is to be read again.")
+    version: t.Optional[str] = text("Version of the plan.")
+    owner: t.Optional[str] = text("Person or team that maintains the plan.")
+    updated: t.Optional[str] = day("Date of the last change.")
+    begun: t.Optional[str] = day("Date when the plan came into force; the first steps are due relative to it.")
+    next_review: t.Optional[str] = day("Date of the next review.")
 
 
 @dataclass(frozen=True)
 class Region:
-    name: t.Optional[str] = text("The provider's name of the region.")
-    database: bool = flag("The live database is here.")
-    replica: bool = flag("A replica of the database is here.")
-    application: bool = flag("The application runs here, or can at once.")
+    name: t.Optional[str] = text("Name of the region at the provider.")
+    database: bool = flag("The production database runs in this region.")
+    replica: bool = flag("A replica of the database runs in this region.")
+    application: bool = flag("The application runs in this region, or can be started in it immediately.")
 
 
 @dataclass(frozen=True)
 class Regions:
-    primary: t.Optional[Region] = maybe("Where the platform runs.", Region)
-    secondary: t.Optional[Region] = maybe("Where it runs when the primary region is lost.", Region)
+    primary: t.Optional[Region] = maybe("Region of normal operation.", Region)
+    secondary: t.Optional[Region] = maybe("Region that is used if the primary region is lost.", Region)
 
 
 @dataclass(frozen=True)
 class Residency:
-    allowed_regions: _Names = texts("The only regions in which data may lie.")
+    allowed_regions: _Names = texts("The only regions in which data may be stored.")
 
 
 @dataclass(frozen=True)
 class Objectives:
-    rto_seconds: _Seconds = duration("How long a recovery may take.")
-    rpo_seconds: _Seconds = duration("How much of the newest work may be lost.")
+    rto_seconds: _Seconds = duration("Maximum time of a recovery.")
+    rpo_seconds: _Seconds = duration("Maximum age of the lost work.")
 
 
 @dataclass(frozen=True)
 class DataClass:
-    name: str = text("The name of the class.", required=True)
-    objectives: Objectives = one("Objectives of its own.", Objectives)
-    covered_by: str = choice(
-        "What they rest on: the source's `backup`, `versions` that the source keeps of itself, or a `replica`.",
+    name: str = text("Name of the class.", required=True)
+    objectives: Objectives = one("Objectives of the class.", Objectives)
+    covered_by: str = enum(
+        "Origin of the recovery: `backup` of the source, `versions` that the source keeps itself, or a `replica`.",
         ("backup", "versions", "replica"),
         default="backup",
     )
@@ -81,199 +81,207 @@ class DataClass:
 
 @dataclass(frozen=True)
 class Tier:
-    schedule: str = schedule("When: a calendar event of systemd or the five fields of cron, in UTC.")
-    keep: t.Optional[int] = count("How many sets of the tier are kept.")
-    pruned_by: t.Optional[str] = choice(
-        "What takes older sets away; `lifecycle` is an error, because such rules destroy sets.",
+    schedule: str = schedule("Schedule: a calendar event of systemd or the five fields of cron, in UTC.")
+    keep: t.Optional[int] = count("Number of sets of the tier to keep.")
+    pruned_by: t.Optional[str] = enum(
+        "Program that removes older sets; `lifecycle` is an error, because such rules destroy sets.",
         ("prune", "lifecycle", "provider", "nobody"),
     )
 
 
 @dataclass(frozen=True)
 class Tiers:
-    hourly: t.Optional[Tier] = maybe("Sets of an hour or less.", Tier)
-    daily: t.Optional[Tier] = maybe("Sets of a day.", Tier)
-    weekly: t.Optional[Tier] = maybe("Sets of a week.", Tier)
-    monthly: t.Optional[Tier] = maybe("Sets of a month.", Tier)
+    hourly: t.Optional[Tier] = maybe("Sets of each hour or more often.", Tier)
+    daily: t.Optional[Tier] = maybe("Sets of each day.", Tier)
+    weekly: t.Optional[Tier] = maybe("Sets of each week.", Tier)
+    monthly: t.Optional[Tier] = maybe("Sets of each month.", Tier)
 
 
 @dataclass(frozen=True)
 class Pitr:
-    enabled: bool = flag("Any second within the window can be restored.")
-    window_days: t.Optional[int] = count("How far back, in days.")
+    enabled: bool = flag("Every second within the window can be restored.")
+    window_days: t.Optional[int] = count("Length of the window in days.")
 
 
 @dataclass(frozen=True)
 class Source:
-    name: str = text("The name of the source.", required=True)
-    kind: str = choice("What it is.", ("postgresql", "supabase", "d1", "bucket"), required=True)
-    objectives: Objectives = one("What a recovery has to reach.", Objectives)
-    classes: t.Tuple[DataClass, ...] = many("Classes of its data with objectives of their own.", DataClass)
-    tiers: Tiers = one("Its backups.", Tiers)
+    name: str = text("Name of the source.", required=True)
+    kind: str = enum("Kind of the source.", ("postgresql", "supabase", "d1", "bucket"), required=True)
+    objectives: Objectives = one("Objectives of a recovery.", Objectives)
+    classes: t.Tuple[DataClass, ...] = many("Classes of its data with separate objectives.", DataClass)
+    tiers: Tiers = one("Backups of the source.", Tiers)
     pitr: Pitr = one("Recovery to a point in time.", Pitr)
-    stores: _Names = texts("The stores that its backups go to, by name.")
-    account: t.Optional[str] = text("Whose credentials own it; by default the provider of its kind.")
-    size_bytes: t.Optional[int] = count("Its size.")
-    asset: t.Optional[str] = text("Of a bucket: which of the assets it is.")
-    files: _Names = texts("The assets that its rows refer to.")
-    personal: bool = flag("It holds data of persons.")
-    keep_at_most_seconds: _Seconds = duration("How long a backup of it may be kept at most.")
+    stores: _Names = texts("Names of the stores of its backups.")
+    account: t.Optional[str] = text("Account that owns the source; by default the provider of its kind.")
+    size_bytes: t.Optional[int] = count("Size in bytes.")
+    asset: t.Optional[str] = text("Asset of a source of kind bucket.")
+    files: _Names = texts("Assets that its rows refer to.")
+    personal: bool = flag("The source holds personal data.")
+    keep_at_most_seconds: _Seconds = duration("Maximum age of its backups, as required by law.")
 
 
 @dataclass(frozen=True)
 class Store:
-    name: str = text("The name of the store.", required=True)
-    provider: str = choice(
-        "Who keeps it; `managed` for backups that the database's own provider takes.", PROVIDERS, required=True
+    name: str = text("Name of the store.", required=True)
+    provider: str = enum(
+        "Provider of the store; `managed` for backups that the provider of the database keeps.",
+        PROVIDERS,
+        required=True,
     )
-    bucket: t.Optional[str] = text("Its bucket.")
-    prefix: t.Optional[str] = text("Where in the bucket.")
-    path: t.Optional[str] = text("Its directory.")
-    region: t.Optional[str] = text("Its region.")
-    account: t.Optional[str] = text("Whose credentials can delete it; by default the provider.")
-    object_lock: bool = flag("What is in it cannot be deleted for a time.")
-    encrypted: bool = flag("What is in it is encrypted.")
-    copies: _Names = texts("Further stores that get the same sets, by name.")
+    bucket: t.Optional[str] = text("Bucket of the store.")
+    prefix: t.Optional[str] = text("Prefix in the bucket.")
+    path: t.Optional[str] = text("Directory of the store.")
+    region: t.Optional[str] = text("Region of the store.")
+    account: t.Optional[str] = text("Account that can delete the store; by default the provider.")
+    object_lock: bool = flag("Objects of the store are locked against deletion for a time.")
+    encrypted: bool = flag("Objects of the store are encrypted.")
+    copies: _Names = texts("Names of stores that get copies of the sets.")
 
 
 @dataclass(frozen=True)
 class Asset:
-    name: str = text("The name that sources refer to.", required=True)
-    bucket: str = text("The bucket in which the application keeps files.", required=True)
-    provider: t.Optional[str] = choice("Who keeps it.", PROVIDERS)
-    region: t.Optional[str] = text("Its region.")
-    account: t.Optional[str] = text("Whose credentials own it; by default the provider.")
-    replicated: bool = flag("The provider keeps several copies, which all lose what is deleted.")
+    name: str = text("Name that sources refer to.", required=True)
+    bucket: str = text("Bucket in which the application keeps files.", required=True)
+    provider: t.Optional[str] = enum("Provider of the bucket.", PROVIDERS)
+    region: t.Optional[str] = text("Region of the bucket.")
+    account: t.Optional[str] = text("Account that owns the bucket; by default the provider.")
+    replicated: bool = flag("The provider keeps several copies. A deletion removes each of them.")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    min: _Seconds = duration("When it goes well.")
-    max: _Seconds = duration("When it does not.")
+    min: _Seconds = duration("Shortest expected duration.")
+    max: _Seconds = duration("Longest expected duration.")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    name: str = text("The name of the scenario.", required=True)
-    source: t.Optional[str] = text("The source that is lost; without it, every source.")
-    estimate_seconds: Estimate = one("How long its recovery takes.", Estimate)
-    method: t.Optional[str] = text("The method that recovers from it, by name.")
-    destructive: bool = flag("Its recovery replaces what is live.")
-    undo: t.Optional[str] = text("How that is taken back.")
+    name: str = text("Name of the scenario.", required=True)
+    source: t.Optional[str] = text("Lost source. If it is unset, every source is lost.")
+    estimate_seconds: Estimate = one("Expected duration of the recovery.", Estimate)
+    method: t.Optional[str] = text("Name of the recovery method.")
+    destructive: bool = flag("The recovery replaces production data.")
+    undo: t.Optional[str] = text("Rollback of the recovery.")
 
 
 @dataclass(frozen=True)
 class Window:
-    schedule: str = schedule("When it begins: a calendar event of systemd or the five fields of cron, in UTC.")
-    length_seconds: _Seconds = duration("How long it lasts.")
+    schedule: str = schedule("Start of the window: a calendar event of systemd or the five fields of cron, in UTC.")
+    length_seconds: _Seconds = duration("Length of the window.")
 
 
 @dataclass(frozen=True)
 class Drill:
-    scenario: str = text("The scenario that is rehearsed, by name.", required=True)
-    every: str = choice("How often.", INTERVALS, required=True)
-    last: t.Optional[str] = day("When it last ran.")
-    window: t.Optional[Window] = maybe("The only time at which it may touch what is live.", Window)
+    scenario: str = text("Name of the rehearsed scenario.", required=True)
+    every: str = enum("Interval of the drill.", INTERVALS, required=True)
+    last: t.Optional[str] = day("Date of the last run.")
+    window: t.Optional[Window] = maybe("The only time at which the drill may affect production.", Window)
 
 
 @dataclass(frozen=True)
 class FirstStep:
-    name: str = text("What is done for the first time.", required=True)
-    after_days: int = count("So many days after the plan came into force it is due.", required=True)
-    done: t.Optional[str] = day("When it was done.")
+    name: str = text("Name of the step.", required=True)
+    after_days: int = count("Days after the plan came into force at which the step is due.", required=True)
+    done: t.Optional[str] = day("Date when the step was completed.")
 
 
 @dataclass(frozen=True)
 class Verification:
-    name: str = text("The name of the verification.", required=True)
-    every: t.Optional[str] = choice("How often.", INTERVALS)
-    proves: str = choice(
-        "What it shows: that a backup is there, can be read, or was restored.",
+    name: str = text("Name of the verification.", required=True)
+    every: t.Optional[str] = enum("Interval of the verification.", INTERVALS)
+    proves: str = enum(
+        "Proof of the verification: a backup exists, can be read, or was restored.",
         ("presence", "readable", "restored"),
         required=True,
     )
-    freshness: str = choice(
-        "What the age of the newest backup is judged by.", ("backup", "application_rows"), default="backup"
+    freshness: str = enum(
+        "Data from which the age of the newest backup is computed.", ("backup", "application_rows"), default="backup"
     )
-    method: t.Optional[str] = text("The method that does it, by name.")
+    method: t.Optional[str] = text("Name of the verification method.")
 
 
 @dataclass(frozen=True)
 class Method:
-    name: str = text("The name of the method.", required=True)
-    kind: str = choice("What it is for.", ("backup", "restore", "failover", "verification"), required=True)
-    steps: _Names = texts("What it does, in this order.", STEPS, required=True)
-    schemas: _Names = texts("Of a backup: the only schemas that it holds.")
-    counts: _Names = texts("Of a verification: the schemas whose tables it counts.")
-    playbook: t.Optional[str] = text("The playbook that does it.")
+    name: str = text("Name of the method.", required=True)
+    kind: str = enum("Purpose of the method.", ("backup", "restore", "failover", "verification"), required=True)
+    steps: _Names = texts("Steps of the method, in order.", STEPS, required=True)
+    schemas: _Names = texts("Schemas of a backup, if it does not hold every schema.")
+    counts: _Names = texts("Schemas whose tables a verification counts.")
+    playbook: t.Optional[str] = text("Playbook of the method.")
 
 
 @dataclass(frozen=True)
 class Channel:
-    name: str = text("The name of the channel.", required=True)
-    type: str = choice("What it is.", TYPES, required=True)
-    severities: _Names = texts("Only of these severities; all when empty.", SEVERITIES)
-    events: _Names = texts("Only these events, such as `backup.failed` or `backup.*`; all when empty.")
-    sources: _Names = texts("Only these sources, such as `school` or `school-*`; all when empty.")
-    after_seconds: _Seconds = duration("Only what is unsolved after this time.", zero=True)
-    fallback: t.Optional[str] = text("The channel that is used when this one fails, by name.")
+    name: str = text("Name of the channel.", required=True)
+    type: str = enum("Type of the channel.", TYPES, required=True)
+    severities: _Names = texts("Accepted severities. If it is empty, every severity is accepted.", SEVERITIES)
+    events: _Names = texts(
+        "Accepted events, such as `backup.failed` or `backup.*`. If it is empty, every event is accepted."
+    )
+    sources: _Names = texts(
+        "Accepted sources, such as `school` or `school-*`. If it is empty, every source is accepted."
+    )
+    after_seconds: _Seconds = duration("Time that an incident must last before it is sent to the channel.", zero=True)
+    fallback: t.Optional[str] = text("Name of the channel that is used if this channel fails.")
 
 
 @dataclass(frozen=True)
 class Level:
-    who: str = text("Who is called: a role of the contacts, or a name.", required=True)
-    after_seconds: _Seconds = duration("When the level before has not solved it after this time.", zero=True)
+    who: str = text("Role of the contacts, or name, of the person to call.", required=True)
+    after_seconds: _Seconds = duration(
+        "Time after which this level is called if the previous level did not respond.", zero=True
+    )
 
 
 @dataclass(frozen=True)
 class Contact:
-    role: str = choice("What for.", ROLES, required=True)
-    name: t.Optional[str] = text("Who: a person, a team or a rota.")
+    role: str = enum("Role of the contact.", ROLES, required=True)
+    name: t.Optional[str] = text("Person, team or rota.")
     phone: t.Optional[str] = text("A number.")
-    mail: t.Optional[str] = text("An address.")
-    channel: t.Optional[str] = text("A room, a page or a service through which they are reached.")
+    mail: t.Optional[str] = text("Mail address.")
+    channel: t.Optional[str] = text("Chat room, page or service to reach the contact.")
 
 
 @dataclass(frozen=True)
 class Message:
-    name: str = choice("When it is sent.", ("initial", "update", "resolved"), required=True)
-    subject: t.Optional[str] = text("Its subject.")
-    text: t.Optional[str] = text("Its text.")
-    every_seconds: _Seconds = duration("How often it is repeated.")
+    name: str = enum("Occasion of the message.", ("initial", "update", "resolved"), required=True)
+    subject: t.Optional[str] = text("Subject of the message.")
+    text: t.Optional[str] = text("Text of the message.")
+    every_seconds: _Seconds = duration("Interval of repetition.")
 
 
 @dataclass(frozen=True)
 class Record:
-    name: str = text("What is recorded: audit, drills, access and so on.", required=True)
-    keep_seconds: _Seconds = duration("How long it is kept.")
-    at_most_seconds: _Seconds = duration("How long it may be kept at most.")
+    name: str = text("Kind of records: audit, drills, access and so on.", required=True)
+    keep_seconds: _Seconds = duration("Time that records are kept.")
+    at_most_seconds: _Seconds = duration("Maximum time that records may be kept.")
 
 
 @dataclass(frozen=True)
 class Erasure:
-    replayed: bool = flag("Who was erased since a backup was taken is erased again after a restore.")
+    replayed: bool = flag("Erasures of personal data since the backup are repeated after a restore.")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole document. Names refer to each other; the rules tell which lead nowhere."""
+    """The complete document. Names refer to each other; rules report dangling names."""
 
-    version: int = count("The version of this format, 1.", required=True)
-    platform: str = text("The platform that the plan is for.", required=True)
-    document: Document = one("About the plan itself.", Document)
-    regions: Regions = one("Where the platform runs.", Regions)
-    residency: t.Optional[Residency] = maybe("Where data may lie, when that is restricted.", Residency)
-    sources: t.Tuple[Source, ...] = many("What is backed up.", Source, required=True)
-    stores: t.Tuple[Store, ...] = many("Where backups live.", Store)
-    assets: t.Tuple[Asset, ...] = many("The buckets of the application.", Asset)
-    scenarios: t.Tuple[Scenario, ...] = many("What may happen.", Scenario)
-    methods: t.Tuple[Method, ...] = many("How things are done, step by step.", Method)
-    verification: t.Tuple[Verification, ...] = many("How backups are proved.", Verification)
-    drills: t.Tuple[Drill, ...] = many("What is rehearsed.", Drill)
-    first_steps: t.Tuple[FirstStep, ...] = many("What is done once, while the plan is new.", FirstStep)
-    channels: t.Tuple[Channel, ...] = many("Where messages go, without addresses and secrets.", Channel)
-    escalation: t.Tuple[Level, ...] = many("Who is called, one after another.", Level)
-    contacts: t.Tuple[Contact, ...] = many("Who is reached how.", Contact, unique=False)
-    messages: t.Tuple[Message, ...] = many("What is told to users.", Message)
-    records: t.Tuple[Record, ...] = many("What is kept as evidence.", Record)
-    erasure: Erasure = one("What becomes of erased persons.", Erasure)
+    version: int = count("Version of this format, 1.", required=True)
+    platform: str = text("Platform of the plan.", required=True)
+    document: Document = one("Facts about the plan itself.", Document)
+    regions: Regions = one("Regions of the platform.", Regions)
+    residency: t.Optional[Residency] = maybe("Allowed regions of data, if they are restricted.", Residency)
+    sources: t.Tuple[Source, ...] = many("Sources to back up.", Source, required=True)
+    stores: t.Tuple[Store, ...] = many("Stores of backups.", Store)
+    assets: t.Tuple[Asset, ...] = many("Buckets of the application.", Asset)
+    scenarios: t.Tuple[Scenario, ...] = many("Incidents to recover from.", Scenario)
+    methods: t.Tuple[Method, ...] = many("Procedures, step by step.", Method)
+    verification: t.Tuple[Verification, ...] = many("Verifications of backups.", Verification)
+    drills: t.Tuple[Drill, ...] = many("Rehearsals of scenarios.", Drill)
+    first_steps: t.Tuple[FirstStep, ...] = many("One-time steps after the plan came into force.", FirstStep)
+    channels: t.Tuple[Channel, ...] = many("Notification channels, without addresses and secrets.", Channel)
+    escalation: t.Tuple[Level, ...] = many("Levels of escalation, in order.", Level)
+    contacts: t.Tuple[Contact, ...] = many("Contacts of people and providers.", Contact, unique=False)
+    messages: t.Tuple[Message, ...] = many("Prepared messages to users.", Message)
+    records: t.Tuple[Record, ...] = many("Records that are kept as evidence.", Record)
+    erasure: Erasure = one("Treatment of erased personal data.", Erasure)

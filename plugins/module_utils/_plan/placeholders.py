@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts that stand where somebody should have written something."""
+"""Detects placeholders that nothing replaced."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
-#: Who writes more than this has filled something in.
+#: A longer text is no placeholder.
 _LONGEST = 200
 _PLACEHOLDER = re.compile(
     r"""
@@ -30,5 +30,5 @@ _PLACEHOLDER = re.compile(
 
 
 def is_placeholder(text: t.Optional[str]) -> bool:
-    """Whether nobody filled it in yet. None and the empty text count."""
+    """Whether it is a placeholder. None and the empty text count."""
     return text is None or (len(text) < _LONGEST and bool(_PLACEHOLDER.search(text)))

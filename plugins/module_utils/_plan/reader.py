@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A document into the model. Every problem is told with its path, all at once; none stops the reading."""
+"""Reads a document into the model. Every problem is reported with its path; none stops the reading."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Reading:
 
 
 def read_plan(document: t.Any) -> Reading:
-    """Read what YAML or JSON made of a plan. A null is the same as a key that is left out."""
+    """Read a parsed plan. A null is the same as a missing key."""
     reader = _Reader()
     plan = reader.shape(Plan, document, "")
     if plan is not None and plan.version not in (None, FORMAT_VERSION):
@@ -93,7 +93,7 @@ class _Reader:
             self.problem(path, "must not be empty")
         # An element of a list of texts is never empty.
         element = Key(
-            fields.ONE if key.kind == fields.MANY else fields.TEXT, key.says, True, key.choices, shape=key.shape
+            fields.ONE if key.kind == fields.MANY else fields.TEXT, key.meaning, True, key.choices, shape=key.shape
         )
         found = [self._value(element, item, f"{path}[{index}]") for index, item in enumerate(value)]
         if key.unique:

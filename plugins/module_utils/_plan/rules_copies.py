@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about where backups lie: how many, how far apart, who can destroy or read them."""
+"""Rules about copies of backups: their number, their distance, and the accounts that can destroy or read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _backup_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
             yield Hit(f"sources[{index}]", f"The backups of {source.name} have no {what}.")
 
 
-def _beside_assets(plan: Plan, today: date) -> t.Iterator[Hit]:
+def _in_bucket_of_assets(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, store in enumerate(plan.stores):
         for asset in plan.assets:
             if store.bucket == asset.bucket and store.provider == (asset.provider or store.provider):
@@ -35,7 +35,8 @@ def _account_of_assets(plan: Plan, today: date) -> t.Iterator[Hit]:
         account = account_of_store(plan, store)
         if account is not None and account in owners and store.bucket not in buckets:
             yield Hit(
-                f"stores[{index}].account", f"Who can delete the files of {owners[account]} can delete {store.name}."
+                f"stores[{index}].account",
+                f"The account that can delete the files of {owners[account]} can delete {store.name}.",
             )
 
 
@@ -44,7 +45,8 @@ def _copy_elsewhere(plan: Plan, today: date) -> t.Iterator[Hit]:
         own, stores = account_of_source(plan, source), stores_of(plan, source)
         if own is not None and stores and all(account_of_store(plan, store) == own for store in stores):
             yield Hit(
-                f"sources[{index}].stores", f"Every backup of {source.name} lies in the account of {own}, as it does."
+                f"sources[{index}].stores",
+                f"Every backup of {source.name} is in the account {own}, like the source itself.",
             )
 
 
@@ -53,7 +55,7 @@ def _single_place(plan: Plan, today: date) -> t.Iterator[Hit]:
         stores = stores_of(plan, source)
         if len(stores) == 1:
             yield Hit(
-                f"sources[{index}].stores", f"{stores[0].name} is the only place of the backups of {source.name}."
+                f"sources[{index}].stores", f"{stores[0].name} is the only store of the backups of {source.name}."
             )
 
 
@@ -61,7 +63,7 @@ def _one_region(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, source in enumerate(plan.sources):
         regions = [store.region for store in stores_of(plan, source)]
         if len(regions) > 1 and None not in regions and len(set(regions)) == 1:
-            yield Hit(f"sources[{index}].stores", f"Every backup of {source.name} lies in {regions[0]}.")
+            yield Hit(f"sources[{index}].stores", f"Every backup of {source.name} is in {regions[0]}.")
 
 
 def _lock_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -69,14 +71,16 @@ def _lock_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
         stores = stores_of(plan, source)
         if stores and not any(store.object_lock for store in stores):
             yield Hit(
-                f"sources[{index}].stores", f"Who gets hold of the keys can delete every backup of {source.name}."
+                f"sources[{index}].stores", f"A thief of the access keys can delete every backup of {source.name}."
             )
 
 
 def _not_encrypted(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, store in enumerate(plan.stores):
         if not store.encrypted:
-            yield Hit(f"stores[{index}].encrypted", f"Nothing says that what lies in {store.name} is encrypted.")
+            yield Hit(
+                f"stores[{index}].encrypted", f"The plan does not state that the objects of {store.name} are encrypted."
+            )
 
 
 def _files_unprotected(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -85,9 +89,9 @@ def _files_unprotected(plan: Plan, today: date) -> t.Iterator[Hit]:
         if asset.name in covered:
             continue
         owners = [source.name for source in plan.sources if asset.name in source.files]
-        told = f", to which rows of {owners[0]} refer," if owners else ""
+        referred = f", to which rows of {owners[0]} refer," if owners else ""
         why = "; replication repeats a deletion" if asset.replicated else ""
-        yield Hit(f"assets[{index}]", f"The files of {asset.name}{told} are in no backup{why}.")
+        yield Hit(f"assets[{index}]", f"The files of {asset.name}{referred} are in no backup{why}.")
 
 
 RULES = (
@@ -103,23 +107,23 @@ RULES = (
         "backup_beside_assets",
         ERROR,
         "T15",
-        "Backups do not lie in a bucket of the application.",
-        "Give backups a bucket of their own, which the application's keys cannot reach.",
-        _beside_assets,
+        "Backups are not in a bucket of the application.",
+        "Store backups in a separate bucket, which the keys of the application cannot reach.",
+        _in_bucket_of_assets,
     ),
     Rule(
         "backup_in_account_of_assets",
         WARNING,
         "T15",
-        "Backups do not lie in the account of the application's files.",
-        "Keep them in another account, with keys of its own.",
+        "Backups are not in the account of the application's files.",
+        "Store them in another account with separate keys.",
         _account_of_assets,
     ),
     Rule(
         "copy_elsewhere_missing",
         ERROR,
         None,
-        "A copy lies in another account than the source.",
+        "A copy is in another account than the source.",
         "Add a store of another provider, or of another account, to the copies.",
         _copy_elsewhere,
     ),
@@ -127,7 +131,7 @@ RULES = (
         "single_place",
         WARNING,
         None,
-        "Backups lie in at least two places.",
+        "Backups are in at least two stores.",
         "Add a second store to the copies.",
         _single_place,
     ),
@@ -135,7 +139,7 @@ RULES = (
         "copies_in_one_region",
         WARNING,
         None,
-        "Copies lie in more than one region.",
+        "Copies are in more than one region.",
         "Add a store in another region to the copies.",
         _one_region,
     ),
@@ -151,15 +155,15 @@ RULES = (
         "not_encrypted",
         WARNING,
         None,
-        "Backups are encrypted where they lie.",
-        "Encrypt the sets with encrypt_to, or have the provider encrypt the bucket.",
+        "Backups are encrypted at rest.",
+        "Encrypt the sets with encrypt_to, or let the provider encrypt the bucket.",
         _not_encrypted,
     ),
     Rule(
         "files_unprotected",
         ERROR,
         "T16",
-        "The application's files are in a backup of their own.",
+        "The files of the application have a backup.",
         "Add the bucket as a source of kind bucket, with tiers and a store.",
         _files_unprotected,
     ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about failover: the order without which there are two primaries, or none."""
+"""Rules about failover: the order of steps that prevents two primaries, or none."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .facts import methods_of_kind
 from .findings import ERROR, WARNING, Hit, Rule
 from .model import Method, Plan
 
-#: What makes another database the one that is written to.
+#: Steps that make another database writable.
 _RISE = ("promote", "restore_new", "activate_secondary")
 
 
 def _missing(step: str, message: str, *, only_with: str = "") -> t.Callable[[Plan, date], t.Iterator[Hit]]:
-    """A rule that a failover breaks when a step does not come before the rise of the other database."""
+    """A rule that a failover violates if a step does not precede the promotion of the other database."""
 
     def judge(plan: Plan, today: date) -> t.Iterator[Hit]:
         for index, method in methods_of_kind(plan, "failover"):
@@ -33,9 +33,7 @@ def _missing(step: str, message: str, *, only_with: str = "") -> t.Callable[[Pla
 def _not_awaited(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, method in methods_of_kind(plan, "failover"):
         if "wait_writable" not in method.steps:
-            yield Hit(
-                f"methods[{index}].steps", f"{method.name}: nobody waits until the new primary can be written to."
-            )
+            yield Hit(f"methods[{index}].steps", f"{method.name}: no step waits until the new primary accepts writes.")
 
 
 def _dns_early(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -46,7 +44,7 @@ def _dns_early(plan: Plan, today: date) -> t.Iterator[Hit]:
             if switch in steps and ready and steps.index(switch) < max(ready):
                 yield Hit(
                     f"methods[{index}].steps[{steps.index(switch)}]",
-                    f"{method.name}: users are sent to a database that is not there yet.",
+                    f"{method.name}: users are sent to a database that does not exist yet.",
                 )
                 break
 
@@ -54,11 +52,11 @@ def _dns_early(plan: Plan, today: date) -> t.Iterator[Hit]:
 def _no_way_back(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, method in methods_of_kind(plan, "failover"):
         if "roll_back" not in method.steps:
-            yield Hit(f"methods[{index}].steps", f"{method.name}: a step that fails leaves it half way.")
+            yield Hit(f"methods[{index}].steps", f"{method.name}: a failed step leaves the failover incomplete.")
 
 
 def _rise(method: Method) -> int:
-    """Where the other database rises; behind the last step when it never does."""
+    """The index of the promotion; after the last step if there is none."""
     return min((method.steps.index(step) for step in _RISE if step in method.steps), default=len(method.steps))
 
 
@@ -67,9 +65,9 @@ RULES = (
         "failover_unfenced",
         ERROR,
         "T6",
-        "The old primary is fenced before another one rises.",
-        "Take its writes away and prove it (step fence) before the step that makes another one.",
-        _missing("fence", "the old primary may still take writes, which are lost or fork the data."),
+        "The old primary is fenced before another one is promoted.",
+        "Block its writes and test that (step fence) before the step that promotes another one.",
+        _missing("fence", "the old primary may still accept writes, which are lost or fork the data."),
     ),
     Rule(
         "failover_lag_unchecked",
@@ -77,30 +75,30 @@ RULES = (
         "T6",
         "The lag of a replica is measured before it is promoted.",
         "Measure bytes and seconds (step check_lag), and refuse above a limit.",
-        _missing("check_lag", "what the replica has not received is lost unseen.", only_with="promote"),
+        _missing("check_lag", "data that the replica has not received is lost without a warning.", only_with="promote"),
     ),
     Rule(
         "failover_not_awaited",
         ERROR,
         "T6",
-        "The new primary took a write before it is used.",
-        "Wait until it takes a write (step wait_writable).",
+        "The new primary accepted a write before it is used.",
+        "Wait until it accepts a write (step wait_writable).",
         _not_awaited,
     ),
     Rule(
         "failover_dns_early",
         ERROR,
         "T6",
-        "Names change after the new primary took a write.",
-        "Put switch_dns and switch_config behind wait_writable.",
+        "Names change after the new primary accepted a write.",
+        "Put switch_dns and switch_config after wait_writable.",
         _dns_early,
     ),
     Rule(
         "failover_no_rollback",
         WARNING,
         "T6",
-        "A failover that fails half way has a way back.",
-        "Say how each step is taken back (step roll_back).",
+        "A failover that fails has a rollback.",
+        "Describe the rollback of each step (step roll_back).",
         _no_way_back,
     ),
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about how long things are kept: long enough to recover from, not longer than allowed."""
+"""Rules about retention: long enough to recover from, not longer than allowed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def _keep_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
         for name, tier in tiers_of(source):
             if tier.keep is None:
                 yield Hit(
-                    f"sources[{index}].tiers.{name}.keep", f"Nobody said how many {name} sets of {source.name} stay."
+                    f"sources[{index}].tiers.{name}.keep",
+                    f"The number of {name} sets of {source.name} to keep is not set.",
                 )
 
 
@@ -30,7 +31,7 @@ def _pruning_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
             if tier.keep is not None and tier.pruned_by in (None, "nobody"):
                 yield Hit(
                     f"sources[{index}].tiers.{name}.pruned_by",
-                    f"{tier.keep} {name} sets of {source.name} are to stay, but nothing takes older ones away.",
+                    f"{tier.keep} {name} sets of {source.name} are to be kept, but no program removes older ones.",
                 )
 
 
@@ -40,7 +41,7 @@ def _pruned_by_lifecycle(plan: Plan, today: date) -> t.Iterator[Hit]:
             if tier.pruned_by == "lifecycle":
                 yield Hit(
                     f"sources[{index}].tiers.{name}.pruned_by",
-                    f"A lifecycle rule takes {name} sets of {source.name} away. Sets share objects, and a reused "
+                    f"A lifecycle rule removes {name} sets of {source.name}. Sets share objects, and a reused "
                     "object keeps its first date, so the rule deletes objects of the newest set.",
                 )
 
@@ -51,8 +52,8 @@ def _kept_too_short(plan: Plan, today: date) -> t.Iterator[Hit]:
         if kept is not None and every is not None and kept <= every:
             yield Hit(
                 f"sources[{index}].tiers",
-                f"Sets of {source.name} go after {spoken(kept)}, but a restore proves one only every {spoken(every)}: "
-                "when a bad one is found, the last good one may be gone.",
+                f"Sets of {source.name} are removed after {spoken(kept)}, but a restore verifies one only every "
+                f"{spoken(every)}: when a damaged set is found, the last intact one may be removed already.",
             )
 
 
@@ -62,7 +63,7 @@ def _kept_too_long(plan: Plan, today: date) -> t.Iterator[Hit]:
         if kept is not None and limit is not None and kept > limit:
             yield Hit(
                 f"sources[{index}].keep_at_most_seconds",
-                f"Sets of {source.name} stay for {spoken(kept)}, but may stay only for {spoken(limit)}.",
+                f"Sets of {source.name} are kept for {spoken(kept)}, but may be kept only for {spoken(limit)}.",
             )
 
 
@@ -71,7 +72,7 @@ def _limit_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
         if source.personal and source.keep_at_most_seconds is None:
             yield Hit(
                 f"sources[{index}].keep_at_most_seconds",
-                f"{source.name} holds data of persons, and nobody said how long its backups may stay.",
+                f"{source.name} holds personal data, and the maximum age of its backups is not set.",
             )
 
 
@@ -81,7 +82,7 @@ def _record_too_long(plan: Plan, today: date) -> t.Iterator[Hit]:
         if kept is not None and limit is not None and kept > limit:
             yield Hit(
                 f"records[{index}].keep_seconds",
-                f"Records of {record.name} stay for {spoken(kept)}, but may stay only for {spoken(limit)}.",
+                f"Records of {record.name} are kept for {spoken(kept)}, but may be kept only for {spoken(limit)}.",
             )
 
 
@@ -90,12 +91,12 @@ def _erasure_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     if named and not plan.erasure.replayed:
         yield Hit(
             "erasure.replayed",
-            f"Who was erased from {' and '.join(named)} after a backup was taken comes back with its restore.",
+            f"Personal data that was erased from {' and '.join(named)} after a backup is restored with it.",
         )
 
 
 def _proof_interval(plan: Plan, source: Source) -> t.Optional[float]:
-    """How often a restore shows that backups of the source are good, in seconds."""
+    """The interval in seconds at which a restore verifies backups of the source."""
     rehearsed = {item.name for item in plan.scenarios if item.source in (None, source.name)}
     every = [item.every for item in plan.verification if item.proves == "restored" and item.every]
     every += [item.every for item in plan.drills if item.scenario in rehearsed]
@@ -107,16 +108,16 @@ RULES = (
         "keep_missing",
         WARNING,
         None,
-        "Each tier says how many sets stay.",
-        "Write down how many are kept.",
+        "Each tier states the number of sets to keep.",
+        "Set keep.",
         _keep_missing,
     ),
     Rule(
         "pruning_missing",
         WARNING,
         "T4",
-        "Something takes away what is older than what is kept, in every store.",
-        "Name what does it: the playbook prune, or the provider.",
+        "A program removes sets beyond the number to keep, in every store.",
+        "Name it in pruned_by: the playbook prune, or the provider.",
         _pruning_missing,
     ),
     Rule(
@@ -131,15 +132,15 @@ RULES = (
         "kept_too_short",
         ERROR,
         None,
-        "Sets stay longer than it takes until a restore proves the next one.",
-        "Keep them longer, or restore one more often.",
+        "Sets are kept longer than the interval of restores that verify them.",
+        "Keep sets longer, or restore one more often.",
         _kept_too_short,
     ),
     Rule(
         "kept_too_long",
         ERROR,
         None,
-        "Sets do not stay longer than they may.",
+        "Sets are not kept longer than allowed.",
         "Keep fewer sets of the longest tier.",
         _kept_too_long,
     ),
@@ -147,15 +148,15 @@ RULES = (
         "limit_missing",
         INFO,
         None,
-        "For data of persons it is written down how long backups may stay.",
-        "Ask who answers for data protection, and write the limit down.",
+        "The plan sets the maximum age of backups with personal data.",
+        "Ask the data protection officer, and set keep_at_most_seconds.",
         _limit_missing,
     ),
     Rule(
         "record_too_long",
         ERROR,
         None,
-        "Records do not stay longer than they may.",
+        "Records are not kept longer than allowed.",
         "Delete them earlier.",
         _record_too_long,
     ),
@@ -163,7 +164,7 @@ RULES = (
         "erasure_missing",
         WARNING,
         "T18",
-        "Who was erased since a backup was taken is erased again after its restore.",
+        "Erasures of personal data since the backup are repeated after its restore.",
         "Keep the list of erasures outside of the source, and apply it after each restore.",
         _erasure_missing,
     ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about names: what refers to something refers to something that is there."""
+"""Rules about names: every reference names an existing element."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _name_unknown(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 
 def _references(plan: Plan) -> t.Iterator[t.Tuple[str, str, t.Optional[str]]]:
-    """Path, what is meant, and its name."""
+    """Path, kind of the element, and its name."""
     for index, source in enumerate(plan.sources):
         yield from ((f"sources[{index}].stores[{n}]", "store", name) for n, name in enumerate(source.stores))
         yield from ((f"sources[{index}].files[{n}]", "asset", name) for n, name in enumerate(source.files))
@@ -54,8 +54,8 @@ RULES = (
         "name_unknown",
         ERROR,
         None,
-        "Every name leads to something.",
-        "Correct the name, or describe what it stands for.",
+        "Every name refers to an existing element.",
+        "Correct the name, or add the element.",
         _name_unknown,
     ),
 )

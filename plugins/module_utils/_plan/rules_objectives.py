@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about objectives: what is promised, what is planned, and what it takes must agree."""
+"""Rules about objectives: promises, schedules and estimates must agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .facts import methods_with, schedule_gap
 from .findings import ERROR, WARNING, Hit, Rule
 from .model import Objectives, Plan, Source
 
-#: An RPO from here on describes dumps, not recovery to the second.
+#: A longer RPO belongs to dumps, not to recovery to the second.
 LOOSE_RPO_SECONDS = 6 * 3600
 
 
@@ -47,7 +47,7 @@ def _rpo_loose(plan: Plan, today: date) -> t.Iterator[Hit]:
         if source.pitr.enabled and rpo is not None and rpo >= LOOSE_RPO_SECONDS:
             yield Hit(
                 f"sources[{index}].objectives.rpo_seconds",
-                f"{source.name} may lose {spoken(rpo)}, yet any second can be restored: one of both is not true.",
+                f"{source.name} may lose {spoken(rpo)}, yet any second can be restored: the values disagree.",
             )
 
 
@@ -61,7 +61,7 @@ def _rpo_of_versions(plan: Plan, today: date) -> t.Iterator[Hit]:
                 lost = f"loses {spoken(gap)}" if gap else "has no backup"
                 yield Hit(
                     f"sources[{index}].classes[{number}].objectives.rpo_seconds",
-                    f"{item.name} may lose {spoken(rpo)}, but its versions lie in {source.name}, which {lost}.",
+                    f"{item.name} may lose {spoken(rpo)}, but its versions are stored in {source.name}, which {lost}.",
                 )
 
 
@@ -70,7 +70,7 @@ def _pitr_without_method(plan: Plan, today: date) -> t.Iterator[Hit]:
         return
     for index, source in enumerate(plan.sources):
         if source.pitr.enabled:
-            yield Hit(f"sources[{index}].pitr", f"No method brings {source.name} back to a point in time.")
+            yield Hit(f"sources[{index}].pitr", f"No method restores {source.name} to a point in time.")
 
 
 def _rto_estimate(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -81,18 +81,18 @@ def _rto_estimate(plan: Plan, today: date) -> t.Iterator[Hit]:
             if scenario.source in (None, source.name) and rto is not None and longest is not None and longest > rto:
                 yield Hit(
                     f"scenarios[{index}].estimate_seconds",
-                    f"{scenario.name} takes up to {spoken(longest)}, but {source.name} must be back in {spoken(rto)}.",
+                    f"{scenario.name} takes up to {spoken(longest)}, but the RTO of {source.name} is {spoken(rto)}.",
                 )
 
 
 def _estimate_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, scenario in enumerate(plan.scenarios):
         if scenario.estimate_seconds.min is None and scenario.estimate_seconds.max is None:
-            yield Hit(f"scenarios[{index}].estimate_seconds", f"Nobody said how long {scenario.name} takes.")
+            yield Hit(f"scenarios[{index}].estimate_seconds", f"The duration of {scenario.name} is not estimated.")
 
 
 def _objectives(plan: Plan) -> t.Iterator[t.Tuple[str, str, Objectives, Source]]:
-    """Path, whose, and the objectives that backups have to keep."""
+    """Path, owner, and the objectives that backups must meet."""
     for index, source in enumerate(plan.sources):
         yield f"sources[{index}].objectives", source.name, source.objectives, source
         for number, item in enumerate(source.classes):
@@ -110,7 +110,7 @@ RULES = (
         ERROR,
         None,
         "Each source has an RTO and an RPO.",
-        "Agree on both with who pays for the loss, and write them down.",
+        "Agree on both with the owner of the data, and set them.",
         _objective_missing,
     ),
     Rule(
@@ -118,31 +118,31 @@ RULES = (
         ERROR,
         "T9",
         "The longest gap of a schedule is not longer than the RPO, unless a method restores to a point in time.",
-        "Back up more often, set up recovery to a point in time, or admit the longer RPO.",
+        "Back up more often, configure recovery to a point in time, or accept the longer RPO.",
         _rpo_gap,
     ),
     Rule(
         "rpo_loose",
         WARNING,
         "T9",
-        "An RPO of hours does not stand beside recovery to the second.",
-        "State what recovery to a point in time gives, or for which losses it does not help.",
+        "A source with recovery to the second has no RPO of hours.",
+        "State the RPO of the recovery to a point in time, or the incidents in which it does not help.",
         _rpo_loose,
     ),
     Rule(
         "rpo_of_versions",
         WARNING,
         "T9",
-        "What rests on versions within a source is not promised more than the source itself.",
-        "Keep the versions elsewhere as well, or promise what the source's backups keep.",
+        "Data that is recovered from versions within a source has no better objective than the source.",
+        "Keep the versions in another place as well, or promise the objective of the source's backups.",
         _rpo_of_versions,
     ),
     Rule(
         "pitr_without_method",
         ERROR,
         None,
-        "Recovery to a point in time has a method that does it.",
-        "Write the method down with the step restore_to_time, and rehearse it.",
+        "Recovery to a point in time has a method.",
+        "Describe the method with the step restore_to_time, and rehearse it.",
         _pitr_without_method,
     ),
     Rule(
@@ -150,7 +150,7 @@ RULES = (
         ERROR,
         "T9",
         "No scenario is estimated to take longer than the RTO.",
-        "Make the recovery faster, or admit the longer RTO for this scenario.",
+        "Make the recovery faster, or accept the longer RTO for this scenario.",
         _rto_estimate,
     ),
     Rule(
@@ -158,7 +158,7 @@ RULES = (
         WARNING,
         None,
         "Each scenario has an estimate.",
-        "Rehearse it once and write down what it took.",
+        "Rehearse it once and set the measured duration.",
         _estimate_missing,
     ),
 )

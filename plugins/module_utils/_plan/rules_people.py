@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about people: who hears of a failure, who is called, and whether they can be reached."""
+"""Rules about people: notification, escalation and contacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .model import Channel, Contact, Plan
 from .placeholders import is_placeholder
 
 FAILED = "backup.failed"
-#: What must be filled, and by which roles it can be.
+#: Required functions, and the roles that fulfil them.
 _NEEDED: t.Tuple[t.Tuple[str, t.Tuple[str, ...]], ...] = (
     ("incident commander", ("incident_commander",)),
     ("technical", ("technical", "database_administrator", "devops_lead", "on_call")),
@@ -24,74 +24,74 @@ _NEEDED: t.Tuple[t.Tuple[str, t.Tuple[str, ...]], ...] = (
 )
 _MESSAGES = ("initial", "resolved")
 _DOCUMENT: t.Mapping[str, str] = {
-    "version": "which version it is",
-    "owner": "who keeps it true",
-    "updated": "when it was last changed",
-    "next_review": "when it is reviewed next",
+    "version": "its version",
+    "owner": "its owner",
+    "updated": "the date of its last change",
+    "next_review": "the date of its next review",
 }
 
 
 def _failure_unannounced(plan: Plan, today: date) -> t.Iterator[Hit]:
     for source in plan.sources:
         if not any(_hears(channel, FAILED, source.name) for channel in plan.channels):
-            yield Hit("channels", f"When a backup of {source.name} fails, nobody is told.")
+            yield Hit("channels", f"No channel is notified when a backup of {source.name} fails.")
 
 
 def _heartbeat_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     if not any(channel.type == "heartbeat" for channel in plan.channels):
-        yield Hit("channels", "A backup that never started fails nowhere, and nobody is told.")
+        yield Hit("channels", "A backup that never starts reports no failure, and no heartbeat detects it.")
 
 
 def _escalation_flat(plan: Plan, today: date) -> t.Iterator[Hit]:
     if len(plan.escalation) < 2:
-        yield Hit("escalation", "When who is called does not answer, nobody else is.")
+        yield Hit("escalation", "If the first contact does not answer, no other contact is called.")
 
 
 def _escalation_untimed(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, level in enumerate(plan.escalation[1:], 1):
         if level.after_seconds is None:
-            yield Hit(f"escalation[{index}].after_seconds", f"Nobody said when {level.who} is called.")
+            yield Hit(f"escalation[{index}].after_seconds", f"The time after which {level.who} is called is not set.")
 
 
 def _contact_unfilled(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, contact in enumerate(plan.contacts):
         unfilled = [name for name, value in _ways(contact) if value is not None and is_placeholder(value)]
         if unfilled:
-            yield Hit(f"contacts[{index}].{unfilled[0]}", f"The {unfilled[0]} of {_who(contact)} was never filled in.")
+            yield Hit(f"contacts[{index}].{unfilled[0]}", f"The {unfilled[0]} of {_who(contact)} is a placeholder.")
         elif all(value is None for name, value in _ways(contact) if name != "name"):
-            yield Hit(f"contacts[{index}]", f"Nobody said how {_who(contact)} is reached.")
+            yield Hit(f"contacts[{index}]", f"The contact {_who(contact)} has no phone, mail or channel.")
 
 
 def _role_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     there = {contact.role for contact in plan.contacts}
     missing = [name for name, roles in _NEEDED if not there.intersection(roles)]
     if missing:
-        yield Hit("contacts", f"Nobody is named for {', '.join(missing)}.")
+        yield Hit("contacts", f"No contact is named for {', '.join(missing)}.")
 
 
 def _vendor_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     provided = any(store.provider != "directory" for store in plan.stores)
     if provided and all(contact.role != "vendor" for contact in plan.contacts):
-        yield Hit("contacts", "No provider's support is named.")
+        yield Hit("contacts", "No support contact of a provider is named.")
 
 
 def _document_unfilled(plan: Plan, today: date) -> t.Iterator[Hit]:
-    for name, words in _DOCUMENT.items():
+    for name, meaning in _DOCUMENT.items():
         if is_placeholder(getattr(plan.document, name)):
-            yield Hit(f"document.{name}", f"The plan does not say {words}.")
+            yield Hit(f"document.{name}", f"The plan does not state {meaning}.")
 
 
 def _review_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
     due = plan.document.next_review
     if due is not None and not is_placeholder(due) and date.fromisoformat(due) < today:
-        yield Hit("document.next_review", f"The plan was to be reviewed on {due}.")
+        yield Hit("document.next_review", f"The review of the plan was due on {due}.")
 
 
 def _message_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     written = {message.name for message in plan.messages if message.text}
     missing = [name for name in _MESSAGES if name not in written]
     if missing:
-        yield Hit("messages", f"What users are told is not written yet: {', '.join(missing)}.")
+        yield Hit("messages", f"These messages to users are not prepared: {', '.join(missing)}.")
 
 
 def _hears(channel: Channel, event: str, source: str) -> bool:
@@ -115,14 +115,14 @@ RULES = (
         ERROR,
         "T4",
         "A failed backup reaches a person.",
-        "Give a channel the event backup.failed with the severity critical, or no restriction.",
+        "Create a channel that accepts the event backup.failed with the severity critical.",
         _failure_unannounced,
     ),
     Rule(
         "heartbeat_missing",
         WARNING,
         None,
-        "Something waits for each backup and calls when none came.",
+        "A heartbeat monitors each backup and alerts if none arrived.",
         "Add a channel of type heartbeat.",
         _heartbeat_missing,
     ),
@@ -131,14 +131,14 @@ RULES = (
         WARNING,
         None,
         "Escalation has at least two levels.",
-        "Name who is called next.",
+        "Name the next person to call.",
         _escalation_flat,
     ),
     Rule(
         "escalation_untimed",
         WARNING,
         None,
-        "Each level says after what time it is called.",
+        "Each level states the time after which it is called.",
         "Set after_seconds.",
         _escalation_untimed,
     ),
@@ -146,15 +146,15 @@ RULES = (
         "contact_unfilled",
         ERROR,
         None,
-        "Contacts are filled in and can be reached.",
-        "Write down a number, an address or a channel, and try it.",
+        "Contacts are complete and reachable.",
+        "Set a phone number, an address or a channel, and test it.",
         _contact_unfilled,
     ),
     Rule(
         "role_missing",
         WARNING,
         None,
-        "There is an incident commander, and somebody for technical work, management and support.",
+        "There are contacts for incident command, technical work, management and support.",
         "Add a contact for each role.",
         _role_missing,
     ),
@@ -171,14 +171,14 @@ RULES = (
         WARNING,
         None,
         "The plan has a version, an owner, a date, and a date of its next review.",
-        "Fill it in.",
+        "Set the missing keys.",
         _document_unfilled,
     ),
     Rule(
         "review_overdue",
         WARNING,
         None,
-        "The plan's review is not overdue.",
+        "The review of the plan is not overdue.",
         "Review the plan and set the next date.",
         _review_overdue,
     ),
@@ -186,7 +186,7 @@ RULES = (
         "message_missing",
         INFO,
         None,
-        "What users are told at the beginning and at the end is written beforehand.",
+        "The messages at the start and at the end of an incident are prepared.",
         "Write the messages initial and resolved.",
         _message_missing,
     ),

@@ -18,7 +18,7 @@ from .placeholders import is_placeholder
 
 def _verification_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     if not any(item.proves == "restored" for item in plan.verification):
-        yield Hit("verification", "No verification restores a backup, so nobody knows whether one can be.")
+        yield Hit("verification", "No verification restores a backup, so no restore is proved to work.")
 
 
 def _freshness_by_rows(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -26,14 +26,14 @@ def _freshness_by_rows(plan: Plan, today: date) -> t.Iterator[Hit]:
         if item.freshness == "application_rows":
             yield Hit(
                 f"verification[{index}].freshness",
-                f"{item.name} looks at rows of the application, which are new while backups are old.",
+                f"{item.name} checks rows of the application, which can be new while backups are old.",
             )
 
 
 def _verification_untimed(plan: Plan, today: date) -> t.Iterator[Hit]:
     for index, item in enumerate(plan.verification):
         if item.every is None:
-            yield Hit(f"verification[{index}].every", f"Nobody said how often {item.name} runs.")
+            yield Hit(f"verification[{index}].every", f"The interval of {item.name} is not set.")
 
 
 def _drill_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -51,12 +51,12 @@ def _drill_never_run(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 def _window_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
     failovers = {method.name for _index, method in methods_of_kind(plan, "failover")}
-    live = {scenario.name for scenario in plan.scenarios if scenario.method in failovers}
+    in_production = {scenario.name for scenario in plan.scenarios if scenario.method in failovers}
     for index, drill in enumerate(plan.drills):
-        if drill.scenario in live and drill.window is None:
+        if drill.scenario in in_production and drill.window is None:
             yield Hit(
                 f"drills[{index}].window",
-                f"The drill of {drill.scenario} moves what is live, and nobody said when it may.",
+                f"The drill of {drill.scenario} affects production, and its maintenance window is not set.",
             )
 
 
@@ -73,7 +73,7 @@ def _drill_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 def _first_steps_undated(plan: Plan, today: date) -> t.Iterator[Hit]:
     if any(due is None for _step, due in first_steps_due(plan)):
-        yield Hit("document.begun", "Nobody said when the plan came into force, so no first step is ever due.")
+        yield Hit("document.begun", "The date when the plan came into force is not set, so no first step is due.")
 
 
 def _first_step_overdue(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -95,8 +95,8 @@ RULES = (
         "verification_untimed",
         WARNING,
         None,
-        "Each verification has a rhythm.",
-        "Say how often it runs, and have a timer run it.",
+        "Each verification has an interval.",
+        "Set every, and run it with a timer.",
         _verification_untimed,
     ),
     Rule(
@@ -119,8 +119,8 @@ RULES = (
         "drill_never_run",
         WARNING,
         None,
-        "Each drill ran.",
-        "Run it, and write down when.",
+        "Each drill ran at least once.",
+        "Run it, and set last.",
         _drill_never_run,
     ),
     Rule(
@@ -128,7 +128,7 @@ RULES = (
         WARNING,
         None,
         "A drill that fails over has a maintenance window.",
-        "Agree on a window with those who use the platform, and write it down.",
+        "Agree on a window with the users of the platform, and set it.",
         _window_missing,
     ),
     Rule(
@@ -136,15 +136,15 @@ RULES = (
         ERROR,
         None,
         "No drill is overdue.",
-        "Run it.",
+        "Run the drill.",
         _drill_overdue,
     ),
     Rule(
         "first_steps_undated",
         WARNING,
         None,
-        "The first steps have days.",
-        "Write down when the plan came into force.",
+        "The first steps have due dates.",
+        "Set the date when the plan came into force.",
         _first_steps_undated,
     ),
     Rule(
@@ -152,7 +152,7 @@ RULES = (
         ERROR,
         None,
         "No first step is overdue.",
-        "Do it, and write down when.",
+        "Complete the step, and set done.",
         _first_step_overdue,
     ),
 )

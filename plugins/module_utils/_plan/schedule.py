@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The longest time that a schedule leaves between two runs. Pure: it counts days, it asks no clock."""
+"""The longest gap of a schedule between two runs. Pure: it counts days and reads no clock."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SHORTHANDS = {
     "yearly": "*-01-01 00:00:00",
 }
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-#: Long enough to hold a leap day after a turn of century without one.
+#: Long enough to contain a century without a leap day.
 _HORIZON_DAYS = 10 * 366
 
 
 @dataclass(frozen=True)
 class _Calendar:
-    """either: a day counts when its date or its weekday is meant, as in cron, instead of both."""
+    """either: as in cron, a day matches if its date or its weekday matches, instead of both."""
 
     months: t.FrozenSet[int]
     days: t.FrozenSet[int]
@@ -42,11 +42,11 @@ class _Calendar:
 
 @functools.lru_cache(maxsize=256)
 def longest_gap(expression: str) -> float:
-    """Seconds between two neighbouring runs, at most.
+    """The longest time between two neighbouring runs in seconds.
 
     expression: calendar events of systemd (C(*-*-* 02:00:00 UTC), C(Mon..Fri *-*-* 06,18:30), C(daily)) or the five
-    fields of cron, in UTC; years, last days of months and names of months are not understood.
-    Raises ValueError with a sentence for anything else, and for what never comes.
+    fields of cron, in UTC; years, last days of months and names of months are not supported.
+    Raises ValueError with a sentence for other text, and for schedules that never run.
     """
     calendar = _parse(expression)
     previous: t.Optional[int] = None
@@ -61,24 +61,24 @@ def longest_gap(expression: str) -> float:
             longest = max(longest, number * 86400 + calendar.seconds[0] - previous)
         previous = number * 86400 + calendar.seconds[-1]
     if runs < 2:
-        raise ValueError("never comes twice")
+        raise ValueError("never runs twice")
     return float(max(longest, within))
 
 
 def _parse(expression: str) -> _Calendar:
     text = _SHORTHANDS.get(expression.strip().lower(), expression.strip())
-    words = text.split()
-    if not words:
-        raise ValueError("nothing is written")
-    if len(words) == 5 and ":" not in text:
-        return _cron(words)
-    if words and words[-1].upper() == "UTC":
-        words = words[:-1]
+    parts = text.split()
+    if not parts:
+        raise ValueError("is empty")
+    if len(parts) == 5 and ":" not in text:
+        return _cron(parts)
+    if parts and parts[-1].upper() == "UTC":
+        parts = parts[:-1]
     weekdays = frozenset(range(7))
-    if words and words[0][:3].lower() in _DAYS:
-        weekdays = _weekdays(words.pop(0))
+    if parts and parts[0][:3].lower() in _DAYS:
+        weekdays = _weekdays(parts.pop(0))
     dates, times = "*-*-*", "00:00:00"
-    for word in words:
+    for word in parts:
         if re.match(r"^[0-9*,./]+:[0-9*,./]+(:[0-9*,./]+)?$", word):
             times = word
         elif re.match(r"^(\*-)?[0-9*,./]+-[0-9*,./]+$", word):
@@ -95,8 +95,8 @@ def _parse(expression: str) -> _Calendar:
     )
 
 
-def _cron(words: t.Sequence[str]) -> _Calendar:
-    minute, hour, day, month, weekday = words
+def _cron(parts: t.Sequence[str]) -> _Calendar:
+    minute, hour, day, month, weekday = parts
     weekdays = _numbers(weekday, 0, 7)
     return _Calendar(
         _numbers(month, 1, 12),
@@ -118,7 +118,7 @@ def _weekdays(word: str) -> t.FrozenSet[int]:
     for part in word.rstrip(",").split(","):
         ends = [name[:3].lower() for name in part.split("..")]
         if len(ends) > 2 or any(name not in _DAYS for name in ends):
-            raise ValueError(f"{part!r} is no day of the week")
+            raise ValueError(f"{part!r} is not a day of the week")
         first, last = _DAYS.index(ends[0]), _DAYS.index(ends[-1])
         found.update((first + offset) % 7 for offset in range((last - first) % 7 + 1))
     return frozenset(found)
@@ -138,6 +138,6 @@ def _numbers(field: str, low: int, high: int) -> t.FrozenSet[int]:
         else:
             raise ValueError(f"{part!r} is not understood; write it as '*-*-* 02:00:00 UTC'")
         if (step and (not step.isdigit() or int(step) < 1)) or not low <= first <= last <= high:
-            raise ValueError(f"{part!r} is not within {low} to {high}")
+            raise ValueError(f"{part!r} must be from {low} to {high}")
         found.update(range(first, last + 1, int(step) if step else 1))
     return frozenset(found)

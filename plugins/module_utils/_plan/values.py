@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Single values of a plan, read. Pure: a value that is wrong raises ValueError with what it must be."""
+"""Reads single values of a plan. Pure: an invalid value raises ValueError with the expectation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 def read_text(key: Key, value: t.Any) -> str:
     if key.choices:
-        return read_choice(key, value)
+        return read_enum(key, value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("must be a text")
     if key.required and not str(value).strip():
@@ -30,7 +30,7 @@ def read_text(key: Key, value: t.Any) -> str:
     return str(value)
 
 
-def read_choice(key: Key, value: t.Any) -> str:
+def read_enum(key: Key, value: t.Any) -> str:
     if isinstance(value, str) and value in key.choices:
         return value
     close = nearest(value, key.choices)
@@ -39,7 +39,7 @@ def read_choice(key: Key, value: t.Any) -> str:
 
 
 def read_date(key: Key, value: t.Any) -> str:
-    """A date in ISO form, or the placeholder that stands in its place."""
+    """A date in ISO form, or a placeholder for it."""
     text = value.isoformat() if isinstance(value, date) else str(value).strip()
     if is_placeholder(text):
         return text
@@ -53,7 +53,7 @@ def read_schedule(key: Key, value: t.Any) -> str:
     try:
         longest_gap(str(value))
     except ValueError as error:
-        raise ValueError(f"is no schedule: {error}") from None
+        raise ValueError(f"is not a schedule: {error}") from None
     return str(value)
 
 
@@ -69,7 +69,7 @@ def read_duration(key: Key, value: t.Any) -> float:
     negative = isinstance(value, (int, float)) and value < 0
     seconds = 0.0 if negative else parse_seconds(value)
     if seconds is None:
-        raise ValueError("must be seconds, or a length such as 15min, 4h, 30d, 12w or 1y")
+        raise ValueError("must be seconds, or a duration such as 15min, 4h, 30d, 12w or 1y")
     if negative or (seconds == 0 and not key.zero):
         raise ValueError("must not be negative" if key.zero else "must be above 0")
     if seconds > _LONGEST:
@@ -90,7 +90,7 @@ READERS: t.Mapping[str, t.Callable[[Key, t.Any], t.Any]] = {
     fields.TEXT: read_text,
     fields.DATE: read_date,
     fields.SCHEDULE: read_schedule,
-    fields.CHOICE: read_choice,
+    fields.ENUM: read_enum,
     fields.FLAG: read_flag,
     fields.DURATION: read_duration,
     fields.COUNT: read_count,

@@ -57,16 +57,16 @@ def test_the_contradictions_of_objectives_are_these() -> None:
         for platform in PLATFORMS
     }
     assert told == {
-        "learnplay": ["courses may lose 1 h, but its versions lie in learnplay, which loses 24 h."],
+        "learnplay": ["courses may lose 1 h, but its versions are stored in learnplay, which loses 24 h."],
         "vibecraft": [
             "vibecraft may lose 1 h, but its backups leave gaps of 24 h.",
-            "complete_database_loss takes up to 6 h, but vibecraft must be back in 4 h.",
-            "data_center_outage takes up to 8 h, but vibecraft must be back in 4 h.",
+            "complete_database_loss takes up to 6 h, but the RTO of vibecraft is 4 h.",
+            "data_center_outage takes up to 8 h, but the RTO of vibecraft is 4 h.",
         ],
         "inner_odyssey": [
-            "ransomware takes up to 8 h, but inner-odyssey must be back in 4 h.",
-            "supabase_service_outage takes up to 12 h, but inner-odyssey must be back in 4 h.",
-            "inner-odyssey may lose 24 h, yet any second can be restored: one of both is not true.",
+            "ransomware takes up to 8 h, but the RTO of inner-odyssey is 4 h.",
+            "supabase_service_outage takes up to 12 h, but the RTO of inner-odyssey is 4 h.",
+            "inner-odyssey may lose 24 h, yet any second can be restored: the values disagree.",
         ],
         "heypeter": ["heypeter may lose 1 h, but its backups leave gaps of 24 h."],
         "studio": [],

@@ -27,7 +27,7 @@ WRONG: list[tuple[dict[str, t.Any], str]] = [
     ({"sources[0].objectives.rto_seconds": -5}, "sources[0].objectives.rto_seconds: must be above 0"),
     (
         {"sources[0].objectives.rto_seconds": "soon"},
-        "sources[0].objectives.rto_seconds: must be seconds, or a length such as 15min, 4h, 30d, 12w or 1y",
+        "sources[0].objectives.rto_seconds: must be seconds, or a duration such as 15min, 4h, 30d, 12w or 1y",
     ),
     (
         {"sources[0].objectives.rpo_second": 5},
@@ -55,11 +55,11 @@ WRONG_FOR_THE_READER: list[tuple[dict[str, t.Any], str]] = [
     ({"document.updated": "yesterday"}, "document.updated: must be a date such as 2026-03-01"),
     (
         {"sources[0].tiers.daily.schedule": "at night"},
-        "sources[0].tiers.daily.schedule: is no schedule: 'at' is not understood; write it as '*-*-* 02:00:00 UTC'",
+        "sources[0].tiers.daily.schedule: is not a schedule: 'at' is not understood; write it as '*-*-* 02:00:00 UTC'",
     ),
     (
         {"sources[0].tiers.daily.schedule": "*-02-30"},
-        "sources[0].tiers.daily.schedule: is no schedule: never comes twice",
+        "sources[0].tiers.daily.schedule: is not a schedule: never runs twice",
     ),
 ]
 

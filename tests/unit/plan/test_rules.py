@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.placeholders import is_placeholder
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import RULES, TRAPS
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.rules_methods import _BAD_STEPS
-from ansible_collections.lifeline.recovery.plugins.module_utils._plan.words import STEPS
+from ansible_collections.lifeline.recovery.plugins.module_utils._plan.steps import STEPS
 from tests.support.data.plans import GONE, changed, judge, sound
 
 _FAIL_OVER = ["check_lag", "fence", "promote", "wait_writable", "switch_config", "switch_dns", "roll_back"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about regions: where the platform goes when one is lost, and where data may lie."""
+"""Rules about regions: the secondary region, and the residency of data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _side_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
         return
     for side, region in sides:
         if region is None or region.name is None:
-            yield Hit(f"regions.{side}", f"Nobody said which region is the {side} one.")
+            yield Hit(f"regions.{side}", f"The {side} region is not named.")
 
 
 def _secondary_empty(plan: Plan, today: date) -> t.Iterator[Hit]:
@@ -32,27 +32,27 @@ def _secondary_empty(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 def _residency_undefined(plan: Plan, today: date) -> t.Iterator[Hit]:
     if plan.residency is not None and not plan.residency.allowed_regions:
-        yield Hit("residency.allowed_regions", "Residency is asked for, but no region is allowed.")
+        yield Hit("residency.allowed_regions", "Residency is required, but no region is allowed.")
 
 
 def _region_forbidden(plan: Plan, today: date) -> t.Iterator[Hit]:
     allowed = plan.residency.allowed_regions if plan.residency else ()
     if not allowed:
         return
-    for path, name, region in _places(plan):
+    for path, name, region in _regions_of_data(plan):
         if region is not None and region not in allowed:
-            yield Hit(path, f"{name} lies in {region}, where data may not be.")
+            yield Hit(path, f"{name} is in {region}, which is not an allowed region.")
 
 
 def _region_unknown(plan: Plan, today: date) -> t.Iterator[Hit]:
     if plan.residency is not None and plan.residency.allowed_regions:
-        for path, name, region in _places(plan):
+        for path, name, region in _regions_of_data(plan):
             if region is None:
-                yield Hit(path, f"Nobody said in which region {name} lies.")
+                yield Hit(path, f"The region of {name} is not set.")
 
 
-def _places(plan: Plan) -> t.Iterator[t.Tuple[str, str, t.Optional[str]]]:
-    """Path, name and region of all that holds data."""
+def _regions_of_data(plan: Plan) -> t.Iterator[t.Tuple[str, str, t.Optional[str]]]:
+    """Path, name and region of each part that holds data."""
     for index, store in enumerate(plan.stores):
         yield f"stores[{index}].region", store.name, store.region
     for index, asset in enumerate(plan.assets):
@@ -67,8 +67,8 @@ RULES = (
         "region_side_missing",
         ERROR,
         None,
-        "Where there is a secondary region, both are named.",
-        "Name the region, or take the scenario out that needs it.",
+        "If there is a secondary region, both regions are named.",
+        "Name the region, or remove the scenario that needs it.",
         _side_missing,
     ),
     Rule(
@@ -76,14 +76,14 @@ RULES = (
         ERROR,
         None,
         "A secondary region has a replica or a copy of the backups.",
-        "Make a replica there, or add a store in that region to the copies.",
+        "Create a replica in it, or add a store in that region to the copies.",
         _secondary_empty,
     ),
     Rule(
         "residency_undefined",
         WARNING,
         None,
-        "Where residency is asked for, the allowed regions are named.",
+        "If residency is required, the allowed regions are named.",
         "List the allowed regions.",
         _residency_undefined,
     ),
@@ -91,16 +91,16 @@ RULES = (
         "region_forbidden",
         ERROR,
         None,
-        "Every copy lies in an allowed region.",
-        "Move it to an allowed region, or take it away.",
+        "Every copy is in an allowed region.",
+        "Move it to an allowed region, or remove it.",
         _region_forbidden,
     ),
     Rule(
         "region_unknown",
         WARNING,
         None,
-        "Where residency is asked for, the region of every copy is known.",
-        "Look up the region and write it down.",
+        "If residency is required, the region of every copy is known.",
+        "Look up the region and set it.",
         _region_unknown,
     ),
 )
