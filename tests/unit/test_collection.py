@@ -177,6 +177,12 @@ def test_test_modules_do_not_import_test_modules() -> None:
     assert found == []
 
 
+def test_only_the_driver_imports_psycopg2() -> None:
+    guard = re.compile(r"^ *(import|from) psycopg2", re.MULTILINE)
+    found = [str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py") if guard.search(path.read_text())]
+    assert found == ["plugins/module_utils/_postgres/driver.py"]
+
+
 def test_init_files_are_empty() -> None:
     assert [path for path in UTILITIES if path.name == "__init__.py" and path.stat().st_size] == []
 

@@ -24,16 +24,12 @@ from .._postgres.connection import (
     quote_identifier,
     quote_literal,
 )
+from .._postgres.driver import psycopg2
 from .._postgres.proof import Rules, compare_with
 from .._sets.manifest import Manifest
 from .._store.base import ObjectStore
 from .copies import Copy, CopyTests, Damage, run_copy_tests
 from .fault import refused
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 KINDS = (
     "row_dropped_from_copy",

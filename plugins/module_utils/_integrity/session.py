@@ -11,13 +11,9 @@ import typing as t
 
 from .._postgres.confined import Session, begin_reading
 from .._postgres.connection import Connection, ConnectionOptions, connect, quote_identifier
+from .._postgres.driver import psycopg2
 from .check import Context
 from .values import plain_value
-
-try:
-    import psycopg2.extensions
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: pg_type.oid of date, time, timestamp, timestamptz, interval, timetz, and of their arrays.
 _TIMES = (1082, 1083, 1114, 1184, 1186, 1266)

@@ -10,12 +10,8 @@ import json
 import typing as t
 
 from .connection import ConnectionOptions, connection, query_error, quote_identifier
+from .driver import psycopg2
 from .names import parse_qualified_name
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS {table} (

@@ -13,15 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from . import encoding
+from .driver import psycopg2, require_psycopg2
 from .pooler import PostgresConnection, prepare, refuses_startup_options, startup_options
 from .stall import supervise
 
-try:
-    import psycopg2
-    import psycopg2.extensions
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
-else:
+if psycopg2 is not None:
     encoding.register()
 
 #: libpq keyword to the environment variable that the client programs read.
@@ -246,15 +242,6 @@ _REFUSALS = {
 def _unexpected_refusal(error: Exception) -> RecoveryError:
     """query_error for a statement of which nothing is known, so neither what it left."""
     return query_error(error, left="")
-
-
-def require_psycopg2() -> None:
-    if psycopg2 is None:
-        raise RecoveryError(
-            ErrorKind.LIBRARY_MISSING,
-            "The Python library psycopg2 is missing on this host.",
-            next_step="Install it with: pip install psycopg2-binary",
-        )
 
 
 def connection_error(options: ConnectionOptions, message: str) -> RecoveryError:

@@ -16,18 +16,13 @@ from .._sets.manifest import ObjectEntry
 from .._store.base import ObjectStore
 from .confined import SAFE_PATH, Confined, drop_role, writing_role
 from .connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
+from .driver import psycopg2
 from .landing import CopySource, land_rows
 from .live_columns import live_columns
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
 from .statements import copied_columns
 from .toc import Toc, TocEntry
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
-
 
 _DEFAULT_PATH = '"$user", public'
 

@@ -23,13 +23,8 @@ from .connection import (
     quote_identifier,
     quote_literal,
 )
+from .driver import psycopg2
 from .properties import Locale
-
-try:
-    import psycopg2
-    import psycopg2.errors
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: The database of every server that the lock of a restore is taken in, because advisory locks are per database.
 _LOCK_DATABASE = "postgres"

@@ -9,10 +9,7 @@ from __future__ import annotations
 import codecs
 import typing as t
 
-try:
-    import psycopg2.extensions
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
+from .driver import psycopg2
 
 _CODEC = "lifeline_any_bytes"
 

@@ -17,17 +17,12 @@ from .._sets.fingerprint import Fingerprint, SequenceFingerprint, TableFingerpri
 from . import catalog
 from .confined import Session, begin_reading
 from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value, query_error, quote_identifier
+from .driver import psycopg2
 from .dump import Selection
 from .row_hash import ALGORITHM, LEGACY_ALGORITHM, digest_of_rows, table_statement
 from .stall import interrupt
 from .structure import Structure, live_structure
 from .table_locks import locked
-
-try:
-    import psycopg2
-    import psycopg2.errors
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 _OLDEST_MAJOR = 14
 

@@ -13,14 +13,10 @@ from dataclasses import dataclass, replace
 from .._core.errors import ErrorKind, RecoveryError
 from .catalog import available_extensions
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
+from .driver import psycopg2
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
 from .toc import Toc, TocEntry
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 _SCHEMA = re.compile(rf" WITH SCHEMA ({NAME});")
 _FUNCTION = re.compile(rf"EXECUTE (?:FUNCTION|PROCEDURE) ({NAME}\.{NAME})\(")

@@ -27,6 +27,7 @@ from .collateral import Collateral, refuse_unsaved_rows
 from .confined import is_superuser
 from .connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
 from .copy_in import NESTED, Loader, tables_with_code
+from .driver import psycopg2
 from .large_objects import LargeObjectGuard
 from .load import archive_script
 from .locked_content import compare_content
@@ -39,12 +40,6 @@ from .run_script import run_statements
 from .script import GuardedScript
 from .toc import Toc, TocEntry, write_list
 from .validated import add_validated, split_validated
-
-try:
-    import psycopg2
-    import psycopg2.errors
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: Seconds of one attempt to lock, and of the pauses between attempts, in which the application can go on.
 _ATTEMPT, _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 0.25, 4.0

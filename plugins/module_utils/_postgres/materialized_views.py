@@ -12,13 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from .connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
+from .driver import psycopg2
 from .object_errors import ObjectFailure
 from .toc import Toc
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 KIND = "MATERIALIZED VIEW DATA"
 

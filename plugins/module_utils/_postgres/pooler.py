@@ -15,15 +15,7 @@ import typing as t
 
 from .._core.deadline import within
 from .._core.errors import ErrorKind, RecoveryError
-
-try:
-    import psycopg2
-    import psycopg2.extensions
-
-    _Base = psycopg2.extensions.connection
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
-    _Base = object
+from .driver import DriverConnection, psycopg2
 
 Connection = t.Any
 
@@ -61,7 +53,7 @@ _PATIENCE = 20.0
 _ORDER = (0, 1, 1, 0, 0, 1, 0, 1, 1)
 
 
-class PostgresConnection(_Base):  # type: ignore[misc,valid-type]
+class PostgresConnection(DriverConnection):  # type: ignore[misc,valid-type]
     """A connection that gives a pooler's session back as it got it.
 
     shared: the settings to reset before the session serves others; empty for a connection to the server itself.

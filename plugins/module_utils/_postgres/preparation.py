@@ -14,11 +14,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.nearest import nearest
 from .catalog import available_extensions
 from .connection import Connection, quote_identifier
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
+from .driver import psycopg2
 
 #: What extensions of PostgreSQL and of managed platforms are used by, as dumps write the names.
 _PROVIDED_BY = {

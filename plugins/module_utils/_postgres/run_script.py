@@ -16,6 +16,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, ConnectionOptions, connection_error, stall_keywords
+from .driver import psycopg2
 from .landing import CopySource
 from .object_errors import ObjectFailure
 from .pooler import PostgresConnection
@@ -24,11 +25,6 @@ from .script_failures import Refused, script_refused
 from .script_lexer import Statement
 from .script_rules import is_safe_encoding
 from .stall import supervise
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: The session is that of psql: what a script does not set has the default of the server, the database and the role.
 #: More memory makes index builds faster. A load that is cut off is dropped as a whole, so commits need not be durable.
@@ -42,8 +38,6 @@ _SESSION = (
 )
 #: So many refused statements end a run that collects them; so many bytes of a statement are kept.
 _MOST, _LONGEST = 200, 2000
-#: psycopg2.extensions.TRANSACTION_STATUS_IDLE
-_IDLE = 0
 
 _TRANSACTION_WORDS = frozenset(["BEGIN", "START", "COMMIT", "END"])
 #: INSERTs of rows travel together up to this many bytes. Measured with 300,000 rows: 20 s, and 150 s with psql.
@@ -160,7 +154,9 @@ class _Run:
     def _note(self, where: str, error: t.Any, sql: bytes) -> None:
         """Keep the refusal and continue, where the statements that follow can still run."""
         refusal = _refused(where, error)
-        usable = not self._conn.closed and self._conn.info.transaction_status == _IDLE
+        usable = (
+            not self._conn.closed and self._conn.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        )
         if self._one_transaction or error.pgcode is None or not usable or len(self.refused) >= _MOST:
             raise refusal from None
         self.refused.append(Refused(where, refusal, sql[:_LONGEST].decode("utf-8", "replace").strip()))

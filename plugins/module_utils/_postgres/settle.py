@@ -12,6 +12,7 @@ import typing as t
 from .._core.errors import RecoveryError
 from . import databases
 from .connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
+from .driver import psycopg2
 from .object_errors import ObjectFailure
 from .properties import (
     DatabaseProperties,
@@ -20,11 +21,6 @@ from .properties import (
     property_differences,
     read_properties,
 )
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 _SUBSCRIPTIONS = """
     SELECT s.subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid

@@ -23,15 +23,7 @@ from dataclasses import dataclass, field
 
 from .._core.deadline import within
 from .._core.errors import ErrorKind, RecoveryError
-
-try:
-    import psycopg2
-    import psycopg2.extensions
-
-    _Base = psycopg2.extensions.cursor
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
-    _Base = object
+from .driver import DriverCursor, psycopg2
 
 #: Seconds at most for a look from a second connection.
 _LOOK = 30.0
@@ -61,7 +53,7 @@ class Supervision:
         return stall_error(self.place, self.limit)
 
 
-class SupervisedCursor(_Base):  # type: ignore[misc,valid-type]
+class SupervisedCursor(DriverCursor):  # type: ignore[misc,valid-type]
     """Each of its statements ends with RecoveryError(timeout) when the connection has stalled."""
 
     def execute(self, *arguments: t.Any, **named: t.Any) -> t.Any:

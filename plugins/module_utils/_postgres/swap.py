@@ -26,12 +26,7 @@ from .connection import (
     quote_literal,
 )
 from .databases import OF_A_CLIENT, Database
-
-try:
-    import psycopg2
-    import psycopg2.errors
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
+from .driver import psycopg2
 
 #: Seconds between two rounds of ending sessions while a rename waits for them.
 _ROUND = 0.05

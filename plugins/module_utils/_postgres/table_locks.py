@@ -18,11 +18,7 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
-
-try:
-    import psycopg2.errors
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
+from .driver import psycopg2
 
 #: Tables of users and of the configuration of extensions, which pg_dump locks as well. No function here waits.
 _LOCKABLE = """

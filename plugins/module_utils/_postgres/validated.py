@@ -16,13 +16,9 @@ from dataclasses import replace
 
 from .confined import Confined, acting_role, drop_role
 from .connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
+from .driver import psycopg2
 from .object_errors import ObjectFailure
 from .toc import Toc, TocEntry
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: Kinds of each section of an archive.
 _PRE_DATA, _POST_DATA = ("TABLE ATTACH", "AGGREGATE"), ("CHECK CONSTRAINT", "FK CONSTRAINT")

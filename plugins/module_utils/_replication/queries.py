@@ -10,13 +10,9 @@ import time
 import typing as t
 
 from .._postgres.connection import Connection, fetch_all, fetch_value, query_error
+from .._postgres.driver import psycopg2
 from .facts import STANDBY_SETTINGS, Attached, Extension, Receiver, Server, Slot
 from .lag import distance, parse_position
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 _SLOTS = """
 SELECT slot_name, slot_type, active, wal_status, restart_lsn::text,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.confined import SAFE_PATH, Confined, Session, reading_role, run, writing_role
 from .._postgres.connection import Connection, fetch_all, fetch_value, quote_identifier
+from .._postgres.driver import psycopg2
 from .._postgres.equality import output_text
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
@@ -37,11 +38,6 @@ from .staging import (
     require_condition,
 )
 
-try:
-    from psycopg2.extensions import TRANSACTION_STATUS_IDLE
-except ImportError:
-    TRANSACTION_STATUS_IDLE = 0
-
 if t.TYPE_CHECKING:
     from .restore import RowsRequest
 
@@ -63,7 +59,7 @@ class Choice:
 
 def begin(conn: Connection, lock_timeout: float) -> None:
     """Open the transaction in which rows are chosen, compared and changed, unless it is open already."""
-    if conn.info.transaction_status == TRANSACTION_STATUS_IDLE:
+    if conn.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE:
         run(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
     fetch_value(conn, "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout * 1000)}ms",))
 

@@ -12,16 +12,12 @@ import typing as t
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.confined import Session, run
 from .._postgres.connection import fetch_all, fetch_value, quote_identifier, quote_literal
+from .._postgres.driver import psycopg2
 from .._postgres.equality import output_text
 from .._postgres.landing import make_table
 from .._sets.row_changes import Changes
 from .live import UniqueKey, live_tables
 from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 MODES = ("missing", "merge", "exact")
 

@@ -20,15 +20,11 @@ from .._postgres.archive_files import require_own_files
 from .._postgres.client import ClientPrograms
 from .._postgres.confined import Confined, Plain, Session, run
 from .._postgres.connection import Connection, fetch_value, quote_identifier
+from .._postgres.driver import psycopg2
 from .._postgres.dump import TOC_NAME
 from .._postgres.names import QualifiedName
 from .._postgres.statements import constraint_of, partition_of
 from .._postgres.toc import Toc, TocEntry
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: What belongs to a table and was lost with it.
 _OWNED = frozenset(

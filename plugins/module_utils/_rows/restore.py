@@ -20,6 +20,7 @@ from .._postgres import catalog
 from .._postgres.client import ClientPrograms, find_client
 from .._postgres.confined import Session, drop_role, owner_session, require_nothing_deferred, run
 from .._postgres.connection import Connection, ConnectionOptions, connection, quote_identifier
+from .._postgres.driver import psycopg2
 from .._postgres.dump import TOC_NAME
 from .._postgres.foreign_keys import ForeignKey, count_violations
 from .._postgres.identity import identity_of
@@ -53,11 +54,6 @@ from .rows_set import write_rows_set
 from .scope import Root
 from .staging import Staged, copy_rows
 from .undo import rows_to_keep
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.confined import Session, run
 from .._postgres.connection import fetch_all, quote_identifier, quote_literal
+from .._postgres.driver import psycopg2
 from .._postgres.equality import equal
 from .._postgres.landing import CopySource, land_rows, make_table
 from .._postgres.names import QualifiedName
@@ -21,11 +22,6 @@ from .lines import Wanted, copy_field, is_comparable, matching_lines
 from .live import LiveTable
 from .local import LocalObjects
 from .scope import Keys
-
-try:
-    import psycopg2
-except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
 
 #: From this number of keys on, having the server pick the rows is quicker than looking at each line.
 _MOST_KEYS = 200_000

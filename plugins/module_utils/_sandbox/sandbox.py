@@ -22,7 +22,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import FilePath
 from .._core.process import as_user, free_port, give_to
 from .._postgres.catalog import server_facts
-from .._postgres.connection import ConnectionOptions, connection, require_psycopg2
+from .._postgres.connection import ConnectionOptions, connection
+from .._postgres.driver import require_psycopg2
 from .._store.open import StoreOptions, open_store
 from .._store.s3_client import require_boto3
 from . import archiving
