@@ -328,11 +328,8 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    peer_spec,
-    postgres_spec,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import peer_spec, postgres_spec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import (
     maintenance_options,
     peer_options,
@@ -344,15 +341,13 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._replication.inf
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._replication.judge import Limits
 
-SPEC = ArgumentSpec({"max_lag_bytes": {"type": "int"}, "max_lag_seconds": {"type": "float"}})
-
 
 def main() -> None:
-    module = create_module(SPEC.merge(peer_spec()).merge(postgres_spec()))
+    module = create_module(spec_of(Limits).merge(peer_spec()).merge(postgres_spec()))
     params = module.params
 
     def work() -> ReplicationResult:
-        limits = Limits(params["max_lag_bytes"], params["max_lag_seconds"])
+        limits = request_of(Limits, params, check_mode=module.check_mode)
         return describe_replication(ReplicationRequest(maintenance_options(params), peer_options(params), limits))
 
     run_module(module, work)

@@ -226,9 +226,8 @@ error_kind:
 """
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._providers.ask import secrets_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._providers.status import (
@@ -238,7 +237,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._providers.statu
     wanted_pages,
 )
 
-SPEC = ArgumentSpec(
+PAGES = ArgumentSpec(
     {
         "pages": {
             "type": "list",
@@ -250,31 +249,19 @@ SPEC = ArgumentSpec(
                 "components": {"type": "list", "elements": "str", "default": []},
             },
         },
-        "timeout": {"type": "float", "default": 10},
-        "fail_on": {
-            "type": "str",
-            "default": "never",
-            "choices": ["never", "unknown", "maintenance", "minor", "major", "critical"],
-        },
-        "metrics_textfile": {"type": "path"},
     }
 )
 
 
 def main() -> None:
-    module = create_module(SPEC)
+    module = create_module(PAGES.merge(spec_of(ProviderRequest)))
     params = module.params
     for page in params["pages"]:
         module.no_log_values.update(secrets_of(page["url"]))
 
     def work() -> ProviderStatus:
-        request = ProviderRequest(
-            pages=wanted_pages(params["pages"]),
-            timeout=params["timeout"],
-            fail_on=params["fail_on"],
-            metrics_textfile=params["metrics_textfile"],
-            check_mode=module.check_mode,
-        )
+        pages = wanted_pages(params["pages"])
+        request = request_of(ProviderRequest, params, check_mode=module.check_mode, pages=pages)
         return provider_status(request, utc_now())
 
     run_module(module, work)

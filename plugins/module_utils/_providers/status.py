@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import typing as t
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.http import is_url
 from .._core.openmetrics import END, gauge, write_metrics
+from .._core.options import INTERNAL, FilePath
 from .._notify.messages import advice
 from .ask import ask_pages, shown
 from .judge import worst
@@ -32,10 +33,10 @@ _NUMBERS = {"none": 0, "maintenance": 1, "minor": 1, "major": 2, "critical": 3}
 class ProviderRequest:
     """timeout: seconds for one page. fail_on: one of INDICATORS but C(none), or C(never)."""
 
-    pages: t.Sequence[WantedPage]
+    pages: t.Sequence[WantedPage] = field(metadata=INTERNAL)
     timeout: float = 10
-    fail_on: str = "never"
-    metrics_textfile: t.Optional[str] = None
+    fail_on: t.Literal["never", "unknown", "maintenance", "minor", "major", "critical"] = "never"
+    metrics_textfile: t.Optional[FilePath] = None
     check_mode: bool = False
 
 

@@ -26,8 +26,8 @@ class Finding:
 class Limits:
     """The highest lag that is no finding; None disables the limit."""
 
-    bytes: t.Optional[int] = None
-    seconds: t.Optional[float] = None
+    max_lag_bytes: t.Optional[int] = None
+    max_lag_seconds: t.Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,22 @@ def judge_slots(primary: Server, used: t.Optional[str]) -> t.Iterator[Finding]:
 
 def judge_lag(lag: Lag, limits: Limits) -> t.Iterator[Finding]:
     """Lag compared with the limits; an unknown lag is within no limit."""
-    if limits.bytes is not None:
+    if limits.max_lag_bytes is not None:
         if lag.bytes is None:
-            yield Finding(f"The lag in bytes is unknown, so the limit of {readable_size(limits.bytes)} is not met.")
-        elif lag.bytes > limits.bytes:
-            yield Finding(f"The lag of {readable_size(lag.bytes)} is above {readable_size(limits.bytes)}.")
-    if limits.seconds is not None:
+            yield Finding(
+                f"The lag in bytes is unknown, so the limit of {readable_size(limits.max_lag_bytes)} is not met."
+            )
+        elif lag.bytes > limits.max_lag_bytes:
+            yield Finding(f"The lag of {readable_size(lag.bytes)} is above {readable_size(limits.max_lag_bytes)}.")
+    if limits.max_lag_seconds is not None:
         if lag.seconds is None:
-            yield Finding(f"The lag in time is unknown, so the limit of {readable_seconds(limits.seconds)} is not met.")
-        elif lag.seconds > limits.seconds:
-            yield Finding(f"The lag of {readable_seconds(lag.seconds)} is above {readable_seconds(limits.seconds)}.")
+            yield Finding(
+                f"The lag in time is unknown, so the limit of {readable_seconds(limits.max_lag_seconds)} is not met."
+            )
+        elif lag.seconds > limits.max_lag_seconds:
+            yield Finding(
+                f"The lag of {readable_seconds(lag.seconds)} is above {readable_seconds(limits.max_lag_seconds)}."
+            )
 
 
 def judge_attached(attached: t.Optional[t.Sequence[Attached]]) -> t.Iterator[Finding]:
