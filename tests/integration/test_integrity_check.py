@@ -950,7 +950,7 @@ def test_rows_and_files_are_reconciled(run, sql, tmp_path):
     assert found.actual == {"rows": 3, "missing": 1, "other_size": 1, "others": 1}
     assert {item["key"]: item["problem"] for item in found.sample} == {
         "courses/1.png": "there is no such object",
-        "courses/2.png": "it has 3 bytes, the row says 5",
+        "courses/2.png": "it has 3 bytes, the row has 5",
         "courses/stray.png": "no row names it",
     }
     (lenient,) = run(

@@ -66,7 +66,7 @@ Write = t.Callable[[str], Path]
 
 def test_an_export_without_commit_is_good(dump: Write) -> None:
     found = check(dump(GOOD), min_tables=70, present=["t0", "t69"])
-    assert (found["status"], found["message"]) == ("passed", "It holds 70 tables, ends as it should and loads.")
+    assert (found["status"], found["message"]) == ("passed", "It holds 70 tables, ends correctly and loads.")
     assert (found["sample"], found["actual"]["refused_by_d1"]) == ([], {})
 
 
@@ -107,7 +107,7 @@ def test_what_d1_would_refuse_is_told_and_is_no_failure(dump: Write) -> None:
         "rows of booking before its table tenant",
     }
     assert {"line": 3, "problem": "rows of booking before its table tenant"} in found["sample"]
-    assert "d1_restore mends that" in found["message"]
+    assert "d1_restore corrects that" in found["message"]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_misspelt_check_is_a_fault_of_the_configuration_and_no_damage(operator
         (told,) = [one.json for one in web.at("/hook")]
     assert "did you mean 'row_count'?" in flat(done.stdout + done.stderr)
     assert (told["event"], told["details"]["severity"]) == ("check.misconfigured", "error")
-    assert told["details"]["hint"] == "Correct the descriptions in checks."
+    assert told["details"]["hint"] == "Correct these entries of checks."
     found = run_module("recovery_status", {"source": "school", "engine": "none", "store": store})
     assert {one["event"]: one["severity"] for one in found["breaches"]} == {
         "backup.missing": "critical", "check.misconfigured": "error"

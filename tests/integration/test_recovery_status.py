@@ -226,7 +226,7 @@ def test_checks_that_cannot_be_recorded_fail_and_say_both(tmp_path: Path, checks
         run_module("integrity_check", asked)
     with pytest.raises(ModuleFailed) as failed:
         run_module("integrity_check", {**asked, "store": {"provider": "directory", "path": str(tmp_path / "file/s")}})
-    assert "That could not be recorded: " in failed.value.result["msg"]
+    assert "The audit record failed: " in failed.value.result["msg"]
     assert failed.value.result["checks"][0]["status"] == ("passed" if len(checks[0]) == 1 else "failed")
 
 

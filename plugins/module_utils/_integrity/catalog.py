@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the checks ask PostgreSQL's catalog: which relations there are, and whether we may read them whole."""
+"""Catalog queries of the checks: existing relations, and whether the role can read every row of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEQUENCES = "S"
 
 @dataclass(frozen=True)
 class Column:
-    """A row of pg_attribute with what pg_type says. category: typcategory of the type under any domain."""
+    """A row of pg_attribute with its type from pg_type. category: typcategory of the type under any domain."""
 
     name: str
     type_oid: int
@@ -37,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Scope:
-    """The schemas that a check of the whole catalog looks at; all but the system's when none is named."""
+    """The schemas of a check of the whole catalog; every schema except those of the system if none is named."""
 
     schemas: t.Tuple[str, ...] = ()
     excluded: t.Tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Scope:
         return ", ".join(self.schemas) or "all schemas"
 
     def resolve(self, conn: Connection) -> t.List[str]:
-        """The names of the schemas that there are. Raises NotThere for a named one that is missing."""
+        """The names of the existing schemas. Raises NotThere for a missing one that is named."""
         present = [row[0] for row in fetch_all(conn, _SCHEMAS)]
         missing = [name for name in self.schemas if name not in present]
         if missing:
@@ -99,7 +99,7 @@ WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.position
 
 
 def find_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS) -> Relation:
-    """Look a relation up whatever our rights. Raises NotThere, with the nearest name there is."""
+    """Find a relation regardless of rights. Raises NotThere, with the most similar existing name."""
     found = fetch_all(conn, _RELATION, [*name, list(kinds)])
     if found:
         return Relation(found[0][0], name, found[0][1])
@@ -110,7 +110,7 @@ def find_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS)
 
 
 def readable_relation(conn: Connection, name: QualifiedName, kinds: str = RELATIONS) -> Relation:
-    """As find_relation. Raises CannotVerify when we may not read it, or would not see all its rows."""
+    """As find_relation. Raises CannotVerify if the role may not read it, or would not see all its rows."""
     relation = find_relation(conn, name, kinds)
     obstacle = reading_obstacle(conn, relation)
     if obstacle:
@@ -154,7 +154,7 @@ class Obstacles:
 
 
 def find_columns(conn: Connection, relation: Relation, names: t.Sequence[str]) -> t.List[Column]:
-    """The columns in the order asked for. Raises NotThere, with the nearest name there is."""
+    """The columns in the requested order. Raises NotThere, with the most similar existing name."""
     present = {row[0]: Column(*row) for row in fetch_all(conn, _COLUMNS, [relation.oid])}
     for name in names:
         if name not in present:
@@ -170,6 +170,6 @@ def primary_key(conn: Connection, relation: Relation) -> t.List[str]:
 
 
 def row_columns(conn: Connection, relation: Relation, further: t.Sequence[str], alias: str) -> str:
-    """A select list that tells a row from others: the primary key, then the columns at issue."""
+    """A select list that identifies a row: the primary key, then the checked columns."""
     names = list(dict.fromkeys([*primary_key(conn, relation), *further]))
     return ", ".join(f"{alias}.{quote_identifier(name)}" for name in names)

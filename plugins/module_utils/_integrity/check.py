@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every kind of check promises, whatever the engine."""
+"""The interface of every type of check, for all engines."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Connection = t.Any
 
 HIDDEN = "(not shown: sample is 0)"
 
-#: Compares the database behind a connection with a backup set; gives one dictionary a difference.
+#: Compares the database behind a connection with a backup set; returns one dictionary per difference.
 CompareFingerprint = t.Callable[[Connection], t.Sequence[t.Mapping[str, t.Any]]]
 
 
 class Answer(t.Protocol):
-    """The rows of one query, fetched as they are asked for; columns are known before the first row."""
+    """The rows of one query, fetched on demand; columns are known before the first row."""
 
     columns: t.List[str]
 
@@ -40,18 +40,18 @@ class Answer(t.Protocol):
 
 
 class NotThere(Exception):
-    """What the check speaks about does not exist: the check has failed."""
+    """An object that the check needs does not exist: the check has failed."""
 
 
 class CannotVerify(Exception):
-    """The check could not run: never green, and not the database's fault either."""
+    """The check could not run: it has not passed, and proves no fault of the database."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a running check has: a session inside a read-only transaction, and how much it may show.
+    """The environment of a running check: a session inside a read-only transaction, and the limit of shown rows.
 
-    sample: offending rows to return at most. deadline: monotonic seconds at which to give up.
+    sample: offending rows to return at most. deadline: the limit in monotonic seconds.
     files: the bucket whose files rows may name. ask: how the engine runs a query. run_as: the role to run it as.
     """
 
@@ -69,7 +69,7 @@ class Context:
             raise CannotVerify("It took longer than its time limit.")
 
     def query(self, text: str, schemas: t.Sequence[str]) -> Answer:
-        """The rows of one query that somebody wrote. Raises CannotVerify, or what the driver raises."""
+        """The rows of a query of the operator. Raises CannotVerify, or the error of the driver."""
         if self.ask is None:
             raise CannotVerify("This engine runs no query.")
         return self.ask(self, text, schemas)
@@ -83,19 +83,19 @@ class Context:
 class Check(abc.ABC):
     """One check, ready to run: a frozen dataclass made from its description."""
 
-    #: Whether it looks at the database of the run, which is not opened for checks that do not.
+    #: Whether it reads the database of the run, which is opened only for such checks.
     needs_database: t.ClassVar[bool] = True
 
     @classmethod
     @abc.abstractmethod
     def read(cls, options: OptionReader) -> Check:
-        """Take the options of this kind from the reader, which collects what is wrong with them."""
+        """Read the options of this type; the reader collects the mistakes."""
 
     @property
     @abc.abstractmethod
     def subject(self) -> str:
-        """What is checked, for the default name of the check."""
+        """The checked object, for the default name of the check."""
 
     @abc.abstractmethod
     def run(self, context: Context) -> Finding:
-        """Look and tell. Raises NotThere, CannotVerify, or what the driver raises."""
+        """Run the check. Raises NotThere, CannotVerify, or the error of the driver."""

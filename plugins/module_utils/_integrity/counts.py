@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How much there is: rows in a table, tables in a schema."""
+"""Counts of rows in a table and of tables in a schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .result import Finding
 
 @dataclass(frozen=True)
 class Bounds:
-    """In which number rows are expected."""
+    """The expected number of rows."""
 
     least: t.Optional[int]
     most: t.Optional[int]
@@ -121,5 +121,5 @@ class Tables(Check):
             actual["count"] = count
             if count < self.least:
                 problems.append(f"the schema {self.schema} has {count} tables, at least {self.least} were expected")
-        message = "; ".join(problems) or "All expected tables are there"
+        message = "; ".join(problems) or "All expected tables exist"
         return Finding(not problems, expected, actual, message[0].upper() + message[1:] + ".")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON documents in columns: readable, and of the shape the application expects."""
+"""JSON documents in columns: readable, and of the shape that the application expects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NULL = "is null"
 
 @dataclass(frozen=True)
 class JsonShape(Check):
-    """Every document of a json, jsonb or text column is JSON and has the shape asked for."""
+    """Every document of a json, jsonb or text column is JSON and has the expected shape."""
 
     table: QualifiedName
     column: str

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of SQL that other tools wrote: whole, with the tables that are expected, and loadable. No database is asked."""
+"""SQL files of other tools: complete, with the expected tables, and loadable. No database is read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .result import Finding, Sample
 
 @dataclass(frozen=True)
 class SqliteDump(Check):
-    """A dump of D1 or of the shell of SQLite is whole and loads, and every row keeps its foreign keys then."""
+    """A dump of D1 or of the SQLite shell is complete and loads, and every row keeps its foreign keys."""
 
     needs_database = False
 
@@ -71,9 +71,9 @@ class SqliteDump(Check):
         missing = [name for name in self.present if name not in names]
         problems = _too_few(facts.plain_tables, self.least, missing)
         sample: Sample = [vars(note) for note in facts.notes]
-        # What did not load was not seen to its end, and lacks all that stands there.
+        # A dump that failed to load was not read to its end, so its tables are not known.
         if fault:
-            problems, sample = [_told(fault)], [fault.details] if "line" in fault.details else []
+            problems, sample = [_reason(fault)], [fault.details] if "line" in fault.details else []
         if facts.cut_off and (fault is None or facts.ends_within):
             problems.insert(0, facts.cut_off)
         expected = {"present": list(self.present), "min_tables": self.least}
@@ -85,15 +85,17 @@ class SqliteDump(Check):
         }
         if problems:
             return Finding(False, expected, actual, _sentence(problems), sample[: context.sample])
-        told = f"It holds {_tables(facts.plain_tables)}, ends as it should{' and loads' if self.load else ''}."
+        message = f"It holds {_tables(facts.plain_tables)}, ends correctly{' and loads' if self.load else ''}."
         if facts.problems:
-            told += f" As it is D1 would not import it ({'; '.join(_counted(facts.problems))}); d1_restore mends that."
-        return Finding(True, expected, actual, told, sample)
+            message += (
+                f" D1 would not import it unchanged ({'; '.join(_counted(facts.problems))}); d1_restore corrects that."
+            )
+        return Finding(True, expected, actual, message, sample)
 
 
 @dataclass(frozen=True)
 class PostgresDump(Check):
-    """A plain dump of pg_dump begins and ends as one, and holds the tables that are expected. It is not loaded."""
+    """A plain dump of pg_dump is complete and holds the expected tables. It is not loaded."""
 
     needs_database = False
 
@@ -114,7 +116,7 @@ class PostgresDump(Check):
         try:
             dump = inspect_dump(self.path)
             if dump.format != "script":
-                raise CannotVerify(f"{self.path} is an archive and no text of SQL; pg_restore proves it.")
+                raise CannotVerify(f"{self.path} is an archive and not a text of SQL; pg_restore verifies it.")
             facts = describe_script(_in_time(context, dump.chunks()))
         except RecoveryError as error:
             if error.kind != ErrorKind.DAMAGED:
@@ -123,7 +125,7 @@ class PostgresDump(Check):
         missing = [str(name) for name in self.present if name not in facts.tables]
         problems = [facts.damage] if facts.damage else []
         if facts.statements and not facts.headed:
-            problems.append("it does not begin as a dump of pg_dump")
+            problems.append("it does not start with the header of pg_dump")
         if facts.headed and not facts.ended and not facts.damage:
             problems.append("statements follow the last line of pg_dump")
         problems += _too_few(facts.count, self.least, missing)
@@ -131,10 +133,12 @@ class PostgresDump(Check):
         actual = {"missing": missing, "tables": facts.count, "refused_by_pg_restore": refused}
         if problems:
             return Finding(False, expected, actual, _sentence(problems))
-        told = f"It holds {_tables(facts.count)} and ends as it should."
+        message = f"It holds {_tables(facts.count)} and ends correctly."
         if facts.refusal:
-            told += f" pg_restore refuses it: line {facts.refusal.line}, {facts.refusal.title}: {facts.refusal.reason}."
-        return Finding(True, expected, actual, told)
+            message += (
+                f" pg_restore refuses it: line {facts.refusal.line}, {facts.refusal.title}: {facts.refusal.reason}."
+            )
+        return Finding(True, expected, actual, message)
 
 
 def _loaded_tables(path: str, see: t.Callable[[Statement], None]) -> t.Set[str]:
@@ -148,8 +152,8 @@ def _loaded_tables(path: str, see: t.Callable[[Statement], None]) -> t.Set[str]:
             engine.close()
 
 
-def _told(fault: RecoveryError) -> str:
-    """What does not load. The statement, which may hold a row, is only in the sample."""
+def _reason(fault: RecoveryError) -> str:
+    """The reason of a failed load. The statement, which may hold a row, is only in the sample."""
     if "line" in fault.details:
         return f"SQLite refuses the statement in line {fault.details['line']}"
     return fault.what.rstrip(".")

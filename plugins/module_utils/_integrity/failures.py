@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a check on PostgreSQL could not run, in one sentence."""
+"""The reason why a check on PostgreSQL could not run, in one sentence."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _READ_ONLY = "25006"
 
 
 def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str, str]:
-    """Status and message for what a check raised: failed when something is missing, error for all else.
+    """Status and message for an error of a check: failed if an object is missing, error otherwise.
 
-    show_values: whether the server's words may be repeated when they quote a value of a row.
+    show_values: whether a message of the server may be repeated if it quotes a value of a row.
     """
     if isinstance(error, NotThere):
         return FAILED, str(error)
@@ -32,12 +32,12 @@ def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str
     if isinstance(error, RecoveryError):
         return ERROR, error.what
     code = getattr(error, "pgcode", None)
-    # Functions and casts put what a row holds into any of the server's sentences.
-    words = _said(error)
-    said = words if show_values or code is None else f"condition {code}, whose text is not shown with sample 0"
+    # Functions and casts can put the content of a row into any message of the server.
+    message = _said(error)
+    said = message if show_values or code is None else f"condition {code}, whose text is not shown with sample 0"
     if code in _NOT_THERE:
-        return FAILED, f"Something it asks for does not exist: {said}."
-    if code == _NO_RIGHT and "row-level security" in words:
+        return FAILED, f"An object of the check does not exist: {said}."
+    if code == _NO_RIGHT and "row-level security" in message:
         return ERROR, f"Row-level security would hide rows from this role, which needs BYPASSRLS: {said}."
     if code == _NO_RIGHT:
         return ERROR, f"This role lacks a right: {said}."

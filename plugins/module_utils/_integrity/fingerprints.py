@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The content of the database against the fingerprint that a backup set holds."""
+"""Compares the content of the database with the fingerprint of a backup set."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .values import plain_value
 
 @dataclass(frozen=True)
 class Fingerprint(Check):
-    """Nothing differs from the set; the comparison itself is given by the caller.
+    """The database equals the set; the caller passes the comparison.
 
-    replayed: the server was recovered from its log, which lacks unlogged tables and notes sequences in advance.
+    replayed: the server was recovered from WAL, which lacks unlogged tables and records sequences in advance.
     """
 
     replayed: bool = False
@@ -47,7 +47,7 @@ class Fingerprint(Check):
         return Finding(not differences, 0, len(differences), message, differences[: context.sample])
 
 
-#: How many values of a sequence the server notes in its log at once: SEQ_LOG_VALS of its sequence.c.
+#: The number of values that a WAL record of a sequence reserves: SEQ_LOG_VALS of PostgreSQL's sequence.c.
 _NOTED_AHEAD = 32
 
 _UNLOGGED = """
@@ -58,7 +58,7 @@ _INCREMENTS = "SELECT schemaname || '.' || sequencename, increment_by FROM pg_ca
 
 
 def _without_replay(differences: t.Sequence[t.Any], connection: Connection) -> t.List[t.Any]:
-    """What is left of the differences when those are taken away that every replay of a log makes."""
+    """The differences except those that every replay of WAL causes."""
     unlogged = {name for (name,) in fetch_all(connection, _UNLOGGED)}
     increments = dict(fetch_all(connection, _INCREMENTS))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every foreign key of the catalog, looked up row by row: a constraint may claim to be valid and not be kept."""
+"""Every foreign key of the catalog, checked row by row: a valid constraint can be violated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .session import sample_rows
 
 @dataclass(frozen=True)
 class ForeignKeys(Check):
-    """No row breaks a foreign key, whether its constraint says valid, NOT VALID, or was loaded past."""
+    """No row violates a foreign key, including constraints that are NOT VALID or were bypassed while loading."""
 
     scope: Scope
 
@@ -70,7 +70,7 @@ def _message(keys: t.Sequence[ForeignKey], broken: t.Sequence[t.Tuple[ForeignKey
 
 
 def _sample(context: Context, broken: t.Sequence[t.Tuple[ForeignKey, int]]) -> t.List[t.Dict[str, t.Any]]:
-    """Rows of each broken constraint in turn, so that the first ones do not crowd out the rest."""
+    """Rows of each violated constraint in turn, so that every constraint is in the sample."""
     found = []
     for key, _count in broken[: context.sample]:
         select = f"SELECT {row_columns(context.connection, key.table, key.columns, 'c')} {violating_rows(key)}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The results of checks as a JUnit file. It says what was expected and found, and holds no rows."""
+"""The results of checks as a JUnit file, with expected and actual values and without rows."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _SUITE = "lifeline.recovery.integrity_check"
 
 
 def prepare_junit(path: str) -> None:
-    """Find out before the checks run that the file cannot be written. Raises RecoveryError(invalid_options)."""
+    """Test before the checks run whether the file can be written. Raises RecoveryError(invalid_options)."""
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"The JUnit file {path} cannot be written.",
             left="No check was run.",
-            next_step="Give in junit_path a file in a folder that exists and is writable.",
+            next_step="Set junit_path to a file in an existing, writable folder.",
         )
 
 
 def write_junit(path: str, results: t.Sequence[CheckResult]) -> None:
-    """Replace the file in one step. Raises RecoveryError(invalid_options) when that is not possible."""
+    """Replace the file atomically. Raises RecoveryError(invalid_options) if that fails."""
     text = junit_xml(_SUITE, [as_case(result) for result in results])
     folder = os.path.dirname(os.path.abspath(path))
     try:
@@ -39,7 +39,7 @@ def write_junit(path: str, results: t.Sequence[CheckResult]) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(text)
-            # Other users read reports too, and no row is in this one.
+            # Other users read reports too, and this one contains no row.
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
@@ -52,7 +52,7 @@ def write_junit(path: str, results: t.Sequence[CheckResult]) -> None:
 
 
 def as_case(result: CheckResult) -> TestCase:
-    """A warning is a passed test that has something to say, for JUnit knows no warnings."""
+    """A warning is a passed test with a message, because JUnit has no warnings."""
     status = PASSED if result.status == WARNING else result.status
     message = f"warning: {result.message}" if result.status == WARNING else result.message
     facts = {"expected": result.expected, "actual": result.actual}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files in a bucket that rows name: each is there, has its size, and no other file is."""
+"""Files of a bucket that rows name: each exists with its size, and no other file exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .result import Finding
 
 @dataclass(frozen=True)
 class Objects(Check):
-    """Every key that a query gives is an object, of the size in its second column; below prefix there are no others."""
+    """Every key of a query is an object with the size in its second column; below prefix there are no others."""
 
     query: str
     schemas: t.Tuple[str, ...]
@@ -66,13 +66,13 @@ class Objects(Check):
     def _judge(self, files: ObjectStore, there: NameIndex, found: _Found, key: str, size: t.Any) -> None:
         seen = there.get(key)
         if seen is None:
-            # It may lie elsewhere, and a listing may be older than the file.
+            # It may be outside the prefix, and a listing may be older than the file.
             info = files.head(key)
             seen = info.size if info else None
         if seen is None:
             found.note("missing", key, "there is no such object")
         elif size is not None and int(size) != seen:
-            found.note("other_size", key, f"it has {seen} bytes, the row says {size}")
+            found.note("other_size", key, f"it has {seen} bytes, the row has {size}")
 
 
 class _Found:

@@ -19,10 +19,10 @@ _FALSE = {"false", "no", "off", "0"}
 
 
 class OptionReader:
-    """Typed access to a dictionary written by a person.
+    """Typed access to a dictionary of the operator.
 
-    A method that meets a mistake notes it and returns a harmless value, so callers read all their
-    keys first; the value counts only when mistakes is empty after finish(). Null is "not given".
+    A method that finds a mistake records it and returns a harmless value, so callers read all their
+    keys first; the values are valid only if mistakes is empty after finish(). Null counts as not set.
     """
 
     def __init__(self, given: t.Mapping[str, t.Any]) -> None:
@@ -41,7 +41,7 @@ class OptionReader:
         self.mistakes.append(text)
 
     def finish(self) -> None:
-        """Note every key that nobody asked for."""
+        """Record every unknown key."""
         for key in self._given:
             if key not in self._known:
                 self.mistake(f"unknown option {key!r} ({suggestion(key, self._known)})")
@@ -66,7 +66,7 @@ class OptionReader:
             return None
         return text
 
-    def choice(self, key: str, choices: t.Sequence[str], default: str) -> str:
+    def enum(self, key: str, choices: t.Sequence[str], default: str) -> str:
         value = self.optional_text(key)
         if value is None or value in choices:
             return value or default
@@ -109,7 +109,7 @@ class OptionReader:
         return number
 
     def texts(self, key: str) -> t.Tuple[str, ...]:
-        """A list of texts, or one text that stands for a list of itself; empty when not given."""
+        """A list of texts, or one text that counts as a list; empty if it is not set."""
         value = self.raw(key)
         if value is None:
             return ()
@@ -140,7 +140,7 @@ class OptionReader:
         return tuple(name for name in names if name is not None)
 
     def one_of(self, *keys: str) -> None:
-        """Note a mistake unless exactly one of the keys is given."""
+        """Record a mistake unless exactly one of the keys is set."""
         given = [key for key in keys if self.given(key)]
         if not given:
             self.mistake(f"one of {', '.join(keys)} is required")
@@ -161,7 +161,7 @@ class OptionReader:
 
 
 def as_number(value: t.Any) -> t.Optional[Decimal]:
-    """A finite number as it was written, or None. Templates make texts of numbers, so texts count."""
+    """A finite number, or None. Templates turn numbers into texts, so texts are accepted."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
     if isinstance(value, float) and not math.isfinite(value):

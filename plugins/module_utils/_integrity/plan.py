@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Descriptions of checks turned into checks; all mistakes are found before anything runs."""
+"""Creates checks from their descriptions; all mistakes are found before a check runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .result import ERROR, WARNING
 
 @dataclass(frozen=True)
 class PlannedCheck:
-    """A check and how it is to be run. timeout: seconds for each statement, None for the run's own."""
+    """A check with its run options. timeout: seconds for each statement, None for that of the run."""
 
     name: str
     type: str
@@ -40,8 +40,8 @@ def plan_checks(
     if not descriptions:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            "There is no check to run.",
-            next_step="Give at least one in the option checks: a run without checks proves nothing.",
+            "`checks` must contain at least one check.",
+            next_step="Add a check: a run without checks proves nothing.",
         )
     planned: t.List[PlannedCheck] = []
     mistakes: t.List[t.Dict[str, t.Any]] = []
@@ -51,12 +51,12 @@ def plan_checks(
         if check:
             planned.append(check)
     if mistakes:
-        told = "; ".join(f"checks[{item['index']}]: {item['mistake']}" for item in mistakes)
+        mistakes_text = "; ".join(f"checks[{item['index']}]: {item['mistake']}" for item in mistakes)
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The checks are not described correctly: {told}.",
-            left="No check was run, so nothing is known about the content.",
-            next_step="Correct the descriptions in checks.",
+            f"`checks` is invalid: {mistakes_text}.",
+            left="No check was run, so the state of the content is unknown.",
+            next_step="Correct these entries of checks.",
             details={"mistakes": mistakes},
         )
     return planned
@@ -72,7 +72,7 @@ def _read(
     if kind not in kinds:
         return options.mistakes or [f"unknown type {kind!r} ({suggestion(kind, kinds)})"], None
     name = options.optional_text("name")
-    severity = options.choice("severity", (ERROR, WARNING), ERROR)
+    severity = options.enum("severity", (ERROR, WARNING), ERROR)
     skip = options.boolean("skip", False)
     timeout = options.integer("timeout")
     check = kinds[kind].read(options)

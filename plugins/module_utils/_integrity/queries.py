@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the operator asks in SQL, and how old the newest row is."""
+"""SQL queries of the operator, and the age of the newest row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _INSTANTS = (1082, 1114, 1184)
 
 @dataclass(frozen=True)
 class Sql(Check):
-    """A query gives one value, so many rows, these rows, or none. It runs in a transaction that cannot write."""
+    """A query returns one value, a number of rows, given rows, or none. It runs in a read-only transaction."""
 
     query: str
     schemas: t.Tuple[str, ...]
@@ -41,7 +41,7 @@ class Sql(Check):
         expectation: t.Dict[str, t.Any] = {}
         query = options.text("query")
         schemas = options.texts("search_path") or ("public",)
-        # "equals: null" is an expectation of its own, so it counts as given.
+        # "equals: null" is a valid expectation, so it counts as set.
         if options.has("equals"):
             expectation["equals"] = options.raw("equals")
         for key in ("min", "max"):
@@ -109,18 +109,20 @@ class Sql(Check):
 
     def _judge_value(self, context: Context, rows: Answer) -> Finding:
         if len(rows.columns) != 1:
-            raise CannotVerify(f"The query gives {len(rows.columns)} columns, and a value is one.")
+            raise CannotVerify(f"The query must return one column for a value, got {len(rows.columns)}.")
         found = rows.take(2)
         if len(found) != 1:
             count = len(found) + rows.skip_all()
-            return Finding(False, self.expectation, None, f"The query gave {count} rows, and a value is one row.")
+            return Finding(
+                False, self.expectation, None, f"The query returned {count} rows; expected one row for a value."
+            )
         value = found[0][0]
         number = as_number(value)
         least, most = as_number(self.expectation.get("min")), as_number(self.expectation.get("max"))
         if "equals" in self.expectation:
             holds = same_value(self.expectation["equals"], value)
         elif value is not None and number is None:
-            raise CannotVerify("The query gave something that is not a number, and min and max compare numbers.")
+            raise CannotVerify("The query must return a number for min and max.")
         else:
             holds = number is not None and (least is None or number >= least) and (most is None or number <= most)
         shown = context.show(value)
@@ -130,9 +132,9 @@ class Sql(Check):
 
 @dataclass(frozen=True)
 class Freshness(Check):
-    """The newest instant of a column, or that a query gives, is at most so many seconds old, and not to come.
+    """The newest instant of a column, or of a query, is at most this many seconds old, and not in the future.
 
-    An instant without a zone is read as UTC. at: the moment to measure from, now when None.
+    An instant without a zone is read as UTC. at: the instant to measure from, the current time if None.
     """
 
     table: t.Optional[QualifiedName]
@@ -173,11 +175,11 @@ class Freshness(Check):
         expected = {"max_age": self.max_age}
         if newest is None:
             there = f"{self.table} has no row with a {self.column}" if self.table else "The query gave no instant"
-            return Finding(False, expected, None, f"{there}, so nothing is fresh.")
+            return Finding(False, expected, None, f"{there}, so no data is fresh.")
         seconds = round(age, 3)
         actual = {"newest": newest, "age": seconds}
         if -seconds > self.max_future:
-            message = f"The newest instant is {newest}, {readable_seconds(-seconds)} ahead, so it tells no age."
+            message = f"The newest instant is {newest}, {readable_seconds(-seconds)} ahead, so its age is unknown."
             return Finding(False, expected, actual, message)
         message = (
             f"The newest instant is {newest}, {readable_seconds(max(seconds, 0))} old; "
@@ -205,16 +207,16 @@ class Freshness(Check):
     def _from_query(self, context: Context) -> str:
         rows = Rows(context, str(self.query), self.schemas)
         if len(rows.columns) != 1:
-            raise CannotVerify(f"The query gives {len(rows.columns)} columns, and an instant is one.")
+            raise CannotVerify(f"The query must return one column for an instant, got {len(rows.columns)}.")
         found = rows.take(2)
         rows.close()
         if len(found) > 1:
-            raise CannotVerify("The query gives more than one row, and the newest instant is one; write max(...).")
+            raise CannotVerify("The query must return one row for the newest instant; use max(...).")
         value = found[0][0] if found else None
         if value is None:
             return "SELECT NULL::timestamptz"
         if not isinstance(value, str):
-            raise CannotVerify("The query gives something that is not a date or a timestamp.")
+            raise CannotVerify("The query must return a date or a timestamp.")
         return f"SELECT {quote_literal(value)}::timestamptz"
 
 

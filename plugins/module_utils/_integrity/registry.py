@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which kinds of check there are, and for which engine. A further engine is a further entry of DIALECTS."""
+"""The types of checks by engine. A new engine is a new entry of DIALECTS."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from .structure import Constraints, Indexes
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine is asked.
+    """The access to an engine.
 
-    ask: a query that somebody wrote to its rows.
+    ask: a query of the operator to its rows.
 
     open: options to a session that cannot write; transaction: a snapshot with a time limit in seconds and the
     rights of a role, which gives the session of a check;

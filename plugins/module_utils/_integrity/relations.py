@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows that point to rows, where no foreign key watches: columns, and ids inside arrays and JSON."""
+"""References between rows without a foreign key: columns, and ids inside arrays and JSON."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a check found, and what a run of checks amounts to."""
+"""The finding of a check, and the verdict of a run of checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Sample = t.Sequence[t.Mapping[str, t.Any]]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one kind of check says, before anybody weighs it. sample: offending rows, bounded by the caller's wish."""
+    """The finding of one check before its severity is applied. sample: offending rows, at most as many as requested."""
 
     holds: bool
     expected: t.Any
@@ -50,7 +50,7 @@ class CheckResult:
 class Report:
     """All results of a run in the order of their descriptions. verdict: passed, failed or error.
 
-    error_kind: why no check ran, such as C(invalid_options) for checks that are not described correctly.
+    error_kind: the reason why no check ran, such as C(invalid_options) for invalid checks.
     """
 
     verdict: str
@@ -77,7 +77,7 @@ def count_statuses(results: t.Iterable[CheckResult]) -> t.Dict[str, int]:
 
 
 def judge(results: t.Sequence[CheckResult], *, warnings_fail: bool = False) -> str:
-    """The verdict: failed when something is known to be wrong, error when something could not be verified.
+    """The verdict: failed if a check failed, error if a check could not run.
 
     A run in which no check ran is an error: an unread database is not a sound one.
     """
@@ -90,7 +90,7 @@ def judge(results: t.Sequence[CheckResult], *, warnings_fail: bool = False) -> s
 
 
 def summarise(results: t.Sequence[CheckResult]) -> str:
-    """One sentence for a person: how many, and the names of those that are not well."""
+    """One sentence: the number of checks, and the names of those that did not pass."""
     phrases = []
     for status, phrase in ((FAILED, "failed"), (ERROR, "could not be verified"), (WARNING, "gave a warning")):
         names = [result.name for result in results if result.status == status]

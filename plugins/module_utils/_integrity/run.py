@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs checks one after the other; what goes wrong in one never makes it green and never stops the others."""
+"""Runs checks one after the other; an error of one neither makes it pass nor stops the others."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ NEVER = "never"
 class IntegrityRequest:
     """A run of checks on one database.
 
-    target: what the engine's sessions are opened with. checks: descriptions as people write them.
-    fail_on: error, warning or never. sample: rows shown of what a check found. timeout: seconds for
+    target: the target of the sessions of the engine. checks: descriptions of the operator.
+    fail_on: error, warning or never. sample: rows to show per finding. timeout: seconds for
     each statement, 0 for no limit. junit_path: where to write a JUnit report, if anywhere.
-    files: the bucket whose files rows name. record: keeps the report where others look for it.
+    files: the bucket whose files rows name. record: stores the report in the audit log.
     run_as: the PostgreSQL role whose rights the checks have; None: a superuser's checks may only read.
     """
 
@@ -59,13 +59,13 @@ def check_integrity(request: IntegrityRequest) -> Report:
             ErrorKind.INVALID_OPTIONS,
             "The options sample and timeout must not be negative.",
             left="No check was run.",
-            next_step="Give 0 to show no rows, or for no limit of time.",
+            next_step="Set sample to 0 to show no rows, and timeout to 0 for no limit.",
         )
     dialect = DIALECTS[request.engine]
     try:
         planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
     except RecoveryError as error:
-        # Whether the content is sound is not known now, so the last checks must not be taken for the newest.
+        # The state of the content is unknown, so the last checks must not count as the newest result.
         report = Report(ERROR, error.what, {}, [], error_kind=error.kind)
         raise (_recorded(request, report, error) or error) from None
     if request.junit_path:
@@ -101,7 +101,7 @@ def check_integrity(request: IntegrityRequest) -> Report:
 def _recorded(
     request: IntegrityRequest, report: Report, failure: t.Optional[RecoveryError]
 ) -> t.Optional[RecoveryError]:
-    """The failure that is to be raised once the report was recorded, or could not be."""
+    """The failure that is raised after the report was recorded, or could not be recorded."""
     if request.record is None:
         return failure
     try:
@@ -109,7 +109,7 @@ def _recorded(
     except RecoveryError as error:
         return RecoveryError(
             failure.kind if failure else error.kind,
-            f"{failure.what if failure else report.summary} That could not be recorded: {error.what}",
+            f"{failure.what if failure else report.summary} The audit record failed: {error.what}",
             left="The database was only read.",
             next_step=failure.next_step if failure else error.next_step,
             details={**_as_details(report), **(failure.details if failure else {})},
@@ -155,7 +155,7 @@ def _run_all(
     try:
         for plan in planned:
             if plan.skip:
-                message = "It is switched off in its description."
+                message = "It is disabled in its description."
                 results.append(CheckResult(plan.name, plan.type, SKIPPED, plan.severity, None, None, message))
                 continue
             if conn.closed and plan.check.needs_database:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may see what: row-level security and privileges as they are meant to be after a restore."""
+"""Row-level security and privileges as expected after a restore."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORDER BY 1, 2
 
 @dataclass(frozen=True)
 class RowSecurity(Check):
-    """Row-level security of tables is as it should be; partitions count, tables of extensions do not."""
+    """Row-level security of tables is as expected; partitions count, tables of extensions do not."""
 
     tables: t.Tuple[QualifiedName, ...]
     scope: Scope
@@ -72,12 +72,12 @@ class RowSecurity(Check):
         ]
         wrong = list(dict.fromkeys(problem["table"] for problem in problems))
         if problems:
-            told = "; ".join(f"{problem['table']}: {problem['problem']}" for problem in problems[:_TOLD])
-            further = f"; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
-            message = f"Row-level security is not as expected on {len(wrong)} of {len(rows)} tables ({told}{further})."
+            named = "; ".join(f"{problem['table']}: {problem['problem']}" for problem in problems[:_NAMED])
+            further = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+            message = f"Row-level security is not as expected on {len(wrong)} of {len(rows)} tables ({named}{further})."
         else:
             message = f"Row-level security is as expected on {len(rows)} table{'' if len(rows) == 1 else 's'}."
-        # Names of tables and policies are no rows, so they are told in full.
+        # Names of tables and policies are no rows, so every one is returned.
         return Finding(not problems, self._expected(), problems, message)
 
     def _rows(self, conn: Connection) -> t.List[t.Tuple[t.Any, ...]]:
@@ -108,7 +108,7 @@ class RowSecurity(Check):
             yield f"{len(policies)} policies instead of at least {self.min_policies}"
 
 
-_TOLD = 10
+_NAMED = 10
 
 #: Kind of object to its function and to the privileges it knows.
 #: https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-ACCESS
@@ -128,7 +128,7 @@ WHERE n.nspname = %s AND c.relkind = ANY (%s) ORDER BY 3
 
 @dataclass(frozen=True)
 class Grants(Check):
-    """A role holds, or must not hold, privileges on objects; what it gets through other roles counts."""
+    """A role has, or must not have, privileges on objects; privileges through other roles count."""
 
     role: str
     privileges: t.Tuple[str, ...]
@@ -138,7 +138,7 @@ class Grants(Check):
 
     @classmethod
     def read(cls, options: OptionReader) -> Grants:
-        kind = options.choice("object_type", tuple(_PRIVILEGES), "table")
+        kind = options.enum("object_type", tuple(_PRIVILEGES), "table")
         privileges = tuple(text.upper() for text in options.required_texts("privileges"))
         unknown = [name for name in privileges if name not in _PRIVILEGES[kind]]
         if unknown:
@@ -178,7 +178,7 @@ class Grants(Check):
         return Finding(not wrong, expected, wrong, message)
 
     def _targets(self, conn: Connection, text: str) -> t.List[t.Tuple[int, str]]:
-        """The oid and the readable name of what one entry of objects means. Raises NotThere."""
+        """The oid and the readable name of one entry of objects. Raises NotThere."""
         if self.kind in ("table", "sequence"):
             name = parse_qualified_name(text)
             kinds = RELATIONS if self.kind == "table" else SEQUENCES

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sequences that would hand out a value their column already has."""
+"""Sequences whose next value exists in their column."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SequenceUse:
 
 @dataclass(frozen=True)
 class Sequences(Check):
-    """The next value of every sequence lies beyond the values of its columns, and within its own bounds."""
+    """The next value of every sequence is beyond the values of its columns, and within its own bounds."""
 
     scope: Scope
 
@@ -56,22 +56,22 @@ class Sequences(Check):
             finding = None if obstacles.hide(use.sequence, use.table) else _look(conn, use)
             if finding:
                 wrong.append(finding)
-        told = "; ".join(f"{item['sequence']} {item['problem']} {item['table']} ({item['column']})" for item in wrong)
-        message = f"Sequences not ready for the next row: {len(wrong)} of {len(uses)} ({told})."
+        named = "; ".join(f"{item['sequence']} {item['problem']} {item['table']} ({item['column']})" for item in wrong)
+        message = f"Sequences not ready for the next row: {len(wrong)} of {len(uses)} ({named})."
         if not wrong:
             message = f"Sequences looked up: {len(uses)}; all are ahead of their columns."
         return Finding(not wrong, [], wrong, obstacles.added_to(message, passed=not wrong))
 
 
 def next_value(last_value: int, is_called: bool, increment: int) -> int:
-    """What nextval would give; last_value itself when it was never handed out."""
+    """The result of nextval; last_value itself if it was never returned."""
     return last_value + increment if is_called else last_value
 
 
 def problem_of(use: SequenceUse, following: int, extreme: t.Optional[Decimal]) -> t.Optional[str]:
-    """What is wrong with handing out that value, when extreme is the column's furthest one in its direction."""
+    """The problem of that value if extreme is the furthest value of the column in its direction, or None."""
     if use.cycles:
-        # It comes back to its beginning on purpose, so being behind proves nothing.
+        # A cycling sequence restarts on purpose, so being behind proves nothing.
         return None
     if not use.least <= following <= use.most:
         return "has no value left for"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sessions that can only read: one transaction a check, one statement a query, nothing kept afterwards."""
+"""Read-only sessions: one transaction per check, one statement per query, rolled back afterwards."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _BATCH = 500
 
 
 def open_session(options: ConnectionOptions) -> Connection:
-    """A connection whose transactions read only, and which gives dates and times as text.
+    """A connection with read-only transactions, which returns dates and times as text.
 
     Text, because a restored infinity or a year before Christ has no datetime. Raises RecoveryError.
     """
-    # For whatever would run outside the transactions below.
+    # For statements outside the transactions below.
     settings = {"default_transaction_read_only": "on"}
     opened = connect(options, application="lifeline.recovery integrity_check", settings=settings)
     as_text = psycopg2.extensions.new_type(_TIMES, "TIMES_AS_TEXT", lambda value, cursor: value)
@@ -39,11 +39,11 @@ def open_session(options: ConnectionOptions) -> Connection:
 
 @contextlib.contextmanager
 def read_only_transaction(conn: Connection, timeout: int, run_as: t.Optional[str] = None) -> t.Iterator[Session]:
-    """One snapshot for everything inside, rolled back at the end, and the session for a check's statements.
+    """One snapshot for all statements inside, rolled back at the end, and the session of a check.
 
     A superuser's checks run as a role that can only read, or as run_as. timeout: seconds for each statement, 0 is none.
     """
-    # A cursor is planned for its first tenth unless told otherwise.
+    # PostgreSQL plans a cursor for its first tenth unless cursor_tuple_fraction is set.
     settings = {"statement_timeout": str(timeout * 1000), "cursor_tuple_fraction": "1"}
     try:
         yield begin_reading(conn, run_as=run_as, settings=settings)
@@ -63,7 +63,7 @@ class Rows:
     def __init__(self, context: Context, query: str, schemas: t.Sequence[str]) -> None:
         self._context = context
         self._session: Session = context.connection
-        # The catalog comes first, so that no schema's functions and operators replace the server's.
+        # The catalog comes first, so that functions and operators of other schemas cannot replace those of the server.
         self._path = ", ".join(["pg_catalog", "pg_temp", *map(quote_identifier, schemas)])
         context.require_time()
         columns = self._session.open(query.strip().rstrip(";"), path=self._path)

@@ -20,7 +20,7 @@ _KEYS = ("type", "required", "properties", "items", "min_items", "enum")
 
 @dataclass(frozen=True)
 class Shape:
-    """A node of the expected shape; what is empty or None says nothing."""
+    """A node of the expected shape; an empty or None field sets no expectation."""
 
     types: t.Tuple[str, ...] = ()
     required: t.Tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of a file of SQLite or a database of D1, which both are asked through the same engine."""
+"""Checks of an SQLite file or a D1 database, which use the same engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MISSING = ("no such table", "no such column")
 
 
 class SqliteSession:
-    """An engine that only reads, as the run of checks holds a connection."""
+    """A read-only engine as the connection of a run of checks."""
 
     closed = False
 
@@ -45,7 +45,7 @@ class SqliteSession:
 
 
 class SqliteRows:
-    """The rows of a query that somebody wrote. Raises CannotVerify for one that does more than read."""
+    """The rows of a query of the operator. Raises CannotVerify if it does more than read."""
 
     def __init__(self, context: Context, query: str, _schemas: t.Sequence[str]) -> None:
         try:
@@ -53,7 +53,7 @@ class SqliteRows:
         except RecoveryError as error:
             raise CannotVerify(error.what) from None
         if len(statements) != 1 or not statements[0].reads_only:
-            raise CannotVerify("The query has to be one statement that only reads.")
+            raise CannotVerify("The query must be one statement that only reads.")
         (answer,) = context.connection.engine.run([Bound(statements[0].text, reads_only=True)])
         self.columns: t.List[str] = list(answer.columns)
         self._rows = [tuple(row) for row in answer.rows]
@@ -82,19 +82,19 @@ def no_transaction(connection: Connection, timeout: int, _run_as: t.Optional[str
 
 
 def explain_sqlite(error: BaseException, *, timeout: int, show_values: bool) -> t.Tuple[str, str]:
-    """What a failure says about the check."""
+    """Status and message of a failed check."""
     if isinstance(error, NotThere):
         return FAILED, str(error)
     if isinstance(error, CannotVerify):
         return ERROR, str(error)
     if isinstance(error, RecoveryError):
-        return (FAILED if any(words in error.what for words in _MISSING) else ERROR), error.what
+        return (FAILED if any(text in error.what for text in _MISSING) else ERROR), error.what
     return ERROR, f"It failed with {type(error).__name__}."
 
 
 @dataclass(frozen=True)
 class QuickCheck(Check):
-    """SQLite finds the structure of the file sound."""
+    """quick_check of SQLite finds no fault in the file."""
 
     @classmethod
     def read(cls, options: OptionReader) -> QuickCheck:
@@ -114,7 +114,7 @@ class QuickCheck(Check):
 
 @dataclass(frozen=True)
 class SqliteForeignKeys(Check):
-    """Every row keeps every foreign key, which SQLite does not judge unless it is told to."""
+    """Every row keeps every foreign key, which SQLite checks only on request."""
 
     @classmethod
     def read(cls, options: OptionReader) -> SqliteForeignKeys:
@@ -130,8 +130,8 @@ class SqliteForeignKeys(Check):
         for row in broken:
             name = f"{row['table']} to {row['parent']}"
             counts[name] = counts.get(name, 0) + 1
-        told = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
-        message = f"Rows that point to nothing: {told}." if counts else "Every row keeps its foreign keys."
+        named = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+        message = f"Rows that point to nothing: {named}." if counts else "Every row keeps its foreign keys."
         shown = [{"table": row["table"], "rowid": row["rowid"], "parent": row["parent"]} for row in broken]
         return Finding(not broken, 0, len(broken), message, shown[: context.sample])
 
@@ -159,7 +159,7 @@ class SqliteRowCount(Check):
 
 @dataclass(frozen=True)
 class SqliteTables(Check):
-    """Named tables exist, and there are at least so many, without virtual tables and what belongs to them."""
+    """Named tables exist, and a minimum number of tables, without virtual tables and their shadow tables."""
 
     present: t.Tuple[str, ...]
     least: t.Optional[int]
@@ -183,7 +183,7 @@ class SqliteTables(Check):
         problems = [f"missing are {', '.join(missing)}"] if missing else []
         if self.least is not None and count < self.least:
             problems.append(f"there are {count} tables, at least {self.least} were expected")
-        message = "; ".join(problems) or "all expected tables are there"
+        message = "; ".join(problems) or "all expected tables exist"
         expected = {"present": list(self.present), "min_count": self.least}
         return Finding(
             not problems, expected, {"missing": missing, "count": count}, f"{message[0].upper()}{message[1:]}."

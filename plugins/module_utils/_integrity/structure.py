@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Indexes that can be used, and constraints that hold for the rows there are."""
+"""Usable indexes, and constraints that the existing rows keep."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHERE n.nspname = ANY (%s) ORDER BY 1, 2
 
 @dataclass(frozen=True)
 class Indexes(Check):
-    """Every index is valid, ready and live, those of constraints too; named ones exist."""
+    """Every index is valid, ready and live, including those of constraints; named ones exist."""
 
     scope: Scope
     present: t.Tuple[QualifiedName, ...]
@@ -53,13 +53,13 @@ class Indexes(Check):
             if name not in there
         ]
         if wrong:
-            told = "; ".join(f"{item['index']} {item['problem']}" for item in wrong)
-            return Finding(False, [], wrong, f"{len(wrong)} indexes are not usable ({told}).")
+            named = "; ".join(f"{item['index']} {item['problem']}" for item in wrong)
+            return Finding(False, [], wrong, f"{len(wrong)} indexes are not usable ({named}).")
         return Finding(True, [], [], f"All {len(rows)} indexes are valid and ready.")
 
 
 def _described(row: t.Tuple[t.Any, ...]) -> t.Dict[str, t.Any]:
-    schema, name, table, valid, ready, _live, constraint = row
+    schema, name, table, valid, ready, _dropping, constraint = row
     problem = "is not valid" if not valid else "is not ready" if not ready else "is being dropped"
     return {
         "index": str(QualifiedName(schema, name)),
@@ -91,7 +91,7 @@ WHERE k.contype = 'c' AND NOT k.convalidated AND n.nspname = ANY (%s) ORDER BY 2
 
 @dataclass(frozen=True)
 class Constraints(Check):
-    """No CHECK or NOT NULL constraint is left NOT VALID; or, where that is allowed, no row breaks such a one."""
+    """No CHECK or NOT NULL constraint is NOT VALID; or, if that is allowed, no row violates such a constraint."""
 
     scope: Scope
     allow_not_valid: bool
@@ -122,9 +122,9 @@ class Constraints(Check):
         if not wrong:
             what = "broken" if self.allow_not_valid else "left NOT VALID"
             return Finding(True, expected, found, f"No constraint is {what}.")
-        told = "; ".join(f"{item['constraint']} of {item['of']}{_rows(item['rows_breaking_it'])}" for item in wrong)
+        named = "; ".join(f"{item['constraint']} of {item['of']}{_rows(item['rows_breaking_it'])}" for item in wrong)
         verb = "is" if len(wrong) == 1 else "are"
-        message = f"{len(wrong)} constraint{'' if len(wrong) == 1 else 's'} {verb} NOT VALID ({told})."
+        message = f"{len(wrong)} constraint{'' if len(wrong) == 1 else 's'} {verb} NOT VALID ({named})."
         return Finding(False, expected, found, message)
 
 

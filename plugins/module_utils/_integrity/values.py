@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values of a database as JSON can hold them and as people compare them."""
+"""Values of a database as JSON can hold them and as operators compare them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from .options import as_number
 
-#: Characters of one value that a result shows.
+#: Maximum number of characters of a value in a result.
 _LONGEST = 200
 
 _TRUE = ("true", "t", "yes")
@@ -42,7 +42,7 @@ def plain_value(value: t.Any) -> t.Any:
 
 
 def same_value(expected: t.Any, actual: t.Any) -> bool:
-    """Whether a value written by a person means the value of a database: 10, 10.0 and "10" are the same number."""
+    """Whether a value of the operator equals a value of the database: 10, 10.0 and "10" are the same number."""
     if expected is None or actual is None:
         return expected is None and actual is None
     if isinstance(actual, bool) or isinstance(expected, bool):

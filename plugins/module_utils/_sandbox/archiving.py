@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets the PostgreSQL of a sandbox archive with pgBackRest into a folder of the sandbox."""
+"""Configures the PostgreSQL of a sandbox to archive with pgBackRest into a folder of the sandbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _Give = t.Callable[[str], None]
 
 
 def newest_version() -> int:
-    """The newest major version of PostgreSQL that the installed pgBackRest works with.
+    """The newest major version of PostgreSQL that the installed pgBackRest supports.
 
     Raises RecoveryError(client_missing) without pgBackRest.
     """
@@ -76,7 +76,7 @@ def prepare(path: str, state: SandboxState, give: _Give) -> t.Dict[str, str]:
 
 
 def archive_options(path: str) -> t.Dict[str, t.Any]:
-    """Options of our modules that lead to the archive."""
+    """Options of our modules to reach the archive."""
     folder = archive_folder(path)
     return {
         "stanza": STANZA,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the sandbox's servers come from: the system, or the wheels of this Python."""
+"""The programs of the sandbox: from the system, or from the wheels of this Python."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WHEEL_FOLDERS = {"18": "pginstall18", "16": "pginstall"}
 
 @dataclass(frozen=True)
 class PostgresPrograms:
-    """A folder with initdb and postgres. libraries is a folder beside the wheel that they need, or None."""
+    """A folder with initdb and postgres. libraries is a folder that they need next to the wheel, or None."""
 
     version: str
     bin_dir: str
@@ -35,8 +35,8 @@ def find_postgres(
 ) -> PostgresPrograms:
     """Programs of a major version; C(auto) is the newest wheel, else the newest of the system.
 
-    With newest, those above it are left out, and pg_waldump is wanted too. With source_version, C(auto) prefers the
-    same major version, then the next newer one, then the newest older one.
+    If newest is set, newer versions are excluded, and pg_waldump is required too. With source_version, C(auto)
+    prefers the same major version, then the next newer one, then the newest older one.
 
     Raises RecoveryError(client_missing).
     """
@@ -66,9 +66,9 @@ def find_postgres(
 
 
 def nearest_first(candidates: t.Iterable[PostgresPrograms], source_version: str) -> t.List[PostgresPrograms]:
-    """Ordered by how well they load a dump of that server: an older server refuses what a newer one wrote.
+    """Ordered by how well they load a dump of that server: an older server refuses dumps of a newer one.
 
-    Of one version the system's is first, because it has the extensions that were installed for it.
+    If both have a version, the system's is first, because it has the installed extensions.
     """
     match = re.match(r"\d+", source_version)
     major = int(match.group()) if match else 0

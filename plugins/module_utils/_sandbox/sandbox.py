@@ -42,7 +42,7 @@ class SandboxRequest:
     """path is the sandbox's folder; postgres_version a major version or C(auto).
 
     source_version: the server that the data come from, whose major version C(auto) prefers.
-    Without postgres there is only a store. wal_archive: the server archives with pgBackRest.
+    If postgres is false, there is only a store. wal_archive: the server archives with pgBackRest.
     """
 
     path: FilePath
@@ -59,7 +59,7 @@ class SandboxRequest:
 class SandboxResult:
     """connection holds login options of our modules, store their option store; both empty unless it runs.
 
-    archive holds the options that lead to its stanza.
+    archive holds the options of its stanza.
     """
 
     changed: bool
@@ -73,9 +73,9 @@ class SandboxResult:
 
 
 def start(request: SandboxRequest) -> SandboxResult:
-    """Make and start what is not there yet.
+    """Create and start the missing parts.
 
-    Raises RecoveryError: client_missing or library_missing before anything is made, service_failed.
+    Raises RecoveryError: client_missing or library_missing before anything is created, service_failed.
     """
     state = load_state(request.path)
     if state is not None and _works(request, state):
@@ -99,7 +99,7 @@ def start(request: SandboxRequest) -> SandboxResult:
 
 
 def _require_programs(request: SandboxRequest) -> None:
-    """Raise RecoveryError(client_missing or library_missing) for what the servers and their clients need."""
+    """Raise RecoveryError(client_missing or library_missing) if the servers or their clients lack a requirement."""
     if request.postgres:
         require_psycopg2()
         _programs(request)
@@ -113,7 +113,7 @@ def _programs(request: SandboxRequest) -> PostgresPrograms:
 
 
 def stop(request: SandboxRequest) -> SandboxResult:
-    """Stop both servers and prove that they are gone; the data stays."""
+    """Stop both servers and check that they ended; the data stays."""
     state = load_state(request.path)
     running = state is not None and (is_running(state.postgres) or is_running(state.s3))
     if state is not None and not request.check_mode:
@@ -124,7 +124,7 @@ def stop(request: SandboxRequest) -> SandboxResult:
 
 
 def remove(request: SandboxRequest) -> SandboxResult:
-    """Stop and delete the sandbox. A folder that no sandbox made is refused."""
+    """Stop and delete the sandbox. Other folders are refused."""
     if not os.path.lexists(request.path):
         return SandboxResult(changed=False, state="absent", removed=True)
     state = load_state(request.path)
@@ -132,8 +132,8 @@ def remove(request: SandboxRequest) -> SandboxResult:
         raise RecoveryError(
             ErrorKind.NOT_A_SANDBOX,
             f"{request.path} is not the folder of a sandbox.",
-            left="It is as it was.",
-            next_step="Give the path that the sandbox was started with.",
+            left="The folder is unchanged.",
+            next_step="Set path to that of the sandbox.",
         )
     if request.check_mode:
         return SandboxResult(changed=True, state="absent", removed=False)
@@ -150,7 +150,7 @@ def remove(request: SandboxRequest) -> SandboxResult:
 
 
 def _restored_servers(path: str) -> t.List[ServerState]:
-    """Servers that were restored into the sandbox: a process counts that works in the folder which names it."""
+    """Servers that were restored into the sandbox: each process whose working directory has its marker file."""
     found = []
     for file in glob.glob(os.path.join(glob.escape(path), "postgres", "*", "postmaster.pid")):
         try:
@@ -167,17 +167,17 @@ def _create(request: SandboxRequest) -> SandboxState:
     if os.path.isdir(request.path) and os.listdir(request.path):
         raise RecoveryError(
             ErrorKind.NOT_A_SANDBOX,
-            f"{request.path} holds files of somebody else.",
-            left="They are as they were.",
-            next_step="Give a path that does not exist yet.",
+            f"{request.path} holds files that do not belong to a sandbox.",
+            left="The files are unchanged.",
+            next_step="Set path to one that does not exist.",
         )
     try:
         os.makedirs(request.path, exist_ok=True)
     except OSError as error:
         raise RecoveryError(
             ErrorKind.SERVICE_FAILED,
-            f"The folder {request.path} cannot be made: {error.strerror}.",
-            next_step="Give a path below a folder that this user may write to.",
+            f"The folder {request.path} cannot be created: {error.strerror}.",
+            next_step="Set path below a folder that this user may write to.",
         ) from None
     state = SandboxState(
         postgres_password=secrets.token_urlsafe(18),
@@ -202,7 +202,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
         raise RecoveryError(
             ErrorKind.SERVICE_FAILED,
             f"The user that runs PostgreSQL cannot reach {folder}.",
-            next_step="Give a path whose parent folders others may enter, for example below /tmp or /var/tmp.",
+            next_step="Set path below folders that other users may enter, for example /tmp or /var/tmp.",
         )
     data = os.path.join(folder, "data")
     if not os.path.exists(os.path.join(data, "PG_VERSION")):
@@ -214,7 +214,7 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
         "listen_addresses": _HOST,
         "port": str(state.postgres.port),
         "unix_socket_directories": state.socket_dir,
-        # What is lost with the machine is a sandbox.
+        # A sandbox needs no protection against a crash of the host.
         "fsync": "off",
         "full_page_writes": "off",
         "synchronous_commit": "off",
@@ -231,12 +231,12 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
 
 def _start_s3(request: SandboxRequest, state: SandboxState) -> None:
     folder = os.path.join(request.path, "s3")
-    # Backups of real data lie in it, and the folder of a sandbox may be one that others can enter, as /tmp is.
+    # It holds backups of real data, and other users may be able to enter the folder of a sandbox, such as /tmp.
     os.makedirs(folder, mode=0o700, exist_ok=True)
     os.chmod(folder, 0o700)
     os.makedirs(os.path.join(folder, state.bucket), mode=0o700, exist_ok=True)
     state.s3 = ServerState(port=free_port(_HOST))
-    # In the environment, because a command line can be read by everybody; it is parsed as one CSV field.
+    # In the environment, because all users can read a command line; it is parsed as one CSV field.
     environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{state.access_key},{state.secret_key}"'}
     arguments = [find_rclone(), "serve", "s3", folder, "--addr", f"{_HOST}:{state.s3.port}", "--config", os.devnull]
     log = os.path.join(request.path, "s3.log")
@@ -296,7 +296,7 @@ def _settle(
     log: str,
     answers: t.Callable[[], bool],
 ) -> None:
-    """Note the process, then wait until it answers. Raises RecoveryError(service_failed) with the log's end."""
+    """Record the process, then wait until it answers. Raises RecoveryError(service_failed) with the end of the log."""
     server.pid, server.started = process.pid, process_start(process.pid)
     save_state(request.path, state)
     deadline = time.monotonic() + 60
@@ -385,12 +385,12 @@ def _store(state: SandboxState) -> t.Dict[str, t.Any]:
 
 
 def _server_user() -> t.Optional[str]:
-    """PostgreSQL refuses to run as root, so root lends it another user."""
+    """PostgreSQL refuses to run as root, so root runs it as another user."""
     return "nobody" if os.geteuid() == 0 else None
 
 
 def _lent(user: t.Optional[str]) -> t.Dict[str, t.Any]:
-    """Arguments of Popen for what is to keep no folder of ours busy."""
+    """Arguments of Popen for processes that must not keep a folder of the sandbox busy."""
     return {"cwd": "/", **as_user(user)}
 
 

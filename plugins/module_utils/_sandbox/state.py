@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a sandbox remembers between runs: its secrets, ports and processes, in a file only its user can read."""
+"""The stored state of a sandbox: its secrets, ports and processes, in a file that only its user can read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = "sandbox.json"
 
 @dataclass
 class ServerState:
-    """A process by its id and its start, so that a reused id is not taken for it. port is on 127.0.0.1."""
+    """A process by its id and its start, so that a reused id is not mistaken for it. port is on 127.0.0.1."""
 
     pid: int = 0
     started: str = ""
@@ -42,7 +42,7 @@ class SandboxState:
 
 
 def load_state(path: str) -> t.Optional[SandboxState]:
-    """The state of the sandbox in a folder, or None when there is no sandbox."""
+    """The state of the sandbox in a folder, or None if there is no sandbox."""
     try:
         with open(os.path.join(path, _NAME), encoding="utf-8") as stream:
             document = json.load(stream)
@@ -52,7 +52,7 @@ def load_state(path: str) -> t.Optional[SandboxState]:
         raise RecoveryError(
             ErrorKind.SERVICE_FAILED,
             f"The state of the sandbox in {path} cannot be read: {type(error).__name__}.",
-            next_step="Remove the folder when no server of it runs any more.",
+            next_step="Check that its servers ended, then remove the folder.",
         ) from None
     return SandboxState(
         **{**document, "postgres": ServerState(**document["postgres"]), "s3": ServerState(**document["s3"])}
@@ -68,7 +68,7 @@ def save_state(path: str, state: SandboxState) -> None:
 
 
 def process_start(pid: int) -> str:
-    """When a process started, in the kernel's clock ticks; empty when it is gone or only waits to be reaped."""
+    """The start of a process in clock ticks of the kernel; empty if it ended or only waits to be reaped."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
             fields = stream.read().rpartition(")")[2].split()
@@ -82,7 +82,7 @@ def is_running(server: ServerState) -> bool:
 
 
 def stop_process(server: ServerState, polite: int, patience: float = 15) -> bool:
-    """End a process, first politely, then by SIGKILL; whether it was running."""
+    """End a process, first with SIGTERM, then with SIGKILL; whether it was running."""
     if not is_running(server):
         return False
     for number, seconds in ((polite, patience), (signal.SIGKILL, 10.0)):

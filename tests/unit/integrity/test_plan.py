@@ -43,7 +43,7 @@ def test_every_mistake_of_every_description_is_told_with_its_index():
 
 
 def test_no_check_at_all_is_refused():
-    with pytest.raises(RecoveryError, match="no check to run"):
+    with pytest.raises(RecoveryError, match="must contain at least one check"):
         plan()
 
 
