@@ -137,7 +137,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import lock_wish, r2_bucket
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import lock_change, r2_bucket
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import API
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.r2_locks import set_lock_rule
 
@@ -169,7 +169,7 @@ def main() -> None:
     params = module.params
 
     def work() -> object:
-        result = set_lock_rule(r2_bucket(params), lock_wish(params), check_mode=module.check_mode)
+        result = set_lock_rule(r2_bucket(params), lock_change(params), check_mode=module.check_mode)
         return {**vars(result), "diff": {"before": {"rules": result.before}, "after": {"rules": result.rules}}}
 
     run_module(module, work)

@@ -267,7 +267,7 @@ def test_objects_that_show_folders_come_back(media: Media) -> None:
 REFUSED = {
     "../../escape.txt": "part of dots",
     "./here": "part of dots",
-    "/absolute": "begins with a slash",
+    "/absolute": "starts with a slash",
     "b//c.txt": "empty part",
     "full/": "ends with a slash",
     "k": "need a folder of that name",

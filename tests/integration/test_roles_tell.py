@@ -69,7 +69,7 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
 @pytest.mark.parametrize(
     ("playbook", "change", "event", "sentence"),
     [
-        ("backup", NOWHERE, "backup", "There is no folder /nowhere"),
+        ("backup", NOWHERE, "backup", "The folder /nowhere does not exist"),
         ("backup", NOBODY, "backup", "127.0.0.1:1"),
         (
             "backup",

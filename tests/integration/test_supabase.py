@@ -183,7 +183,7 @@ def test_a_request_that_never_arrived_is_not_said_to_have_done_nothing(server: S
     server.faults = [Fault("POST restore-pitr", before="drop")]
     result = failed_restore(server, begin_timeout=0)
     assert (result["error_kind"], result["applied"], result["status"]) == ("timeout", "unknown", "ACTIVE_HEALTHY")
-    assert "may still begin" in result["left"]
+    assert "may still start" in result["left"]
     assert result["undo"]["name"] in result["next_step"]
     assert server.writes() == ["POST restore-point", "POST restore-pitr"]
 
@@ -296,7 +296,7 @@ def test_a_token_that_expires_during_the_wait_leaves_the_restore_running(server:
         parse_result(output, errors)
     result = caught.value.result
     assert (result["error_kind"], result["applied"]) == ("access_denied", "yes")
-    assert "goes on without us" in result["left"]
+    assert "the service continues it" in result["left"]
 
 
 def test_who_interrupts_the_wait_is_told_that_the_restore_goes_on(server: SupabaseServer) -> None:

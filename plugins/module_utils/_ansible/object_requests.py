@@ -12,7 +12,7 @@ from .._objects.transfer import TransferOptions
 from .._objects.wish import TransferWish
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions
-from .._store.r2_locks import LockWish, R2Bucket
+from .._store.r2_locks import LockChange, R2Bucket
 from .requests import Params, optional_instant
 from .store_requests import opened_store
 
@@ -66,11 +66,11 @@ def r2_bucket(params: Params) -> R2Bucket:
     )
 
 
-def lock_wish(params: Params) -> LockWish:
+def lock_change(params: Params) -> LockChange:
     until = optional_instant(params["until"])
     if params["days"] is not None and params["days"] < 1:
         raise RecoveryError(ErrorKind.INVALID_OPTIONS, "days must be at least 1.", next_step="Correct it.")
-    return LockWish(
+    return LockChange(
         rule=params["rule"],
         present=params["state"] == "present",
         prefix=params["prefix"],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every store promises: streams in, streams out, nothing visible until it is whole."""
+"""The interface of every store: streams in and out, an object is visible only when it is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._core.sealing import Sealing
 #: Storage classes whose objects must be thawed before they can be read.
 ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 
-#: A class whose objects may be archived, which only a request for the object shows.
+#: A class whose objects may be archived, which only a request for the object reveals.
 TIERING_CLASS = "INTELLIGENT_TIERING"
 
 #: Cloudflare R2 refuses multipart uploads whose parts differ in size, so all stores use one size.
@@ -26,9 +26,9 @@ PART_SIZE = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Headers:
-    """What an S3 store keeps beside an object's bytes. metadata has its keys in lower case, without a prefix.
+    """The headers of an object in an S3 store. metadata has its keys in lower case, without a prefix.
 
-    expires is the text of the header. tags are in no answer about an object; C(ObjectStore.tags) asks for them.
+    expires is the text of the header. tags are in no answer about an object; C(ObjectStore.tags) requests them.
     """
 
     content_type: t.Optional[str] = None
@@ -47,7 +47,7 @@ class Headers:
 class ObjectInfo:
     """One object as the store describes it. size is in bytes; modified is the store's own clock.
 
-    etag is None where the store gives none. A listing may have fractions of a second that head has not.
+    etag is None if the store returns none. A listing may have fractions of a second that head does not have.
 
     headers are only known of a single object, not in a listing. archived: it must be thawed before it can be read.
     locked_until: the store refuses to delete it before that instant. tag_count: 0 also where tags may not be read.
@@ -71,7 +71,7 @@ class Opened(t.NamedTuple):
     chunks: t.Iterator[bytes]
 
 
-#: Told of every audit record that is written: source and record.
+#: Called with every audit record that is written: source and record.
 AuditSink = t.Callable[[str, t.Mapping[str, t.Any]], None]
 
 
@@ -82,28 +82,28 @@ class ObjectStore(t.Protocol):
     unreachable, access_denied, store_full, timeout, or store_failed for the rest.
     """
 
-    #: For messages: where this store is, without credentials. C(s3://bucket/prefix) or a path.
+    #: For messages: the location without credentials, C(s3://bucket/prefix) or a path.
     location: str
 
-    #: What the names of its objects begin with in their bucket; empty for a folder.
+    #: The prefix of its objects in their bucket; empty for a folder.
     key_prefix: str
 
-    #: How the sets in it are encrypted.
+    #: The encryption of its sets.
     sealing: Sealing
 
     #: Whether keys are paths of files, so that the key C(a) excludes the key C(a/b).
     paths: bool
 
-    #: How many requests were made so far; 0 where there are none.
+    #: The number of requests; 0 for a store without requests.
     requests: int
 
-    #: Whether what is written gets a lock.
+    #: Whether new objects get a lock.
     locks: bool
 
     #: Stores that get a copy of each set after it was committed here.
     copies: t.Sequence[ObjectStore]
 
-    #: Who else is told of audit records.
+    #: Further recipients of audit records.
     audit_sinks: t.Sequence[AuditSink]
 
     def put(
@@ -111,10 +111,10 @@ class ObjectStore(t.Protocol):
     ) -> ObjectInfo:
         """Store the chunks under key; the object is visible only when it is complete.
 
-        With if_absent an existing key raises RecoveryError(already_exists) and is left as it is;
+        With if_absent an existing key raises RecoveryError(already_exists) and stays unchanged;
         a store without conditional writes checks first, which is not safe against a race.
-        The answer's etag may be None where head gives one, and be there where head gives none. A local folder keeps
-        no headers.
+        The etag of the answer may be None although head returns one, or be set although head returns none. A local
+        folder keeps no headers.
         An exception raised by the iterable aborts the upload and leaves no object and no parts.
         """
 
@@ -126,22 +126,22 @@ class ObjectStore(t.Protocol):
         """
 
     def open(self, key: str, *, size: t.Optional[int] = None) -> Opened:
-        """As read, with the description of what is read, in one request. Raises at once when it is missing.
+        """As read, with the description of the object, in one request. Raises immediately if it is missing.
 
-        size is that of a listing, which a service that unpacks some objects on the way shows of the stored bytes.
+        size is that of a listing, which shows the size of the stored bytes also for services that unpack some objects.
         """
 
     def open_small(self, key: str, *, size: t.Optional[int] = None) -> Opened:
-        """As open, for an object that fits into memory, where many of them must be quick."""
+        """As open, for an object that fits into memory; faster for many small objects."""
 
     def head(self, key: str, *, size: t.Optional[int] = None) -> t.Optional[ObjectInfo]:
-        """Describe one object, or None when it does not exist. size as for open."""
+        """Describe one object, or None if it does not exist. size as for open."""
 
     def refuses(self, key: str, size: int) -> str:
-        """Why the store cannot hold an object of that name and size, as a clause; empty where it can."""
+        """The reason why the store cannot hold an object of that name and size, as a clause; empty if it can."""
 
     def tags(self, key: str) -> t.Mapping[str, str]:
-        """The tags of an object; none where the store has no tags."""
+        """The tags of an object; none if the store has no tags."""
 
     def list(self, prefix: str = "") -> t.Iterator[ObjectInfo]:
         """Yield every object whose key starts with prefix, in key order, page by page."""
@@ -150,25 +150,25 @@ class ObjectStore(t.Protocol):
         """Remove the keys; a key that does not exist is not an error."""
 
     def remove(self, key: str) -> t.Optional[str]:
-        """As delete, for one key; the reason when the store holds on to it, as it does to what is locked."""
+        """As delete, for one key; returns the reason if the store retains it, for example because it is locked."""
 
     def retain(self, key: str) -> None:
-        """Lock an object for as long as one that is written now; nothing in a store that locks nothing."""
+        """Lock an object for as long as a new one; without effect in a store without locks."""
 
     def require_there(self) -> None:
-        """Raise RecoveryError(unreachable) where the place is not there; a folder that is not mounted looks empty."""
+        """Raise RecoveryError(unreachable) if the location does not exist; an unmounted folder looks empty."""
 
     def require_writable(self, prefix: str) -> None:
-        """Raise RecoveryError where objects below the prefix cannot be written. Nothing is left in the store."""
+        """Raise RecoveryError if objects below the prefix cannot be written. Leaves no object in the store."""
 
     def now(self) -> datetime:
-        """The time by the store's own clock, which is the one that ObjectInfo.modified is of."""
+        """The time of the store's own clock, which ObjectInfo.modified uses."""
 
     def tidy(self, before: datetime) -> None:
-        """Remove what writers began before that instant and never finished; it is no object, and costs."""
+        """Remove uploads that were started before that instant and never completed; they are billed, but no objects."""
 
     def thaw(self, key: str, *, days: int, speed: str) -> bool:
-        """Ask for an archived object to be made readable for some days; whether it is readable by now."""
+        """Request a readable copy of an archived object for some days; whether it is readable already."""
 
     def lifecycle_rules(self) -> t.List[t.Dict[str, t.Any]]:
         """The lifecycle rules of the bucket, as S3 describes them; none for a folder."""
@@ -181,7 +181,7 @@ class ObjectStore(t.Protocol):
 
 
 def read_all(store: ObjectStore, key: str, *, limit: int = 64 * 1024 * 1024) -> bytes:
-    """The whole of a small object. Raises RecoveryError(damaged) for one larger than limit bytes."""
+    """The complete content of a small object. Raises RecoveryError(damaged) if it is larger than limit bytes."""
     collected = bytearray()
     for chunk in store.read(key):
         collected += chunk
@@ -189,13 +189,13 @@ def read_all(store: ObjectStore, key: str, *, limit: int = 64 * 1024 * 1024) -> 
             raise RecoveryError(
                 ErrorKind.DAMAGED,
                 f"{key} in {store.location} is larger than {limit} bytes, which no document of a store is.",
-                next_step="Find out what wrote it; the store was changed.",
+                next_step="Find out which program wrote it; the store was changed.",
             )
     return bytes(collected)
 
 
 def put_proved(store: ObjectStore, key: str, data: bytes, *, if_absent: bool = False) -> None:
-    """Store a small document and read it back. Raises RecoveryError(store_failed) when it is not there."""
+    """Store a small document and read it back. Raises RecoveryError(store_failed) if it is missing afterwards."""
     store.put(key, [data], if_absent=if_absent)
     try:
         seen: t.Optional[bytes] = read_all(store, key)
@@ -207,15 +207,15 @@ def put_proved(store: ObjectStore, key: str, data: bytes, *, if_absent: bool = F
         raise RecoveryError(
             ErrorKind.STORE_FAILED,
             f"{store.location} accepted {key}, but {'does not show it' if seen is None else 'shows other bytes'}.",
-            left="It counts for nothing; earlier sets are as they were.",
+            left="The document does not count; earlier sets are unchanged.",
             next_step="Check the store with lifeline.recovery.store_check, then run it again.",
         )
 
 
 def seal_for(store: ObjectStore, recipients: t.Tuple[str, ...]) -> None:
-    """Have what is written from now on encrypted to these, unless the store encrypts already.
+    """Encrypt new objects for these recipients, unless the store encrypts already.
 
-    What was encrypted in a set must not lie readable in the undo of its restore.
+    Data that a set encrypts must not be readable in the undo set of its restore.
     """
     if recipients and not store.sealing.encrypts:
         store.sealing = replace(store.sealing, recipients=recipients)
@@ -230,11 +230,11 @@ def put_shown(
     if_absent: bool = False,
     headers: t.Optional[Headers] = None,
 ) -> ObjectInfo:
-    """Store an object of that size and see that it is there. Raises RecoveryError(store_failed) when it is not.
+    """Store an object of that size and check it. Raises RecoveryError(store_failed) if the check fails.
 
-    The size and the ETag prove the object. Where the ETag is missing or another, the object is read and its digest
-    is compared: some stores give no ETag, and some give another one after the upload. An upload in parts has no ETag
-    beforehand, so that such an object must be new or must have got another ETag; else it is read as well.
+    The size and the ETag prove the object. If the ETag is missing or differs, the object is read and its digest
+    is compared: some stores return no ETag, and some return another one after the upload. A multipart upload has no
+    ETag beforehand, so that such an object must be new or must have another ETag than before; else it is read as well.
     """
     before = None if if_absent else store.head(key)
     sent = Tally()
@@ -247,7 +247,7 @@ def put_shown(
     shown = store.head(key, size=size)
     problem = ""
     if shown is None or shown.size != size:
-        problem = "does not show it whole"
+        problem = "does not show it completely"
     elif not _is_proved(put, before, shown) and _digest_of(store, key, size) != sent.sha256:
         problem = "shows other bytes"
     if shown is None or problem:
@@ -255,13 +255,13 @@ def put_shown(
             ErrorKind.STORE_FAILED,
             f"{store.location} accepted {key}, but {problem}.",
             left="",
-            next_step="Check the store, then run it again: what is there is not sent twice.",
+            next_step="Check the store, then run it again: objects that the store holds are not sent again.",
         )
     return shown
 
 
 def _is_proved(put: ObjectInfo, before: t.Optional[ObjectInfo], shown: ObjectInfo) -> bool:
-    """Whether ETags alone prove that what is shown is what was put; a store without ETags proves nothing."""
+    """Whether ETags alone prove that the store returns the written bytes; a store without ETags proves nothing."""
     if put.etag:
         return same_etag(put.etag, shown.etag) is True
     if not shown.etag:

@@ -22,7 +22,7 @@ from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 
 _CHUNK = 1024 * 1024
 
-#: What a killed writer leaves is never listed; the second is what the first becomes.
+#: Files of a killed writer are never listed; the second is the next state of the first.
 _TEMPORARY = ".unfinished-"
 _UNFINISHED = re.compile(r"\.unfinished-[a-z0-9_]{8}")
 
@@ -30,23 +30,23 @@ _UNFINISHED = re.compile(r"\.unfinished-[a-z0-9_]{8}")
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
-#: What Linux allows in bytes, for one part of a path and for the path. https://man7.org/linux/man-pages/man3/realpath.3.html
+#: Limits of Linux in bytes, for one part of a path and for the path. https://man7.org/linux/man-pages/man3/realpath.3.html
 _LONGEST_PART = 255
 _LONGEST_PATH = 4095
 
-#: Errors of one path, not of the file system: a file where a folder is needed, or a folder in the place of a file.
+#: Errors of one path, not of the file system: a file instead of a folder, or a folder instead of a file.
 _IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def refused_name(key: str) -> str:
-    """Why no file below a folder can have that name, as a clause; empty where one can."""
+    """The reason why no file below a folder can have that name, as a clause; empty if one can."""
     parts = key.split("/")
     try:
         longest = max(len(part.encode()) for part in parts)
     except UnicodeEncodeError:
         return "the name is no UTF-8 text"
     if key.startswith("/"):
-        return "the name begins with a slash"
+        return "the name starts with a slash"
     if "" in parts:
         return "the name has an empty part"
     if not {".", ".."}.isdisjoint(parts):
@@ -61,7 +61,7 @@ def refused_name(key: str) -> str:
 class DirectoryStore:
     """Objects as files below a folder. Files are 0600, folders 0700.
 
-    A key that ends with a slash is a folder: the object of no bytes that some consoles make to show one.
+    A key that ends with a slash is a folder: an empty object that some consoles create to show a folder.
     """
 
     paths = True
@@ -88,7 +88,7 @@ class DirectoryStore:
             handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
         try:
             with os.fdopen(handle, "wb", buffering=0) as stream:
-                # A failure of the chunks' own source is not the store's, so only writes are guarded.
+                # An error of the source of the chunks is no error of the store, so only writes are guarded.
                 for chunk in chunks:
                     with self._failures(key):
                         _write(stream, chunk)
@@ -133,7 +133,7 @@ class DirectoryStore:
         if key.endswith("/") and size:
             return "the name ends with a slash, as that of a folder, and the object has bytes"
         if _UNFINISHED.fullmatch(key.rpartition("/")[2]):
-            return "the name is that of a file that is being written"
+            return "the name is reserved for a file that is being written"
         length = len(os.path.join(self._root, key).encode())
         if length > _LONGEST_PATH:
             return f"the path has {length} bytes, and a file system allows {_LONGEST_PATH}"
@@ -220,9 +220,9 @@ class DirectoryStore:
         if not os.path.isdir(self._root):
             raise RecoveryError(
                 ErrorKind.UNREACHABLE,
-                f"There is no folder {self._root}.",
+                f"The folder {self._root} does not exist.",
                 left="Nothing was changed.",
-                next_step="Mount it, or check path.",
+                next_step="Mount it, or correct path.",
             )
 
     def require_writable(self, prefix: str) -> None:
@@ -266,22 +266,22 @@ class DirectoryStore:
             return
         except OSError as error:
             raise self._error(error, prefix) from None
-        # A folder sorts as its name with a slash, which is what makes the order that of the keys.
+        # A folder sorts as its name with a slash, so that the order is that of the keys.
         for entry in sorted(entries, key=lambda item: item.name + ("/" if _is_folder(item) else "")):
             if not entry.name.isprintable() and _is_no_text(entry.name):
                 raise RecoveryError(
                     ErrorKind.INVALID_OPTIONS,
-                    f"The name of {entry.path!r} is no UTF-8 text, which keys must be.",
+                    f"The name of {entry.path!r} is not UTF-8; keys must be UTF-8.",
                     next_step="Rename the file.",
                 )
             if _is_folder(entry):
                 yield from self._walk(entry.path, f"{prefix}{entry.name}/")
             elif entry.is_file(follow_symlinks=False) and not _UNFINISHED.fullmatch(entry.name):
-                # Links are left out: they lead to other places, and round in circles.
+                # Links are skipped: they lead out of the folder, and may form loops.
                 yield prefix + entry.name
 
     def _refuse_way_out(self, folder: str, key: str) -> None:
-        """A link to elsewhere must not carry what is written out of the folder."""
+        """A link to another folder must not redirect a write out of this folder."""
         root = os.path.realpath(self._root)
         if os.path.commonpath([root, os.path.realpath(folder)]) != root:
             raise RecoveryError(
@@ -320,7 +320,7 @@ class DirectoryStore:
 
     def _exists(self, key: str) -> RecoveryError:
         return RecoveryError(
-            ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is as it was."
+            ErrorKind.ALREADY_EXISTS, f"There is an object {key} in {self.location} already.", left="It is unchanged."
         )
 
     @contextlib.contextmanager
@@ -331,23 +331,23 @@ class DirectoryStore:
             raise self._error(error, key) from None
 
     def _error(self, error: OSError, key: str) -> RecoveryError:
-        words = f"{self.location} failed at {key}: {error.strerror}."
+        problem = f"{self.location} failed at {key}: {error.strerror}."
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return RecoveryError(
                 ErrorKind.STORE_FULL,
-                words,
-                left="Earlier sets are as they were.",
-                next_step="Make room, then run it again.",
+                problem,
+                left="Earlier sets are unchanged.",
+                next_step="Free space, then run it again.",
             )
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return RecoveryError(
-                ErrorKind.ACCESS_DENIED, words, next_step="Give the user that runs this the right to it."
+                ErrorKind.ACCESS_DENIED, problem, next_step="Grant this right to the user that runs the module."
             )
         if error.errno in _IN_THE_WAY:
             return RecoveryError(
-                ErrorKind.NAME_REFUSED, words, next_step="Remove what is in the way, or use another folder."
+                ErrorKind.NAME_REFUSED, problem, next_step="Remove the file of that name, or use another folder."
             )
-        return RecoveryError(ErrorKind.STORE_FAILED, words, next_step="Check the file system, then run it again.")
+        return RecoveryError(ErrorKind.STORE_FAILED, problem, next_step="Check the file system, then run it again.")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -19,7 +19,7 @@ from .directory import DirectoryStore
 from .s3 import S3Store
 from .s3_client import LockRule, S3Settings
 
-#: What a copy has in common with the first store.
+#: Options that a copy shares with the first store.
 _INHERITED = ("encrypt_to", "name_key", "identity_file", "require_authentic", "authentic_since")
 
 _NEEDS_ENDPOINT = ("r2", "minio", "supabase", "generic")
@@ -69,7 +69,7 @@ def open_store(options: StoreOptions) -> ObjectStore:
     sealing.require_usable()
     store = _open_one(options)
     store.sealing = sealing
-    # What is copied is copied as it is stored, so a copy is read with the same key.
+    # A copy holds the stored bytes of the first store, so it is read with the same key.
     inherited = {name: getattr(options, name) for name in _INHERITED}
     store.copies = tuple(open_store(StoreOptions(**{**copy, **inherited})) for copy in options.copies or ())
     return store
@@ -77,26 +77,26 @@ def open_store(options: StoreOptions) -> ObjectStore:
 
 def _open_one(options: StoreOptions) -> t.Union[DirectoryStore, S3Store]:
     if options.parallel < 1 or options.timeout < 1:
-        raise _invalid("The store's parallel and timeout must be at least 1.", "Correct them.")
+        raise _invalid("`parallel` and `timeout` of the store must be at least 1.", "Correct them.")
     if options.provider == "directory":
         if not options.path:
-            raise _invalid("A store of provider directory needs a path.", "Set store.path.")
+            raise _invalid("`path` is required for the provider directory.", "Set store.path.")
         if not os.path.isabs(options.path):
-            # Ansible runs modules of a local connection in the folder of the playbook, inside the installed collection.
+            # With a local connection, modules run in the folder of the playbook, inside the installed collection.
             raise _invalid(f"store.path must be absolute, got {options.path!r}.", "Set store.path to an absolute path.")
         if options.object_lock or options.storage_class:
             raise _invalid(
-                "A store of provider directory has neither object_lock nor storage_class.", "Leave them out."
+                "A store of provider directory has neither object_lock nor storage_class.", "Remove these options."
             )
         return DirectoryStore(options.path, options.prefix)
     if not options.bucket:
-        raise _invalid(f"A store of provider {options.provider} needs a bucket.", "Set store.bucket.")
+        raise _invalid(f"`bucket` is required for the provider {options.provider}.", "Set store.bucket.")
     if options.provider in _NEEDS_ENDPOINT and not options.endpoint_url:
-        raise _invalid(f"A store of provider {options.provider} needs an endpoint_url.", "Set store.endpoint_url.")
+        raise _invalid(f"`endpoint_url` is required for the provider {options.provider}.", "Set store.endpoint_url.")
     if "@" in urlsplit(options.endpoint_url or "").netloc:
-        raise _invalid("The endpoint_url holds a user.", "Give access_key and secret_key as options of their own.")
+        raise _invalid("`endpoint_url` must not contain a user.", "Set access_key and secret_key instead.")
     if bool(options.access_key) != bool(options.secret_key):
-        raise _invalid("A store needs access_key and secret_key together, or neither.", "Set both, or none.")
+        raise _invalid("`access_key` and `secret_key` of a store must be set together.", "Set both, or none.")
     return S3Store(
         S3Settings(
             provider=options.provider,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parts of equal size out of chunks of any size, in buffers that bound the memory of all uploads together."""
+"""Parts of equal size from chunks of any size, in buffers that limit the memory of all uploads together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base import PART_SIZE
 
 
 class PartReader:
-    """Joins chunks into parts of PART_SIZE, in buffers that are lent by a pool and given back after sending."""
+    """Joins chunks into parts of PART_SIZE, in buffers of a pool that are returned after sending."""
 
     def __init__(self, chunks: t.Iterable[bytes], buffers: queue.LifoQueue[t.Optional[bytearray]]) -> None:
         self._chunks = iter(chunks)
@@ -38,7 +38,7 @@ class PartReader:
                 self._rest = chunk[taken:]
                 filled += taken
             while not self.exhausted and not self._rest:
-                # Look ahead, so that the last part is known as such.
+                # Read ahead, so that the last part is known to be the last.
                 following = next(self._chunks, None)
                 self.exhausted = following is None
                 self._rest = following or b""
@@ -50,7 +50,7 @@ class PartReader:
 
 
 class Part:
-    """A filled buffer; it must be given back exactly once."""
+    """A filled buffer; it must be returned exactly once."""
 
     def __init__(self, buffer: bytearray, length: int, pool: queue.LifoQueue[t.Optional[bytearray]]) -> None:
         self._buffer, self._length, self._pool = buffer, length, pool

@@ -4,8 +4,8 @@
 
 """Lock rules of an R2 bucket, through the API of Cloudflare.
 
-R2 has no S3 object lock. Its rules are set for a bucket and a prefix; setting them replaces all, so what is there is
-read first and kept. https://developers.cloudflare.com/api/resources/r2/subresources/buckets/subresources/locks/
+R2 has no S3 object lock. Its rules belong to a bucket and a prefix; setting them replaces every rule, so existing rules
+are read first and kept. https://developers.cloudflare.com/api/resources/r2/subresources/buckets/subresources/locks/
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._core.errors import ErrorKind, RecoveryError
 
 @dataclass(frozen=True)
 class R2Bucket:
-    """A bucket as the API names it; jurisdiction as eu or fedramp, where it has one. timeout is in seconds."""
+    """A bucket of the API; jurisdiction: eu or fedramp, if it has one. timeout is in seconds."""
 
     account_id: str
     bucket: str
@@ -32,8 +32,8 @@ class R2Bucket:
 
 
 @dataclass(frozen=True)
-class LockWish:
-    """One rule. days locks each object for so long after it was written; until to a date; else for ever."""
+class LockChange:
+    """The wanted state of one rule. days locks each object from its upload on, until to a date; else without end."""
 
     rule: str
     present: bool = True
@@ -53,24 +53,24 @@ class LockWish:
 
 @dataclass(frozen=True)
 class LockResult:
-    """The rules as they were and as they are."""
+    """The rules before and after the change."""
 
     changed: bool
     before: t.Sequence[t.Mapping[str, t.Any]]
     rules: t.Sequence[t.Mapping[str, t.Any]]
 
 
-def set_lock_rule(bucket: R2Bucket, wish: LockWish, *, check_mode: bool) -> LockResult:
-    """Add, change or remove one rule and leave the others as they are.
+def set_lock_rule(bucket: R2Bucket, change: LockChange, *, check_mode: bool) -> LockResult:
+    """Add, change or remove one rule and keep the others.
 
-    Raises RecoveryError: access_denied, unreachable, service_failed, and not_locked when the rules are others
-    afterwards than those that were set.
+    Raises RecoveryError: access_denied, unreachable, service_failed, and not_locked if the rules differ
+    afterwards from those that were set.
     """
     before = _rules(bucket)
-    after = [rule for rule in before if rule.get("id") != wish.rule]
-    if wish.present:
-        wanted = wish.as_rule()
-        same = next((rule for rule in before if rule.get("id") == wish.rule), None)
+    after = [rule for rule in before if rule.get("id") != change.rule]
+    if change.present:
+        wanted = change.as_rule()
+        same = next((rule for rule in before if rule.get("id") == change.rule), None)
         if same is not None and _plain(same) == _plain(wanted):
             after = list(before)
         else:
@@ -82,9 +82,9 @@ def set_lock_rule(bucket: R2Bucket, wish: LockWish, *, check_mode: bool) -> Lock
         if sorted(map(_plain, seen)) != sorted(map(_plain, after)):
             raise RecoveryError(
                 ErrorKind.NOT_LOCKED,
-                f"The lock rules of {bucket.bucket} are others than those that were set.",
-                left="They are as the service shows them.",
-                next_step="Find out who else sets them, then run it again.",
+                f"The lock rules of {bucket.bucket} differ from those that were set.",
+                left="The service applies the rules that it returns.",
+                next_step="Find out which other program sets them, then run it again.",
                 details={"rules": seen},
             )
     return LockResult(changed, before, after)

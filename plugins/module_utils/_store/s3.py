@@ -50,25 +50,25 @@ _LONGEST_KEY = 1024
 
 _RULES = "its lifecycle rules"
 
-#: Values of Accept-Encoding that are tried; the first leaves it to the client, which sends identity.
+#: Values of Accept-Encoding to try; the first is that of the client, which sends identity.
 _ACCEPTED = ("", "gzip", "gzip, deflate, br, zstd")
 
-#: How stores say that they do not list uploads in parts.
+#: Error codes of stores that do not list multipart uploads.
 _NOT_SHOWN = (ErrorKind.ACCESS_DENIED, ErrorKind.UNSUPPORTED, ErrorKind.STORE_FAILED, ErrorKind.OBJECT_MISSING)
 
 _ATTEMPTS = 6
 
-#: For so many timeouts a store is asked again that is only busy: longer than a minute by default.
+#: A busy store is retried for this many timeouts: longer than a minute by default.
 _PATIENCE = 1.25
 
-#: An object without an ETag that is younger may be written again within the second that its answer shows.
+#: A younger object without an ETag may be written again within the second that its answer shows.
 _SETTLED = timedelta(seconds=2)
-_ASK_PROVIDER = "Ask the store's provider."
+_ASK_PROVIDER = "Ask the provider of the store."
 
 
 @dataclass(frozen=True)
 class _Version:
-    """What tells an object from the one that replaced it: its ETag, or, where the store gives none, its last write.
+    """Identifies a version of an object: by its ETag, or, if the store returns none, by its last write.
 
     settled: another write since the read began would show another second.
     """
@@ -83,8 +83,8 @@ class _Version:
         etag, modified = etag_of(answer), answer.get("LastModified")
         if etag or modified is None:
             return cls(etag, size)
-        told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-        now = email.utils.parsedate_to_datetime(told) if told else utc_now()
+        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        now = email.utils.parsedate_to_datetime(date) if date else utc_now()
         return cls(None, size, modified, modified + _SETTLED <= now)
 
     def is_replaced_by(self, other: _Version) -> bool:
@@ -93,7 +93,7 @@ class _Version:
 
 
 class _Body:
-    """The bytes of an answer, each read of which ends, also when the store drips them."""
+    """The bytes of an answer. Each read ends, also if the store sends slowly."""
 
     def __init__(self, body: t.Any, location: str, timeout: float) -> None:
         self._body, self._location, self._timeout, self._stalled = body, location, timeout, False
@@ -109,7 +109,7 @@ class _Body:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        # Closing what another thread still reads would wait for that thread.
+        # Closing a stream that another thread reads would wait for that thread.
         if not self._stalled:
             self._body.close()
 
@@ -152,7 +152,7 @@ class S3Store:
         except botocore.exceptions.BotoCoreError as error:
             raise store_error(error, self.location, "") from None
         self._parts = ThreadPoolExecutor(max_workers=settings.parallel, thread_name_prefix="part")
-        # All uploads share these buffers, which bounds memory; one is made when it is first needed.
+        # All uploads share these buffers, which limits memory; a buffer is created when it is first needed.
         self._buffers: queue.LifoQueue[t.Optional[bytearray]] = queue.LifoQueue()
         for _buffer in range(max(2, settings.parallel)):
             self._buffers.put(None)
@@ -160,18 +160,18 @@ class S3Store:
     def put(
         self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
     ) -> ObjectInfo:
-        beside = self._beside(key, headers)
+        arguments = self._arguments(key, headers)
         if isinstance(chunks, list) and sum(map(len, chunks)) <= PART_SIZE:
-            # What lies in memory already needs none of the shared buffers.
+            # Data in memory needs none of the shared buffers.
             data = b"".join(chunks)
             if if_absent and self.head(key) is not None:
                 raise self._exists(key)
             etag = None
             if not if_absent and self._lock is None:
                 self.requests += 1
-                etag = self._small.put(self._prefix + key, data, beside)
+                etag = self._small.put(self._prefix + key, data, arguments)
             if etag is None:
-                etag = self._put_single(key, data, if_absent, beside)
+                etag = self._put_single(key, data, if_absent, arguments)
             return ObjectInfo(key, len(data), utc_now(), etag or None)
         parts = PartReader(chunks, self._buffers)
         first = parts.next()
@@ -182,13 +182,13 @@ class S3Store:
             except BaseException:
                 first.give_back()
                 raise
-            self._put_parts(key, first, parts, if_absent, beside)
-            # Some stores show another ETag later than they answer at the end of an upload in parts.
+            self._put_parts(key, first, parts, if_absent, arguments)
+            # Some stores show another ETag later than in their answer at the end of a multipart upload.
             return ObjectInfo(key, parts.size, utc_now())
         try:
             if if_absent and self.head(key) is not None:
                 raise self._exists(key)
-            etag = self._put_single(key, first.body, if_absent, beside)
+            etag = self._put_single(key, first.body, if_absent, arguments)
         finally:
             first.give_back()
         return ObjectInfo(key, parts.size, utc_now(), etag)
@@ -199,7 +199,7 @@ class S3Store:
         return Opened(info, self._from(key, 0, answer, info.size))
 
     def open_small(self, key: str, *, size: t.Optional[int] = None) -> Opened:
-        """As open, for an object that fits into memory; the quick way where that works."""
+        """As open, for an object that fits into memory; uses the fast path if it works."""
         self.requests += 1
         found = self._small.get(self._prefix + key, self._accepted, size)
         if found is None:
@@ -236,7 +236,7 @@ class S3Store:
             if _fits(tried[-1], size, start):
                 self._accepted = accepted
                 break
-        # Where none fits, the object changed since the listing, or the size is in no header.
+        # If none matches, the object changed since the listing, or the size is in no header.
         best = max(tried, key=lambda answer: (_fits(answer, size, start), "ContentLength" in answer))
         for answer in tried:
             if answer is not best and "Body" in answer:
@@ -320,15 +320,15 @@ class S3Store:
         self.now()
 
     def require_writable(self, prefix: str) -> None:
-        # An upload that is begun and aborted takes the right to write, and leaves no object and nothing under a lock.
+        # A started and aborted upload needs the right to write, and leaves no object and no lock.
         key = f"{prefix}writable"
         upload = self._call("create_multipart_upload", key, Key=self._prefix + key)["UploadId"]
         self._call("abort_multipart_upload", key, Key=self._prefix + key, UploadId=upload)
 
     def now(self) -> datetime:
         answer = self._call("list_objects_v2", "", Prefix=self._prefix, MaxKeys=1)
-        told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return email.utils.parsedate_to_datetime(told) if told else utc_now()
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return email.utils.parsedate_to_datetime(date) if date else utc_now()
 
     def tidy(self, before: datetime) -> None:
         token: t.Dict[str, str] = {}
@@ -336,7 +336,7 @@ class S3Store:
             try:
                 page = self._call("list_multipart_uploads", "a listing of uploads", Prefix=self._prefix, **token)
             except RecoveryError as error:
-                # Who may not see them, or a store that does not show them, leaves them to a lifecycle rule.
+                # If the key may not list them, or the store does not show them, a lifecycle rule has to remove them.
                 if error.kind not in _NOT_SHOWN:
                     raise
                 return
@@ -381,18 +381,18 @@ class S3Store:
             self._call("delete_bucket_lifecycle", _RULES)
 
     def presigned_url(self, key: str, *, seconds: int, upload: bool = False) -> str:
-        """A URL with which anybody may read, or write, the object for some seconds. It is a secret."""
+        """A URL with which every holder can read, or write, the object for some seconds. It is a secret."""
         operation = "put_object" if upload else "get_object"
         arguments = {"Bucket": self._bucket, "Key": self._prefix + key}
         return str(self._client.generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds))
 
     def copy(self, key: str, target: str, headers: t.Optional[Headers] = None) -> None:
-        """Copy an object within the bucket on the server's side; with headers these replace its own."""
-        beside = self._beside(target, headers)
+        """Copy an object within the bucket on the server; with headers these replace its own."""
+        arguments = self._arguments(target, headers)
         if headers is not None:
-            beside["MetadataDirective"] = "REPLACE"
+            arguments["MetadataDirective"] = "REPLACE"
         source = {"Bucket": self._bucket, "Key": self._prefix + key}
-        self._call("copy_object", key, Key=self._prefix + target, CopySource=source, **beside)
+        self._call("copy_object", key, Key=self._prefix + target, CopySource=source, **arguments)
 
     def close(self) -> None:
         self._parts.shutdown(wait=True)
@@ -400,8 +400,8 @@ class S3Store:
         for client in self._clients.values():
             client.close()
 
-    def _beside(self, key: str, headers: t.Optional[Headers]) -> t.Dict[str, t.Any]:
-        """What is sent along with the bytes of an object. Catalogue and records stay readable at once."""
+    def _arguments(self, key: str, headers: t.Optional[Headers]) -> t.Dict[str, t.Any]:
+        """Arguments sent with the bytes of an object. Catalogue and records stay immediately readable."""
         given: t.Dict[str, t.Any] = {}
         if self._lock is not None:
             given["ObjectLockMode"] = self._lock.mode.upper()
@@ -413,13 +413,13 @@ class S3Store:
         return given
 
     def _proof(self, data: t.Union[bytes, bytearray]) -> t.Dict[str, str]:
-        """S3 takes what is to be locked only with a digest of the request's body."""
+        """S3 accepts a locked object only with a digest of the request body."""
         if self._lock is None:
             return {}
         return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
 
     def _remove_versions(self, key: str) -> None:
-        # Without its version an object would only be hidden, and go on costing.
+        # Without its version, an object would only be hidden, and billed further on.
         while True:
             try:
                 answer = self._call("head_object", key, Key=self._prefix + key)
@@ -431,26 +431,26 @@ class S3Store:
             self._call("delete_object", key, Key=self._prefix + key, **version)
 
     def _put_single(
-        self, key: str, data: t.Union[bytes, bytearray], if_absent: bool, beside: t.Mapping[str, t.Any]
+        self, key: str, data: t.Union[bytes, bytearray], if_absent: bool, arguments: t.Mapping[str, t.Any]
     ) -> t.Optional[str]:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         try:
             answer = self._call(
-                "put_object", key, Key=self._prefix + key, Body=data, **condition, **beside, **self._proof(data)
+                "put_object", key, Key=self._prefix + key, Body=data, **condition, **arguments, **self._proof(data)
             )
         except RecoveryError as error:
-            # A first try that was applied, but whose answer was lost, makes the second find its own object.
+            # If a first try was applied but its answer was lost, the second try finds its own object.
             if error.details.get("retried") and self._holds(key, data):
                 return None
             raise
         return etag_of(answer)
 
     def _put_parts(
-        self, key: str, first: Part, parts: PartReader, if_absent: bool, beside: t.Mapping[str, t.Any]
+        self, key: str, first: Part, parts: PartReader, if_absent: bool, arguments: t.Mapping[str, t.Any]
     ) -> None:
         name = self._prefix + key
         try:
-            upload = self._call("create_multipart_upload", key, Key=name, **beside)["UploadId"]
+            upload = self._call("create_multipart_upload", key, Key=name, **arguments)["UploadId"]
         except BaseException:
             first.give_back()
             raise
@@ -473,7 +473,7 @@ class S3Store:
                 **condition,
             )
         except BaseException:
-            # Each part gives its buffer back when it was sent, so all are waited for rather than cancelled.
+            # Each part returns its buffer after sending, so all are waited for rather than cancelled.
             for future in sent:
                 future.exception()
             with contextlib.suppress(RecoveryError):
@@ -494,7 +494,7 @@ class S3Store:
             )
         finally:
             part.give_back()
-        # An echoed checksum is required by AWS when it was sent, and unknown to others.
+        # AWS requires an echoed checksum if it was sent; other stores do not know it.
         checksums = {
             name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
         }
@@ -525,7 +525,7 @@ class S3Store:
         expected, seen = described(key, answer, None if size is None else size - start).size, 0
         version = _Version.of(answer, start + expected)
         with _Body(answer["Body"], self.location, self._timeout) as body:
-            # Some stores ignore IfMatch, so what answers is compared here as well.
+            # Some stores ignore IfMatch, so the answer is compared as well.
             if begun and begun.is_replaced_by(version):
                 raise self._changed(key)
             if start and not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
@@ -548,12 +548,12 @@ class S3Store:
             return self._clients[accepted]
 
     def _call(self, operation: str, key: str, *, accepted: str = "", **arguments: t.Any) -> t.Any:
-        """One request; what is passing is tried again, beyond what botocore itself tries."""
+        """One request; transient errors are retried, beyond the retries of botocore."""
         attempt, began = 0, time.monotonic()
         client = self._client_for(accepted)
         while True:
             attempt += 1
-            # Not exact when threads meet here, which a figure for people may be.
+            # Not exact with several threads, which is enough for a figure in a report.
             self.requests += 1
             try:
                 return within(
@@ -572,7 +572,7 @@ class S3Store:
                 _pause(attempt)
 
     def _limit(self, arguments: t.Mapping[str, t.Any]) -> float:
-        """Seconds for all tries of a request, whose pauses botocore ends at 20 seconds."""
+        """Seconds for all tries of a request; botocore limits its pauses to 20 seconds."""
         size = len(arguments.get("Body", b""))
         return self._attempts * transfer_limit(self._timeout, size) + min(60.0, 4.0 * self._timeout)
 
@@ -580,7 +580,7 @@ class S3Store:
         return RecoveryError(
             ErrorKind.ALREADY_EXISTS,
             f"There is an object {key} in {self.location} already.",
-            left="It is as it was.",
+            left="It is unchanged.",
             details={"retried": True} if retried else None,
         )
 
@@ -588,7 +588,7 @@ class S3Store:
         return RecoveryError(
             ErrorKind.STORE_FAILED,
             f"{key} in {self.location} was replaced while it was read.",
-            next_step="Read it again, and find out what writes to this store.",
+            next_step="Read it again, and find out which program writes to this store.",
         )
 
     def _holds(self, key: str, data: t.Union[bytes, bytearray]) -> bool:

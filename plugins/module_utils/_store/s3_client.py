@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connection to an S3 service: its settings, and what each provider can do."""
+"""The connection to an S3 service: its settings, and the features of each provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ try:
 except ImportError:
     boto3 = None  # type: ignore[assignment]
 
-#: Who has S3 object lock. R2 and Supabase refuse its headers; R2 has bucket lock rules of its own instead.
+#: Providers with S3 object lock. R2 and Supabase refuse its headers; R2 has bucket lock rules instead.
 LOCKING = ("aws", "minio", "generic")
 
 #: None stands for any class. https://developers.cloudflare.com/r2/buckets/storage-classes/
@@ -33,7 +33,7 @@ _CLASSES: t.Mapping[str, t.Optional[t.Tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class LockRule:
-    """How long what is written stays locked. mode: governance, or compliance that nobody can lift."""
+    """The lock of new objects. mode: governance, or compliance, which no role can lift."""
 
     mode: str
     days: int
@@ -45,9 +45,9 @@ class LockRule:
 
 @dataclass(frozen=True)
 class S3Settings:
-    """Where the bucket is. parallel bounds the parts in flight over all uploads; timeout is in seconds.
+    """The location of the bucket. parallel limits the parts in flight of all uploads; timeout is in seconds.
 
-    attempts is how often what passes is tried.
+    attempts is the number of tries after transient errors.
     """
 
     provider: str
@@ -67,7 +67,7 @@ class S3Settings:
 
 
 def _quick_session() -> t.Any:
-    """A session that reads times of listings quickly: a listing has one for each object."""
+    """A session that parses times of listings quickly: a listing has one for each object."""
     session = botocore.session.get_session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_instant)
     return session
@@ -92,18 +92,18 @@ def require_boto3() -> None:
 
 
 def require_able(settings: S3Settings) -> None:
-    """Raise RecoveryError: unsupported for what the provider refuses, library_missing without boto3."""
+    """Raise RecoveryError: unsupported for features that the provider lacks, library_missing without boto3."""
     require_boto3()
     if settings.lock and settings.provider not in LOCKING:
         instead = " Use lifeline.recovery.r2_bucket_lock, which sets lock rules." if settings.provider == "r2" else ""
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"The provider {settings.provider} has no S3 object lock.",
-            next_step=f"Leave store.object_lock out.{instead}",
+            next_step=f"Remove store.object_lock.{instead}",
         )
     classes = _CLASSES.get(settings.provider)
     if settings.storage_class and classes is not None and settings.storage_class not in classes:
-        known = f"It has {' and '.join(classes)}." if classes else "It has none to choose."
+        known = f"Use {' or '.join(classes)}." if classes else "Remove storage_class."
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"The provider {settings.provider} has no storage class {settings.storage_class}.",
@@ -114,12 +114,12 @@ def require_able(settings: S3Settings) -> None:
 def make_client(settings: S3Settings, accepted: str = "") -> t.Any:
     """A client of boto3. accepted: the value of Accept-Encoding that its requests have; identity by default."""
     checksums: t.Dict[str, t.Any] = {} if settings.provider == "aws" else {
-        # Stores other than AWS answer the newer checksum trailers with errors about something else.
+        # Stores other than AWS answer the newer checksum trailers with unrelated errors.
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
     }  # fmt: skip
     config = botocore.config.Config(
-        # Else URLs are signed in the way of old, which R2 refuses.
+        # Otherwise URLs get the old signature version, which R2 refuses.
         signature_version="s3v4",
         s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
         retries={"mode": "standard", "max_attempts": settings.attempts},

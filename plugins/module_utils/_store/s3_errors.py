@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a failed request to an S3 store means for the person on call."""
+"""Translates failed requests to an S3 store into errors for the on-call engineer."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _KINDS = (
     (
         frozenset(("InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "EntityTooLarge", "507")),
         ErrorKind.STORE_FULL,
-        "Make room in the store, then run it again.",
+        "Free space in the store, then run it again.",
     ),
     (
         frozenset(("InvalidObjectState",)),
         ErrorKind.ARCHIVED,
-        "It is in an archive storage class. Make a backup set readable with lifeline.recovery.backup_thaw, "
+        "The object is in an archive storage class. Make a backup set readable with lifeline.recovery.backup_thaw, "
         "and another object with a restore request at the provider; then run it again.",
     ),
     (
@@ -72,7 +72,7 @@ _KINDS = (
         "Check store.provider.",
     ),
     (
-        # The last four are of MinIO, which keeps objects as files.
+        # The last four belong to MinIO, which stores objects as files.
         frozenset(
             (
                 "KeyTooLongError",
@@ -83,12 +83,12 @@ _KINDS = (
             )
         ),
         ErrorKind.NAME_REFUSED,
-        "Rename the object, or use another place for it.",
+        "Rename the object, or use another prefix for it.",
     ),
     (_DENIED, ErrorKind.ACCESS_DENIED, "Check store.access_key, store.secret_key and the rights of the key."),
 )
 
-#: Names of botocore's exceptions that say nobody answered.
+#: Names of botocore's exceptions for a server that did not answer.
 _UNREACHABLE = frozenset(
     [
         "EndpointConnectionError",
@@ -106,7 +106,7 @@ _UNREACHABLE = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help; timeouts are not among it, because botocore has tried those four times."""
+    """Whether a retry may help; timeouts are excluded, because botocore has tried those four times."""
     code, status = _code(error)
     if code:
         return code in _PASSING_CODES or status in (429, 500, 502, 503, 504)
@@ -114,7 +114,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def store_error(error: BaseException, location: str, key: str) -> RecoveryError:
-    """The failure as a RecoveryError; its text names place and key, never credentials."""
+    """The failure as a RecoveryError; its text names location and key, never credentials."""
     code, status = _code(error)
     if code:
         known = [row for row in _KINDS if code in row[0]] or [row for row in _KINDS if str(status) in row[0]]
@@ -125,7 +125,7 @@ def store_error(error: BaseException, location: str, key: str) -> RecoveryError:
         return RecoveryError(
             ErrorKind.STORE_FAILED,
             f"{location} failed at {key or 'a listing'}: {code} (HTTP {status}).",
-            next_step="Try again; when it stays, ask the store's provider.",
+            next_step="Try again; if it persists, ask the provider of the store.",
             details={"code": code},
         )
     name = type(error).__name__

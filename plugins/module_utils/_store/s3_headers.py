@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Headers of an object: as S3 answers describe them, and as arguments of a request."""
+"""Headers of an object: parsed from S3 answers, and as arguments of a request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def etag_of(answer: t.Mapping[str, t.Any]) -> t.Optional[str]:
 
 
 def described(key: str, answer: t.Mapping[str, t.Any], size: t.Optional[int] = None) -> ObjectInfo:
-    """An object by the answer about it; size counts where the answer has none.
+    """An object from its answer; size is used if the answer has none.
 
     Raises RecoveryError(store_failed) for an answer without a size or a time.
     """
@@ -44,13 +44,13 @@ def described(key: str, answer: t.Mapping[str, t.Any], size: t.Optional[int] = N
         raise RecoveryError(
             ErrorKind.STORE_FAILED,
             f"The answer of the store about {key} has no size or no time of modification.",
-            next_step="Ask the store's provider.",
+            next_step="Ask the provider of the store.",
         )
     named = {attribute: answer[name] for name, attribute in _TEXTS.items() if answer.get(name)}
-    # botocore parses Expires, and gives an Expires that is no date only as text.
+    # botocore parses Expires, and returns an Expires that is no date only as text.
     if answer.get("ExpiresString"):
         named["expires"] = answer["ExpiresString"]
-    # Some services give the names of metadata back in other case.
+    # Some services return the names of metadata in another case.
     metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
     storage_class = answer.get("StorageClass")
     # S3 names no class for STANDARD, and a thawed object has a restore request that is completed.
@@ -91,6 +91,6 @@ def _mail_safe(text: str) -> str:
     if text.isascii():
         return text
     with contextlib.suppress(UnicodeError):
-        # What a service gave as raw UTF-8 was read as Latin-1.
+        # Raw UTF-8 of a service was decoded as Latin-1.
         text = text.encode("latin-1").decode()
     return email.header.Header(text, "utf-8", maxlinelen=10_000).encode(maxlinelen=10_000)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small objects without the weight of the S3 client, which takes longer for one than the network does.
+"""Small objects without the S3 client, whose overhead per object exceeds the time of the network.
 
-Requests are signed by botocore and sent by urllib3. Whatever is not a plain success is left to the client, which
-tries again and says what went wrong: the answer here is then None.
+Requests are signed by botocore and sent by urllib3. Every answer except a plain success returns None; the client then
+tries again and reports the error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ except ImportError:
 
 _Result = t.TypeVar("_Result")
 
-#: Up to this many bytes are read here; the client reads larger ones in parts that resume.
+#: Up to this many bytes are read here; the client reads larger objects in parts that resume.
 LARGEST = 4 * 1024 * 1024
 
 _METADATA = "x-amz-meta-"
@@ -53,13 +53,13 @@ class SmallRequests:
     """Single requests for the objects of one bucket. May be used from several threads."""
 
     def __init__(self, client: t.Any, bucket: str, *, verify: t.Optional[str], timeout: int, connections: int) -> None:
-        # The client knows how its provider addresses a bucket; a signed URL shows it.
+        # The client knows the addressing style of its provider; a signed URL shows it.
         shown = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"})
         self._base = shown.partition("?")[0][:-1]
         self._timeout = timeout
         self._credentials = client._request_signer._credentials
         self._region = client.meta.region_name
-        # Who needs a proxy gets the client's own transport.
+        # With a proxy, the client's own transport is used.
         self._direct = not botocore.utils.get_environ_proxies(self._base)
         self._pool = urllib3.PoolManager(
             maxsize=connections,
@@ -72,7 +72,7 @@ class SmallRequests:
     def get(
         self, name: str, accepted: str = "", size: t.Optional[int] = None
     ) -> t.Optional[t.Tuple[t.Dict[str, t.Any], bytes]]:
-        """What the client's get_object answers, without its Body, and the bytes. Raises RecoveryError(timeout).
+        """The answer of get_object of the client without its Body, and the bytes. Raises RecoveryError(timeout).
 
         accepted is sent as Accept-Encoding. None also for an object of another size.
         """
@@ -93,12 +93,12 @@ class SmallRequests:
         except (urllib3.exceptions.HTTPError, OSError):
             return None
         finally:
-            # What was not read to its end cannot be used again.
+            # A connection with unread data cannot be reused.
             answer.release_conn() if facts["ContentLength"] <= LARGEST else answer.close()
         return (facts, data) if facts["ContentLength"] == len(data) else None
 
     def put(self, name: str, data: bytes, arguments: t.Mapping[str, t.Any]) -> t.Optional[str]:
-        """The ETag, empty where the store gives none; arguments as put_object takes them.
+        """The ETag, empty if the store returns none; arguments as those of put_object.
 
         None also for arguments that only the client can send.
         """
@@ -137,7 +137,7 @@ class SmallRequests:
         headers: t.Dict[str, str],
         unsigned: t.Mapping[str, str] = MappingProxyType({}),
     ) -> t.Optional[t.Any]:
-        # urllib3 resolves dots in a path, so that it would ask for another object.
+        # urllib3 resolves dots in a path and would request another object.
         if not self._direct or self._credentials is None or not {".", ".."}.isdisjoint(name.split("/")):
             return None
         url = self._base + urllib.parse.quote(name, safe="/~")
@@ -162,7 +162,7 @@ class SmallRequests:
 
 
 def _facts(headers: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
-    """Raises KeyError, ValueError or TypeError for an answer that is not as it should be."""
+    """Raises KeyError, ValueError or TypeError for an invalid answer."""
     modified = email.utils.parsedate_to_datetime(headers["Last-Modified"])
     facts: t.Dict[str, t.Any] = {
         argument: headers[header] for header, argument in _ANSWERED.items() if headers.get(header)

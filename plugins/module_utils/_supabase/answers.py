@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Supabase's Management API tells of a project and its backups, read without asking anybody.
+"""Parses the answers of Supabase's Management API about a project and its backups. Pure.
 
 https://supabase.com/docs/reference/api/v1-list-all-backups
 """
@@ -20,7 +20,7 @@ from .._core.errors import ErrorKind, RecoveryError
 
 @dataclass(frozen=True)
 class Project:
-    """A project as the service describes it. status is one of its words, such as C(ACTIVE_HEALTHY)."""
+    """A project as the service describes it. status is a value of the API, such as C(ACTIVE_HEALTHY)."""
 
     ref: str
     name: str
@@ -33,7 +33,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Backup:
-    """One daily backup. id is None where the service tells none, and then it cannot be restored by the API."""
+    """One daily backup. id is None if the service returns none; the API then cannot restore it."""
 
     id: t.Optional[int]
     physical: bool
@@ -43,7 +43,7 @@ class Backup:
 
 @dataclass(frozen=True)
 class Window:
-    """The instants that a point in time may be chosen from, both included, in whole seconds."""
+    """The instants that can be restored, both included, in whole seconds."""
 
     earliest: datetime
     latest: datetime
@@ -55,7 +55,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Backups:
-    """backups are newest first. window is None where the service tells none."""
+    """backups are newest first. window is None if the service returns none."""
 
     pitr_enabled: bool
     walg_enabled: bool
@@ -73,7 +73,7 @@ class RestorePoint:
 
 
 def read_project(document: t.Any) -> Project:
-    """Raises RecoveryError(service_failed) for what is no project."""
+    """Raises RecoveryError(service_failed) if it is not a project."""
     with_database = _of(document, dict, "project")
     database = with_database.get("database") or {}
     return Project(
@@ -88,42 +88,42 @@ def read_project(document: t.Any) -> Project:
 
 
 def read_backups(document: t.Any) -> Backups:
-    """Raises RecoveryError(service_failed) for what is no list of backups."""
-    told = _of(document, dict, "list of backups")
-    if not isinstance(told.get("pitr_enabled"), bool):
+    """Raises RecoveryError(service_failed) if it is not a list of backups."""
+    given = _of(document, dict, "list of backups")
+    if not isinstance(given.get("pitr_enabled"), bool):
         raise _unexpected("pitr_enabled")
-    found = [_backup(item) for item in _of(told.get("backups"), list, "list of backups")]
-    physical = told.get("physical_backup_data") or {}
+    found = [_backup(item) for item in _of(given.get("backups"), list, "list of backups")]
+    physical = given.get("physical_backup_data") or {}
     earliest, latest = (physical.get(f"{name}_physical_backup_date_unix") for name in ("earliest", "latest"))
     known = isinstance(earliest, int) and isinstance(latest, int) and 0 < earliest <= latest
     return Backups(
-        pitr_enabled=told["pitr_enabled"],
-        walg_enabled=bool(told.get("walg_enabled")),
+        pitr_enabled=given["pitr_enabled"],
+        walg_enabled=bool(given.get("walg_enabled")),
         backups=sorted(found, key=lambda backup: backup.taken_at, reverse=True),
         window=Window(_unix(earliest), _unix(latest)) if known else None,
     )
 
 
 def read_point(document: t.Any) -> t.Optional[RestorePoint]:
-    """None where there is none. Raises RecoveryError(service_failed) for what is no restore point."""
+    """None if there is none. Raises RecoveryError(service_failed) if it is not a restore point."""
     if not document:
         return None
-    told = _of(document, dict, "restore point")
-    return RestorePoint(_text(told, "name"), _text(told, "status"), _instant(told.get("completed_on")))
+    given = _of(document, dict, "restore point")
+    return RestorePoint(_text(given, "name"), _text(given, "status"), _instant(given.get("completed_on")))
 
 
 def read_health(document: t.Any) -> t.Dict[str, bool]:
-    """Services by their names, and whether each is well. Raises RecoveryError(service_failed)."""
-    told = [_of(item, dict, "service") for item in _of(document, list, "list of services")]
-    return {_text(item, "name"): item.get("status") == "ACTIVE_HEALTHY" for item in told}
+    """Services by their names, and whether each is healthy. Raises RecoveryError(service_failed)."""
+    given = [_of(item, dict, "service") for item in _of(document, list, "list of services")]
+    return {_text(item, "name"): item.get("status") == "ACTIVE_HEALTHY" for item in given}
 
 
 def _backup(item: t.Any) -> Backup:
-    told = _of(item, dict, "backup")
-    taken_at = _instant(told.get("inserted_at"))
+    given = _of(item, dict, "backup")
+    taken_at = _instant(given.get("inserted_at"))
     if taken_at is None:
         raise _unexpected("inserted_at")
-    return Backup(told.get("id"), bool(told.get("is_physical_backup")), _text(told, "status"), taken_at)
+    return Backup(given.get("id"), bool(given.get("is_physical_backup")), _text(given, "status"), taken_at)
 
 
 def _text(document: t.Mapping[str, t.Any], name: str) -> str:
@@ -139,7 +139,7 @@ def _of(value: t.Any, kind: type, what: str) -> t.Any:
 
 
 def _instant(text: t.Optional[str]) -> t.Optional[datetime]:
-    """To the second, for fractions have as many digits as the service likes."""
+    """To the second, because the service returns fractions of any length."""
     try:
         return parse_instant(re.sub(r"\.\d+", "", text)) if text else None
     except (RecoveryError, TypeError):
@@ -156,6 +156,6 @@ def _unix(seconds: t.Any) -> datetime:
 def _unexpected(what: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.SERVICE_FAILED,
-        f"Supabase's answer has no {what} as its document describes it.",
-        next_step="Check api_url; else the API has changed, and this collection has to follow.",
+        f"Supabase's answer has no valid {what}.",
+        next_step="Check api_url. If it is correct, the API has changed and this collection does not support it.",
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A project of Supabase through the Management API: looked at, restored, undone."""
+"""A Supabase project through the Management API: read, restored, undone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .answers import Backups, Project, RestorePoint, read_backups, read_health, 
 
 API = "https://api.supabase.com"
 
-#: 120 requests a minute may be asked; who waits that long may go on.
+#: The API allows 120 requests a minute; after this wait the next request is allowed.
 _LIMIT_SECONDS = 90
 
 _REF = re.compile(r"[a-z]{20}")
@@ -26,7 +26,7 @@ _LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Access:
-    """Who asks about which project. timeout is in seconds for one answer; api_url has no slash at its end."""
+    """Token and project. timeout is in seconds for one answer; api_url has no slash at its end."""
 
     ref: str
     token: str = field(repr=False)
@@ -36,7 +36,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Step:
-    """A request that replaces the whole database. target says in words where it goes to."""
+    """A request that replaces the complete database. target describes the restored state."""
 
     path: str
     body: t.Mapping[str, t.Any]
@@ -45,25 +45,25 @@ class Step:
 
 class SupabaseApi:
     """One project. All methods raise RecoveryError: access_denied, target_missing, unsupported, target_in_use,
-    invalid_options, unreachable or service_failed. Raises invalid_options itself for what is no ref."""
+    invalid_options, unreachable or service_failed. Raises invalid_options for an invalid ref."""
 
     def __init__(self, access: Access) -> None:
         if not _REF.fullmatch(access.ref):
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"project_ref is {access.ref!r}.",
-                next_step="Give the 20 lower-case letters that the project's address begins with.",
+                f"`project_ref` must be 20 lower-case letters, got {access.ref!r}.",
+                next_step="Set it to the first part of the project's address.",
             )
         self.ref = access.ref
         self._service = Service(access.api_url, access.token, access.timeout, _LIMIT_SECONDS, without_body=(200, 201))
 
     def project(self) -> Project:
-        """Raises RecoveryError(conflict) when the service tells of another project than was asked for."""
+        """Raises RecoveryError(conflict) if the service answers for another project."""
         project = read_project(self._call("GET", "", f"the project {self.ref}", "projects:read"))
         if project.ref != self.ref:
             raise RecoveryError(
                 ErrorKind.CONFLICT,
-                f"The project {self.ref} was asked for, and {project.ref} was answered.",
+                f"Supabase answered for the project {project.ref} instead of {self.ref}.",
                 next_step="Check api_url.",
             )
         return project
@@ -72,7 +72,7 @@ class SupabaseApi:
         return read_backups(self._call("GET", _BACKUPS, f"the backups of {self.ref}", "database:read"))
 
     def point(self, name: t.Optional[str] = None) -> t.Optional[RestorePoint]:
-        """The restore point of a name, or that which the service tells without one; None where there is none."""
+        """The restore point of a name, or the one that the service returns without a name; None if there is none."""
         query = {"name": name} if name else None
         try:
             document = self._call(
@@ -86,21 +86,21 @@ class SupabaseApi:
         return point if point and name in (None, point.name) else None
 
     def create_point(self, name: str) -> None:
-        """Asked once; when its answer is lost, details hold applied: unknown."""
+        """Sent once; if its answer is lost, details hold applied: unknown."""
         what = f"a restore point of {self.ref}"
         path = f"{_BACKUPS}/restore-point"
         self._call("POST", path, what, "database:write", body={"name": name}, repeatable=False)
 
     def begin(self, step: Step) -> None:
-        """Asked once, as create_point."""
+        """Sent once, as create_point."""
         what = f"a restore of {self.ref}"
         self._call("POST", f"{_BACKUPS}/{step.path}", what, "database:write", body=step.body, repeatable=False)
 
     def healthy(self) -> bool:
-        """Whether the database itself is well."""
+        """Whether the database is healthy."""
         asked = {"services": ["db"]}
-        told = self._call("GET", "health", f"the health of {self.ref}", "projects:read", query=asked)
-        return read_health(told).get("db", False)
+        health = self._call("GET", "health", f"the health of {self.ref}", "projects:read", query=asked)
+        return read_health(health).get("db", False)
 
     def _call(self, method: str, path: str, what: str, scope: str, **options: t.Any) -> t.Any:
         def judge(answer: Reply) -> t.Optional[RecoveryError]:
@@ -108,8 +108,8 @@ class SupabaseApi:
                 return None
             return refusal(answer.status, self._said(answer.document), what, scope)
 
-        whole = f"v1/projects/{self.ref}/{path}".rstrip("/")
-        return ask(self._service, method, whole, judge, **options)
+        full_path = f"v1/projects/{self.ref}/{path}".rstrip("/")
+        return ask(self._service, method, full_path, judge, **options)
 
     def _said(self, document: t.Any) -> str:
         message = document.get("message") if isinstance(document, dict) else None
@@ -118,33 +118,33 @@ class SupabaseApi:
 
 
 def refusal(status: int, said: str, what: str, scope: str) -> RecoveryError:
-    """What an answer of 300 or more means. what names the thing, scope the right that it takes."""
-    told = said or f"HTTP {status}"
+    """The error for a status of 300 or more. what names the object, scope the required right."""
+    reason = said or f"HTTP {status}"
     details: t.Dict[str, t.Any] = {"http_status": status}
     if status == 401:
-        kind, sentence = ErrorKind.ACCESS_DENIED, f"Supabase does not accept the access token: {told}."
-        then = "Make a new one in the account's settings, and give it as access_token."
+        kind, sentence = ErrorKind.ACCESS_DENIED, f"Supabase does not accept the access token: {reason}."
+        then = "Create a new token in the settings of the account, and set access_token."
     elif status == 403:
-        kind, sentence = ErrorKind.ACCESS_DENIED, f"The access token has no right to {what}: {told}."
-        then = f"Give one with the scope {scope}, of a member of the project's organization."
+        kind, sentence = ErrorKind.ACCESS_DENIED, f"The access token has no right to {what}: {reason}."
+        then = f"Use a token with the scope {scope}, of a member of the project's organization."
     elif status == 402 or (status == 400 and "PITR" in said):
-        kind, sentence = ErrorKind.UNSUPPORTED, f"The plan of the project does not include {what}: {told}."
-        then = "Add it to the project, or restore a set of your own store with pg_restore."
+        kind, sentence = ErrorKind.UNSUPPORTED, f"The plan of the project does not include {what}: {reason}."
+        then = "Add it to the project, or restore your own set with pg_restore."
     elif status == 404:
-        kind, sentence = ErrorKind.TARGET_MISSING, f"Supabase has not found {what}: {told}."
-        then = "Check project_ref, and that the token's account sees the project."
+        kind, sentence = ErrorKind.TARGET_MISSING, f"Supabase did not find {what}: {reason}."
+        then = "Check project_ref, and that the account of the token can see the project."
     elif status == 409:
-        kind, sentence = ErrorKind.TARGET_IN_USE, f"The project is not free for {what}: {told}."
-        then = "Wait until what runs is done, and try again."
+        kind, sentence = ErrorKind.TARGET_IN_USE, f"The project is not free for {what}: {reason}."
+        then = "Wait until the running operation ends, and try again."
     elif status in (400, 422):
-        kind, sentence = ErrorKind.INVALID_OPTIONS, f"Supabase does not take the request for {what}: {told}."
-        then = "Correct what it says."
+        kind, sentence = ErrorKind.INVALID_OPTIONS, f"Supabase refuses the request for {what}: {reason}."
+        then = "Correct the option that the message names."
     elif status == 429:
-        kind, sentence = ErrorKind.SERVICE_FAILED, f"Supabase was asked too often, at last for {what}: {told}."
-        then = "Try again in a minute, and look at what else asks with this account."
+        kind, sentence = ErrorKind.SERVICE_FAILED, f"Supabase limits the rate of requests, last for {what}: {reason}."
+        then = "Try again in a minute, and find other programs that use this account."
         details["passing"] = "not begun"
     else:
-        kind, sentence = ErrorKind.SERVICE_FAILED, f"Supabase failed at {what}: {told}."
-        then = "Try again; when it stays, look at Supabase's status."
+        kind, sentence = ErrorKind.SERVICE_FAILED, f"Supabase failed at {what}: {reason}."
+        then = "Try again; if it persists, check the status page of Supabase."
         details["passing"] = "maybe" if status >= 500 else ""
     return RecoveryError(kind, sentence, next_step=then, details=details)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a restore goes, told by the states of its project. The service gives no job to ask for."""
+"""The progress of a restore, derived from the states of its project. The service returns no job id."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .._core.errors import ErrorKind, RecoveryError
 HEALTHY = "ACTIVE_HEALTHY"
 RESTORING = "RESTORING"
 
-#: A restore may begin here; after one that failed, another or an undo is what helps.
+#: A restore may start in these states; after a failed one, another restore or an undo is the way out.
 READY = (HEALTHY, "ACTIVE_UNHEALTHY", "RESTORE_FAILED")
 PAUSED = ("INACTIVE", "PAUSING", "PAUSE_FAILED")
 GONE = ("GOING_DOWN", "REMOVED", "INIT_FAILED")
 
-#: A restore does not come back from these.
+#: A restore cannot end after these states.
 _ENDS = ("RESTORE_FAILED", "INIT_FAILED", "REMOVED", "PAUSE_FAILED", "INACTIVE")
 
-#: States on the way. UNKNOWN tells nothing, and pausing or going away is another's work.
+#: Transitional states. UNKNOWN proves nothing, and pausing or removal are other operations.
 _MOVING = (RESTORING, "COMING_UP", "RESTARTING")
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -30,9 +30,9 @@ WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 
 @dataclass(frozen=True)
 class Course:
-    """start is the state before the request; certain says that the service took it.
+    """start is the state before the request; certain: the service confirmed the request.
 
-    When its answer was lost, only RESTORING proves that it was taken.
+    If its answer was lost, only RESTORING proves that it was accepted.
     """
 
     start: str
@@ -41,14 +41,14 @@ class Course:
     status: str = ""
 
     def after(self, status: str) -> Course:
-        """The course when this state was seen next."""
+        """The progress after the next observed state."""
         moved = status == RESTORING or (self.certain and status in _MOVING)
         ended = self.certain and status in _ENDS and status != self.start
         return replace(self, begun=self.begun or moved or ended, status=status)
 
     @property
     def verdict(self) -> str:
-        """A state like that of the start says nothing before the restore began."""
+        """A state equal to that at the start proves nothing before the restore started."""
         if not self.begun:
             return WAITING
         if self.status in _ENDS:
@@ -57,13 +57,13 @@ class Course:
 
 
 def require_ready(ref: str, status: str) -> None:
-    """Raise RecoveryError: target_in_use while something runs, unsupported for a project that is paused or gone."""
+    """Raise RecoveryError: target_in_use during an operation, unsupported for a paused or removed project."""
     if status in READY:
         return
     if status == RESTORING:
         raise RecoveryError(
             ErrorKind.TARGET_IN_USE,
-            f"The project {ref} is being restored already.",
+            f"A restore of the project {ref} is already running.",
             next_step="Wait for its end with action wait.",
         )
     if status in PAUSED:
@@ -76,7 +76,7 @@ def require_ready(ref: str, status: str) -> None:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"The project {ref} is {status}.",
-            next_step="Restore a set of your own store into another project with pg_restore.",
+            next_step="Restore your own set into another project with pg_restore.",
         )
     raise RecoveryError(
         ErrorKind.TARGET_IN_USE, f"The project {ref} is {status}.", next_step=f"Try again when it is {HEALTHY}."
@@ -84,10 +84,10 @@ def require_ready(ref: str, status: str) -> None:
 
 
 def details_after(status: t.Optional[str], point: t.Optional[str], *, applied: str) -> t.Dict[str, t.Any]:
-    """What a result says of a project when a restore was asked for."""
+    """The fields of a result about the project of a requested restore."""
     return {"changed": applied != "no", "applied": applied, "status": status, "undo": undo_options(point)}
 
 
 def undo_options(point: t.Optional[str]) -> t.Dict[str, str]:
-    """The options of the module that take a restore back."""
+    """The options of the module that undo a restore."""
     return {"action": "undo", "name": point} if point else {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the backups that Supabase keeps are worth, judged against what is wanted of them."""
+"""Judges the backups that Supabase keeps by the objectives."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .answers import Backup, Backups, Project, RestorePoint
 from .course import HEALTHY
 from .window import describe_window
 
-#: A backup that ended so can never be restored.
+#: A backup that ended in these states can never be restored.
 _LOST = ("FAILED", "CANCELLED")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """rpo is in seconds and None for no judgement; window_days is how far back must be reached, 0 for no judgement."""
+    """rpo is in seconds and None for no check; window_days is the required reach in days, 0 for no check."""
 
     rpo: t.Optional[float] = None
     window_days: float = 0
@@ -50,7 +50,7 @@ class BackupInfo:
 
 @dataclass(frozen=True)
 class Judgement:
-    """newest is the last instant that could be restored now, and age_seconds how long that is ago.
+    """newest is the last restorable instant, and age_seconds its age.
 
     exposure_seconds is the longest time between restorable instants, up to now.
     """
@@ -69,7 +69,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Listing:
-    """As Judgement, without a judgement."""
+    """As Judgement, without findings."""
 
     project: Project
     status: str
@@ -83,25 +83,25 @@ class Listing:
 
 
 def listing(project: Project, backups: Backups, point: t.Optional[RestorePoint], now: datetime) -> Listing:
-    """Pure: what there is."""
-    told = judge(project, backups, Wanted(), now)
-    reached = f"the newest instant is {told.newest}" if told.newest else "nothing could be restored"
-    daily = f"{len(told.backups)} daily backups, point-in-time recovery {'on' if told.pitr_enabled else 'off'}"
+    """The backups as facts. Pure."""
+    facts = judge(project, backups, Wanted(), now)
+    reached = f"the newest instant is {facts.newest}" if facts.newest else "no instant can be restored"
+    daily = f"{len(facts.backups)} daily backups, point-in-time recovery {'on' if facts.pitr_enabled else 'off'}"
     return Listing(
         project=project,
         status=project.status,
-        pitr_enabled=told.pitr_enabled,
-        window=told.window,
-        backups=told.backups,
-        newest=told.newest,
-        age_seconds=told.age_seconds,
+        pitr_enabled=facts.pitr_enabled,
+        window=facts.window,
+        backups=facts.backups,
+        newest=facts.newest,
+        age_seconds=facts.age_seconds,
         restore_point=point,
         summary=f"{project.name!r} ({project.ref}) is {project.status}: {daily}; {reached}.",
     )
 
 
 def judge(project: Project, backups: Backups, wanted: Wanted, now: datetime) -> Judgement:
-    """Pure: what there is, and what is wrong with it."""
+    """The facts and the findings. Pure."""
     instants = _restorable(backups)
     newest = instants[-1] if instants else None
     age = max(0.0, (now - newest).total_seconds()) if newest else None
@@ -119,12 +119,12 @@ def judge(project: Project, backups: Backups, wanted: Wanted, now: datetime) -> 
         exposure_seconds=exposure,
         findings=findings,
         ok=not findings,
-        summary=f"{project.name!r} ({project.ref}): {reached}. {wrong or 'As wanted.'}",
+        summary=f"{project.name!r} ({project.ref}): {reached}. {wrong or 'No finding.'}",
     )
 
 
 def _restorable(backups: Backups) -> t.List[datetime]:
-    """Oldest first. Of a window only its ends, and of daily backups those after it, for within it there is no gap."""
+    """Oldest first. Of a window only its ends, and later daily backups, because a window has no gap."""
     window = backups.window if backups.pitr_enabled else None
     completed = [backup.taken_at for backup in backups.backups if backup.status == "COMPLETED"]
     if window is None:
@@ -153,7 +153,7 @@ def _findings(
     if project.status != HEALTHY:
         yield Finding("status", f"The project is {project.status}.")
     if age is None or exposure is None:
-        yield Finding("no_backups", "There is no backup that could be restored.")
+        yield Finding("no_backups", "No backup can be restored.")
     newest = backups.backups[0] if backups.backups else None
     if newest and newest.status in _LOST:
         yield Finding("newest_failed", f"The newest backup, of {format_instant(newest.taken_at)}, is {newest.status}.")
@@ -162,10 +162,10 @@ def _findings(
     if wanted.rpo is not None and age is not None and exposure is not None:
         limit = readable_seconds(wanted.rpo)
         if age > wanted.rpo:
-            yield Finding("too_old", f"The newest is {readable_seconds(age)} old, and {limit} are allowed.")
+            yield Finding("too_old", f"The newest is {readable_seconds(age)} old; the limit is {limit}.")
         elif exposure > wanted.rpo:
             yield Finding(
-                "gap_too_long", f"Backups lie up to {readable_seconds(exposure)} apart, and {limit} are allowed."
+                "gap_too_long", f"Backups are up to {readable_seconds(exposure)} apart; the limit is {limit}."
             )
     reach = (now - instants[0]) if instants else None
     if reach is not None and reach < timedelta(days=wanted.window_days):
@@ -173,7 +173,7 @@ def _findings(
         since = " The project itself is younger than that." if young else ""
         yield Finding(
             "window_short",
-            f"The oldest is {readable_seconds(reach.total_seconds())} old, and {wanted.window_days:g} days are wanted."
+            f"The oldest is {readable_seconds(reach.total_seconds())} old; {wanted.window_days:g} days are required."
             f"{since}",
         )
 

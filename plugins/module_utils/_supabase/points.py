@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restore points: made, and waited for until one could go back to them."""
+"""Creates restore points and waits until a project can be rolled back to them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .answers import RestorePoint
 from .api import SupabaseApi
 from .course import require_ready, undo_options
 
-#: The service takes names of so many characters.
+#: Maximum number of characters of a name.
 LONGEST_NAME = 20
 
-#: What the service says when it has no restore points for a project or a token, before anything was done.
+#: Errors of the service, before any change, if a project or token cannot have restore points.
 NOT_OFFERED = (ErrorKind.UNSUPPORTED, ErrorKind.ACCESS_DENIED, ErrorKind.TARGET_MISSING, ErrorKind.INVALID_OPTIONS)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """In seconds: how long to wait for the end, for the beginning, and between two looks."""
+    """In seconds: timeout until the end, until the start, and pause between two requests."""
 
     timeout: float = 3600
     begin: float = 120
@@ -38,7 +38,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class PointRequest:
-    """A restore point that is to be there; without a name, a new one is made. source is for the audit record."""
+    """The required restore point; without a name, a new one is created. source is for the audit record."""
 
     name: t.Optional[str] = None
     patience: Patience = field(default_factory=Patience)
@@ -48,7 +48,7 @@ class PointRequest:
 
 @dataclass(frozen=True)
 class PointResult:
-    """undo are the options that go back to it, empty while it is not there. status is None for one that is not."""
+    """undo are the options to roll back to it, empty if it does not exist. status is None if it does not exist."""
 
     changed: bool
     name: str
@@ -59,7 +59,7 @@ class PointResult:
 
 
 def keep_point(api: SupabaseApi, request: PointRequest, store: t.Optional[ObjectStore]) -> PointResult:
-    """Have a restore point, and with a store an audit record of it. Raises RecoveryError as ensure_point."""
+    """Ensure a restore point, and if a store is set an audit record. Raises RecoveryError as ensure_point."""
     name = request.name or new_name()
     require_name(name)
     require_ready(api.ref, api.project().status)
@@ -67,20 +67,20 @@ def keep_point(api: SupabaseApi, request: PointRequest, store: t.Optional[Object
         found = api.point(name)
         status, completed = (found.status, found.completed_on) if found else (None, None)
         back = undo_options(name if status == "AVAILABLE" else None)
-        told = f"is {status}" if found else "would be made"
-        return PointResult(found is None, name, status, completed, back, f"Restore point {name} of {api.ref} {told}.")
-    told_first = {"project": api.ref, "name": name}
-    with audited(store, request.source, "restore_point", told_first, check_mode=False) as outcome:
+        state = f"is {status}" if found else "would be created"
+        return PointResult(found is None, name, status, completed, back, f"Restore point {name} of {api.ref} {state}.")
+    planned_facts = {"project": api.ref, "name": name}
+    with audited(store, request.source, "restore_point", planned_facts, check_mode=False) as outcome:
         made, point = ensure_point(api, name, request.patience)
         if made:
             outcome.update(status=point.status)
-    was = "was made" if made else "was there"
+    was = "was created" if made else "exists"
     summary = f"Restore point {name} of {api.ref} {was}."
     return PointResult(made, name, point.status, point.completed_on, undo_options(name), summary)
 
 
 def known_point(api: SupabaseApi, name: t.Optional[str]) -> t.Optional[RestorePoint]:
-    """The restore point of a name, or that which the service tells without one. None also where it tells of none."""
+    """The restore point of a name, or the one that the service returns without a name. None if it returns none."""
     try:
         return api.point(name)
     except RecoveryError as error:
@@ -90,14 +90,14 @@ def known_point(api: SupabaseApi, name: t.Optional[str]) -> t.Optional[RestorePo
 
 
 def new_name() -> str:
-    """By the second, and by chance within it; as long as a name may be."""
+    """From the second and a random suffix; as long as a name may be."""
     return f"u{compact_instant(utc_now())[:-1]}-{secrets.token_hex(2)[:3]}"
 
 
 def ensure_point(api: SupabaseApi, name: str, patience: Patience) -> t.Tuple[bool, RestorePoint]:
-    """A restore point of the name that is available, and whether it was made now.
+    """An available restore point of the name, and whether it was created now.
 
-    Raises RecoveryError: invalid_options for a name that is too long, conflict for one that was used up, timeout.
+    Raises RecoveryError: invalid_options for a name that is too long, conflict for a used one, timeout.
     """
     require_name(name)
     found = api.point(name)
@@ -113,12 +113,12 @@ def ensure_point(api: SupabaseApi, name: str, patience: Patience) -> t.Tuple[boo
 
 
 def make_point(api: SupabaseApi, name: str, patience: Patience) -> RestorePoint:
-    """As ensure_point, of a name that nobody used."""
+    """As ensure_point, for an unused name."""
     require_name(name)
     try:
         api.create_point(name)
     except RecoveryError as error:
-        # Whether it was made is seen below; a second one of the name would be refused.
+        # The next requests show whether it was created; a second one of the name would be refused.
         if error.details.get("applied") != "unknown":
             raise
     return _available(api, name, patience)
@@ -128,8 +128,8 @@ def require_name(name: str) -> None:
     if not 0 < len(name) <= LONGEST_NAME:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The name {name!r} has {len(name)} characters.",
-            next_step=f"Give one of 1 to {LONGEST_NAME}.",
+            f"The name {name!r} must have 1 to {LONGEST_NAME} characters, got {len(name)}.",
+            next_step="Set a shorter name.",
         )
 
 
@@ -144,14 +144,14 @@ def _available(api: SupabaseApi, name: str, patience: Patience) -> RestorePoint:
             raise RecoveryError(
                 ErrorKind.SERVICE_FAILED,
                 f"The restore point {name!r} ended as {point.status}.",
-                left="The database is as it was.",
-                next_step="Try again; when it stays, look at Supabase's status.",
+                left="The database is unchanged.",
+                next_step="Try again; if it persists, check the status page of Supabase.",
             )
         if passed > (patience.timeout if point else min(patience.begin, patience.timeout)):
             raise RecoveryError(
                 ErrorKind.TIMEOUT,
-                f"The restore point {name!r} is {point.status if point else 'not there'} after {passed:.0f} s.",
-                left="The database is as it was.",
-                next_step="Try again later, or wait longer with timeout.",
+                f"The restore point {name!r} is {point.status if point else 'missing'} after {passed:.0f} s.",
+                left="The database is unchanged.",
+                next_step="Try again later, or raise timeout.",
             )
         time.sleep(patience.poll)

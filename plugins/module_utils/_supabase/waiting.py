@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Watches a project until its restore is done, and says what state it is left in when it is not."""
+"""Watches a project until its restore ends, and reports the last state if it does not end in time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .api import SupabaseApi
 from .course import DONE, FAILED, WAITING, Course, details_after, undo_options
 from .points import Patience
 
-#: Errors of looking, not of what is looked at.
+#: Errors of the requests, not of the project.
 _PASSING = (ErrorKind.UNREACHABLE, ErrorKind.SERVICE_FAILED)
 
 
 def watch(
     api: SupabaseApi, course: Course, patience: Patience, progress: Progress, point: t.Optional[str] = None
 ) -> Course:
-    """The course at its end: the project healthy, and its database too. point is the restore point of before.
+    """The progress at its end: the project and its database are healthy. point is the restore point before.
 
-    Raises RecoveryError: restore_failed, timeout, or that of a token which expires during the wait; each says in which
-    state the project was seen last.
+    Raises RecoveryError: restore_failed, timeout, or that of a token which expires during the wait; each contains the
+    last observed state of the project.
     """
     try:
         for seen in _looks(api, course, patience, progress, point):
@@ -39,7 +39,7 @@ def watch(
 def _looks(
     api: SupabaseApi, course: Course, patience: Patience, progress: Progress, point: t.Optional[str]
 ) -> t.Iterator[Course]:
-    """The course after each look, up to its end."""
+    """The progress after each request, up to its end."""
     began = time.monotonic()
     seen = ""
     while True:
@@ -72,9 +72,9 @@ def _failed(ref: str, course: Course, point: t.Optional[str]) -> RecoveryError:
     return RecoveryError(
         ErrorKind.RESTORE_FAILED,
         f"The restore of {ref} ended in {course.status}.",
-        left="The project was left in that state, and its database may answer nobody.",
+        left="The project stays in that state, and its database may refuse connections.",
         next_step=(
-            f"{_back(point)} Else ask Supabase's support, and until they answer restore a set of your own store "
+            f"{_back(point)} If that fails, contact Supabase's support, and restore your own set "
             "into another project with pg_restore."
         ).strip(),
         details=details_after(course.status, point, applied="yes"),
@@ -82,38 +82,38 @@ def _failed(ref: str, course: Course, point: t.Optional[str]) -> RecoveryError:
 
 
 def _too_long(ref: str, course: Course, point: t.Optional[str], passed: float) -> RecoveryError:
-    ill = "; its database is not well" if course.verdict == DONE else ""
+    ill = "; its database is not healthy" if course.verdict == DONE else ""
     return RecoveryError(
         ErrorKind.TIMEOUT,
-        f"The restore of {ref} is not done after {passed:.0f} s.",
-        left=f"It goes on at the service; the project was left in {course.status or 'a state nobody saw'}{ill}.",
-        next_step=f"Go on waiting with action wait. {_back(point)}".strip(),
+        f"The restore of {ref} did not end within {passed:.0f} s.",
+        left=f"The service continues it; the project is in {course.status or 'an unknown state'}{ill}.",
+        next_step=f"Continue to wait with action wait. {_back(point)}".strip(),
         details=details_after(course.status, point, applied="yes"),
     )
 
 
 def _not_begun(ref: str, course: Course, point: t.Optional[str], passed: float) -> RecoveryError:
-    taken = "took the request" if course.certain else "may or may not have taken the request, for its answer was lost"
+    taken = "accepted the request" if course.certain else "may have accepted the request; its answer was lost"
     return RecoveryError(
         ErrorKind.TIMEOUT,
-        f"Supabase {taken}, and no restore of {ref} was seen to begin in {passed:.0f} s.",
-        left=f"The project was left in {course.status or 'a state nobody saw'}; a restore may still begin.",
-        next_step=f"Look at the project before anything is tried again. {_back(point)}".strip(),
+        f"Supabase {taken}, and no start of a restore of {ref} was observed within {passed:.0f} s.",
+        left=f"The project is in {course.status or 'an unknown state'}; a restore may still start.",
+        next_step=f"Check the project before the next attempt. {_back(point)}".strip(),
         details=details_after(course.status, point, applied="unknown"),
     )
 
 
 def _lost_sight(ref: str, course: Course, point: t.Optional[str], error: RecoveryError) -> RecoveryError:
-    state = f"seen last in {course.status}" if course.status else "not seen again"
+    state = f"last seen in {course.status}" if course.status else "not seen again"
     applied = "yes" if course.certain or course.begun else "unknown"
     return RecoveryError(
         error.kind,
         error.what,
-        left=f"The restore of {ref} was asked for and goes on without us; the project was {state}.",
-        next_step=f"{error.next_step} To go on waiting: action wait. {_back(point)}".strip(),
+        left=f"The restore of {ref} was requested and the service continues it; the project was {state}.",
+        next_step=f"{error.next_step} To continue to wait: action wait. {_back(point)}".strip(),
         details={**error.details, **details_after(course.status or None, point, applied=applied)},
     )
 
 
 def _back(point: t.Optional[str]) -> str:
-    return f"To go back: action {undo_options(point)['action']} with name {point}." if point else ""
+    return f"To roll back: action {undo_options(point)['action']} with name {point}." if point else ""

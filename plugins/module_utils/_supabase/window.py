@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which backup a wish means, and whether the service has it. Nothing is asked here."""
+"""Selects the requested backup, and checks that the service has it. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .api import Step
 def step_to_instant(ref: str, backups: Backups, to: datetime) -> Step:
     """The last whole second at or before the instant.
 
-    Raises RecoveryError: unsupported without point-in-time recovery, outside_window for an instant that it has not.
+    Raises RecoveryError: unsupported without point-in-time recovery, outside_window for an instant outside the window.
     """
     if not backups.pitr_enabled:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"The project {ref} has no point-in-time recovery.",
-            next_step="Give backup_id of a daily backup, or restore a set of your own store with pg_restore.",
+            next_step="Set backup_id of a daily backup, or restore your own set with pg_restore.",
         )
     seconds = int(to.timestamp())
     instant = datetime.fromtimestamp(seconds, timezone.utc)
@@ -32,8 +32,8 @@ def step_to_instant(ref: str, backups: Backups, to: datetime) -> Step:
     if window is None:
         raise RecoveryError(
             ErrorKind.OUTSIDE_WINDOW,
-            f"The project {ref} has no instant yet that could be restored.",
-            next_step="Its first physical backup is still to come.",
+            f"The project {ref} has no restorable instant yet.",
+            next_step="Wait for its first physical backup.",
             details={"window": None},
         )
     if not window.earliest <= instant <= window.latest:
@@ -55,22 +55,22 @@ def step_to_backup(ref: str, backups: Backups, backup_id: int) -> Step:
         raise RecoveryError(
             ErrorKind.NO_BACKUP_SET,
             f"The project {ref} has no backup {backup_id}.",
-            next_step=f"There are {known}." if known else "There is none that has an id.",
+            next_step=f"Its backups are {known}." if known else "No backup of it has an id.",
         )
     if not found.physical or found.status != "COMPLETED":
         kind = "physical" if found.physical else "logical"
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
             f"Backup {backup_id} of {ref} is {kind} and {found.status}.",
-            next_step="Choose a physical one that is COMPLETED; the dashboard restores logical ones.",
+            next_step="Choose a physical backup that is COMPLETED; the dashboard restores logical ones.",
         )
     return Step("restore", {"id": backup_id}, f"backup {backup_id} of {format_instant(found.taken_at)}")
 
 
 def step_to_point(ref: str, name: str, point: t.Optional[RestorePoint]) -> Step:
-    """A restore point. Raises RecoveryError: no_backup_set unless it is there and available."""
+    """A restore point. Raises RecoveryError: no_backup_set unless it exists and is available."""
     if point is None or point.status != "AVAILABLE":
-        state = f"is {point.status}" if point else "is not there"
+        state = f"is {point.status}" if point else "does not exist"
         raise RecoveryError(
             ErrorKind.NO_BACKUP_SET,
             f"The restore point {name!r} of {ref} {state}.",
