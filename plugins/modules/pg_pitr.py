@@ -294,10 +294,13 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import pitr_request
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.pitr import PitrResult, recover
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.target import ACTIONS, TARGET_TYPES
+from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.plan import RecoverySpec
+from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.side_by_side import Start
+from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.target import TARGET_TYPES
 
 SPEC = ArgumentSpec(
     {
@@ -307,19 +310,7 @@ SPEC = ArgumentSpec(
         "target_type": {"type": "str", "default": "latest", "choices": list(TARGET_TYPES)},
         "target": {"type": "str"},
         "inclusive": {"type": "bool", "default": False},
-        "backup_set": {"type": "str"},
-        "timeline": {"type": "str", "default": "auto"},
-        "action": {"type": "str", "default": "pause", "choices": list(ACTIONS)},
-        "start": {"type": "bool", "default": True},
-        "port": {"type": "int"},
-        "listen_addresses": {"type": "str", "default": "127.0.0.1"},
-        "socket_directory": {"type": "path"},
-        "config_file": {"type": "path"},
         "service": {"type": "str"},
-        "check_archive": {"type": "bool", "default": True},
-        "archive_timeout": {"type": "int", "default": 120},
-        "recovery_timeout": {"type": "int", "default": 3600},
-        "jobs": {"type": "int", "default": 2},
         "source": {"type": "str"},
         "journal": {"type": "path"},
     }
@@ -327,9 +318,8 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(
-        SPEC.merge(pgbackrest_spec()).merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec())
-    )
+    spec = SPEC.merge(spec_of(RecoverySpec)).merge(spec_of(Start)).merge(pgbackrest_spec())
+    module = create_module(spec.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()))
     params = module.params
 
     def work() -> PitrResult:

@@ -171,24 +171,20 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     client_spec,
     pgbackrest_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import spec_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import stanza_backup_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.backup import BACKUP_TYPES, take_backup
+from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.backup import BackupRequest, take_backup
 
 SPEC = ArgumentSpec(
     {
-        "type": {"type": "str", "default": "incr", "choices": list(BACKUP_TYPES)},
-        "create_stanza": {"type": "bool", "default": False},
-        "check": {"type": "bool", "default": True},
-        "verify": {"type": "bool", "default": False},
         "live_data_directory": {"type": "path"},
-        "jobs": {"type": "int", "default": 2},
         "journal": {"type": "path"},
     }
 )
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(pgbackrest_spec()).merge(client_spec()))
+    module = create_module(SPEC.merge(spec_of(BackupRequest)).merge(pgbackrest_spec()).merge(client_spec()))
     run_module(module, lambda: take_backup(stanza_backup_request(module.params, check_mode=module.check_mode)))
 
 

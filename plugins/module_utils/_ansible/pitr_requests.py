@@ -18,6 +18,7 @@ from .._pitr.plan import RecoverySpec
 from .._pitr.program import Place, owner_to_run_as
 from .._pitr.side_by_side import Start
 from .._pitr.target import Target, parse_target
+from .options import request_of
 from .postgres_requests import connection_options
 from .requests import Params, journal_listener, optional_instant
 
@@ -53,7 +54,10 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
     origin = data if mode in ("in_place", "undo") else live_directory(params)
     restores = mode in ("beside", "in_place")
     target = parse_target(params["target_type"], params["target"], inclusive=params["inclusive"])
-    spec = RecoverySpec(
+    spec = request_of(
+        RecoverySpec,
+        params,
+        check_mode=check_mode,
         place=stanza_place(params, data if mode == "remove" and os.path.exists(data) else origin),
         target=target if restores else Target("latest"),
         mode=mode,
@@ -61,24 +65,10 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
         origin=origin,
         login=server_login(params),
         bin_dir=params["client_bin_dir"],
-        backup_set=params["backup_set"],
-        timeline=params["timeline"],
-        action=params["action"],
-        check_archive=params["check_archive"],
-        archive_timeout=params["archive_timeout"],
-    )
-    start = Start(
-        start=params["start"],
-        port=params["port"] or 0,
-        listen_addresses=params["listen_addresses"],
-        socket_dir=params["socket_directory"],
-        config_file=params["config_file"],
-        timeout=params["recovery_timeout"],
-        jobs=params["jobs"],
     )
     return PitrRequest(
         spec=spec,
-        start=start,
+        start=request_of(Start, params, check_mode=check_mode),
         service=params["service"],
         environment=params["recovery_environment"],
         confirm=params["recovery_confirm"],
@@ -107,17 +97,14 @@ def pitr_info_request(params: Params) -> InfoRequest:
 
 
 def stanza_backup_request(params: Params, *, check_mode: bool) -> BackupRequest:
-    return BackupRequest(
+    return request_of(
+        BackupRequest,
+        params,
+        check_mode=check_mode,
         place=stanza_place(params, live_directory(params)),
-        type=params["type"],
-        create_stanza=params["create_stanza"],
-        check=params["check"],
-        verify=params["verify"],
-        bin_dir=params["client_bin_dir"],
-        jobs=params["jobs"],
+        client_bin_dir=params["client_bin_dir"],
         spool_dir=params["spool_dir"],
         listener=journal_listener(params["journal"]),
-        check_mode=check_mode,
     )
 
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 
 from .._core.clock import PhaseListener, Timings, format_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL
 from .._core.process import scratch_folder
 from .program import PgBackRest, Place
 from .repository import Stanza
 from .verify import verify_repository
-
-BACKUP_TYPES = ("full", "diff", "incr", "none")
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class BackupRequest:
     """With type C(none), no backup is started. jobs is the number of copying processes."""
 
     place: Place
-    type: str
-    create_stanza: bool
-    check: bool
-    verify: bool
-    bin_dir: t.Optional[str] = None
+    type: t.Literal["full", "diff", "incr", "none"] = "incr"
+    create_stanza: bool = False
+    check: bool = True
+    verify: bool = False
     jobs: int = 2
-    spool_dir: t.Optional[str] = None
+    client_bin_dir: t.Optional[str] = field(default=None, metadata=INTERNAL)
+    spool_dir: t.Optional[str] = field(default=None, metadata=INTERNAL)
     listener: t.Optional[PhaseListener] = None
     check_mode: bool = False
 
@@ -83,7 +82,7 @@ def take_backup(request: BackupRequest) -> BackupResult:
     verified = None
     if request.verify:
         with timings.phase("verify"), scratch_folder("lifeline-pitr-", request.spool_dir) as scratch:
-            found = verify_repository(request.place, request.bin_dir, None, scratch)
+            found = verify_repository(request.place, request.client_bin_dir, None, scratch)
         if found.problems:
             raise RecoveryError(
                 ErrorKind.DAMAGED,

@@ -110,7 +110,7 @@ def _restore(request: PitrRequest, timings: Timings) -> PitrResult:
 def _in_place(request: PitrRequest, plan: Plan, timings: Timings) -> PitrResult:
     spec = request.spec
     reached, kept = restore_in_place(
-        spec, plan, service=request.service, start=request.start.start, timeout=request.start.timeout,
+        spec, plan, service=request.service, start=request.start.start, timeout=request.start.recovery_timeout,
         jobs=request.start.jobs, timings=timings,
     )  # fmt: skip
     summary = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.confirmation import plan_digest
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL
 from .._postgres.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, ControlFile, Login, archived_after_switch, find_server
@@ -36,14 +37,14 @@ class RecoverySpec:
 
     place: Place
     target: Target
-    mode: str
-    data: str
-    origin: t.Optional[str]
     login: Login
-    bin_dir: t.Optional[str] = None
+    mode: str = field(metadata=INTERNAL)
+    data: str = field(metadata=INTERNAL)
+    origin: t.Optional[str] = field(metadata=INTERNAL)
+    bin_dir: t.Optional[str] = field(default=None, metadata=INTERNAL)
     backup_set: t.Optional[str] = None
     timeline: str = "auto"
-    action: str = "pause"
+    action: t.Literal["pause", "promote", "shutdown"] = "pause"
     check_archive: bool = True
     archive_timeout: int = 120
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import FilePath
 from .._core.process import free_port
 from .cluster import Cluster, Login, as_options
 from .plan import Plan, RecoverySpec
@@ -40,11 +41,11 @@ class Start:
     """Options of the restored server. With port 0, a free port is used; socket_dir None is the data directory."""
 
     start: bool = True
-    port: int = 0
+    port: t.Optional[int] = None
     listen_addresses: str = "127.0.0.1"
-    socket_dir: t.Optional[str] = None
-    config_file: t.Optional[str] = None
-    timeout: int = 3600
+    socket_directory: t.Optional[FilePath] = None
+    config_file: t.Optional[FilePath] = None
+    recovery_timeout: int = 3600
     jobs: int = 2
 
 
@@ -181,12 +182,12 @@ def origin_config_file(origin: t.Optional[str]) -> t.Optional[str]:
 
 def _run(spec: RecoverySpec, plan: Plan, start: Start, cluster: Cluster) -> SideBySide:
     port = start.port or free_port()
-    socket_dir = start.socket_dir or spec.data
+    socket_dir = start.socket_directory or spec.data
     if len(socket_dir.encode()) > _LONGEST_SOCKET_DIR:
         socket_dir = ""
     control = cluster.control()
     settings = server_settings(spec.data, start, port, socket_dir, control.limits if control else {})
-    config_file = start.config_file
+    config_file: t.Optional[str] = start.config_file
     if config_file is None and not os.path.exists(os.path.join(spec.data, "postgresql.conf")):
         config_file = origin_config_file(spec.origin)
         if config_file is None:
@@ -199,7 +200,7 @@ def _run(spec: RecoverySpec, plan: Plan, start: Start, cluster: Cluster) -> Side
         settings = {"config_file": config_file, "data_directory": spec.data, **settings}
     log = f"{spec.data}.log"
     cluster.start(as_options(settings), log, spec.place.environment)
-    reached = wait_for_target(cluster, spec, plan, log, start.timeout)
+    reached = wait_for_target(cluster, spec, plan, log, start.recovery_timeout)
     write_marker(
         spec.data,
         Marker("beside", "done", plan.stanza.name, plan.stanza.system_identifier, plan.bin_dir,

@@ -19,7 +19,6 @@ from .wal import TimelineSpan
 from .waldump import Reading
 
 TARGET_TYPES = ("time", "lsn", "name", "xid", "immediate", "latest")
-ACTIONS = ("pause", "promote", "shutdown")
 _UNSAFE = re.compile(r"['\\\x00-\x1f\x7f]")
 #: Targets that PostgreSQL can stop before or after; the others have one meaning.
 _WITH_SIDES = ("time", "lsn", "xid")

@@ -186,7 +186,7 @@ def test_what_the_verification_says_is_read_because_its_exit_code_tells_nothing(
         "total valid files: 964\n    checksum invalid: 1\n"
     )
     assert parse_verify(good) == []
-    assert parse_verify(bad) == ["pgBackRest finds 1 files of the backup 20261121-144211F wrong: checksum invalid."]
+    assert parse_verify(bad) == ["pgBackRest found 1 invalid files of the backup 20261121-144211F: checksum invalid."]
     assert len(parse_verify("stanza: main\nstatus: error\n")) == 1
 
 
