@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.parallel import in_order
 from .channel import Channel
 from .event import Event, is_worse
 from .routing import Delivery, Memory, Rules, plan, remember
@@ -144,14 +144,14 @@ def _bring_all(request: NotifyRequest, deliveries: t.Sequence[Delivery], memory:
     queues: t.Dict[str, t.List[Delivery]] = {}
     for one in deliveries:
         queues.setdefault(one.channel.name, []).append(one)
-    if queues:
-        with ThreadPoolExecutor(min(_AT_ONCE, len(queues))) as pool:
-            for answers in pool.map(lambda queue: _bring_queue(queue, request.patience), queues.values()):
-                for one, said, reason in answers:
-                    if reason:
-                        outcome.failed.append((one, reason))
-                    else:
-                        _note(outcome, one, one.channel, said)
+    for answers in in_order(
+        list(queues.values()), lambda queue: _bring_queue(queue, request.patience), parallel=_AT_ONCE
+    ):
+        for one, said, reason in answers:
+            if reason:
+                outcome.failed.append((one, reason))
+            else:
+                _note(outcome, one, one.channel, said)
     for one, reason in outcome.failed:
         entry = {"channel": one.channel.name, "event": one.event.event, "key": one.event.key, "reason": reason}
         name = "" if request.every_channel else _fall_back(request, one, memory, outcome)

@@ -22,6 +22,7 @@ from .._core.codec import CODECS, compress, decompress, require_codec
 from .._core.digest import Tally, bare_etag, file_chunks, same_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.parallel import for_each
 from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
@@ -32,7 +33,7 @@ from .._sets.fetch import read_object
 from .._sets.identity import require_source_kind
 from .._sets.layout import check_source, object_key, objects_prefix
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
-from .._sets.references import for_each, sample
+from .._sets.references import sample
 from .._sets.writer import SetWriter
 from .._store.base import ARCHIVE_CLASSES, TIERING_CLASS, ObjectInfo, ObjectStore
 from .gaps import Gaps

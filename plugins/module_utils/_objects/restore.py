@@ -18,6 +18,7 @@ from .._core.digest import Tally, bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
 from .._core.notices import note
+from .._core.parallel import for_each
 from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
@@ -26,7 +27,6 @@ from .._sets.catalogue import older_set
 from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
-from .._sets.references import for_each
 from .._store.base import ARCHIVE_CLASSES, ObjectInfo, ObjectStore, put_shown, seal_for
 from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines, listing_errors
 from .compare import EARLIER_HEADERS, EXCLUDED_FILE, EXCLUDED_FOLDER, differing_headers, excluded_names

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 
 from .._core.digest import Tally, bare_etag, file_chunks, same_etag
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.parallel import for_each
 from .._core.progress import Progress
-from .._sets.references import for_each
 from .._store.base import Headers, ObjectInfo, ObjectStore, put_shown
 from .._store.directory import DirectoryStore
 from .._store.s3 import S3Store

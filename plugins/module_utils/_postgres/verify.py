@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.parallel import for_each
 from .._core.process import Child, scratch_folder
 from .._sets.audit import write_audit
 from .._sets.fetch import FetchedObject, fetch_objects, read_object
@@ -25,13 +26,7 @@ from .._sets.manifest import (
     Manifest,
     ObjectEntry,
 )
-from .._sets.references import (
-    check_presence,
-    check_stored,
-    distinct_objects,
-    for_each,
-    require_present,
-)
+from .._sets.references import check_presence, check_stored, distinct_objects, require_present
 from .._sets.verification import Verification, record_verification
 from .._sqlite.backup import open_set
 from .._store.base import ObjectStore

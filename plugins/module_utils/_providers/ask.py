@@ -9,12 +9,12 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from .._core.deadline import within
 from .._core.errors import RecoveryError
 from .._core.http import Answer, NoAnswer, exchange
+from .._core.parallel import in_order
 from .._core.sizes import readable_size
 from .judge import judge_page, unknown_page
 from .model import NotAStatusPage, PageState, WantedPage
@@ -32,10 +32,7 @@ _REASONS = {"TimeoutError": "timeout", "timeout": "timeout", "gaierror": "no suc
 
 def ask_pages(pages: t.Sequence[WantedPage], timeout: float, now: datetime) -> t.List[PageState]:
     """The state of each page in order. timeout: seconds for one page, including its complete answer."""
-    if not pages:
-        return []
-    with ThreadPoolExecutor(min(_AT_ONCE, len(pages))) as pool:
-        return list(pool.map(lambda page: _ask(page, timeout, now), pages))
+    return in_order(pages, lambda page: _ask(page, timeout, now), parallel=_AT_ONCE)
 
 
 def shown(url: str) -> str:

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 
 from .._core.digest import file_chunks
+from .._core.parallel import in_order
 from .._sets.fetch import fetch_stored, plain_chunks, proved_rows
 from .._sets.manifest import ObjectEntry
 from .._store.base import ObjectStore
@@ -28,11 +28,9 @@ class LocalObjects:
     def bring(self, entries: t.Iterable[ObjectEntry]) -> None:
         """Fetch those that are not here yet. Raises RecoveryError as fetch_stored."""
         missing = {entry.key: entry for entry in entries if entry.key not in self._paths}
-        with ThreadPoolExecutor(max_workers=self._parallel, thread_name_prefix="fetch") as pool:
-            futures = {key: pool.submit(self._bring, entry) for key, entry in missing.items()}
-            for key, future in futures.items():
-                self._paths[key] = future.result()
-                self.bytes_fetched += missing[key].stored_size
+        paths = in_order(list(missing.values()), self._bring, parallel=self._parallel)
+        self._paths.update(zip(missing, paths))
+        self.bytes_fetched += sum(entry.stored_size for entry in missing.values())
 
     def content(self, entry: ObjectEntry) -> bytes:
         """The plain bytes of a small object."""

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import note
+from .._core.parallel import in_order
 from .._store.base import ObjectStore, read_all
 from .clocks import latest_plausible
 from .layout import TIERS, SetName, parse_set_key, set_key, sets_prefix
@@ -31,6 +31,7 @@ __all__ = [
     "previous_set",
     "record_verification",
     "try_set",
+    "try_sets",
     "verifications",
 ]
 
@@ -82,12 +83,11 @@ def load_sets(store: ObjectStore, names: t.Sequence[SetName]) -> t.Tuple[t.List[
     """
     manifests: t.List[Manifest] = []
     unreadable: t.List[UnreadableSet] = []
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="manifest") as pool:
-        for name, loaded in zip(names, pool.map(lambda one: try_set(store, one), names)):
-            if isinstance(loaded, Manifest):
-                manifests.append(loaded)
-            else:
-                unreadable.append(UnreadableSet(*name, loaded.what))
+    for name, loaded in zip(names, try_sets(store, names)):
+        if isinstance(loaded, Manifest):
+            manifests.append(loaded)
+        else:
+            unreadable.append(UnreadableSet(*name, loaded.what))
     return manifests, unreadable
 
 
@@ -151,6 +151,11 @@ def try_set(store: ObjectStore, name: SetName) -> t.Union[Manifest, RecoveryErro
             raise
         note(f"The set {name.set_id} of {name.source} ({name.tier}) was left out: {error.what}")
         return error
+
+
+def try_sets(store: ObjectStore, names: t.Sequence[SetName]) -> t.List[t.Union[Manifest, RecoveryError]]:
+    """As try_set for several sets, in their order. Manifests are small, so that latency is what costs."""
+    return in_order(names, lambda name: try_set(store, name), parallel=8)
 
 
 def _prefixes(source: t.Optional[str], tier: t.Optional[str]) -> t.List[str]:

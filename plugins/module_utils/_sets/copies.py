@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.parallel import for_each
 from .._store.base import ObjectStore, put_proved, read_all
 from .audit import write_audit
 from .catalogue import is_unreadable, list_sets, load_set, previous_set
 from .layout import SetName, objects_prefix, set_key
 from .manifest import Manifest, ObjectEntry, without_etags
-from .references import check_presence, for_each, referenced_objects
+from .references import check_presence, referenced_objects
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import errno
 import os
 import shutil
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .._core.codec import decompress
 from .._core.digest import Tally
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.parallel import in_order
 from .._core.plain_files import create_file
 from .._core.sealing import Sealing
 from .._core.sizes import readable_size
@@ -80,14 +80,8 @@ def fetch_objects(
     """
     if folder is not None:
         _require_room(folder, sum(entry.plain_size for entry in entries))
-    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="fetch") as pool:
-        ordered = sorted(entries, key=lambda entry: -entry.stored_size)
-        futures = [pool.submit(fetch_object, store, entry, folder) for entry in ordered]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    ordered = sorted(entries, key=lambda entry: -entry.stored_size)
+    return in_order(ordered, lambda entry: fetch_object(store, entry, folder), parallel=parallel)
 
 
 def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]) -> FetchedObject:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import statistics
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
-from .catalogue import UnreadableSet, list_sets, try_set
+from .catalogue import UnreadableSet, list_sets, try_sets
 from .clocks import TOLERANCE
 from .layout import SetName
 from .manifest import ROWS_ENGINE, SQLITE_ROWS_ENGINE, Manifest
@@ -134,14 +133,13 @@ def describe_sets(
         by_source.setdefault(name.source, []).append(name)
     described: t.List[SetInfo] = []
     sources: t.List[SourceInfo] = []
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for source, mine in sorted(by_source.items()):
-            recent = _newest(mine, request.limit)
-            if chosen is not None and chosen not in recent:
-                recent = [chosen, *recent]
-            infos = _described(store, recent, list(pool.map(lambda name: try_set(store, name), recent)), now)
-            sources.append(_summary(source, mine, infos, request, now))
-            described.extend(reversed(infos))
+    for source, mine in sorted(by_source.items()):
+        recent = _newest(mine, request.limit)
+        if chosen is not None and chosen not in recent:
+            recent = [chosen, *recent]
+        infos = _described(store, recent, try_sets(store, recent), now)
+        sources.append(_summary(source, mine, infos, request, now))
+        described.extend(reversed(infos))
     selected = next((info for info in described if chosen == (info.source, info.tier, info.set_id)), None)
     unreadable = [
         UnreadableSet(info.source, info.tier, info.set_id, info.problem) for info in described if info.problem

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from .._core.clock import compact_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.parallel import for_each
 from .._core.sizes import readable_size
 from .._store.base import ObjectInfo, ObjectStore, put_proved, read_all
 from .audit import write_audit
@@ -39,7 +40,7 @@ from .layout import (
 )
 from .manifest import Manifest, parse_manifest
 from .recovery_points import is_implausible
-from .references import for_each, referenced_objects
+from .references import referenced_objects
 from .restores import restore_outcomes
 from .retention import DEFAULTS, Decision, Known, Policy, decide
 

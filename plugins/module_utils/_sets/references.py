@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import random
-import threading
 import typing as t
 
 from .._core.codec import CODECS
 from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.parallel import for_each
 from .._core.shapes import either, instant, mapping_of, one_of, record, text, whole
 from .._store.base import ObjectStore
 from .fetch import fetch_object, read_object
@@ -26,7 +24,6 @@ from .manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 SAMPLE = 500
 
 _Item = t.TypeVar("_Item")
-_Result = t.TypeVar("_Result")
 
 
 def referenced_objects(store: ObjectStore, manifest: Manifest, *, plain: bool = False) -> t.Iterator[ObjectEntry]:
@@ -108,70 +105,6 @@ def check_stored(store: ObjectStore, entry: ObjectEntry) -> int:
     """Read an object and compare it with its entry; the bytes read. Raises as fetch_object."""
     fetch_object(store, entry, None)
     return entry.stored_size
-
-
-def for_each(items: t.Iterable[_Item], work: t.Callable[[_Item], _Result], *, parallel: int) -> t.Iterator[_Result]:
-    """The results of work on every item, in any order, with a bounded number of items in flight.
-
-    What items or work raise is raised after those in flight have ended; the others are not begun.
-    Raises RecoveryError(invalid_options) for a parallel below 1.
-    """
-    if parallel < 1:
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, f"{parallel} at once is nobody.", next_step="Give a number of at least 1."
-        )
-    crew = _Crew(iter(items), work, parallel)
-    try:
-        yield from crew.results()
-    finally:
-        crew.stop()
-    if crew.error is not None:
-        raise crew.error
-
-
-class _Crew(t.Generic[_Item, _Result]):
-    """Threads that take items from one iterator; a future each would take longer than a small object does."""
-
-    def __init__(self, items: t.Iterator[_Item], work: t.Callable[[_Item], _Result], parallel: int) -> None:
-        self._items, self._work = items, work
-        self._next = threading.Lock()
-        self._stopped = threading.Event()
-        self._results: queue.Queue[t.Optional[t.Tuple[_Result]]] = queue.Queue(8 * parallel)
-        self.error: t.Optional[BaseException] = None
-        self._threads = [threading.Thread(target=self._run, name="each", daemon=True) for _one in range(parallel)]
-
-    def results(self) -> t.Iterator[_Result]:
-        for thread in self._threads:
-            thread.start()
-        running = len(self._threads)
-        while running:
-            result = self._results.get()
-            if result is None:
-                running -= 1
-            else:
-                yield result[0]
-
-    def stop(self) -> None:
-        """Begin nothing more, and wait for what runs."""
-        self._stopped.set()
-        for thread in self._threads:
-            while thread.is_alive():
-                with contextlib.suppress(queue.Empty):
-                    self._results.get(timeout=0.05)
-
-    def _run(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                with self._next:
-                    item = next(self._items, self)
-                if item is self:
-                    break
-                self._results.put((self._work(t.cast(_Item, item)),))
-        except BaseException as error:
-            self.error = self.error or error
-            self._stopped.set()
-        finally:
-            self._results.put(None)
 
 
 def reference_in(line: t.Union[str, bytes], part: str) -> t.Dict[str, t.Any]:

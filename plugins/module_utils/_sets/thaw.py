@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import INTERNAL
+from .._core.parallel import for_each
 from .._core.sizes import readable_seconds
 from .._store.base import ObjectStore
 from .manifest import Manifest
-from .references import distinct_objects, for_each
+from .references import distinct_objects
 
 
 @dataclass(frozen=True)
