@@ -13,11 +13,11 @@ class ModuleDocFragment:
 options:
   account_id:
     description:
-      - The id of the Cloudflare account. Without it, E(CLOUDFLARE_ACCOUNT_ID).
+      - Id of the Cloudflare account. If it is unset, E(CLOUDFLARE_ACCOUNT_ID) is used.
     type: str
   api_token:
     description:
-      - A token with the right to edit D1. Without it, E(CLOUDFLARE_API_TOKEN).
+      - API token with the right to edit D1. If it is unset, E(CLOUDFLARE_API_TOKEN) is used.
     type: str
   api_url:
     description:

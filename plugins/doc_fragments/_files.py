@@ -13,71 +13,71 @@ class ModuleDocFragment:
 options:
   files:
     description:
-      - The bucket of files, of any S3 service.
+      - Bucket of files, of any S3 service.
     type: dict
     suboptions:
       provider:
         description:
-          - Who runs the bucket. V(directory) is a local folder, all others speak S3.
-          - V(r2) and V(supabase) are never sent what they refuse, as ACLs, tags, object lock and encryption headers.
+          - Provider of the bucket. V(directory) is a local folder, all other values use S3.
+          - Requests to V(r2) and V(supabase) have no headers that they refuse, such as ACLs, tags, object lock and encryption.
         type: str
         choices: [aws, r2, minio, supabase, generic, directory]
         default: aws
       bucket:
         description:
-          - The bucket. Required unless O(files.provider=directory).
+          - Name of the bucket. Required unless O(files.provider=directory).
         type: str
       prefix:
         description:
-          - A folder within the bucket that all keys are relative to.
+          - Folder within the bucket that all keys are relative to.
         type: str
         default: ''
       path:
         description:
-          - The folder. Required for O(files.provider=directory).
+          - Path of the folder. Required for O(files.provider=directory).
         type: path
       endpoint_url:
         description:
-          - The URL of the S3 service. Required unless the provider is V(aws) or V(directory).
-          - Without it, the environment variables E(AWS_ENDPOINT_URL_S3) and E(AWS_ENDPOINT_URL) are used.
+          - URL of the S3 service. Required unless the provider is V(aws) or V(directory).
+          - If it is unset, the environment variables E(AWS_ENDPOINT_URL_S3) and E(AWS_ENDPOINT_URL) are used.
         type: str
       region:
         description:
-          - The region of the bucket. Without it, E(AWS_REGION) or E(AWS_DEFAULT_REGION), then V(auto) for V(r2).
+          - Region of the bucket. If it is unset, E(AWS_REGION) or E(AWS_DEFAULT_REGION) is used, then V(auto) for V(r2).
         type: str
       access_key:
         description:
-          - The id of the access key. Without it, E(AWS_ACCESS_KEY_ID), then what boto3 finds by itself.
+          - Id of the access key. If it is unset, E(AWS_ACCESS_KEY_ID) is used, then the credential chain of boto3.
         type: str
       secret_key:
         description:
-          - The secret of the access key. Without it, E(AWS_SECRET_ACCESS_KEY).
+          - Secret of the access key. If it is unset, E(AWS_SECRET_ACCESS_KEY) is used.
         type: str
       session_token:
         description:
-          - The token of temporary credentials. Without it, E(AWS_SESSION_TOKEN).
+          - Token of temporary credentials. If it is unset, E(AWS_SESSION_TOKEN) is used.
         type: str
       ca_bundle:
         description:
-          - A file of certificate authorities to trust. Without it, E(AWS_CA_BUNDLE), then the system's.
+          - File of trusted certificate authorities. If it is unset, E(AWS_CA_BUNDLE) is used, then those of the system.
         type: path
       parallel:
         description:
-          - How many parts of large objects are transferred at once. Each takes 16 MiB of memory.
+          - Number of parts of large objects to transfer in parallel. Each part takes 16 MiB of memory.
         type: int
         default: 3
       timeout:
         description:
-          - Seconds to wait for an answer before a request is tried again.
+          - Seconds to wait for an answer before a request is retried.
         type: int
         default: 60
 """
 
-    # Where a module tells how far it is.
+    # The progress of a module.
     PROGRESS = r"""
 options:
   progress_file:
     description:
-      - A file that holds one line about how far the work is, written anew twice a second, for C(watch cat).
+      - File with one line about the progress of the work, rewritten twice a second, for C(watch cat).
     type: path
 """

@@ -13,37 +13,37 @@ class ModuleDocFragment:
 options:
   stanza:
     description:
-      - The stanza of pgBackRest, which is the name of the cluster in its repository.
+      - Stanza of pgBackRest, which is the name of the cluster in its repository.
     type: str
     required: true
   config:
     description:
-      - The configuration file of pgBackRest. Without it, pgBackRest looks in its usual places.
+      - Path of the configuration file of pgBackRest. If it is unset, pgBackRest uses its default paths.
     type: path
   repository:
     description:
-      - The number of the repository to read, for configurations with several.
+      - Number of the repository to read, for configurations with several repositories.
     type: int
     default: 1
   environment:
     description:
       - Variables C(PGBACKREST_*) for pgBackRest, such as the passphrase or the keys of the repository, and others that it needs.
-      - They are handed over in its environment, never on a command line. The restored server gets them too, for it fetches
+      - They are passed in its environment, never on a command line. The restored server gets them too, because it fetches
         the archive itself until recovery ends.
     type: dict
     default: {}
   pgbackrest:
     description:
-      - The program, when it is not on the path.
+      - Path of the program pgbackrest, if it is not in E(PATH).
     type: str
     default: pgbackrest
   os_user:
     description:
-      - Whom the programs run as when this module runs as root. Without it, the owner of the live data directory.
-      - They never run as root; otherwise they run as whoever runs the module.
+      - User of the programs if this module runs as root. If it is unset, the owner of the data directory of the cluster is used.
+      - The programs never run as root. If this module does not run as root, they run as its user.
     type: str
   spool_dir:
     description:
-      - A folder with room for three segments of the write-ahead log. Without it, the system's folder for temporary files.
+      - Folder with space for three WAL segments. If it is unset, the folder of the system for temporary files is used.
     type: path
 """

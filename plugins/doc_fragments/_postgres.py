@@ -13,73 +13,73 @@ class ModuleDocFragment:
 options:
   dsn:
     description:
-      - A connection string of libpq, as a URI or as keywords, instead of O(login_host) and its like.
-      - O(login_db) wins over the database that it names.
+      - Connection string of libpq, as a URI or as keywords, instead of O(login_host) and the other connection options.
+      - O(login_db) overrides the database of the string.
     type: str
   login_host:
     description:
-      - The host of the server. Without it, E(PGHOST), then the local socket.
+      - Host of the server. If it is unset, E(PGHOST) is used, then the local socket.
     type: str
   login_port:
     description:
-      - The port of the server. Without it, E(PGPORT).
+      - Port of the server. If it is unset, E(PGPORT) is used.
       - A transaction pooler, such as port 6543 of Supabase, is refused, because its sessions belong to other clients
-        as well. A session pooler is accepted; its sessions are given back unchanged.
+        as well. A session pooler is accepted; its sessions are returned unchanged.
     type: int
     default: 5432
   login_user:
     description:
-      - The role to log in as. Without it, E(PGUSER), then the name of the system's user.
+      - Role to log in as. If it is unset, E(PGUSER) is used, then the name of the operating system user.
     type: str
   login_password:
     description:
-      - The password of O(login_user). Without it, E(PGPASSWORD), then the password file of libpq.
-      - It is handed to client programs in their environment, never on their command line.
+      - Password of O(login_user). If it is unset, E(PGPASSWORD) is used, then the password file of libpq.
+      - It is passed to client programs in their environment, never on their command line.
     type: str
   login_unix_socket:
     description:
-      - The folder of a local socket, instead of O(login_host).
+      - Folder of a local socket, instead of O(login_host).
     type: str
   login_db:
     description:
-      - The database to connect to. Without it, E(PGDATABASE), then a database named as the role.
+      - Database to connect to. If it is unset, E(PGDATABASE) is used, then a database with the name of the role.
     type: str
   ssl_mode:
     description:
-      - How the connection is secured. V(verify-full) is the only mode that cannot be listened to by a stranger in between.
+      - C(sslmode) of the connection. Only V(verify-full) protects against an attacker between client and server.
     type: str
     choices: [allow, disable, prefer, require, verify-ca, verify-full]
     default: prefer
   ca_cert:
     description:
-      - A file of certificate authorities that the server's certificate must come from.
+      - File of certificate authorities that must have signed the certificate of the server.
     type: path
   ssl_cert:
     description:
-      - The client's certificate.
+      - Certificate of the client.
     type: path
   ssl_key:
     description:
-      - The key of O(ssl_cert).
+      - Key of O(ssl_cert).
     type: path
   connect_timeout:
     description:
-      - Seconds to wait for the server to answer a new connection.
-      - A connection that O(dsn) gives a connect_timeout of its own keeps that.
+      - Seconds to wait until the server answers a new connection.
+      - A connect_timeout in O(dsn) overrides it.
     type: int
     default: 10
   stall_timeout:
     description:
-      - Seconds that a statement or a client program may wait without any progress. Then the server is asked over a
-        second connection whether it works on it, and the wait ends with the error C(timeout) when it does not.
-      - A long statement that the server works on is never ended. V(0) waits without a limit.
-      - Raise it for a network that pauses longer, lower it to notice a stalled connection earlier.
+      - Seconds that a statement or a client program may wait without any progress. Then the module asks the server over a
+        second connection whether it works on the statement. If it does not, the wait ends with the error C(timeout).
+      - A long statement that the server works on is never ended. V(0) disables the limit.
+      - Raise it for a network with longer pauses, lower it to detect a stalled connection earlier.
     type: int
     default: 300
   client_bin_dir:
     description:
-      - The folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).
-      - Without it, the client of the server's major version is looked for in the usual places, else the newest.
+      - Folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).
+      - If it is unset, the client of the server's major version is searched in the standard folders, else the newest client.
     type: path
 """
 
@@ -88,7 +88,7 @@ options:
 options:
   client_bin_dir:
     description:
-      - The folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).
-      - Without it, the client of the server's major version is looked for in the usual places, else the newest.
+      - Folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).
+      - If it is unset, the client of the server's major version is searched in the standard folders, else the newest client.
     type: path
 """

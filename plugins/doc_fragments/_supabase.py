@@ -13,23 +13,23 @@ class ModuleDocFragment:
 options:
   project_ref:
     description:
-      - The ref of the project, 20 lower-case letters. It is what identifies the project; names may be given twice.
+      - Ref of the project, 20 lower-case letters. It identifies the project; names are not unique.
     type: str
     required: true
   access_token:
     description:
-      - A personal access token, or one of OAuth with the scopes C(projects:read), C(database:read) and, to change something,
-        C(database:write). Without it, E(SUPABASE_ACCESS_TOKEN).
+      - Personal access token, or an OAuth token with the scopes C(projects:read), C(database:read) and, for changes,
+        C(database:write). If it is unset, E(SUPABASE_ACCESS_TOKEN) is used.
     type: str
   api_url:
     description:
-      - The URL of the Management API.
+      - URL of the Management API.
     type: str
     default: https://api.supabase.com
   api_timeout:
     description:
-      - Seconds to wait for an answer. A service that is busy is asked again for a quarter longer, but what changes something
-        is never sent twice unless the service says that it did not begin.
+      - Seconds to wait for an answer. Requests to a busy service are retried for a quarter longer; a request that changes data
+        is retried only if the service reports that it did not start.
     type: int
     default: 60
 """

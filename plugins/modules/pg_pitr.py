@@ -10,14 +10,14 @@ module: pg_pitr
 short_description: Restore a PostgreSQL cluster to a point in time with pgBackRest
 version_added: 1.0.0
 description:
-  - Restores a whole cluster from a backup and the archived write-ahead log to an instant, an LSN, a restore point, or just before a
-    transaction; beside the live cluster, or in place of it.
-  - Before anything stops, the target is found in the archive itself, the backup to start from is chosen, and every segment that
-    recovery will read is proved to be there and undamaged. A target that the archive does not hold is refused while the
-    server goes on running; when the server still runs, what is not archived yet is archived first.
-  - A restored cluster beside the live one runs with archiving, subscriptions and jobs of pg_cron off, so that it cannot write into
-    the archive of the live one or act on the world.
-  - In place, the live data directory is kept under another name, and gets its name back when the restore fails.
+  - Restores a complete cluster from a backup and the archived WAL to an instant, an LSN, a restore point, or just before a
+    transaction; side by side with the running cluster, or in place of it.
+  - Before the server is stopped, the target is found in the archive, the backup to start from is chosen, and every segment that
+    recovery will read is checked to exist and to be undamaged. A target that the archive does not hold is refused while the
+    server continues to run. If the server runs, pending WAL is archived first.
+  - A cluster that is restored side by side runs with archiving, subscriptions and jobs of pg_cron disabled, so that it cannot write into
+    the archive of the running cluster or affect other systems.
+  - In place, the data directory is kept under another name, and is renamed back if the restore fails.
   - Runs on the host that holds the data directory. pgBackRest and PostgreSQL run as its owner, also when this runs as root.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -42,58 +42,57 @@ attributes:
   idempotent:
     support: none
     details:
-      - Every restore is a new one; V(beside) fails when the directory is not empty.
+      - Every restore is a new one; V(beside) fails if the directory is not empty.
 options:
   mode:
     description:
       - V(beside) restores into another, empty directory, and starts it on another port.
-      - V(in_place) replaces the live cluster, whose directory is kept as RV(undo) tells.
-      - V(undo) gives the directory that V(in_place) kept its name back, also after a recovery that was interrupted.
-      - V(remove) stops and deletes what V(beside) made.
+      - V(in_place) replaces the running cluster and keeps its directory; see RV(undo).
+      - V(undo) renames the directory that V(in_place) kept to its original name, also after an interrupted recovery.
+      - V(remove) stops and deletes a cluster of V(beside).
     type: str
     choices: [beside, in_place, undo, remove]
     default: beside
   data_directory:
     description:
-      - The directory to restore into. For V(in_place) and V(undo) it is that of the live cluster.
-      - The folder above it must exist, and the server's user must be able to enter it.
+      - Directory to restore into. For V(in_place) and V(undo) it is that of the running cluster.
+      - Its parent folder must exist, and the user of the server must be able to enter it.
     type: path
     required: true
   live_data_directory:
     description:
-      - For V(beside), the directory of the live cluster, which may be gone. Without it, C(pg1-path) of pgBackRest's configuration.
+      - Data directory of the running cluster, for V(beside); it may not exist. If it is unset, C(pg1-path) of the pgBackRest configuration is used.
     type: path
   target_type:
     description:
-      - What O(target) is. V(immediate) stops as soon as the backup is consistent, V(latest) at the end of the archive.
+      - Type of O(target). V(immediate) stops as soon as the backup is consistent, V(latest) at the end of the archive.
     type: str
     choices: [time, lsn, name, xid, immediate, latest]
     default: latest
   target:
     description:
-      - An instant such as V(2026-03-01T12:40:00Z), an LSN such as V(0/A0687E8), the name of a restore point, or the number
-        of a transaction.
-      - M(lifeline.recovery.pg_pitr_info) shows what there is around an instant.
+      - Instant such as V(2026-03-01T12:40:00Z), LSN such as V(0/A0687E8), name of a restore point, or id of a transaction to recover to.
+      - M(lifeline.recovery.pg_pitr_info) lists the transactions around an instant.
     type: str
   inclusive:
     description:
-      - Whether what ended exactly at the instant, begins at the LSN, or is the transaction, is still there afterwards.
-      - The default stops just before it, as one wants for the transaction that did the damage.
+      - Whether the recovered state includes the target itself - the commit at the instant, the record at the LSN, or the transaction.
+      - The default stops just before it, which excludes the damaging transaction.
     type: bool
     default: false
   backup_set:
     description:
-      - The label of the backup to start from. Without it, the newest that ended before the target.
+      - Label of the backup to start from. If it is unset, the newest that ended before the target is used.
     type: str
   timeline:
     description:
-      - The timeline to follow, as a number; V(latest) is the newest in the archive.
-      - V(auto) is that of the live cluster where it can be read, else the newest. They differ after a recovery was taken back.
+      - Timeline to follow, as a number; V(latest) is the newest in the archive.
+      - V(auto) is that of the running cluster if it can be read, else the newest. They differ after a recovery was undone.
     type: str
     default: auto
   action:
     description:
-      - What the server does at the target. V(pause) lets it be read but not written, and recovery can still go on; V(promote)
+      - Action of the server at the target. V(pause) allows reads but no writes, and recovery can continue; V(promote)
         opens it on a new timeline; V(shutdown) stops it.
       - With O(target_type=latest) there is no target, and the server is always promoted.
     type: str
@@ -101,41 +100,41 @@ options:
     default: pause
   start:
     description:
-      - Start the restored cluster and wait for the target. Otherwise only the files are restored.
+      - Start the restored cluster and wait for the target. If it is V(false), only the files are restored.
     type: bool
     default: true
   port:
     description:
-      - The port of the cluster beside. Without it, a free one is taken.
+      - Port of the cluster of V(beside). If it is unset, a free port is used.
     type: int
   listen_addresses:
     description:
-      - Where the cluster beside listens.
+      - Addresses that the cluster of V(beside) listens on.
     type: str
     default: 127.0.0.1
   socket_directory:
     description:
-      - The folder of the socket of the cluster beside. Without it, its data directory.
+      - Folder of the socket of the cluster of V(beside). If it is unset, its data directory is used.
     type: path
   config_file:
     description:
-      - The C(postgresql.conf) of the cluster beside, for servers that keep it outside of the data directory. Without it, that
-        of the live cluster.
+      - Path of C(postgresql.conf) for the cluster of V(beside), for servers that keep it outside of the data directory. If it is unset, that
+        of the running cluster is used.
     type: path
   service:
     description:
-      - The unit of systemd that V(in_place) and V(undo) stop and start, for example V(postgresql@15-main). That needs root.
-      - Without it, C(pg_ctl) does, with the arguments that the server was started with.
+      - Systemd unit that V(in_place) and V(undo) stop and start, for example V(postgresql@15-main). This needs root.
+      - If it is unset, C(pg_ctl) is used, with the arguments of the last start of the server.
     type: str
   check_archive:
     description:
-      - Fetch every segment that recovery needs and compare its digest before anything is restored or stopped. Otherwise only
-        a missing one is noticed before.
+      - Fetch every needed segment and compare its digest before anything is restored or stopped. If it is V(false), only
+        missing segments are detected before the restore.
     type: bool
     default: true
   archive_timeout:
     description:
-      - Seconds to wait until what the server wrote last is archived.
+      - Seconds to wait until the newest WAL of the server is archived.
     type: int
     default: 120
   recovery_timeout:
@@ -145,30 +144,30 @@ options:
     default: 3600
   jobs:
     description:
-      - How many processes restore files.
+      - Number of processes that restore files.
     type: int
     default: 2
   source:
     description:
-      - With O(store), the source that the audit record is written for.
+      - Source of the audit record. Needs O(store).
     type: str
   journal:
     description:
-      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
+      - File in which the start and the end of each phase are recorded, to follow long work and to draw the timeline of a drill.
     type: path
 notes:
-  - Only O(login_user), O(login_password) and C(dsn)'s are used of the connection; where the servers are, their data
-    directories tell.
-  - Tablespaces are restored below C(<data_directory>.tablespaces), never to where those of the live cluster are.
-  - By hand, an in-place recovery is taken back by stopping the server, moving the data directory away, giving
-    C(<data_directory>.before-...) its name back, and starting the server.
+  - Of the connection options, only O(login_user), O(login_password) and those in C(dsn) are used; the data directories
+    locate the servers.
+  - Tablespaces are restored below C(<data_directory>.tablespaces), never to the paths of the running cluster.
+  - To undo an in-place recovery by hand, stop the server, move the data directory away, rename
+    C(<data_directory>.before-...) to the original name, and start the server.
 seealso:
   - module: lifeline.recovery.pg_pitr_info
   - module: lifeline.recovery.pg_restore
 """
 
 EXAMPLES = r"""
-- name: See the state just before the bad migration, beside the live cluster
+- name: Restore the state before the bad migration side by side
   lifeline.recovery.pg_pitr:
     stanza: main
     target_type: xid
@@ -179,7 +178,7 @@ EXAMPLES = r"""
   become_user: postgres
   register: recovery
 
-- name: Put the cluster back to one second before the incident
+- name: Restore the cluster to one second before the incident
   lifeline.recovery.pg_pitr:
     stanza: main
     mode: in_place
@@ -191,7 +190,7 @@ EXAMPLES = r"""
     recovery_confirm: main
   become: true
 
-- name: Remove the cluster beside
+- name: Remove the cluster that was restored side by side
   lifeline.recovery.pg_pitr:
     stanza: main
     mode: remove
@@ -217,7 +216,7 @@ data_directory:
   returned: success
   sample: /var/lib/postgresql/15/before-migration
 target:
-  description: The target in words.
+  description: Description of the target.
   type: str
   returned: success
   sample: just before transaction 746
@@ -227,40 +226,40 @@ backup:
   returned: success
   sample: 20260301-020005F
 stops_at:
-  description: The record that recovery stops at, with the transaction that ends there; null when there is none.
+  description: The record that recovery stops at, with the transaction that ends at it; null if there is none.
   type: dict
   returned: success
   sample: {lsn: 0/A063460, xid: 746, ended_at: "2026-03-01T12:40:00.311263+00:00"}
 reached:
   description:
-    - Where recovery stands - state (paused, promoted, shut down or restored), lsn that was replayed, at (the end of the
-      last transaction that was replayed), and timeline.
+    - State of the recovery - state (paused, promoted, shut down or restored), lsn of the replayed WAL, at (the end of the
+      last replayed transaction), and timeline.
     - Null in check mode.
   type: dict
   returned: success
   sample: {state: paused, lsn: 0/A063460, at: "2026-03-01T12:39:59.309627+00:00", timeline: 1}
 port:
-  description: The port of the cluster beside.
+  description: The port of the cluster of V(beside).
   type: int
   returned: success
   sample: 5433
 socket_directory:
-  description: The folder of its socket, or null when its path would be too long for one.
+  description: The folder of its socket, or null if its path would be too long for a socket.
   type: str
   returned: success
   sample: /var/lib/postgresql/15/before-migration
 undo:
-  description: The options that take a recovery in place back, and where the old directory is kept.
+  description: The options that undo a recovery in place, and the path of the kept directory.
   type: dict
   returned: success
   sample: {mode: undo, data_directory: /var/lib/postgresql/15/main, kept: /var/lib/postgresql/15/main.before-20260301t124500z}
 backup_due:
-  description: Whether a new full backup is due, because the cluster in place has another past than the archive's newest.
+  description: Whether a new full backup is due, because the history of the cluster differs from the newest in the archive.
   type: bool
   returned: success
   sample: false
 plan:
-  description: What check mode shows and a confirmation is about.
+  description: The plan that check mode shows and a confirmation refers to.
   type: dict
   returned: success
   sample: {mode: beside, stanza: main, target: just before transaction 746, backup: 20260301-020005F, timeline: 1, segments: 12}
@@ -280,7 +279,7 @@ summary:
   returned: success
   sample: "Restored 'main' to just before transaction 746 in /var/lib/postgresql/15/before-migration (paused, port 5433)."
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: outside_archive

@@ -10,10 +10,10 @@ module: pg_pitr_backup
 short_description: Back up a PostgreSQL cluster with pgBackRest
 version_added: 1.0.0
 description:
-  - Makes the stanza when it is missing, checks that the server's archiving works, takes a backup, and verifies the repository, as
+  - Creates a missing stanza, checks that the archiving of the server works, starts a backup, and verifies the repository, as
     asked.
   - The verification reads every file and every segment that the newest backup needs, and finds missing ones. C(pgbackrest verify)
-    alone ends with success whatever it finds, and says nothing of a segment that is missing.
+    alone always exits with success, and reports no missing segment.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -28,48 +28,48 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode the repository is read, and it is told what would be made.
+      - In check mode the repository is read, and the planned actions are returned.
   diff_mode:
     support: none
   idempotent:
     support: partial
     details:
-      - A backup is a new one each time. With O(type=none), the stanza is only made when it is missing.
+      - Each run starts a new backup. With O(type=none), only a missing stanza is created.
 options:
   type:
     description:
-      - V(full) copies everything, V(diff) what changed since the last full one, V(incr) what changed since the last.
-      - V(none) takes no backup.
+      - V(full) copies everything, V(diff) changes since the last full backup, V(incr) changes since the last backup.
+      - V(none) starts no backup.
     type: str
     choices: [full, diff, incr, none]
     default: incr
   create_stanza:
     description:
-      - Make the stanza when the repository has none of this name.
+      - Create the stanza if the repository has none of this name.
     type: bool
     default: false
   check:
     description:
-      - Let the server switch its segment, and wait until it is in the repository, before the backup.
+      - Switch a WAL segment, and wait until it is in the repository, before the backup.
     type: bool
     default: true
   verify:
     description:
-      - Verify the whole repository after the backup. That reads all of it.
+      - Verify the complete repository after the backup. This reads every file of it.
     type: bool
     default: false
   live_data_directory:
     description:
-      - The directory of the cluster. Without it, C(pg1-path) of pgBackRest's configuration.
+      - Data directory of the cluster. If it is unset, C(pg1-path) of the pgBackRest configuration is used.
     type: path
   jobs:
     description:
-      - How many processes copy files.
+      - Number of processes that copy files.
     type: int
     default: 2
   journal:
     description:
-      - A file that each phase is noted in as it begins and ends.
+      - File in which the start and the end of each phase are recorded.
     type: path
 seealso:
   - module: lifeline.recovery.pg_pitr
@@ -77,7 +77,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the stanza and take the first backup
+- name: Create the stanza and start the first backup
   lifeline.recovery.pg_pitr_backup:
     stanza: main
     type: full
@@ -85,14 +85,14 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
-- name: Only check that archiving works
+- name: Check that WAL archiving works
   lifeline.recovery.pg_pitr_backup:
     stanza: main
     type: none
   become: true
   become_user: postgres
 
-- name: Verify the whole repository
+- name: Verify the complete repository
   lifeline.recovery.pg_pitr_backup:
     stanza: main
     type: none
@@ -109,27 +109,27 @@ stanza:
   returned: success
   sample: main
 stanza_created:
-  description: Whether it was made.
+  description: Whether the stanza was created.
   type: bool
   returned: success
   sample: false
 label:
-  description: The name of the backup, or null without one.
+  description: Name of the backup, or null without a backup.
   type: str
   returned: success
   sample: 20260301-020005F
 type:
-  description: Its type; a first backup is a full one whatever was asked for.
+  description: Type of the backup; the first backup of a repository is always full.
   type: str
   returned: success
   sample: full
 stopped_at:
-  description: When it ended. Any instant from then on can be recovered to.
+  description: End of the backup. Every later instant can be recovered to.
   type: str
   returned: success
   sample: "2026-03-01T02:00:05.000+00:00"
 lsn:
-  description: Where it ended in the log.
+  description: WAL position of its end.
   type: str
   returned: success
   sample: 0/9000100
@@ -144,7 +144,7 @@ bytes_stored:
   returned: success
   sample: 2831779
 verified:
-  description: How many backups and segments were verified, and the problems; null when that was not asked for.
+  description: Number of verified backups and segments, and the problems; null if no verification was requested.
   type: dict
   returned: success, and when problems were found
   sample: {backups: 3, segments: 12, problems: []}
@@ -159,7 +159,7 @@ summary:
   returned: success
   sample: "Took the full backup 20260301-020005F of 'main' in 14.2 s."
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: archiving_failed

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_pitr_info
-short_description: Show what a cluster can be recovered to, and find the moment before an incident
+short_description: Show the recovery window of a cluster and the transactions around an incident
 version_added: 1.0.0
 description:
-  - Reads a repository of pgBackRest, and tells the window that M(lifeline.recovery.pg_pitr) can recover to, the backups, whether
-    the archive has a gap, and whether the server archives.
-  - With O(around), it shows which transactions ended around an instant, and how many rows of which table each inserted, updated and
-    deleted. That is read from the archived write-ahead log, so that it works when the server is gone.
+  - Reads a pgBackRest repository, and returns the window that M(lifeline.recovery.pg_pitr) can recover to, the backups, gaps
+    of the archive, and whether the server archives.
+  - If O(around) is set, it lists the transactions that ended around an instant, with the number of inserted, updated and
+    deleted rows per table. They are read from the archived WAL, so that the list works without the server.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -29,38 +29,38 @@ extends_documentation_fragment:
 options:
   live_data_directory:
     description:
-      - The directory of the live cluster, which may be gone. Without it, C(pg1-path) of pgBackRest's configuration.
+      - Data directory of the running cluster; it may not exist. If it is unset, C(pg1-path) of the pgBackRest configuration is used.
     type: path
   timeline:
     description:
-      - The timeline to look at, as a number; V(latest) is the newest in the archive, V(auto) that of the live cluster
-        where it can be read.
+      - Timeline to read, as a number; V(latest) is the newest in the archive, V(auto) that of the running cluster
+        if it can be read.
     type: str
     default: auto
   around:
     description:
-      - The instant of the incident, as far as it is known. Without it, no transactions are looked for.
+      - Approximate instant of the incident. If it is unset, no transactions are listed.
     type: str
   window_seconds:
     description:
-      - How many seconds before and after O(around) are looked at.
+      - Seconds before and after O(around) to read.
     type: float
     default: 300
   limit:
     description:
-      - How many transactions are shown at most; of more, the newest.
+      - Maximum number of listed transactions; the newest are listed.
     type: int
     default: 100
 notes:
-  - What a server on this host has not archived yet is read from its own directory. When that cannot be read, the server is asked,
-    which knows the instants of transactions when C(track_commit_timestamp) is on, but not what they did.
-  - A table that was dropped or truncated since has another file, or none; it is then shown by the numbers of its database and file.
+  - WAL that a server on this host has not archived yet is read from its data directory. If that fails, the server is asked,
+    which knows the instants of transactions if C(track_commit_timestamp) is on, but not their changes.
+  - A table that was dropped or truncated later has another file, or none; it is then listed by the numbers of its database and file.
 seealso:
   - module: lifeline.recovery.pg_pitr
 """
 
 EXAMPLES = r"""
-- name: See the window and the backups
+- name: Read the recovery window and the backups
   lifeline.recovery.pg_pitr_info:
     stanza: main
   become: true
@@ -76,7 +76,7 @@ EXAMPLES = r"""
   become_user: postgres
   register: moment
 
-- name: Look into an encrypted repository of a server that is gone
+- name: Read an encrypted repository without its server
   lifeline.recovery.pg_pitr_info:
     stanza: main
     config: /root/rescue/pgbackrest.conf
@@ -92,12 +92,12 @@ stanza:
   returned: success
   sample: main
 status:
-  description: What pgBackRest says of it.
+  description: Status from pgBackRest.
   type: str
   returned: success
   sample: ok
 system_identifier:
-  description: What tells the cluster from every other.
+  description: Identifier of the cluster.
   type: str
   returned: success
   sample: "7441034912345678901"
@@ -107,24 +107,24 @@ postgres_version:
   returned: success
   sample: "15"
 timeline:
-  description: The timeline that was looked at.
+  description: The timeline that was read.
   type: int
   returned: success
   sample: 1
 oldest:
-  description: The end of the oldest backup, before which nothing can be recovered - at and lsn; null without a backup.
+  description: The end of the oldest backup, the start of the recovery window - at and lsn; null without a backup.
   type: dict
   returned: success
   sample: {at: "2026-03-01T02:00:05.000+00:00", lsn: 0/9000100}
 newest:
   description:
     - The last transaction that can be recovered without a gap - at and the end of its segment as lsn; null without a backup.
-    - A running server archives what it has in addition before M(lifeline.recovery.pg_pitr) recovers to it.
+    - A running server archives its pending WAL before M(lifeline.recovery.pg_pitr) recovers to it.
   type: dict
   returned: success
   sample: {at: "2026-03-01T12:44:59.120345+00:00", lsn: 0/D000000}
 recovery_points:
-  description: The end of the oldest backup, and when each segment after it was archived, for drills and their exposure.
+  description: The end of the oldest backup, and the archive time of each later segment, for drills and their exposure.
   type: list
   elements: str
   returned: success
@@ -136,7 +136,7 @@ backups:
   returned: success
   contains:
     label:
-      description: Its name, which O(lifeline.recovery.pg_pitr#module:backup_set) takes.
+      description: Name of the backup, for O(lifeline.recovery.pg_pitr#module:backup_set).
       type: str
       sample: 20260301-020005F
     type:
@@ -144,11 +144,11 @@ backups:
       type: str
       sample: full
     started_at:
-      description: When it began.
+      description: Start of the backup.
       type: str
       sample: "2026-03-01T02:00:01.000+00:00"
     stopped_at:
-      description: When it ended.
+      description: End of the backup.
       type: str
       sample: "2026-03-01T02:00:05.000+00:00"
     age_seconds:
@@ -156,11 +156,11 @@ backups:
       type: float
       sample: 3600.5
     lsn_start:
-      description: Where recovery from it begins.
+      description: LSN at which recovery from it starts.
       type: str
       sample: 0/9000028
     lsn_stop:
-      description: From where on it is consistent.
+      description: LSN from which it is consistent.
       type: str
       sample: 0/9000100
     wal_start:
@@ -176,43 +176,43 @@ backups:
       type: int
       sample: 23312195
     bytes_stored:
-      description: Size of it in the repository.
+      description: Stored size in the repository.
       type: int
       sample: 2831779
     prior:
-      description: The backup that it builds on, or null.
+      description: The backup that it depends on, or null.
       type: str
       sample: null
     faulty:
-      description: Whether it met pages whose checksums are wrong.
+      description: Whether it contains pages with wrong checksums.
       type: bool
       sample: false
   sample: []
 archive:
-  description: The archive - min and max segment, how many segments on the way to the timeline, and the first that is missing.
+  description: The archive - min and max segment, number of segments on the path to the timeline, and the first missing segment.
   type: dict
   returned: success
   sample: {min: "000000010000000000000001", max: 00000001000000000000000D, segments: 13, missing: []}
 archiver:
   description:
-    - The running server's side - last_archived, age_seconds, failed_count, last_failed, waiting (segments that are not archived
-      yet), archive_mode and track_commit_timestamp; null when it does not run or does not let us in.
+    - The archiver of the running server - last_archived, age_seconds, failed_count, last_failed, waiting (segments that are not archived
+      yet), archive_mode and track_commit_timestamp; null if the server does not run or refuses the login.
   type: dict
   returned: success
   sample: {last_archived: 00000001000000000000000D, age_seconds: 12.1, failed_count: 0, last_failed: "", waiting: 0,
            archive_mode: "on", track_commit_timestamp: true}
 transactions:
-  description: What ended around the instant, oldest first.
+  description: The transactions that ended around the instant, oldest first.
   type: list
   elements: dict
   returned: success
   contains:
     xid:
-      description: Its number, which O(lifeline.recovery.pg_pitr#module:target) takes.
+      description: Transaction id, for O(lifeline.recovery.pg_pitr#module:target).
       type: int
       sample: 746
     ended_at:
-      description: When it ended.
+      description: End of the transaction.
       type: str
       sample: "2026-03-01T12:40:00.311263+00:00"
     committed:
@@ -220,28 +220,28 @@ transactions:
       type: bool
       sample: true
     seen_in:
-      description: Where this comes from - V(log), archived or not yet, or V(server).
+      description: Origin of the entry - V(log), archived or not yet, or V(server).
       type: str
       sample: log
     lsn:
-      description: Where its end is in the log; null when only the server told.
+      description: Position of its end in the WAL; null if only the server knows it.
       type: str
       sample: 0/A063460
     relations:
-      description: What it did - name, inserts, updates and deletes of each table.
+      description: Its changes - name, inserts, updates and deletes of each table.
       type: list
       elements: dict
       sample: [{name: school/public.children, inserts: 0, updates: 0, deletes: 20000}]
     catalog_changes:
-      description: Rows of the system's tables that it changed, as statements of definition do.
+      description: Number of changed rows of system catalogs, for example by DDL.
       type: int
       sample: 0
     files_dropped:
-      description: Files of tables and indexes that went with it, as by DROP and TRUNCATE.
+      description: Files of tables and indexes that it removed, for example by DROP and TRUNCATE.
       type: int
       sample: 0
     harm:
-      description: Rows updated and deleted and files dropped, 0 when it was rolled back.
+      description: Rows updated and deleted and files dropped, 0 if it was rolled back.
       type: int
       sample: 20000
   sample: []
@@ -257,7 +257,7 @@ timings:
   returned: success
   sample: {window: 0.2, transactions: 1.4, total: 1.7}
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: unknown_source

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_replication_info
-short_description: How far a standby of PostgreSQL is behind, and whether it could be promoted
+short_description: Report the lag of a PostgreSQL standby and whether it can be promoted
 version_added: 1.0.0
 description:
-  - Asks one server how replication goes, or two and compares them. Which is the primary and which the standby is found out.
-  - Lag is given in bytes and in seconds. On an idle primary the newest commit grows old while the standby misses nothing;
-    that is no lag. What cannot be known is null, and never 0.
-  - A standby that streams may need a moment for what is on its way. It is given up to a second to replay what the primary
-    had written when it was asked.
-  - The role to log in as needs no right but C(pg_monitor). Free space on the standby's disk cannot be seen in SQL and is not
-    judged. Of extensions, those of the database that is connected to are.
+  - Reads the replication state of one server, or compares two servers. The module detects which server is the primary.
+  - Lag is returned in bytes and in seconds. On an idle primary the newest commit grows old while the standby misses no data;
+    that is no lag. An unknown value is null, and never 0.
+  - A streaming standby may need a moment for WAL in transfer. It gets up to a second to replay the WAL that the primary
+    had written when it was read.
+  - The role to log in as needs only C(pg_monitor). SQL cannot show the free space on the disk of the standby, so it is not
+    judged. Extensions are compared in the connected database only.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -28,72 +28,72 @@ extends_documentation_fragment:
 options:
   peer:
     description:
-      - The other server of the pair. With it, lag is measured against what the primary has written, and settings, timeline,
+      - The other server of the pair. If it is set, lag is measured against the position of the primary, and settings, timeline,
         system identifier, versions and slots are compared.
-      - Options that are left out are those of the first server, but for the place.
-      - When it does not answer, that is a finding and not a failure, for a lost primary is when one asks.
+      - Options that are unset are those of the first server, except host, port and socket.
+      - If the peer does not answer, that is a finding and not a failure, because a lost primary is a common reason to run this module.
     type: dict
     suboptions:
       dsn:
         description:
-          - A connection string of libpq, instead of O(peer.login_host) and its like.
+          - Connection string of libpq, instead of O(peer.login_host) and the other connection options.
         type: str
       login_host:
         description:
-          - The host of the server.
+          - Host of the server.
         type: str
       login_port:
         description:
-          - The port of the server.
+          - Port of the server.
         type: int
         default: 5432
       login_unix_socket:
         description:
-          - The folder of a local socket, instead of O(peer.login_host).
+          - Folder of a local socket, instead of O(peer.login_host).
         type: str
       login_user:
         description:
-          - The role to log in as. Without it, that of the first server, for both have the same roles.
+          - Role to log in as. If it is unset, that of the first server is used; both servers have the same roles.
         type: str
       login_password:
         description:
-          - The password of that role. Without it, that of the first server.
+          - Password of the role. If it is unset, that of the first server is used.
         type: str
       login_db:
         description:
-          - The database to connect to. Without it, that of the first server.
+          - Database to connect to. If it is unset, that of the first server is used.
         type: str
       ssl_mode:
         description:
-          - How the connection is secured. Without it, as that to the first server.
+          - C(sslmode) of the connection. If it is unset, that of the first server is used.
         type: str
         choices: [allow, disable, prefer, require, verify-ca, verify-full]
       ca_cert:
         description:
-          - A file of certificate authorities that the server's certificate must come from.
+          - File of certificate authorities that must have signed the certificate of the server.
         type: path
       ssl_cert:
         description:
-          - The client's certificate.
+          - Certificate of the client.
         type: path
       ssl_key:
         description:
-          - The key of O(peer.ssl_cert).
+          - Key of O(peer.ssl_cert).
         type: path
   max_lag_bytes:
     description:
-      - More lag than so many bytes is a finding, and so is lag that is not known. Without it, lag is none.
+      - Limit of the lag in bytes. More lag, or an unknown lag, is a finding. If it is unset, the lag in bytes is no finding.
     type: int
   max_lag_seconds:
     description:
-      - More lag than so many seconds is a finding, and so is lag that is not known. Without it, lag is none.
+      - Limit of the lag in seconds. More lag, or an unknown lag, is a finding. If it is unset, the lag in seconds is no finding.
     type: float
 seealso:
   - module: lifeline.recovery.backup_info
 """
 
 EXAMPLES = r"""
-- name: How far is the standby behind?
+- name: Read the lag of the standby
   lifeline.recovery.pg_replication_info:
     login_host: db2.example.com
     login_user: monitor
@@ -112,7 +112,7 @@ EXAMPLES = r"""
   register: replication
   failed_when: replication is failed or replication.findings | length > 0
 
-- name: Fail unless the standby could be promoted now
+- name: Fail unless the standby can be promoted immediately
   lifeline.recovery.pg_replication_info:
     login_unix_socket: /var/run/postgresql
     login_db: postgres
@@ -125,80 +125,80 @@ EXAMPLES = r"""
 
 RETURN = r"""
 role:
-  description: What the first server is, V(primary) or V(standby).
+  description: Role of the first server, V(primary) or V(standby).
   type: str
   returned: success
   sample: standby
 ready:
   description:
-    - Whether the standby could be promoted - it streams or has all that is to be had, replay is not paused, and cluster, timeline,
-      settings and extensions are the primary's as far as that is known. False when no standby was asked.
-    - Lag that is above a limit does not count, for how much may be lost is a decision of its own.
+    - Whether the standby can be promoted - it streams or has all available WAL, replay is not paused, and cluster, timeline,
+      settings and extensions equal those of the primary as far as they are known. False if no standby was read.
+    - Lag above a limit does not count, because the acceptable data loss is the operator's decision.
   type: bool
   returned: success
   sample: true
 blockers:
-  description: Those of RV(findings) that stand against a promotion.
+  description: The findings that prevent a promotion.
   type: list
   elements: str
   returned: success
   sample: []
 findings:
-  description: What is not as it should be, a sentence each.
+  description: The findings, one sentence each.
   type: list
   elements: str
   returned: success
   sample: ["The slot 'old' is inactive and retains 1.5 GiB of WAL."]
 msg:
-  description: The findings in one text, which Ansible shows when C(failed_when) makes them a failure.
+  description: The findings in one text, which Ansible shows if C(failed_when) makes them a failure.
   type: str
   returned: always
   sample: "The slot 'old' is inactive and retains 1.5 GiB of WAL."
 streaming:
   description:
-    - Whether the standby is connected and receives. Of a primary alone, whether any standby does.
-    - Null when the role may not see it. A cut network shows after C(wal_receiver_timeout), by default a minute.
+    - Whether the standby is connected and receives. For a primary alone, whether any standby does.
+    - Null if the role cannot see it. A network outage shows after C(wal_receiver_timeout), by default a minute.
   type: bool
   returned: success
   sample: true
 lag_bytes:
   description:
-    - Bytes of WAL that the primary has written and the standby has not replayed. Of a standby alone, what the primary announced to it.
-      Of a primary alone, that of the standby that is farthest behind.
-    - Null for a standby that does not stream while no primary was asked, and for a primary without standbys.
+    - Bytes of WAL that the primary has written and the standby has not replayed. For a standby alone, up to the position that the primary announced.
+      For a primary alone, the lag of its slowest standby.
+    - Null for a standby that does not stream if no primary was read, and for a primary without standbys.
   type: int
   returned: success
   sample: 0
 lag_seconds:
   description:
-    - At most so many seconds ago the standby was equal to the primary; V(0) when it is equal now.
-    - What is missing was committed after the newest commit that was replayed, so its age bounds the lag where nothing better is known,
-      also for a standby that does not stream. It is measured by the primary's clock where that was asked, else by the standby's.
+    - Upper limit of the age of the last equal state of both servers; V(0) if they are equal now.
+    - Missing data was committed after the newest replayed commit, so its age limits the lag if no better value is known,
+      also for a standby that does not stream. It is measured with the clock of the primary if the primary was read, else with that of the standby.
   type: float
   returned: success
   sample: 0.0
 replay_age_seconds:
-  description: Seconds since the newest commit that was replayed, which grows while nothing is committed. Null when there was none.
+  description: Seconds since the newest replayed commit, which also grows while the primary is idle. Null if there was none.
   type: float
   returned: success
   sample: 311.4
 replayed_at:
-  description: When the newest replayed commit was made.
+  description: Time of the newest replayed commit.
   type: str
   returned: success
   sample: "2026-03-01T12:40:00.120+00:00"
 heard_at:
-  description: When the standby last heard from the primary. Null when it does not receive.
+  description: Time of the last message from the primary. Null if the standby does not receive.
   type: str
   returned: success
   sample: "2026-03-01T12:45:01.002+00:00"
 received_lsn:
-  description: How far the standby has received. Null for a primary, and when it never streamed since its start.
+  description: Received position of the standby. Null for a primary, and for a standby that never streamed since its start.
   type: str
   returned: success
   sample: 0/5000148
 replayed_lsn:
-  description: How far the standby has replayed. Null for a primary.
+  description: Replayed position of the standby. Null for a primary.
   type: str
   returned: success
   sample: 0/5000148
@@ -208,28 +208,28 @@ paused:
   returned: success
   sample: false
 timeline:
-  description: The timeline of the standby, of the primary when no standby was asked.
+  description: Timeline of the standby, or of the primary if no standby was read.
   type: int
   returned: success
   sample: 1
 system_identifier:
-  description: What a cluster and all its standbys have in common. Null where the role may not read it.
+  description: Identifier that a cluster and all its standbys share. Null if the role cannot read it.
   type: str
   returned: success
   sample: "7300000000000000001"
 slot_name:
-  description: The slot that the standby uses. Null when it uses none.
+  description: Slot that the standby uses. Null if it uses none.
   type: str
   returned: success
   sample: standby
 slots:
-  description: The slots of the primary, of the standby when no primary was asked.
+  description: Slots of the primary, or of the standby if no primary was read.
   type: list
   elements: dict
   returned: success
   contains:
     name:
-      description: The name of the slot.
+      description: Name of the slot.
       type: str
       sample: standby
     kind:
@@ -237,34 +237,34 @@ slots:
       type: str
       sample: physical
     active:
-      description: Whether somebody uses it now.
+      description: Whether a client uses it.
       type: bool
       sample: true
     wal_status:
-      description: What the server says of the WAL it keeps - V(reserved), V(extended), V(unreserved) or V(lost). Null when unused so far.
+      description: State of the retained WAL - V(reserved), V(extended), V(unreserved) or V(lost). Null if the slot was never used.
       type: str
       sample: reserved
     retained_bytes:
-      description: Bytes of WAL from where the slot stands to where the server is. Null when unused so far.
+      description: Bytes of WAL from the position of the slot to that of the server. Null if the slot was never used.
       type: int
       sample: 0
     invalidated:
-      description: Whether WAL that it needs is gone, so that its standby has to be made anew.
+      description: Whether the server removed WAL that it needs, so that its standby has to be built again.
       type: bool
       sample: false
   sample: []
 standbys:
-  description: Who is attached to the primary, or to the standby when no primary was asked. Null when the role may not see it.
+  description: Standbys of the primary, or of the standby if no primary was read. Null if the role cannot see them.
   type: list
   elements: dict
   returned: success
   contains:
     name:
-      description: The name under which it connected.
+      description: Application name of its connection.
       type: str
       sample: standby
     address:
-      description: Its address. Null for a local socket.
+      description: Address of the standby. Null for a local socket.
       type: str
       sample: 192.0.2.7
     state:
@@ -276,31 +276,31 @@ standbys:
       type: str
       sample: async
     slot_name:
-      description: The slot that it uses. Null without one.
+      description: Slot of the standby. Null if it uses none.
       type: str
       sample: standby
     lag_bytes:
-      description: Bytes that it has not replayed. Null when it did not tell.
+      description: Bytes that it has not replayed. Null if it is unknown.
       type: int
       sample: 0
     lag_seconds:
-      description: What the server measured. Null when there was nothing to measure.
+      description: Lag that the server measured. Null while it is idle.
       type: float
       sample: 0.0
   sample: []
 settings_low:
-  description: Settings that are lower on the standby than on the primary and must not be, each with name, primary and standby.
+  description: Settings that must not be lower on the standby than on the primary and are, each with name, primary and standby.
   type: list
   elements: dict
   returned: success
   sample: []
 primary:
-  description: The primary - place, server_version, system_identifier, timeline, lsn, settings. Null when none was asked.
+  description: The primary - place, server_version, system_identifier, timeline, lsn, settings. Null if none was read.
   type: dict
   returned: success
   sample: null
 standby:
-  description: The standby, as RV(primary). Null when none was asked.
+  description: The standby, as RV(primary). Null if none was read.
   type: dict
   returned: success
   sample:
@@ -321,7 +321,7 @@ timings:
   returned: success
   sample: {connect: 0.012, read: 0.031, total: 0.043}
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: unreachable

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_check
-short_description: Find what is wrong with a recovery plan before it is needed
+short_description: Check a recovery plan for contradictions and gaps
 version_added: 1.0.0
 description:
-  - Reads a recovery plan that is written as data, and tells where it contradicts itself, rests on things that do not work, or leaves
-    something out - an objective of an hour behind a daily dump, a scenario that takes longer than it may, backups in the bucket of
-    the files they protect, contacts that nobody filled in.
-  - Only the plan is looked at. Whether backups are there is told by M(lifeline.recovery.backup_info), and whether they can be restored
-    by M(lifeline.recovery.backup_verify) and by drills.
+  - Reads a recovery plan that is written as data, and reports contradictions, steps that cannot work, and missing parts, for example
+    an RPO of an hour with a daily dump, a scenario that exceeds the RTO, backups in the bucket of
+    the files they protect, contacts that are placeholders.
+  - The module checks only the plan. M(lifeline.recovery.backup_info) checks that backups exist;
+    M(lifeline.recovery.backup_verify) and drills check that they can be restored.
   - C(docs/recovery-plan.md) lists the keys of a plan and all rules.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -24,20 +24,20 @@ extends_documentation_fragment:
 options:
   plan:
     description:
-      - The recovery plan. It is shown where Ansible shows arguments, so it must hold no secret.
-      - A plan that cannot be read fails with every problem at once, each with its path.
+      - The recovery plan. Ansible logs arguments, so the plan must contain no secret.
+      - A plan that cannot be read fails with all its problems, each with its path.
     type: dict
     required: true
   fail_on:
     description:
-      - From which severity on a finding fails the task. V(never) only reports; a plan that cannot be read fails in any case.
+      - Severity at which a finding fails the task. V(never) only reports. An unreadable plan always fails.
     type: str
     choices: [error, warning, never]
     default: error
   now:
     description:
-      - The instant by which drills and reviews are judged overdue, for example to see what will be due at the end of a quarter.
-      - By default it is the present.
+      - Instant by which drills and reviews are judged overdue. Set it to see the steps that are due at the end of a quarter.
+      - The default is the current time.
     type: str
 seealso:
   - module: lifeline.recovery.backup_info
@@ -49,13 +49,13 @@ EXAMPLES = r"""
   lifeline.recovery.plan_check:
     plan: "{{ recovery_plan }}"
 
-- name: Show what is wrong without failing
+- name: Report all findings without failing
   lifeline.recovery.plan_check:
     plan: "{{ recovery_plan }}"
     fail_on: never
   register: judged
 
-- name: See which drills will be overdue at the end of the quarter
+- name: List drills that will be overdue at the end of the quarter
   lifeline.recovery.plan_check:
     plan: "{{ recovery_plan }}"
     fail_on: warning
@@ -69,12 +69,12 @@ platform:
   returned: when the plan can be read
   sample: School
 verdict:
-  description: V(failed) when a finding is as severe as O(fail_on), else V(passed).
+  description: V(failed) if a finding has a severity of O(fail_on), else V(passed).
   type: str
   returned: when the plan can be read
   sample: failed
 findings:
-  description: What is wrong, the severest first.
+  description: The findings, the most severe first.
   type: list
   elements: dict
   returned: when the plan can be read
@@ -88,40 +88,40 @@ findings:
       type: str
       sample: error
     trap:
-      description: The known mistake of recovery plans that it is, as C(docs/recovery-plan.md) numbers them, or null.
+      description: The known mistake of recovery plans, as numbered in C(docs/recovery-plan.md), or null.
       type: str
       sample: T9
     path:
-      description: Where in the plan.
+      description: Path in the plan.
       type: str
       sample: sources[0].objectives.rpo_seconds
     message:
-      description: What is wrong.
+      description: The problem.
       type: str
       sample: "school may lose 1 h, but its backups leave gaps of 24 h."
     next_step:
-      description: What to do.
+      description: The next step.
       type: str
       sample: "Back up more often, set up recovery to a point in time, or admit the longer RPO."
   sample: []
 counts:
-  description: How many findings there are of each severity.
+  description: Number of findings of each severity.
   type: dict
   returned: when the plan can be read
   sample: {error: 1, warning: 0, info: 0}
 rules:
-  description: How many rules were applied.
+  description: Number of applied rules.
   type: int
   returned: when the plan can be read
   sample: 74
 table:
-  description: The findings as lines for people - severity, trap, path, what is wrong.
+  description: The findings as lines - severity, trap, path, message.
   type: list
   elements: str
   returned: when the plan can be read
   sample: ["error   T9   sources[0].objectives.rpo_seconds  school may lose 1 h, but its backups leave gaps of 24 h."]
 first_steps:
-  description: What is done once while the plan is new, the soonest first, each with C(name), the days C(due) and C(done), or null.
+  description: One-time steps, the earliest first, each with C(name), the days C(due) and C(done), or null.
   type: list
   elements: dict
   returned: when the plan can be read
@@ -132,13 +132,13 @@ summary:
   returned: when the plan can be read
   sample: The plan of School has 1 error.
 problems:
-  description: Why the plan cannot be read, each with C(path) and C(message).
+  description: Problems of an unreadable plan, each with C(path) and C(message).
   type: list
   elements: dict
   returned: when the plan cannot be read
   sample: [{path: "sources[0].objectives.rpo_seconds", message: must be above 0}]
 error_kind:
-  description: A stable name of what went wrong - V(check_failed) or V(invalid_options).
+  description: Stable name of the error - V(check_failed) or V(invalid_options).
   type: str
   returned: failure
   sample: check_failed

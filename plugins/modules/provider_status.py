@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: provider_status
-short_description: Tell whether it is the provider that is down
+short_description: Report outages of providers from their status pages
 version_added: 1.0.0
 description:
-  - Asks the status pages of providers, all at once, and judges what they say. The first question at night is whether it is them or us, and a
-    long restore that is started while the provider is down makes it worse.
-  - Reads what pages of Statuspage publish under C(/api/v2/summary.json), as Supabase, GitHub and Cloudflare do, and other services in its place.
-  - A page that does not answer, or answers something else, is V(unknown) with the reason in RV(pages), neither a failure nor all well.
-  - Redirects are not followed. RV(pages) says where they lead. No more than 8 MiB of an answer are read.
-  - What a provider has not admitted yet its page does not say.
+  - Requests the status pages of providers in parallel and judges them. Run it before a long restore, because an outage of the
+    provider makes the restore fail.
+  - Reads C(/api/v2/summary.json) of Statuspage, which Supabase, GitHub, Cloudflare and other services publish.
+  - A page that does not answer, or has another format, is V(unknown) with the reason in RV(pages). That is neither a failure nor operational.
+  - Redirects are not followed. RV(pages) shows their target. At most 8 MiB of an answer are read.
+  - An outage that the provider has not announced is not detected.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
@@ -25,50 +25,50 @@ attributes:
   check_mode:
     support: full
     details:
-      - Asks the pages all the same, and does not write O(metrics_textfile).
+      - Requests the pages as well, and does not write O(metrics_textfile).
 options:
   pages:
     description:
-      - The status pages. Without any, nothing is asked.
+      - Status pages to request. If the list is empty, no page is requested.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
         description:
-          - What the page is called in results, metrics and messages - letters, digits, V(-) and V(_).
+          - Name of the page in results, metrics and messages - letters, digits, V(-) and V(_).
         type: str
         required: true
       url:
         description:
-          - Where people read the page, such as V(https://www.githubstatus.com). One with a login or a query is refused, because what is
-            secret does not belong there.
+          - URL of the page, for example V(https://www.githubstatus.com). A URL with a login or a query is refused, because logs would
+            show such secrets.
         type: str
         required: true
       components:
         description:
-          - The names of components that matter, or shell patterns of them, in upper or lower case. The name of a group stands for all in it.
-          - Then only these, and open incidents and running maintenance that touch them, judge the page. A name that no component has makes
-            the page V(unknown) unless something worse is known. Without any, the page's own indicator counts.
-          - Choose some where a provider has many places, because somewhere there always is maintenance.
+          - Names of relevant components, or shell patterns of them, in upper or lower case. The name of a group selects all its components.
+          - Only these components, and open incidents and running maintenance that affect them, then judge the page. A name without a match
+            makes the page V(unknown) unless a worse state is known. If it is empty, the indicator of the page is used.
+          - Select components of providers with many locations, because some location always has maintenance.
         type: list
         elements: str
         default: []
   timeout:
     description:
-      - How many seconds one page may take, the whole of its answer included; up to 300. The pages are asked side by side, up to 32 at a time.
+      - Timeout of one page in seconds, including its complete answer; up to 300. Up to 32 pages are requested in parallel.
     type: float
     default: 10
   fail_on:
     description:
-      - From which RV(level) on the task fails, so that a play stops before it starts what needs the provider.
-      - V(unknown) also fails on pages that do not say how they are. V(never), the default, only tells.
+      - RV(level) at which the task fails, so that a play stops before it starts work that needs the provider.
+      - V(unknown) also fails on pages whose state is unknown. V(never) only reports.
     type: str
     choices: [never, unknown, maintenance, minor, major, critical]
     default: never
   metrics_textfile:
     description:
-      - Where to write metrics for the textfile collector of node_exporter, such as C(/var/lib/prometheus/node-exporter/lifeline@providers.prom).
+      - Path of a file for the textfile collector of node_exporter, for example C(/var/lib/prometheus/node-exporter/lifeline@providers.prom).
     type: path
 seealso:
   - module: lifeline.recovery.recovery_status
@@ -76,7 +76,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Is it them or us?
+- name: Report outages of both providers
   lifeline.recovery.provider_status:
     pages:
       - name: supabase
@@ -85,7 +85,7 @@ EXAMPLES = r"""
         url: https://www.githubstatus.com
   register: providers
 
-- name: Start no restore while the database's provider has an outage
+- name: Stop the play while the provider of the database has an outage
   lifeline.recovery.provider_status:
     pages:
       - name: supabase
@@ -93,7 +93,7 @@ EXAMPLES = r"""
         components: [Database, "Connection Pool*"]
     fail_on: major
 
-- name: Leave metrics of the parts that matter
+- name: Write metrics of the relevant components
   lifeline.recovery.provider_status:
     pages:
       - name: cloudflare
@@ -111,16 +111,16 @@ pages:
   returned: success, and when the task fails by O(fail_on)
   contains:
     name:
-      description: Its name.
+      description: Name of the page.
       type: str
       sample: supabase
     url:
-      description: Its URL.
+      description: URL of the page.
       type: str
       sample: https://status.supabase.com
     indicator:
       description: >-
-        How it is - V(none) for operational, V(unknown), V(maintenance) while maintenance is going on, V(minor), V(major) or V(critical). A chosen
+        State of the page - V(none) for operational, V(unknown), V(maintenance) during maintenance, V(minor), V(major) or V(critical). A selected
         component that is degraded is V(minor), in a partial outage V(major), in a major outage V(critical).
       type: str
       sample: critical
@@ -129,16 +129,16 @@ pages:
       type: str
       sample: "supabase: critical - API Gateway is down (major_outage) since 2026-03-01T02:04:00.000+00:00."
     why:
-      description: Why the page, or a part of it, is not known; empty when it is.
+      description: Reason why the page, or a part of it, is unknown; empty if it is known.
       type: str
       sample: ""
     components:
-      description: Components that are not operational, of the chosen where some are, each with C(name), C(group) or null, and C(status).
+      description: Components that are not operational, of the selected ones if any are selected, each with C(name), C(group) or null, and C(status).
       type: list
       elements: dict
       sample: [{name: API Gateway, group: null, status: major_outage}]
     missing:
-      description: Chosen components that the page does not have.
+      description: Selected components that the page does not have.
       type: list
       elements: str
       sample: []
@@ -155,42 +155,42 @@ pages:
           updated_at: "2026-03-01T02:31:00.000+00:00"
           components: [API Gateway]
     maintenance:
-      description: Maintenance that is going on or announced, with the same, and C(starts_at) and C(ends_at).
+      description: Running or announced maintenance, with the same keys, and C(starts_at) and C(ends_at).
       type: list
       elements: dict
       sample: []
     left_out:
-      description: How many components, incidents and maintenance are not in these lists, which have 50 each. All were judged.
+      description: Number of components, incidents and maintenance that are not in these lists, which have at most 50 entries each. All were judged.
       type: int
       sample: 0
     checked_at:
-      description: When it was asked.
+      description: Time of the request.
       type: str
       sample: "2026-03-01T02:40:00.000+00:00"
   sample: []
 level:
-  description: The gravest indicator of the pages; V(unknown) is graver than V(none), and less than all else.
+  description: The most severe indicator of the pages; V(unknown) is above V(none) and below all others.
   type: str
   returned: success, and when the task fails by O(fail_on)
   sample: critical
 breaches:
   description: >-
-    What to tell channels, as M(lifeline.recovery.notification) wants it - C(provider.degraded), a warning, for V(minor), and C(provider.outage), an
-    error, for V(major) and V(critical). Planned maintenance and what is not known is none.
+    Events for M(lifeline.recovery.notification) - C(provider.degraded), a warning, for V(minor), and C(provider.outage), an
+    error, for V(major) and V(critical). Planned maintenance and unknown states are no events.
   type: list
   elements: dict
   returned: success, and when the task fails by O(fail_on)
   contains:
     key:
-      description: Stays the same while it lasts.
+      description: Key of the incident. It stays the same while the outage lasts.
       type: str
       sample: "@provider/supabase"
     event:
-      description: What it is.
+      description: Name of the event.
       type: str
       sample: provider.outage
     severity:
-      description: How grave it is.
+      description: Severity of the event.
       type: str
       sample: error
     source:
@@ -198,12 +198,12 @@ breaches:
       type: str
       sample: supabase
     message:
-      description: The summary of the page, and where to read more.
+      description: The summary of the page, and its URL.
       type: str
       sample: "supabase: critical - API Gateway is down (major_outage) since 2026-03-01T02:04:00.000+00:00. https://stspg.io/abc123"
   sample: []
 lines:
-  description: The same for people - a line for each page that is not operational or not known, with what to do; one line for all when all are.
+  description: Lines for the operator - one for each page that is not operational, with the next step; or one line if all are operational.
   type: list
   elements: str
   returned: success, and when the task fails by O(fail_on)
@@ -219,7 +219,7 @@ timings:
   returned: success, and when the task fails by O(fail_on)
   sample: {ask: 0.412, total: 0.413}
 error_kind:
-  description: A stable name of what went wrong - V(check_failed) by O(fail_on), V(report_failed) for metrics, V(invalid_options).
+  description: Stable name of the error - V(check_failed) by O(fail_on), V(report_failed) for metrics, V(invalid_options).
   type: str
   returned: failure
   sample: check_failed

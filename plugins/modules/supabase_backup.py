@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: supabase_backup
-short_description: Restore a project of Supabase to an instant, or back to a restore point
+short_description: Restore a Supabase project to an instant or a restore point
 version_added: 1.0.0
 description:
-  - Drives the backups that Supabase keeps itself, through its Management API, and waits until the project is well again.
-  - A restore replaces the whole database in place, and the project is unavailable until the restore ends. So the target is checked before
-    a request is sent, a restore point is taken first, and in production it needs O(recovery_confirm).
-  - The request of a restore is never sent twice. When its answer is lost, the state of the project tells whether it runs.
-  - Files of Supabase's storage, and what other services keep, are in no backup and are not restored.
+  - Drives the backups that Supabase keeps itself, through its Management API, and waits until the project is healthy again.
+  - A restore replaces the complete database in place, and the project is unavailable until the restore ends. So the target is checked before
+    a request is sent, a restore point is created first, and in production O(recovery_confirm) is required.
+  - The request of a restore is sent once. If its answer is lost, the state of the project shows whether the restore runs.
+  - Files of Supabase's storage and the data of other services are in no backup and are not restored.
   - Follows the OpenAPI document of the API and was tested against a double of it, not against the service. The document marks restore
-    points, undo and the restore of daily backups as internal; where a project has them not, O(undo_first) tells what to do.
+    points, undo and the restore of daily backups as internal; O(undo_first) decides about projects without them.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
@@ -34,69 +34,69 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A restore is done every time. A restore point of a name that is there is left alone.
+      - A restore runs each time. An existing restore point of a name stays unchanged.
 options:
   action:
     description:
-      - V(list) tells what there is, as M(lifeline.recovery.supabase_backup_info) does without judging, and the restore point O(name);
-        without a name, that which the service tells.
-      - V(restore) goes to the instant O(to), or to the daily backup O(backup_id).
-      - V(restore_point) has a restore point called O(name), and waits until it is available.
-      - V(undo) goes back to the restore point O(name).
-      - V(wait) waits until a project that is being restored is well, for example after this module gave up on waiting.
+      - V(list) returns the backups, as M(lifeline.recovery.supabase_backup_info) without a judgement, and the restore point O(name);
+        without a name, the restore point that the service returns.
+      - V(restore) restores the instant O(to), or the daily backup O(backup_id).
+      - V(restore_point) ensures a restore point called O(name), and waits until it is available.
+      - V(undo) rolls back to the restore point O(name).
+      - V(wait) waits until a running restore of the project ends, for example after a timeout of this module.
     type: str
     choices: [list, restore, restore_point, undo, wait]
     default: list
   to:
     description:
-      - The instant to restore, as C(2026-03-01T12:40:00Z). Fractions of a second are cut off.
+      - Instant to restore, for example C(2026-03-01T12:40:00Z). Fractions of a second are cut off.
     type: str
   backup_id:
     description:
-      - The id of a physical daily backup to restore, for projects without point-in-time recovery.
+      - Id of a physical daily backup to restore, for projects without point-in-time recovery.
     type: int
   name:
     description:
-      - The restore point, of at most 20 characters. Without it, O(action=restore_point) makes a new one named by the time.
+      - Name of the restore point, at most 20 characters. If it is unset, O(action=restore_point) creates one named by the time.
     type: str
   project_name:
     description:
-      - What the project has to be called. A project of another name is refused, for a ref is easily mistaken.
+      - Expected name of the project. A project with another name is refused, because refs are easily confused.
     type: str
   undo_first:
     description:
-      - V(required) restores only after a restore point was taken. V(try) goes on when the service refuses to make one, V(none) does
-        not ask for one. Without one, nothing here takes the restore back - take a set with M(lifeline.recovery.pg_backup) first.
-      - O(action=undo) takes none, because the service does not say that it keeps two.
+      - V(required) restores only after a restore point was created. V(try) continues if the service refuses to create one, V(none)
+        requests none. Without a restore point, this module cannot undo the restore - store a set with M(lifeline.recovery.pg_backup) first.
+      - O(action=undo) creates no restore point, because no document states that the service keeps two.
     type: str
     choices: [required, try, none]
     default: required
   timeout:
     description:
-      - Seconds to wait for a restore, and before it for its restore point. The restore goes on when nobody waits any more.
+      - Seconds to wait for a restore, and before it for its restore point. After the timeout, the service continues the restore.
     type: int
     default: 3600
   begin_timeout:
     description:
-      - Seconds to wait for the first sign of what was asked for.
+      - Seconds to wait until the service starts the requested action.
     type: int
     default: 120
   poll_seconds:
     description:
-      - Seconds between two looks. The service allows 120 requests in a minute.
+      - Seconds between two requests of the state. The service allows 120 requests per minute.
     type: float
     default: 10
   source:
     description:
-      - The source that an audit record is written about, into O(store).
+      - Source of the audit record in O(store).
     type: str
   progress_file:
     description:
-      - A file that holds one line with the state of the project, written anew as it changes, for C(watch cat).
+      - File with one line that has the state of the project, rewritten at each change, for C(watch cat).
     type: path
   journal:
     description:
-      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
+      - File in which the start and the end of each phase are recorded, to follow long work and to draw the timeline of a drill.
     type: path
 seealso:
   - module: lifeline.recovery.supabase_backup_info
@@ -105,14 +105,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a restore point before a migration
+- name: Create a restore point before a migration
   lifeline.recovery.supabase_backup:
     project_ref: abcdefghijklmnopqrst
     action: restore_point
     name: before-migration
   register: point
 
-- name: Go back to it
+- name: Roll back to the restore point
   lifeline.recovery.supabase_backup:
     project_ref: abcdefghijklmnopqrst
     action: undo
@@ -134,7 +134,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 project:
-  description: The project as the service describes it, after what was done.
+  description: The project as the service describes it after the action.
   type: dict
   returned: success, but for O(action=restore_point)
   sample:
@@ -146,7 +146,7 @@ project:
     host: db.abcdefghijklmnopqrst.supabase.co
     version: 17.6.1.003
 window:
-  description: The instants that could be restored before; null where the service tells none.
+  description: The instants that can be restored; null if the service returns none.
   type: dict
   returned: O(action=list), O(action=restore) or O(action=undo)
   sample: {earliest: '2026-02-22T12:38:04.000+00:00', latest: '2026-03-01T12:48:04.000+00:00', seconds: 605400.0}
@@ -162,7 +162,7 @@ backups:
   returned: O(action=list)
   sample: []
 newest:
-  description: The newest instant that could be restored; null for none.
+  description: The newest restorable instant; null if there is none.
   type: str
   returned: O(action=list)
   sample: '2026-03-01T12:48:04.000+00:00'
@@ -172,12 +172,12 @@ age_seconds:
   returned: O(action=list)
   sample: 120.0
 restore_point:
-  description: A restore point with its status; null where there is none, or where the service tells of none.
+  description: A restore point with its status; null if there is none, or the service returns none.
   type: dict
   returned: O(action=list)
   sample: {name: before-migration, status: AVAILABLE, completed_on: '2026-03-01T12:00:03.000+00:00'}
 target:
-  description: What was restored.
+  description: The restored state.
   type: str
   returned: O(action=restore) or O(action=undo)
   sample: '2026-03-01T12:39:59.000+00:00'
@@ -217,7 +217,7 @@ applied:
   returned: failure of O(action=restore) or O(action=undo) at or after the request
   sample: unknown
 plan:
-  description: What check mode shows and a confirmation is about.
+  description: The plan that check mode shows and a confirmation refers to.
   type: dict
   returned: O(action=restore) or O(action=undo)
   sample:
