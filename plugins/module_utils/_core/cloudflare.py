@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from .digest import bare_etag
 from .errors import ErrorKind, RecoveryError
 from .http import NoAnswer, exchange
-from .json_api import LARGEST_ANSWER, Reply, Service, ask
+from .json_api import LARGEST_ANSWER, Begun, Refusal, Reply, Service, ask
 
 API = "https://api.cloudflare.com/client/v4"
 
@@ -85,7 +85,7 @@ def call_whole(
     service = Service(account.api_url, account.api_token, account.timeout, _LIMIT_SECONDS)
     whole = f"accounts/{urllib.parse.quote(account.account_id, safe='')}/{path}"
 
-    def judge(answer: Reply) -> t.Optional[RecoveryError]:
+    def judge(answer: Reply) -> t.Optional[Refusal]:
         document = answer.document if isinstance(answer.document, dict) else {}
         return None if document.get("success") and answer.status < 400 else _refused(document, answer.status, what)
 
@@ -113,42 +113,30 @@ def _not_taken(why: str) -> RecoveryError:
     return RecoveryError(ErrorKind.SERVICE_FAILED, f"Cloudflare did not take the file: {why}.", next_step="Try again.")
 
 
-def _refused(document: t.Mapping[str, t.Any], status: int, what: str) -> RecoveryError:
+def _refused(document: t.Mapping[str, t.Any], status: int, what: str) -> Refusal:
     errors = [item for item in document.get("errors") or [] if isinstance(item, dict)]
     said = "; ".join(f"{item.get('message')} ({item.get('code')})" for item in errors) or f"HTTP {status}"
     code = errors[0].get("code") if errors else None
-    details = {"code": code, "passing": _passing(said, status)}
+    begun = _begun(said, status)
     if status in (401, 403) or code == 10000:
-        return RecoveryError(
-            ErrorKind.ACCESS_DENIED,
-            f"Cloudflare refuses {what}: {said}.",
-            next_step="Check account_id, and give a token with the right to it.",
-            details=details,
-        )
-    if code == 7502:
-        return RecoveryError(ErrorKind.ALREADY_EXISTS, f"Cloudflare has {what} already.", details=details)
-    if code == 7500 and not details["passing"]:
-        return RecoveryError(
-            ErrorKind.QUERY_FAILED, f"{what} refused it: {said}.", next_step="Correct the SQL.", details=details
-        )
-    if status == 404 or code in (7003, 7404):
-        return RecoveryError(
-            ErrorKind.TARGET_MISSING,
-            f"Cloudflare knows no {what}: {said}.",
-            next_step="Check its name and account_id.",
-            details=details,
-        )
-    return RecoveryError(
-        ErrorKind.SERVICE_FAILED,
-        f"Cloudflare failed at {what}: {said}.",
-        next_step="Try again; when it stays, look at Cloudflare's status.",
-        details=details,
-    )
+        kind, sentence = ErrorKind.ACCESS_DENIED, f"Cloudflare refuses {what}: {said}."
+        then = "Check account_id, and give a token with the right to it."
+    elif code == 7502:
+        kind, sentence, then = ErrorKind.ALREADY_EXISTS, f"Cloudflare has {what} already.", ""
+    elif code == 7500 and begun is Begun.REFUSED:
+        kind, sentence, then = ErrorKind.QUERY_FAILED, f"{what} refused it: {said}.", "Correct the SQL."
+    elif status == 404 or code in (7003, 7404):
+        kind, sentence = ErrorKind.TARGET_MISSING, f"Cloudflare knows no {what}: {said}."
+        then = "Check its name and account_id."
+    else:
+        kind, sentence = ErrorKind.SERVICE_FAILED, f"Cloudflare failed at {what}: {said}."
+        then = "Try again; when it stays, look at Cloudflare's status."
+    return Refusal(RecoveryError(kind, sentence, next_step=then, details={"code": code}), begun)
 
 
-def _passing(said: str, status: int) -> str:
+def _begun(said: str, status: int) -> Begun:
     if status == 429 or any(text in said for text in _NOT_BEGUN):
-        return "not begun"
+        return Begun.NO
     if status in (500, 502, 503, 504) or any(text in said for text in _PASSING):
-        return "maybe"
-    return ""
+        return Begun.MAYBE
+    return Begun.REFUSED

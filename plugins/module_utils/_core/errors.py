@@ -75,6 +75,18 @@ class ErrorKind:
     NOTIFICATION_FAILED = "notification_failed"
 
 
+class Applied:
+    """Whether a request that failed was applied; modules return it as C(applied).
+
+    C(unknown): the answer was lost. C(maybe): the target changed, but another client may have changed it.
+    """
+
+    NO = "no"
+    YES = "yes"
+    MAYBE = "maybe"
+    UNKNOWN = "unknown"
+
+
 _Value = t.TypeVar("_Value")
 
 
@@ -107,6 +119,15 @@ class RecoveryError(Exception):
         self.left = left
         self.next_step = next_step
         self.details: t.Dict[str, t.Any] = dict(details or {})
+
+    @property
+    def applied(self) -> t.Optional[str]:
+        """One of L(Applied) if the error is of a request that changes something."""
+        return self.details.get("applied")
+
+    @applied.setter
+    def applied(self, value: str) -> None:
+        self.details["applied"] = value
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.left, self.next_step) if part)

@@ -16,8 +16,9 @@ import typing as t
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
+from enum import Enum
 
-from .errors import ErrorKind, RecoveryError
+from .errors import Applied, ErrorKind, RecoveryError
 from .http import USER_AGENT, NoAnswer, exchange
 
 LARGEST_ANSWER = 256 * 1024 * 1024
@@ -51,8 +52,33 @@ class Reply:
     document: t.Any
 
 
-#: Gives the error that an answer is, with details passing as C(not begun), C(maybe) or empty; None for a good answer.
-Judge = t.Callable[[Reply], t.Optional[RecoveryError]]
+class Begun(Enum):
+    """Whether the service began what a failed request asked for, which decides whether it may be sent again."""
+
+    NO = "no"
+    MAYBE = "maybe"
+    #: The service answered that the request is wrong: to send it again is of no use.
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A failed request, as its answer shows it."""
+
+    error: RecoveryError
+    begun: Begun
+
+
+#: The refusal that an answer is; None for a good answer.
+Judge = t.Callable[[Reply], t.Optional[Refusal]]
+
+
+class _Refused(Exception):
+    """A failed try. retry_after: seconds that the service asked to wait. limited: it got too many requests."""
+
+    def __init__(self, refusal: Refusal, retry_after: float = 0, limited: bool = False) -> None:
+        super().__init__(refusal.error.what)
+        self.refusal, self.retry_after, self.limited = refusal, retry_after, limited
 
 
 def ask(
@@ -77,16 +103,15 @@ def ask(
         attempt += 1
         try:
             return _once(service, request, judge)
-        except RecoveryError as error:
-            passing = error.details.pop("passing", "")
-            again = passing == "not begun" or (passing and repeatable)
-            limited = service.limit_seconds if error.details.pop("limited", False) else 0
-            wait = float(error.details.pop("retry_after", 0))
+        except _Refused as refused:
+            begun, error = refused.refusal.begun, refused.refusal.error
+            again = begun is Begun.NO or (begun is Begun.MAYBE and repeatable)
+            limited = service.limit_seconds if refused.limited else 0
             if not again or time.monotonic() - began > max(service.timeout * _PATIENCE, limited):
                 if not repeatable:
-                    error.details["applied"] = "unknown" if passing == "maybe" else "no"
-                raise
-            pause = wait or min(8.0, 0.1 * 2**attempt)
+                    error.applied = Applied.UNKNOWN if begun is Begun.MAYBE else Applied.NO
+                raise error from None
+            pause = refused.retry_after or min(8.0, 0.1 * 2**attempt)
         time.sleep(min(pause, _LONGEST_PAUSE))
 
 
@@ -103,7 +128,7 @@ def understood(what: str) -> t.Iterator[None]:
             ErrorKind.SERVICE_FAILED,
             f"The answer about {what} is not as the service documents it ({type(error).__name__}).",
             next_step="Check api_url and what is between this host and the service.",
-            details={"applied": "unknown"},
+            details={"applied": Applied.UNKNOWN},
         ) from None
 
 
@@ -142,14 +167,15 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
     try:
         given = exchange(request, timeout=service.timeout, largest=LARGEST_ANSWER)
     except NoAnswer as error:
-        begun = "maybe" if error.begun else "not begun"
+        begun = Begun.MAYBE if error.begun else Begun.NO
         raise _failure(f"cannot be reached ({error.reason})", service, begun) from None
     if given.filter_code:
-        raise RecoveryError(
+        rejected = RecoveryError(
             ErrorKind.SERVICE_FAILED,
             f"A bot filter in front of {service.url} rejected the request (HTTP 403, code {given.filter_code}).",
             next_step=f"Let the filter pass the User-Agent {USER_AGENT} from this host. The token was not judged.",
         )
+        raise _Refused(Refusal(rejected, Begun.REFUSED))
     good = 200 <= given.status < 300
     document: t.Any = None
     if given.body or not (good and given.status in service.without_body):
@@ -157,13 +183,12 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
             document = json.loads(given.body)
         except (ValueError, RecursionError):
             if good:
-                raise _failure("does not answer in JSON", service, "maybe") from None
+                raise _failure("does not answer in JSON", service, Begun.MAYBE) from None
             document = {}
     refusal = judge(Reply(given.status, document))
     if refusal is None:
         return document
-    refusal.details.update(retry_after=_retry_after(given.headers), limited=given.status == 429)
-    raise refusal
+    raise _Refused(refusal, _retry_after(given.headers), given.status == 429)
 
 
 def _retry_after(headers: t.Mapping[str, str]) -> float:
@@ -172,10 +197,6 @@ def _retry_after(headers: t.Mapping[str, str]) -> float:
     return float(told) if told.isdigit() else 0
 
 
-def _failure(why: str, service: Service, passing: str) -> RecoveryError:
-    return RecoveryError(
-        ErrorKind.UNREACHABLE,
-        f"{service.url} {why}.",
-        next_step="Check the network and api_url.",
-        details={"passing": passing},
-    )
+def _failure(why: str, service: Service, begun: Begun) -> _Refused:
+    error = RecoveryError(ErrorKind.UNREACHABLE, f"{service.url} {why}.", next_step="Check the network and api_url.")
+    return _Refused(Refusal(error, begun))

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from .._core.clock import format_instant
 from .._core.cloudflare import Account, call, call_whole, upload_file
 from .._core.deadline import transfer_limit
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.http import is_url
 from .._core.json_api import understood
 
@@ -156,7 +156,10 @@ class D1Api:
                 if begun.get("status") == "error" or begun.get("success") is False:
                     said = begun.get("error") or "; ".join(map(str, begun.get("errors") or ())) or "no reason is told"
                     raise RecoveryError(
-                        ErrorKind.QUERY_FAILED, f"D1 refused the import: {said}.", left="", details={"applied": "no"}
+                        ErrorKind.QUERY_FAILED,
+                        f"D1 refused the import: {said}.",
+                        left="",
+                        details={"applied": Applied.NO},
                     )
                 if begun.get("status") == "complete":
                     return
@@ -170,7 +173,7 @@ class D1Api:
                 begun = self._import(uuid, {"action": "poll", "current_bookmark": begun.get("at_bookmark")})
         except RecoveryError as error:
             # An import goes on when nobody can ask for it any more.
-            error.details.setdefault("applied", "unknown")
+            error.applied = error.applied or Applied.UNKNOWN
             raise
 
     def _import(self, uuid: str, body: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.json_api import understood
 from .._sets.identity import Identity
 from .._sqlite.engine import Bound, Engine, Limits, StatementResult
@@ -65,7 +65,7 @@ class D1Engine:
                 self._known = self._api.bookmark(self._uuid)
                 return results
             except RecoveryError as error:
-                if error.details.get("applied") != "unknown":
+                if error.applied != Applied.UNKNOWN:
                     raise
                 self._known = None
                 try:

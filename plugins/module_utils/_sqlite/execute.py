@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.clock import Timings
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 from .engine import Bound, Engine, Limits, StatementResult
 from .statements import Statement, bind_exactly, shortened, split_statements
 from .values import as_json, from_json
@@ -200,7 +200,7 @@ def _stopped(
             **error.details,
             "batches": len(batches),
             "batches_applied": number,
-            "changed": number > 0 or error.details.get("applied") in ("maybe", "unknown"),
+            "changed": number > 0 or error.applied in (Applied.MAYBE, Applied.UNKNOWN),
             "bookmark_before": bookmark,
         },
     )

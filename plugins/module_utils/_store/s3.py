@@ -26,7 +26,7 @@ from .._core.sealing import Sealing
 from .base import PART_SIZE, AuditSink, Headers, ObjectInfo, ObjectStore, Opened
 from .parts import Part, PartReader
 from .s3_client import S3Settings, make_client, require_able
-from .s3_errors import is_transient, store_error
+from .s3_errors import StoreRefusal, is_transient, store_error
 from .s3_headers import arguments_of, described, etag_of
 from .s3_small import SmallRequests
 
@@ -64,6 +64,15 @@ _PATIENCE = 1.25
 #: A younger object without an ETag may be written again within the second that its answer shows.
 _SETTLED = timedelta(seconds=2)
 _ASK_PROVIDER = "Ask the provider of the store."
+
+
+class _Exists(RecoveryError):
+    """retried: an earlier try of the same request may have written the object."""
+
+    def __init__(self, key: str, location: str, *, retried: bool = False) -> None:
+        what = f"There is an object {key} in {location} already."
+        super().__init__(ErrorKind.ALREADY_EXISTS, what, left="It is unchanged.")
+        self.retried = retried
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ class S3Store:
             # Data in memory needs none of the shared buffers.
             data = b"".join(chunks)
             if if_absent and self.head(key) is not None:
-                raise self._exists(key)
+                raise _Exists(key, self.location)
             etag = None
             if not if_absent and self._lock is None:
                 self.requests += 1
@@ -178,7 +187,7 @@ class S3Store:
         if not parts.exhausted:
             try:
                 if if_absent and self.head(key) is not None:
-                    raise self._exists(key)
+                    raise _Exists(key, self.location)
             except BaseException:
                 first.give_back()
                 raise
@@ -187,7 +196,7 @@ class S3Store:
             return ObjectInfo(key, parts.size, utc_now())
         try:
             if if_absent and self.head(key) is not None:
-                raise self._exists(key)
+                raise _Exists(key, self.location)
             etag = self._put_single(key, first.body, if_absent, arguments)
         finally:
             first.give_back()
@@ -359,8 +368,8 @@ class S3Store:
         request = {"Days": days, "GlacierJobParameters": {"Tier": speed.capitalize()}}
         try:
             self._call("restore_object", key, Key=self._prefix + key, RestoreRequest=request)
-        except RecoveryError as error:
-            if error.details.get("code") != "RestoreAlreadyInProgress":
+        except StoreRefusal as error:
+            if error.code != "RestoreAlreadyInProgress":
                 raise
         return False
 
@@ -438,9 +447,9 @@ class S3Store:
             answer = self._call(
                 "put_object", key, Key=self._prefix + key, Body=data, **condition, **arguments, **self._proof(data)
             )
-        except RecoveryError as error:
+        except _Exists as error:
             # If a first try was applied but its answer was lost, the second try finds its own object.
-            if error.details.get("retried") and self._holds(key, data):
+            if error.retried and self._holds(key, data):
                 return None
             raise
         return etag_of(answer)
@@ -516,8 +525,8 @@ class S3Store:
             extra["IfMatch"] = begun.etag
         try:
             answer = opened or self._as_stored("get_object", key, begun.size if begun else size, start, **extra)
-        except RecoveryError as error:
-            if error.details.get("code") in ("InvalidRange", "416"):
+        except StoreRefusal as error:
+            if error.code in ("InvalidRange", "416"):
                 if begun:
                     raise self._changed(key) from None
                 return
@@ -566,7 +575,7 @@ class S3Store:
                 if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfMatch" in arguments:
                     raise self._changed(key) from None
                 if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfNoneMatch" in arguments:
-                    raise self._exists(key, retried=attempt > 1 or _retried(error)) from None
+                    raise _Exists(key, self.location, retried=attempt > 1 or _retried(error)) from None
                 if not is_transient(error) or time.monotonic() - began > self._patience:
                     raise mapped from None
                 _pause(attempt)
@@ -575,14 +584,6 @@ class S3Store:
         """Seconds for all tries of a request; botocore limits its pauses to 20 seconds."""
         size = len(arguments.get("Body", b""))
         return self._attempts * transfer_limit(self._timeout, size) + min(60.0, 4.0 * self._timeout)
-
-    def _exists(self, key: str, *, retried: bool = False) -> RecoveryError:
-        return RecoveryError(
-            ErrorKind.ALREADY_EXISTS,
-            f"There is an object {key} in {self.location} already.",
-            left="It is unchanged.",
-            details={"retried": True} if retried else None,
-        )
 
     def _changed(self, key: str) -> RecoveryError:
         return RecoveryError(

@@ -105,6 +105,14 @@ _UNREACHABLE = frozenset(
 )
 
 
+class StoreRefusal(RecoveryError):
+    """An answer of a store that is an error. code: the store's own name of the error."""
+
+    def __init__(self, kind: str, what: str, next_step: str, code: str) -> None:
+        super().__init__(kind, what, next_step=next_step, details={"code": code})
+        self.code = code
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may help; timeouts are excluded, because botocore has tried those four times."""
     code, status = _code(error)
@@ -119,14 +127,10 @@ def store_error(error: BaseException, location: str, key: str) -> RecoveryError:
     if code:
         known = [row for row in _KINDS if code in row[0]] or [row for row in _KINDS if str(status) in row[0]]
         for _codes, kind, next_step in known[:1]:
-            return RecoveryError(
-                kind, f"{location} refused {key or 'a listing'}: {code}.", next_step=next_step, details={"code": code}
-            )
-        return RecoveryError(
-            ErrorKind.STORE_FAILED,
-            f"{location} failed at {key or 'a listing'}: {code} (HTTP {status}).",
-            next_step="Try again; if it persists, ask the provider of the store.",
-            details={"code": code},
+            return StoreRefusal(kind, f"{location} refused {key or 'a listing'}: {code}.", next_step, code)
+        what = f"{location} failed at {key or 'a listing'}: {code} (HTTP {status})."
+        return StoreRefusal(
+            ErrorKind.STORE_FAILED, what, "Try again; if it persists, ask the provider of the store.", code
         )
     name = type(error).__name__
     if "Credentials" in name:

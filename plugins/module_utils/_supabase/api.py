@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.json_api import Reply, Service, ask
+from .._core.json_api import Begun, Refusal, Reply, Service, ask
 from .answers import Backups, Project, RestorePoint, read_backups, read_health, read_point, read_project
 
 API = "https://api.supabase.com"
@@ -103,7 +103,7 @@ class SupabaseApi:
         return read_health(health).get("db", False)
 
     def _call(self, method: str, path: str, what: str, scope: str, **options: t.Any) -> t.Any:
-        def judge(answer: Reply) -> t.Optional[RecoveryError]:
+        def judge(answer: Reply) -> t.Optional[Refusal]:
             if answer.status < 300:
                 return None
             return refusal(answer.status, self._said(answer.document), what, scope)
@@ -117,10 +117,10 @@ class SupabaseApi:
         return " ".join(text.replace(self._service.token, "***").split())[:_LONGEST_MESSAGE].rstrip(".")
 
 
-def refusal(status: int, said: str, what: str, scope: str) -> RecoveryError:
+def refusal(status: int, said: str, what: str, scope: str) -> Refusal:
     """The error for a status of 300 or more. what names the object, scope the required right."""
     reason = said or f"HTTP {status}"
-    details: t.Dict[str, t.Any] = {"http_status": status}
+    begun = Begun.REFUSED
     if status == 401:
         kind, sentence = ErrorKind.ACCESS_DENIED, f"Supabase does not accept the access token: {reason}."
         then = "Create a new token in the settings of the account, and set access_token."
@@ -142,9 +142,9 @@ def refusal(status: int, said: str, what: str, scope: str) -> RecoveryError:
     elif status == 429:
         kind, sentence = ErrorKind.SERVICE_FAILED, f"Supabase limits the rate of requests, last for {what}: {reason}."
         then = "Try again in a minute, and find other programs that use this account."
-        details["passing"] = "not begun"
+        begun = Begun.NO
     else:
         kind, sentence = ErrorKind.SERVICE_FAILED, f"Supabase failed at {what}: {reason}."
         then = "Try again; if it persists, check the status page of Supabase."
-        details["passing"] = "maybe" if status >= 500 else ""
-    return RecoveryError(kind, sentence, next_step=then, details=details)
+        begun = Begun.MAYBE if status >= 500 else Begun.REFUSED
+    return Refusal(RecoveryError(kind, sentence, next_step=then, details={"http_status": status}), begun)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.clock import compact_instant, utc_now
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._sets.audit import audited
 from .._store.base import ObjectStore
 from .answers import RestorePoint
@@ -119,7 +119,7 @@ def make_point(api: SupabaseApi, name: str, patience: Patience) -> RestorePoint:
         api.create_point(name)
     except RecoveryError as error:
         # The next requests show whether it was created; a second one of the name would be refused.
-        if error.details.get("applied") != "unknown":
+        if error.applied != Applied.UNKNOWN:
             raise
     return _available(api, name, patience)
 

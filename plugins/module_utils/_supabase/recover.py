@@ -13,7 +13,7 @@ from datetime import datetime
 
 from .._core.clock import PhaseListener, Timings
 from .._core.confirmation import plan_digest, require_confirmation
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._core.sizes import readable_seconds
 from .._sets.audit import audited
@@ -213,7 +213,7 @@ class _Run:
         try:
             self._api.begin(step)
         except RecoveryError as error:
-            if error.details.get("applied") == "unknown":
+            if error.applied == Applied.UNKNOWN:
                 return True
             if not self._begun_by_another():
                 raise self._refused(error, error.kind, error.what, error.next_step, point) from None
