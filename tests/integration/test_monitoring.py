@@ -300,11 +300,11 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     variables = {
         "recovery_store": folder_store,
         "recovery_sources": [
-            {"name": "media", "kind": "bucket", "rpo_seconds": 86400, "vars": {"recovery_files": files}},
-            {"name": "school", "rpo_seconds": 3600, "vars": {"recovery_database": "x", "recovery_connection": {
-                "login_host": "127.0.0.1", "login_port": 1, "login_password": "not-to-be-shown"}}},
+            {"name": "media", "kind": "bucket", "rpo_seconds": 86400, "files": files},
+            {"name": "school", "rpo_seconds": 3600, "database": "x", "connection": {
+                "login_host": "127.0.0.1", "login_port": 1, "login_password": "not-to-be-shown"}},
         ],
-        "monitoring_textfile_dir": str(tmp_path),
+        "status_textfile_dir": str(tmp_path),
     }  # fmt: skip
     done = play("status", variables, tmp_path)
     assert done.returncode == 2
@@ -325,7 +325,7 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     away = {**variables, "recovery_store": {"provider": "directory", "path": str(tmp_path / "file/away")}}
     (tmp_path / "file").write_text("in the way of a folder")
     assert re.search(r"media +critical +yes +unknown +24h +unknown +unknown", play("status", away, tmp_path).stdout)
-    variables["monitoring_fail_on"] = "never"
+    variables["status_fail_on"] = "never"
     assert play("status", variables, tmp_path).returncode == 0
     refused = play("status", {**variables, "recovery_sources": []}, tmp_path)
     assert "nothing to watch" in refused.stdout
@@ -342,7 +342,7 @@ def test_a_source_that_nobody_can_look_at_is_told_and_hides_no_other(
             "recovery_sources": [wrong, {"name": "media", "kind": "bucket"}],
             "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
             "recovery_notify_state_path": str(tmp_path / "incidents.json"),
-            "monitoring_fail_on": "never",
+            "status_fail_on": "never",
         }
         done = play("status", variables, tmp_path)
         assert done.returncode == 2, done.stdout
@@ -379,7 +379,7 @@ def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, 
         "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
         "recovery_channels": channels,
         "recovery_notify_state_path": str(state),
-        "monitoring_fail_on": "never",
+        "status_fail_on": "never",
     }
     assert play("status", variables, tmp_path).returncode == 0
     assert "school/replication.stopped" in json.loads(state.read_text())["incidents"]

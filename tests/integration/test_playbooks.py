@@ -91,7 +91,7 @@ def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_pa
         failed = play("check", variables, tmp_path)
         assert failed.returncode == 2, failed.stdout
         # What looks at the source from then on knows of it: the incident is one, and goes on.
-        watched = play("status", {**variables, "monitoring_fail_on": "never"}, tmp_path)
+        watched = play("status", {**variables, "status_fail_on": "never"}, tmp_path)
         assert watched.returncode == 0, watched.stdout
         assert "school: the checks at" in watched.stdout
         told = [one for one in web.at("/hook") if one.json["event"].startswith("check.")]

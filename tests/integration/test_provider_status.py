@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import re
 import socket
 import subprocess
@@ -22,7 +23,7 @@ import yaml
 
 from tests.support.fakes.sinks import HttpSink, Reply, http_sink
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.runner.modules import ROOT, ModuleFailed, run_module, tree
 
 RECORDED = {
     name: (ROOT / f"tests/data/status_pages/{name}.json").read_text() for name in ("supabase", "github", "cloudflare")
@@ -255,7 +256,7 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
             "recovery_status_pages": [page(name, web) for name in ("git", "github", "supabase", "cloudflare")],
             "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
             "recovery_notify_state_path": str(tmp_path / "incidents.json"),
-            "monitoring_textfile_dir": str(tmp_path),
+            "status_textfile_dir": str(tmp_path),
         }
 
         def look() -> str:
@@ -329,7 +330,7 @@ def test_a_source_that_is_named_like_what_pages_tell_keeps_its_incidents(
             "recovery_status_pages": [page("status", web)],
             "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook"}],
             "recovery_notify_state_path": str(tmp_path / "incidents.json"),
-            "monitoring_fail_on": "never",
+            "status_fail_on": "never",
         }
         for events in (["backup.missing", "backup.missing", "provider.outage"], []):
             web.seen.clear()
@@ -341,7 +342,7 @@ def test_an_installed_host_asks_the_same_pages(tmp_path: Path) -> None:
     role = ROOT / "roles/monitoring"
     (task,) = [
         one
-        for one in yaml.safe_load((role / "tasks/install.yml").read_text())
+        for one in yaml.safe_load((role / "tasks/work.yml").read_text())
         if "monitoring_values" in one.get("vars", {})
     ]
     pages = [{"name": "github", "url": "https://www.githubstatus.com", "components": ["Git *"]}]
@@ -356,6 +357,6 @@ def test_an_installed_host_asks_the_same_pages(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(json.dumps([given]))
     subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
-        cwd=tmp_path, check=True, capture_output=True,
+        cwd=tmp_path, check=True, capture_output=True, env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tree())},
     )  # fmt: skip
-    assert yaml.safe_load((tmp_path / "kept.yml").read_text())["monitoring_status_pages"] == pages
+    assert yaml.safe_load((tmp_path / "kept.yml").read_text())["recovery_status_pages"] == pages

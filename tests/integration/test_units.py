@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.filter.host_jobs import host_jobs
 from tests.support.runner.modules import ROOT
 
 STORE = {"provider": "directory", "path": "/srv/sets", "copies": [{"path": "/mnt/copy"}, {"bucket": "b"}]}
-JOB = {"unit": "lifeline-x", "title": "Back up", "playbook": "backup", "vars": {"backup_tier": "daily"}}
+TIMES = {"calendar": {"daily": "*-*-* 02:00:00 UTC"}, "drills": {"x": "Fri"}, "reports_dir": "/reports"}
+JOB, DRILL = host_jobs([{"name": "school", "kind": "postgresql", "store": STORE}], TIMES)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,8 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
         "vars_files": [str(ROOT / f"roles/{role}/defaults/main.yml") for role in ("backup_host", "monitoring")],
         "tasks": [
-            task("backup_host", "job.service", "backup.service", backup_host_job={**JOB, "source": "school"}),
-            task("backup_host", "job.service", "drill.service", backup_host_job={**JOB, "source": ""}),
+            task("backup_host", "job.service", "backup.service", _backup_host_job=JOB),
+            task("backup_host", "job.service", "drill.service", _backup_host_job=DRILL),
             task(
                 "monitoring", "status.service", "status.service",
                 monitoring_sources=sources, monitoring_textfile_dir="/var/lib/node-exporter",
@@ -47,8 +49,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     (folder / "play.yml").write_text(json.dumps([play]))
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml",
-         "-e", json.dumps({"backup_host_store": STORE})],
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
         cwd=folder, check=False, capture_output=True, text=True,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )  # fmt: skip
@@ -69,7 +70,8 @@ def test_a_store_of_files_may_be_written_and_one_that_is_not_mounted_stops_no_un
 def test_a_drill_knows_whom_to_tell(units: Path) -> None:
     assert options(units / "backup.service")["ExecStart"].split(" -e ")[1:] == [
         "@/etc/lifeline/school.yml",
-        "backup_tier=daily",
+        "recovery_source=school",
+        "recovery_tier=daily",
     ]
     assert "-e @/etc/lifeline/.drills.yml" in options(units / "drill.service")["ExecStart"]
 

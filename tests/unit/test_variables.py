@@ -88,8 +88,3 @@ def test_a_request_is_refused_by_a_playbook_that_does_not_read_it() -> None:
         "restore_rows_keys has no effect in restore.yml."
     ]
     assert ignored_requests(["recovery_tier", "recovery_before", "recovery_set"], "restore", FILES) == []
-
-
-def test_a_backup_host_accepts_every_option_of_a_source() -> None:
-    spec = yaml.safe_load((ROOT / "roles/backup_host/meta/argument_specs.yml").read_text())["argument_specs"]["main"]
-    assert set(spec["options"]["backup_host_sources"]["options"]) == set(SOURCE_KEYS)

@@ -109,7 +109,7 @@ def test_the_schedule_is_written_for_a_controller() -> None:
         "name": DAILY,
         "unified_job_template": "lifeline.recovery.backup",
         "rrule": "DTSTART;TZID=UTC:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1",
-        "extra_data": {"backup_tier": "daily", "recovery_source": "school"},
+        "extra_data": {"recovery_tier": "daily", "recovery_source": "school"},
     }
     assert schedules["lifeline-drill-rows_deleted"]["rrule"].endswith("FREQ=MONTHLY;INTERVAL=1;BYDAY=-1FR")
     assert "not-a-secret" not in written.read_text()
