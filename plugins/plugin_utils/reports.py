@@ -47,7 +47,29 @@ def check(result: Result, check_mode: bool) -> list[str]:
     ]
 
 
-REPORTS: dict[str, t.Callable[[Result, bool], list[str]]] = {"verify": verify, "prune": prune, "check": check}
+def export(result: Result, check_mode: bool) -> list[str]:
+    """result: folder, sources and facts of the role export."""
+    facts, verb = result["facts"], "would export" if check_mode else "exported"
+    proof = [f"{one['source']}: {one.get('rows', 0)} rows in the set {one['set_id']}" for one in facts["databases"]]
+    proof += [f"{name}: {number} files, {facts['bytes'][name]} bytes" for name, number in facts["files"].items()]
+    return [
+        line("Done", f"{verb} {', '.join(result['sources'])} to {result['folder']}"),
+        *_lines(
+            "Proof", [] if check_mode else [*proof, "each file was compared with its digest"], "nothing was written"
+        ),
+        line("Back", f"delete the folder {result['folder']}; an export changes no source"),
+        line(
+            "Next", "run the same command without --check" if check_mode else "check it: sha256sum --check SHA256SUMS"
+        ),
+    ]
+
+
+REPORTS: dict[str, t.Callable[[Result, bool], list[str]]] = {
+    "verify": verify,
+    "prune": prune,
+    "check": check,
+    "export": export,
+}
 
 
 def _lines(title: str, texts: t.Sequence[t.Any], if_none: str) -> list[str]:

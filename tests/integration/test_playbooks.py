@@ -440,7 +440,11 @@ def test_everything_is_exported_into_one_folder(
     variables = {
         **inventory,
         "recovery_export_path": str(folder),
-        "recovery_buckets": [{"name": "media", "files": {"provider": "directory", "path": str(tmp_path / "bucket")}}],
+        "recovery_source": "",
+        "recovery_sources": [
+            {"name": "school"},
+            {"name": "media", "files": {"provider": "directory", "path": str(tmp_path / "bucket")}},
+        ],
     }
     done = play("export", variables, tmp_path, "-v")
     assert done.returncode == 0, done.stdout + done.stderr

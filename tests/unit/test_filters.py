@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.lifeline.recovery.plugins.filter.check_mistakes import check_mistakes
-from ansible_collections.lifeline.recovery.plugins.filter.export_items import export_items
+from ansible_collections.lifeline.recovery.plugins.filter.export_facts import export_facts
 from ansible_collections.lifeline.recovery.plugins.filter.missing_collections import missing_collections
 from ansible_collections.lifeline.recovery.plugins.filter.selected_sources import selected_sources
 from ansible_collections.lifeline.recovery.plugins.filter.user_path import user_path
@@ -80,30 +79,12 @@ def test_a_misspelt_check_is_named_with_the_nearest_known_name() -> None:
     assert "quick_check" in check_mistakes([{"type": "quick_check"}])[0]
 
 
-def test_an_export_takes_each_source_by_its_kind() -> None:
-    sources: list[dict[str, t.Any]] = [
-        {"name": "school", "vars": {"recovery_database": "app", "recovery_connection": {"login_host": "db1"}}},
-        {"name": "media", "kind": "bucket", "vars": {"recovery_files": {"bucket": "m"}}},
-        {"name": "studio", "kind": "d1", "vars": {"recovery_database": "platform"}},
-    ]
-    shared = {"recovery_connection": {"account_id": "a"}}
-    assert export_items(sources, shared) == [
-        {"name": "school", "kind": "postgresql", "connection": {"login_host": "db1", "login_db": "app"}},
-        {"name": "media", "kind": "bucket", "files": {"bucket": "m"}, "prefix": ""},
-        {"name": "studio", "kind": "d1", "connection": {"account_id": "a", "database": "platform"}},
-    ]
-    single = {"recovery_files": {"bucket": "m"}, "recovery_database": "app"}
-    assert export_items([{"name": "media"}], single)[0]["kind"] == "bucket"
-    # A list replaces the sources of its kind, and no others.
-    listed = {"recovery_databases": [{"name": "one", "login_db": "x"}], "recovery_connection": {"login_host": "db1"}}
-    taken = export_items(sources, listed)
-    assert [item["name"] for item in taken] == ["media", "studio", "one"]
-    assert taken[-1] == {"name": "one", "kind": "postgresql", "connection": {"login_host": "db1", "login_db": "x"}}
-    # A single source that names no database is none.
-    buckets = {"recovery_buckets": [{"name": "b", "files": {"bucket": "b"}}]}
-    assert [item["name"] for item in export_items([{"name": "school"}], buckets)] == ["b"]
-    assert [item["name"] for item in export_items([{"name": "school"}], {**buckets, "recovery_database": "app"})] == [
-        "school",
-        "b",
-    ]
-    assert export_items([], {}) == []
+def test_an_export_is_described_by_its_sets_and_files() -> None:
+    database = {"source": "school", "set_id": "20260301T020000Z", "rows": 7, "timings": {}}
+    files = {"source": "media", "created": ["a", "b"], "bytes_transferred": 9}
+    assert export_facts([database, files]) == {
+        "databases": [{"source": "school", "set_id": "20260301T020000Z", "rows": 7}],
+        "files": {"media": 2},
+        "bytes": {"media": 9},
+    }
+    assert export_facts([]) == {"databases": [], "files": {}, "bytes": {}}
