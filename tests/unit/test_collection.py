@@ -107,7 +107,8 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     defaults = yaml.safe_load(read(f"roles/{role}/defaults/main.yml"))
     assert list(specification) == list(defaults)
     # A default in the specification is printed when another argument is wrong, and these hold secrets.
-    secret = {f"{role}_connection", f"{role}_store", f"{role}_files", f"{role}_channels"}
+    kinds = ("connection", "store", "files", "channels", "sources", "bucket_locks")
+    secret = {f"{role}_{kind}" for kind in kinds}
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}
     assert plain == {name: value for name, value in defaults.items() if name not in secret}
@@ -125,8 +126,7 @@ def test_readme_of_a_role_has_an_example_playbook(role: str) -> None:
     assert [use["vars"].keys() - options.keys() for use in used] == [set()] * len(used)
 
 
-#: Roles that prepare something, and the two that notify.
-SILENT = {"backup_host", "monitoring", "notify", "sandbox"}
+SILENT = {"backup_host", "monitoring", "notify", "sandbox", "status"}
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role not in SILENT])
