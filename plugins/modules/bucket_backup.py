@@ -241,10 +241,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import checked_places
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import (
+    BucketBackup,
     BucketBackupRequest,
     BucketBackupResult,
-    back_up_bucket,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 
 SPEC = ArgumentSpec(
     {
@@ -283,7 +284,7 @@ def main() -> None:
             check_mode=module.check_mode,
         )
         files = opened_files(params)
-        return back_up_bucket(request, files, checked_places(params))
+        return back_up(BucketBackup(files, request), checked_places(params))
 
     run_module(module, work)
 

@@ -222,10 +222,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     opened_store,
     store_parallel,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
+    SqliteBackup,
     SqliteBackupRequest,
     SqliteBackupResult,
-    back_up_sqlite,
 )
 
 SPEC = ArgumentSpec(
@@ -266,7 +267,7 @@ def main() -> None:
             progress_file=params["progress_file"],
             check_mode=module.check_mode,
         )
-        return back_up_sqlite(request, sqlite_engine(params, read_only=True), opened_store(params))
+        return back_up(SqliteBackup(sqlite_engine(params, read_only=True), request), opened_store(params))
 
     run_module(module, work)
 

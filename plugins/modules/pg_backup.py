@@ -269,11 +269,7 @@ error_kind:
   sample: backup_running
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import (
-    WARNINGS,
-    create_module,
-    run_module,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
@@ -285,10 +281,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     opened_store,
     store_parallel,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
-    BackupRequest,
-    BackupResult,
-    back_up,
+    PostgresBackup,
+    PostgresBackupRequest,
+    PostgresBackupResult,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
 
@@ -321,9 +318,8 @@ def main() -> None:
     module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
     params = module.params
 
-    def work() -> BackupResult:
-        request = BackupRequest(
-            connection=connection_options(params),
+    def work() -> PostgresBackupResult:
+        request = PostgresBackupRequest(
             source=params["source"],
             tier=params["tier"],
             jobs=params["jobs"],
@@ -344,9 +340,7 @@ def main() -> None:
             check_mode=module.check_mode,
             listener=journal_listener(params["journal"]),
         )
-        result = back_up(request, opened_store(params))
-        WARNINGS.extend(result.coverage.get("notes", ()))
-        return result
+        return back_up(PostgresBackup(connection_options(params), request), opened_store(params))
 
     run_module(module, work)
 

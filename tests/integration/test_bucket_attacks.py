@@ -20,14 +20,12 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.sealing import Sealing
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import (
-    BucketBackupRequest,
-    back_up_bucket,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import BucketBackup, BucketBackupRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
     BucketRestoreRequest,
     restore_bucket,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
@@ -174,10 +172,10 @@ def test_what_a_backup_takes_up_again_is_not_pruned_under_it(place: Place) -> No
     request = BucketBackupRequest("media")
     origin = DirectoryStore(str(place.files))
     place.write(a="comes back")
-    back_up_bucket(request, origin, store)
+    back_up(BucketBackup(origin, request), store)
     (place.files / "a").unlink()
     place.write(b="other")
-    back_up_bucket(request, origin, store)
+    back_up(BucketBackup(origin, request), store)
     keep = PruneRequest(source="media", tier="daily", policy=Policy(keep_daily=1))
     prune(store, keep, utc_now())
     for path in place.store.rglob("*"):
@@ -186,7 +184,7 @@ def test_what_a_backup_takes_up_again_is_not_pruned_under_it(place: Place) -> No
     place.write(a="comes back")
     # After the backup took the old object up, and before it commits.
     store.when, store.act = "/sets/", lambda: prune(store, keep, utc_now())
-    back_up_bucket(request, origin, store)
+    back_up(BucketBackup(origin, request), store)
     assert store.act is None
     assert place.verify({})["status"] == "passed"
 
@@ -200,8 +198,8 @@ def test_two_backups_of_an_encrypted_source_at_once_are_both_whole(place: Place,
     first.sealing = other.sealing = sealing
     # The second begins and ends after the first has listed, before it stores anything.
     first.when = "/objects/"
-    first.act = lambda: back_up_bucket(BucketBackupRequest("media"), origin, other)
-    back_up_bucket(BucketBackupRequest("media"), origin, first)
+    first.act = lambda: back_up(BucketBackup(origin, BucketBackupRequest("media")), other)
+    back_up(BucketBackup(origin, BucketBackupRequest("media")), first)
     store = {"encrypt_to": [owner.recipient]}
     sets = [
         item["set_id"]
@@ -242,7 +240,7 @@ def test_a_file_that_grows_while_it_is_read_makes_a_whole_set(place: Place) -> N
             return super().read(key, start=start)
 
     place.write(a="begin")
-    back_up_bucket(BucketBackupRequest("media"), Growing(str(place.files)), DirectoryStore(str(place.store)))
+    back_up(BucketBackup(Growing(str(place.files)), BucketBackupRequest("media")), DirectoryStore(str(place.store)))
     assert place.verify({})["status"] == "passed"
     (place.files / "a").unlink()
     place.restore()
@@ -257,7 +255,9 @@ def test_a_file_that_goes_while_it_is_read_is_left_out(place: Place) -> None:
             return super().read(key, start=start)
 
     place.write(a="one", b="two")
-    taken = back_up_bucket(BucketBackupRequest("media"), Vanishing(str(place.files)), DirectoryStore(str(place.store)))
+    taken = back_up(
+        BucketBackup(Vanishing(str(place.files)), BucketBackupRequest("media")), DirectoryStore(str(place.store))
+    )
     assert taken.files == 1
 
 
@@ -302,7 +302,7 @@ def test_a_folder_in_the_way_is_no_success(place: Place) -> None:
 def test_what_was_saved_after_the_undo_is_not_overwritten(place: Place) -> None:
     store, target = Acting(str(place.store)), DirectoryStore(str(place.files))
     place.write(a="good", b="good too")
-    back_up_bucket(BucketBackupRequest("media"), target, store)
+    back_up(BucketBackup(target, BucketBackupRequest("media")), store)
     place.write(a="bad", b="worse")
     store.when, store.act = "undo/sets/", lambda: place.write(b="saved just now")
     request = BucketRestoreRequest(mode="all", environment="sandbox", target_name="x")

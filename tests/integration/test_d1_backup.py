@@ -19,10 +19,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
-    SqliteBackupRequest,
-    back_up_sqlite,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations import backup as operation
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import SqliteBackup, SqliteBackupRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.data.d1_exports import EXPORT
@@ -347,10 +345,10 @@ def test_a_database_that_changes_is_read_anew_and_then_refused(
     request = SqliteBackupRequest("studio", attempts=attempts, allow_inconsistent=allow)
     if times == 9 and not allow:
         with pytest.raises(RecoveryError, match="changed while it was read, 3 times"):
-            back_up_sqlite(request, Restless(small["path"], times), store)
+            operation.back_up(SqliteBackup(Restless(small["path"], times), request), store)
         assert not [item.key for item in store.list() if "/sets/" in item.key]
         return
-    taken = back_up_sqlite(request, Restless(small["path"], times), store)
+    taken = operation.back_up(SqliteBackup(Restless(small["path"], times), request), store)
     assert taken.consistent is not allow
 
 

@@ -20,12 +20,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.rows import LiveTarget, live_target
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations import backup as operation
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
-    SqliteBackupRequest,
-    back_up_sqlite,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import SqliteBackup, SqliteBackupRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.engine import Bound
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import split_statements
@@ -382,7 +380,7 @@ def test_after_a_fault_at_any_request_the_tenant_is_there_or_not(
     run_module("d1_database", live)
     run(live, STUDIO)
     store = DirectoryStore(str(tmp_path / "store"))
-    back_up_sqlite(SqliteBackupRequest("studio"), target_of(live).engine, store)
+    operation.back_up(SqliteBackup(target_of(live).engine, SqliteBackupRequest("studio")), store)
     run(live, GONE)
 
     def restore_here() -> None:
@@ -416,7 +414,7 @@ def test_after_a_fault_at_any_request_the_tenant_is_there_or_not(
 
 def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path / "store"))
-    back_up_sqlite(SqliteBackupRequest("studio"), FileEngine(file["path"]), store)
+    operation.back_up(SqliteBackup(FileEngine(file["path"]), SqliteBackupRequest("studio")), store)
     run(file, GONE)
     target = live_target(None, None, file["path"])
     other = sqlite3.connect(file["path"], isolation_level=None)
@@ -472,7 +470,7 @@ def test_whatever_happened_exact_brings_the_tenant_back_and_undo_takes_it_back(
         made.execute("INSERT INTO item VALUES (?, ?, ?, ?)", (f"i{number}", tenant, parent, value))
         made.execute("INSERT INTO loose VALUES (?, ?)", (tenant, value))
     store = DirectoryStore(str(folder / "store"))
-    back_up_sqlite(SqliteBackupRequest("s"), FileEngine(path), store)
+    operation.back_up(SqliteBackup(FileEngine(path), SqliteBackupRequest("s")), store)
 
     def held(where: str) -> list[t.Any]:
         item = made.execute(f"SELECT id, tenant, up, v, typeof(v) FROM item WHERE {where}").fetchall()

@@ -14,8 +14,12 @@ import psycopg2
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import restore_in_place
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import BackupRequest, back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+    PostgresBackup,
+    PostgresBackupRequest,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.in_place import LockedDatabase
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore
@@ -46,7 +50,7 @@ def store(folder_store: Options) -> ObjectStore:
 
 
 def saved(options: ConnectionOptions, store: ObjectStore) -> None:
-    back_up(BackupRequest(connection=options, source="app"), store)
+    back_up(PostgresBackup(options, PostgresBackupRequest("app")), store)
 
 
 def in_place(options: ConnectionOptions, store: ObjectStore, archive: str | None = None) -> RestoreResult:
@@ -187,8 +191,7 @@ def test_no_write_to_a_large_object_is_lost(
         def meanwhile(act: t.Callable[[str], None], sql: str) -> str:
             """The kind of error of a restore, between whose undo set and replacement another session acts."""
             with monkeypatch.context() as patch:
-                # The first call is the test of the rights that the undo set needs.
-                after(patch, restore_in_place, "back_up", lambda request: None if request.check_mode else act(sql))
+                after(patch, restore_in_place, "take_undo_set", lambda _engine: act(sql))
                 try:
                     in_place(options, store)
                 except RecoveryError as error:

@@ -20,7 +20,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import BackupRequest, back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+    PostgresBackup,
+    PostgresBackupRequest,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.names import QualifiedName
 from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import RowsRequest, restore_rows
 from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import Root
@@ -146,7 +150,7 @@ def _damaged(server: PostgresServer, plan: Plan) -> t.Iterator[tuple[str, Direct
                 for statement in plan.statements():
                     cursor.execute(statement)
             store = DirectoryStore(folder, "")
-            back_up(BackupRequest(connection=server.options(database), source="random", tier="daily"), store)
+            back_up(PostgresBackup(server.options(database), PostgresBackupRequest("random")), store)
             before = _content(server, database, plan)
             with server.session(database) as cursor:
                 _damage(cursor, plan)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite import backup
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
@@ -38,7 +39,7 @@ def month(folder_store: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             at: datetime = now - timedelta(days=back)
             monkeypatch.setattr(backup, "utc_now", lambda at=at: at)
             engine, store = FileEngine(str(tmp_path / "studio.sqlite")), DirectoryStore(folder_store["path"])
-            backup.back_up_sqlite(backup.SqliteBackupRequest("studio", tier=tier), engine, store)
+            back_up(backup.SqliteBackup(engine, backup.SqliteBackupRequest("studio", tier=tier)), store)
             engine.close()
             days.append(at.date().isoformat())
         return days

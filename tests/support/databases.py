@@ -11,10 +11,10 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import scope_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.proof import Rules, compare_database
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.snapshot_dump import scope_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.structure import structure_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import parse_toc, sequence_values
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Comparison, Fingerprint

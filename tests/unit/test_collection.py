@@ -43,6 +43,7 @@ LAYERS = [
     "_pitr",
     "_integrity",
     "_rows",
+    "_operations",
     "_drill",
     "_status",
     "_sandbox",

@@ -32,7 +32,7 @@ def in_order(
     After an error no further item starts. The error of the first item that failed is raised after those that started
     have ended.
     """
-    _require_at_least_one(parallel)
+    require_at_least_one(parallel)
     if not items:
         return []
     with ThreadPoolExecutor(min(parallel, len(items)), thread_name_prefix=name) as pool:
@@ -51,7 +51,7 @@ def for_each(items: t.Iterable[_Item], work: t.Callable[[_Item], _Result], *, pa
     An error of items or of work is raised after the items that started have ended; no further item starts then, nor
     when the caller stops reading. Raises RecoveryError(invalid_options) for a parallel below 1.
     """
-    _require_at_least_one(parallel)
+    require_at_least_one(parallel)
     return _Crew(
         items, contextlib.nullcontext, lambda _session, item: work(item), parallel, _WAITING * parallel
     ).results()
@@ -75,7 +75,8 @@ def in_sessions(
     return list(crew.results()) if items else []
 
 
-def _require_at_least_one(parallel: int) -> None:
+def require_at_least_one(parallel: int) -> None:
+    """Raise RecoveryError(invalid_options) for a number of threads below 1."""
     if parallel < 1:
         raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"`parallel` must be at least 1, got {parallel}.")
 

@@ -24,10 +24,10 @@ from .._core.process import scratch_folder
 from .._sets.audit import audited
 from .._sets.identity import Identity, elsewhere, identity_in
 from .._sets.manifest import Manifest
-from .._sqlite.backup import OpenedSet, open_set, refused_by_d1, refusing
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.foreign import open_dump
+from .._sqlite.opened import OpenedSet, open_set, refused_by_d1, refusing
 from .._sqlite.portable import UNLIMITED, dropped, is_empty, portable_statements
 from .._sqlite.schema import read_schema
 from .._sqlite.script import CHECKS, content_of, different_tables, versions

@@ -11,6 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 
+class Verdict:
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+    ALL = (PASSED, FAILED, ERROR, SKIPPED, MISSED)
+
+
 class DataOrigin:
     """C(sample): generated data were rehearsed, which proves the procedure and says nothing of a source."""
 
@@ -30,6 +40,7 @@ class PhaseStatus:
     ALL = (OK, FAILED, UNKNOWN)
 
 
+CHECK_STATUSES = ("passed", "failed", "warning", "error", "skipped")
 STANDARD_PHASES = (
     "backup",
     "failure",

@@ -17,9 +17,9 @@ from .._core.process import scratch_folder
 from .._d1.restore import differences_from
 from .._d1.rows import live_target
 from .._sets.manifest import Manifest
-from .._sqlite.backup import OpenedSet, open_set
 from .._sqlite.confined import STATEMENT_SECONDS, confine
 from .._sqlite.file import FileEngine
+from .._sqlite.opened import OpenedSet, open_set
 from .._sqlite.schema import Table, quoted
 from .._sqlite_rows.restore import RowsRequest, restore_rows
 from .._store.base import ObjectStore

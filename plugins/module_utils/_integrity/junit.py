@@ -13,8 +13,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.junit import TestCase, junit_xml
-from .._core.severity import PASSED, WARNING
-from .result import CheckResult
+from .result import PASSED, WARNING, CheckResult
 
 _SUITE = "lifeline.recovery.integrity_check"
 

@@ -24,13 +24,17 @@ from .._core.progress import Progress
 from .._core.sizes import readable_size
 from .._sets.audit import audited
 from .._sets.catalogue import older_set
+from .._sets.engine import take_undo_set
 from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
+from .._sets.packing import IN_MEMORY
 from .._store.base import ARCHIVE_CLASSES, ObjectInfo, ObjectStore, put_shown, seal_for
-from .backup import IN_MEMORY, BucketBackupRequest, back_up_bucket, inventory_lines, listing_errors
+from .backup import BucketBackup, BucketBackupRequest
 from .compare import EARLIER_HEADERS, EXCLUDED_FILE, EXCLUDED_FOLDER, differing_headers, excluded_names
+from .file_reader import listing_errors
 from .inventory import FileEntry, as_headers, mark_of, parse_line, read_line
+from .inventory_parts import inventory_lines
 
 #: So many names are shown in a plan; the counts are exact.
 _SHOWN = 100
@@ -295,7 +299,8 @@ class _Run:
     def _take_undo(self) -> None:
         keys = [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
         seal_for(self._store, self._manifest.recipients)
-        undo = back_up_bucket(
+        undo = BucketBackup(
+            self._target,
             BucketBackupRequest(
                 source=self._manifest.source,
                 tier="undo",
@@ -303,10 +308,8 @@ class _Run:
                 parallel=self._request.parallel,
                 spool_dir=self._request.spool_dir,
             ),
-            self._target,
-            self._store,
         )
-        self._result.undo = undo.set_id
+        self._result.undo = take_undo_set(undo, self._store).set_id
 
     def _restore_all(self) -> None:
         result = self._result

@@ -9,8 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
-from .._core.severity import ERROR
-from .findings import Hit, Rule
+from .findings import ERROR, Hit, Rule
 from .model import Plan
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
-from .._core.severity import ERROR, WARNING
-from .findings import Hit, Rule
+from .findings import ERROR, WARNING, Hit, Rule
 from .model import Plan
 
 

@@ -11,10 +11,10 @@ import typing as t
 from dataclasses import asdict, replace
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
-from .._sets.manifest import Manifest
+from .._sets.engine import prepared, take_undo_set
 from .._store.base import seal_for
 from . import databases, materialized_views
-from .backup import BackupRequest, back_up
+from .backup import PostgresBackup, PostgresBackupRequest
 from .beside import Loaded, search_path_of
 from .client import ClientPrograms
 from .collateral import refuse_unsaved_rows
@@ -62,7 +62,8 @@ class InPlaceRestore:
         with connection(options, application="lifeline.recovery restore") as conn:
             refuse_unsaved_rows(conn, make_room(conn, self._replacement(conn, toc)))
         # The undo set takes rights of its own, and the run asks for it late.
-        back_up(replace(self._undo_request(options), check_mode=True), self._state.store)
+        with prepared(self._undo_backup(options), self._state.store):
+            pass
 
     def _replacement(self, conn: Connection, toc: Toc) -> Replacement:
         if self._state.foreign is not None:
@@ -156,27 +157,27 @@ class InPlaceRestore:
             return materialized_views.left_empty(toc)
         return tuple(materialized_views.refresh(options, toc, search_path=self._state.loading.search_path))
 
-    def _undo_request(self, options: ConnectionOptions) -> BackupRequest:
+    def _undo_backup(self, options: ConnectionOptions) -> PostgresBackup:
         request = self._state.request
-        return BackupRequest(
-            connection=options,
-            source=guaranteed(request.source),
-            tier="undo",
-            profile=self._state.profile,
-            jobs=request.jobs,
-            lock_timeout=request.lock_timeout,
-            spool_dir=request.spool_dir,
+        return PostgresBackup(
+            options,
+            PostgresBackupRequest(
+                source=guaranteed(request.source),
+                tier="undo",
+                profile=self._state.profile,
+                jobs=request.jobs,
+                lock_timeout=request.lock_timeout,
+                spool_dir=request.spool_dir,
+            ),
         )
 
     def _undo_set(self, options: ConnectionOptions) -> Undo:
-        found: t.List[Toc] = []
-        taken: t.List[Manifest] = []
         store = guaranteed(self._state.store)
         if self._state.manifest is not None:
             seal_for(store, self._state.manifest.recipients)
-        wanted = self._undo_request(options)
-        result = back_up(replace(wanted, on_toc=found.append, on_manifest=taken.append), store)
-        return Undo(result.set_id, found[0], guaranteed(taken[0].fingerprint))
+        undo = self._undo_backup(options)
+        taken = take_undo_set(undo, store)
+        return Undo(taken.set_id, guaranteed(undo.dumped).toc, guaranteed(taken.fingerprint))
 
 
 def unknown_content() -> RecoveryError:

@@ -28,7 +28,7 @@ from .._sets.manifest import (
 )
 from .._sets.references import check_presence, check_stored, distinct_objects, require_present
 from .._sets.verification import Verification, record_verification
-from .._sqlite.backup import open_set
+from .._sqlite.opened import open_set
 from .._store.base import ObjectStore
 from .archive_contents import require_restorable
 from .archive_files import require_own_files

@@ -125,7 +125,7 @@ def _export(
                 kept,
                 choice.references,
                 folder=folder,
-                facts=facts,
+                server=facts,
                 parallel=request.parallel,
                 about={"taken_from": taken_from, "tables": [str(item.table.name) for item in kept]},
             )

@@ -334,7 +334,7 @@ class _Run:
             [rows_to_keep(staged) for staged in touched],
             choice.references,
             folder=folder,
-            facts=facts,
+            server=facts,
             parallel=self._request.parallel,
             about={"undo_of": manifest.set_id, "tables": [str(staged.live.name) for staged in touched]},
         )

@@ -11,17 +11,17 @@ import os
 import typing as t
 from dataclasses import asdict, dataclass
 
-from .._core.clock import compact_instant, format_instant, utc_now
+from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.version import VERSION
 from .._postgres.catalog import ServerFacts
 from .._postgres.confined import Session, run
 from .._postgres.landing import make_table
 from .._postgres.statements import Reference
+from .._sets.commit import SetFacts
 from .._sets.fetch import END_OF_COPY
 from .._sets.fingerprint import Fingerprint, TableFingerprint
 from .._sets.manifest import ROWS_ENGINE, Manifest
-from .._sets.writer import SetWriter, sizes_of
+from .._sets.writer import SetWriter
 from .._store.base import ObjectStore
 from .description import ROWS_FILE, SetTable, rows_document
 
@@ -44,7 +44,7 @@ def write_rows_set(
     references: t.Sequence[Reference],
     *,
     folder: str,
-    facts: ServerFacts,
+    server: ServerFacts,
     parallel: int,
     about: t.Mapping[str, t.Any],
 ) -> Manifest:
@@ -66,28 +66,15 @@ def write_rows_set(
         with open(os.path.join(folder, ROWS_FILE), "wb") as stream:
             stream.write(rows_document([item.table for item in tables], references, paths))
         writer.add(folder, ROWS_FILE, "rows")
-        stored = writer.finish()
-        entries = tuple(item.entry for item in stored)
-        return writer.commit(
-            Manifest(
-                set_id=compact_instant(began),
-                source=source,
-                tier=tier,
-                engine=ROWS_ENGINE,
-                recovery_point=format_instant(began),
-                lsn=None,
-                created_at=format_instant(began),
-                finished_at=format_instant(utc_now()),
-                tool_version=VERSION,
-                server=asdict(facts),
-                client={},
-                objects=entries,
-                fingerprint=Fingerprint("counts", "counts", facts.major, tuple(counted)),
-                coverage=about,
-                sizes=sizes_of(stored),
-                timings={"total": (utc_now() - began).total_seconds()},
-            )
+        facts = SetFacts(
+            engine=ROWS_ENGINE,
+            recovery_point=began,
+            began=began,
+            server=asdict(server),
+            coverage=about,
+            fingerprint=Fingerprint("counts", "counts", server.major, tuple(counted)),
         )
+        return writer.commit(facts, {"total": (utc_now() - began).total_seconds()})
 
 
 _OUTGOING = 'pg_temp."lifeline outgoing"'

@@ -17,7 +17,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import ObjectStore
 from .catalogue import list_sets, try_set
 from .layout import SetName
-from .manifest import HOLDS, Manifest
+from .manifest import ENGINES, Manifest
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def require_source_kind(store: ObjectStore, source: str, engine: str) -> t.Optio
         return known_identity(store, source, engine)
     raise RecoveryError(
         ErrorKind.INVALID_OPTIONS,
-        f"The source {source!r} has sets of {HOLDS[oldest.engine]}, and this is a backup of {HOLDS[engine]}.",
+        f"The source {source!r} has sets of {ENGINES[oldest.engine].holds}, "
+        f"and this is a backup of {ENGINES[engine].holds}.",
         left="No backup set was written.",
         next_step="Set source to a name of its own for this backup.",
         details={"engine": oldest.engine},

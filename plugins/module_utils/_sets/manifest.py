@@ -39,7 +39,6 @@ __all__ = [
     "BUCKET_ENGINE",
     "DATABASE_ENGINE",
     "ENGINES",
-    "HOLDS",
     "ROLES",
     "ROWS_ENGINE",
     "SCHEMA",
@@ -50,22 +49,6 @@ __all__ = [
     "parse_manifest",
     "without_etags",
 ]
-
-#: What restores the sets of an engine that is not a database's.
-_RESTORED_BY = {
-    ROWS_ENGINE: "pg_restore_table",
-    BUCKET_ENGINE: "bucket_restore",
-    SQLITE_ENGINE: "d1_restore",
-    SQLITE_ROWS_ENGINE: "d1_restore",
-}
-#: What the sets of an engine hold.
-HOLDS = {
-    DATABASE_ENGINE: "a PostgreSQL database",
-    ROWS_ENGINE: "rows of some tables",
-    BUCKET_ENGINE: "the files of a bucket",
-    SQLITE_ENGINE: "a database of SQLite or D1",
-    SQLITE_ROWS_ENGINE: "rows of some tables of SQLite or D1",
-}
 
 _OPEN = Sealing()
 _NEXT = "Choose another set, and run backup_verify on this source."
@@ -135,8 +118,8 @@ class Manifest:
         if self.engine not in engines:
             raise RecoveryError(
                 ErrorKind.UNSUPPORTED,
-                f"The set {self.set_id} of {self.source} holds {HOLDS[self.engine]}.",
-                next_step=f"Bring it back with lifeline.recovery.{_RESTORED_BY.get(self.engine, 'pg_restore')}.",
+                f"The set {self.set_id} of {self.source} holds {ENGINES[self.engine].holds}.",
+                next_step=f"Bring it back with lifeline.recovery.{ENGINES[self.engine].restored_by}.",
             )
 
     def object_at(self, path: str) -> ObjectEntry:

@@ -46,7 +46,22 @@ SQLITE_ENGINE = "sqlite"
 #: The engine of sets that hold what a restore of rows into such a database touched.
 SQLITE_ROWS_ENGINE = "sqlite-rows"
 
-ENGINES = (DATABASE_ENGINE, ROWS_ENGINE, BUCKET_ENGINE, SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
+
+class EngineKind(t.NamedTuple):
+    """holds: what the sets of an engine hold. restored_by: the module that restores them."""
+
+    holds: str
+    restored_by: str
+
+
+#: The engines that this version knows.
+ENGINES: t.Dict[str, EngineKind] = {
+    DATABASE_ENGINE: EngineKind("a PostgreSQL database", "pg_restore"),
+    ROWS_ENGINE: EngineKind("rows of some tables", "pg_restore_table"),
+    BUCKET_ENGINE: EngineKind("the files of a bucket", "bucket_restore"),
+    SQLITE_ENGINE: EngineKind("a database of SQLite or D1", "d1_restore"),
+    SQLITE_ROWS_ENGINE: EngineKind("rows of some tables of SQLite or D1", "d1_restore"),
+}
 
 #: What the files of a set may be; a manifest with any other role is refused when it is read.
 ROLES = (
@@ -122,7 +137,8 @@ MANIFEST_FIELDS: t.Mapping[str, Shape] = {
     "set_id": text(r"\d{8}T\d{6}Z"),
     "source": text("[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
     "tier": one_of(*TIERS),
-    "engine": one_of(*ENGINES),
+    # Judged before the shape, so that the message can name the engines.
+    "engine": text(longest=100),
     "recovery_point": instant,
     "lsn": optional(text("[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")),
     "created_at": instant,

@@ -18,10 +18,10 @@ import sqlite3
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
-from .backup import OpenedSet, opened_file
 from .confined import confine
 from .exact import literal
 from .load import Loaded, Loader, loading_text
+from .opened import OpenedSet, opened_file
 from .schema import quoted
 from .statements import Statement, Token, shortened, split_statements, tokens, unquoted, whole_statements
 

@@ -20,9 +20,9 @@ from .._sets.catalogue import older_set
 from .._sets.identity import elsewhere, identity_in
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sets.row_changes import Changes, left_rows, why_unchanged
-from .._sqlite.backup import open_set
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
+from .._sqlite.opened import open_set
 from .._sqlite.schema import Schema, read_schema
 from .._sqlite.values import as_json
 from .._sqlite.virtual import refilled

@@ -14,16 +14,17 @@ from dataclasses import replace
 from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._sets.catalogue import list_sets, load_set
+from .._sets.commit import SetFacts
 from .._sets.fetch import fetch_objects
 from .._sets.manifest import SQLITE_ROWS_ENGINE, Manifest
 from .._sets.writer import SetWriter
-from .._sqlite.backup import commit_dump, facts_of
 from .._sqlite.file import FileEngine
 from .._sqlite.load import loading
 from .._sqlite.portable import UNLIMITED, inserted
 from .._sqlite.schema import read_schema
 from .._sqlite.script import write_dump
 from .._sqlite.stand_ins import stand_in
+from .._sqlite.stored_dump import add_dump, facts_of
 from .._store.base import ObjectStore
 from .belonging import rows_by_key
 from .choice import TOUCHED_FILE, Touched, read_touched, write_touched
@@ -68,18 +69,15 @@ def write_undo_set(
     about = {"undo_of": restored.set_id, "tables": [change.table.name for change in changes], "consistent": True}
     with SetWriter(store, restored.source, "undo", codec="zstd", parallel=parallel) as writer:
         writer.add(folder, TOUCHED_FILE, "touched")
-        return commit_dump(
-            writer,
-            folder,
-            dump,
-            source=restored.source,
-            tier="undo",
+        add_dump(writer, folder, dump)
+        facts = SetFacts(
             engine=SQLITE_ROWS_ENGINE,
+            recovery_point=began,
             began=began,
             server=facts_of(sides.live, sides.live.bookmark()),
             coverage=about,
-            timings={"total": (utc_now() - began).total_seconds()},
         )
+        return writer.commit(facts, {"total": (utc_now() - began).total_seconds()})
 
 
 def require_newest(store: ObjectStore, chosen: Manifest, mine: t.Mapping[str, Touched], folder: str) -> None:

@@ -36,7 +36,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.restores i
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
-from tests.support.sets import EMPTY, NOW, back_up
+from tests.support.sets import NOW, back_up, no_facts
 
 
 def require_whole(store: DirectoryStore) -> None:
@@ -96,16 +96,14 @@ def test_a_backup_that_reuses_what_is_being_pruned_is_complete(tmp_path: Path) -
     spool = tmp_path / "other"
     spool.mkdir()
     (spool / "1.dat").write_text("content of 20")
-    writer = SetWriter(store, "school", "daily", codec="none", level=None, parallel=1, on_failure=lambda: None)
+    writer = SetWriter(store, "school", "daily", codec="none", parallel=1)
     with writer:
         writer.add(str(spool), "1.dat", "globals")
-        stored = writer.finish()
-        assert [item.uploaded for item in stored] == [0]
-        entries = tuple(item.entry for item in stored)
+        assert [item.uploaded for item in writer.finish()] == [0]
         # Its set goes after the backup saw the object, and before it commits.
         assert prune(store, ONE, NOW).removed == 3
         prune(store, ONE, NOW)
-        writer.commit(replace(EMPTY, set_id=compact_instant(NOW), recovery_point=format_instant(NOW), objects=entries))
+        writer.commit(no_facts(NOW), {})
     require_whole(store)
 
 

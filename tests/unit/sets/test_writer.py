@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter, sizes_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.commit import sizes_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.sets import NOW, back_up
 

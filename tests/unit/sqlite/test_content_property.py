@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import OpenedSet, opened_file
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.engine import Bound
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.load import load_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.opened import OpenedSet, opened_file
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.script import (
     content_of,

@@ -18,20 +18,19 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core import notices
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import list_sets, load_set
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
-    OpenedSet,
+    SqliteBackup,
     SqliteBackupRequest,
     SqliteBackupResult,
-    back_up_sqlite,
-    open_set,
-    opened_file,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.foreign import open_dump
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.load import definition_of, load_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.opened import OpenedSet, open_set, opened_file
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import Schema, read_schema
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.script import write_dump
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.stand_ins import is_plain_unique, stand_in
@@ -57,7 +56,7 @@ def made(folder: Path, *statements: str) -> Path:
 def backed_up(path: Path, folder: Path) -> tuple[SqliteBackupResult, OpenedSet]:
     """The result of a backup, and the set as a restore opens it."""
     store = DirectoryStore(str(folder / "store"))
-    result = back_up_sqlite(SqliteBackupRequest("app"), FileEngine(str(path), read_only=True), store)
+    result = back_up(SqliteBackup(FileEngine(str(path), read_only=True), SqliteBackupRequest("app")), store)
     work = folder / "opened"
     work.mkdir()
     (name,) = list_sets(store, "app", "daily")
@@ -281,7 +280,7 @@ def test_a_readable_dump_belongs_to_its_tier_and_goes_with_the_last_set_that_nam
 
     def take(tier: str, name: str) -> SqliteBackupResult:
         request = SqliteBackupRequest("app", tier, sql_name=name)
-        return back_up_sqlite(request, FileEngine(str(path), read_only=True), store)
+        return back_up(SqliteBackup(FileEngine(str(path), read_only=True), request), store)
 
     def there() -> list[str]:
         return [item.key for item in store.list() if "/sql/" in item.key]
