@@ -13,14 +13,14 @@ class ModuleDocFragment:
 options:
   recovery_environment:
     description:
-      - Where this runs. In V(production), a step that replaces or removes something needs O(recovery_confirm).
+      - The environment. In V(production), a step that replaces or removes data requires O(recovery_confirm).
     type: str
     choices: [production, staging, sandbox]
     default: production
   recovery_confirm:
     description:
       - The exact name of the target, or the plan's digest that check mode printed.
-      - When it is given it must fit, in every environment.
+      - If it is set, it must match in every environment.
       - If the target is not the database that the backup set is of, by system identifier and name, then in V(production)
         only the plan's digest confirms it.
     type: str

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Which rows, and what counts as a reference between them.
+    # The selection of rows and of references between them.
     DOCUMENTATION = r"""
 options:
   where:
     description:
-      - Table to SQL condition, as it would stand after C(WHERE), about the columns of that table alone.
-      - It is checked before anything is fetched.
+      - SQL conditions by table, as after C(WHERE), on the columns of that table only.
+      - The conditions are checked before rows are fetched.
     type: dict
     default: {}
   keys:
     description:
-      - Table to list of keys. A key is a value of the primary key, or a list of values when that has several columns.
-      - For other columns, give C(columns) and C(values) instead of the list.
+      - Lists of keys by table. A key is a value of the primary key, or a list of values when that has several columns.
+      - For other columns, set C(columns) and C(values) instead of the list.
     type: dict
     default: {}
   references:

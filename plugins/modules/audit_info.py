@@ -10,14 +10,14 @@ module: audit_info
 short_description: Read the audit records of a source
 version_added: 1.0.0
 description:
-  - Every backup, restore, verification, prune and copy leaves a record in the store, under C(<source>/audit/). This lists them, and says
-    whether any was changed or taken away since.
-  - Each record names the one before it and its digest. Who may write everything in the store could write all records anew; an object
-    lock stands against that. Records of checks, which are kept for a short time, are named by none.
+  - Every backup, restore, verification, prune and copy writes a record to the store, under C(<source>/audit/). The module lists the records
+    and detects changed or missing records.
+  - Each record names the previous record and its digest. A user with write access to the complete store could write all records again; an
+    object lock prevents that. Records of checks, which are kept for a short time, are not part of this chain.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
@@ -25,24 +25,24 @@ extends_documentation_fragment:
 options:
   source:
     description:
-      - The source whose records to read.
+      - The source of the records.
     type: str
     required: true
   operation:
     description:
-      - Only records of this operation, as C(backup), C(restore), C(restore_rows), C(export_rows), C(verify), C(prune), C(copy) or C(drill).
+      - Only records of this operation, for example C(backup), C(restore), C(restore_rows), C(export_rows), C(verify), C(prune), C(copy) or C(drill).
     type: str
   status:
     description:
-      - Only records with this outcome, as C(succeeded), C(partial), C(failed) or C(passed).
+      - Only records with this status, for example C(succeeded), C(partial), C(failed) or C(passed).
     type: str
   since:
     description:
-      - Only records from this instant on, as C(2026-03-01T00:00:00Z).
+      - Only records from this instant on, for example C(2026-03-01T00:00:00Z).
     type: str
   limit:
     description:
-      - At most this many, the newest.
+      - The highest number of records; the newest are returned.
     type: int
     default: 50
 seealso:
@@ -50,13 +50,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The last fifty operations on a source
+- name: List the last fifty operations on a source
   lifeline.recovery.audit_info:
     source: school
     store:
       bucket: school-backups
 
-- name: Failed backups of this year
+- name: List the failed backups of this year
   lifeline.recovery.audit_info:
     source: school
     operation: backup
@@ -83,31 +83,31 @@ records:
   returned: success
   contains:
     key:
-      description: Where it lies in the store.
+      description: The key of the record in the store.
       type: str
       returned: always
     operation_type:
-      description: What was done.
+      description: The operation.
       type: str
       returned: always
     performed_by:
-      description: Who did it.
+      description: The user of the operation.
       type: str
       returned: always
     performed_at:
-      description: When it ended.
+      description: The instant of its end.
       type: str
       returned: always
     host:
-      description: From which host.
+      description: The host that ran it.
       type: str
       returned: always
     source:
-      description: To which source.
+      description: The source.
       type: str
       returned: always
     status:
-      description: How it ended.
+      description: Its result.
       type: str
       returned: always
     details:

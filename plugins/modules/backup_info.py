@@ -10,13 +10,13 @@ module: backup_info
 short_description: List backup sets, choose one, and judge their age
 version_added: 1.0.0
 description:
-  - Reads the catalogue of a store, which is nothing but the manifests in it, and describes the sets of one source or of all.
+  - Reads the catalogue of a store, which is the list of its manifests, and describes the sets of one source or of all sources.
   - Judges the recovery point objective by exposure, the longest gap between recovery points in a window, because the age
-    of the newest set alone says little.
+    of the newest set does not show earlier gaps.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
@@ -29,13 +29,13 @@ options:
     type: int
   window_seconds:
     description:
-      - How far back exposure is looked for, in seconds. The default is a week.
+      - The window of the exposure in seconds. The default is a week.
     type: int
     default: 604800
   days:
     description:
-      - On how many calendar days in UTC, up to today, each source has to have a set; RV(sources[].missing_days) tells
-        those without one. V(0) judges no day.
+      - On how many calendar days in UTC, up to today, each source must have a set; RV(sources[].missing_days) lists
+        the days without a set. V(0) judges no day.
       - Any tier but V(emergency) and V(undo) makes a day present. Days before the first such set are not missing, nor is today
         before it is over. With V(30), what M(lifeline.recovery.backup_prune) keeps with C(keep_daily=30) has no gap.
     type: int
@@ -67,7 +67,7 @@ EXAMPLES = r"""
       bucket: school-backups
   register: candidate
 
-- name: See whether every source keeps an objective of a day, and has a set of each day of a month
+- name: Check that every source meets an objective of a day and has a set of each day of a month
   lifeline.recovery.backup_info:
     rpo_seconds: 86400
     days: 30
@@ -97,7 +97,7 @@ sets:
       type: str
       sample: daily
     engine:
-      description: What it holds - V(postgresql) a database, V(bucket) the files of a bucket, V(postgresql-rows) rows.
+      description: The content - V(postgresql) a database, V(bucket) the files of a bucket, V(postgresql-rows) rows.
       type: str
       sample: postgresql
     recovery_point:

@@ -10,18 +10,18 @@ module: backup_prune
 short_description: Remove backup sets that retention no longer keeps
 version_added: 1.0.0
 description:
-  - Keeps the newest set of so many hours, days, weeks, months and years, and takes the others out of the catalogue. Then it removes
-    the objects that no set needs any more.
-  - The newest set, the newest verified set and the O(minimum) always stay. Only periods that have sets count, so a source whose
-    backups stopped loses nothing by waiting.
-  - A set leaves in two steps. Its manifest moves from C(sets/) to C(pruned/); moving it back undoes that. After O(grace_seconds) the
-    next run removes its objects. A backup that runs during pruning is safe.
-  - What a lock of the store holds counts as retained, not as an error.
-  - Old audit records go as well, each kind after its own time.
+  - Applies retention per tier: keeps the newest set of each of a number of hours, days, weeks, months and years, removes the other sets from
+    the catalogue, and deletes unreferenced objects.
+  - The newest set, the newest verified set and the O(minimum) always stay. Only periods that have sets count, so no set of a
+    source whose backups stopped is removed because of its age.
+  - A set is removed in two steps. Its manifest moves from C(sets/) to C(pruned/); move it back to undo the removal. After O(grace_seconds) the
+    next run deletes its objects. A backup that runs during pruning is safe.
+  - Objects that a lock of the store holds count as retained, not as an error.
+  - Old audit records are removed too; each operation has its own retention.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._store
@@ -35,22 +35,22 @@ attributes:
   idempotent:
     support: full
     details:
-      - Except that objects go one O(grace_seconds) after their set.
+      - Except that objects are deleted O(grace_seconds) after their set.
 options:
   source:
     description:
-      - The source to prune. Without it, all sources of the store.
+      - The source to prune. If unset, all sources of the store.
     type: str
   tier:
     description:
-      - The tier to prune. Without it, all tiers, each by its defaults.
+      - The tier to prune. If unset, all tiers, each with its defaults.
       - The defaults are 24 hours for V(hourly), 30 days for V(daily), 12 weeks for V(weekly), 12 months for V(monthly), all of the last
         90 days for V(emergency) and of the last 30 days for V(undo).
     type: str
     choices: [hourly, daily, weekly, monthly, emergency, undo]
   keep_hourly:
     description:
-      - Keep the newest set of this many hours that have one. With any of these options, the defaults of the tier do not apply.
+      - Keep the newest set of this many hours that have one. If one of the keep options is set, the defaults of the tier do not apply.
     type: int
   keep_daily:
     description:
@@ -74,17 +74,17 @@ options:
     type: float
   minimum:
     description:
-      - Keep this many of the newest sets in any case. Without it, 1 with keep options, else that of the tier's defaults.
+      - Keep this many of the newest sets in any case. If unset, 1 with keep options, otherwise the default of the tier.
     type: int
   grace_seconds:
     description:
-      - How long objects stay that nothing needs, and manifests that were moved to C(pruned/). Longer than the longest backup.
+      - How many seconds unreferenced objects and manifests in C(pruned/) are kept. Set more than the longest backup takes.
     type: int
     default: 86400
   audit_days:
     description:
-      - How many days the audit records of an operation are kept, by its name, beside the defaults. The defaults are 365 for C(backup) and
-        all that is not named, 90 for C(check), 730 for C(verify) and C(drill), 2555 for C(restore).
+      - How many days audit records are kept, by operation, in addition to the defaults. The defaults are 365 for C(backup) and
+        every operation without a default, 90 for C(check), 730 for C(verify) and C(drill), 2555 for C(restore).
     type: dict
     default: {}
 seealso:
@@ -93,7 +93,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Prune all tiers of all sources by their defaults
+- name: Prune all tiers of all sources with their defaults
   lifeline.recovery.backup_prune:
     store:
       bucket: school-backups
@@ -109,7 +109,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: See what would go
+- name: Print the sets that would be removed
   lifeline.recovery.backup_prune:
     source: school
     store:
@@ -121,7 +121,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sets:
-  description: Every set and its fate.
+  description: Every set and the decision about it.
   type: list
   elements: dict
   returned: success
@@ -139,38 +139,38 @@ sets:
       type: str
       returned: always
     fate:
-      description: V(kept), V(removed), or V(retained) when the store holds on to it.
+      description: V(kept), V(removed), or V(retained) if a lock of the store holds it.
       type: str
       returned: always
     reasons:
-      description: Why it stays.
+      description: The reasons to keep it.
       type: list
       elements: str
       returned: always
   sample:
     - {source: school, tier: daily, set_id: 20260301T020005Z, fate: kept, reasons: [newest, daily]}
 kept:
-  description: How many sets stay by retention.
+  description: How many sets retention keeps.
   type: int
   returned: success
   sample: 30
 removed:
-  description: How many sets were taken out of the catalogue.
+  description: How many sets were removed from the catalogue.
   type: int
   returned: success
   sample: 1
 retained:
-  description: How many sets should go, and are held by a lock.
+  description: How many sets a lock holds although retention would remove them.
   type: int
   returned: success
   sample: 0
 objects_removed:
-  description: How many objects were removed that no set needs.
+  description: How many unreferenced objects were deleted.
   type: int
   returned: success
   sample: 12
 objects_retained:
-  description: How many of them are held by a lock.
+  description: How many unreferenced objects a lock holds.
   type: int
   returned: success
   sample: 0
@@ -180,12 +180,12 @@ bytes_freed:
   returned: success
   sample: 183500800
 audit_removed:
-  description: How many audit records were past their time.
+  description: How many audit records were removed.
   type: int
   returned: success
   sample: 0
 blocked:
-  description: Tiers whose objects were left alone because a manifest cannot be read, and why.
+  description: Tiers whose objects were not deleted because a manifest cannot be read, with the reason.
   type: list
   elements: str
   returned: success
@@ -193,13 +193,13 @@ blocked:
 unreadable:
   description:
     - Sets whose manifest is damaged, forged or of a newer version, each with source, tier, set_id and problem.
-    - They stay, and so do all objects of their tier, because any object may be one that they need.
+    - They are kept with all objects of their tier, because any of these objects may belong to them.
   type: list
   elements: dict
   returned: success
   sample: []
 implausible:
-  description: Sets that are dated in the future. They stay, and take no place of other sets.
+  description: Sets that are dated in the future. They are kept in addition to the other sets.
   type: list
   elements: str
   returned: success

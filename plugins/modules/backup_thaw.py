@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_thaw
-short_description: Make a backup set readable that lies in an archive class
+short_description: Make a backup set in an archive storage class readable
 version_added: 1.0.0
 description:
-  - Asks the store to make every object of a set readable for some days, and waits until all are, so that a restore can follow. For
+  - Requests that the store makes every object of a set readable for some days, and waits for it, so that a restore can follow. For
     sets whose O(store.storage_class) is V(GLACIER) or V(DEEP_ARCHIVE).
-  - For a set that is readable it does nothing.
+  - A set that is readable is left unchanged.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._store
@@ -31,24 +31,24 @@ attributes:
 options:
   days:
     description:
-      - For how many days the objects stay readable.
+      - The days that the objects stay readable.
     type: int
     default: 3
   speed:
     description:
-      - How fast, and at what price. V(expedited) takes minutes, V(standard) hours, V(bulk) up to two days. V(expedited) does not exist for
+      - The speed, which decides the price. V(expedited) takes minutes, V(standard) hours, V(bulk) up to two days. V(expedited) does not exist for
         V(DEEP_ARCHIVE).
     type: str
     choices: [expedited, standard, bulk]
     default: standard
   wait_seconds:
     description:
-      - How long to wait for all of them. With V(0), only ask.
+      - The seconds to wait until all objects are readable. V(0) requests the thaw and does not wait.
     type: int
     default: 0
   poll_seconds:
     description:
-      - How often to look.
+      - The seconds between two looks at the objects.
     type: int
     default: 60
 seealso:
@@ -56,7 +56,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for the newest monthly set
+- name: Request the newest monthly set
   lifeline.recovery.backup_thaw:
     source: school
     tier: monthly
@@ -72,7 +72,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: See whether a set can be read now
+- name: Check whether a set can be read now
   lifeline.recovery.backup_thaw:
     source: school
     set: 20260101T040005Z

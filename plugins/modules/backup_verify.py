@@ -10,16 +10,16 @@ module: backup_verify
 short_description: Prove that a backup set can be read back and decoded
 version_added: 1.0.0
 description:
-  - Reads every object of a set, compares its stored and its plain digest with the manifest, has C(pg_restore) decode the whole
-    archive, and counts the rows of each table against the fingerprint.
-  - Listing an archive proves nothing, because its table of contents is written first; this decodes all of it.
-  - Records the outcome beside the set. A damaged object is stored anew by the next backup, and a verified set can be
+  - Reads every object of a set, compares its stored and its plain digest with the manifest, decodes the complete archive with
+    C(pg_restore), and counts the rows of each table against the fingerprint.
+  - A listing of an archive proves nothing, because the table of contents is written first; the module decodes everything.
+  - Records the result next to the set. The next backup stores a damaged object again, and a verified set can be
     protected from removal.
-  - It does not restore. Only M(lifeline.recovery.pg_restore) and a drill prove that.
+  - The module does not restore. Only M(lifeline.recovery.pg_restore) and a drill prove a restore.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
   - zstandard
   - pg_restore (for O(depth=decode))
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode the set is verified as always, but the outcome is not recorded.
+      - In check mode the set is verified and the result is not recorded.
   diff_mode:
     support: none
   idempotent:
@@ -41,18 +41,18 @@ attributes:
 options:
   depth:
     description:
-      - V(presence) asks the store for every object and its size. It is quick, and misses damage inside.
-      - V(digests) reads every object and counts rows. For a set of PostgreSQL it also fails if an entry of the archive lacks what
-        it needs - rows without a table, a table without rows, a schema that nothing creates.
-      - V(decode) also has C(pg_restore) read the archive. It needs room for the plain dump in O(spool_dir).
-      - No depth restores the set. M(lifeline.recovery.pg_restore) records beside the set how a restore of it ended, and
+      - V(presence) requests the size of every object. It is quick and does not detect damaged content.
+      - V(digests) reads every object and counts rows. For a set of PostgreSQL it also fails if an entry of the archive
+        lacks another entry that it needs - rows without a table, a table without rows, a schema that nothing creates.
+      - V(decode) also reads the archive with C(pg_restore). O(spool_dir) must have free space for the plain dump.
+      - No depth restores the set. M(lifeline.recovery.pg_restore) records next to the set how its restore ended, and
         M(lifeline.recovery.recovery_status) reports a set whose last restore failed.
     type: str
     choices: [presence, digests, decode]
     default: decode
   spool_dir:
     description:
-      - A folder for the fetched archive. Without it, the system's folder for temporary files.
+      - A folder for the fetched archive. If unset, the temporary folder of the system is used.
     type: path
 seealso:
   - module: lifeline.recovery.backup_info
@@ -76,7 +76,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: See quickly whether all objects of a set are there
+- name: Check quickly that no object of a set is missing
   lifeline.recovery.backup_verify:
     source: school
     set: 20260301T020005Z
@@ -93,12 +93,12 @@ set_id:
   returned: success
   sample: 20260301T020005Z
 source:
-  description: Its source.
+  description: The source of the set.
   type: str
   returned: success
   sample: school
 tier:
-  description: Its tier.
+  description: The tier of the set.
   type: str
   returned: success
   sample: daily
@@ -135,7 +135,7 @@ tables:
 expiring_rules:
   description:
     - Lifecycle rules of the bucket that delete objects of the store by age, a sentence each; the module warns of them.
-    - Empty also where the rules may not be read. M(lifeline.recovery.store_check) shows which.
+    - Also empty if the rules may not be read; M(lifeline.recovery.store_check) reports that.
   type: list
   elements: str
   returned: success

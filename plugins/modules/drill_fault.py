@@ -10,9 +10,9 @@ module: drill_fault
 short_description: Inject a disaster into a sandbox
 version_added: 1.0.0
 description:
-  - Does to a sandbox what a disaster does, so that a drill recovers from something real.
-  - Refuses unless O(recovery_environment=sandbox), and unless the server is the one that O(system_identifier) names, so that a
-    wrong host name cannot hit production.
+  - Damages a sandbox in the way of a disaster, so that a drill recovers from real damage.
+  - Requires O(recovery_environment=sandbox), and the server that O(system_identifier) identifies, so that a
+    wrong host name cannot damage production.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -31,16 +31,16 @@ options:
   fault:
     description:
       - V(database_loss) drops the database with all its sessions.
-      - The others happen in the content that the role P(lifeline.recovery.sandbox#role) makes. V(rows_deleted) takes three children
-        with all that a cascade takes along, V(table_truncated) the rows of a table and of its dependents, V(table_dropped) a
-        partitioned table with all that hangs on it, V(tenant_deleted) one user with everything; V(bad_update) overwrites a column.
-        V(point_in_time) is a migration that overwrites, deletes and drops at once.
+      - The other faults damage the content that the role P(lifeline.recovery.sandbox#role) creates. V(rows_deleted) deletes three
+        children and the rows that a cascade deletes, V(table_truncated) truncates a table and its dependents, V(table_dropped) drops
+        a partitioned table and its dependents, V(tenant_deleted) deletes one user with all rows of the user; V(bad_update)
+        overwrites a column. V(point_in_time) is a migration that overwrites, deletes and drops in one transaction.
     type: str
     choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted, point_in_time]
     default: database_loss
   database:
     description:
-      - The database that the fault hits. O(login_db) names a maintenance database, V(postgres) when it is not given.
+      - The database that the fault damages. O(login_db) names a maintenance database; if unset, V(postgres).
     type: str
     required: true
   system_identifier:
@@ -50,7 +50,7 @@ options:
     required: true
   recovery_environment:
     description:
-      - Where this runs. Anything but V(sandbox) is refused.
+      - The environment. Only V(sandbox) is accepted.
     type: str
     choices: [production, staging, sandbox]
     default: production
@@ -59,7 +59,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Lose the database
+- name: Drop the database of a sandbox
   lifeline.recovery.drill_fault:
     fault: database_loss
     database: school
@@ -70,7 +70,7 @@ EXAMPLES = r"""
     login_user: postgres
     login_password: "{{ sandbox.connection.login_password }}"
 
-- name: See what would be lost
+- name: Check that the fault can be injected
   lifeline.recovery.drill_fault:
     database: school
     system_identifier: "{{ sandbox.system_identifier }}"
@@ -78,7 +78,7 @@ EXAMPLES = r"""
     dsn: "{{ sandbox_dsn }}"
   check_mode: true
 
-- name: Lose a database on a local socket
+- name: Drop a database through a local socket
   lifeline.recovery.drill_fault:
     database: school
     system_identifier: "7441034912345678901"
@@ -93,12 +93,12 @@ fault:
   returned: success
   sample: database_loss
 database:
-  description: The database that was hit.
+  description: The damaged database.
   type: str
   returned: success
   sample: school
 incident_at:
-  description: When it happened.
+  description: The instant of the fault.
   type: str
   returned: success
   sample: "2026-03-01T12:40:00.000+00:00"

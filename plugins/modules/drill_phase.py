@@ -13,7 +13,7 @@ description:
   - Adds one event to the journal of a drill, from which M(lifeline.recovery.drill_report) draws the timeline.
   - Lengths are taken from the monotonic clock, so setting the wall clock does not change them. All events of one drill must
     be recorded on the same machine, between two restarts of it.
-  - Every event is on the disk when the module returns, and survives a crash of the drill.
+  - Every event is on the disk before the module returns, so it survives a crash of the drill.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Writes nothing, and so cannot tell whether a phase that ends was ever started.
+      - Writes nothing, so a phase that ends without a start is not detected.
   diff_mode:
     support: none
   idempotent:
@@ -32,7 +32,7 @@ attributes:
 options:
   journal:
     description:
-      - The file of the timeline, one for each drill. It is made, for its owner alone, when the first event is recorded.
+      - The file of the timeline, one per drill. The first event creates it, readable for its owner only.
     type: path
     required: true
   phase:
@@ -46,7 +46,7 @@ options:
   event:
     description:
       - V(start) and V(end) bound a phase. V(mark) records a single moment.
-      - A phase that was started and never ended counts as failed. One that is tried again is settled by its last attempt.
+      - A phase that was started and not ended counts as failed. Of a repeated phase, the last attempt counts.
     type: str
     choices: [start, end, mark]
     required: true
@@ -58,13 +58,13 @@ options:
     default: ok
   seconds:
     description:
-      - How many seconds the phase took, when something else timed it, such as the timings in the result of a module.
+      - The seconds of a phase that was timed elsewhere, for example in the result of a module.
       - Only with O(event=end), which then needs no start; the phase counts as having ended now.
     type: float
   started_at:
     description:
-      - When a phase that something else timed began, in RFC 3339. Needs O(seconds).
-      - Give it when the phase did not end just now.
+      - The start of a phase that was timed elsewhere, in RFC 3339. Requires O(seconds).
+      - Set it if the phase did not end now.
     type: str
   note:
     description:
@@ -76,13 +76,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The incident begins
+- name: Record the start of the incident
   lifeline.recovery.drill_phase:
     journal: /var/lib/lifeline/drill.journal
     phase: failure
     event: start
 
-- name: The restore did not work
+- name: Record a failed restore
   lifeline.recovery.drill_phase:
     journal: /var/lib/lifeline/drill.journal
     phase: restore
@@ -90,7 +90,7 @@ EXAMPLES = r"""
     status: failed
     note: The disk was full.
 
-- name: Record what a module timed itself
+- name: Record a phase that a module timed
   lifeline.recovery.drill_phase:
     journal: /var/lib/lifeline/drill.journal
     phase: fetch

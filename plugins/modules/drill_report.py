@@ -10,15 +10,15 @@ module: drill_report
 short_description: Judge a drill and write its report
 version_added: 1.0.0
 description:
-  - Weighs the timeline, the recovered data, the checks and the caught damage of a drill against the objectives of the source,
+  - Judges the timeline, the recovered data, the checks and the detected damage of a drill by the objectives of the source,
     and writes a folder with C(report.json), C(report.html), C(junit.xml) and C(metrics.prom).
-  - The recovery time runs from the incident to the end of the verification or of the first access, with all waiting between.
-    The data loss is taken from the newest marker row that came back. The objective for it must also hold for the longest gap
-    between recovery points, for a drill shortly after a backup says nothing about the hours before the next one.
-  - The verdict is V(passed) only when everything is proved. What could not be verified makes it V(error), never V(passed).
-  - An estimate of the recovery time, which a plan gives for the scenario, stands beside what was measured. Longer than that is a warning
+  - The recovery time runs from the incident to the end of the verification or of the first access, including waits.
+    The data loss is taken from the newest restored marker row. Its objective must also hold for the longest gap
+    between recovery points, because a drill shortly after a backup does not show the loss of the hours before the next backup.
+  - The verdict is V(passed) only if everything is proved. If something could not be verified, the verdict is V(error).
+  - An estimate of the recovery time, which a plan has for the scenario, is shown next to the measured time. A longer recovery is a warning
     and changes no verdict. Once five drills of the same scenario, source and environment passed, the report proposes an estimate.
-  - It also needs the sandbox proved gone, every kind of damage caught, and data compared or checked.
+  - A passed drill also requires that the sandbox is proved gone, every kind of damage was detected, and data were compared or checked.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
@@ -39,7 +39,7 @@ options:
   journal:
     description:
       - The file that M(lifeline.recovery.drill_phase) recorded the phases in.
-      - Without it, or when it does not exist, nothing was timed and the verdict cannot be V(passed).
+      - If it is unset or missing, no phase was timed and the verdict cannot be V(passed).
     type: path
   reports_dir:
     description:
@@ -49,7 +49,7 @@ options:
     required: true
   scenario:
     description:
-      - The name of what was rehearsed, such as V(database_loss).
+      - The name of the rehearsed scenario, such as V(database_loss).
     type: str
     required: true
   source:
@@ -59,7 +59,7 @@ options:
     required: true
   environment:
     description:
-      - Where the drill ran, such as V(sandbox). Drills are compared with earlier ones of the same environment.
+      - The environment of the drill, such as V(sandbox). Drills are compared with earlier ones of the same environment.
     type: str
     default: sandbox
   data_origin:
@@ -77,39 +77,39 @@ options:
     default: ran
   rto_seconds:
     description:
-      - The recovery time objective in seconds. Without it any measured time is good enough.
+      - The recovery time objective in seconds. If unset, every measured time meets it.
     type: float
   rpo_seconds:
     description:
-      - The recovery point objective in seconds. Without it any loss is good enough, but it must still be known.
+      - The recovery point objective in seconds. If unset, every loss meets it, but the loss must be known.
     type: float
   estimate_seconds:
     description:
-      - How long the recovery is estimated to take, in the form that a plan has it in. Each end may be left out.
-      - A recovery that took longer than C(max) is told in the notes, the page and the summary. Faster than C(min) is worth no word.
-      - By default the one that O(plan) holds, if any.
+      - The estimated duration of the recovery, in the form of a plan. Both ends are optional.
+      - The notes, the page and the summary report a recovery that took longer than C(max). A recovery faster than C(min) is not reported.
+      - If unset, the estimate in O(plan) is used, if there is one.
     type: dict
     default: {}
     suboptions:
       min:
         description:
-          - When it goes well, in seconds, or as a length such as V(90s), V(15min) or V(4h).
+          - The shortest duration, in seconds, or as a length such as V(90s), V(15min) or V(4h).
         type: raw
       max:
         description:
-          - When it does not, in the same form.
+          - The longest duration, in the same form.
         type: raw
   plan:
     description:
-      - The recovery plan, as M(lifeline.recovery.plan_check) reads it. Only the estimate of its scenario with the name O(scenario) is looked
-        at, unless that scenario is of another source than O(source).
-      - It is shown where Ansible shows arguments, so it must hold no secret.
+      - The recovery plan, as M(lifeline.recovery.plan_check) reads it. Only the estimate of its scenario with the name O(scenario) is
+        read, unless that scenario is of another source than O(source).
+      - Ansible prints arguments, so it must hold no secret.
     type: dict
     default: {}
   window_seconds:
     description:
       - How many seconds before the incident the longest gap between recovery points is looked for, by default seven days.
-      - When the recovery points do not reach back that far, the report says so.
+      - If the recovery points do not reach back that far, the report states it.
     type: float
     default: 604800
   backup_set:
@@ -127,7 +127,7 @@ options:
     default: {}
   incident_at:
     description:
-      - When the incident began, in RFC 3339. By default the mark C(incident), else the start of the phase C(failure).
+      - The start of the incident, in RFC 3339. If unset, the mark C(incident) is used, otherwise the start of the phase C(failure).
     type: str
   recovery_points:
     description:
@@ -139,13 +139,13 @@ options:
   marker_at:
     description:
       - The instant in the newest marker row that was found in the recovered data, in RFC 3339.
-      - Without it the loss is not known. One later than the incident means that clocks disagree. Either makes V(error).
+      - If unset, the loss is unknown. An instant after the incident means that clocks differ. In both cases the verdict is V(error).
     type: str
   checks:
     description:
       - The RV(lifeline.recovery.integrity_check#module:checks) of M(lifeline.recovery.integrity_check), or dictionaries like
         them with C(name), C(status), C(expected) and C(actual).
-      - C(mandatory=true) makes a skipped check an V(error). C(proves_data) says whether a pass proves that data came back,
+      - C(mandatory=true) makes a skipped check an V(error). C(proves_data) states whether a pass proves that data were restored,
         by default true for the types V(row_count), V(sql), V(freshness), V(references), V(json) and V(fingerprint).
     type: list
     elements: dict
@@ -164,21 +164,21 @@ options:
     default: []
   self_tests_required:
     description:
-      - Whether a drill without any damaged copy is an V(error). Turn it off only where no set can be damaged.
+      - Whether a drill without any damaged copy is an V(error). Set V(false) only if no set can be damaged.
     type: bool
     default: true
   sandbox_used:
     description:
-      - Whether there was a sandbox that must be gone. Turn it off for a rehearsal on servers that stay.
+      - Whether the drill used a sandbox, which must be gone. Set V(false) for a rehearsal on permanent servers.
     type: bool
     default: true
   sandbox_removed:
     description:
-      - Whether the sandbox is proved gone. Left out, nobody looked.
+      - Whether the sandbox is proved gone. If unset, its removal was not checked.
     type: bool
   versions:
     description:
-      - Versions of what took part, by name.
+      - Versions of the programs and servers, by name.
     type: dict
     default: {}
   notes:
@@ -194,7 +194,7 @@ options:
     type: path
   fail_on_verdict:
     description:
-      - Fail when the verdict is not V(passed), after the report was written. Otherwise a later task decides.
+      - Fail if the verdict is not V(passed), after the report was written. If V(false), a later task decides.
     type: bool
     default: false
 seealso:
@@ -233,7 +233,7 @@ EXAMPLES = r"""
     source: school
     outcome: missed
 
-- name: Rehearse on servers that stay, and let the play fail unless it passed
+- name: Judge a rehearsal on permanent servers, and fail unless the verdict is passed
   lifeline.recovery.drill_report:
     journal: /var/lib/lifeline/drill.journal
     reports_dir: /var/lib/lifeline/reports
@@ -260,13 +260,13 @@ exit_class:
   returned: when the drill was judged
   sample: 0
 reasons:
-  description: Why the verdict is what it is, weightiest first.
+  description: The reasons of the verdict, the most important first.
   type: list
   elements: str
   returned: when the drill was judged
   sample: ["Recovered in 18.4 s; the objective is 15 min.", "38 tables with 1250000 rows are equal to the backup set's fingerprint."]
 notes:
-  description: What else a reader must know, such as warnings.
+  description: Further facts for the reader, such as warnings.
   type: list
   elements: str
   returned: when the drill was judged
@@ -277,7 +277,7 @@ rto:
   returned: when the drill was judged
   sample: {objective_seconds: 900.0, measured_seconds: 18.412, met: true}
 rpo:
-  description: The data loss and the longest gap between recovery points in seconds, their objective, and what they rest on.
+  description: The data loss and the longest gap between recovery points in seconds, their objective, and their sources.
   type: dict
   returned: when the drill was judged
   sample:
@@ -324,7 +324,7 @@ report_dir:
   returned: when the drill was judged
   sample: /var/lib/lifeline/reports/20260301T025930Z-database_loss
 report_html:
-  description: The page for people.
+  description: The report as a page.
   type: str
   returned: when the drill was judged
   sample: /var/lib/lifeline/reports/20260301T025930Z-database_loss/report.html

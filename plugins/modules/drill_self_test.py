@@ -10,19 +10,19 @@ module: drill_self_test
 short_description: Prove that verification catches a damaged backup set
 version_added: 1.0.0
 description:
-  - A verification that cannot fail proves nothing. This shows it damaged views of a set - a flipped byte, a truncated object, a
-    missing object, an object that is valid but empty, and one that lost a row - and tells which were caught.
-  - Nothing in the store is changed; the damage is between the store and the verification. For the last two kinds the manifest
-    is made to fit the damaged bytes, so that only the content can give them away.
+  - A verification that cannot fail proves nothing. The module verifies damaged views of a set - a flipped byte, a truncated object, a
+    missing object, an object that is valid but empty, and an object that lost a row - and returns which damage was detected.
+  - The store is not changed; the damage is between the store and the verification. For the last two kinds the manifest
+    is adapted to the damaged bytes, so that only the content shows the damage.
   - With O(restored_db) or O(restored_path), copies of a database that was restored from the set are damaged too, and the comparison
     that restores rely on must name each damage - a row dropped or added, a value changed, values exchanged between rows, a sequence set
     back, a policy or grant removed, a trigger disabled. The copies are dropped again; the restored database itself is only read.
-  - With O(stanza), the same is done to copies of a repository of pgBackRest in a local folder - a segment of the write-ahead log that is
+  - With O(stanza), the module damages copies of a repository of pgBackRest in a local folder - a segment of the write-ahead log that is
     missing, flipped or truncated, and a file of the newest backup that is missing or flipped.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
   - zstandard
 extends_documentation_fragment:
   - lifeline.recovery._attributes
@@ -41,7 +41,7 @@ options:
     type: path
   repository_path:
     description:
-      - With O(stanza), the folder of its repository. Copies of it are damaged, so there must be room for another one.
+      - With O(stanza), the folder of its repository. Copies of it are damaged, so free space for one copy is required.
     type: path
   environment:
     description:
@@ -50,13 +50,13 @@ options:
     default: {}
   os_user:
     description:
-      - Whom pgBackRest runs as when this runs as root. Without it, the owner of O(repository_path).
+      - The user that pgBackRest runs as if the module runs as root. If unset, the owner of O(repository_path).
     type: str
   restored_db:
     description:
-      - A database of a sandbox that was restored from the set. Copies of it are made on the same server, which needs as much room again.
-      - Without it and O(restored_path), only the stored set is damaged.
-      - No other session may be connected to it, because PostgreSQL copies only databases that nobody uses.
+      - A database of a sandbox that was restored from the set. Copies of it are created on the same server, which needs free space for one copy.
+      - If O(restored_db) and O(restored_path) are unset, only views of the stored set are damaged.
+      - No other session may be connected to it, because PostgreSQL copies only databases without sessions.
     type: str
   system_identifier:
     description:
@@ -65,11 +65,11 @@ options:
   restored_path:
     description:
       - A SQLite file that was restored from the set. Copies of it are damaged in a temporary folder.
-      - For sets of D1 or SQLite without it, a file that the set is loaded into is damaged and compared.
+      - If unset for a set of D1 or SQLite, a file that the set is loaded into is damaged and compared.
     type: path
   recovery_environment:
     description:
-      - With O(restored_db), must be V(sandbox); in any other environment no copy is made.
+      - With O(restored_db), must be V(sandbox); in any other environment no copy is created.
     type: str
     default: production
     choices: [production, staging, sandbox]
@@ -78,7 +78,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Prove that damage to the newest set would be found
+- name: Test that damage to the newest set is detected
   lifeline.recovery.drill_self_test:
     source: school
     store:
@@ -86,7 +86,7 @@ EXAMPLES = r"""
   register: self_test
   failed_when: not self_test.all_caught
 
-- name: Prove also that damage to the restored database of a sandbox would be found
+- name: Test that damage to the restored database of a sandbox is detected
   lifeline.recovery.drill_self_test:
     source: school
     restored_db: school
@@ -97,7 +97,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: The same for a random daily set
+- name: Test that damage to a random daily set is detected
   lifeline.recovery.drill_self_test:
     source: school
     tier: daily
@@ -106,12 +106,12 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: Prove that damage to a repository of pgBackRest would be found
+- name: Test that damage to a repository of pgBackRest is detected
   lifeline.recovery.drill_self_test:
     stanza: main
     repository_path: /var/lib/pgbackrest
 
-- name: The same for a set in a local folder
+- name: Test that damage to a set in a local folder is detected
   lifeline.recovery.drill_self_test:
     source: school
     set: 20260301T020005Z
@@ -132,14 +132,14 @@ table:
   returned: success
   sample: public.lessons
 self_tests:
-  description: One entry a damage - damage, caught, and how in words.
+  description: One entry per damage - damage, caught, and how it was detected.
   type: list
   elements: dict
   returned: success
   sample: [{damage: missing, caught: true, how: "The object school/daily/objects/ab/ab12 in s3://school-backups is missing."}]
 not_tried:
   description:
-    - Kinds of damage to a restored copy for which the database has no object, such as a policy. They are not in RV(self_tests).
+    - Kinds of damage for which the restored database has no object, such as a policy. They are not in RV(self_tests).
   type: list
   elements: str
   returned: success

@@ -81,7 +81,7 @@ sql:
   returned: success
   sample: "GRANT \"app\" TO \"recovery_restore\";\n"
 notes:
-  description: What no statement gives, such as objects that only a superuser can restore.
+  description: Rights that no statement gives, for example for objects that only a superuser can restore.
   type: list
   elements: str
   returned: success

@@ -10,10 +10,10 @@ module: r2_bucket_lock
 short_description: Set a lock rule of an R2 bucket
 version_added: 1.0.0
 description:
-  - Adds, changes or removes one rule and leaves the others as they are. The service only knows all rules at once, so they are read
-    first, and read again to see that they hold.
-  - R2 has no S3 object lock. A rule holds for everything below its prefix, also for what is there already. Who may edit the bucket may
-    also remove the rule, so give backup hosts a token that cannot.
+  - Adds, changes or removes one rule and leaves the other rules unchanged. The API replaces all rules in one request, so the module reads
+    them first, and reads them again to verify the result.
+  - R2 has no S3 object lock. A rule applies to all objects below its prefix, also to existing objects. A token that may edit the bucket may
+    also remove the rule, so give backup hosts a token without that right.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
@@ -38,12 +38,12 @@ options:
     required: true
   api_token:
     description:
-      - A token with the right to edit R2. Without it, E(CLOUDFLARE_API_TOKEN).
+      - A token with the right to edit R2. If unset, E(CLOUDFLARE_API_TOKEN) is used.
     type: str
     required: true
   jurisdiction:
     description:
-      - The jurisdiction of the bucket, where it has one.
+      - The jurisdiction of the bucket, if it has one.
     type: str
     choices: [default, eu, fedramp]
   api_url:
@@ -58,26 +58,26 @@ options:
     required: true
   state:
     description:
-      - Whether the rule is there.
+      - Whether the rule exists.
     type: str
     choices: [present, absent]
     default: present
   prefix:
     description:
-      - What the rule holds for. Without it, the whole bucket.
+      - The prefix of the objects that the rule locks. If empty, the rule locks all objects of the bucket.
     type: str
     default: ''
   days:
     description:
-      - Hold each object for this many days after it was written. Without it and O(until), for ever.
+      - The days that each object is locked after it was written. If O(days) and O(until) are unset, objects are locked forever.
     type: int
   until:
     description:
-      - Hold all objects until this date, as C(2027-01-01T00:00:00Z).
+      - Lock all objects until this date, for example C(2027-01-01T00:00:00Z).
     type: str
   enabled:
     description:
-      - Whether the rule holds.
+      - Whether the rule is enabled.
     type: bool
     default: true
 seealso:
@@ -85,7 +85,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Hold daily sets for a month
+- name: Lock daily sets for a month
   lifeline.recovery.r2_bucket_lock:
     account_id: 0123456789abcdef0123456789abcdef
     bucket: school-backups
@@ -93,14 +93,14 @@ EXAMPLES = r"""
     prefix: school/daily/
     days: 30
 
-- name: Hold everything until the audit is over
+- name: Lock all objects until the audit is over
   lifeline.recovery.r2_bucket_lock:
     account_id: 0123456789abcdef0123456789abcdef
     bucket: school-backups
     rule: audit-2026
     until: "2027-01-01T00:00:00Z"
 
-- name: See what removing a rule would change
+- name: Print the rules that would remain after the removal of a rule
   lifeline.recovery.r2_bucket_lock:
     account_id: 0123456789abcdef0123456789abcdef
     bucket: school-backups

@@ -10,15 +10,15 @@ module: r2_object
 short_description: Upload, download, copy, synchronise or delete objects of R2 or any S3 store
 version_added: 1.0.0
 description:
-  - Sends only what differs. What is sent carries its SHA-256 in the metadata C(lifeline-sha256), because the ETag of an upload in parts
-    is no digest; without that, an ETag that is an MD5 decides, and else the object is read.
-  - Large objects go in equal parts, several at once, as R2 demands. An object is visible only when it is whole.
-  - A download that was cut short is continued, and its file appears when it is whole and proved.
+  - Sends only content that differs. A sent object has its SHA-256 in the metadata C(lifeline-sha256), because the ETag of a multipart upload
+    is no digest. For an object without this metadata, an ETag that is an MD5 is compared, otherwise the object is read.
+  - Large objects are sent in equal parts in parallel, as R2 requires. An object is visible after all its parts were sent.
+  - An interrupted download is continued, and its file appears after the complete content was verified.
   - To read facts or lists, use M(lifeline.recovery.r2_object_info).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
@@ -35,18 +35,18 @@ attributes:
 options:
   key:
     description:
-      - The object. For O(sync=true), and for a key that ends in a slash with O(state=absent), what the keys of all objects begin with.
+      - The key of the object. For O(sync=true), and for a key that ends in a slash with O(state=absent), the prefix of all objects.
     type: str
     required: true
   state:
     description:
-      - Whether the object is there.
+      - Whether the object exists.
     type: str
     choices: [present, absent]
     default: present
   direction:
     description:
-      - V(upload) makes the object like the file, V(download) the file like the object. Without it, V(download) when O(dest) is given.
+      - V(upload) makes the object equal to the file, V(download) the file equal to the object. If unset, V(download) if O(dest) is set.
     type: str
     choices: [upload, download]
   src:
@@ -67,12 +67,12 @@ options:
     type: path
   sync:
     description:
-      - Transfer a folder and all below it. Links are left out.
+      - Transfer a folder with its subfolders. Symbolic links are left out.
     type: bool
     default: false
   delete:
     description:
-      - With O(sync=true), also delete on the receiving side what the sending side has not.
+      - With O(sync=true), also delete objects or files of the target that the origin does not have.
     type: bool
     default: false
   range_start:
@@ -85,37 +85,37 @@ options:
     type: int
   if_none_match:
     description:
-      - Fail when there is such an object already, instead of replacing it.
+      - Fail if the object exists, instead of replacing it.
     type: bool
     default: false
   content_type:
     description:
-      - The type of the content. Without it, what the name tells.
+      - The content type. If unset, it is derived from the name.
     type: str
   cache_control:
     description:
-      - How the content may be cached.
+      - The header C(Cache-Control) of the object.
     type: str
   content_disposition:
     description:
-      - How the content is shown.
+      - The header C(Content-Disposition) of the object.
     type: str
   content_encoding:
     description:
-      - How the content is encoded.
+      - The header C(Content-Encoding) of the object.
     type: str
   metadata:
     description:
-      - Further metadata. Names are kept in lower case.
+      - Further metadata. Names are stored in lower case.
     type: dict
     default: {}
   storage_class:
     description:
-      - The storage class of what is uploaded, as V(STANDARD_IA).
+      - The storage class of uploaded objects, for example V(STANDARD_IA).
     type: str
   parallel_files:
     description:
-      - How many files of a folder are transferred at once.
+      - How many files of a folder are transferred in parallel.
     type: int
     default: 8
 seealso:
@@ -133,7 +133,7 @@ EXAMPLES = r"""
       endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
       bucket: school-exports
 
-- name: Fetch it, going on where an earlier try stopped
+- name: Download an export, and continue an interrupted download
   lifeline.recovery.r2_object:
     key: exports/school.sql.gz
     dest: /srv/restore/school.sql.gz
@@ -142,7 +142,7 @@ EXAMPLES = r"""
       endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
       bucket: school-exports
 
-- name: See what publishing a folder would change
+- name: Print the changes of publishing a folder
   lifeline.recovery.r2_object:
     key: site/
     src: /srv/site
@@ -163,7 +163,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 key:
-  description: The object, or what the keys begin with.
+  description: The key or the prefix.
   type: str
   returned: success
   sample: exports/school.sql.gz
@@ -183,12 +183,12 @@ sha256:
   returned: success
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 etag:
-  description: The ETag, as the store gives it, or null.
+  description: The ETag of the store, or null.
   type: str
   returned: success
   sample: '"0cc175b9c0f1b6a831c399e269772661"'
 resumed_from:
-  description: From which byte on a download was continued.
+  description: The first byte of a continued download.
   type: int
   returned: success
   sample: 104857600
@@ -198,25 +198,25 @@ bytes_transferred:
   returned: success
   sample: 78643200
 created:
-  description: With O(sync=true), what was new.
+  description: With O(sync=true), the new objects or files.
   type: list
   elements: str
   returned: success
   sample: [site/index.html]
 updated:
-  description: With O(sync=true), what differed.
+  description: With O(sync=true), the objects or files that differed.
   type: list
   elements: str
   returned: success
   sample: []
 deleted:
-  description: What was deleted.
+  description: The deleted objects or files.
   type: list
   elements: str
   returned: success
   sample: []
 unchanged:
-  description: With O(sync=true), how many were the same.
+  description: With O(sync=true), how many were equal.
   type: int
   returned: success
   sample: 41

@@ -10,12 +10,12 @@ module: r2_object_info
 short_description: Describe objects of R2 or any S3 store
 version_added: 1.0.0
 description:
-  - Tells of one object what the store knows, lists the objects whose keys begin alike, or makes a URL with which anybody may read or
-    write an object for a while.
+  - Describes one object, lists the objects of a prefix, or creates a presigned URL, which allows its holder to read or
+    write an object for a limited time.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
@@ -23,24 +23,24 @@ extends_documentation_fragment:
 options:
   key:
     description:
-      - The object to describe. One that does not exist gives C(exists=false).
+      - The object to describe. For a missing object, the result has C(exists=false).
     type: str
   prefix:
     description:
-      - List the objects whose keys begin with this; with an empty text all.
+      - List the objects whose keys begin with this prefix. If it is an empty text, all objects.
     type: str
   limit:
     description:
-      - List at most this many. The totals count all.
+      - The highest number of listed objects. The totals count all objects.
     type: int
     default: 1000
   url_seconds:
     description:
-      - Make a URL for O(key) that works for this many seconds. It is a secret; use C(no_log) on the task.
+      - Create a URL for O(key) that is valid for this many seconds. The URL is a secret; set C(no_log) on the task.
     type: int
   url_method:
     description:
-      - What the URL allows.
+      - The request that the URL allows.
     type: str
     choices: [get, put]
     default: get
@@ -49,7 +49,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Is the export there, and how old is it?
+- name: Check that the export exists, and read its age
   lifeline.recovery.r2_object_info:
     key: exports/school.sql.gz
     files:
@@ -57,14 +57,14 @@ EXAMPLES = r"""
       endpoint_url: https://0123456789abcdef.r2.cloudflarestorage.com
       bucket: school-exports
 
-- name: How much lies below a prefix?
+- name: Count the objects and bytes of a prefix
   lifeline.recovery.r2_object_info:
     prefix: courses/
     limit: 10
     files:
       bucket: school-media
 
-- name: A link for the auditor, for an hour
+- name: Create a link for the auditor that is valid for an hour
   lifeline.recovery.r2_object_info:
     key: reports/2026.pdf
     url_seconds: 3600
@@ -75,7 +75,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exists:
-  description: Whether there is such an object.
+  description: Whether the object exists.
   type: bool
   returned: when O(key) is given
   sample: true
@@ -110,12 +110,12 @@ objects:
   sample:
     - {key: courses/1/cover.png, size: 40960, modified: "2026-02-01T10:00:00.000+00:00", etag: '"0cc175b9c0f1b6a831c399e269772661"'}
 total:
-  description: How many objects there are, also beyond O(limit).
+  description: The number of objects, including those beyond O(limit).
   type: int
   returned: when O(prefix) is given
   sample: 100000
 total_bytes:
-  description: Their bytes.
+  description: The bytes of all these objects.
   type: int
   returned: when O(prefix) is given
   sample: 4294967296

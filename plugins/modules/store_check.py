@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: store_check
-short_description: Prove that a store keeps what it is given, and that its lock holds
+short_description: Prove that a store keeps objects and that its lock holds
 version_added: 1.0.0
 description:
-  - Writes a small probe below C(probes/), reads it back, lists it, tries to write a second one of the same name, and tries to delete it.
-  - Where O(store.object_lock) is set, or O(require_lock), the deletion must be refused. A lock that was only configured proves nothing.
-  - A probe that is held stays until its lock ends.
+  - Writes a small probe below C(probes/), reads it back, lists it, tries to write a second probe of the same name, and tries to delete it.
+  - If O(store.object_lock) or O(require_lock) is set, the store must refuse the deletion. The configuration of a lock alone proves nothing.
+  - A locked probe remains until its lock ends.
   - Fails before it writes anything if a lifecycle rule of the bucket deletes objects of the store by age. Sets share objects, and a reused
     object keeps the date of its first upload, so such a rule destroys the newest set as well.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._store
@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: none
     details:
-      - In check mode the module is skipped, because only a write proves something.
+      - In check mode the module is skipped, because it must write to prove anything.
   diff_mode:
     support: none
   idempotent:
@@ -36,7 +36,7 @@ attributes:
 options:
   require_lock:
     description:
-      - Fail unless the probe cannot be deleted, also where no O(store.object_lock) is set, as on R2 with lock rules.
+      - Fail if the probe can be deleted, even if O(store.object_lock) is unset, for example on R2 with lock rules.
     type: bool
     default: false
 seealso:
@@ -45,12 +45,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Prove a store before the first backup
+- name: Test a store before the first backup
   lifeline.recovery.store_check:
     store:
       bucket: school-backups
 
-- name: Prove that ransomware with the keys of this host cannot delete a backup
+- name: Test that ransomware with the keys of this host cannot delete a backup
   lifeline.recovery.store_check:
     store:
       bucket: school-backups
@@ -58,7 +58,7 @@ EXAMPLES = r"""
         mode: compliance
         days: 30
 
-- name: Prove the lock rules of an R2 bucket
+- name: Test the lock rules of an R2 bucket
   lifeline.recovery.store_check:
     require_lock: true
     store:
@@ -74,32 +74,32 @@ location:
   returned: success
   sample: s3://school-backups
 writes:
-  description: Whether it takes what is written; always true, as failure fails the module.
+  description: Whether the store accepts a write; always true, because the module fails otherwise.
   type: bool
   returned: success
   sample: true
 reads:
-  description: Whether it gives it back.
+  description: Whether the store returns the written bytes.
   type: bool
   returned: success
   sample: true
 lists:
-  description: Whether it lists it.
+  description: Whether the listing has the probe.
   type: bool
   returned: success
   sample: true
 conditional:
-  description: Whether it refuses a second object of one name when asked to.
+  description: Whether the store refuses a second object of one name in a conditional write.
   type: bool
   returned: success
   sample: true
 encrypts:
-  description: Whether sets in it are encrypted.
+  description: Whether sets in the store are encrypted.
   type: bool
   returned: success
   sample: true
 lock:
-  description: V(held), V(absent), or V(refused) when deleting is forbidden without a lock that shows.
+  description: V(held), V(absent), or V(refused) if the store refuses the deletion and shows no lock.
   type: str
   returned: success
   sample: held
@@ -110,7 +110,7 @@ locked_until:
   sample: "2026-03-31T02:00:05+00:00"
 lifecycle:
   description:
-    - V(safe), or V(unknown) where the lifecycle rules may not be read. That needs the right C(s3:GetLifecycleConfiguration).
+    - V(safe), or V(unknown) if the lifecycle rules may not be read. Reading them needs the right C(s3:GetLifecycleConfiguration).
   type: str
   returned: success
   sample: safe

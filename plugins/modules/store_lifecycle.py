@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: store_lifecycle
-short_description: Have the bucket of a store abort incomplete multipart uploads
+short_description: Set the lifecycle rule that aborts incomplete multipart uploads
 version_added: 1.0.0
 description:
   - Adds, changes or removes one lifecycle rule, which aborts multipart uploads below the prefix of the store that stay incomplete. Their parts
@@ -32,7 +32,7 @@ attributes:
 options:
   state:
     description:
-      - Whether the rule is there.
+      - Whether the rule exists.
     type: str
     choices: [present, absent]
     default: present
@@ -52,7 +52,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: Abort them after two days in a bucket of MinIO
+- name: Abort incomplete uploads after two days in a bucket of MinIO
   lifeline.recovery.store_lifecycle:
     abort_uploads_days: 2
     store:
@@ -60,7 +60,7 @@ EXAMPLES = r"""
       endpoint_url: https://minio.example.org
       bucket: school-backups
 
-- name: See what removing the rule would change
+- name: Print the rules that would remain after the removal of the rule
   lifeline.recovery.store_lifecycle:
     state: absent
     store:
