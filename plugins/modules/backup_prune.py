@@ -10,7 +10,7 @@ module: backup_prune
 short_description: Remove backup sets that retention no longer keeps
 version_added: 1.0.0
 description:
-  - Applies retention per tier: keeps the newest set of each of a number of hours, days, weeks, months and years, removes the other sets from
+  - Applies retention per tier - keeps the newest set of each of a number of hours, days, weeks, months and years, removes the other sets from
     the catalogue, and deletes unreferenced objects.
   - The newest set, the newest verified set and the O(minimum) always stay. Only periods that have sets count, so no set of a
     source whose backups stopped is removed because of its age.
