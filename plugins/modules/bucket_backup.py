@@ -18,7 +18,7 @@ description:
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
   - zstandard
   - pyrage (for O(store.encrypt_to))
 extends_documentation_fragment:

@@ -10,11 +10,11 @@ module: integrity_check
 short_description: Check that the content of a database is sound
 version_added: 1.0.0
 description:
-  - Runs a list of typed checks on a database and says of each what was expected, what is there, and which rows are at fault.
+  - Runs a list of typed checks on a database and returns for each the expected value, the actual value, and the offending rows.
   - Reads only. Each check runs in a transaction of its own that cannot write, and sees one moment of the database.
   - A check that cannot run, for want of a right or of time, has the status V(error) and never passes. A table,
     column, role or schema that is missing makes its check V(failed).
-  - All descriptions are read before the first check runs, and all mistakes in them are reported at once, with their index.
+  - All descriptions are read before the first check runs, and all mistakes in them are reported together, with their index.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -36,7 +36,7 @@ attributes:
 options:
   engine:
     description:
-      - What kind of database is checked. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
+      - Engine of the checked database. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
       - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql),
         V(sql_dump) and V(objects). Names of tables have no schema there.
       - No database is opened, and none has to be named, when all checks are of the type V(sql_dump).
@@ -91,13 +91,13 @@ options:
       - V(quick_check) - SQLite finds its file sound.
       - V(sql_dump) - the file C(path) on the host that runs the module is a whole dump in SQL. It has at least C(min_tables)
         statements CREATE TABLE, and the tables in the list C(present).
-      - V(sql_dump) of V(engine=sqlite) takes exports of D1, which have neither BEGIN nor COMMIT, and what C(.dump) of the shell
-        wrote, which has both. The dump is loaded into a temporary file, where every row has to keep its foreign keys; with
-        C(load=false) it is only read. What D1 would not import as it is (rows before the table that they refer to, statements
-        of more than 100,000 bytes, infinities as words, texts with NUL, counters without their table, transactions) is told in
-        the message and the sample and is no failure, because M(lifeline.recovery.d1_restore) mends it.
-      - V(sql_dump) of V(engine=postgresql) takes plain dumps of pg_dump and pg_dumpall, also compressed with gzip or zstd, and
-        does not load them. A C(.sha256) file beside it has to agree. What M(lifeline.recovery.pg_restore) would refuse to run is
+      - V(sql_dump) of V(engine=sqlite) accepts exports of D1, which have neither BEGIN nor COMMIT, and output of C(.dump) of the
+        shell, which has both. The dump is loaded into a temporary file, where every row has to keep its foreign keys; with
+        C(load=false) it is only read. Statements that D1 would not import unchanged (rows before the table that they refer to, statements
+        of more than 100,000 bytes, infinities as words, texts with NUL, counters without their table, transactions) are reported in
+        the message and the sample and are no failure, because M(lifeline.recovery.d1_restore) corrects them.
+      - V(sql_dump) of V(engine=postgresql) accepts plain dumps of pg_dump and pg_dumpall, also compressed with gzip or zstd, and
+        does not load them. If it has a C(.sha256) file, the digest must match. A statement that M(lifeline.recovery.pg_restore) would refuse is
         reported in the message and in C(actual), and is no failure.
       - V(sql_dump) - a dump that is cut off between two statements and has no COMMIT to miss looks whole. Give C(min_tables) or
         C(present).
@@ -108,9 +108,9 @@ options:
     required: true
   fail_on:
     description:
-      - What makes the module fail.
+      - Status at which the module fails.
       - With V(error), a check that failed or could not run. With V(warning), a warning too.
-      - With V(never), the module only reports; the result still tells the verdict. A mistake in O(checks) and a server that
+      - With V(never), the module only reports; the result still contains the verdict. A mistake in O(checks) and a server that
         cannot be reached fail in any case.
     type: str
     choices: [error, warning, never]
@@ -135,8 +135,8 @@ options:
     type: path
   record:
     description:
-      - Leave an audit record in O(store) that tells how the checks of O(source) went, and names those that did not pass. It holds no rows.
-      - M(lifeline.recovery.recovery_status) judges by it whether the content is sound, and how long ago somebody looked.
+      - Write an audit record to O(store) with the verdict of the checks of O(source) and the names of those that did not pass. It holds no rows.
+      - M(lifeline.recovery.recovery_status) reads the state of the content and the time of the last check from it.
       - Nothing is recorded in check mode.
     type: bool
     default: false
@@ -157,7 +157,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Check what a restore wrote
+- name: Check the content of a restored database
   lifeline.recovery.integrity_check:
     login_host: db.example.com
     login_user: recovery
@@ -203,7 +203,7 @@ EXAMPLES = r"""
       - type: foreign_keys
       - type: sequences
 
-- name: Are the files there that courses show, and no others?
+- name: Compare the files of a bucket with the rows of courses
   lifeline.recovery.integrity_check:
     login_db: school
     files:
@@ -235,7 +235,7 @@ EXAMPLES = r"""
         min_tables: 70
         present: [tenants, users]
 
-- name: Report, and let a later task decide
+- name: Report the results without failing the task
   lifeline.recovery.integrity_check:
     login_db: school
     fail_on: never
@@ -297,11 +297,11 @@ checks:
       type: str
       sample: error
     expected:
-      description: What should be there; its form depends on the type.
+      description: Expected value; its form depends on the type.
       type: raw
       sample: []
     actual:
-      description: What is there, in the same form. Null when the check could not run.
+      description: Actual value in the same form. Null if the check could not run.
       type: raw
       sample:
         - constraint: children_parent_id_fkey
@@ -337,7 +337,7 @@ junit_path:
   returned: when the checks were described correctly
   sample: /var/lib/lifeline/integrity.xml
 mistakes:
-  description: What is wrong with O(checks), each with the index of its description.
+  description: Mistakes in O(checks), each with the index of its description.
   type: list
   elements: dict
   returned: when the checks were not described correctly

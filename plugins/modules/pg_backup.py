@@ -22,7 +22,7 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
   - zstandard (for O(compression=zstd))
   - pg_dump, pg_dumpall, pg_restore and psql of the server's major version or newer
 extends_documentation_fragment:

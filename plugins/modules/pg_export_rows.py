@@ -18,7 +18,7 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
   - zstandard
 extends_documentation_fragment:
   - lifeline.recovery._attributes

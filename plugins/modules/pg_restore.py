@@ -27,7 +27,7 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
   - zstandard
   - pg_restore and psql of the server's major version or newer
 extends_documentation_fragment:

@@ -28,12 +28,12 @@ attributes:
 options:
   account_id:
     description:
-      - The id of the Cloudflare account.
+      - Id of the Cloudflare account.
     type: str
     required: true
   bucket:
     description:
-      - The bucket.
+      - Name of the bucket.
     type: str
     required: true
   api_token:
@@ -48,12 +48,12 @@ options:
     choices: [default, eu, fedramp]
   api_url:
     description:
-      - The URL of the API.
+      - URL of the API.
     type: str
     default: https://api.cloudflare.com/client/v4
   rule:
     description:
-      - The id of the rule.
+      - Id of the rule.
     type: str
     required: true
   state:
@@ -112,20 +112,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rules:
-  description: All rules of the bucket afterwards.
+  description: Every rule of the bucket after the change.
   type: list
   elements: dict
   returned: success
   sample:
     - {id: daily-sets, enabled: true, prefix: school/daily/, condition: {type: Age, maxAgeSeconds: 2592000}}
 before:
-  description: All rules before.
+  description: Every rule before the change.
   type: list
   elements: dict
   returned: success
   sample: []
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: access_denied

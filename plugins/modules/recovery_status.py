@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: recovery_status
-short_description: Tell in one dictionary whether a source could be recovered now
+short_description: Report in one dictionary whether a source can be recovered
 version_added: 1.0.0
 description:
-  - Looks at a source, at the store of its sets and every copy of it, at the newest set, at what verifications, checks of its content and drills found, at
-    replication, at WAL that waits to be archived, and at disks; and judges all of it.
-  - What does not answer is a fact in the result, not a failure of the task. RV(breaches) has one element for each thing that is not as
-    it should be, under a key that stays the same while it lasts, as M(lifeline.recovery.notification) wants it.
+  - Reads the state of a source, of the store of its sets and every copy of it, of the newest set, the results of verifications, checks of its content
+    and drills, replication, WAL that waits to be archived, and disks; and judges them.
+  - An unreachable server or store is a fact in the result, not a failure of the task. RV(breaches) has one element per breach,
+    with a key that stays the same while it lasts, in the format of M(lifeline.recovery.notification).
   - Reads at most 50 manifests and lists keys, so that it can run every minute.
-  - Waits at most 10 seconds for one answer, also where the timeout of a place is longer.
+  - Waits at most 10 seconds for one answer, also if the timeout of a connection or store is longer.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2 (for sources that are PostgreSQL)
-  - boto3 (for stores that speak S3)
+  - boto3 (for S3 stores)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
@@ -36,95 +36,95 @@ attributes:
 options:
   source:
     description:
-      - The source.
+      - Name of the source.
     type: str
     required: true
   engine:
     description:
-      - How the source itself is asked whether it answers.
-      - Without it, a bucket when O(files) is given, SQLite when O(path) or O(database) is, PostgreSQL when O(login_db) or O(dsn) is,
-        and otherwise the source is not asked.
+      - Engine that checks whether the source answers.
+      - If it is unset, it is a bucket if O(files) is set, SQLite if O(path) or O(database) is set, PostgreSQL if O(login_db) or O(dsn) is set;
+        otherwise the source is not contacted.
     type: str
     choices: [postgresql, sqlite, bucket, none]
   path:
     description:
-      - A SQLite file, instead of a database of D1.
+      - Path of a SQLite file, instead of a D1 database.
     type: path
   volumes:
     description:
-      - Paths whose file systems are looked at, such as the spool of backups and the server's data.
+      - Paths whose file systems are checked, such as the spool of backups and the data directory of the server.
     type: list
     elements: str
     default: []
   capacity_bytes:
     description:
-      - How many bytes the source may use of the store. With it all keys of the source are listed and their sizes added.
+      - Quota of the source in the store in bytes. If it is set, every key of the source is listed to add the sizes.
     type: int
   rpo_seconds:
     description:
-      - The recovery point objective in seconds. Without it, the age of sets is told and not judged.
+      - Recovery point objective in seconds. If it is unset, the age of sets is reported and not judged.
     type: float
   window_seconds:
     description:
-      - How far back the longest gap between recovery points is looked for, in seconds. The default is a week.
+      - Period in seconds in which the longest gap between recovery points is searched. The default is a week.
     type: float
     default: 604800
   unreachable_seconds:
     description:
-      - How long a source or store may not answer, in seconds, before it is a breach. It is measured with O(state_dir); without, the first
-        time counts.
+      - Seconds that a source or store may be unreachable before it is a breach. The start is stored in O(state_dir); if that is unset, the first
+        failure is a breach.
     type: float
     default: 300
   duration_seconds:
     description:
-      - How long the newest set may have taken, in seconds; V(0) judges nothing.
+      - Maximum duration of the newest backup in seconds; V(0) disables the check.
     type: float
     default: 1800
   size_tolerance:
     description:
-      - By which ratio the newest set may differ in size from the median of the ten sets of its tier before it; V(0) judges nothing.
+      - Maximum ratio by which the size of the newest set may differ from the median of the ten earlier sets of its tier; V(0) disables the check.
     type: float
     default: 0.2
   verified_within_seconds:
     description:
-      - How old the last verification that passed may be, in seconds. V(0), the default, judges nothing.
+      - Maximum age in seconds of the last verification that passed. V(0), the default, disables the check.
     type: float
     default: 0
   checked_within_seconds:
     description:
-      - How long ago the content of the source may have been checked, in seconds. V(0), the default, judges nothing.
-      - Checks leave their verdict in the store by O(lifeline.recovery.integrity_check#module:record) of M(lifeline.recovery.integrity_check).
+      - Maximum age in seconds of the last checks of the content. V(0), the default, disables the check.
+      - Checks store their verdict by O(lifeline.recovery.integrity_check#module:record) of M(lifeline.recovery.integrity_check).
     type: float
     default: 0
   drilled_within_seconds:
     description:
-      - How long ago the last drill may be, in seconds. V(0), the default, judges nothing.
-      - A drill leaves its verdict in the store by O(store) of M(lifeline.recovery.drill_report).
+      - Maximum age in seconds of the last drill. V(0), the default, disables the check.
+      - A drill stores its verdict by O(store) of M(lifeline.recovery.drill_report).
     type: float
     default: 0
   replication_lag_seconds:
     description:
-      - How far a standby may be behind, in seconds; V(0) judges nothing.
+      - Maximum lag of a standby in seconds; V(0) disables the check.
     type: float
     default: 300
   archive_lag_seconds:
     description:
-      - How long WAL may wait to be archived, in seconds; V(0) judges nothing.
+      - Maximum time in seconds that WAL may wait to be archived; V(0) disables the check.
     type: float
     default: 900
   storage_used:
     description:
-      - Above which ratio of used space a disk, or O(capacity_bytes), is a breach.
+      - Ratio of used space above which a disk, or O(capacity_bytes), is a breach.
     type: float
     default: 0.8
   storage_full:
     description:
-      - From which ratio on that breach is a grave one.
+      - Ratio of used space from which the breach is C(storage.full).
     type: float
     default: 0.95
   severities:
     description:
-      - Severities other than the usual ones, V(info), V(warning), V(error) or V(critical), by event.
+      - Severities that replace the defaults, by event - V(info), V(warning), V(error) or V(critical).
       - V(critical) are C(source.unreachable), C(store.unreachable), C(check.failed), C(backup.missing), C(backup.failed), C(backup.overdue), C(backup.damaged),
         C(verify.failed), C(restore.failed), C(replication.stopped), C(archive.failing) and C(storage.full); V(error) are C(store.behind),
         C(check.misconfigured), C(check.error) and C(drill.failed); V(warning) are C(backup.slow), C(backup.size),
@@ -133,11 +133,11 @@ options:
     default: {}
   state_dir:
     description:
-      - A folder that remembers since when something does not answer, and what store and server said last, which stays a breach while they do not.
+      - Folder that stores the start of outages and the last breaches of store and server, which stay open while these are unreachable.
     type: path
   metrics_textfile:
     description:
-      - Where to write metrics for the textfile collector of node_exporter, such as C(/var/lib/prometheus/node-exporter/lifeline-school.prom).
+      - Path of a file for the textfile collector of node_exporter, for example C(/var/lib/prometheus/node-exporter/lifeline-school.prom).
     type: path
 seealso:
   - module: lifeline.recovery.backup_info
@@ -145,7 +145,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: How is the school's database?
+- name: Report the state of the school database
   lifeline.recovery.recovery_status:
     source: school
     login_host: db.example.org
@@ -157,7 +157,7 @@ EXAMPLES = r"""
       bucket: school-backups
   register: school
 
-- name: Leave metrics, remember since when something is down, and want a drill each quarter
+- name: Write metrics, store the start of outages, and require a drill each quarter
   lifeline.recovery.recovery_status:
     source: school
     login_db: school
@@ -170,7 +170,7 @@ EXAMPLES = r"""
       provider: directory
       path: /var/backups/lifeline
 
-- name: A bucket whose slow backups wake nobody
+- name: Report slow backups of a bucket as info only
   lifeline.recovery.recovery_status:
     source: media
     files:
@@ -186,22 +186,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 source:
-  description: The source.
+  description: Name of the source.
   type: str
   returned: success
   sample: school
 level:
-  description: V(ok), or the gravest severity among RV(breaches).
+  description: V(ok), or the highest severity of RV(breaches).
   type: str
   returned: success
   sample: warning
 reachable:
-  description: Whether the source answers; null when it was not asked.
+  description: Whether the source answers; null if it was not contacted.
   type: bool
   returned: success
   sample: true
 reach:
-  description: The place that was asked, whether it answered, since when it does not, and what it said; or null.
+  description: The contacted location, whether it answered, the start of its outage, and its error; or null.
   type: dict
   returned: success
   sample: {place: "db.example.org:5432/school", ok: true, since: null, why: ""}
@@ -214,12 +214,12 @@ stores:
     - reach: {place: "s3://school-backups", ok: true, since: null, why: ""}
       newest: 20260301T020005Z
 sets:
-  description: How many sets the store has.
+  description: Number of sets in the store.
   type: int
   returned: success
   sample: 30
 backup:
-  description: The newest set that shows the whole source, or null.
+  description: The newest set of the complete source, or null.
   type: dict
   returned: success
   contains:
@@ -228,15 +228,15 @@ backup:
       type: str
       sample: 20260301T020005Z
     tier:
-      description: Its tier.
+      description: Tier of the set.
       type: str
       sample: daily
     recovery_point:
-      description: The instant it shows the source at.
+      description: Instant of the recovery point.
       type: str
       sample: "2026-03-01T02:00:05.123+00:00"
     age_seconds:
-      description: Seconds since then.
+      description: Seconds since the recovery point.
       type: float
       sample: 3600.5
     bytes_plain:
@@ -248,7 +248,7 @@ backup:
       type: int
       sample: 183500800
     duration_seconds:
-      description: How long it took.
+      description: Duration of the backup.
       type: float
       sample: 41.2
     size_change:
@@ -268,7 +268,7 @@ exposure_seconds:
   returned: success
   sample: 86412.0
 verification:
-  description: The last verification that passed, and the newest set that did not.
+  description: The last verification that passed, and the newest set whose verification failed.
   type: dict
   returned: success
   contains:
@@ -277,23 +277,23 @@ verification:
       type: str
       sample: 20260301T020005Z
     passed_at:
-      description: When it was verified.
+      description: Time of the verification.
       type: str
       sample: "2026-03-01T03:00:00.000+00:00"
     depth:
-      description: How deep, as in M(lifeline.recovery.backup_verify).
+      description: Depth of the verification, as in M(lifeline.recovery.backup_verify).
       type: str
       sample: digests
     age_seconds:
-      description: Seconds since then.
+      description: Seconds since the verification.
       type: float
       sample: 1200.0
     failed_set:
-      description: The newest set whose last verification did not pass, or null.
+      description: The newest set whose last verification failed, or null.
       type: str
       sample: null
     damaged:
-      description: How many of its objects are damaged.
+      description: Number of its damaged objects.
       type: int
       sample: 0
   sample: {passed_set: 20260301T020005Z, passed_at: "2026-03-01T03:00:00.000+00:00", depth: digests, age_seconds: 1200.0, failed_set: null, damaged: 0}
@@ -332,14 +332,14 @@ drill:
   sample: {at: "2026-02-01T10:00:00.000+00:00", verdict: passed, scenario: database_loss, age_seconds: 2476800.0, rto_measured_seconds: 84.2,
            rto_objective_seconds: 300.0}
 replication:
-  description: Whether standbys stream and how far the slowest is behind - role, streaming, standbys, lag_seconds, lag_bytes; or null without any.
+  description: Whether standbys stream, and the lag of the slowest - role, streaming, standbys, lag_seconds, lag_bytes; or null without standbys.
   type: dict
   returned: success
   sample: {role: primary, streaming: true, standbys: 1, lag_seconds: 0.4, lag_bytes: 16384}
 archive:
   description: >-
-    Whether WAL is archived - failing, waiting in segments, lag_seconds of the oldest of them, last_archived_at; or null where nothing is archived.
-    How much waits is known to members of pg_monitor.
+    Whether WAL is archived - failing, waiting in segments, lag_seconds of the oldest of them, last_archived_at; or null if archiving is off.
+    Only members of pg_monitor can read the number of waiting segments.
   type: dict
   returned: success
   sample: {failing: false, waiting: 0, lag_seconds: null, last_archived_at: "2026-03-01T02:59:00.000+00:00"}
@@ -360,35 +360,35 @@ storage:
   sample:
     - {place: /var/lib/lifeline/spool, used_bytes: 1073741824, size_bytes: 10737418240, used_ratio: 0.1}
 breaches:
-  description: What is not as it should be, the gravest first; also when only O(state_dir) or O(metrics_textfile) could not be written.
+  description: The breaches, the most severe first; also returned if only O(state_dir) or O(metrics_textfile) could not be written.
   type: list
   elements: dict
   returned: success
   contains:
     key:
-      description: Stays the same while it lasts.
+      description: Key of the incident. It stays the same while the breach lasts.
       type: str
       sample: school/backup.size
     event:
-      description: What kind of thing it is.
+      description: Name of the event.
       type: str
       sample: backup.size
     severity:
-      description: How grave it is.
+      description: Severity of the breach.
       type: str
       sample: warning
     message:
-      description: A sentence for a person.
+      description: One sentence for the operator.
       type: str
       sample: "school: the newest set is 34% smaller than earlier sets."
   sample: []
 summary:
-  description: All of it in a sentence or two.
+  description: The state in one or two sentences.
   type: str
   returned: success
   sample: "school: no breach. The newest of 30 sets is 1 h 00 min old."
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: invalid_options

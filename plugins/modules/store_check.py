@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 location:
-  description: The store.
+  description: Location of the store.
   type: str
   returned: success
   sample: s3://school-backups
@@ -104,7 +104,7 @@ lock:
   returned: success
   sample: held
 locked_until:
-  description: Until when the probe is locked, or null.
+  description: End of the lock of the probe, or null.
   type: str
   returned: success
   sample: "2026-03-31T02:00:05+00:00"
@@ -121,7 +121,7 @@ expiring_rules:
   returned: failure because of them
   sample: ["Rule 'old' deletes objects below 'school/' 30 days after they were written."]
 clock_difference:
-  description: By how many seconds the store's clock is ahead of this host's.
+  description: Seconds by which the clock of the store is ahead of the clock of this host.
   type: float
   returned: success
   sample: 0.3
@@ -138,7 +138,7 @@ summary:
     s3://school-backups writes, reads and lists; its lock is held; it refuses a second object of one name; no lifecycle rule deletes its
     objects; encrypted.
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: not_locked

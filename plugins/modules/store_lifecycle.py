@@ -38,7 +38,7 @@ options:
     default: present
   abort_uploads_days:
     description:
-      - After how many days an incomplete upload is aborted. Set more days than your longest upload takes.
+      - Days after which an incomplete upload is aborted. Set more days than your longest upload takes.
     type: int
     default: 7
 seealso:
@@ -71,7 +71,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rules:
-  description: All lifecycle rules of the bucket afterwards.
+  description: Every lifecycle rule of the bucket after the change.
   type: list
   elements: dict
   returned: success
@@ -82,7 +82,7 @@ rules:
       AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}
 before:
   description: All rules before.
-  type: list
+  description: Every rule before the change.
   elements: dict
   returned: success
   sample: []
@@ -93,7 +93,7 @@ expiring_rules:
   returned: success
   sample: []
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: unsupported

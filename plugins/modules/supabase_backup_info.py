@@ -10,10 +10,10 @@ module: supabase_backup_info
 short_description: Judge the backups that Supabase keeps of a project
 version_added: 1.0.0
 description:
-  - Lists the daily backups of a project and the window of its point-in-time recovery, and says what is wrong with them. Only reads.
-  - Findings do not fail the module, because a report wants all of them; branch on RV(ok).
-  - No backup of Supabase holds the files of its storage, only their names, and all go when the project is deleted. They do not
-    replace sets of your own.
+  - Lists the daily backups of a project and the window of its point-in-time recovery, and reports violated objectives. Only reads.
+  - Findings do not fail the module, because reports need every finding; branch on RV(ok).
+  - Supabase's backups contain no files of its storage, only their names, and are deleted with the project. They do not
+    replace your own sets.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
@@ -23,18 +23,18 @@ extends_documentation_fragment:
 options:
   rpo_seconds:
     description:
-      - The recovery point objective in seconds. The newest instant that could be restored must not be older, and no two must lie
-        further apart. Without it, age is told and not judged.
+      - Recovery point objective in seconds. It limits the age of the newest restorable instant and the gap between
+        two instants. If it is unset, the age is reported and not judged.
     type: int
   window_days:
     description:
-      - How many days back a restore has to reach. V(0) judges no day.
-      - A plan keeps daily backups for 7, 14 or 30 days; point-in-time recovery has a window of its own.
+      - Days that a restore must reach back. V(0) disables the check.
+      - Supabase keeps daily backups for 7, 14 or 30 days, by plan; point-in-time recovery has a separate window.
     type: int
     default: 0
   pitr:
     description:
-      - Whether point-in-time recovery has to be enabled. A daily backup alone cannot keep an objective of an hour.
+      - Whether point-in-time recovery is required. Daily backups alone cannot meet an objective of an hour.
     type: bool
     default: false
 seealso:
@@ -43,12 +43,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what there is
+- name: List the backups of the project
   lifeline.recovery.supabase_backup_info:
     project_ref: abcdefghijklmnopqrst
   register: backups
 
-- name: See whether an hour and a week are kept
+- name: Check for objectives of an hour and a week
   lifeline.recovery.supabase_backup_info:
     project_ref: abcdefghijklmnopqrst
     rpo_seconds: 3600
@@ -57,7 +57,7 @@ EXAMPLES = r"""
   register: backups
   failed_when: backups is failed or not backups.ok
 
-- name: See whether the daily backup ran
+- name: Check whether the daily backup ran
   lifeline.recovery.supabase_backup_info:
     project_ref: abcdefghijklmnopqrst
     access_token: "{{ vault_supabase_token }}"
@@ -83,12 +83,12 @@ pitr_enabled:
   returned: success
   sample: true
 window:
-  description: The instants that can be restored, both ends included; null where the service tells none.
+  description: The instants that can be restored, both ends included; null if the service returns none.
   type: dict
   returned: success
   sample: {earliest: '2026-02-22T12:38:04.000+00:00', latest: '2026-03-01T12:38:04.000+00:00', seconds: 604800.0}
 backups:
-  description: The daily backups, newest first. C(id) is null where the service tells none.
+  description: The daily backups, newest first. C(id) is null if the service returns none.
   type: list
   elements: dict
   returned: success
@@ -99,32 +99,32 @@ backups:
       taken_at: '2026-03-01T02:00:05.000+00:00'
       age_seconds: 38279.0
 newest:
-  description: The newest instant that could be restored; null for none.
+  description: The newest restorable instant; null if there is none.
   type: str
   returned: success
   sample: '2026-03-01T12:38:04.000+00:00'
 age_seconds:
-  description: How long that is ago.
+  description: Seconds since that instant.
   type: float
   returned: success
   sample: 120.0
 exposure_seconds:
-  description: The longest time between instants that can be restored, up to now.
+  description: The longest time between restorable instants, up to the current time.
   type: float
   returned: success
   sample: 120.0
 findings:
-  description: What is not as it is wanted.
+  description: The violated objectives.
   type: list
   elements: dict
   returned: success
   contains:
     code:
-      description: A stable name - C(status), C(no_backups), C(newest_failed), C(pitr_disabled), C(too_old), C(gap_too_long) or C(window_short).
+      description: Stable name - C(status), C(no_backups), C(newest_failed), C(pitr_disabled), C(too_old), C(gap_too_long) or C(window_short).
       type: str
       sample: pitr_disabled
     message:
-      description: What it is about.
+      description: One sentence for the operator.
       type: str
       sample: Point-in-time recovery is not enabled.
   sample: []
@@ -134,12 +134,12 @@ ok:
   returned: success
   sample: true
 summary:
-  description: The result in a sentence or two.
+  description: The result in one or two sentences.
   type: str
   returned: success
   sample: "'learning' (abcdefghijklmnopqrst): newest restorable instant 2 min 00 s ago. As wanted."
 error_kind:
-  description: A stable name of what went wrong.
+  description: Stable name of the error.
   type: str
   returned: failure
   sample: access_denied
