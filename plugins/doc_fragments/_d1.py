@@ -19,11 +19,6 @@ options:
     description:
       - API token with the right to edit D1. If it is unset, E(CLOUDFLARE_API_TOKEN) is used.
     type: str
-  api_url:
-    description:
-      - The URL of the API.
-    type: str
-    default: https://api.cloudflare.com/client/v4
   api_timeout:
     description:
       - Seconds to wait for an answer. A service that is busy is asked again for a quarter longer.
@@ -33,4 +28,28 @@ options:
     description:
       - The database, by its name or its id.
     type: str
+"""
+
+    # The place of a new database.
+    PLACE = r"""
+options:
+  location:
+    description:
+      - The region hint of a new database.
+    type: str
+    choices: [wnam, enam, weur, eeur, apac, oc]
+  jurisdiction:
+    description:
+      - The jurisdiction that the data of a new database must not leave.
+    type: str
+    choices: [eu, fedramp, us]
+"""
+
+    # A SQLite file instead of D1.
+    FILE = r"""
+options:
+  path:
+    description:
+      - Path of a SQLite file, which is used instead of a D1 database.
+    type: path
 """

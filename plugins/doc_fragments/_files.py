@@ -81,3 +81,13 @@ options:
       - File with one line about the progress of the work, rewritten twice a second, for C(watch cat).
     type: path
 """
+
+    # Transfers in parallel.
+    PARALLEL = r"""
+options:
+  parallel_files:
+    description:
+      - How many files are transferred in parallel.
+    type: int
+    default: 16
+"""

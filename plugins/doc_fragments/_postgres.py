@@ -76,14 +76,9 @@ options:
       - Raise it for a network with longer pauses, lower it to detect a stalled connection earlier.
     type: int
     default: 300
-  client_bin_dir:
-    description:
-      - Folder of C(pg_dump), C(pg_restore), C(pg_dumpall) and C(psql).
-      - If it is unset, the client of the server's major version is searched in the standard folders, else the newest client.
-    type: path
 """
 
-    # For modules that run client programs and log in to no server.
+    # Client programs; alone for modules that log in to no server.
     CLIENT = r"""
 options:
   client_bin_dir:

@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - lifeline.recovery._files
   - lifeline.recovery._files.progress
   - lifeline.recovery._store
+  - lifeline.recovery._files.parallel
 attributes:
   check_mode:
     support: full
@@ -68,11 +69,6 @@ options:
     type: str
     choices: [fail, skip]
     default: fail
-  parallel_files:
-    description:
-      - How many files are transferred at once.
-    type: int
-    default: 16
   spool_dir:
     description:
       - A folder for the inventory and for files above 4 MiB on their way. Without it, the system's folder for temporary files.

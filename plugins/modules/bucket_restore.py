@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - lifeline.recovery._store
   - lifeline.recovery._selection
   - lifeline.recovery._confirmation
+  - lifeline.recovery._files.parallel
 attributes:
   check_mode:
     support: full
@@ -59,11 +60,6 @@ options:
       - Keep what is replaced in a set of the tier V(undo) first.
     type: bool
     default: true
-  parallel_files:
-    description:
-      - How many files are transferred at once.
-    type: int
-    default: 16
   spool_dir:
     description:
       - A folder for the plan. Without it, the system's folder for temporary files.

@@ -24,8 +24,10 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
   - lifeline.recovery._files.progress
   - lifeline.recovery._store
+  - lifeline.recovery._d1.file
 attributes:
   check_mode:
     support: full
@@ -36,10 +38,6 @@ attributes:
     details:
       - Each run takes a set. What is as it was is not stored twice.
 options:
-  path:
-    description:
-      - A SQLite file instead of a database of D1.
-    type: path
   source:
     description:
       - The stable name of what is backed up.

@@ -18,6 +18,8 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
+  - lifeline.recovery._d1.place
 attributes:
   check_mode:
     support: full
@@ -32,16 +34,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  location:
-    description:
-      - Where a new database should lie.
-    type: str
-    choices: [wnam, enam, weur, eeur, apac, oc]
-  jurisdiction:
-    description:
-      - Which jurisdiction a new database must not leave.
-    type: str
-    choices: [eu, fedramp, us]
 seealso:
   - module: lifeline.recovery.d1_execute
 """

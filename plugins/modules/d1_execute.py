@@ -21,6 +21,8 @@ author:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
+  - lifeline.recovery._d1.file
 attributes:
   check_mode:
     support: full
@@ -33,10 +35,6 @@ attributes:
     details:
       - It depends on the SQL.
 options:
-  path:
-    description:
-      - A SQLite file instead of a database of D1.
-    type: path
   sql:
     description:
       - The statements.

@@ -35,8 +35,10 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
   - lifeline.recovery._selection
   - lifeline.recovery._store
+  - lifeline.recovery._d1.place
 attributes:
   check_mode:
     support: full
@@ -144,16 +146,6 @@ options:
     description:
       - A SQLite file instead of a database of D1; a new one, unless it is changed in place.
     type: path
-  location:
-    description:
-      - Where a new database should lie.
-    type: str
-    choices: [wnam, enam, weur, eeur, apac, oc]
-  jurisdiction:
-    description:
-      - Which jurisdiction a new database must not leave.
-    type: str
-    choices: [eu, fedramp, us]
   spool_dir:
     description:
       - A folder with room for the dump three times. Without it, the system's folder for temporary files.

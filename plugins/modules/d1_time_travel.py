@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
 attributes:
   check_mode:
     support: full

@@ -20,6 +20,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
 attributes:
   check_mode:
     support: full

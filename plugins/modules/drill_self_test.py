@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
   - lifeline.recovery._selection
 options:

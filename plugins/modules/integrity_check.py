@@ -24,8 +24,10 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
   - lifeline.recovery._files
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
   - lifeline.recovery._selection
 attributes:

@@ -28,7 +28,9 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
+  - lifeline.recovery._journal
 attributes:
   check_mode:
     support: full
@@ -135,10 +137,6 @@ options:
       - Set it for the first backup after a planned move, for example an upgrade or a restore on a new server. A failover
         to a physical standby keeps the identity.
     type: str
-  journal:
-    description:
-      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
-    type: path
 seealso:
   - module: lifeline.recovery.pg_restore
   - module: lifeline.recovery.backup_verify

@@ -29,9 +29,11 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
   - lifeline.recovery._pgbackrest
   - lifeline.recovery._confirmation
+  - lifeline.recovery._journal
 attributes:
   check_mode:
     support: full
@@ -151,10 +153,6 @@ options:
     description:
       - Source of the audit record. Needs O(store).
     type: str
-  journal:
-    description:
-      - File in which the start and the end of each phase are recorded, to follow long work and to draw the timeline of a drill.
-    type: path
 notes:
   - Of the connection options, only O(login_user), O(login_password) and those in C(dsn) are used; the data directories
     locate the servers.

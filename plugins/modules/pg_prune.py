@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
 attributes:
   check_mode:

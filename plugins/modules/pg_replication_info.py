@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
 options:
   peer:
     description:

@@ -26,10 +26,12 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._store
   - lifeline.recovery._selection
   - lifeline.recovery._rows
   - lifeline.recovery._confirmation
+  - lifeline.recovery._journal
 attributes:
   check_mode:
     support: full
@@ -133,10 +135,6 @@ options:
   spool_dir:
     description:
       - A folder with room for the stored objects of the tables. Without it, the system's folder for temporary files.
-    type: path
-  journal:
-    description:
-      - A file that each phase is noted in as it begins and ends, to watch long work and to draw a drill's timeline.
     type: path
 seealso:
   - module: lifeline.recovery.pg_backup

@@ -18,6 +18,7 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 extends_documentation_fragment:
   - lifeline.recovery._attributes
+  - lifeline.recovery._cloudflare
 attributes:
   check_mode:
     support: full
@@ -46,11 +47,6 @@ options:
       - The jurisdiction of the bucket, if it has one.
     type: str
     choices: [default, eu, fedramp]
-  api_url:
-    description:
-      - URL of the API.
-    type: str
-    default: https://api.cloudflare.com/client/v4
   rule:
     description:
       - Id of the rule.
@@ -58,7 +54,7 @@ options:
     required: true
   state:
     description:
-      - Whether the rule exists.
+      - Whether the lock rule exists.
     type: str
     choices: [present, absent]
     default: present

@@ -32,7 +32,7 @@ attributes:
 options:
   state:
     description:
-      - Whether the rule exists.
+      - Whether the lifecycle rule exists.
     type: str
     choices: [present, absent]
     default: present
@@ -81,8 +81,8 @@ rules:
       Filter: {Prefix: ""}
       AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}
 before:
-  description: All rules before.
   description: Every rule before the change.
+  type: list
   elements: dict
   returned: success
   sample: []

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - lifeline.recovery._confirmation
   - lifeline.recovery._store
   - lifeline.recovery._supabase
+  - lifeline.recovery._journal
 attributes:
   check_mode:
     support: full
@@ -93,10 +94,6 @@ options:
   progress_file:
     description:
       - File with one line that has the state of the project, rewritten at each change, for C(watch cat).
-    type: path
-  journal:
-    description:
-      - File in which the start and the end of each phase are recorded, to follow long work and to draw the timeline of a drill.
     type: path
 seealso:
   - module: lifeline.recovery.supabase_backup_info

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,30 @@ def test_a_module_takes_only_families_of_options_that_it_reads(module: str) -> N
     source = read(f"plugins/modules/{module}.py")
     for spec, readers in READERS.items():
         assert f"{spec}()" not in source or re.search(readers, source), spec
+
+
+def documented_options(source: str) -> t.Iterator[tuple[str, str]]:
+    """The name and the description of each option in the documentation of a module or in the parts of a fragment."""
+    for block in re.findall(r"^(?:    )?[A-Z]+ = r\"\"\"\n(.*?)\"\"\"", source, re.DOTALL | re.MULTILINE):
+        document = yaml.safe_load(block) if re.search("^options:", block, re.MULTILINE) else {}
+        for name, option in document["options"].items() if document else ():
+            yield name, str(option["description"])
+
+
+def test_an_option_of_two_modules_is_documented_in_a_fragment() -> None:
+    files = [*(ROOT / "plugins/modules").glob("*.py"), *(ROOT / "plugins/doc_fragments").glob("*.py")]
+    places: dict[tuple[str, str], list[str]] = {}
+    for path in files:
+        for option in documented_options(path.read_text(encoding="utf-8")):
+            places.setdefault(option, []).append(path.stem)
+    assert {name: found for (name, _text), found in places.items() if len(found) > 1} == {}
+
+
+def test_every_dependency_is_used() -> None:
+    files = [path for folder in ("playbooks", "plugins", "roles") for path in (ROOT / folder).rglob("*")]
+    texts = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix in (".yml", ".yaml", ".j2"))
+    dependencies = yaml.safe_load(read("galaxy.yml"))["dependencies"]
+    assert [name for name in dependencies if f" {name}." not in texts] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
