@@ -59,7 +59,7 @@ unit: $(VENV)/dev ## tests that need no server
 	$(PYTEST) tests/unit -n 2 $(ARGS)
 
 .PHONY: contract
-contract: $(VENV)/dev ## what every store promises, against real servers
+contract: $(VENV)/dev ## the interface of every store and engine, against real servers
 	$(PYTEST) tests/contract -n 2 $(ARGS)
 
 .PHONY: integration

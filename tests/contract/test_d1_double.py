@@ -74,7 +74,7 @@ NOT_ALWAYS: dict[tuple[str, str], str] = {
         ("import", name): "An answer to init has no state, and one that has is not to init."
         for name in ("at_bookmark", "error", "filename", "messages", "result", "status", "upload_url")
     },
-    **{("export", name): "Only with the end of a job, as its description says." for name in ("error", "result")},
+    **{("export", name): "Only at the end of a job, according to its description." for name in ("error", "result")},
 }
 
 #: What an answer with the first holds too.

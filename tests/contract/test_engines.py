@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the backup and the restore of every kind of source promise, against real servers."""
+"""The contract of backup and restore for every kind of source, against real servers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every store promises, against each store and each server."""
+"""The contract of every store, against each store and each server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def in_chunks(data: bytes, size: int = 1000_003) -> t.Iterator[bytes]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, PART_SIZE - 1, PART_SIZE, PART_SIZE + 1, 3 * PART_SIZE + 7])
-def test_what_is_put_is_read_back(store: ObjectStore, size: int) -> None:
+def test_stored_bytes_are_read_back(store: ObjectStore, size: int) -> None:
     data = data_of(size)
     put = store.put("a/b/object", in_chunks(data))
     head = store.head("a/b/object")
@@ -76,7 +76,7 @@ def test_reading_begins_at_the_offset(store: ObjectStore) -> None:
     assert b"".join(store.read("object", start=3_000_000)) == b""
 
 
-def test_many_threads_put_at_once(store: ObjectStore) -> None:
+def test_many_threads_put_in_parallel(store: ObjectStore) -> None:
     def put(number: int) -> None:
         store.put(f"many/{number}", in_chunks(data_of(5_000_000 * (number % 4 + 1) + number)))
 
@@ -129,7 +129,7 @@ def test_listing_passes_a_thousand(store: ObjectStore) -> None:
     assert [item.key for item in store.list("many/")] == [f"many/{number:05d}" for number in range(1005)]
 
 
-def test_what_is_missing_is_said(store: ObjectStore) -> None:
+def test_missing_object_is_reported(store: ObjectStore) -> None:
     assert store.head("missing") is None
     with pytest.raises(RecoveryError) as caught:
         list(store.read("missing"))
@@ -217,7 +217,7 @@ def store_behind(url: str, server: S3Server, prefix: str) -> ObjectStore:
     return open_store(StoreOptions(**{**server.store_options(prefix=prefix), "endpoint_url": url}))
 
 
-def test_a_broken_read_goes_on_where_it_stopped(server: S3Server, request: pytest.FixtureRequest) -> None:
+def test_interrupted_read_resumes_at_its_offset(server: S3Server, request: pytest.FixtureRequest) -> None:
     prefix, data = secrets.token_hex(4), os.urandom(8_000_000)
     open_store(StoreOptions(**server.store_options(prefix=prefix))).put("object", [data])
     if "without" in request.node.name:

@@ -70,6 +70,6 @@ def test_systemd_reckons_the_same_over_a_year(calendar: str) -> None:
         "*-*-32 02:00 UTC",
     ],
 )
-def test_what_has_no_rule_is_refused(calendar: str) -> None:
+def test_unsupported_calendar_is_refused(calendar: str) -> None:
     with pytest.raises(RecoveryError, match="cannot be written as a rule"):
         recurrence(calendar)

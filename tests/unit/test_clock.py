@@ -32,6 +32,6 @@ def test_an_instant_is_read_into_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-03-01T25:00:00Z"])
-def test_what_is_no_instant_is_refused(text: str) -> None:
+def test_invalid_instant_is_refused(text: str) -> None:
     with pytest.raises(RecoveryError, match="is not an instant"):
         parse_instant(text)

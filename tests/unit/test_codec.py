@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is compressed comes back, and what is damaged does not."""
+"""Compressed content is restored, and damaged content is detected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_several_frames_are_one_stream(codec: str) -> None:
 
 @pytest.mark.parametrize("codec", ["zstd", "gzip"])
 @given(data=st.binary(min_size=200, max_size=400), cut=st.integers(1, 100))
-def test_what_ends_too_early_is_damaged(codec: str, data: bytes, cut: int) -> None:
+def test_truncated_content_is_damaged(codec: str, data: bytes, cut: int) -> None:
     packed = b"".join(compress([data], codec))
     with pytest.raises(RecoveryError) as caught:
         list(decompress([packed[:-cut]], codec))

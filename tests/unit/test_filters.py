@@ -51,7 +51,7 @@ def test_a_relative_path_starts_where_the_operator_started(monkeypatch: pytest.M
     assert user_path("../out/") == str(tmp_path.parent / "out")
     assert user_path("/srv/reports") == "/srv/reports"
     assert user_path("~/reports") == "/home/somebody/reports"
-    # Another host has another working directory, and knows what ~ is there.
+    # Another host has another working directory, and another home for ~.
     assert [user_path(path, local=False) for path in ("reports", "~/x", "/srv")] == ["~/reports", "~/x", "/srv"]
 
 

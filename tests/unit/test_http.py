@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every request names this collection, and a bot filter is told apart from a bad token."""
+"""Every request names this collection, and a bot filter is distinguished from a bad token."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def of(verb: str, check_mode: bool = False, /, kind: str = "postgresql", **chang
         ({}, "not compared"),
     ],
 )
-def test_the_proof_says_equal_only_of_what_was_compared(fingerprint: dict[str, t.Any], words: str) -> None:
+def test_proof_prints_equal_only_for_compared_data(fingerprint: dict[str, t.Any], words: str) -> None:
     assert words in of("restore", fingerprint=fingerprint)[1]
     assert ("every row" in of("restore", fingerprint=fingerprint)[1]) is (words.startswith("every"))
 
@@ -93,7 +93,7 @@ def test_files_that_were_not_compared_are_not_called_equal() -> None:
     assert "recovery_mode to all" in lines[4]
 
 
-def test_what_is_missing_is_counted_and_the_first_are_named() -> None:
+def test_missing_items_are_counted_and_the_first_are_named() -> None:
     missing = [{"object": f"view {number}"} for number in range(5)]
     lost = of("restore", not_restored=missing, not_covered=["roles"])[2]
     assert "changes after 2026-03-01T02:00:00Z" in lost
@@ -121,7 +121,7 @@ def test_rows_that_differ_and_keys_that_are_not_in_the_set_are_part_of_the_resul
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("restore_rows", "postgresql"), ("restore_rows", "d1"), ("restore", "d1")])
-def test_a_run_that_changed_nothing_says_why(verb: str, kind: str) -> None:
+def test_run_without_changes_gives_the_reason(verb: str, kind: str) -> None:
     lines = of(
         verb, kind=kind, changed=False, unchanged={"reason": "the set equals", "next_step": "choose another"}, undo={}
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables that the collection reads, and what is said of others."""
+"""Variables that the collection reads, and the messages about others."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The estimate of a recovery: read, compared, proposed, told, and drawn; it never changes the verdict."""
+"""The estimate of a recovery: read, compared, proposed, reported, and drawn; it never changes the verdict."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TestReading:
             ({"min": "2h", "max": "1h"}, "min is longer than max"),
         ],
     )
-    def test_what_is_no_length_is_refused(self, given, why):
+    def test_invalid_duration_is_refused(self, given, why):
         with pytest.raises(RecoveryError, match=why) as caught:
             read_estimate(given, PLAN, "database_loss", "school")
         assert caught.value.kind == ErrorKind.INVALID_OPTIONS
@@ -137,7 +137,7 @@ class TestJudging:
         ],
         ids=["no estimate", "no end", "nothing measured", "missed"],
     )
-    def test_what_cannot_be_compared_is_not_known(self, evidence):
+    def test_estimate_without_measurement_is_unknown(self, evidence):
         judgement = judge(evidence)
 
         assert judgement.estimate_exceeded is None
@@ -145,7 +145,7 @@ class TestJudging:
 
 
 class TestTelling:
-    def test_the_summary_speaks_of_it_only_when_it_is_exceeded(self):
+    def test_summary_mentions_only_an_exceeded_estimate(self):
         over, within = summarise(sample_report(estimated(5, 20))), summarise(sample_report(estimated(5, 60)))
 
         assert over[1] == "RTO: measured 26.8 s, objective 5 min; estimated 5 s to 20 s."
@@ -161,11 +161,11 @@ class TestTelling:
         assert SENTENCE in text
         assert "estimate_seconds: {min: 7.5, max: 26.76}, the fastest of 5 passed drills" in text
 
-    def test_the_page_of_a_drill_without_estimate_does_not_speak_of_one(self):
+    def test_page_of_a_drill_without_estimate_mentions_none(self):
         assert "estimate" not in re.sub(r"<style>.*?</style>", "", render_page(sample_report()), flags=re.DOTALL)
 
     @pytest.mark.parametrize(("count", "words"), [(0, "there is none"), (1, "there is 1"), (4, "there are 4")])
-    def test_the_page_says_how_many_drills_there_are_when_they_are_too_few(self, count, words):
+    def test_page_counts_drills_below_the_minimum(self, count, words):
         report = {**sample_report(), **proposal(runs(*range(1, count + 1)))}
 
         assert f"proposed from 5 passed drills on; {words}." in render_page(report)
@@ -224,7 +224,7 @@ class TestProposing:
         ("low", "high", "line"),
         [(7.0, 9.412, "{min: 7, max: 9.412}"), (0.01, 1234567.125, "{min: 0.01, max: 1234567.125}")],
     )
-    def test_what_is_proposed_can_be_written_into_the_plan(self, low, high, line):
+    def test_proposed_estimate_is_valid_in_the_plan(self, low, high, line):
         assert plan_line({"min": low, "max": high}) == f"estimate_seconds: {line}"
         assert read_estimate({"min": low, "max": high}, None, "", "") == Estimate(low, high)
 

@@ -90,7 +90,7 @@ def test_marks_are_moments_and_not_phases():
     assert (journal.marks[0].name, journal.marks[0].note) == ("incident", "pulled the plug")
 
 
-def test_what_was_written_is_read_back(tmp_path):
+def test_recorded_phases_are_read_back(tmp_path):
     path = str(tmp_path / "new" / "drill.journal")
     append_event(path, event("restore", "start", 1, note="ünïcode\nand lines"))
     append_event(path, event("restore", "end", 4, status="failed", note="disk full"))
@@ -151,7 +151,7 @@ def _write_many(path, name, count):
         append_event(path, JournalEvent(f"{name}-{number}", "end", moment_now(), seconds=0.0, note="x" * 500))
 
 
-def test_processes_that_write_at_once_lose_nothing(tmp_path):
+def test_parallel_writers_lose_no_record(tmp_path):
     path = str(tmp_path / "drill.journal")
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_write_many, args=(path, f"writer{index}", 40)) for index in range(4)]
@@ -194,7 +194,7 @@ def test_a_killed_writer_leaves_a_journal_that_reads(tmp_path):
     assert len(journal.problems) <= 1
 
 
-def test_a_journal_that_is_not_there_is_said(tmp_path):
+def test_missing_journal_is_reported(tmp_path):
     with pytest.raises(RecoveryError) as caught:
         read_journal(str(tmp_path / "none"))
     assert caught.value.kind == ErrorKind.INVALID_OPTIONS
@@ -217,7 +217,7 @@ class TestRecordPhase:
             **{"journal": str(tmp_path / "drill.journal"), "phase": "restore", "event": "start", **facts}
         )
 
-    def test_an_end_says_how_long_the_phase_took(self, tmp_path):
+    def test_end_of_a_phase_contains_its_duration(self, tmp_path):
         start = self.request(tmp_path)
         assert record_phase(start).seconds is None
         result = record_phase(replace(start, event="end", status="failed"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What passes, what fails, and what could not be verified."""
+"""Verdicts of drills: passed, failed, and error if a part could not be verified."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ CASES = {
     "damage that was not tried": ("error", {"self_tests": UNTRIED}),
     "no damage tried": ("error", {"self_tests": ()}),
     "no damage to try": ("passed", {"self_tests": (), "self_tests_required": False}),
-    "the sandbox is still there": ("failed", {"sandbox_removed": False}),
-    "nobody looked for the sandbox": ("error", {"sandbox_removed": None}),
+    "the sandbox still exists": ("failed", {"sandbox_removed": False}),
+    "the removal of the sandbox was not checked": ("error", {"sandbox_removed": None}),
     "no sandbox": ("passed", {"sandbox_removed": None, "sandbox_used": False}),
     "a phase failed": ("failed", {"phases": phases(restore={"status": "failed"})}),
     "the teardown failed": (
@@ -107,7 +107,7 @@ CASES = {
     "no verification": ("error", {"phases": phases(verify=None, first_access=None)}),
     "no first access": ("passed", {"phases": phases(first_access=None)}),
     "no phases": ("error", {"phases": ()}),
-    "nothing tells of the incident": ("error", {"phases": phases(failure=None), "marks": (), "incident_at": None}),
+    "no phase records the incident": ("error", {"phases": phases(failure=None), "marks": (), "incident_at": None}),
     "a restore that failed explains what is missing": (
         "failed",
         {
@@ -142,7 +142,7 @@ def test_the_recovery_time_spans_the_waits_between_phases():
     assert rto.measured_seconds > sum(phase.seconds for phase in SAMPLE.phases[1:])
 
 
-def test_the_clock_starts_at_the_failure_even_when_the_incident_is_said_to_be_later():
+def test_clock_starts_at_the_failure_even_if_the_incident_is_later():
     later = INCIDENT + timedelta(seconds=10)
     given_later = judge(evidence(incident_at=later, marks=(), marker_at=INCIDENT, recovery_points=(INCIDENT,)))
 
@@ -195,7 +195,7 @@ def test_a_drill_right_after_the_nightly_dump_does_not_pass_an_objective_of_an_h
     assert (judgement.verdict, judgement.rpo.met) == ("failed", False)
 
 
-def test_a_history_shorter_than_the_window_is_said():
+def test_history_shorter_than_the_window_is_reported():
     notes = judge(evidence(recovery_points=before(30))).notes
 
     assert any("reach back 30 s, less than the look-back window of 24 h" in note for note in notes)
@@ -229,7 +229,7 @@ def test_one_known_breach_is_enough_to_miss_the_objective():
     assert judge(evidence(marker_at=None, recovery_points=before(4000))).rpo.met is False
 
 
-def test_a_passed_drill_says_what_proves_it():
+def test_passed_drill_names_its_proof():
     text = " ".join(judge(SAMPLE).reasons)
 
     assert all(word in text for word in ("26.8 s", "25.1 s", "38 tables", "8 of 8 checks", "5 of 5 kinds", "sandbox"))

@@ -59,7 +59,7 @@ class TestJunit:
         assert {outcome(case) for case in found.values()} == {"passed"}
         assert found["objective", "rto"].get("time") == "26.760"
 
-    def test_what_failed_and_what_could_not_be_verified_are_told_apart(self):
+    def test_failures_and_errors_are_distinguished(self):
         found = cases(variant("failed")[0])
 
         assert outcome(found["verdict", "verdict"]) == "failure"
@@ -155,7 +155,7 @@ class TestMetrics:
     def test_without_any_success_the_last_one_is_zero(self):
         assert value(drill_metrics(variant("failed")[0], []), "last_success_timestamp_seconds") == 0
 
-    def test_what_is_not_known_has_no_sample(self):
+    def test_unknown_values_have_no_sample(self):
         text = drill_metrics(variant("error")[0], [])
 
         assert "rto_measured_seconds" not in text

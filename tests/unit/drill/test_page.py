@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page is whole, safe, tells everything without colour, and needs no network."""
+"""The page is complete, safe, readable without colour, and needs no network."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_failed_checks_come_first():
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_figure_is_told_to_those_who_do_not_see_it(name):
+def test_every_figure_has_a_text_alternative(name):
     text = render_page(*variant(name))
     figures = re.findall(r'<svg class="chart[^>]*>', text)
 
@@ -166,7 +166,7 @@ def test_every_figure_is_told_to_those_who_do_not_see_it(name):
             assert f'id="{target}"' in text
 
 
-def test_the_first_drill_says_that_it_has_no_history():
+def test_first_drill_states_that_it_has_no_history():
     assert "This is the first drill" in page("first").text
 
 

@@ -53,7 +53,7 @@ def test_a_drill_leaves_its_four_files_and_latest(tmp_path):
     assert len(result.summary) == 5
 
 
-def test_reports_are_not_for_everybody(tmp_path):
+def test_reports_are_readable_by_their_owner_only(tmp_path):
     result = publish_report(drill(tmp_path))
 
     assert os.stat(result.report_dir).st_mode & 0o007 == 0
@@ -112,7 +112,7 @@ def test_a_failed_drill_is_reported_and_its_success_is_carried_over(tmp_path):
     assert finished[:10] in open(bad.report_html, encoding="utf-8").read()
 
 
-def test_the_module_may_fail_on_the_verdict_after_the_report_is_there(tmp_path):
+def test_module_fails_on_the_verdict_after_the_report_is_written(tmp_path):
     with pytest.raises(RecoveryError) as caught:
         publish_report(drill(tmp_path, fail_on_verdict=True, evidence={"marker_at": None}))
 
@@ -129,7 +129,7 @@ def test_a_drill_without_a_journal_still_gets_its_report(tmp_path):
     assert any("No phase was recorded" in note for note in result.notes)
 
 
-def test_a_damaged_journal_is_told_in_the_report(tmp_path):
+def test_damaged_journal_is_stated_in_the_report(tmp_path):
     request = drill(tmp_path)
     with open(request.journal, "ab") as stream:
         stream.write(b'{"phase": "tear')
@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_scrap(tmp_path)
     assert os.listdir(tmp_path) == ["report.json"]
 
 
-def test_a_place_that_is_no_folder_is_said(tmp_path):
+def test_path_that_is_no_folder_is_reported(tmp_path):
     (tmp_path / "reports").write_text("")
 
     with pytest.raises(RecoveryError) as caught:

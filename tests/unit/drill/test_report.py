@@ -100,7 +100,7 @@ def test_a_report_of_another_form_is_refused_with_the_place(path, value):
 
 
 @pytest.mark.parametrize("value", [None, [], "report", 5])
-def test_what_is_no_dictionary_is_no_report(value):
+def test_report_must_be_a_dictionary(value):
     with pytest.raises(RecoveryError):
         validate_report(value)
 
@@ -123,7 +123,7 @@ def test_the_summary_has_five_lines():
     ]
 
 
-def test_a_report_of_sample_data_says_so_wherever_it_names_the_source():
+def test_report_of_sample_data_marks_each_name_of_the_source():
     report = sample_report(data_origin="sample")
 
     assert report["data_origin"] == "sample"
@@ -135,7 +135,7 @@ def test_a_report_of_sample_data_says_so_wherever_it_names_the_source():
     assert 'data_origin="sample"' in drill_metrics(report, [])
 
 
-def test_a_loss_is_told_as_the_age_of_the_marker():
+def test_loss_is_reported_as_age_of_the_marker():
     reasons = " ".join(sample_report()["reasons"])
     assert "At most the last 25.1 s were lost: the newest recovered marker row is that old" in reasons
 
@@ -150,7 +150,7 @@ def test_checks_are_shown_as_sentences():
     assert "{&quot;enabled&quot;" not in page
 
 
-def test_the_summary_of_a_bad_drill_says_why():
+def test_summary_of_a_failed_drill_gives_the_reason():
     lines = summarise(variant("error")[0])
 
     assert len(lines) == 5

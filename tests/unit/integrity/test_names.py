@@ -54,14 +54,14 @@ def test_names_are_split_where_a_person_would(text, expected):
         ("a\0b", "NUL"),
     ],
 )
-def test_what_is_no_name_is_refused_with_the_reason(text, why):
+def test_invalid_name_is_refused_with_the_reason(text, why):
     with pytest.raises(RecoveryError, match=why) as caught:
         parse_qualified_name(text)
     assert caught.value.kind == ErrorKind.INVALID_OPTIONS
 
 
 @given(PARTS, PARTS)
-def test_what_is_shown_reads_back_as_the_same_name(schema, name):
+def test_shown_name_parses_to_the_same_name(schema, name):
     original = QualifiedName(schema, name)
 
     assert parse_qualified_name(str(original)) == original

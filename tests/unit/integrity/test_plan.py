@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Descriptions of checks: what is accepted, and how mistakes are told."""
+"""Descriptions of checks: accepted values, and reported mistakes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mistakes_of(*descriptions):
     return [(item["index"], item["mistake"]) for item in caught.value.details["mistakes"]]
 
 
-def test_every_mistake_of_every_description_is_told_with_its_index():
+def test_every_mistake_is_reported_with_its_index():
     found = mistakes_of(
         {"type": "row_count", "tabel": "a", "min": "many"},
         {"type": "foreign_keys"},
@@ -83,7 +83,7 @@ def test_no_check_at_all_is_refused():
         ({"table": "t"}, "type is required"),
     ],
 )
-def test_a_mistake_is_told_in_words(description, mistake):
+def test_mistake_is_reported_as_a_sentence(description, mistake):
     found = mistakes_of(description)
 
     assert any(mistake in text for _index, text in found), found

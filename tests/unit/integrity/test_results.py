@@ -40,7 +40,7 @@ def result(status, name="a check", **facts):
         ([], "error"),
     ],
 )
-def test_what_was_not_verified_is_never_green(statuses, verdict):
+def test_unverified_run_never_passes(statuses, verdict):
     assert judge([result(status) for status in statuses]) == verdict
 
 
@@ -62,7 +62,7 @@ def test_the_summary_names_every_check_that_is_not_well():
     assert count_statuses(results) == {"passed": 1, "failed": 1, "warning": 1, "error": 1, "skipped": 0}
 
 
-def test_junit_tells_failures_errors_and_skipped_apart_and_holds_no_rows():
+def test_junit_distinguishes_failures_errors_and_skipped_and_holds_no_rows():
     text = junit_xml("suite", [as_case(result(status, f"named {status}")) for status in STATUSES])
 
     suite = ET.fromstring(text).find("testsuite")

@@ -54,7 +54,7 @@ def shape_of(description):
         ({"title": "T", "level": True, "lessons": [{"id": 1}]}, "$.level is none of the values allowed"),
     ],
 )
-def test_the_first_problem_is_told_with_its_path(document, problem):
+def test_first_problem_is_reported_with_its_path(document, problem):
     assert first_problem(shape_of(COURSE), document) == problem
 
 
@@ -76,7 +76,7 @@ def test_an_empty_shape_fits_every_document(document):
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "'a'", "[" * 100000])
-def test_what_is_no_json_raises_a_value_error(text):
+def test_invalid_json_raises_a_value_error(text):
     with pytest.raises(ValueError):
         parse_json(text)
 

@@ -45,7 +45,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.value
         ("\\x00ff", memoryview(b"\x00\xff"), True),
     ],
 )
-def test_values_are_the_same_when_a_person_would_say_so(expected, actual, same):
+def test_equal_values_of_different_types_compare_equal(expected, actual, same):
     assert same_value(expected, actual) is same
 
 

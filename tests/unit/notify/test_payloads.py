@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is sent."""
+"""Payloads of events per type of channel."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_long_keys_stay_apart() -> None:
     assert dedup_key("school/backup") == "school/backup"
 
 
-def test_slack_shows_the_message_and_what_to_do_and_mentions_nobody() -> None:
+def test_slack_shows_message_and_next_step_without_mentions() -> None:
     payload = sent("slack", event(text="<!channel> & more", details={"next_step": "Start the server."}))
     text = payload["blocks"][0]["text"]["text"]
     assert "&lt;!channel&gt; &amp; more" in text
@@ -166,7 +166,7 @@ def test_the_mail_of_a_set_names_it_and_its_size() -> None:
     assert letter["Importance"] is None
 
 
-def test_the_mail_of_a_failure_has_high_priority_and_says_what_to_do() -> None:
+def test_mail_of_a_failure_has_high_priority_and_the_next_step() -> None:
     letter = mailed(event(text="No\nanswer.", details={"error_kind": "unreachable"}))
     assert letter["Subject"] == "[critical] backup.failed of school"
     assert (letter["Importance"], letter["X-Priority"]) == ("high", "1")
@@ -174,7 +174,7 @@ def test_the_mail_of_a_failure_has_high_priority_and_says_what_to_do() -> None:
     assert mailed(event(resolved=True))["Subject"] == "[resolved] backup.failed of school"
 
 
-def test_what_people_read_of_a_failed_module_says_each_thing_once() -> None:
+def test_message_of_a_failed_module_states_each_fact_once() -> None:
     what, next_step = "PostgreSQL at db1:5432/school cannot be reached.", "Check login_host and the firewall."
     details = {"msg": f"{what} Nothing was changed. {next_step}", "what": what, "next_step": next_step}
     one = event(text="", details={**details, "error_kind": "unreachable", "_ansible_parsed": True, "changed": False})
@@ -184,12 +184,12 @@ def test_what_people_read_of_a_failed_module_says_each_thing_once() -> None:
     assert "error_kind: unreachable" in mailed(one).get_content()
 
 
-def test_a_confirmation_that_was_forgotten_wakes_nobody() -> None:
+def test_missing_confirmation_is_only_a_warning() -> None:
     assert event("restore.failed", details={"error_kind": "confirmation_required"}).severity == "warning"
     assert event("restore.failed", details={"error_kind": "restore_failed"}).severity == "critical"
 
 
-def test_what_is_seen_of_a_source_names_it_once() -> None:
+def test_message_of_a_breach_names_the_source_once() -> None:
     one = event("drill.overdue", text="school: its recovery was never rehearsed.")
     assert sent("slack", one)["text"] == "[warning] drill.overdue of school: its recovery was never rehearsed."
     assert sent("pagerduty", one)["payload"]["summary"] == "drill.overdue of school: its recovery was never rehearsed."
@@ -220,14 +220,14 @@ def test_the_result_of_a_module_may_be_the_details() -> None:
     assert dict(one.details) == {"next_step": "Mend it."}
 
 
-def test_what_modules_were_asked_is_no_fact_however_deep() -> None:
+def test_invocation_of_modules_is_removed_at_any_depth() -> None:
     asked = {"invocation": {"module_args": {"login_password": "secret"}}, "msg": "It broke."}
     one = event(details={"results": [asked, {"inner": asked}]})
     assert "secret" not in json.dumps(sent("webhook", one, details=True))
     assert sent("webhook", one, details=True)["details"]["results"][0] == {"msg": "It broke."}
 
 
-def test_a_huge_result_still_calls_whoever_is_on_duty() -> None:
+def test_huge_result_is_shortened_and_sent() -> None:
     many = {f"fact {number}": ["x" * 1000] * 100 for number in range(50)}
     body = parcel_for(channel("pagerduty"), event(details=many)).body
     assert len(body) < 512 * 1024
@@ -235,7 +235,7 @@ def test_a_huge_result_still_calls_whoever_is_on_duty() -> None:
 
 
 @pytest.mark.parametrize("kind", ["slack", "pagerduty", "webhook", "heartbeat"])
-def test_bytes_that_are_no_text_can_be_told(kind: str) -> None:
+def test_bytes_that_are_not_utf8_can_be_sent(kind: str) -> None:
     one = event(text="no file \udcff", details={"name\udcfe": ["\udcfd"]})
     parcel_for(channel(kind, details=True), one).body.decode()
     assert "?" in mailed(one).get_content()

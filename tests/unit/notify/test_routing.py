@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is told what, and when."""
+"""Routing of events to channels, with escalation, repetition and ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Desk:
         self.down: set[str] = set()
 
     def tell(self, *events: Event, after: timedelta = timedelta(), **rules: t.Any) -> list[str]:
-        """What was sent, as C(channel:event), with C(:end) for what is over."""
+        """The sent events, as C(channel:event), with C(:end) for resolved ones."""
         now = BEGIN + after
         deliveries, incidents = plan(events, self.channels, self.memory, Rules(now, **rules))
         arrived = [one for one in deliveries if one.channel.name not in self.down]
@@ -53,7 +53,7 @@ class Desk:
 
 
 @pytest.mark.parametrize("minutes", [15, 30, 60])
-def test_the_next_level_is_told_exactly_when_its_time_has_come_and_once(minutes: int) -> None:
+def test_next_level_is_notified_once_after_its_time(minutes: int) -> None:
     desk = Desk(channel("duty"), channel("lead", after_seconds=minutes * 60))
     assert desk.tell(event()) == ["duty:backup.failed"]
     assert desk.tell(after=timedelta(minutes=minutes, milliseconds=-1)) == []
@@ -61,7 +61,7 @@ def test_the_next_level_is_told_exactly_when_its_time_has_come_and_once(minutes:
     assert desk.tell(event(), after=timedelta(minutes=minutes + 1)) == []
 
 
-def test_ten_failures_are_one_incident_and_its_end_is_told_once() -> None:
+def test_ten_failures_are_one_incident_with_one_end() -> None:
     desk = Desk(channel("duty"), channel("lead", after_seconds=3600))
     told = [desk.tell(event(), after=timedelta(minutes=one)) for one in range(10)]
     assert told == [["duty:backup.failed"]] + [[]] * 9
@@ -75,26 +75,26 @@ def test_ten_failures_in_one_call_are_one_message() -> None:
     assert Desk(channel("duty")).tell(*[event()] * 10) == ["duty:backup.failed"]
 
 
-def test_a_success_ends_the_incident_of_its_key_for_those_who_were_told() -> None:
+def test_success_ends_the_incident_for_notified_channels() -> None:
     desk = Desk(channel("duty", severities=["critical"]), channel("mail", severities=["info"]))
     desk.tell(event())
     assert desk.tell(event("backup.succeeded")) == ["duty:backup.succeeded:end", "mail:backup.succeeded:end"]
     assert desk.tell(event("backup.succeeded")) == ["mail:backup.succeeded:end"]
 
 
-def test_what_gets_worse_is_told_again_and_what_wavers_is_not() -> None:
+def test_incident_is_sent_again_only_if_it_gets_worse() -> None:
     desk = Desk(channel("duty"))
     for severity, told in [("warning", 1), ("critical", 1), ("warning", 0), ("critical", 0)]:
         assert len(desk.tell(event("storage.full", severity=severity))) == told, severity
 
 
-def test_who_waits_for_what_is_worse_is_told_when_it_is() -> None:
+def test_channel_of_higher_severity_is_notified_when_it_is_reached() -> None:
     desk = Desk(channel("lead", severities=["critical"], after_seconds=900))
     assert desk.tell(event("storage.full", severity="warning")) == []
     assert desk.tell(event("storage.full", severity="critical"), after=timedelta(minutes=20)) == ["lead:storage.full"]
 
 
-def test_what_an_evaluation_no_longer_names_is_over_and_nothing_else_is() -> None:
+def test_evaluation_ends_exactly_the_incidents_it_lacks() -> None:
     desk = Desk(channel("duty"))
     desk.tell(event())
     desk.tell(event("backup.late", source="media", key="media/age"), complete="media/")
@@ -122,7 +122,7 @@ def test_a_run_that_failed_again_is_not_over_because_a_look_sees_nothing_of_it()
     assert desk.tell(event("backup.succeeded")) == ["duty:backup.succeeded:end"]
 
 
-def test_who_could_not_be_told_is_told_next_time_also_of_the_end() -> None:
+def test_failed_channel_is_notified_next_time_also_of_the_end() -> None:
     desk = Desk(channel("duty"), channel("mail"))
     desk.down = {"duty"}
     assert desk.tell(event()) == ["mail:backup.failed"]
@@ -134,7 +134,7 @@ def test_who_could_not_be_told_is_told_next_time_also_of_the_end() -> None:
     assert desk.memory == {}
 
 
-def test_what_breaks_again_goes_on_for_who_did_not_hear_of_its_end() -> None:
+def test_reopened_incident_continues_for_channels_without_its_end() -> None:
     desk = Desk(channel("duty"), channel("mail"), channel("lead", after_seconds=900))
     hour = timedelta(hours=1)
     desk.tell(event())
@@ -147,7 +147,7 @@ def test_what_breaks_again_goes_on_for_who_did_not_hear_of_its_end() -> None:
     assert sorted(ended) == ["duty:backup.failed:end", "lead:backup.failed:end", "mail:backup.failed:end"]
 
 
-def test_the_end_is_not_owed_to_a_channel_that_is_no_more() -> None:
+def test_removed_channel_gets_no_end() -> None:
     desk = Desk(channel("old"))
     desk.tell(event())
     desk.channels = (channel("new"),)
@@ -155,7 +155,7 @@ def test_the_end_is_not_owed_to_a_channel_that_is_no_more() -> None:
     assert desk.memory == {}
 
 
-def test_what_is_reported_again_a_day_later_is_told_again() -> None:
+def test_incident_is_repeated_after_a_day() -> None:
     desk = Desk(channel("duty"))
     desk.tell(event(), repeat_seconds=79200)
     assert desk.tell(event(), after=timedelta(hours=1), repeat_seconds=79200) == []
@@ -176,7 +176,7 @@ def test_channels_get_the_severities_and_events_that_they_name() -> None:
     assert desk.tell(event("drill.failed")) == ["all:drill.failed", "bad:drill.failed", "drills:drill.failed"]
 
 
-def test_nobody_is_woken_by_good_news_unless_it_was_asked_for() -> None:
+def test_success_is_sent_only_to_channels_that_request_it() -> None:
     desk = Desk(channel("duty", type="pagerduty", routing_key="k"))
     assert desk.tell(event("backup.succeeded")) == []
     assert desk.tell(event("backup.failed")) == ["duty:backup.failed"]
@@ -192,7 +192,7 @@ def test_a_drill_is_an_incident_of_its_own_and_stops_no_heartbeat() -> None:
     assert set(desk.memory) == {"school/backup"}
 
 
-def test_without_a_memory_problems_are_told_and_pagerduty_hears_of_ends() -> None:
+def test_without_state_problems_are_sent_and_pagerduty_gets_ends() -> None:
     channels = [channel("duty", type="pagerduty", routing_key="k"), channel("bad", severities=["critical"])]
     for _again in range(2):
         sent, _incidents = plan([event()], channels, None, Rules(BEGIN))
@@ -207,7 +207,7 @@ def test_without_a_memory_problems_are_told_and_pagerduty_hears_of_ends() -> Non
         max_size=12,
     )
 )
-def test_whoever_was_told_of_an_incident_is_told_of_its_end_once(
+def test_notified_channel_gets_the_end_once(
     steps: list[tuple[str, int, set[str]]],
 ) -> None:
     desk = Desk(channel("duty"), channel("lead", after_seconds=900))
@@ -282,7 +282,7 @@ def test_a_wrong_event_is_refused(wrong: dict[str, t.Any]) -> None:
         event(**{"name": "backup.failed", **{("name" if key == "event" else key): one for key, one in wrong.items()}})
 
 
-def test_what_is_not_said_of_an_event_follows_from_its_name() -> None:
+def test_defaults_of_an_event_follow_from_its_name() -> None:
     seen = [(one.severity, one.resolved, one.key) for one in map(event, ("backup.failed", "drill.passed", "a.b.late"))]
     assert seen == [
         ("critical", False, "school/backup"),

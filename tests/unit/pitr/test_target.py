@@ -106,7 +106,7 @@ def test_a_backup_of_another_branch_is_never_chosen() -> None:
         ("lsn", "0/2000100", "before the end of the oldest backup"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(kind: str, value: str, words: str) -> None:
+def test_impossible_target_is_refused_before_planning(kind: str, value: str, words: str) -> None:
     with pytest.raises(RecoveryError, match=words):
         refuse_impossible(parse_target(kind, value, inclusive=False), stanza(EARLY), NOON + timedelta(hours=1))
 
@@ -127,7 +127,7 @@ def test_recovery_stops_at_the_first_end_that_is_not_before_the_instant() -> Non
     assert (exclusive.xid, inclusive.xid) == (11, 12)
 
 
-def test_the_program_is_told_which_side_of_the_target() -> None:
+def test_program_gets_the_side_of_the_target() -> None:
     chosen = stanza(EARLY).backups[0]
     before = recovery_options(parse_target("xid", "746", inclusive=False), 1, chosen, "pause")
     after = recovery_options(parse_target("xid", "746", inclusive=True), 1, chosen, "pause")
@@ -174,12 +174,12 @@ def test_only_segments_of_the_cluster_are_read_from_a_listing() -> None:
     assert [(item.name[-1], item.codec) for item in found] == [("1", ""), ("2", "zst")]
 
 
-def test_a_stanza_that_is_not_there_is_said() -> None:
+def test_missing_stanza_is_reported() -> None:
     with pytest.raises(RecoveryError, match="no stanza 'other'"):
         parse_info("[]", "other", 1)
 
 
-def test_what_the_verification_says_is_read_because_its_exit_code_tells_nothing() -> None:
+def test_output_of_the_verification_is_parsed_despite_exit_code_0() -> None:
     good = "stanza: main\nstatus: ok\n"
     bad = (
         "stanza: main\nstatus: error\n  backup: 20261121-144211F, status: invalid, total files checked: 965, "
@@ -195,7 +195,7 @@ def test_versions_that_work_together_are_known() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-03-01T12:00:01Z", "2026-03-01T14:00:01+02:00", "2026-03-01T12:00:01"])
-def test_an_instant_in_any_offset_is_handed_on_in_utc(text: str) -> None:
+def test_instant_in_any_offset_is_passed_in_utc(text: str) -> None:
     target = parse_target("time", text, inclusive=False)
     assert target.value == "2026-03-01 12:00:01.000000+00"
     assert target.at == datetime(2026, 3, 1, 12, 0, 1, tzinfo=timezone.utc)

@@ -26,7 +26,7 @@ def ended(xid: int, lsn: str, verb: str = "COMMIT", rest: str = "") -> str:
     return ENDED.format(xid=xid, lsn=lsn, verb=verb, rest=rest)
 
 
-def test_what_a_transaction_did_is_counted_by_relation() -> None:
+def test_changes_of_a_transaction_are_counted_by_relation() -> None:
     reading = parse_waldump(
         [
             heap(746, "0A000010", "INSERT+INIT off 1 flags 0x00"),
@@ -85,7 +85,7 @@ def test_a_restore_point_has_its_name_and_only_the_stretch_is_read() -> None:
     assert reading.transactions == []
 
 
-def test_work_goes_on_in_the_next_stretch() -> None:
+def test_changes_continue_in_the_next_range() -> None:
     pending: dict[int, dict[str, Change]] = {}
     assert parse_waldump([heap(8, "0A000010", "DELETE off 1")], pending=pending).transactions == []
     (transaction,) = parse_waldump([ended(8, "0B000010")], pending=pending).transactions

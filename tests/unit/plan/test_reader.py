@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a plan: every problem is told, with its path, at once."""
+"""Reading a plan: every problem is reported, with its path, in one run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.tools.plan_pages import json_schema
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
-#: What is changed in the sound plan, and what is told. The JSON Schema must refuse the same.
+#: Changes of the valid plan, and the reported problem. The JSON Schema must refuse the same.
 WRONG: list[tuple[dict[str, t.Any], str]] = [
     ({"sources[0].objectives.rpo_seconds": 0}, "sources[0].objectives.rpo_seconds: must be above 0"),
     ({"sources[0].objectives.rto_seconds": -5}, "sources[0].objectives.rto_seconds: must be above 0"),
@@ -49,7 +49,7 @@ WRONG: list[tuple[dict[str, t.Any], str]] = [
     ({"methods[0].steps": []}, "methods[0].steps: must not be empty"),
     ({"document.owner": ["a"]}, "document.owner: must be a text"),
 ]
-#: What only the reader knows.
+#: Problems that only the reader detects.
 WRONG_FOR_THE_READER: list[tuple[dict[str, t.Any], str]] = [
     ({"sources[1].name": "school"}, "sources[1].name: is 'school', which is the name of sources[0] too"),
     ({"document.updated": "yesterday"}, "document.updated: must be a date such as 2026-03-01"),
@@ -69,24 +69,24 @@ def problems_of(document: t.Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("changes", "told"), [*WRONG, *WRONG_FOR_THE_READER])
-def test_a_problem_is_told_with_its_path(changes: dict[str, t.Any], told: str) -> None:
+def test_problem_is_reported_with_its_path(changes: dict[str, t.Any], told: str) -> None:
     assert problems_of(changed(sound(), changes)) == [told]
 
 
-def test_a_word_that_is_none_is_told_with_the_nearest() -> None:
+def test_unknown_step_is_reported_with_the_nearest() -> None:
     (told,) = problems_of(changed(sound(), {"methods[0].steps[0]": "promotee"}))
     assert told.startswith("methods[0].steps[0]: must be one of dump, ")
     assert told.endswith("not 'promotee', did you mean promote?")
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     everything = {key: value for changes, _told in WRONG[:5] for key, value in changes.items()}
     everything.update({"contacts[0].rol": 1, "stores[0].provider": "floppy", "drills[0].every": GONE})
     assert len(problems_of(changed(sound(), everything))) == 7
 
 
 @pytest.mark.parametrize("document", [None, "plan", [], 5])
-def test_what_is_no_plan_is_told(document: t.Any) -> None:
+def test_document_that_is_no_plan_is_reported(document: t.Any) -> None:
     assert problems_of(document) == ["the plan: must be a dictionary"]
 
 
@@ -97,7 +97,7 @@ def test_a_null_is_the_same_as_nothing() -> None:
     assert list(VALIDATOR.iter_errors(plain(document))) == []
 
 
-def test_what_templates_make_texts_of_is_understood() -> None:
+def test_texts_from_templates_are_parsed() -> None:
     texts = {
         "sources[0].tiers.daily.keep": "30",
         "sources[0].personal": "True",
@@ -139,7 +139,7 @@ def test_lengths_of_time(written: t.Any, seconds: float | None) -> None:
     ("seconds", "text"),
     [(5, "5 s"), (90, "90 s"), (5400, "90 min"), (14400, "4 h"), (86400, "24 h"), (2592000, "30 d")],
 )
-def test_lengths_of_time_are_spoken(seconds: float, text: str) -> None:
+def test_durations_are_formatted(seconds: float, text: str) -> None:
     assert spoken(seconds) == text
 
 

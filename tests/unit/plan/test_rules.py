@@ -147,7 +147,7 @@ def test_every_rule_is_broken_by_a_test_and_has_a_name_of_its_own() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
 
 
-def test_every_trap_is_told_by_a_rule() -> None:
+def test_every_trap_is_detected_by_a_rule() -> None:
     assert {rule.trap for rule in RULES if rule.trap} == set(TRAPS)
 
 
@@ -249,5 +249,5 @@ def test_placeholders_are_seen(text: str) -> None:
         "+1 212 736 5000",
     ],
 )
-def test_what_was_filled_in_is_no_placeholder(text: str) -> None:
+def test_complete_text_is_no_placeholder(text: str) -> None:
     assert not is_placeholder(text)

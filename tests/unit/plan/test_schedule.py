@@ -75,7 +75,7 @@ def test_the_longest_gap(expression: str, gap: float) -> None:
         "*-*-~1",
     ],
 )
-def test_what_is_no_schedule_is_refused(expression: str) -> None:
+def test_invalid_schedule_is_refused(expression: str) -> None:
     with pytest.raises(ValueError):
         longest_gap(expression)
 

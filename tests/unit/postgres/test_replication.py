@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is concluded from what two servers say, without servers."""
+"""Findings from the state of two servers, without servers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_positions_are_read_and_written(text: str) -> None:
     assert format_position(parse_position(text)) == text
 
 
-def test_positions_go_on_beyond_four_gibibytes() -> None:
+def test_positions_continue_beyond_four_gibibytes() -> None:
     assert t.cast(int, parse_position("1/0")) - t.cast(int, parse_position("0/FFFFFFFF")) == 1
 
 
@@ -104,7 +104,7 @@ def test_the_worst_of_what_is_partly_unknown_is_unknown() -> None:
         (replace(STANDBY, extensions={"postgis": Extension("3.3", False, "3.4")}), None, "has 3.4", False),
     ],
 )
-def test_what_is_said_of_a_standby(standby: Server, primary: Server | None, said: str | None, blocks: bool) -> None:
+def test_findings_of_a_standby(standby: Server, primary: Server | None, said: str | None, blocks: bool) -> None:
     known = primary if primary and primary.system_identifier in (standby.system_identifier, "7") else None
     found = list(judge_standby(standby, measure(standby, goal_of(standby, known), NOON), primary))
     assert [finding.blocks for finding in found] == ([] if said is None else [blocks])
@@ -121,7 +121,7 @@ def test_what_is_said_of_a_standby(standby: Server, primary: Server | None, said
         (Slot("third", "physical", True, "reserved", 0, False), "does not exist"),
     ],
 )
-def test_what_is_said_of_slots(slot: Slot, said: str | None) -> None:
+def test_findings_of_slots(slot: Slot, said: str | None) -> None:
     found = [finding.sentence for finding in judge_slots(replace(PRIMARY, slots=[slot]), "second")]
     assert len(found) == (said is not None)
     assert said is None or said in found[0]

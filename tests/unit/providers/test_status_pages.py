@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What status pages say, and how it is judged."""
+"""Status pages of providers, and their judgement."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_page_is_judged_by_its_own_indicator() -> None:
         "supabase: major - API Gateway is down (major_outage), eu-central-1 is partly down (partial_outage), "
         f"Auth is degraded (degraded_performance) since {BEGAN}."
     )
-    # The group says no more than what is in it.
+    # The group contains no more information than its components.
     assert [(one["name"], one["group"], one["status"]) for one in page.components] == [
         ("API Gateway", None, "major_outage"),
         ("Auth", None, "degraded_performance"),
@@ -117,7 +117,7 @@ def test_an_open_incident_counts_for_the_component_that_it_touches() -> None:
     assert (over.indicator, over.incidents) == ("none", [])
 
 
-def test_two_components_of_one_name_are_told_apart() -> None:
+def test_two_components_of_one_name_are_distinguished() -> None:
     document = recorded("supabase")
     document["components"] += [{"id": "other", "name": "API Gateway", "status": "operational", "group_id": "asia"}]
     document["components"] += [{"id": "asia", "name": "Asia", "status": "operational", "group": True}]
@@ -146,7 +146,7 @@ def test_running_maintenance_counts_and_announced_does_not() -> None:
     assert judged(document).indicator == "none"
 
 
-def test_a_page_that_says_all_is_well_beside_a_component_that_is_not_is_not_believed() -> None:
+def test_degraded_component_overrides_an_operational_page() -> None:
     assert judged(small(x="major_outage")).indicator == "minor"
     assert judged(small(x="under_maintenance")).indicator == "maintenance"
     strange = judged(small(x="on_fire"))
@@ -180,7 +180,7 @@ def test_long_lists_are_cut_and_judged_whole() -> None:
         (lambda page: page.update(scheduled_maintenances=3), "its scheduled_maintenances are not a list"),
     ],
 )
-def test_what_a_judgement_rests_on_must_be_of_its_type(change: t.Callable[[t.Any], t.Any], why: str) -> None:
+def test_fields_of_the_judgement_must_have_their_type(change: t.Callable[[t.Any], t.Any], why: str) -> None:
     document = recorded("supabase")
     change(document)
     with pytest.raises(NotAStatusPage) as caught:
@@ -188,7 +188,7 @@ def test_what_a_judgement_rests_on_must_be_of_its_type(change: t.Callable[[t.Any
     assert why in str(caught.value)
 
 
-def test_what_is_only_told_is_left_out_when_it_is_wrong() -> None:
+def test_invalid_descriptive_fields_are_ignored() -> None:
     document = recorded("supabase")
     document["incidents"][0].update(
         shortlink="javascript:alert(1)", started_at="0001-01-01T00:00:00+14:00", created_at=5, updated_at="soon"
@@ -256,7 +256,7 @@ def test_odd_answers_are_judged_or_refused_and_can_be_written(data: st.DataObjec
     assert all(
         text.isprintable() and not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))} for text in said
     )
-    # All well is said only where every component that judges is.
+    # The page is operational only if every judged component is.
     if page.indicator == "none":
         assert page.components == []
         assert page.missing == []
@@ -285,7 +285,7 @@ def test_pages_that_cannot_be_asked_are_refused(pages: list[dict[str, t.Any]], w
     assert "hidden-token" not in str(caught.value)
 
 
-def test_what_is_secret_in_an_address_is_known_and_not_shown() -> None:
+def test_secrets_of_a_url_are_detected_and_not_shown() -> None:
     address = "https://me:p%40ss@status.example:8443/team?token=abc#part"
     assert shown(address) == "https://status.example:8443/team"
     assert {"p%40ss", "p@ss", "me:p@ss", "token=abc"} <= set(secrets_of(address))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of an operation says how it ended."""
+"""The audit record of an operation contains its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def records(store: DirectoryStore) -> list[AuditRecord]:
     return list(read_audit(store, "school", AuditQuery()).records)
 
 
-def test_what_ended_well_is_on_record_with_its_outcome(tmp_path: Path) -> None:
+def test_success_is_recorded_with_its_outcome(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path))
     with audited(store, "school", "backup", {"tier": "daily"}, check_mode=False) as outcome:
         outcome.update(rows=3)
@@ -40,7 +40,7 @@ def test_what_ended_well_is_on_record_with_its_outcome(tmp_path: Path) -> None:
         ("restore", ErrorKind.COPY_FAILED, "failed"),
     ],
 )
-def test_what_failed_is_on_record_and_its_error_goes_on(tmp_path: Path, operation: str, kind: str, status: str) -> None:
+def test_failure_is_recorded_and_raised(tmp_path: Path, operation: str, kind: str, status: str) -> None:
     store = DirectoryStore(str(tmp_path))
     with (
         pytest.raises(RecoveryError, match="it broke"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows are handed on only when the object is whole, wherever its blocks are cut."""
+"""Rows are passed only if the object is complete, wherever its blocks are cut."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What counts as a difference between what was and what is."""
+"""Differences between two fingerprints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BASE = Fingerprint(
 )
 
 
-def test_what_is_equal_is_equal_and_survives_json() -> None:
+def test_equal_fingerprints_are_equal_after_json() -> None:
     assert compare(BASE, BASE).equal
     assert Fingerprint.from_dict(BASE.as_dict()) == BASE
 

@@ -129,7 +129,7 @@ def test_a_set_whose_restore_failed_takes_no_place_of_a_good_one(tmp_path: Path)
     prune(store, ONE, NOW)
     # The newest set always stays, and the newest set that did not fail stays beside it.
     assert [name.set_id for name in list_sets(store)] == [names[-2].set_id, names[-1].set_id]
-    # What is known of a set goes with the set.
+    # Records about a set are removed with the set.
     assert list(restore_outcomes(store, "school", "daily")) == [names[-1].set_id]
 
 
@@ -173,7 +173,7 @@ def test_an_unknown_source_is_named_and_an_empty_store_is_no_error(tmp_path: Pat
     assert prune(store, PruneRequest(), NOW).changed is False
 
 
-def test_the_chain_of_audit_records_tells_of_every_change(tmp_path: Path) -> None:
+def test_chain_of_audit_records_detects_every_change(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path))
     keys = [write_audit(store, "school", operation, "succeeded", {}) for operation in ("backup", "verify", "restore")]
     read = read_audit(store, "school", AuditQuery())

@@ -149,7 +149,7 @@ def test_a_gap_is_found_across_the_end_of_a_month() -> None:
         date(2026, 2, 27),
         date(2026, 2, 28),
     ]
-    # What a look at the objects of one month alone would not have seen.
+    # A check of the objects of one month alone would have missed these.
     assert missing_days(sets_on(there), 28, NOON) == [date(2026, 2, 27), date(2026, 2, 28)]
     assert missing_days(sets_on(range(40)), 30, NOON) == []
 
@@ -157,7 +157,7 @@ def test_a_gap_is_found_across_the_end_of_a_month() -> None:
 def test_a_young_source_is_judged_from_its_first_set_on() -> None:
     assert missing_days(sets_on([0]), 30, NOON) == []
     assert missing_days(sets_on([0, 1, 3]), 30, NOON) == [date(2026, 2, 27)]
-    # A set before the timer was there says nothing, one that the timer wrote does.
+    # A set before the timer existed proves nothing, a set of the timer does.
     assert missing_days([*sets_on([0, 1]), *sets_on([9], "emergency")], 30, NOON) == []
     assert missing_days([*sets_on([0, 1]), *sets_on([3], "weekly")], 30, NOON) == [date(2026, 2, 27)]
 
@@ -182,7 +182,7 @@ def test_days_are_those_of_utc_and_any_set_but_undo_makes_one_present() -> None:
 
 
 @given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 60))
-def test_what_retention_keeps_has_no_gap_that_was_not_there(taken: set[int], days: int) -> None:
+def test_retention_adds_no_gap(taken: set[int], days: int) -> None:
     names = sets_on(taken)
     stays = {
         item.set_id

@@ -58,7 +58,7 @@ def kept(set_ids: t.Iterable[str], policy: Policy, known: Known = NOTHING) -> li
 
 
 @given(histories(), policies)
-def test_what_must_stay_stays_and_twice_is_once(history: tuple[list[str], Known], policy: Policy) -> None:
+def test_retention_keeps_required_sets_and_is_idempotent(history: tuple[list[str], Known], policy: Policy) -> None:
     sets, known = history
     staying = kept(sets, policy, known)
     future = {set_id for set_id in sets if parse_instant(set_id) > NOW + timedelta(hours=1)}

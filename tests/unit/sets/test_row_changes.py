@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restore of rows prints about its outcome, from the numbers that were compared."""
+"""The printed outcome of a restore of rows, from the compared numbers."""
 
 from __future__ import annotations
 

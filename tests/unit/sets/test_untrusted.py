@@ -128,7 +128,7 @@ def test_a_mutated_manifest_is_refused_or_means_the_same(
         assert "/" not in entry.path and entry.path not in (".", "..") and entry.path.isprintable()
         assert entry.key.startswith("school/daily/objects/") and ".." not in entry.key
         assert 0 <= entry.plain_size < 2**63 and 0 <= entry.stored_size < 2**63
-    # What was accepted can be written again, and be returned by a module.
+    # Accepted content can be written again, and be returned by a module.
     json.dumps(json.loads(manifest.to_json(store.sealing)))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a set takes up in its store."""
+"""The space that a set uses in its store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_object_that_two_files_share_is_counted_once(tmp_path: Path) -> None:
     assert held == 9
 
 
-def test_what_the_tier_held_before_is_reused_and_takes_up_room_all_the_same(tmp_path: Path) -> None:
+def test_content_of_the_tier_is_reused_and_counted(tmp_path: Path) -> None:
     store = DirectoryStore(str(tmp_path / "store"))
     back_up(store, tmp_path / "files", NOW, ["same"])
     found = sizes(store, tmp_path / "files", [b"same", b"same", b"other"])

@@ -82,7 +82,7 @@ def fill(path: Path, table: str, rows: list[list[str]]) -> None:
 
 
 def seen(path: Path) -> list[t.Any]:
-    """Everything that SQLite itself tells of the rows, read another way than the collection reads it."""
+    """Every fact that SQLite itself reports about the rows, read in another way than the collection reads it."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.text_factory = bytes
         columns = [row[1].decode() for row in connection.execute("PRAGMA table_info(t)")]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a dump tells of itself: its tables, its end, and what D1 would not import."""
+"""Facts about a dump: its tables, its end, and statements that D1 would not import."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def facts_of(tmp_path: Path, text: str) -> DumpFacts:
         ("BEGIN TRANSACTION;\nCREATE TABLE t (x);\nROLLBACK; -- due to errors\n", "ROLLBACK"),
     ],
 )
-def test_a_dump_says_whether_it_was_cut_off(tmp_path: Path, text: str, words: str | None) -> None:
+def test_truncated_dump_is_detected(tmp_path: Path, text: str, words: str | None) -> None:
     found = facts_of(tmp_path, text).cut_off
     assert (words is None) is (found is None), found
     assert words is None or words in str(found)
@@ -74,13 +74,15 @@ def test_tables_are_counted_whatever_their_names_are_written_in(tmp_path: Path) 
         ("BEGIN;\nCREATE TABLE t (x);\nROLLBACK;\n", "transaction", 1),
     ],
 )
-def test_what_d1_would_not_import_is_told_with_its_line(tmp_path: Path, text: str, problem: str, line: int) -> None:
+def test_statement_that_d1_refuses_is_reported_with_its_line(
+    tmp_path: Path, text: str, problem: str, line: int
+) -> None:
     facts = facts_of(tmp_path, text)
     assert problem in facts.notes[0].problem
     assert facts.notes[0].line == line
 
 
-def test_what_d1_imports_is_not_complained_of(tmp_path: Path) -> None:
+def test_statements_that_d1_imports_are_accepted(tmp_path: Path) -> None:
     facts = facts_of(
         tmp_path,
         "PRAGMA defer_foreign_keys=TRUE;\nCREATE TABLE p (id INTEGER PRIMARY KEY AUTOINCREMENT, p REFERENCES p(id));\n"

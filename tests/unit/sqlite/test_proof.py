@@ -39,7 +39,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is reported as warnings."""
+    """The reported warnings."""
     found: list[str] = []
     monkeypatch.setattr(notices, "_NOTICES", found)
     return found
@@ -178,7 +178,7 @@ def test_a_statement_that_is_refused_in_a_backup_advises_no_other_set(
         ("CREATE INDEX u ON t(a)", False),
     ],
 )
-def test_unique_keys_of_whole_columns_are_told_from_other_indexes(sql: str, plain: bool) -> None:
+def test_unique_keys_of_columns_are_distinguished_from_other_indexes(sql: str, plain: bool) -> None:
     assert is_plain_unique(sql) is plain
 
 

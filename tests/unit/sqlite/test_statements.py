@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Statements are told apart as SQLite does it."""
+"""Statements are separated as SQLite does it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ WHOLE = [
 
 
 @given(st.lists(st.sampled_from(WHOLE), max_size=6), st.sampled_from([";", ";\n", " ;; \n", ";--x\n"]))
-def test_what_was_joined_is_split_again(statements: list[str], between: str) -> None:
+def test_joined_statements_are_split_again(statements: list[str], between: str) -> None:
     found = [item.text for item in split_statements(between.join(statements))]
     assert found == [item.removeprefix("/* ; */ ") for item in statements]
 
@@ -99,13 +99,13 @@ def test_each_statement_knows_its_line() -> None:
         ("nonsense", "schema"),
     ],
 )
-def test_what_a_statement_does(sql: str, kind: str) -> None:
+def test_kind_of_a_statement(sql: str, kind: str) -> None:
     (statement,) = split_statements(sql)
     assert statement.kind == kind
 
 
 @pytest.mark.parametrize("sql", ["SELECT 'a", 'SELECT "a', "SELECT [a", "SELECT `a", "SELECT 1; /* a"])
-def test_what_is_cut_off_is_refused(sql: str) -> None:
+def test_truncated_statement_is_refused(sql: str) -> None:
     with pytest.raises(RecoveryError, match="has no end"):
         list(split_statements(sql))
 

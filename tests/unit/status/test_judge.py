@@ -90,14 +90,14 @@ def test_a_threshold_is_where_the_plan_has_it(change: dict[str, t.Any], expected
     assert events(replace(SOUND, **change)) == expected
 
 
-def test_checks_that_did_not_pass_are_named_and_those_that_could_not_run_are_told_apart() -> None:
+def test_failed_checks_are_named_and_distinguished_from_errors() -> None:
     found = judge(replace(SOUND, check=CheckFact(ago(60), "failed", 60, ["one", "two", "three", "four"])), LIMITS, NOW)
     assert found[0].message.endswith(" found its content unsound (one, two, three and 1 more).")
     found = judge(replace(SOUND, check=CheckFact(ago(60), "error", 60)), LIMITS, NOW)
     assert "could not run, so that the state" in found[0].message
 
 
-def test_a_copy_that_stayed_behind_is_told_while_the_store_is_not() -> None:
+def test_outdated_copy_is_reported_apart_from_the_store() -> None:
     behind = StoreFact(Reach("/copy", True), "20260227T020000Z")
     assert events(replace(SOUND, stores=(SOUND.stores[0], behind))) == [("store.behind", "error")]
     # Where the store itself has nothing newer, that is the breach.
@@ -113,7 +113,7 @@ def test_a_store_that_does_not_answer_is_one_breach_and_not_ten() -> None:
     assert "6 min 40 s" in judge(facts, LIMITS, NOW)[0].message
 
 
-def test_what_a_server_said_last_stays_while_it_does_not_answer() -> None:
+def test_last_breaches_stay_open_while_the_server_is_unreachable() -> None:
     failing = judge(replace(SOUND, archive=ArchiveFact(True, 3, 30.0, None), drill=None), LIMITS, NOW)
     gone = replace(SOUND, reach=Reach("db", False, ago(1)), archive=None)
     assert [breach.event for breach in with_last(gone, [], failing)] == ["archive.failing"]
@@ -135,7 +135,7 @@ def test_severities_are_replaced_and_the_gravest_comes_first() -> None:
     assert level_of(judge(facts, limits, NOW)) == "error"
 
 
-def test_a_failure_has_the_key_under_which_a_role_told_of_it() -> None:
+def test_failure_has_the_key_of_the_event_of_the_role() -> None:
     failed = replace(SOUND, attempt=AttemptFact(ago(60), "failed"))
     assert [breach.key for breach in judge(failed, LIMITS, NOW)] == ["school/backup"]
     unrun = replace(SOUND, check=CheckFact(ago(60), "error", 60))
@@ -148,13 +148,13 @@ def test_two_places_have_two_keys() -> None:
 
 
 def test_every_event_can_happen() -> None:
-    """So that no severity stands for something that is never told."""
+    """Every severity belongs to an event that can be reported."""
     changes = [mark.args[1] for mark in test_a_threshold_is_where_the_plan_has_it.pytestmark]  # type: ignore[attr-defined]
     told = {event for cases in changes for _change, expected in cases for event, _severity in expected}
     assert told | {"store.unreachable", "store.behind"} == set(EVENTS)
 
 
-def test_what_is_not_known_has_no_sample() -> None:
+def test_unknown_values_have_no_sample() -> None:
     text = status_metrics(Facts("school", stores=(StoreFact(Reach("s3://a", False)),)), LIMITS, [], NOW)
     assert 'lifeline_store_reachable{source="school",store="s3://a"} 0' in text
     assert "lifeline_backup" not in text

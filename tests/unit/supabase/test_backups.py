@@ -74,7 +74,7 @@ def test_a_project_without_a_window_has_no_instant(physical: t.Any) -> None:
         (told([10, 34]), {"window_days": 7}, ["window_short"]),
     ],
 )
-def test_what_is_wrong_is_found_and_nothing_else(
+def test_findings_are_exactly_the_violations(
     document: dict[str, t.Any], wanted: dict[str, t.Any], codes: list[str]
 ) -> None:
     found = judged(document, **wanted)
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_found_and_nothing_else(
     assert found.ok == (not codes)
 
 
-def test_a_project_younger_than_the_window_is_told() -> None:
+def test_project_younger_than_the_window_is_reported() -> None:
     (finding,) = judged(told([10]), window_days=14).findings
     assert finding.message.endswith("The project itself is younger than that.")
     (finding,) = judged(told([10]), window_days=7).findings
