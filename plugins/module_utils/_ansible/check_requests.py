@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._integrity.result import PASSED, SKIPPED, Report
+from .._core.severity import PASSED, SKIPPED
+from .._integrity.result import Report
 from .._postgres.proof import Rules, compare_with
 from .._sets.audit import write_audit
 from .._sets.catalogue import find_set

@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.severity import PASSED
 from .._plan.fields import DURATION, Key
 from .._plan.values import read_duration
-from .model import Estimate, Verdict
+from .model import Estimate
 from .words import number, span
 
 _Given = t.Mapping[str, t.Any]
@@ -63,7 +64,7 @@ def proposal(runs: t.Iterable[_Given]) -> t.Dict[str, t.Any]:
     estimate_proposed_seconds: the fastest and the 90th percentile of those that passed, None while there are too few.
     estimate_drills: how many passed.
     """
-    passed = [run["rto"]["measured_seconds"] for run in runs if run["verdict"] == Verdict.PASSED]
+    passed = [run["rto"]["measured_seconds"] for run in runs if run["verdict"] == PASSED]
     lengths = sorted(seconds for seconds in passed if seconds)
     enough = len(lengths) >= FEWEST_DRILLS
     return {

@@ -13,23 +13,14 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
+from .._core.severity import ERROR, FAILED, MISSED, PASSED, SKIPPED, WARNING
 from .estimate import exceeded, exceeded_sentence
 from .measure import Exposure, RecoverySpan, incident_instant, last_attempts, measure_exposure, measure_recovery
-from .model import (
-    Check,
-    Evidence,
-    Judgement,
-    Objectives,
-    Phase,
-    PhaseStatus,
-    RecoveryLoss,
-    RecoveryTime,
-    Verdict,
-)
+from .model import Check, Evidence, Judgement, Objectives, Phase, PhaseStatus, RecoveryLoss, RecoveryTime
 from .words import instant, named, number, plural, span
 
 #: From best to worst; the other verdicts are of drills that did not run.
-_SEVERITY = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR)
+_SEVERITY = (PASSED, FAILED, ERROR)
 
 #: Phases after the recovery, whose failure does not explain why a proof is missing.
 _AFTERWARDS = ("teardown", "self_test", "self_tests")
@@ -56,9 +47,9 @@ def judge(evidence: Evidence) -> Judgement:
         *_judge_self_tests(evidence, recovered),
         *_judge_sandbox(evidence),
     ]
-    verdict = max((finding[0] for finding in findings), key=_SEVERITY.index, default=Verdict.ERROR)
-    if verdict != Verdict.PASSED:
-        findings = [finding for finding in findings if finding[0] != Verdict.PASSED]
+    verdict = max((finding[0] for finding in findings), key=_SEVERITY.index, default=ERROR)
+    if verdict != PASSED:
+        findings = [finding for finding in findings if finding[0] != PASSED]
     findings.sort(key=lambda finding: -_SEVERITY.index(finding[0]))
     notes = (
         *_time_notes(evidence, rto),
@@ -72,8 +63,8 @@ def judge(evidence: Evidence) -> Judgement:
 
 def _not_run(evidence: Evidence) -> Judgement:
     reason = {
-        Verdict.SKIPPED: "The drill was skipped on purpose; nothing was recovered and nothing is proved.",
-        Verdict.MISSED: "The drill was due and did not run; nothing is proved.",
+        SKIPPED: "The drill was skipped on purpose; nothing was recovered and nothing is proved.",
+        MISSED: "The drill was due and did not run; nothing is proved.",
     }[evidence.outcome]
     objectives = evidence.objectives
     return Judgement(
@@ -126,33 +117,33 @@ def _recovery_loss(
 def _judge_phases(phases: t.Sequence[Phase]) -> t.Iterator[_Finding]:
     for phase in phases:
         if phase.status == PhaseStatus.UNKNOWN:
-            yield Verdict.ERROR, f"The phase {phase.name} cannot be timed: {phase.note or 'its length is not known'}."
+            yield ERROR, f"The phase {phase.name} cannot be timed: {phase.note or 'its length is not known'}."
     for phase in _failed(phases):
-        yield Verdict.FAILED, f"The phase {phase.name} failed{': ' + phase.note if phase.note else ''}."
+        yield FAILED, f"The phase {phase.name} failed{': ' + phase.note if phase.note else ''}."
 
 
 def _judge_time(rto: RecoveryTime, measured: RecoverySpan, recovered: bool) -> t.Iterator[_Finding]:
     if rto.measured_seconds is None:
-        yield Verdict.ERROR if recovered else Verdict.FAILED, f"The recovery time was not measured. {measured.problem}"
+        yield ERROR if recovered else FAILED, f"The recovery time was not measured. {measured.problem}"
     elif rto.met:
         yield (
-            Verdict.PASSED,
+            PASSED,
             f"Recovered in {span(rto.measured_seconds)}; the objective is {span(rto.objective_seconds or 0)}.",
         )
     elif rto.met is False:
         yield (
-            Verdict.FAILED,
+            FAILED,
             f"The recovery took {span(rto.measured_seconds)}, longer than the objective of "
             f"{span(rto.objective_seconds or 0)}.",
         )
     else:
-        yield Verdict.PASSED, f"Recovered in {span(rto.measured_seconds)}; the source has no objective for it."
+        yield PASSED, f"Recovered in {span(rto.measured_seconds)}; the source has no objective for it."
 
 
 def _judge_loss(
     evidence: Evidence, rpo: RecoveryLoss, incident_at: t.Optional[datetime], recovered: bool
 ) -> t.Iterator[_Finding]:
-    unverified = Verdict.ERROR if recovered else Verdict.FAILED
+    unverified = ERROR if recovered else FAILED
     objective = rpo.objective_seconds
     if incident_at is None:
         yield unverified, "The data loss is not known, for nothing tells when the incident began."
@@ -160,15 +151,15 @@ def _judge_loss(
         yield unverified, "The data loss is not known, for no marker row was found in the recovered data."
     elif rpo.observed_seconds is None:
         yield (
-            Verdict.ERROR,
+            ERROR,
             f"The newest recovered marker ({instant(evidence.marker_at)}) is later than the incident "
             f"({instant(incident_at)}): the clocks disagree, so the data loss is not known.",
         )
     elif objective is None:
-        yield Verdict.PASSED, f"{_marker_age(rpo)} The source has no objective for it."
+        yield PASSED, f"{_marker_age(rpo)} The source has no objective for it."
     elif rpo.observed_seconds > objective:
         yield (
-            Verdict.FAILED,
+            FAILED,
             f"{_marker_age(rpo)} That is more than the objective of {span(objective)}.",
         )
     if objective is None:
@@ -177,13 +168,13 @@ def _judge_loss(
         yield unverified, "The exposure is not known, for no recovery point before the incident was given."
     elif rpo.exposure_seconds > objective:
         yield (
-            Verdict.FAILED,
+            FAILED,
             f"The longest gap between recovery points is {span(rpo.exposure_seconds)}: another moment would have cost "
             f"more than the objective of {span(objective)}.",
         )
     elif rpo.observed_seconds is not None and rpo.met:
         yield (
-            Verdict.PASSED,
+            PASSED,
             f"{_marker_age(rpo)} The longest gap between recovery points is {span(rpo.exposure_seconds)}; "
             f"the objective is {span(objective)}.",
         )
@@ -202,33 +193,33 @@ def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
     equal = fingerprint is not None and fingerprint.equal is True
     if fingerprint is None or fingerprint.equal is None:
         yield (
-            Verdict.ERROR if recovered else Verdict.FAILED,
+            ERROR if recovered else FAILED,
             "The recovered data were not compared with the fingerprint of the backup set.",
         )
     elif not fingerprint.equal:
-        yield Verdict.FAILED, "The recovered data differ from the fingerprint of the backup set."
+        yield FAILED, "The recovered data differ from the fingerprint of the backup set."
     else:
         yield (
-            Verdict.PASSED,
+            PASSED,
             f"{plural(fingerprint.tables, 'table')} with {plural(fingerprint.rows, 'row')} "
             f"{'is' if fingerprint.tables == 1 else 'are'} equal to the backup set's fingerprint.",
         )
-    for status, verdict, phrase in (
-        ("error", Verdict.ERROR, "could not run"),
-        ("failed", Verdict.FAILED, "failed"),
+    for status, phrase in (
+        (ERROR, "could not run"),
+        (FAILED, "failed"),
     ):
         names = [check.name for check in checks if check.status == status]
         if names:
-            yield verdict, f"{plural(len(names), 'check')} {phrase}: {named(names)}."
-    left_out = [check.name for check in checks if check.status == "skipped" and check.mandatory]
+            yield status, f"{plural(len(names), 'check')} {phrase}: {named(names)}."
+    left_out = [check.name for check in checks if check.status == SKIPPED and check.mandatory]
     if left_out:
-        yield Verdict.ERROR, f"{plural(len(left_out), 'mandatory check')} did not run: {named(left_out)}."
-    passed = [check for check in checks if check.status == "passed"]
+        yield ERROR, f"{plural(len(left_out), 'mandatory check')} did not run: {named(left_out)}."
+    passed = [check for check in checks if check.status == PASSED]
     if passed:
-        yield Verdict.PASSED, f"{number(len(passed))} of {plural(len(checks), 'check')} passed."
+        yield PASSED, f"{number(len(passed))} of {plural(len(checks), 'check')} passed."
     proofs = any(check.proves_data for check in passed)
     if recovered and not proofs and not (equal and fingerprint is not None and fingerprint.rows > 0):
-        yield Verdict.ERROR, "Nothing proves that data came back: no check of data passed and no row was compared."
+        yield ERROR, "Nothing proves that data came back: no check of data passed and no row was compared."
 
 
 def _judge_self_tests(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
@@ -236,25 +227,25 @@ def _judge_self_tests(evidence: Evidence, recovered: bool) -> t.Iterator[_Findin
     untried = [test.damage for test in tests if test.caught is None]
     slipped = [test.damage for test in tests if test.caught is False]
     if not tests and evidence.self_tests_required:
-        unverified = Verdict.ERROR if recovered else Verdict.FAILED
+        unverified = ERROR if recovered else FAILED
         yield unverified, "No damaged copy was tried, so nothing shows that this drill can fail."
     if untried:
-        yield Verdict.ERROR, f"Damage that was not tried: {named(untried)}."
+        yield ERROR, f"Damage that was not tried: {named(untried)}."
     if slipped:
-        yield Verdict.FAILED, f"Damage that was not caught: {named(slipped)}."
+        yield FAILED, f"Damage that was not caught: {named(slipped)}."
     if tests and not untried and not slipped:
-        yield Verdict.PASSED, f"Damage to the set was caught: {number(len(tests))} of {plural(len(tests), 'kind')}."
+        yield PASSED, f"Damage to the set was caught: {number(len(tests))} of {plural(len(tests), 'kind')}."
 
 
 def _judge_sandbox(evidence: Evidence) -> t.Iterator[_Finding]:
     if not evidence.sandbox_used:
         return
     if evidence.sandbox_removed is None:
-        yield Verdict.ERROR, "Nobody looked whether the sandbox is gone."
+        yield ERROR, "Nobody looked whether the sandbox is gone."
     elif not evidence.sandbox_removed:
-        yield Verdict.FAILED, "The sandbox is still there, with a copy of the data in it."
+        yield FAILED, "The sandbox is still there, with a copy of the data in it."
     else:
-        yield Verdict.PASSED, "The sandbox was removed."
+        yield PASSED, "The sandbox was removed."
 
 
 def _time_notes(evidence: Evidence, rto: RecoveryTime) -> t.Iterator[str]:
@@ -276,8 +267,8 @@ def _exposure_notes(exposure: t.Optional[Exposure], objectives: Objectives) -> t
 
 
 def _check_notes(checks: t.Sequence[Check]) -> t.Iterator[str]:
-    warned = [check.name for check in checks if check.status == "warning"]
-    skipped = [check.name for check in checks if check.status == "skipped" and not check.mandatory]
+    warned = [check.name for check in checks if check.status == WARNING]
+    skipped = [check.name for check in checks if check.status == SKIPPED and not check.mandatory]
     if warned:
         yield f"{plural(len(warned), 'check')} gave a warning: {named(warned)}."
     if skipped:

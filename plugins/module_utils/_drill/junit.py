@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._core.junit import TestCase, junit_xml
+from .._core.severity import FAILED, MISSED, PASSED, SKIPPED, WARNING
 from .estimate import estimate_words, exceeded_sentence
-from .model import Verdict
 from .report import Report
 from .words import compact, span
 
@@ -30,7 +30,7 @@ def drill_junit(report: Report) -> str:
 def _verdict(report: Report) -> TestCase:
     verdict, reasons = report["verdict"], report.get("reasons", [])
     # A drill that was due and did not run is a failure of the plan; a skipped one was decided.
-    status = Verdict.FAILED if verdict == Verdict.MISSED else verdict
+    status = FAILED if verdict == MISSED else verdict
     message = reasons[0] if reasons else verdict
     return TestCase("verdict", f"{_CLASS}.verdict", status, message, "\n".join(reasons[1:]))
 
@@ -53,13 +53,13 @@ def _estimate(report: Report) -> t.Iterator[TestCase]:
     message = f"measured {span(measured)}; estimate {estimate_words(estimate['min'], estimate['max'])}"
     if report.get("estimate_exceeded"):
         message = f"warning: {exceeded_sentence(measured, estimate['max'])}"
-    yield TestCase("estimate", f"{_CLASS}.objective", Verdict.PASSED, message)
+    yield TestCase("estimate", f"{_CLASS}.objective", PASSED, message)
 
 
 def _objective(report: Report, objective: Report, measured: t.Mapping[str, t.Optional[float]]) -> _Outcome:
     limit = objective["objective_seconds"]
     values = "; ".join(f"{name} {'not measured' if value is None else span(value)}" for name, value in measured.items())
-    if report["verdict"] in (Verdict.SKIPPED, Verdict.MISSED):
+    if report["verdict"] in (SKIPPED, MISSED):
         return "skipped", f"the drill was {report['verdict']}"
     if limit is None:
         return "skipped", f"the source has no such objective ({values})"
@@ -73,7 +73,7 @@ def _checks(report: Report) -> t.Iterator[TestCase]:
     for check in report["checks"]:
         status, message = check["status"], str(check.get("message") or check["status"])
         # JUnit knows no warnings: one is a passed test that has something to say.
-        if status == "warning":
+        if status == WARNING:
             status, message = "passed", f"warning: {message}"
         detail = f"expected: {compact(check['expected'], 4000)}\nactual: {compact(check['actual'], 4000)}"
         yield TestCase(check["name"], f"{_CLASS}.check", status, message, detail, float(check.get("seconds") or 0.0))

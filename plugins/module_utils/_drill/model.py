@@ -11,16 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 
-class Verdict:
-    PASSED = "passed"
-    FAILED = "failed"
-    ERROR = "error"
-    SKIPPED = "skipped"
-    MISSED = "missed"
-
-    ALL = (PASSED, FAILED, ERROR, SKIPPED, MISSED)
-
-
 class DataOrigin:
     """C(sample): generated data were rehearsed, which proves the procedure and says nothing of a source."""
 
@@ -40,7 +30,6 @@ class PhaseStatus:
     ALL = (OK, FAILED, UNKNOWN)
 
 
-CHECK_STATUSES = ("passed", "failed", "warning", "error", "skipped")
 STANDARD_PHASES = (
     "backup",
     "failure",

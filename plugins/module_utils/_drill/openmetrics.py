@@ -14,7 +14,7 @@ import typing as t
 
 from .._core.clock import parse_instant
 from .._core.openmetrics import END, Samples, gauge
-from .model import CHECK_STATUSES, Verdict
+from .._core.severity import CHECK_STATUSES, PASSED, VERDICTS
 from .report import Report, origin_of
 
 
@@ -32,7 +32,7 @@ def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
         # What is not known has no sample: a zero would look like a perfect result.
         add(name, text, [] if value is None else [({}, value)])
 
-    add("verdict", "1 for the verdict of the newest drill, 0 for the others.", _one_of(Verdict.ALL, report["verdict"]))
+    add("verdict", "1 for the verdict of the newest drill, 0 for the others.", _one_of(VERDICTS, report["verdict"]))
     add("last_run_timestamp_seconds", "When the newest drill ended.", [({}, _unix(report))])
     success = _last_success([*earlier, report])
     add("last_success_timestamp_seconds", "When a drill last passed; 0 when none ever did.", [({}, success)])
@@ -64,7 +64,7 @@ def _one_of(values: t.Iterable[str], actual: str) -> Samples:
 
 
 def _last_success(reports: t.Sequence[Report]) -> float:
-    return max((_unix(report) for report in reports if report["verdict"] == Verdict.PASSED), default=0.0)
+    return max((_unix(report) for report in reports if report["verdict"] == PASSED), default=0.0)
 
 
 def _unix(report: Report) -> float:

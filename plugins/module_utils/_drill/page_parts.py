@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import typing as t
+from operator import itemgetter
 
+from .._core.severity import worst_first
 from .._core.sizes import readable_size
 from .markup import Child, Markup, element
 from .report import Report
-from .words import SIGNS, compact, in_words, instant, number, span, worst_first
+from .words import SIGNS, compact, in_words, instant, number, span
 
 _TONES = {"passed": "good", "failed": "bad", "missed": "bad", "error": "doubt", "warning": "doubt", "skipped": "doubt"}
 _MOST_RUNS = 10
@@ -38,7 +40,7 @@ def checks_table(checks: t.Sequence[Report]) -> Markup:
             element("td", check["name"]),
             element("td", _found(check), _samples(check), data_label="Found"),
         )
-        for check in worst_first(checks)
+        for check in worst_first(checks, itemgetter("status"))
     ]
     return _table(("Result", "Check", "Found"), rows, "stack checks")
 

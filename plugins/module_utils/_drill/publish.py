@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from .._core.clock import parse_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.severity import ERROR, FAILED, MISSED, PASSED, SKIPPED
 from .._sets.audit import write_audit
 from .._store.base import ObjectStore
 from .estimate import proposal
 from .evidence import DrillRequest
 from .journal import Journal, read_journal
 from .junit import drill_junit
-from .model import Verdict
 from .openmetrics import drill_metrics
 from .page import render_page
 from .report import DrillFacts, Report, build_report, summarise
@@ -34,7 +34,7 @@ from .report_files import (
 )
 
 #: Stable classes for scripts; 2 and 4 belong to wrong options and refused steps, where no report exists.
-EXIT_CLASSES = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.ERROR: 3, Verdict.SKIPPED: 3, Verdict.MISSED: 3}
+EXIT_CLASSES = {PASSED: 0, FAILED: 1, ERROR: 3, SKIPPED: 3, MISSED: 3}
 
 #: The collector of metrics runs as a user of its own; the file names tables of checks, and holds no row.
 _METRICS_MODE = 0o644
@@ -105,7 +105,7 @@ def publish_report(request: DrillRequest, store: t.Optional[ObjectStore] = None)
     )
     if store is not None and not request.check_mode:
         _record(store, request, result)
-    if request.fail_on_verdict and report["verdict"] != Verdict.PASSED:
+    if request.fail_on_verdict and report["verdict"] != PASSED:
         raise _verdict_error(result, written=not request.check_mode)
     return result
 

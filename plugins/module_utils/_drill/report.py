@@ -13,10 +13,11 @@ from datetime import datetime
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.severity import CHECK_STATUSES, PASSED, VERDICTS
 from .estimate import estimate_words
 from .judge import judge
 from .measure import incident_instant, last_attempts
-from .model import CHECK_STATUSES, DataOrigin, Evidence, Judgement, Phase, PhaseStatus, Verdict
+from .model import DataOrigin, Evidence, Judgement, Phase, PhaseStatus
 from .words import HEADLINES, number, plural, span
 
 SCHEMA = "lifeline.recovery/drill-report/1"
@@ -97,7 +98,7 @@ def validate_report(report: t.Any) -> None:
     for key in ("scenario", "source", "environment"):
         _expect(isinstance(report.get(key), str) and report[key] != "", key, "is not a text")
     _expect(origin_of(report) in DataOrigin.ALL, "data_origin", f"is none of {', '.join(DataOrigin.ALL)}")
-    _expect(report.get("verdict") in Verdict.ALL, "verdict", f"is none of {', '.join(Verdict.ALL)}")
+    _expect(report.get("verdict") in VERDICTS, "verdict", f"is none of {', '.join(VERDICTS)}")
     for key in ("started_at", "finished_at"):
         _expect_instant(report.get(key), key)
     for key in ("recovery_point", "incident_at"):
@@ -163,7 +164,7 @@ def summarise(report: Report) -> t.List[str]:
     if estimate and report.get("estimate_exceeded"):
         over = f"; estimated {estimate_words(estimate['min'], estimate['max'])}"
     last = f"Slowest phase: {slowest['name']}, {span(slowest['seconds'])}." if slowest else "No phase was timed."
-    if report["verdict"] != Verdict.PASSED and report["reasons"]:
+    if report["verdict"] != PASSED and report["reasons"]:
         last = "Why: " + report["reasons"][0]
     return [
         f"{headline(report)} ({report['environment']}).",

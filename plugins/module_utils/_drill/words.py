@@ -33,8 +33,6 @@ HEADLINES = {
     "missed": "Missed",
 }
 
-_WORST_FIRST = ("failed", "error", "warning", "skipped", "passed")
-
 
 def span(seconds: float) -> str:
     """A length without idle zeros: C(60 ms), C(18.4 s), C(15 min), C(4 min 05 s), C(1 h), C(7 d 3 h)."""
@@ -89,10 +87,6 @@ def in_words(value: t.Any) -> str:
     if isinstance(value, (list, tuple)):
         return compact("; ".join(in_words(one) for one in value))
     return compact(value)
-
-
-def worst_first(checks: t.Iterable[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
-    return sorted(checks, key=lambda check: _WORST_FIRST.index(check["status"]))
 
 
 def named(names: t.Sequence[str], most: int = 3) -> str:

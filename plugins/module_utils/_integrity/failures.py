@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import RecoveryError
+from .._core.severity import ERROR, FAILED
 from .check import CannotVerify, NotThere
-from .result import ERROR, FAILED
 
 #: undefined_table, undefined_column, invalid_schema_name.
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -13,7 +13,8 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.junit import TestCase, junit_xml
-from .result import PASSED, WARNING, CheckResult
+from .._core.severity import PASSED, WARNING
+from .result import CheckResult
 
 _SUITE = "lifeline.recovery.integrity_check"
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.nearest import suggestion
+from .._core.severity import ERROR, WARNING
 from .check import Check
 from .fingerprints import Fingerprint
 from .options import OptionReader
-from .result import ERROR, WARNING
 
 
 @dataclass(frozen=True)

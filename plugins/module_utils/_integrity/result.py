@@ -9,13 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-PASSED = "passed"
-FAILED = "failed"
-WARNING = "warning"
-ERROR = "error"
-SKIPPED = "skipped"
-
-STATUSES = (PASSED, FAILED, WARNING, ERROR, SKIPPED)
+from .._core.severity import CHECK_STATUSES, ERROR, FAILED, PASSED, SKIPPED, WARNING
 
 Sample = t.Sequence[t.Mapping[str, t.Any]]
 
@@ -70,7 +64,7 @@ def weigh(finding: Finding, severity: str) -> str:
 
 
 def count_statuses(results: t.Iterable[CheckResult]) -> t.Dict[str, int]:
-    counts = dict.fromkeys(STATUSES, 0)
+    counts = dict.fromkeys(CHECK_STATUSES, 0)
     for result in results:
         counts[result.status] += 1
     return counts

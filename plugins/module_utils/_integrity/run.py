@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.severity import ERROR, PASSED, SKIPPED, WARNING
 from .._store.base import ObjectStore
 from .check import CompareFingerprint, Connection, Context
 from .junit import prepare_junit, write_junit
 from .plan import PlannedCheck, plan_checks
 from .registry import DIALECTS, Dialect
-from .result import ERROR, PASSED, SKIPPED, WARNING, CheckResult, Report, count_statuses, judge, summarise, weigh
+from .result import CheckResult, Report, count_statuses, judge, summarise, weigh
 
 NEVER = "never"
 

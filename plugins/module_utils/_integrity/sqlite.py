@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import RecoveryError
+from .._core.severity import ERROR, FAILED
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.schema import quoted, read_schema
@@ -18,7 +19,7 @@ from .._sqlite.statements import split_statements
 from .check import CannotVerify, Check, Connection, Context, NotThere
 from .counts import Bounds
 from .options import OptionReader
-from .result import ERROR, FAILED, Finding
+from .result import Finding
 from .values import plain_value
 
 _MISSING = ("no such table", "no such column")

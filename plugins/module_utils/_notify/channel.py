@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.http import is_url
-from .event import SEVERITIES, Event
+from .._core.severity import SEVERITIES
+from .event import Event
 
 TYPES = ("slack", "email", "pagerduty", "webhook", "heartbeat")
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"

@@ -13,10 +13,9 @@ from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.severity import CRITICAL, INFO, SEVERITIES, WARNING
 from .._core.sizes import readable_size
 
-#: From the lowest to the highest.
-SEVERITIES = ("info", "warning", "error", "critical")
 WATERMARK = "[DRILL]"
 
 #: Last parts of the names of events that resolve the incident with the same key.
@@ -55,7 +54,7 @@ class Event:
     @property
     def is_problem(self) -> bool:
         """Whether it opens an incident."""
-        return self.severity != "info" and not self.resolved
+        return self.severity != INFO and not self.resolved
 
     @property
     def outcome(self) -> str:
@@ -139,10 +138,10 @@ def _truth(value: t.Any) -> bool:
 def _usual_severity(outcome: str, details: t.Any) -> str:
     # The run did not start, and the operator of the run sees the reason.
     if isinstance(details, t.Mapping) and details.get("error_kind") == ErrorKind.CONFIRMATION_REQUIRED:
-        return "warning"
+        return WARNING
     if outcome in _BAD:
-        return "critical"
-    return "info" if outcome in (*_WELL, "started") else "warning"
+        return CRITICAL
+    return INFO if outcome in (*_WELL, "started") else WARNING
 
 
 #: The text of an event without a message, by its outcome.

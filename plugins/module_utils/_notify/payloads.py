@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from .._core.clock import format_instant
+from .._core.severity import ERROR, at_least
 from .channel import Channel, Mail
 from .event import Event
 from .messages import facts, hint, letter, marked, message, news, short, subject
@@ -103,7 +104,7 @@ def mail_for(mail: Mail, event: Event) -> email.message.EmailMessage:
     made["To"] = ", ".join(mail.recipients)
     made["Date"] = email.utils.format_datetime(event.timestamp)
     made["Message-ID"] = email.utils.make_msgid(domain=mail.sender.rpartition("@")[2])
-    if event.severity in ("error", "critical") and not event.resolved:
+    if event.severity in at_least(ERROR) and not event.resolved:
         made["X-Priority"] = "1"
         made["Importance"] = "high"
     made.set_content(letter(event))
@@ -125,7 +126,7 @@ def _bounded(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
 
 
 def _ping(channel: Channel, event: Event) -> Parcel:
-    bad = event.severity in ("error", "critical") and not event.resolved
+    bad = event.severity in at_least(ERROR) and not event.resolved
     # Events that are neither start nor end are logged, which keeps the state of the heartbeat.
     ending = _PINGS.get(event.outcome, "/fail" if bad else "/log")
     parts = urllib.parse.urlsplit(channel.url)

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from .._core.severity import INFO
 from .channel import Channel
 from .event import Event, as_resolved, is_worse
 
@@ -132,7 +133,7 @@ def _hearers_of_good_news(
         sent = incident.sent
         incidents[event.key] = replace(incident, event=event)
     # The end of an incident is not sent if no channel got its start.
-    news = event.severity == "info" or not remembered
+    news = event.severity == INFO or not remembered
     always = event.resolved and not remembered
 
     def hears(one: Channel) -> bool:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.severity import ERROR, INFO, WARNING, at_least, most_severe_first
 from .facts import first_steps_due
-from .findings import ERROR, SEVERITIES, WARNING, Finding
+from .findings import FINDING_SEVERITIES, Finding
 from .model import Plan
 from .reader import read_plan
 from .registry import RULES
 
 #: The severities at which the check fails, by fail_on.
-FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
+FAIL_ON: t.Mapping[str, t.Tuple[str, ...]] = {ERROR: at_least(ERROR), WARNING: at_least(WARNING), "never": ()}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class PlanResult:
     first_steps: t.Tuple[t.Mapping[str, t.Optional[str]], ...]
 
 
-def check_plan(document: t.Any, today: date, fail_on: str = "error") -> PlanResult:
+def check_plan(document: t.Any, today: date, fail_on: str = ERROR) -> PlanResult:
     """Read the plan and judge it.
 
     Raises RecoveryError(invalid_options) with every problem if it cannot be read, and
@@ -69,18 +70,18 @@ def check_plan(document: t.Any, today: date, fail_on: str = "error") -> PlanResu
 
 def find(plan: Plan, today: date) -> t.List[Finding]:
     """Every finding, the most severe first, then in the order of the rules and of the plan."""
-    found = [
+    found = (
         Finding(rule.id, rule.severity, rule.trap, hit.path, hit.message, rule.next_step)
         for rule in RULES
         for hit in rule.judge(plan, today)
-    ]
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    )
+    return most_severe_first(found, lambda finding: finding.severity)
 
 
 def _judged(plan: Plan, today: date, fail_on: str) -> PlanResult:
     findings = tuple(find(plan, today))
-    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in SEVERITIES}
-    failed = any(counts[severity] for severity in FAIL_ON[fail_on])
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in FINDING_SEVERITIES}
+    failed = any(finding.severity in FAIL_ON[fail_on] for finding in findings)
     return PlanResult(
         platform=plan.platform,
         verdict="failed" if failed else "passed",
@@ -104,8 +105,8 @@ def _summary(platform: str, counts: t.Mapping[str, int]) -> str:
 
 
 def _named(counts: t.Mapping[str, int]) -> t.Iterator[t.Tuple[str, int]]:
-    names = {"info": "hint"}
-    return ((names.get(severity, severity), counts[severity]) for severity in SEVERITIES)
+    names = {INFO: "hint"}
+    return ((names.get(severity, severity), counts[severity]) for severity in FINDING_SEVERITIES)
 
 
 def _table(findings: t.Sequence[Finding]) -> t.Iterator[str]:

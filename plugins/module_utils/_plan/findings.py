@@ -10,10 +10,11 @@ import typing as t
 from dataclasses import dataclass
 from datetime import date
 
+from .._core.severity import ERROR, INFO, WARNING
 from .model import Plan
 
-ERROR, WARNING, INFO = "error", "warning", "info"
-SEVERITIES = (ERROR, WARNING, INFO)
+#: A plan is judged before anything happens, so that nothing in it is critical. The most severe comes first.
+FINDING_SEVERITIES = (ERROR, WARNING, INFO)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._core.severity import SEVERITIES
 from .._notify.channel import TYPES
-from .._notify.event import SEVERITIES
 from .durations import INTERVALS
 from .fields import count, day, duration, enum, flag, many, maybe, one, schedule, text, texts
 from .steps import STEPS

@@ -9,8 +9,9 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
+from .._core.severity import ERROR, WARNING
 from .facts import account_of_asset, account_of_source, account_of_store, is_backed_up, stores_of, tiers_of
-from .findings import ERROR, WARNING, Hit, Rule
+from .findings import Hit, Rule
 from .model import Plan
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
+from .._core.severity import ERROR, WARNING
 from .facts import methods_of_kind
-from .findings import ERROR, WARNING, Hit, Rule
+from .findings import Hit, Rule
 from .model import Method, Plan
 
 #: Steps that make another database writable.

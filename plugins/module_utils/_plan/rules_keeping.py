@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
+from .._core.severity import ERROR, INFO, WARNING
 from .durations import INTERVALS, spoken
 from .facts import kept_seconds, tiers_of
-from .findings import ERROR, INFO, WARNING, Hit, Rule
+from .findings import Hit, Rule
 from .model import Plan, Source
 
 

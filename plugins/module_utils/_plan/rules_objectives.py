@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
+from .._core.severity import ERROR, WARNING
 from .durations import spoken
 from .facts import methods_with, schedule_gap
-from .findings import ERROR, WARNING, Hit, Rule
+from .findings import Hit, Rule
 from .model import Objectives, Plan, Source
 
 #: A longer RPO belongs to dumps, not to recovery to the second.

@@ -10,7 +10,8 @@ import fnmatch
 import typing as t
 from datetime import date
 
-from .findings import ERROR, INFO, WARNING, Hit, Rule
+from .._core.severity import CRITICAL, ERROR, INFO, WARNING
+from .findings import Hit, Rule
 from .model import Channel, Contact, Plan
 from .placeholders import is_placeholder
 
@@ -95,7 +96,7 @@ def _message_missing(plan: Plan, today: date) -> t.Iterator[Hit]:
 
 
 def _hears(channel: Channel, event: str, source: str) -> bool:
-    if channel.type == "heartbeat" or (channel.severities and "critical" not in channel.severities):
+    if channel.type == "heartbeat" or (channel.severities and CRITICAL not in channel.severities):
         return False
     named = any(fnmatch.fnmatchcase(event, pattern) for pattern in channel.events or ("*",))
     return named and any(fnmatch.fnmatchcase(source, pattern) for pattern in channel.sources or ("*",))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 from datetime import date, timedelta
 
+from .._core.severity import ERROR, WARNING
 from .durations import INTERVALS
 from .facts import first_steps_due, methods_of_kind
-from .findings import ERROR, WARNING, Hit, Rule
+from .findings import Hit, Rule
 from .model import Plan
 from .placeholders import is_placeholder
 

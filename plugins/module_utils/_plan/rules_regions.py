@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 from datetime import date
 
-from .findings import ERROR, WARNING, Hit, Rule
+from .._core.severity import ERROR, WARNING
+from .findings import Hit, Rule
 from .model import Plan
 
 

@@ -10,6 +10,8 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
+from .._core.severity import ERROR, WARNING
+
 #: Indicators of a page, from the lowest to the highest. Unknown is not operational.
 INDICATORS = ("none", "unknown", "maintenance", "minor", "major", "critical")
 
@@ -28,9 +30,9 @@ OVER = ("resolved", "postmortem", "completed")
 
 #: The event and severity of an indicator; planned maintenance and unknown states have none.
 EVENTS: t.Mapping[str, t.Tuple[str, str]] = {
-    "minor": ("provider.degraded", "warning"),
-    "major": ("provider.outage", "error"),
-    "critical": ("provider.outage", "error"),
+    "minor": ("provider.degraded", WARNING),
+    "major": ("provider.outage", ERROR),
+    "critical": ("provider.outage", ERROR),
 }
 
 

@@ -10,8 +10,8 @@ import typing as t
 from datetime import datetime
 
 from .._core.clock import parse_instant
+from .._core.severity import most_severe, most_severe_first
 from .._core.sizes import readable_seconds
-from .._notify.event import SEVERITIES
 from .._sets.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
@@ -42,7 +42,7 @@ def judge(facts: Facts, limits: Thresholds, now: datetime) -> t.List[Breach]:
 
 
 def _gravest_first(breaches: t.Iterable[Breach]) -> t.List[Breach]:
-    return sorted(breaches, key=lambda breach: (-SEVERITIES.index(breach.severity), breach.key))
+    return most_severe_first(sorted(breaches, key=lambda breach: breach.key), lambda breach: breach.severity)
 
 
 def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breach]) -> t.List[Breach]:
@@ -59,7 +59,7 @@ def with_last(facts: Facts, breaches: t.Sequence[Breach], last: t.Iterable[Breac
 
 def level_of(breaches: t.Iterable[Breach]) -> str:
     """C(ok), or the highest severity."""
-    return max((breach.severity for breach in breaches), key=SEVERITIES.index, default="ok")
+    return most_severe((breach.severity for breach in breaches), "ok")
 
 
 def _reach(facts: Facts, limits: Thresholds, now: datetime) -> _Found:

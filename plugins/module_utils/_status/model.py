@@ -10,33 +10,34 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind
+from .._core.severity import CRITICAL, ERROR, WARNING
 
 #: The severity of each breach, unless an option replaces it.
 EVENTS: t.Mapping[str, str] = {
-    "source.unreachable": "critical",
-    "store.unreachable": "critical",
-    "store.behind": "error",
-    "backup.missing": "critical",
-    "backup.failed": "critical",
-    "backup.overdue": "critical",
-    "backup.damaged": "critical",
-    "backup.slow": "warning",
-    "backup.size": "warning",
-    "verify.failed": "critical",
-    "restore.failed": "critical",
-    "verify.overdue": "warning",
-    "check.failed": "critical",
-    "check.misconfigured": "error",
-    "check.error": "error",
-    "check.overdue": "warning",
-    "drill.failed": "error",
-    "drill.overdue": "warning",
-    "replication.stopped": "critical",
-    "replication.lag": "warning",
-    "archive.failing": "critical",
-    "archive.lag": "warning",
-    "storage.used": "warning",
-    "storage.full": "critical",
+    "source.unreachable": CRITICAL,
+    "store.unreachable": CRITICAL,
+    "store.behind": ERROR,
+    "backup.missing": CRITICAL,
+    "backup.failed": CRITICAL,
+    "backup.overdue": CRITICAL,
+    "backup.damaged": CRITICAL,
+    "backup.slow": WARNING,
+    "backup.size": WARNING,
+    "verify.failed": CRITICAL,
+    "restore.failed": CRITICAL,
+    "verify.overdue": WARNING,
+    "check.failed": CRITICAL,
+    "check.misconfigured": ERROR,
+    "check.error": ERROR,
+    "check.overdue": WARNING,
+    "drill.failed": ERROR,
+    "drill.overdue": WARNING,
+    "replication.stopped": CRITICAL,
+    "replication.lag": WARNING,
+    "archive.failing": CRITICAL,
+    "archive.lag": WARNING,
+    "storage.used": WARNING,
+    "storage.full": CRITICAL,
 }
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.openmetrics import END, Labels, gauge
-from .._notify.event import SEVERITIES
+from .._core.severity import SEVERITIES
 from .judge import level_of
 from .model import Breach, Facts, Thresholds
 

@@ -12,8 +12,8 @@ from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.openmetrics import write_metrics
+from .._core.severity import SEVERITIES
 from .._core.sizes import readable_seconds
-from .._notify.event import SEVERITIES
 from .judge import judge, level_of, with_last
 from .model import (
     EVENTS,

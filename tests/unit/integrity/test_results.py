@@ -11,9 +11,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.junit import TestCase, junit_xml
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.severity import CHECK_STATUSES
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.junit import as_case
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import (
-    STATUSES,
     CheckResult,
     Finding,
     count_statuses,
@@ -63,7 +63,7 @@ def test_the_summary_names_every_check_that_is_not_well():
 
 
 def test_junit_distinguishes_failures_errors_and_skipped_and_holds_no_rows():
-    text = junit_xml("suite", [as_case(result(status, f"named {status}")) for status in STATUSES])
+    text = junit_xml("suite", [as_case(result(status, f"named {status}")) for status in CHECK_STATUSES])
 
     suite = ET.fromstring(text).find("testsuite")
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.severity import SEVERITIES
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel import Channel, parse_channels
-from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import SEVERITIES, Event, parse_event
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import Event, parse_event
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.routing import Memory, Rules, plan, remember
 
 BEGIN = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
