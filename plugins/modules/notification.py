@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.severity import SEVERITIES
-
 DOCUMENTATION = r"""
 module: notification
 short_description: Notify channels of events of a source
@@ -362,6 +360,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     ArgumentSpec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.severity import SEVERITIES
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.notify import NotifyResult, notify
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.request import request_from
 
