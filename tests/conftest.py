@@ -9,8 +9,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
+
+# No test fails because the machine is busy.
+settings.register_profile("lifeline", deadline=None)
+settings.load_profile("lifeline")
 
 
 @pytest.fixture(scope="session")
