@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Prints the image that scenarios run in, made unless it is there: systemd, PostgreSQL, clients and Python parts in one layer, so that a
+# Prints the image of the scenarios, built if it does not exist: systemd, PostgreSQL, clients and Python parts in one layer, so that a
 # scenario starts in seconds. The base is MOLECULE_IMAGE, or pulled, or made of Debian's packages where no registry is reachable.
 set -euo pipefail
 

@@ -89,10 +89,10 @@ def test_a_drill_is_due_on_the_last_friday(host: Host) -> None:
     assert "lifeline.recovery.drill" in started
     assert "-e drill_scenario=rows_deleted -e drill_environment=sandbox" in started
     assert "-e @/etc/lifeline/.drills.yml" in started
-    told = host.file("/etc/lifeline/.drills.yml")
-    assert (told.user, told.mode) == ("lifeline", 0o600)
-    assert "recovery_channels" in told.content_string
-    assert "recovery_store" not in told.content_string
+    drills = host.file("/etc/lifeline/.drills.yml")
+    assert (drills.user, drills.mode) == ("lifeline", 0o600)
+    assert "recovery_channels" in drills.content_string
+    assert "recovery_store" not in drills.content_string
 
 
 def test_logs_are_kept_apart_from_those_of_the_system_and_for_a_year(host: Host) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is broken is told with its severity, once, and its end as well; metrics follow."""
+"""Each breach is sent once with its severity, and its end as well; metrics follow."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DAILY = "lifeline-backup-school-daily"
 METRICS = "/var/lib/prometheus/node-exporter/lifeline-school.prom"
 
 
-def told(host: Host) -> list[tuple[str, str, str]]:
-    """Action, key and severity of everything that the duty was told."""
+def sent(host: Host) -> list[tuple[str, str, str]]:
+    """Action, key and severity of every event that the on-call channel received."""
     seen = [json.loads(one["body"]) for one in arrived(host, "requests.jsonl") if one["path"] == "/watch"]
     return [(one["event_action"], one["dedup_key"], one.get("payload", {}).get("severity", "")) for one in seen]
 
@@ -58,7 +58,7 @@ def looked_at(host: Host) -> float:
 @pytest.fixture(scope="module")
 def backed_up(host: Host) -> Host:
     host.run_expect([0], f"systemctl start {DAILY}.service")
-    # That a backup was missing is over as soon as somebody looks, and no news to any test.
+    # The missing backup ends with the next status run, and no test depends on it.
     look(host)
     return host
 
@@ -79,16 +79,16 @@ def level(text: str) -> str:
 
 def falls_and_rises(host: Host, broken: t.ContextManager[None], key: str, severity: str) -> tuple[str, str]:
     """Look while it is broken, and again when it is not; the metrics of both."""
-    before = len(told(host))
+    before = len(sent(host))
     with broken:
         during = look(host)
-        # What does not answer is a breach only when it has not for a while.
+        # An unreachable source is a breach only after a while.
         if severity not in level(during):
             time.sleep(1.5)
             during = look(host)
     after = look(host)
-    news = [one for one in told(host)[before:] if one[1] == key]
-    assert news == [("trigger", key, severity), ("resolve", key, "")], told(host)[before:]
+    news = [one for one in sent(host)[before:] if one[1] == key]
+    assert news == [("trigger", key, severity), ("resolve", key, "")], sent(host)[before:]
     return during, after
 
 
@@ -100,14 +100,14 @@ def test_the_timer_looks_by_itself(backed_up: Host) -> None:
     until(backed_up, lambda host: looked_at(host) > seen)
 
 
-def test_a_database_that_is_stopped_is_told_and_its_return_as_well(backed_up: Host) -> None:
+def test_stopped_database_is_reported_and_its_return_as_well(backed_up: Host) -> None:
     broken = stopped(backed_up, "postgresql@15-main")
     during, after = falls_and_rises(backed_up, broken, "school/source.unreachable", "critical")
     assert (metric(during, "lifeline_source_reachable"), level(during)) == (0, "critical")
     assert (metric(after, "lifeline_source_reachable"), level(after)) == (1, "ok")
 
 
-def test_a_store_that_is_stopped_is_told_and_its_return_as_well(backed_up: Host) -> None:
+def test_stopped_store_is_reported_and_its_return_as_well(backed_up: Host) -> None:
     store = in_store(backed_up)
     key = "school/store.unreachable:s3://backups/monitoring"
     during, after = falls_and_rises(backed_up, stopped(store, "s3"), key, "critical")
@@ -125,20 +125,20 @@ def filled(host: Host, megabytes: int) -> t.Iterator[None]:
         host.run_expect([0], "rm /srv/small/file")
 
 
-def test_a_disk_that_fills_is_told_and_its_emptying_as_well(backed_up: Host) -> None:
+def test_full_disk_is_reported_and_its_emptying_as_well(backed_up: Host) -> None:
     key = "school/storage.full:/srv/small"
     during, _after = falls_and_rises(backed_up, filled(backed_up, 10), key, "critical")
     assert level(during) == "critical"
 
 
 def test_a_backup_that_fails_is_one_incident_until_one_succeeds(backed_up: Host) -> None:
-    before = len(told(backed_up))
+    before = len(sent(backed_up))
     with stopped(backed_up, "postgresql@15-main"):
         assert backed_up.run(f"systemctl start {DAILY}.service").rc == 1
     look(backed_up)
     backed_up.run_expect([0], f"systemctl start {DAILY}.service")
     look(backed_up)
-    assert told(backed_up)[before:] == [("trigger", "school/backup", "critical"), ("resolve", "school/backup", "")]
+    assert sent(backed_up)[before:] == [("trigger", "school/backup", "critical"), ("resolve", "school/backup", "")]
 
 
 def test_secrets_are_for_the_user_alone_and_in_no_log(backed_up: Host) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the channels got, read where it arrived; the role ran at least once."""
+"""The messages that the channels received; the role ran at least once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rounds(seen: list[str], one_round: list[str]) -> bool:
     return bool(seen) and seen == one_round * (len(seen) // len(one_round))
 
 
-def test_the_heartbeat_was_told_of_start_failures_and_success(host: Host) -> None:
+def test_heartbeat_received_start_failures_and_success(host: Host) -> None:
     ends = [one["path"].partition("anybody")[2] for one in at(host, "/beat/")]
     assert rounds(ends, ["/log", "/start", "/fail", "/fail", "/fail", ""])
 
@@ -35,7 +35,7 @@ def test_three_failures_are_one_incident_that_ends(host: Host) -> None:
     assert rounds(seen, [f"{action} {key}" for key in keys for action in ("trigger", "resolve")])
 
 
-def test_the_next_level_was_told_of_what_lasted(host: Host) -> None:
+def test_next_level_received_the_lasting_incident(host: Host) -> None:
     events = [json.loads(one["body"])["event"] for one in at(host, "/lead/")]
     assert rounds(events, ["alerts.test", "source.unreachable", "source.unreachable"])
 

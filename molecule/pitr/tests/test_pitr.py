@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cluster archives, is backed up on schedule, and came back as it was."""
+"""The cluster archives, is backed up on schedule, and was restored unchanged."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_the_password_is_in_files_of_the_owner_alone(host: Host) -> None:
     assert "replicates" not in ask(host, 5433, "SELECT conninfo FROM pg_stat_wal_receiver")
 
 
-def test_what_was_replaced_is_kept(host: Host) -> None:
+def test_replaced_data_is_kept(host: Host) -> None:
     (kept,) = host.run("ls -d /var/lib/postgresql/15/replaced.before-*").stdout.split()
     assert host.file(f"{kept}/global/pg_control").exists
     clusters = json.loads(host.run("pg_lsclusters --json").stdout)
