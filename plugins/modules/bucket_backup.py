@@ -50,19 +50,19 @@ options:
     default: daily
   prefixes:
     description:
-      - Back up only files whose name begins with one of these. Without it, all.
+      - Prefixes of the names of files to back up. If the list is empty, every file is backed up.
     type: list
     elements: str
     default: []
   compression:
     description:
-      - How to store what gets smaller by it. What does not is stored as it is.
+      - Compression of objects that it makes smaller. Other objects are stored uncompressed.
     type: str
     choices: [zstd, gzip, none]
     default: zstd
   archived:
     description:
-      - What to do with files in an archive storage class, as C(GLACIER), C(DEEP_ARCHIVE) or the archive tiers of C(INTELLIGENT_TIERING),
+      - Treatment of files in an archive storage class, as C(GLACIER), C(DEEP_ARCHIVE) or the archive tiers of C(INTELLIGENT_TIERING),
         which cannot be read before the provider restores them.
       - V(fail) counts and names them and writes no set. V(skip) leaves them out, backs up the other files, and names them as not covered.
       - An archived file that the last set of the tier holds unchanged stays in the set, because it is not read again.
@@ -71,7 +71,7 @@ options:
     default: fail
   spool_dir:
     description:
-      - A folder for the inventory and for files above 4 MiB on their way. Without it, the system's folder for temporary files.
+      - Folder for the inventory and for files above 4 MiB during the transfer. If it is unset, the folder of the system for temporary files is used.
     type: path
   state_dir:
     description:
@@ -80,7 +80,7 @@ options:
     type: path
   allow_same_bucket:
     description:
-      - Allow the store to lie in the bucket that is backed up, below another prefix. Who deletes the bucket then deletes its backups.
+      - Allow the store to be in the backed up bucket, below another prefix. A deletion of the bucket then deletes its backups.
     type: bool
     default: false
 seealso:
@@ -110,7 +110,7 @@ EXAMPLES = r"""
       bucket: school-backups
       encrypt_to: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
 
-- name: See how much would be read
+- name: Count the files that would be read
   lifeline.recovery.bucket_backup:
     source: school-media
     prefixes: [courses/, profiles/]
@@ -180,7 +180,7 @@ archived_files:
   returned: success
   sample: []
 not_covered:
-  description: What the set does not hold.
+  description: Parts of the bucket that the set does not hold.
   type: list
   elements: str
   returned: success

@@ -16,7 +16,7 @@ description:
   - The set is committed only after the dump was loaded into SQLite on this host, as D1 loads it with foreign keys on, and found equal. If the
     bookmark of a D1 database changed during the reading, the database is read again. A file is read from a copy that shows one moment.
   - D1 runs a newer SQLite than most hosts. A definition that this host refuses is kept as text and named in RV(not_proved).
-  - A full-text table is read with its rows and its settings, or built again from the table that it is of. What cannot be covered is named.
+  - A full-text table is read with its rows and its settings, or built again from its content table. Parts that cannot be covered are named.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -36,7 +36,7 @@ attributes:
   idempotent:
     support: N/A
     details:
-      - Each run takes a set. What is as it was is not stored twice.
+      - Each run stores a set. Unchanged content is not stored twice.
 options:
   source:
     description:
@@ -83,7 +83,7 @@ options:
     default: zstd
   spool_dir:
     description:
-      - A folder with room for the dump twice. Without it, the system's folder for temporary files.
+      - Folder with space for the dump twice. If it is unset, the folder of the system for temporary files is used.
     type: path
 seealso:
   - module: lifeline.recovery.d1_restore

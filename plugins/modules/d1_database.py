@@ -10,7 +10,7 @@ module: d1_database
 short_description: Create, delete or describe a Cloudflare D1 database
 version_added: 1.0.0
 description:
-  - Makes sure that a database is there or is not, and tells what there is of it.
+  - Ensures that a database exists or does not exist, and returns its properties.
   - A deleted database cannot be restored; its time travel goes with it. To delete it in production needs O(recovery_confirm).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -30,7 +30,7 @@ attributes:
 options:
   state:
     description:
-      - Whether the database is there.
+      - Whether the database exists.
     type: str
     choices: [present, absent]
     default: present
@@ -39,13 +39,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make a database to restore into
+- name: Create a database to restore into
   lifeline.recovery.d1_database:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db-recovery
     location: weur
 
-- name: Delete it after the drill
+- name: Delete the database after the drill
   lifeline.recovery.d1_database:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db-recovery
@@ -67,7 +67,7 @@ exists:
   returned: success
   sample: true
 facts:
-  description: The database as it is now, or as it was before it was deleted; null when there is none.
+  description: The database after the module, or before it was deleted; null if there is none.
   type: dict
   returned: success
   sample:

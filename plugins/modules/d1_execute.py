@@ -10,11 +10,11 @@ module: d1_execute
 short_description: Run SQL on a Cloudflare D1 database or a SQLite file
 version_added: 1.0.0
 description:
-  - Takes a text of SQL apart as SQLite does, checks all of it, and runs it in batches that D1 can take. Each batch is applied as a whole
-    or not at all. Statements between C(BEGIN) and C(COMMIT) go together.
-  - A request that reads is repeated when the service is busy. One that writes is repeated only when nothing of it can have been applied,
-    which the bookmark of the database tells.
-  - Integers beyond 2^53 come back and go in unrounded, although the API's numbers are floating.
+  - Splits a text of SQL as SQLite does, checks every statement, and runs them in batches within the limits of D1. Each batch is applied
+    completely or not at all. Statements between C(BEGIN) and C(COMMIT) are in one batch.
+  - A request that reads is retried while the service is busy. A request that writes is retried only if an unchanged bookmark of the
+    database proves that D1 applied no part of it.
+  - Integers beyond 2^53 are read and written exactly, although the API uses floating point numbers.
   - With O(path) it does the same with a file, so that a playbook can be tried without an account.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -27,7 +27,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - SQL that only reads is run. Otherwise nothing is, and the result tells what would be.
+      - SQL that only reads is run. Other SQL is not run, and the result contains the statements that would run.
   diff_mode:
     support: none
   idempotent:
@@ -56,8 +56,8 @@ options:
     default: false
   exclusive:
     description:
-      - Nothing else writes to the database while the batch runs. When an answer was lost, a bookmark that moved then proves that the batch was
-        applied, and the work goes on. Otherwise it stops there and says so.
+      - Whether no other client writes to the database while a batch runs. If an answer is lost, a changed bookmark then proves that the batch was
+        applied, and the module continues. If it is V(false), the module stops at the lost answer and reports it.
     type: bool
     default: false
   max_rows:
@@ -71,7 +71,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: How many tenants are there?
+- name: Count the tenants of the database
   lifeline.recovery.d1_execute:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db
@@ -86,14 +86,14 @@ EXAMPLES = r"""
     sql: UPDATE bookings SET state = ? WHERE id = ?
     params: [cancelled, 9007199254740993]
 
-- name: See what a migration would run
+- name: List the statements that a migration would run
   lifeline.recovery.d1_execute:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db
     src: migrations/0042_rooms.sql
   check_mode: true
 
-- name: Try it on a file
+- name: Run the migration on a file
   lifeline.recovery.d1_execute:
     path: /tmp/studio.sqlite
     src: migrations/0042_rooms.sql
@@ -133,7 +133,7 @@ rows_written:
   returned: success
   sample: 0
 statements:
-  description: What each statement is, and, when it was run, its rows and changes.
+  description: Kind of each statement and, if it was run, its rows and changes.
   type: list
   elements: dict
   returned: success
@@ -155,8 +155,8 @@ batches_applied:
   sample: 0
 applied:
   description:
-    - What became of the batch that failed - V(no), V(maybe) when its answer was lost and the bookmark moved, V(unknown) when the
-      service could not be asked for that.
+    - Whether the failed batch was applied - V(no), V(maybe) if its answer was lost and the bookmark changed, V(unknown) if the
+      bookmark could not be read.
   type: str
   returned: failure
   sample: "no"

@@ -10,7 +10,7 @@ module: d1_time_travel
 short_description: Send a Cloudflare D1 database back in time
 version_added: 1.0.0
 description:
-  - Tells the bookmark of now or of an instant, or sends the database back to it, in place. D1 keeps 30 days, on the free plan 7.
+  - Returns the bookmark of the current time or of an instant, or restores the database to it in place. D1 keeps 30 days, on the free plan 7.
   - The result holds the bookmark of before, which undoes it. In production it needs O(recovery_confirm).
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
@@ -39,7 +39,7 @@ options:
     type: str
   restore:
     description:
-      - Go there. Without it, only tell the bookmark.
+      - Restore the database to the bookmark. If it is V(false), only the bookmark is returned.
     type: bool
     default: false
 seealso:
@@ -47,13 +47,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Remember where we are before a migration
+- name: Read the current bookmark before a migration
   lifeline.recovery.d1_time_travel:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db
   register: before
 
-- name: Go back to before it
+- name: Restore the bookmark from before the migration
   lifeline.recovery.d1_time_travel:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db
@@ -61,7 +61,7 @@ EXAMPLES = r"""
     restore: true
     recovery_confirm: studio-platform-db
 
-- name: Go back to before the incident
+- name: Restore the instant before the incident
   lifeline.recovery.d1_time_travel:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db
@@ -82,7 +82,7 @@ previous_bookmark:
   returned: success
   sample: 00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683
 message:
-  description: What the service says.
+  description: Message of the service.
   type: str
   returned: success
   sample: ''

@@ -56,20 +56,20 @@ options:
     default: daily
   jobs:
     description:
-      - How many tables C(pg_dump) reads at once, and how many the fingerprint reads at once.
+      - Number of tables that C(pg_dump) reads in parallel, and number that the fingerprint reads in parallel.
       - More jobs end sooner and load the server more.
     type: int
     default: 2
   compression:
     description:
       - The codec of stored objects.
-      - V(gzip) is slower and larger; use it when whoever restores by hand has no zstd.
+      - V(gzip) is slower and larger; use it if operators restore by hand without zstd.
     type: str
     choices: [zstd, gzip, none]
     default: zstd
   compression_level:
     description:
-      - The codec's level. Without it, 1 for zstd and 6 for gzip.
+      - Level of the codec. If it is unset, it is 1 for zstd and 6 for gzip.
       - Higher levels take much more time for little less storage.
     type: int
   include_schemas:
@@ -98,7 +98,7 @@ options:
     default: []
   profile:
     description:
-      - What to leave out because the platform makes it itself.
+      - Profile of objects to exclude because the platform creates them itself.
       - V(supabase) leaves out the internal schemas of a Supabase project. It keeps definitions and rows of auth and storage,
         cron jobs, queues, and the migration history of the application.
       - Set it for every database of a Supabase project. A backup as the role C(postgres) fails without it, and the restore
@@ -116,7 +116,7 @@ options:
     default: full
   spool_dir:
     description:
-      - A folder for the dump on its way to the store. Without it, the system's folder for temporary files.
+      - Folder for the dump on its way to the store. If it is unset, the folder of the system for temporary files is used.
       - It needs room for the largest tables, not for the whole database, while uploads keep up.
     type: path
   lock_timeout:
@@ -251,7 +251,7 @@ timings:
   returned: success
   sample: {preflight: 0.05, dump: 4.1, fingerprint: 3.2, "wait for uploads": 0.4, commit: 0.02, total: 5.0}
 coverage:
-  description: What the set holds by kind, what was left out, and what no set of this kind can hold.
+  description: Content of the set by kind, excluded objects, and objects that no set of this kind can hold.
   type: dict
   returned: success
   sample: {schemas: [public], tables: 38, policies: 12, grants: 40, roles: true, not_covered: [passwords of roles]}

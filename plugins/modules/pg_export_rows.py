@@ -78,7 +78,7 @@ options:
     type: str
   spool_dir:
     description:
-      - A folder with room for the rows. Without it, the system's folder for temporary files.
+      - Folder with space for the rows. If it is unset, the folder of the system for temporary files is used.
     type: path
 seealso:
   - module: lifeline.recovery.pg_restore_table
@@ -158,7 +158,7 @@ rows:
   returned: success
   sample: 341
 bytes_stored:
-  description: What the export takes in the store, in bytes.
+  description: Stored bytes of the export.
   type: int
   returned: success
   sample: 40960

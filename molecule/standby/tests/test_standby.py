@@ -46,7 +46,7 @@ def test_the_password_is_in_files_of_the_owner_alone(host: Host) -> None:
     for name in PORTS:
         kept = host.file(f"/var/lib/postgresql/.pgpass-15-{name}")
         assert (kept.user, kept.mode) == ("postgres", 0o600)
-        assert kept.content_string.strip() == r"127.0.0.1:5432:*:replicator:not-a-secret-of-anybody\:replicates"
+        assert kept.content_string.strip() == r"127.0.0.1:5432:*:replicator:not-a-secret\:replicates"
     found = host.run(
         "grep -rlI 'replicates' /etc /var/lib/postgresql /var/log /run /tmp --exclude-dir=base"
     ).stdout.split()
