@@ -29,6 +29,7 @@ TEST_MODULE = re.compile(r"(^|\.)(test_\w+|conftest)(\.|$)")
 #: A package imports only from those before it.
 LAYERS = [
     "_core",
+    "_pages",
     "_notify",
     "_providers",
     "_plan",

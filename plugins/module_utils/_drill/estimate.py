@@ -10,15 +10,13 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.severity import PASSED
+from .._pages.phrases import FEWEST_DRILLS
 from .._plan.fields import DURATION, Key
 from .._plan.values import read_duration
 from .model import Estimate
-from .words import number, span
 
 _Given = t.Mapping[str, t.Any]
 
-#: Fewer drills say too little about the slow ones.
-FEWEST_DRILLS = 5
 
 _LENGTH = Key(DURATION, "A duration, as in a plan.")
 
@@ -47,17 +45,6 @@ def exceeded(estimate: t.Optional[Estimate], measured: t.Optional[float]) -> t.O
     return measured > estimate.max_seconds
 
 
-def exceeded_sentence(measured: float, longest: float) -> str:
-    return f"Recovery took {span(measured)}, more than the {span(longest)} that were estimated."
-
-
-def estimate_words(low: t.Optional[float], high: t.Optional[float]) -> str:
-    """C(5 min to 15 min), C(at most 2 h), C(at least 5 min), C(5 min)."""
-    if low is None or high is None:
-        return f"at least {span(low)}" if low is not None else f"at most {span(high or 0)}"
-    return span(high) if low == high else f"{span(low)} to {span(high)}"
-
-
 def proposal(runs: t.Iterable[_Given]) -> t.Dict[str, t.Any]:
     """What the reports of one drill propose, as keys of a report.
 
@@ -76,17 +63,6 @@ def proposal(runs: t.Iterable[_Given]) -> t.Dict[str, t.Any]:
 def nearest_rank(ordered: t.Sequence[float], percent: int) -> float:
     """The smallest value that so many percent of the values do not exceed. ordered: from small to large, not empty."""
     return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
-
-
-def too_few_sentence(drills: int) -> str:
-    there = "there is none" if not drills else f"there {'is' if drills == 1 else 'are'} {number(drills)}"
-    return f"An estimate for the plan is proposed from {FEWEST_DRILLS} passed drills on; {there}."
-
-
-def plan_line(proposed: _Given) -> str:
-    """The line to write into the scenario of the plan."""
-    low, high = (f"{proposed[end]:.3f}".rstrip("0").rstrip(".") for end in ("min", "max"))
-    return f"estimate_seconds: {{min: {low}, max: {high}}}"
 
 
 def _planned(plan: _Given, scenario: str, source: str) -> t.Any:

@@ -13,8 +13,9 @@ from datetime import datetime
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.severity import CHECK_STATUSES
+from .._pages.report_format import DataOrigin
 from .estimate import read_estimate
-from .model import Check, DataOrigin, Evidence, FingerprintResult, Objectives, SelfTest
+from .model import Check, Evidence, FingerprintResult, Objectives, SelfTest
 
 _Given = t.Mapping[str, t.Any]
 

@@ -14,10 +14,10 @@ import typing as t
 from datetime import datetime
 
 from .._core.severity import ERROR, FAILED, MISSED, PASSED, SKIPPED, WARNING
-from .estimate import exceeded, exceeded_sentence
+from .._pages.phrases import exceeded_sentence, instant, named, number, plural, span
+from .estimate import exceeded
 from .measure import Exposure, RecoverySpan, incident_instant, last_attempts, measure_exposure, measure_recovery
 from .model import Check, Evidence, Judgement, Objectives, Phase, PhaseStatus, RecoveryLoss, RecoveryTime
-from .words import instant, named, number, plural, span
 
 #: From best to worst; the other verdicts are of drills that did not run.
 _SEVERITY = (PASSED, FAILED, ERROR)

@@ -10,9 +10,8 @@ import typing as t
 
 from .._core.junit import TestCase, junit_xml
 from .._core.severity import FAILED, MISSED, PASSED, SKIPPED, WARNING
-from .estimate import estimate_words, exceeded_sentence
-from .report import Report
-from .words import compact, span
+from .._pages.phrases import compact, estimate_words, exceeded_sentence, span
+from .._pages.report_format import Report
 
 _CLASS = "lifeline.recovery.drill"
 

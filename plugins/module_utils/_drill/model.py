@@ -11,15 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 
-class DataOrigin:
-    """C(sample): generated data were rehearsed, which proves the procedure and says nothing of a source."""
-
-    SOURCE = "source"
-    SAMPLE = "sample"
-
-    ALL = (SOURCE, SAMPLE)
-
-
 class PhaseStatus:
     """C(unknown): the phase cannot be timed, because the machine restarted or its start is lost."""
 

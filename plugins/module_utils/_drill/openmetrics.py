@@ -15,7 +15,7 @@ import typing as t
 from .._core.clock import parse_instant
 from .._core.openmetrics import END, Samples, gauge
 from .._core.severity import CHECK_STATUSES, PASSED, VERDICTS
-from .report import Report, origin_of
+from .._pages.report_format import Report, origin_of
 
 
 def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:

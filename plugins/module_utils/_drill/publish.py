@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from .._core.clock import parse_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.severity import ERROR, FAILED, MISSED, PASSED, SKIPPED
+from .._pages.page import render_page
+from .._pages.report_format import Report
 from .._sets.audit import write_audit
 from .._store.base import ObjectStore
 from .estimate import proposal
@@ -21,17 +23,8 @@ from .evidence import DrillRequest
 from .journal import Journal, read_journal
 from .junit import drill_junit
 from .openmetrics import drill_metrics
-from .page import render_page
-from .report import DrillFacts, Report, build_report, summarise
-from .report_files import (
-    REPORT_NAME,
-    folder_name,
-    point_latest,
-    read_history,
-    reserve_folder,
-    same_drill,
-    write_file,
-)
+from .report import DrillFacts, build_report, summarise
+from .report_files import REPORT_NAME, folder_name, point_latest, read_history, reserve_folder, same_drill, write_file
 
 #: Stable classes for scripts; 2 and 4 belong to wrong options and refused steps, where no report exists.
 EXIT_CLASSES = {PASSED: 0, FAILED: 1, ERROR: 3, SKIPPED: 3, MISSED: 3}

@@ -14,15 +14,13 @@ from datetime import datetime
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.severity import CHECK_STATUSES, PASSED, VERDICTS
-from .estimate import estimate_words
+from .._pages.phrases import estimate_words, number, plural, span
+from .._pages.report_format import DataOrigin, Report, headline, origin_of
 from .judge import judge
 from .measure import incident_instant, last_attempts
-from .model import DataOrigin, Evidence, Judgement, Phase, PhaseStatus
-from .words import HEADLINES, number, plural, span
+from .model import Evidence, Judgement, Phase, PhaseStatus
 
 SCHEMA = "lifeline.recovery/drill-report/1"
-
-Report = t.Dict[str, t.Any]
 
 
 @dataclass(frozen=True)
@@ -134,19 +132,6 @@ def validate_report(report: t.Any) -> None:
     for key in ("reasons", "notes"):
         texts = report.get(key, [])
         _expect(isinstance(texts, list) and all(isinstance(text, str) for text in texts), key, "is not a list of texts")
-
-
-def origin_of(report: Report) -> str:
-    """Where the rehearsed data came from; reports that do not have the key are of a source."""
-    return str(report.get("data_origin", DataOrigin.SOURCE))
-
-
-def headline(report: Report) -> str:
-    """The verdict and what was rehearsed."""
-    verdict, scenario = HEADLINES[report["verdict"]], report["scenario"]
-    if origin_of(report) == DataOrigin.SAMPLE:
-        return f"{verdict}: drill {scenario} over sample data, no rehearsal of {report['source']}"
-    return f"{verdict}: drill {scenario} of {report['source']}"
 
 
 def summarise(report: Report) -> t.List[str]:

@@ -18,7 +18,8 @@ from datetime import datetime
 from .._core.clock import compact_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
-from .report import Report, origin_of, validate_report
+from .._pages.report_format import Report, origin_of
+from .report import validate_report
 
 REPORT_NAME = "report.json"
 LATEST = "latest"

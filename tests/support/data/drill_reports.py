@@ -31,8 +31,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model imp
     Phase,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import DrillFacts, Report, build_report
+from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import DrillFacts, build_report
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.page import render_page
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.report_format import Report
 
 INCIDENT = datetime(2026, 3, 2, 2, 47, 31, 250000, tzinfo=timezone.utc)
 BOOT = "sample"

@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.estimate import (
     nearest_rank,
-    plan_line,
     proposal,
     read_estimate,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.judge import judge
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.junit import drill_junit
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model import Estimate
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.objective_svg import draw_objective
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import publish_report
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import summarise
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.objective_svg import draw_objective
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.page import render_page
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.phrases import plan_line
 from tests.support.data.drill_reports import sample_evidence, sample_report
 from tests.support.drills import drill
 

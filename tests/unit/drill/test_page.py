@@ -13,10 +13,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.markup import Markup, element, joined
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.svg import Scale, ticks
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.words import span
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.markup import Markup, element, joined
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.page import render_page
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.phrases import span
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.svg import Scale, ticks
 from tests.support.data.drill_reports import sample_history, sample_report, variant
 
 VARIANTS = ["passed", "first", "failed", "error", "crowded"]

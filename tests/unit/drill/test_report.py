@@ -18,8 +18,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence 
     read_self_tests,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import summarise, validate_report
+from ansible_collections.lifeline.recovery.plugins.module_utils._pages.page import render_page
 from tests.support.data.drill_reports import sample_report, variant
 
 KEYS = {

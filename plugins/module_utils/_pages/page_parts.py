@@ -12,8 +12,8 @@ from operator import itemgetter
 from .._core.severity import worst_first
 from .._core.sizes import readable_size
 from .markup import Child, Markup, element
-from .report import Report
-from .words import SIGNS, compact, in_words, instant, number, span
+from .phrases import SIGNS, compact, in_words, instant, number, span
+from .report_format import Report
 
 _TONES = {"passed": "good", "failed": "bad", "missed": "bad", "error": "doubt", "warning": "doubt", "skipped": "doubt"}
 _MOST_RUNS = 10

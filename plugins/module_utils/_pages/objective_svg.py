@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .estimate import estimate_words
 from .markup import Markup
+from .phrases import estimate_words, span
 from .svg import Scale, box, chart, flag, level, text, upright
-from .words import span
 
 _ROW = 40
 _TOP = 24

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How verdicts, lengths and instants read on the page and in sentences."""
+"""Verdicts, durations, instants and estimates as text on the page and in sentences."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ SIGNS = {
     "skipped": ("–", "skipped"),
     "missed": ("○", "missed"),
 }
+
+#: Fewer drills say too little about the slow ones.
+FEWEST_DRILLS = 5
 
 HEADLINES = {
     "passed": "Passed",
@@ -93,3 +96,25 @@ def named(names: t.Sequence[str], most: int = 3) -> str:
     """The first names of a list, each cut to a readable length, and how many more there are."""
     shown = ", ".join(compact(name, 72) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def exceeded_sentence(measured: float, longest: float) -> str:
+    return f"Recovery took {span(measured)}, more than the {span(longest)} that were estimated."
+
+
+def estimate_words(low: t.Optional[float], high: t.Optional[float]) -> str:
+    """C(5 min to 15 min), C(at most 2 h), C(at least 5 min), C(5 min)."""
+    if low is None or high is None:
+        return f"at least {span(low)}" if low is not None else f"at most {span(high or 0)}"
+    return span(high) if low == high else f"{span(low)} to {span(high)}"
+
+
+def too_few_sentence(drills: int) -> str:
+    there = "there is none" if not drills else f"there {'is' if drills == 1 else 'are'} {number(drills)}"
+    return f"An estimate for the plan is proposed from {FEWEST_DRILLS} passed drills on; {there}."
+
+
+def plan_line(proposed: t.Mapping[str, t.Any]) -> str:
+    """The line to write into the scenario of the plan."""
+    low, high = (f"{proposed[end]:.3f}".rstrip("0").rstrip(".") for end in ("min", "max"))
+    return f"estimate_seconds: {{min: {low}, max: {high}}}"

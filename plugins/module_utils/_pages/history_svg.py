@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from .markup import Markup, element, joined
-from .report import Report
+from .phrases import SIGNS, instant, span
+from .report_format import Report
 from .svg import Scale, box, chart, level, text
-from .words import SIGNS, instant, span
 
 #: The newest drills, as many as can be told apart on a phone; at least as many places as make slim bars.
 MOST_DRILLS = 24

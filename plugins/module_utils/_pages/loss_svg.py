@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from .._core.clock import parse_instant
 from .markup import Markup, element, joined
-from .report import Report
+from .phrases import instant, plural, span
+from .report_format import Report
 from .svg import Scale, box, chart, diamond, flag, level, percent, text, upright
-from .words import instant, plural, span
 
 _AXIS = 92
 

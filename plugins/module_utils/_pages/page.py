@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import typing as t
 
-from .estimate import estimate_words, plan_line, too_few_sentence
 from .history_svg import MOST_DRILLS, draw_history
 from .loss_svg import draw_loss
 from .markup import Child, Markup, element, joined
-from .model import DataOrigin
 from .objective_svg import draw_objective
 from .page_parts import card, checks_table, facts_list, history_table, pill, self_test_list, set_facts
 from .page_style import STYLE
-from .report import Report, headline, origin_of
+from .phrases import HEADLINES, SIGNS, estimate_words, instant, number, plan_line, plural, span, too_few_sentence
+from .report_format import DataOrigin, Report, headline, origin_of
 from .timeline_svg import draw_timeline
-from .words import HEADLINES, SIGNS, instant, number, plural, span
 
 #: A name, seconds or words, and a style.
 _Figures = t.List[t.Tuple[str, t.Union[float, str, None], str]]

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .markup import Child, Markup, element, joined
-from .words import span
+from .phrases import span
 
 #: Seconds between two ticks of a time axis, as people count.
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)

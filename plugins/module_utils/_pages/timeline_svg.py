@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from .._core.clock import parse_instant
 from .markup import Markup, element, joined
-from .report import Report
+from .phrases import SIGNS, instant, span
+from .report_format import Report
 from .svg import Scale, box, chart, flag, level, shortened, text, ticks, time_axis, upright
-from .words import SIGNS, instant, span
 
 _ROW = 38
 _FLAG = 22
