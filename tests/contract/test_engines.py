@@ -143,33 +143,43 @@ def test_a_second_backup_reuses_what_is_unchanged(source: Source, store: Directo
     assert source.content() == before
 
 
-@every_kind
-def test_damage_is_found_by_verify_and_refused_by_restore(source: Source, store: DirectoryStore) -> None:
-    done = taken(source, store)
-    path = large_object(store)
+def damage(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    manifest = load_set(store, list_sets(store)[0])
-    with pytest.raises(RecoveryError) as caught:
-        verify_set(store, manifest, VerifyRequest(depth="digests"))
-    assert caught.value.kind == ErrorKind.DAMAGED
-    # Only the large content is missing, and its object is the damaged one.
+
+
+@every_kind
+def test_restore_refuses_a_damaged_set_and_leaves_the_target_unchanged(source: Source, store: DirectoryStore) -> None:
+    done = taken(source, store)
+    damage(large_object(store))
     source.lose()
     lost = source.content()
     assert refusal(lambda: source.restore(options(store), done.set_id))["error_kind"] == "damaged"
-    if not isinstance(source, BucketSource):
-        assert source.content() == lost
-    else:
+    left = source.content()
+    if isinstance(source, BucketSource):
         # The other files of a bucket are restored.
-        assert source.content().keys() == lost.keys()
-    # The next backup does not reuse the damaged object.
+        assert t.cast("Options", left).keys() == t.cast("Options", lost).keys()
+    else:
+        assert left == lost
+
+
+@every_kind
+def test_verify_finds_damage_and_the_next_backup_repairs_it(source: Source, store: DirectoryStore) -> None:
     before = source.content()
+    taken(source, store)
+    damage(large_object(store))
+    request = VerifyRequest(depth="digests", record=True)
+    with pytest.raises(RecoveryError) as caught:
+        verify_set(store, load_set(store, list_sets(store)[0]), request)
+    assert caught.value.kind == ErrorKind.DAMAGED
+    assert [Path(store.location) / key for key in caught.value.details["damaged"]] == [large_object(store)]
     newer = taken(source, store)
-    verify_set(store, load_set(store, list_sets(store, "app", "daily")[-1]), VerifyRequest(depth="digests"))
-    source.change()
+    assert newer.bytes_uploaded >= LARGE
+    verify_set(store, load_set(store, list_sets(store)[-1]), request)
+    source.lose()
     source.restore(options(store), newer.set_id)
-    assert source.content() == before or isinstance(source, BucketSource)
+    assert source.content() == before
 
 
 @every_kind
@@ -180,7 +190,9 @@ def test_check_mode_tests_refusals_and_writes_nothing(source: Source, store: Dir
     assert foreseen.summary.startswith("Would ")
     assert (foreseen.bytes_uploaded, source.content(), files(str(tmp_path))) == (0, before, there)
     with set_of_another_kind(source, store):
+        there = files(str(tmp_path))
         assert refusal(lambda: taken(source, store, check_mode=True))["error_kind"] == "invalid_options"
+        assert files(str(tmp_path)) == there
 
 
 @every_kind
@@ -208,8 +220,11 @@ def set_of_another_kind(source: Source, store: DirectoryStore) -> t.Iterator[Non
 def test_a_source_keeps_its_kind(source: Source, store: DirectoryStore) -> None:
     with set_of_another_kind(source, store):
         # Also in another tier, which has no sets.
-        result = refusal(lambda: taken(source, store, tier="weekly"))
-        assert result["error_kind"] == "invalid_options"
+        engine = source.engine(source="app", tier="weekly")
+        other = load_set(store, list_sets(store)[0]).engine
+        expected = f"has sets of {ENGINES[other].holds}, and this is a backup of {ENGINES[engine.kind].holds}"
+        with pytest.raises(RecoveryError, match=expected):
+            back_up(engine, store)
         assert len(list_sets(store)) == 1
     taken(source, store, tier="weekly")
 
@@ -223,6 +238,12 @@ def test_another_database_is_refused_until_the_operator_accepts_it(source: Sourc
     assert caught.value.kind == ErrorKind.IDENTITY_CHANGED
     assert audited(store).details["error_kind"] == "identity_changed"
     details = caught.value.details
+    # The former identity, or a part of the identity, accepts nothing.
+    for wrong in (details["known_identity"], details["identity"].partition("/")[2], "1/app"):
+        assert (
+            refusal(lambda wrong=wrong: taken(other, store, accept_identity=wrong))["error_kind"] == "identity_changed"
+        )
+    assert [name.tier for name in list_sets(store)] == ["daily"]
     taken(other, store, tier="hourly", accept_identity=details["identity"])
     changed = {"from": details["known_identity"], "to": details["identity"]}
     assert audited(store).details["identity_changed"] == changed

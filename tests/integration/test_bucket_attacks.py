@@ -19,7 +19,6 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.sealing import Sealing
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import BucketBackup, BucketBackupRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
     BucketRestoreRequest,
@@ -187,33 +186,6 @@ def test_what_a_backup_takes_up_again_is_not_pruned_under_it(place: Place) -> No
     back_up(BucketBackup(origin, request), store)
     assert store.act is None
     assert place.verify({})["status"] == "passed"
-
-
-def test_two_backups_of_an_encrypted_source_at_once_are_both_whole(place: Place, tmp_path: Path) -> None:
-    owner = make_identity(tmp_path / "key")
-    sealing = Sealing(recipients=(owner.recipient,))
-    origin = DirectoryStore(str(place.files))
-    place.write(a="one" * 50, b="two" * 50)
-    first, other = Acting(str(place.store)), DirectoryStore(str(place.store))
-    first.sealing = other.sealing = sealing
-    # The second begins and ends after the first has listed, before it stores anything.
-    first.when = "/objects/"
-    first.act = lambda: back_up(BucketBackup(origin, BucketBackupRequest("media")), other)
-    back_up(BucketBackup(origin, BucketBackupRequest("media")), first)
-    store = {"encrypt_to": [owner.recipient]}
-    sets = [
-        item["set_id"]
-        for item in run_module(
-            "backup_info", {"source": "media", "store": {"provider": "directory", "path": str(place.store), **store}}
-        )["sets"]
-    ]
-    assert len(sets) == 2
-    for set_id in sets:
-        place.verify(store, set=set_id)
-        shutil.rmtree(place.files)
-        place.files.mkdir()
-        place.restore(store={"identity_file": str(owner.file)}, set=set_id)
-        assert place.content() == {"a": "one" * 50, "b": "two" * 50}
 
 
 def test_metadata_that_is_not_ascii_comes_back(place: Place) -> None:

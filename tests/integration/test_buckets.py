@@ -206,26 +206,6 @@ def test_a_file_whose_listing_tells_another_second_than_itself_is_read_once(
         assert back_up(bucket, folder_store, files=files)["files_changed"] == 1
 
 
-def test_a_damaged_object_is_found_and_never_written_over_a_file(
-    bucket: Bucket, folder_store: Options, content: Files
-) -> None:
-    bucket.put(content)
-    back_up(bucket, folder_store)
-    name = hashlib.sha256(content["courses/1/cover.png"]).hexdigest()
-    (path,) = Path(folder_store["path"]).rglob(name)
-    path.write_bytes(b"x" * path.stat().st_size)
-    bucket.put({"courses/1/cover.png": b"defaced"})
-    with pytest.raises(ModuleFailed) as caught:
-        restore(bucket, folder_store, mode="all", recovery_environment="sandbox")
-    assert caught.value.result["error_kind"] == "damaged"
-    assert bucket.files()["courses/1/cover.png"] == b"defaced"
-    with pytest.raises(ModuleFailed):
-        run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "digests"})
-    bucket.put(content)
-    back_up(bucket, folder_store)
-    assert run_module("backup_verify", {"source": "media", "store": folder_store, "depth": "digests"})["objects"] == 7
-
-
 def test_an_encrypted_bucket_is_backed_up_without_a_key_and_restored_with_it(
     bucket: Bucket, folder_store: Options, content: Files, tmp_path: Path
 ) -> None:

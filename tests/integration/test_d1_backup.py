@@ -270,15 +270,6 @@ def test_a_dump_that_is_cut_off_or_broken_makes_nothing(d1: D1Server, tmp_path: 
     assert run_module("d1_database", target, check_mode=True)["exists"] is False
 
 
-def test_an_unchanged_table_is_not_stored_twice(small: Options, folder_store: Options) -> None:
-    first = back_up(small, folder_store)
-    assert first["bytes_uploaded"] > 0
-    second = back_up(small, folder_store)
-    assert second["bytes_uploaded"] == 0
-    run(small, "INSERT INTO t (x) VALUES (1.5)")
-    assert back_up(small, folder_store)["bytes_uploaded"] > 0
-
-
 @pytest.mark.parametrize("depth", ["presence", "digests", "decode"])
 def test_a_set_is_verified_and_damage_is_found(small: Options, folder_store: Options, depth: str) -> None:
     back_up(small, folder_store)

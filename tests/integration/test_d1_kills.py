@@ -96,14 +96,3 @@ def test_a_killed_restore_leaves_the_database_before_or_after(live: Options, fol
         assert left in (damaged, after), (number, running)
         run_module("d1_restore", wish)
         assert run(live, SUMS) == after
-
-
-@pytest.mark.slow
-def test_a_killed_backup_leaves_no_set_or_a_whole_one(live: Options, folder_store: Options) -> None:
-    wish = {**live, "source": "studio", "store": folder_store}
-    took = timed("d1_backup", wish)
-    for number in range(_KILLS):
-        killed_at("d1_backup", wish, took * (0.3 + 0.7 * number / _KILLS))
-        for item in run_module("backup_info", {"source": "studio", "store": folder_store})["sets"]:
-            verify = {"source": "studio", "store": folder_store, "set": item["set_id"], "depth": "decode"}
-            assert run_module("backup_verify", verify)["rows"] == 2002

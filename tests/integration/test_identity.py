@@ -47,28 +47,6 @@ def audit(store: Options) -> list[Options]:
     return t.cast("list[Options]", run_module("audit_info", {"source": "shop", "store": store})["records"])
 
 
-def test_another_database_needs_its_identity_accepted(
-    postgres: PostgresServer, two: tuple[str, str], folder_store: Options
-) -> None:
-    first, other = two
-    backup(postgres, first, folder_store)
-    arguments = {"source": "shop", "store": folder_store, **postgres.module_options(other), "tier": "hourly"}
-    result = refused("pg_backup", arguments)
-    identity = f"{system_identifier(postgres)}/{other}"
-    assert result["error_kind"] == "identity_changed"
-    assert result["identity"] == identity and first in result["known_identity"]
-    assert audit(folder_store)[0]["details"]["error_kind"] == "identity_changed"
-    # The former identity, or the name alone, accepts nothing.
-    for wrong in (result["known_identity"], other, f"1/{other}"):
-        assert refused("pg_backup", {**arguments, "accept_identity": wrong})["error_kind"] == "identity_changed"
-    assert run_module("backup_info", {"source": "shop", "store": folder_store})["sets"][0]["tier"] == "daily"
-
-    run_module("pg_backup", {**arguments, "accept_identity": identity})
-    assert audit(folder_store)[0]["details"]["identity_changed"] == {"from": result["known_identity"], "to": identity}
-    backup(postgres, other, folder_store)
-    assert refused("pg_backup", {**arguments, "login_db": first})["error_kind"] == "identity_changed"
-
-
 def test_a_renamed_database_is_another_one(
     postgres: PostgresServer, two: tuple[str, str], folder_store: Options
 ) -> None:
