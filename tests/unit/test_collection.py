@@ -153,7 +153,7 @@ def test_readme_of_a_role_has_an_example_playbook(role: str) -> None:
     assert [use["vars"].keys() - options.keys() for use in used] == [set()] * len(used)
 
 
-SILENT = {"backup_host", "monitoring", "notify", "sandbox", "status"}
+SILENT = {"backup_host", "monitoring", "notify", "sandbox", "sets", "status"}
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role not in SILENT])

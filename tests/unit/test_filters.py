@@ -7,30 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.errors import AnsibleFilterError
 
+from ansible_collections.lifeline.recovery.plugins.filter.audit_table import audit_table, differences_table
 from ansible_collections.lifeline.recovery.plugins.filter.check_mistakes import check_mistakes
 from ansible_collections.lifeline.recovery.plugins.filter.export_facts import export_facts
 from ansible_collections.lifeline.recovery.plugins.filter.missing_collections import missing_collections
-from ansible_collections.lifeline.recovery.plugins.filter.selected_sources import selected_sources
 from ansible_collections.lifeline.recovery.plugins.filter.user_path import user_path
 from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.programs import PostgresPrograms, nearest_first
-
-SOURCES = [{"name": "school"}, {"name": "media", "kind": "bucket"}]
-
-
-def test_a_name_selects_one_source_and_no_name_selects_all() -> None:
-    assert selected_sources(SOURCES, "media") == [SOURCES[1]]
-    assert selected_sources(SOURCES) == SOURCES
-    assert selected_sources([], "school") == [{"name": "school"}]
-    assert selected_sources([], "") == []
-
-
-@pytest.mark.parametrize(("name", "hint"), [("shcool", "did you mean 'school'?"), ("x", "known are media, school")])
-def test_an_unknown_name_is_refused_with_the_known_names(name: str, hint: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"recovery_source is '{name}'") as caught:
-        selected_sources(SOURCES, name)
-    assert hint in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +71,18 @@ def test_an_export_is_described_by_its_sets_and_files() -> None:
         "bytes": {"media": 9},
     }
     assert export_facts([]) == {"databases": [], "files": {}, "bytes": {}}
+
+
+def test_audit_records_and_differences_are_lines() -> None:
+    record = {
+        "performed_at": "2026-03-01T02:00:19.480+00:00", "operation_type": "backup", "status": "succeeded",
+        "performed_by": "lifeline", "host": "backup1",
+    }  # fmt: skip
+    head, line = audit_table([record])
+    assert head.split() == ["ENDED", "AT", "OPERATION", "STATUS", "BY", "HOST"]
+    assert line.split() == ["2026-03-01", "02:00", "backup", "succeeded", "lifeline", "backup1"]
+    assert audit_table([]) == ["No audit record."]
+    assert differences_table([{"what": "table t", "expected": "1 rows", "actual": "2 rows"}]) == [
+        "table t: 1 rows; other set: 2 rows"
+    ]
+    assert differences_table([]) == []

@@ -16,8 +16,10 @@ ENVIRONMENT = "LIFELINE_OPTION_PREFIX"
 _OTHER_NAMES = {"login_db": "database", "target_db": "target", "parallel_files": "parallel"}
 #: The playbooks that run the modules which messages advise.
 _PLAYBOOKS = {
+    "backup_compare": "sets",
     "backup_info": "sets",
     "backup_prune": "prune",
+    "backup_thaw": "sets",
     "backup_verify": "verify",
     "bucket_backup": "backup",
     "bucket_restore": "restore",
