@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What our modules ask of D1, and what its double answers, is as Cloudflare's OpenAPI document says.
+"""Requests of our modules to D1, and the answers of its double, conform to Cloudflare's OpenAPI document.
 
 The paths of D1 are those of https://github.com/cloudflare/api-schemas (BSD-3-Clause), without its prose.
 """
@@ -77,7 +77,7 @@ NOT_ALWAYS: dict[tuple[str, str], str] = {
     **{("export", name): "Only at the end of a job, according to its description." for name in ("error", "result")},
 }
 
-#: What an answer with the first holds too.
+#: Further fields of an answer with the first.
 BELONGS = [
     ({"properties": {"status": {"const": "complete"}}, "required": ["status"]}, ["result", "at_bookmark", "messages"]),
     ({"properties": {"status": {"const": "error"}}, "required": ["status"]}, ["error", "at_bookmark", "messages"]),
@@ -96,8 +96,8 @@ class Document:
     """The document, with its contradictions settled."""
 
     def __init__(self, path: Path) -> None:
-        self._whole = json.loads(path.read_text())
-        self._schemas = self._whole["components"]["schemas"]
+        self._document = json.loads(path.read_text())
+        self._schemas = self._document["components"]["schemas"]
         for place, instead, _reason in CONTRADICTIONS:
             *parents, last = place.split("/")
             found = self._schemas
@@ -112,7 +112,7 @@ class Document:
         """Methods and paths below the databases."""
         return {
             f"{method} {path[len(_PATH) :]}".strip()
-            for path, methods in self._whole["paths"].items()
+            for path, methods in self._document["paths"].items()
             if path.startswith(_PATH)
             for method in methods
         }
@@ -120,7 +120,7 @@ class Document:
     def operation(self, exchange: Exchange) -> tuple[str, Schema]:
         """The operation that a request is for, with its name as operations gives it."""
         method = exchange["method"].lower()
-        for path, methods in self._whole["paths"].items():
+        for path, methods in self._document["paths"].items():
             if re.fullmatch(f"/client/v4{re.sub('{[^}]*}', '[^/]+', path)}", exchange["path"]) and method in methods:
                 return f"{method} {path[len(_PATH) :]}".strip(), methods[method]
         raise AssertionError(f"the document has no {method} {exchange['path']}")
@@ -152,16 +152,16 @@ class Document:
             schema = responses[status]["content"]["application/json"]["schema"]
         kind = name.rpartition("/")[2]
         optional = {key for operation_name, key in NOT_ALWAYS if operation_name == kind}
-        whole = strict(self._resolved(schema), optional=optional)
+        resolved = strict(self._resolved(schema), optional=optional)
         if kind in ("import", "export") and exchange["status"] < 400:
             more = [{"if": condition, "then": {"required": names}} for condition, names in BELONGS]
-            whole["properties"]["result"]["allOf"] = more
-        check(exchange["answer"], whole)
+            resolved["properties"]["result"]["allOf"] = more
+        check(exchange["answer"], resolved)
 
     def _resolved(self, schema: t.Any) -> t.Any:
-        """Without references, and what all of several say in one: the envelope's result is that of the operation.
+        """Without references, and with allOf merged: the result of the envelope is that of the operation.
 
-        The document says that a result is an object and, beside it, that it is a list.
+        The document declares a result as an object and also as a list.
         """
         if isinstance(schema, list):
             return [self._resolved(item) for item in schema]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What our modules ask of Supabase, and what its double answers, is as the OpenAPI document of its API says.
+"""Requests of our modules to Supabase, and the answers of its double, conform to the OpenAPI document of its API.
 
 The paths of backups are those of https://github.com/supabase/cli (packages/api/src/generated/openapi.json, MIT),
 without their prose.
@@ -30,14 +30,14 @@ _PATH = "/v1/projects/{ref}"
 Exchange = dict[str, t.Any]
 
 #: States that the document has not for some operation, and where they come from.
-NOT_TOLD = {
-    400: "A recorded answer to restore-pitr of a project without it, and what the double says while a restore runs.",
-    402: "What other operations answer on a lower plan.",
-    404: "What other operations answer for what is not there.",
+UNDOCUMENTED = {
+    400: "A recorded answer to restore-pitr of a project without it, and that of the double while a restore runs.",
+    402: "The answer of other operations on a lower plan.",
+    404: "The answer of other operations for a missing object.",
     409: "The double's own, for a name that is used.",
     422: "The double's own, for an instant outside the window.",
-    429: "Told without a body.",
-    500: "Told without a body, and not for each operation.",
+    429: "Documented without a body.",
+    500: "Documented without a body, and not for each operation.",
 }
 
 #: The document gives no body to any failure; each recorded one has this.
@@ -56,14 +56,14 @@ class Document:
     """The document, asked for one exchange at a time."""
 
     def __init__(self) -> None:
-        self._whole = json.loads(_GIVEN.read_text())
+        self._document = json.loads(_GIVEN.read_text())
 
     def operations(self) -> set[str]:
-        return {f"{method} {path}" for path, methods in self._whole["paths"].items() for method in methods}
+        return {f"{method} {path}" for path, methods in self._document["paths"].items() for method in methods}
 
     def operation(self, exchange: Exchange) -> tuple[str, Schema]:
         method = exchange["method"].lower()
-        for path, methods in self._whole["paths"].items():
+        for path, methods in self._document["paths"].items():
             if re.fullmatch(re.sub("{[^}]*}", "[^/]+", path), exchange["path"]) and method in methods:
                 return f"{method} {path}", methods[method]
         raise AssertionError(f"the document has no {method} {exchange['path']}")
@@ -86,7 +86,7 @@ class Document:
     def check_answer(self, exchange: Exchange) -> None:
         _name, operation = self.operation(exchange)
         status = exchange["status"]
-        assert str(status) in operation["responses"] or status in NOT_TOLD
+        assert str(status) in operation["responses"] or status in UNDOCUMENTED
         if status >= 400:
             check(exchange["answer"], FAILURE)
             return
@@ -103,7 +103,7 @@ class Document:
         if not isinstance(schema, dict):
             return schema
         if "$ref" in schema:
-            return self._resolved(self._whole["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+            return self._resolved(self._document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
         found = {key: self._resolved(value) for key, value in schema.items()}
         if found.pop("nullable", False):
             found["type"] = [found["type"], "null"]
@@ -122,12 +122,12 @@ def exchanges(tmp_path_factory: pytest.TempPathFactory) -> list[Exchange]:
         options = server.options(poll_seconds=0.02, timeout=10, begin_timeout=5, recovery_confirm=REF)
         to = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(server.latest - 100))
 
-        def act(**wish: t.Any) -> dict[str, t.Any]:
-            return run_module("supabase_backup", {**options, **wish})
+        def act(**changes: t.Any) -> dict[str, t.Any]:
+            return run_module("supabase_backup", {**options, **changes})
 
-        def refused(**wish: t.Any) -> None:
+        def refused(**changes: t.Any) -> None:
             with pytest.raises(ModuleFailed):
-                act(**wish)
+                act(**changes)
 
         run_module("supabase_backup_info", server.options())
         server.faults = [Fault("GET backups", before="429"), Fault("GET backups", before="500")]

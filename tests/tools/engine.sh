@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Sees to it that a container engine answers, and runs the rest of the line with it. Installs and starts one where it may; one that was
-# started here ends with the command. Without an engine it says why, and exits with 3, or with 0 after --optional.
+# started here ends with the command. Without an engine it prints the reason, and exits with 3, or with 0 after --optional.
 set -uo pipefail
 
 code=3

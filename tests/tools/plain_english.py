@@ -55,7 +55,7 @@ VERBS = frozenset(
         r"\w+",
         """
         abort acquire add allow apply archive assemble assert attach back build calculate call cancel change
-        check choose clean close collect compare compute configure confirm connect convert copy count create
+        check choose clean close collect compare compute configure confirm connect continue convert copy count create
         damage decide decrypt delete deploy describe detach detect determine disable discard download drop
         empty enable encrypt end ensure enter estimate evaluate execute expire export fail fetch fill find
         finish format gather generate get give grant group identify import include initialize inject insert

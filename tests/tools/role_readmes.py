@@ -101,11 +101,11 @@ def _meaning(option: dict[str, t.Any]) -> str:
     description = option["description"]
     text = description if isinstance(description, str) else " ".join(description)
     text = _CODE.sub(r"`\1`", text)
-    choices = [f"`{_choice(choice)}`" for choice in option.get("choices", ()) if choice != ""]
+    choices = [f"`{_shown(choice)}`" for choice in option.get("choices", ()) if choice != ""]
     return f"{text} One of {', '.join(choices)}." if choices else text
 
 
-def _choice(choice: t.Any) -> str:
+def _shown(choice: t.Any) -> str:
     return json.dumps(choice) if isinstance(choice, (bool, int)) else str(choice)
 
 

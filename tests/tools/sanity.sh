@@ -27,7 +27,7 @@ subprocess.run([sys.executable, "-m", "ensurepip", "--upgrade"], check=True)
 subprocess.run([sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "pip==24.2"], check=True)
 PY
 
-# It also hides the environment from pip, so what the environment says goes into a file.
+# It also hides the environment from pip, so these settings go into a file.
 {
     echo "[global]"
     [ -z "${PIP_CERT:-}" ] || echo "cert = $PIP_CERT"

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# stages.sh STAGE...: runs each as a target of make, and tells at the end how each went and how long it took.
+# stages.sh STAGE...: runs each as a target of make, and prints the result and the duration of each at the end.
 # A stage with & after its name runs beside those that follow; what it printed is shown when they are through.
 # The last words of a stage that failed stand after the summary, where one looks first.
 set -uo pipefail
@@ -48,7 +48,7 @@ printf '%s\n' "${lines[@]}" "$(printf '%-12s %-7s %4d s' all "$([ $failed -eq 0 
 for stage in "$@"; do
     if [[ $(cat "$aside/${stage%&}.line") == *FAILED* ]]; then
         echo "== ${stage%&} ended with"
-        # What sanity and tests found wrong stands further up than their last words.
+        # The findings of sanity and tests are above the last lines of their output.
         grep -aE '^(ERROR|FAILED|E  )' "$aside/${stage%&}.said" | tail -n 12
         tail -n 8 "$aside/${stage%&}.said"
     fi

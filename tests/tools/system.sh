@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Installs what the tests use of the system. What cannot be installed is named, with what is left out.
+# Installs the system packages that the tests use. It prints packages that cannot be installed, and the tests that are skipped.
 set -uo pipefail
 
 cd "$(dirname "$0")/../.."
