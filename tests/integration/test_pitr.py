@@ -193,7 +193,7 @@ def test_a_damaged_backup_fails_in_place_and_the_old_directory_is_back(archived:
         given = archived.options(mode="in_place", data_directory=str(archived.server.data_dir), **options)
         with pytest.raises(ModuleFailed) as failed:
             run_module("pg_pitr", {**given, "config": str(config)})
-    assert "The old data directory is in its place again and its server runs" in failed.value.result["msg"]
+    assert "The old data directory has its original name and its server runs" in failed.value.result["msg"]
     wait_until_it_answers(archived)
     assert archived.rows() == archived.moments["now"]
 
