@@ -120,6 +120,28 @@ class RecoveryError(Exception):
         self.next_step = next_step
         self.details: t.Dict[str, t.Any] = dict(details or {})
 
+    def restated(
+        self,
+        *,
+        what: t.Optional[str] = None,
+        left: t.Optional[str] = None,
+        next_step: t.Optional[str] = None,
+        details: t.Optional[t.Mapping[str, t.Any]] = None,
+    ) -> RecoveryError:
+        """The same failure as a caller describes it, who knows more; details are added. The error itself stays."""
+        return RecoveryError(
+            self.kind,
+            self.what if what is None else what,
+            left=self.left if left is None else left,
+            next_step=self.next_step if next_step is None else next_step,
+            details={**self.details, **(details or {})},
+        )
+
+    @property
+    def damaged(self) -> t.Tuple[str, ...]:
+        """The keys of the objects that are not as recorded."""
+        return tuple(self.details.get("damaged", ()))
+
     @property
     def applied(self) -> t.Optional[str]:
         """One of L(Applied) if the error is of a request that changes something."""

@@ -71,10 +71,11 @@ class D1Engine:
                 try:
                     after = self._api.bookmark(self._uuid)
                 except RecoveryError:
-                    error.left = "Whether the batch was applied is not known: the bookmark cannot be asked for."
-                    error.next_step = f"Compare the database's bookmark with {before}, which is that of before."
-                    error.details["bookmark_before"] = before
-                    raise error from None
+                    raise error.restated(
+                        left="Whether the batch was applied is not known: the bookmark cannot be read.",
+                        next_step=f"Compare the bookmark of the database with {before}, the bookmark before the batch.",
+                        details={"bookmark_before": before},
+                    ) from None
                 if after == before and attempt < _AGAIN:
                     # Nothing was applied: the same again does no harm.
                     time.sleep(min(5.0, 0.2 * 2**attempt))

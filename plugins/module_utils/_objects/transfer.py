@@ -497,9 +497,8 @@ def _counted(done: str) -> t.Iterator[t.Callable[[], None]]:
     try:
         yield count
     except RecoveryError as error:
-        error.left = f"{counter[0]} files were {done} before it, the others are as they were."
-        error.details.setdefault("changed", counter[0] > 0)
-        raise
+        left = f"{counter[0]} files were {done} before it, the others are unchanged."
+        raise error.restated(left=left, details={"changed": counter[0] > 0, **error.details}) from None
 
 
 def _beside(path: str) -> str:

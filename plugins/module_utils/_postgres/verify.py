@@ -83,7 +83,7 @@ def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -
         seen = _verify(store, manifest, request, timings)
     except RecoveryError as error:
         if request.record and error.kind in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
-            _record(store, manifest, request.depth, "failed", tuple(error.details.get("damaged", ())))
+            _record(store, manifest, request.depth, "failed", error.damaged)
         raise
     if request.record:
         _record(store, manifest, request.depth, "passed", ())

@@ -103,8 +103,7 @@ def provider_status(request: ProviderRequest, now: datetime) -> ProviderStatus:
         try:
             write_metrics(request.metrics_textfile, provider_metrics(pages, now))
         except RecoveryError as error:
-            error.details.update(details)
-            raise
+            raise error.restated(details=details) from None
     grave = [page for page in pages if _counts(page.indicator, request.fail_on)]
     if grave:
         raise RecoveryError(

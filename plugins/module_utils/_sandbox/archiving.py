@@ -42,8 +42,7 @@ def newest_version() -> int:
     try:
         return newest_supported(PgBackRest(Place(STANZA)).version())
     except RecoveryError as error:
-        error.next_step = "Install the package pgbackrest."
-        raise
+        raise error.restated(next_step="Install the package pgbackrest.") from None
 
 
 def archive_folder(path: str) -> str:

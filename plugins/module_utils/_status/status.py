@@ -148,8 +148,7 @@ def _leave(request: StatusRequest, memory: Memory, metrics: str, breaches: t.Seq
     except RecoveryError as error:
         problems.append(error)
     if problems:
-        problems[0].details["breaches"] = breaches
-        raise problems[0]
+        raise problems[0].restated(details={"breaches": breaches})
 
 
 def _volume(volume: VolumeFact) -> t.Dict[str, t.Any]:
