@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.support.runner.modules import ROOT
 from tests.tools.module_page import module_page
 from tests.tools.plan_pages import plan_pages
+from tests.tools.report_pages import write_report_pages
 from tests.tools.role_readmes import role_readmes
 
 
@@ -32,3 +33,6 @@ if __name__ == "__main__":
     for path, content in stale().items():
         path.write_text(content, encoding="utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
+    pages = ROOT / ".cache/report-pages"
+    write_report_pages(pages)
+    print(f"wrote the pages of sample drill reports to {pages.relative_to(ROOT)}")

@@ -2,19 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sample drill reports: pages to look at, and the picture in the README.
-
-python -m tests.support.data.drill_reports FOLDER [passed|first|failed|error|crowded]
-"""
+"""Sample drill reports: passed, first, failed, error and crowded."""
 
 from __future__ import annotations
 
 import json
-import sys
 import typing as t
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.estimate import proposal
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import (
@@ -22,7 +17,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence 
     read_fingerprint,
     read_self_tests,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.junit import drill_junit
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model import (
     Estimate,
     Evidence,
@@ -30,9 +24,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.model imp
     Objectives,
     Phase,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.openmetrics import drill_metrics
 from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report import DrillFacts, build_report
-from ansible_collections.lifeline.recovery.plugins.module_utils._pages.page import render_page
 from ansible_collections.lifeline.recovery.plugins.module_utils._pages.report_format import Report
 
 INCIDENT = datetime(2026, 3, 2, 2, 47, 31, 250000, tzinfo=timezone.utc)
@@ -170,17 +162,6 @@ def _variant(name: str) -> t.Tuple[Report, t.List[Report], t.List[str]]:
     return sample_report(), sample_history(), []
 
 
-def main(folder: str, name: str = "passed") -> None:
-    report, earlier, broken = variant(name)
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    target.joinpath("report.html").write_text(render_page(report, earlier, broken), encoding="utf-8")
-    target.joinpath("report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-    target.joinpath("junit.xml").write_text(drill_junit(report), encoding="utf-8")
-    target.joinpath("metrics.prom").write_text(drill_metrics(report, earlier), encoding="utf-8")
-    print(target / "report.html")
-
-
 def _phase(incident: datetime, name: str, offset: float, seconds: float, slower: float) -> Phase:
     if offset >= 0:
         offset, seconds = offset * slower, seconds * slower
@@ -227,7 +208,3 @@ def _crowded(evidence: Evidence) -> Evidence:
     ]
     phases = [*phases, *evidence.phases]
     return replace(evidence, estimate=Estimate(1200, 3600), checks=read_checks(checks), phases=tuple(phases))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:3])
