@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._files
   - lifeline.recovery._files.progress
+  - lifeline.recovery._journal
   - lifeline.recovery._store
   - lifeline.recovery._files.parallel
 attributes:
@@ -214,7 +215,7 @@ timings:
   description: Seconds per phase.
   type: dict
   returned: success
-  sample: {inventory: 2.1, files: 8.4, confirm: 0.3, commit: 0.5, total: 11.4}
+  sample: {preflight: 0.1, inventory: 2.1, files: 8.4, confirm: 0.3, commit: 0.5, total: 11.4}
 summary:
   description: The result in one sentence.
   type: str
@@ -231,8 +232,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
-    progress_spec,
     store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.backup_requests import (
+    backup_options,
+    backup_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import checked_places
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
@@ -245,17 +249,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._operations.back
 
 SPEC = ArgumentSpec(
     {
-        "source": {"type": "str", "required": True},
-        "tier": {
-            "type": "str",
-            "default": "daily",
-            "choices": ["hourly", "daily", "weekly", "monthly", "emergency"],
-        },
         "prefixes": {"type": "list", "elements": "str", "default": []},
-        "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
         "archived": {"type": "str", "default": "fail", "choices": ["fail", "skip"]},
         "parallel_files": {"type": "int", "default": 16},
-        "spool_dir": {"type": "path"},
         "state_dir": {"type": "path"},
         "allow_same_bucket": {"type": "bool", "default": False},
     }
@@ -263,21 +259,16 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(files_spec()).merge(backup_spec()).merge(store_spec()))
     params = module.params
 
     def work() -> BucketBackupResult:
         request = BucketBackupRequest(
-            source=params["source"],
-            tier=params["tier"],
+            **backup_options(params, check_mode=module.check_mode),
             prefixes=tuple(params["prefixes"]),
-            codec=params["compression"],
             archived=params["archived"],
             parallel=params["parallel_files"],
-            spool_dir=params["spool_dir"],
             state_dir=params["state_dir"],
-            progress_file=params["progress_file"],
-            check_mode=module.check_mode,
         )
         files = opened_files(params)
         return back_up(BucketBackup(files, request), checked_places(params))

@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - lifeline.recovery._d1
   - lifeline.recovery._cloudflare
   - lifeline.recovery._files.progress
+  - lifeline.recovery._journal
   - lifeline.recovery._store
   - lifeline.recovery._d1.file
 attributes:
@@ -195,7 +196,7 @@ timings:
   description: Seconds per phase, with the total last.
   type: dict
   returned: success
-  sample: {read: 9.1, prove: 2.2, store: 1.0, total: 12.5}
+  sample: {preflight: 0.1, read: 9.1, prove: 2.2, store: 1.0, commit: 0.1, total: 12.5}
 summary:
   description: One sentence.
   type: str
@@ -212,8 +213,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
-    progress_spec,
     store_spec,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.backup_requests import (
+    backup_options,
+    backup_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import sqlite_engine
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
@@ -230,40 +234,27 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup i
 SPEC = ArgumentSpec(
     {
         "path": {"type": "path"},
-        "source": {"type": "str", "required": True},
-        "tier": {
-            "type": "str",
-            "default": "daily",
-            "choices": ["hourly", "daily", "weekly", "monthly", "emergency"],
-        },
         "sql_name": {"type": "str"},
         "attempts": {"type": "int", "default": 3},
         "allow_inconsistent": {"type": "bool", "default": False},
         "accept_identity": {"type": "str"},
-        "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
-        "spool_dir": {"type": "path"},
     },
     mutually_exclusive=[["path", "database"]],
 )
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(progress_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(d1_spec()).merge(backup_spec()).merge(store_spec()))
     params = module.params
 
     def work() -> SqliteBackupResult:
         request = SqliteBackupRequest(
-            source=params["source"],
-            tier=params["tier"],
-            codec=params["compression"],
+            **backup_options(params, check_mode=module.check_mode),
             parallel=store_parallel(params),
-            spool_dir=params["spool_dir"],
             sql_name=params["sql_name"],
             attempts=params["attempts"],
             allow_inconsistent=params["allow_inconsistent"],
             accept_identity=params["accept_identity"],
-            progress_file=params["progress_file"],
-            check_mode=module.check_mode,
         )
         return back_up(SqliteBackup(sqlite_engine(params, read_only=True), request), opened_store(params))
 

@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._postgres.client
   - lifeline.recovery._store
+  - lifeline.recovery._files.progress
   - lifeline.recovery._journal
 attributes:
   check_mode:
@@ -273,8 +274,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     postgres_spec,
     store_spec,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.backup_requests import (
+    backup_options,
+    backup_spec,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import journal_listener
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     opened_store,
     store_parallel,
@@ -286,17 +290,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup
     PostgresBackupResult,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.layout import TIERS
 
 SPEC = ArgumentSpec(
     {
-        "source": {"type": "str", "required": True},
-        "tier": {
-            "type": "str",
-            "default": "daily",
-            "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"],
-        },
         "jobs": {"type": "int", "default": 2},
-        "compression": {"type": "str", "default": "zstd", "choices": ["zstd", "gzip", "none"]},
         "compression_level": {"type": "int"},
         "include_schemas": {"type": "list", "elements": "str", "default": []},
         "exclude_schemas": {"type": "list", "elements": "str", "default": []},
@@ -304,8 +302,6 @@ SPEC = ArgumentSpec(
         "exclude_table_data": {"type": "list", "elements": "str", "default": []},
         "profile": {"type": "str", "default": "none", "choices": ["none", "supabase"]},
         "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
-        "spool_dir": {"type": "path"},
-        "journal": {"type": "path"},
         "lock_timeout": {"type": "int", "default": 30},
         "accept_identity": {"type": "str"},
     }
@@ -313,15 +309,13 @@ SPEC = ArgumentSpec(
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC.merge(backup_spec(tiers=TIERS)).merge(postgres_spec()).merge(store_spec()))
     params = module.params
 
     def work() -> PostgresBackupResult:
         request = PostgresBackupRequest(
-            source=params["source"],
-            tier=params["tier"],
+            **backup_options(params, check_mode=module.check_mode),
             jobs=params["jobs"],
-            codec=params["compression"],
             level=params["compression_level"],
             selection=Selection(
                 include_schemas=tuple(params["include_schemas"]),
@@ -331,12 +325,9 @@ def main() -> None:
             ),
             profile=params["profile"],
             fingerprint=params["fingerprint"],
-            spool_dir=params["spool_dir"],
             lock_timeout=params["lock_timeout"],
             accept_identity=params["accept_identity"],
             parallel=store_parallel(params),
-            check_mode=module.check_mode,
-            listener=journal_listener(params["journal"]),
         )
         return back_up(PostgresBackup(connection_options(params), request), opened_store(params))
 

@@ -131,8 +131,10 @@ def test_restore_brings_back_what_was_lost_and_undo_takes_the_restore_back(
 
 
 @every_kind
-def test_a_second_backup_reuses_what_is_unchanged(source: Source, store: DirectoryStore) -> None:
-    first = taken(source, store)
+def test_a_second_backup_reuses_what_is_unchanged(source: Source, store: DirectoryStore, tmp_path: Path) -> None:
+    first = taken(source, store, progress_file=str(tmp_path / "progress"))
+    assert (tmp_path / "progress").read_text().startswith("app: ")
+    assert first.timings.keys() >= {"preflight", "commit", "total"}
     source.change()
     second = taken(source, store)
     assert first.bytes_uploaded > LARGE > 10 * second.bytes_uploaded
