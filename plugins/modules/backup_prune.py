@@ -226,12 +226,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     opened_store,
     retention_policy,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.clocks import agreed_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import (
-    PruneRequest,
-    prune,
-    prune_diff,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune_diff
 
 SPEC = ArgumentSpec(
     {

@@ -158,10 +158,22 @@ bytes_restored:
   returned: success
   sample: 40960
 undo:
-  description: The set of the tier V(undo) that holds what was replaced, or null.
+  description: The options that take the restore back; empty if no file was replaced.
+  type: dict
+  returned: success
+  sample: {set: 20260301T121500Z, tier: undo, mode: all}
+unchanged:
+  description: Why nothing was changed, as C(reason) and C(next_step); null if something was.
+  type: dict
+  returned: success
+  sample:
+    reason: 1,163 files of the set are in the target, and their content was not compared.
+    next_step: Set `mode` to all to restore files that differ.
+recovery_point:
+  description: The instant that the set shows.
   type: str
   returned: success
-  sample: 20260301T121500Z
+  sample: "2026-03-01T03:00:05.123+00:00"
 plan_digest:
   description: What O(recovery_confirm) may be instead of the name of the bucket.
   type: str
@@ -222,7 +234,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+    required_source,
+    safeguards,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     files_name,
     opened_files,
@@ -230,10 +245,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_r
     set_selection,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
+    BucketRestore,
     BucketRestoreRequest,
-    restore_bucket,
-    restore_diff,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
 
 SPEC = ArgumentSpec(
@@ -257,19 +272,16 @@ def main() -> None:
             prefixes=tuple(params["prefixes"]),
             mode=params["mode"],
             target_name=files_name(params),
-            environment=params["recovery_environment"],
-            confirm=params["recovery_confirm"],
             undo=params["undo"],
             parallel=params["parallel_files"],
             spool_dir=params["spool_dir"],
             progress_file=params["progress_file"],
-            check_mode=module.check_mode,
+            safeguards=safeguards(params, check_mode=module.check_mode),
         )
         files, source = opened_files(params), required_source(params)
         store = readable_store(params, source)
         manifest = find_set(store, source, set_selection(params))
-        result = restore_bucket(store, manifest, files, request)
-        return {**vars(result), "diff": restore_diff(result)}
+        return perform(BucketRestore(store, manifest, files, request))
 
     run_module(module, work)
 

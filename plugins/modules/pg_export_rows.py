@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres.client
   - lifeline.recovery._store
   - lifeline.recovery._rows
+  - lifeline.recovery._rows.keys
 attributes:
   check_mode:
     support: full

@@ -102,6 +102,11 @@ in_use:
   elements: str
   returned: success
   sample: []
+unchanged:
+  description: Why no database was dropped, as C(reason) and C(next_step); null if one was.
+  type: dict
+  returned: success
+  sample: null
 plan_digest:
   description: The digest that confirms exactly these databases.
   type: str
@@ -127,12 +132,14 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import safeguards
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.kept import (
+    KeptPrune,
     KeptPruneRequest,
     KeptPruneResult,
-    prune_kept,
 )
 
 SPEC = ArgumentSpec(
@@ -155,12 +162,10 @@ def main() -> None:
             database=options.database,
             keep_seconds=params["keep_days"] * 86400,
             minimum=params["minimum"],
-            environment=params["recovery_environment"],
-            confirm=params["recovery_confirm"],
             source=params["source"] or "",
-            check_mode=module.check_mode,
+            safeguards=safeguards(params, check_mode=module.check_mode),
         )
-        return prune_kept(request, utc_now(), opened_store(params) if params["store"] else None)
+        return perform(KeptPrune(request, utc_now(), opened_store(params) if params["store"] else None))
 
     run_module(module, work)
 

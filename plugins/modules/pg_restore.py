@@ -417,13 +417,14 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     store_spec,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import journal_listener
+from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import journal_listener, safeguards
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.preparation import Preparation, new_extension
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import (
     RestoreRequest,
     RestoreResult,
@@ -497,13 +498,11 @@ def main() -> None:
             lock_timeout=params["lock_timeout"],
             fingerprint=params["fingerprint"],
             terminate_sessions=params["terminate_sessions"],
-            environment=params["recovery_environment"],
-            confirm=params["recovery_confirm"],
             spool_dir=params["spool_dir"],
-            check_mode=module.check_mode,
+            safeguards=safeguards(params, check_mode=module.check_mode),
             listener=journal_listener(params["journal"]),
         )
-        return restore(request, readable_store(params, params["source"]) if params["store"] else None)
+        return perform(restore_of(request, readable_store(params, params["source"]) if params["store"] else None))
 
     run_module(module, work)
 

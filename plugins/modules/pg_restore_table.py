@@ -30,6 +30,8 @@ extends_documentation_fragment:
   - lifeline.recovery._store
   - lifeline.recovery._selection
   - lifeline.recovery._rows
+  - lifeline.recovery._rows.keys
+  - lifeline.recovery._rows.limits
   - lifeline.recovery._confirmation
   - lifeline.recovery._journal
 attributes:
@@ -97,36 +99,11 @@ options:
     type: str
     choices: [fail, common_columns]
     default: fail
-  max_rows:
-    description:
-      - The most rows that may be inserted and updated; more fail before anything changes. Without it, there is no limit.
-    type: int
-  max_deletes:
-    description:
-      - The most rows that may be deleted; more fail before anything changes.
-    type: int
-    default: 1000
   undo:
     description:
       - Store the touched rows as they are before they change.
     type: bool
     default: true
-  diff_rows:
-    description:
-      - How many rows of each kind and table a diff shows. V(0) shows all rows.
-    type: int
-    default: 20
-  plan_only:
-    description:
-      - If V(true), everything that could refuse the restore is tested, and nothing is stored or changed. Unlike in check mode, a
-        missing or wrong O(recovery_confirm) fails.
-      - Set it to test a restore before a step that takes long, such as a backup.
-    type: bool
-    default: false
-  reason:
-    description:
-      - Why the rows are restored, in one sentence, for the audit record.
-    type: str
   lock_timeout:
     description:
       - How long to wait for locked rows and tables, in seconds.
@@ -302,17 +279,16 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgre
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
     journal_listener,
     required_source,
+    safeguards,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import (
-    RowsRequest,
-    RowsResult,
-    restore_rows,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._rows.request import RowsRequest
+from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import RowsRestore, RowsResult
 from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import read_references, read_roots
 
 SPEC = ArgumentSpec(
@@ -358,24 +334,19 @@ def main() -> None:
             column_map=column_maps(params["column_map"]),
             on_schema_drift=params["on_schema_drift"],
             triggers=params["triggers"],
-            max_rows=params["max_rows"],
-            max_deletes=params["max_deletes"],
             undo=params["undo"],
             into=params["into"],
             reason=params["reason"],
             lock_timeout=params["lock_timeout"],
-            environment=params["recovery_environment"],
-            confirm=params["recovery_confirm"],
             spool_dir=params["spool_dir"],
             parallel=store_parallel(params),
-            check_mode=module.check_mode,
+            safeguards=safeguards(params, check_mode=module.check_mode),
             diff_mode=module._diff,
             diff_rows=params["diff_rows"],
-            plan_only=params["plan_only"],
             listener=journal_listener(params["journal"]),
             run_as=params["run_as"],
         )
-        return restore_rows(request, readable_store(params, params["source"]))
+        return perform(RowsRestore(request, readable_store(params, params["source"])))
 
     run_module(module, work)
 

@@ -235,10 +235,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import (
     transfer_options,
-    transfer_wish,
+    transfer_request,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.wish import fulfil, wish_diff
+from ansible_collections.lifeline.recovery.plugins.module_utils._objects.transfer_request import fulfil, wish_diff
 
 SPEC = ArgumentSpec(
     {
@@ -273,7 +273,7 @@ def main() -> None:
 
     def work() -> object:
         options = transfer_options(params, check_mode=module.check_mode)
-        result = fulfil(opened_files(params), transfer_wish(params), options)
+        result = fulfil(opened_files(params), transfer_request(params), options)
         return {**vars(result), "diff": wish_diff(result)}
 
     run_module(module, work)

@@ -264,9 +264,10 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.supabas
     supabase_recover_request,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.findings import listing
 from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.points import keep_point, known_point
-from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.recover import recover, wait
+from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.recover import ProjectRestore, wait
 
 SPEC = ArgumentSpec(
     {
@@ -302,7 +303,8 @@ def main() -> None:
             return wait(api, supabase_patience(params), params["progress_file"], check_mode=module.check_mode)
         if action == "restore_point":
             return keep_point(api, supabase_point_request(params, check_mode=module.check_mode), audit_store(params))
-        return recover(api, supabase_recover_request(params, check_mode=module.check_mode), audit_store(params))
+        request = supabase_recover_request(params, check_mode=module.check_mode)
+        return perform(ProjectRestore(api, request, audit_store(params)))
 
     run_module(module, work)
 

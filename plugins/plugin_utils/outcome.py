@@ -119,18 +119,13 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.Lis
         return _planned(
             result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"]
         )
-    if not result["changed"] and result.get("left"):
-        compared = f"{counted(result['left'], 'file')} of the set are there and were not compared"
-        return _lines(
-            result["summary"], compared, lost, "nothing was changed", "set recovery_mode to all to compare them"
-        )
     if not result["changed"]:
         return _unchanged(result)
     written = f"{counted(result['restored'] + result['replaced'], 'file')} confirmed after writing"
     back = "files that were missing stay; delete them to go back"
     if result.get("undo"):
         back = _command(
-            "restore", recovery_source=source, recovery_set=result["undo"], recovery_tier="undo",
+            "restore", recovery_source=source, recovery_set=result["undo"]["set"], recovery_tier="undo",
             recovery_mode="all", recovery_confirm=target,
         )  # fmt: skip
         back += ". Files that were missing and are there now stay"
@@ -149,10 +144,11 @@ def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[st
         return _planned(result, lost, first, result.get("plan_digest") or "")
     if not result["changed"]:
         return _unchanged(result)
-    undo, proof, after = result.get("undo") or {}, "the database was compared with the set", "check the application"
+    undo = (result.get("undo") or {}).get("set")
+    proof, after = "the database was compared with the set", "check the application"
     if undo:
         back = _command(
-            "restore_rows", recovery_source=source, recovery_set=undo["set"], recovery_tier="undo",
+            "restore_rows", recovery_source=source, recovery_set=undo, recovery_tier="undo",
             recovery_confirm=target, recovery_reason="Undo of the restore",
         )  # fmt: skip
         proof = "the rows of the set are in the database, and its foreign keys hold"
@@ -194,17 +190,15 @@ def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:
 
 
 def _unchanged(result: Result) -> t.List[str]:
-    why = result.get("unchanged") or {}
+    why = result.get("unchanged") or {
+        "reason": "the rows that were asked for equal the set",
+        "next_step": "choose an earlier set with recovery_before if the damage is older",
+    }
     done = result["summary"]
-    for part in (why.get("reason"), why.get("next_step")):
-        done = done.replace(part or "", "").strip()
-    return _lines(
-        done,
-        why.get("reason") or "what was asked for equals the set",
-        "nothing",
-        "nothing was changed",
-        why.get("next_step") or "choose an earlier set with recovery_before if the damage is older",
-    )
+    for part in (why["reason"], why["next_step"]):
+        done = done.replace(part, "").strip()
+    lost = f"{counted(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else "nothing"
+    return _lines(done, why["reason"], lost, "nothing was changed", why["next_step"])
 
 
 def _proof(result: Result) -> str:

@@ -21,12 +21,15 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock impo
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import BucketBackup, BucketBackupRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
+    BucketRestore,
     BucketRestoreRequest,
-    restore_bucket,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import Headers, ObjectInfo
@@ -123,7 +126,7 @@ def test_the_undo_of_an_encrypted_set_is_encrypted_as_well(place: Place, tmp_pat
     undo = place.restore(store=reader, mode="all", recovery_environment="sandbox")["undo"]
     stored = b"".join(path.read_bytes() for path in place.store.rglob("*") if path.is_file())
     assert b"the secret of now" not in stored
-    place.restore(store=reader, mode="all", recovery_environment="sandbox", set=undo, tier="undo")
+    place.restore(store=reader, recovery_environment="sandbox", **undo)
     assert place.content() == {"a": "the secret of now"}
 
 
@@ -277,10 +280,10 @@ def test_what_was_saved_after_the_undo_is_not_overwritten(place: Place) -> None:
     back_up(BucketBackup(target, BucketBackupRequest("media")), store)
     place.write(a="bad", b="worse")
     store.when, store.act = "undo/sets/", lambda: place.write(b="saved just now")
-    request = BucketRestoreRequest(mode="all", environment="sandbox", target_name="x")
-    result = restore_bucket(store, find_set(store, "media", Selection("latest")), target, request)
+    request = BucketRestoreRequest(mode="all", target_name="x", safeguards=Safeguards("sandbox"))
+    result = perform(BucketRestore(store, find_set(store, "media", Selection("latest")), target, request))
     assert place.content() == {"a": "good", "b": "saved just now"}
-    assert (result.replaced, result.left) == (1, 1)
+    assert (result["replaced"], result["left"]) == (1, 1)
 
 
 def test_a_digest_confirms_one_plan_only(place: Place) -> None:
@@ -461,6 +464,6 @@ def test_a_replaced_file_whose_put_was_lost_is_not_called_replaced(place: Place)
     place.back_up()
     place.write(a="evil")
     store = DirectoryStore(str(place.store))
-    request = BucketRestoreRequest(mode="all", environment="sandbox", target_name="x", undo=False)
+    request = BucketRestoreRequest(mode="all", target_name="x", undo=False, safeguards=Safeguards("sandbox"))
     with pytest.raises(RecoveryError, match="shows other bytes"):
-        restore_bucket(store, find_set(store, "media", Selection("latest")), Losing(str(place.files)), request)
+        perform(BucketRestore(store, find_set(store, "media", Selection("latest")), Losing(str(place.files)), request))

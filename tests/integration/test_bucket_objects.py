@@ -223,7 +223,7 @@ def test_mode_all_restores_headers_that_differ(media: Media, other: Options) -> 
     assert (restored["replaced"], restored["header_files"]) == (1, ["page"])
     assert "1 differing (1 in headers only) of 1 files" in restored["summary"]
     assert shown(media, "page") == before
-    undone = media.restore(mode="all", tier="undo", set=restored["undo"])
+    undone = media.restore(**restored["undo"])
     assert undone["header_files"] == ["page"]
 
 

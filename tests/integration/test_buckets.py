@@ -148,7 +148,7 @@ def test_replacing_is_confirmed_kept_as_undo_and_can_be_undone(
     restored = restore(bucket, folder_store, mode="all", recovery_confirm="backups")
     assert (restored["replaced"], restored["equal"]) == (2, 5)
     assert bucket.files() == content
-    undone = restore(bucket, folder_store, mode="all", recovery_confirm="backups", tier="undo", set=restored["undo"])
+    undone = restore(bucket, folder_store, recovery_confirm="backups", **restored["undo"])
     assert undone["replaced"] == 2
     assert bucket.files() == {**content, **spoiled}
 

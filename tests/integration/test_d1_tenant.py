@@ -21,19 +21,22 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
 from ansible_collections.lifeline.recovery.plugins.module_utils._d1.rows import LiveTarget, live_target
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations import backup as operation
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import SqliteBackup, SqliteBackupRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.engine import Bound
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import split_statements
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.belonging import Tenant
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import RowsRequest, restore_rows
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.ownership import Tenant
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import RowsRequest, RowsRestore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.d1 import D1Server
 
 Options = dict[str, t.Any]
+SANDBOX = Safeguards("sandbox")
 
 #: References to later tables, some by keys and some by a column only, a table without key, full text, and a counter.
 STUDIO = """
@@ -113,7 +116,12 @@ def back_up(where: Options, store: Options) -> None:
 
 def restore(where: Options, store: Options, *, check_mode: bool = False, **options: t.Any) -> Options:
     wish = {**where, "source": "studio", "store": store, "reason": "a drill", **options}
-    return run_module("d1_restore", wish, check_mode=check_mode)
+    if wish.get("mode") == "difference":
+        return run_module("d1_restore", wish, check_mode=check_mode)
+    tenant = dict(wish.get("tenant") or {})
+    if tenant:
+        wish.update(mode=tenant.pop("mode", "merge"), references=tenant.pop("references", []), tenant=tenant)
+    return run_module("d1_restore_rows", wish, check_mode=check_mode)
 
 
 def refused(work: t.Callable[[], object]) -> Options:
@@ -124,7 +132,10 @@ def refused(work: t.Callable[[], object]) -> Options:
 
 
 def sums(result: Options) -> tuple[int, ...]:
-    return tuple(sum(item[word] for item in result["changes"]) for word in ("inserts", "updates", "deletes"))
+    return tuple(
+        sum(item[word] for item in result.get("changes", result["tables"]))
+        for word in ("inserts", "updates", "deletes")
+    )
 
 
 def test_a_deleted_tenant_comes_back_and_can_be_taken_back(live: Options, folder_store: Options) -> None:
@@ -180,7 +191,7 @@ def test_what_a_tenant_did_since_is_put_back_in_mode_exact_only(live: Options, f
     assert sums(merged) == (0, 3, 0)
     wish = {"tenant": {**NORTH, "mode": "exact"}, "recovery_confirm": name_of(live)}
     limited = refused(lambda: restore(live, folder_store, **wish, max_deletes=2))
-    assert (limited["error_kind"], "max_deletes to 3" in limited["msg"]) == ("limit_exceeded", True)
+    assert (limited["error_kind"], "`max_deletes` to 3" in limited["msg"]) == ("limit_exceeded", True)
     done = restore(live, folder_store, **wish)
     assert (sums(done), state(live)) == ((0, 0, 3), before)
     for undo in (done["undo"], merged["undo"]):
@@ -218,6 +229,61 @@ def test_a_large_tenant_comes_back_by_one_import(d1: D1Server, folder_store: Opt
     assert (done["rows"], "POST import" in d1.requests()) == (4501, True)
     assert run(live, "SELECT * FROM users ORDER BY id") == before
     assert len(d1.requests()) < 80
+
+
+def test_rows_by_key_come_back_with_the_closure_that_is_asked_for(live: Options, folder_store: Options) -> None:
+    back_up(live, folder_store)
+    run(live, GONE)
+    gone = state(live)
+    keys = {"users": ["n1", "none"]}
+    children = [{"table": "log", "columns": ["tenant_id"], "parent": "users", "parent_columns": ["tenant_id"]}]
+    found = {}
+    for closure in ("parents", "children", "both"):
+        options = {"keys": keys, "closure": closure, "references": children}
+        done = restore(live, folder_store, **options, check_mode=True)
+        found[closure] = {item["table"]: item["inserts"] for item in done["tables"] if item["inserts"]}
+        assert done["missing_keys"] == {"users": {"missing": 1, "wanted": 2, "keys": ["'none'"]}}
+        assert "Not in the set: 1 of 2 keys of users: 'none'." in done["summary"]
+    assert found["parents"] == {"users": 1, "tenants": 1, "plans": 1}
+    assert found["children"] == {"users": 1, "bookings": 2, "notes": 3, "log": 3}
+    # By the reference of the options, the log refers to both users of the tenant.
+    assert found["both"] == {**found["children"], **found["parents"], "users": 2}
+    done = restore(live, folder_store, keys=keys, closure="both")
+    assert (sums(done), done["undo"]["mode"]) == ((8, 0, 0), "exact")
+    again = restore(live, folder_store, keys=keys, closure="both")
+    assert (again["changed"], "are equal in 6 rows" in again["unchanged"]["reason"]) == (False, True)
+    undone = restore(live, folder_store, **done["undo"], recovery_confirm=name_of(live))
+    assert (state(live), sums(undone)) == (gone, (0, 0, 8))
+
+
+def test_only_selected_rows_change_and_a_limit_counts_only_these(file: Options, folder_store: Options) -> None:
+    back_up(file, folder_store)
+    before = state(file)
+    run(file, "UPDATE plans SET id = id; INSERT INTO plans VALUES ('new'), ('newer'); DELETE FROM log")
+    confirm = {"recovery_confirm": name_of(file)}
+    plans = {"tables": ["plans"], "mode": "exact"}
+    limited = refused(lambda: restore(file, folder_store, **plans, **confirm, max_deletes=1))
+    assert (limited["error_kind"], "`max_deletes` allows 1" in limited["msg"]) == ("limit_exceeded", True)
+    planned = refused(lambda: restore(file, folder_store, **plans, plan_only=True))
+    assert planned["error_kind"] == "confirmation_required"
+    foreseen = restore(file, folder_store, **plans, **confirm, plan_only=True)
+    assert (foreseen["changed"], foreseen["undo"], sums(foreseen)) == (True, {}, (0, 0, 2))
+    assert sums(restore(file, folder_store, **plans, **confirm)) == (0, 0, 2)
+    by_column = {"log": {"columns": ["tenant_id"], "values": ["south"]}}
+    assert sums(restore(file, folder_store, keys=by_column)) == (1, 0, 0)
+    assert sums(restore(file, folder_store, tables=["log"])) == (3, 0, 0)
+    assert state(file) == before
+    for options in (
+        {},
+        {"tables": ["plans"], "tenant": NORTH},
+        {"keys": {"log": [1]}},
+        {"keys": {"plans": []}},
+        {"keys": {"plans": {"columns": ["id"]}}},
+        {"tables": ["nobody"]},
+    ):
+        assert (
+            refused(lambda options=options: restore(file, folder_store, **options))["error_kind"] == "invalid_options"
+        )
 
 
 @pytest.mark.parametrize(
@@ -314,7 +380,7 @@ def test_a_row_that_was_given_to_the_tenant_since_is_left_alone(file: Options, f
     back_up(file, folder_store)
     run(file, "UPDATE bookings SET tenant_id = 'north' WHERE id = 3")
     done = restore(file, folder_store, tenant={**NORTH, "mode": "exact"})
-    assert (done["changed"], [item["elsewhere"] for item in done["changes"] if item["table"] == "bookings"]) == (
+    assert (done["changed"], [item["elsewhere"] for item in done["tables"] if item["table"] == "bookings"]) == (
         False,
         [1],
     )
@@ -348,7 +414,7 @@ def test_an_undo_set_is_no_backup(file: Options, folder_store: Options, tmp_path
     back_up(file, folder_store)
     run(file, GONE)
     done = restore(file, folder_store, tenant=NORTH)
-    undo = {**done["undo"], "source": "studio", "store": folder_store}
+    undo = {"set": done["undo"]["set"], "tier": "undo", "source": "studio", "store": folder_store}
     assert run_module("backup_verify", {**undo, "depth": "decode"})["rows"] == 0
     listed = run_module("backup_info", {"source": "studio", "store": folder_store})["sets"]
     assert [(item["tier"], item["tables"]) for item in listed] == [("undo", 6), ("daily", 6)]
@@ -386,8 +452,8 @@ def test_after_a_fault_at_any_request_the_tenant_is_there_or_not(
     def restore_here() -> None:
         # Sets are named by the second, and this is quicker.
         shutil.rmtree(tmp_path / "store" / "studio" / "undo", ignore_errors=True)
-        request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]), environment="sandbox")
-        restore_rows(store, find_set(store, "studio", Selection()), target_of(live), request)
+        request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]), mode="merge", safeguards=SANDBOX)
+        perform(RowsRestore(store, find_set(store, "studio", Selection()), target_of(live), request))
 
     lost = [Bound(item.text) for item in split_statements(GONE) if "after" not in item.text and "new" not in item.text]
     gone = state(live)
@@ -434,9 +500,9 @@ def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path)
             return target.engine.state()
 
     manifest = find_set(store, "studio", Selection("latest"))
-    request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]))
+    request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]), mode="merge")
     with pytest.raises(RecoveryError) as caught:
-        restore_rows(store, manifest, target._replace(engine=Restless()), request)
+        perform(RowsRestore(store, manifest, target._replace(engine=Restless()), request))
     assert caught.value.kind == "inconsistent", caught.value
     assert other.execute("SELECT count(*) FROM tenants").fetchone() == (1,)
 
@@ -490,12 +556,12 @@ def test_whatever_happened_exact_brings_the_tenant_back_and_undo_takes_it_back(
             made.execute("INSERT INTO loose VALUES (?, 'new')", (tenant,))
     damaged, others = held("1"), held("tenant <> 1")
     target = live_target(None, None, path)
-    wish = RowsRequest("s", Tenant("tenant", [1], ["tenant"]), "exact", environment="sandbox")
-    done = restore_rows(store, find_set(store, "s", Selection("latest")), target, wish)
+    wish = RowsRequest("s", Tenant("tenant", [1], ["tenant"]), mode="exact", safeguards=SANDBOX)
+    done = perform(RowsRestore(store, find_set(store, "s", Selection("latest")), target, wish))
     assert (held("tenant = 1"), held("tenant <> 1")) == (before, others)
     assert made.execute("PRAGMA foreign_key_check").fetchall() == []
     if done.undo:
         undo = find_set(store, "s", Selection(done.undo["set"], tier="undo"))
-        back = RowsRequest("s", mode="exact", environment="sandbox")
-        restore_rows(store, undo, target, back)
+        back = RowsRequest("s", safeguards=SANDBOX)
+        perform(RowsRestore(store, undo, target, back))
     assert held("1") == damaged

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import restore_in_place
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
     PostgresBackup,
@@ -22,11 +23,12 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.in_place import LockedDatabase
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import (
     RestoreRequest,
     RestoreResult,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectStore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.data.identity import make_identity
@@ -55,10 +57,11 @@ def saved(options: ConnectionOptions, store: ObjectStore) -> None:
 
 def in_place(options: ConnectionOptions, store: ObjectStore, archive: str | None = None) -> RestoreResult:
     request = RestoreRequest(
-        connection=options, target_db=options.database, mode="in_place", source="app", confirm=options.database,
+        connection=options, target_db=options.database, mode="in_place", source="app",
+        safeguards=Safeguards(confirm=options.database),
         archive=archive,
     )  # fmt: skip
-    return restore(request, store)
+    return perform(restore_of(request, store))
 
 
 def value(server: PostgresServer, database: str, sql: str) -> t.Any:

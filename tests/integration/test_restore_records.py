@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import restore as restoring
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import database_restore
+from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import RestoreRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.runner.modules import ModuleFailed, run_module
@@ -121,9 +123,54 @@ def test_every_end_of_a_restore_leaves_an_audit_record(
     def fail(*_arguments: t.Any) -> None:
         raise error
 
-    monkeypatch.setattr(restoring, "find_set", fail)
+    monkeypatch.setattr(database_restore, "find_set", fail)
     request = RestoreRequest(connection=postgres.options(), target_db="never_made", source="app")
     with pytest.raises(type(error)):
-        restoring.restore(request, open_store(StoreOptions(**folder_store)))
+        perform(restore_of(request, open_store(StoreOptions(**folder_store))))
     audit = newest_audit(folder_store)
     assert (audit["status"], audit["details"]["error_kind"]) == ("failed", kind)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "bucket"])
+def test_only_a_restore_of_the_whole_set_clears_the_failure_of_a_set(
+    folder_store: Options, tmp_path: Path, kind: str
+) -> None:
+    place = {"source": "app", "store": folder_store, "recovery_environment": "sandbox"}
+    if kind == "sqlite":
+        run_module("d1_execute", {"path": str(tmp_path / "a"), "sql": "CREATE TABLE t (x); INSERT INTO t VALUES (1)"})
+        run_module("d1_backup", {"path": str(tmp_path / "a"), "source": "app", "store": folder_store})
+        partial: Options = {"mode": "difference"}
+    else:
+        (tmp_path / "a").mkdir()
+        for name in ("one", "two"):
+            (tmp_path / "a" / name).write_text(name * 3)
+        files = {"provider": "directory", "path": str(tmp_path / "a")}
+        run_module("bucket_backup", {"files": files, "source": "app", "store": folder_store})
+        partial = {"prefixes": ["one"]}
+
+    def restore_to(name: str, **options: t.Any) -> Options:
+        target = str(tmp_path / name)
+        if kind == "sqlite":
+            return run_module("d1_restore", {**place, "path": target, **options})
+        (tmp_path / name).mkdir(exist_ok=True)
+        files = {"provider": "directory", "path": target}
+        return run_module("bucket_restore", {**place, "files": files, "mode": "all", **options})
+
+    damaged = max(Path(folder_store["path"]).glob("app/daily/objects/*/*"), key=lambda path: path.stat().st_size)
+    content = damaged.read_bytes()
+    damaged.chmod(0o600)
+    damaged.write_bytes(bytes(byte ^ 1 for byte in content))
+    with pytest.raises(ModuleFailed) as caught:
+        restore_to("b")
+    assert caught.value.result["error_kind"] == "damaged"
+    (message,) = [text for text in failures(folder_store) if "last restore" in text]
+    assert "failed with damaged" in message
+    audit = newest_audit(folder_store)
+    assert (audit["status"], audit["details"]["error_kind"]) == ("failed", "damaged")
+    damaged.write_bytes(content)
+    restore_to("a" if kind == "sqlite" else "c", **partial)
+    assert [text for text in failures(folder_store) if "last restore" in text] == [message]
+    restore_to("d")
+    assert [text for text in failures(folder_store) if "last restore" in text] == []
+    audit = newest_audit(folder_store)
+    assert (audit["status"], audit["details"]["equal"]) == ("succeeded", True)

@@ -21,13 +21,16 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
     PostgresBackup,
     PostgresBackupRequest,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.names import QualifiedName
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import RowsRequest, restore_rows
+from ansible_collections.lifeline.recovery.plugins.module_utils._rows.request import RowsRequest
+from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import RowsRestore
 from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import Root
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.servers.postgres import PostgresServer
@@ -136,7 +139,7 @@ def _request(server: PostgresServer, database: str, plan: Plan, mode: str) -> Ro
         selection=Selection(),
         roots=[Root(QualifiedName("public", f"T {number}")) for number in range(len(plan.tables))],
         mode=mode,
-        environment="sandbox",
+        safeguards=Safeguards("sandbox"),
     )
 
 
@@ -176,12 +179,12 @@ def test_after_exact_the_tables_equal_the_set_and_undo_gives_the_damage_back(
 ) -> None:
     with _damaged(postgres, plan) as (database, store, before, damaged):
         request = _request(postgres, database, plan, "exact")
-        result = restore_rows(request, store)
+        result = perform(RowsRestore(request, store))
         assert _content(postgres, database, plan) == before
-        assert restore_rows(request, store).changed is False
+        assert perform(RowsRestore(request, store)).changed is False
         if result.changed:
             undo = Selection(which=result.undo["set"], tier="undo")
-            restore_rows(replace(request, roots=(), selection=undo), store)
+            perform(RowsRestore(replace(request, roots=(), selection=undo), store))
             assert _content(postgres, database, plan) == damaged
 
 
@@ -190,7 +193,7 @@ def test_after_exact_the_tables_equal_the_set_and_undo_gives_the_damage_back(
 def test_after_missing_all_rows_of_the_set_are_there_and_no_other_changed(postgres: PostgresServer, plan: Plan) -> None:
     with _damaged(postgres, plan) as (database, store, before, damaged):
         try:
-            restore_rows(_request(postgres, database, plan, "missing"), store)
+            perform(RowsRestore(_request(postgres, database, plan, "missing"), store))
         except RecoveryError as error:
             # Rows that changed during the restore may no longer allow the restored rows.
             assert error.kind == "conflict"
@@ -219,7 +222,7 @@ def test_a_backend_that_dies_at_any_statement_leaves_the_database_as_it_was(
             with pytest.MonkeyPatch.context() as patch:
                 deaths = _die_at(patch, postgres, place)
                 try:
-                    restore_rows(request, store)
+                    perform(RowsRestore(request, store))
                 except RecoveryError as error:
                     assert error.kind in ("unreachable", "restore_failed")
                     assert _content(postgres, database, plan) == damaged

@@ -141,7 +141,7 @@ def test_missing_and_differing_files_are_restored(media: Media) -> None:
     assert (media.get("large") == large, media.get("gone"), media.get("same size")) == (True, b"gone", b"right")
     again = media.restore(mode="all", recovery_confirm="backups")
     assert (again["changed"], again["equal"]) == (False, 3)
-    undone = media.restore(mode="all", recovery_confirm="backups", set=restored["undo"], tier="undo")
+    undone = media.restore(recovery_confirm="backups", **restored["undo"])
     assert undone["replaced"] == 2
     assert media.get("same size") == b"wrong"
 

@@ -84,13 +84,14 @@ class Estate:
         made.close()
         tenant = {"table": "tenants", "keys": ["a"]}
         done = run_module(
-            "d1_restore",
+            "d1_restore_rows",
             {
                 "store": self.store,
                 "reason": "a test",
                 "source": "studio",
                 "path": self.file,
                 "tenant": tenant,
+                "mode": "merge",
                 "recovery_confirm": self.file,
             },
         )

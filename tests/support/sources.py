@@ -234,7 +234,7 @@ class BucketSource:
 
     def undo(self, store: Options, restored: Options) -> None:
         # An undo set holds what was replaced. Restored files stay.
-        self.restore(store, restored["undo"], "undo")
+        self.restore(store, restored["undo"]["set"], "undo")
         self._files.delete(restored["missing_files"])
 
     def another(self) -> Source:

@@ -88,7 +88,13 @@ def test_the_way_back_of_rows_allows_as_many_deletions_as_it_needs() -> None:
 
 
 def test_files_that_were_not_compared_are_not_called_equal() -> None:
-    lines = of("restore", kind="bucket", changed=False, left=2, restored=0, replaced=0, undo=None)
+    unchanged = {
+        "reason": "2 files of the set are there and were not compared",
+        "next_step": "Set recovery_mode to all to restore files that differ.",
+    }
+    lines = of(
+        "restore", kind="bucket", changed=False, left=2, restored=0, replaced=0, undo={}, unchanged=unchanged
+    )  # fmt: skip
     assert lines[1] == "Proof: 2 files of the set are there and were not compared"
     assert "recovery_mode to all" in lines[4]
 
@@ -146,6 +152,6 @@ def test_a_backup_that_was_not_read_back_does_not_claim_it() -> None:
 
 
 def test_files_of_a_bucket_go_back_by_their_undo_set() -> None:
-    lines = of("restore", kind="bucket", restored=1, replaced=2, undo="20260301T020000Z", refused=3)
+    lines = of("restore", kind="bucket", restored=1, replaced=2, undo={"set": "20260301T020000Z"}, refused=3)
     assert "3 files that the target cannot hold" in lines[2]
     assert "-e recovery_source=media -e recovery_set=20260301T020000Z -e recovery_tier=undo" in lines[3]

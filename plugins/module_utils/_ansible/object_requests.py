@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._objects.places import refuse_shared_place
+from .._objects.locations import refuse_shared_location
 from .._objects.transfer import TransferOptions
-from .._objects.wish import TransferWish
+from .._objects.transfer_request import TransferRequest
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions
 from .._store.r2_locks import LockChange, R2Bucket
@@ -22,7 +22,7 @@ def checked_places(params: Params) -> ObjectStore:
     store = opened_store(params)
     given = {name: value for name, value in params["store"].items() if name != "audit_log"}
     files = StoreOptions(**params["files"])
-    refuse_shared_place(files, StoreOptions(**given), allow_same_bucket=params["allow_same_bucket"])
+    refuse_shared_location(files, StoreOptions(**given), allow_same_bucket=params["allow_same_bucket"])
     return store
 
 
@@ -51,9 +51,9 @@ def transfer_options(params: Params, *, check_mode: bool) -> TransferOptions:
     )
 
 
-def transfer_wish(params: Params) -> TransferWish:
+def transfer_request(params: Params) -> TransferRequest:
     names = ("direction", "src", "content", "copy_from", "dest", "sync", "range_start", "range_length", "progress_file")
-    return TransferWish(params["key"], params["state"] == "present", **{name: params[name] for name in names})
+    return TransferRequest(params["key"], params["state"] == "present", **{name: params[name] for name in names})
 
 
 def r2_bucket(params: Params) -> R2Bucket:

@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .._core.cloudflare import Account
 from .._core.errors import ErrorKind, RecoveryError
 from .._d1.api import D1Api
 from .._d1.engine import D1Engine
 from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
-from .._sqlite_rows.belonging import Tenant
+from .._sqlite_rows.ownership import Tenant
 from .._sqlite_rows.restore import RowsRequest
-from .requests import Params
+from .._sqlite_rows.selection import TableKeys
+from .requests import Params, safeguards
 from .store_requests import store_parallel
 
 
@@ -64,21 +67,44 @@ def sqlite_engine(params: Params, *, read_only: bool) -> Engine:
 
 
 def sqlite_rows_request(params: Params, name: str, *, check_mode: bool, diff_mode: bool) -> RowsRequest:
-    """Which rows of a set go into the live database of this name."""
-    given = params["tenant"]
-    tenant = Tenant(given["table"], given["keys"], given["columns"], given["references"]) if given else None
+    """The rows of a set that go into the live database of this name."""
+    tenant = params.get("tenant")
     return RowsRequest(
         name=name,
-        tenant=tenant,
-        mode=given["mode"] if given else "exact",
+        tenant=Tenant(tenant["table"], tenant["keys"], tenant["columns"]) if tenant else None,
+        selected=_selected_rows(params.get("tables") or (), params.get("keys") or {}),
+        closure=params.get("closure", "none"),
+        references=params.get("references", ()),
+        mode=params["mode"],
         triggers=params["triggers"],
-        max_rows=params["max_rows"],
-        max_deletes=params["max_deletes"],
         reason=params["reason"],
-        environment=params["recovery_environment"],
-        confirm=params["recovery_confirm"],
+        safeguards=safeguards(params, check_mode=check_mode),
         spool_dir=params["spool_dir"],
         parallel=store_parallel(params),
-        check_mode=check_mode,
         diff_mode=diff_mode,
+        diff_rows=params.get("diff_rows", 20),
     )
+
+
+def _selected_rows(tables: t.Sequence[str], keys: t.Mapping[str, t.Any]) -> t.List[TableKeys]:
+    """The options tables and keys together. Raises RecoveryError(invalid_options)."""
+    selected = []
+    for table, given in keys.items():
+        columns: t.Tuple[str, ...] = ()
+        values = given
+        if isinstance(given, t.Mapping):
+            if set(given) != {"columns", "values"}:
+                raise RecoveryError(
+                    ErrorKind.INVALID_OPTIONS,
+                    f"`keys` of {table} must have `columns` and `values`, got {', '.join(map(str, given))}.",
+                    next_step="Correct `keys`.",
+                )
+            columns, values = tuple(given["columns"]), given["values"]
+        if not isinstance(values, list) or not values:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"`keys` of {table} must be a list with at least one key, got {values!r}.",
+                next_step="Correct `keys`.",
+            )
+        selected.append(TableKeys(str(table), values, columns))
+    return [*(TableKeys(table) for table in dict.fromkeys(tables) if table not in keys), *selected]

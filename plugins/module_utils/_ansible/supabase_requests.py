@@ -10,7 +10,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._supabase.api import Access, SupabaseApi
 from .._supabase.points import Patience, PointRequest
 from .._supabase.recover import RecoverRequest
-from .requests import Params, journal_listener, optional_instant
+from .requests import Params, journal_listener, optional_instant, safeguards
 
 
 def supabase_api(params: Params) -> SupabaseApi:
@@ -53,9 +53,7 @@ def supabase_recover_request(params: Params, *, check_mode: bool) -> RecoverRequ
         project_name=params["project_name"],
         undo_first=params["undo_first"],
         patience=supabase_patience(params),
-        environment=params["recovery_environment"],
-        confirm=params["recovery_confirm"],
-        check_mode=check_mode,
+        safeguards=safeguards(params, check_mode=check_mode),
         progress_file=params["progress_file"],
         source=params["source"],
         listener=journal_listener(params["journal"]),

@@ -14,8 +14,8 @@ from .._sqlite.engine import Engine
 from .._sqlite.file import FileEngine
 from .._sqlite.portable import LONGEST, UNLIMITED
 from .api import D1Api
+from .apply import apply_all
 from .engine import D1Engine
-from .whole import apply_whole
 
 
 class LiveTarget(t.NamedTuple):
@@ -38,6 +38,6 @@ def live_target(api: t.Optional[D1Api], database: t.Optional[str], path: t.Optio
     engine = D1Engine(service, found.uuid, found.name)
 
     def apply(texts: t.Iterable[str], folder: str, state: str) -> None:
-        apply_whole(service, found, engine, texts, folder, state)
+        apply_all(service, found, engine, texts, folder, state)
 
     return LiveTarget(found.name, engine, LONGEST, apply)

@@ -14,14 +14,16 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._d1.restore import differences_from
 from .._d1.rows import live_target
+from .._operations.change import perform
+from .._sets.change import Safeguards
 from .._sets.manifest import Manifest
 from .._sqlite.confined import STATEMENT_SECONDS, confine
 from .._sqlite.file import FileEngine
 from .._sqlite.opened import OpenedSet, open_set
+from .._sqlite.restore import differences_from
 from .._sqlite.schema import Table, quoted
-from .._sqlite_rows.restore import RowsRequest, restore_rows
+from .._sqlite_rows.restore import AllRowsRestore, RowsRequest
 from .._store.base import ObjectStore
 from .copies import Copy, CopyTests, Damage, run_copy_tests
 
@@ -94,9 +96,9 @@ class _FileCopy:
         tables = {table.name for table in self._opened.schema.tables}
         target = live_target(None, None, self._path)
         try:
-            request = RowsRequest(target.name, mode="exact", max_deletes=None, environment="sandbox", check_mode=True)
-            changes = restore_rows(self._store, self._manifest, target, request).changes
-            rows = {str(change["table"]) for change in changes if _is_change(change)}
+            request = RowsRequest(target.name, safeguards=Safeguards("sandbox", check_mode=True))
+            changes = perform(AllRowsRestore(self._store, self._manifest, target, request)).tables
+            rows = {change.table for change in changes if change.total}
         except RecoveryError as error:
             if error.kind is not ErrorKind.SCHEMA_DRIFT:
                 raise
@@ -111,10 +113,6 @@ class _FileCopy:
             if what not in tables or what in rows:
                 found[what] = f"{text} differs" if what in tables else text
         return found
-
-
-def _is_change(change: t.Mapping[str, t.Any]) -> bool:
-    return bool(change["inserts"] or change["updates"] or change["deletes"])
 
 
 def _damages(opened: OpenedSet) -> t.Iterator[Damage]:

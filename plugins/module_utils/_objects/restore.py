@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Brings the files of a bucket back: all, those below prefixes, or only those that are missing. Deletes nothing."""
+"""Restores files of a bucket: all, those below prefixes, or only those that are missing. Deletes nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import sqlite3
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._core.clock import Timings
-from .._core.confirmation import plan_digest, require_confirmation
+from .._core.confirmation import plan_digest
 from .._core.digest import Tally, bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
@@ -22,13 +21,14 @@ from .._core.parallel import for_each
 from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._core.sizes import readable_size
-from .._sets.audit import audited
 from .._sets.catalogue import older_set
+from .._sets.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._sets.engine import take_undo_set
 from .._sets.fetch import plain_chunks
 from .._sets.layout import object_key
 from .._sets.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from .._sets.packing import IN_MEMORY
+from .._sets.recovery_points import UNDO_TIER
 from .._store.base import ARCHIVE_CLASSES, ObjectInfo, ObjectStore, put_shown, seal_for
 from .backup import BucketBackup, BucketBackupRequest
 from .compare import EARLIER_HEADERS, EXCLUDED_FILE, EXCLUDED_FOLDER, differing_headers, excluded_names
@@ -53,7 +53,7 @@ _MD5 = 32
 
 @dataclass(frozen=True)
 class BucketRestoreRequest:
-    """What to bring back. mode: missing leaves every file that is there, all replaces what differs.
+    """The files to restore. mode: missing leaves every file of the target, all replaces files that differ.
 
     target_name is what production has to confirm when files are replaced.
     """
@@ -61,28 +61,22 @@ class BucketRestoreRequest:
     prefixes: t.Tuple[str, ...] = ()
     mode: str = "missing"
     target_name: str = ""
-    environment: str = "production"
-    confirm: t.Optional[str] = None
     undo: bool = True
     parallel: int = 16
     spool_dir: t.Optional[str] = None
     progress_file: t.Optional[str] = None
-    check_mode: bool = False
+    safeguards: Safeguards = field(default_factory=Safeguards)
 
 
 @dataclass
-class BucketRestoreResult:
-    """restored were missing, replaced differed, equal and left were there; undo holds what was replaced.
+class FileCounts:
+    """restored were missing, replaced differed, equal and left were in the target.
 
     refused could not be written, because the target cannot hold them; refused_files are names of some with the reason.
     header_files are those of differing_files whose content is equal. headers_not_kept are the names of headers that
     the target did not take.
     """
 
-    changed: bool = False
-    set_id: str = ""
-    source: str = ""
-    tier: str = ""
     files: int = 0
     restored: int = 0
     replaced: int = 0
@@ -90,65 +84,38 @@ class BucketRestoreResult:
     left: int = 0
     refused: int = 0
     bytes_restored: int = 0
-    requests: int = 0
-    undo: t.Optional[str] = None
-    plan_digest: str = ""
     missing_files: t.List[str] = field(default_factory=list)
     differing_files: t.List[str] = field(default_factory=list)
     header_files: t.List[str] = field(default_factory=list)
     refused_files: t.List[t.Dict[str, str]] = field(default_factory=list)
     headers_not_kept: t.List[str] = field(default_factory=list)
-    timings: t.Mapping[str, float] = field(default_factory=dict)
-    summary: str = ""
+
+    @property
+    def written(self) -> int:
+        return self.restored + self.replaced
 
 
-def restore_bucket(
-    store: ObjectStore, manifest: Manifest, target: ObjectStore, request: BucketRestoreRequest
-) -> BucketRestoreResult:
-    """Bring files of a set back into a bucket. What is replaced is first kept in a set of the tier undo.
+class BucketRestore(Change[t.Dict[str, t.Any]]):
+    """Restores files of a set into a bucket. Files that are replaced are first stored in a set of the tier undo.
 
     Files that the target cannot hold are named in the result and by a notice; the others are restored.
     Raises RecoveryError: unsupported for a set of another kind, confirmation_required, damaged or object_missing
     for an object that is not as recorded (its file stays unchanged, and the others are restored), name_refused for a
     file that something in the target excludes, archived, no_identity.
     """
-    manifest.require_kind(BUCKET_ENGINE)
-    known = {"set_id": manifest.set_id, "target": target.location}
-    with audited(store, manifest.source, "restore", known, check_mode=request.check_mode) as outcome:
-        with scratch_folder("lifeline-bucket-", request.spool_dir) as folder, listing_errors():
-            result = _Run(store, manifest, target, request, folder).complete()
-        if result.changed:
-            outcome.update(restored=result.restored, replaced=result.replaced, undo=result.undo)
-    return result
 
+    faults_of_set = (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING)
 
-def restore_diff(result: BucketRestoreResult) -> t.Dict[str, str]:
-    """The first files of each kind, a line each, and how many more there are."""
-    shown = [*result.missing_files, *result.differing_files]
-    number = result.restored + result.replaced
-    counted = f"{len(shown)} of {number:,} files are shown\n" if len(shown) < number else ""
-    differing = "".join(
-        f"{name} (other {'headers' if name in result.header_files else 'content'})\n" for name in result.differing_files
-    )
-    return {
-        "before": differing,
-        "after": "".join(f"{name}\n" for name in sorted(shown)) + counted,
-    }
-
-
-class _Run:
     def __init__(
-        self,
-        store: ObjectStore,
-        manifest: Manifest,
-        target: ObjectStore,
-        request: BucketRestoreRequest,
-        folder: str,
+        self, store: ObjectStore, manifest: Manifest, target: ObjectStore, request: BucketRestoreRequest
     ) -> None:
+        super().__init__(request.safeguards, store, manifest.source)
         self._store, self._manifest, self._target, self._request = store, manifest, target, request
-        self._folder = folder
-        self._timings = Timings()
-        self._progress = Progress(None if request.check_mode else request.progress_file, manifest.source)
+        self.details = {"set_id": manifest.set_id, "target": target.location}
+        if not request.prefixes:
+            self.restores = manifest
+        progress_file = request.progress_file if request.safeguards.acts else None
+        self._progress = Progress(progress_file, manifest.source)
         self._kept_headers = manifest.coverage.get("headers") or EARLIER_HEADERS
         self._refuses_extras = False
         # Errors about one file each, after which the others were restored.
@@ -156,48 +123,96 @@ class _Run:
         # Of all planned files, in whatever order they were judged.
         self._planned_files = 0
         self._begun = False
-        self._result = BucketRestoreResult(set_id=manifest.set_id, source=manifest.source, tier=manifest.tier)
+        self._undo: t.Dict[str, str] = {}
+        self._counts = FileCounts()
+
+    def plan(self) -> ChangePlan:
+        self._manifest.require_kind(BUCKET_ENGINE)
+        folder = self.resources.enter_context(scratch_folder("lifeline-bucket-", self._request.spool_dir))
+        self.resources.enter_context(listing_errors())
         # The lines to act on, on disk: 0 for a missing file, 1 for one that differs.
         self._plan = sqlite3.connect(os.path.join(folder, "plan.sqlite"), check_same_thread=False)
+        self.resources.enter_context(contextlib.closing(self._plan))
         self._plan.execute("CREATE TABLE plan (id INTEGER PRIMARY KEY, differs INTEGER, line TEXT, seen TEXT)")
+        self.resources.callback(self._progress.end)
+        with self.timings.phase("plan"):
+            self._make_plan()
+        self._note_refused()
+        counts = self._counts
+        return ChangePlan(
+            {"set": self._manifest.set_id, "target": self._target.location, "files": f"{self._planned_files:x}"},
+            target=self._request.target_name,
+            destroys=bool(counts.replaced),
+            does=f"replaces {counts.replaced:,} files of" if counts.replaced else "restores files to",
+            changes=bool(counts.written),
+        )
 
-    def complete(self) -> BucketRestoreResult:
-        request, result = self._request, self._result
-        with contextlib.closing(self._plan):
-            with self._timings.phase("plan"):
-                self._make_plan()
-            plan = {"set": result.set_id, "target": self._target.location, "files": f"{self._planned_files:x}"}
-            result.plan_digest = plan_digest(plan)
-            result.changed = bool(result.restored or result.replaced)
-            self._note_refused()
-            if not request.check_mode:
-                if result.replaced or request.confirm is not None:
-                    require_confirmation(
-                        request.environment,
-                        request.confirm,
-                        request.target_name,
-                        result.plan_digest,
-                        f"replaces {result.replaced:,} files of",
-                    )
-                if result.replaced and request.undo:
-                    with self._timings.phase("undo"):
-                        self._take_undo()
-                with self._timings.phase("files"):
-                    self._restore_all()
-                result.changed = bool(result.restored or result.replaced)
-            self._progress.end()
-        if result.headers_not_kept:
+    def keep_undo(self) -> t.Mapping[str, str]:
+        if not (self._counts.replaced and self._request.undo):
+            return {}
+        with self.timings.phase("undo"):
+            keys = [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
+            seal_for(self._store, self._manifest.recipients)
+            undo = BucketBackup(
+                self._target,
+                BucketBackupRequest(
+                    source=self._manifest.source,
+                    tier="undo",
+                    keys=keys,
+                    parallel=self._request.parallel,
+                    spool_dir=self._request.spool_dir,
+                ),
+            )
+            taken = take_undo_set(undo, self._store)
+        self._undo = {"set": taken.set_id, "tier": "undo", "mode": "all"}
+        return self._undo
+
+    def act(self) -> None:
+        with self.timings.phase("files"):
+            self._restore_all()
+
+    def verify(self) -> None:
+        """A set is proved only if each of its files was read from the store and was stored in the target."""
+        self.equal = True if self._counts.written == self._counts.files else None
+
+    def has_changed(self) -> bool:
+        return bool(self._counts.written)
+
+    def result(self, outcome: Outcome) -> t.Dict[str, t.Any]:
+        counts = self._counts
+        if counts.headers_not_kept:
             note(f"{self._target.location} does not keep these headers as the set has them: "
-                 f"{', '.join(sorted(result.headers_not_kept))}.")  # fmt: skip
-        result.requests = self._store.requests + self._target.requests
-        result.missing_files.sort()
-        result.differing_files.sort()
-        result.timings = self._timings.as_dict()
-        result.summary = self._summary()
-        return result
+                 f"{', '.join(sorted(counts.headers_not_kept))}.")  # fmt: skip
+        counts.missing_files.sort()
+        counts.differing_files.sort()
+        self.details.update(restored=counts.restored, replaced=counts.replaced)
+        manifest = self._manifest
+        return {
+            **vars(outcome),
+            **vars(counts),
+            "set_id": manifest.set_id,
+            "source": manifest.source,
+            "tier": manifest.tier,
+            "recovery_point": manifest.recovery_point,
+            "requests": self._store.requests + self._target.requests,
+            "timings": self.timings.as_dict(),
+            "summary": self._summary(outcome),
+            "diff": self._difference(),
+        }
+
+    def _difference(self) -> t.Dict[str, str]:
+        """The first files of each kind, a line each, and how many more there are."""
+        counts = self._counts
+        shown = [*counts.missing_files, *counts.differing_files]
+        more = f"{len(shown)} of {counts.written:,} files are shown\n" if len(shown) < counts.written else ""
+        differing = "".join(
+            f"{name} (other {'headers' if name in counts.header_files else 'content'})\n"
+            for name in counts.differing_files
+        )
+        return {"before": differing, "after": "".join(f"{name}\n" for name in sorted(shown)) + more}
 
     def _make_plan(self) -> None:
-        result = self._result
+        result = self._counts
         self._progress.phase("comparing")
         with NameIndex() as sizes, self._excluded() as excluded:
             for prefix in self._request.prefixes or ("",):
@@ -231,7 +246,7 @@ class _Run:
         return excluded
 
     def _judge(self, entry: FileEntry, size: t.Optional[int], excluded: NameIndex) -> t.Tuple[FileEntry, str, str]:
-        """What is to become of a file; and what was seen of one that differs, or why the target cannot hold it."""
+        """The fate of a file; and the mark of a file that differs, or why the target cannot hold the file."""
         problem = self._target.refuses(entry.key, entry.size)
         if not problem and entry.key in excluded:
             problem = EXCLUDED_FOLDER if entry.key.endswith("/") else EXCLUDED_FILE
@@ -253,16 +268,16 @@ class _Run:
         return entry, "equal", ""
 
     def _refuse(self, key: str, reason: str) -> None:
-        self._result.refused += 1
-        if len(self._result.refused_files) < _SHOWN:
-            self._result.refused_files.append({"file": key, "reason": reason})
+        self._counts.refused += 1
+        if len(self._counts.refused_files) < _SHOWN:
+            self._counts.refused_files.append({"file": key, "reason": reason})
 
     def _note_refused(self) -> None:
-        if self._result.refused:
+        if self._counts.refused:
             note(f"{self._target.location} cannot hold {self._refused_text()}. They were not restored.")
 
     def _refused_text(self) -> str:
-        result = self._result
+        result = self._counts
         named = "; ".join(f"{item['file']!r} ({item['reason']})" for item in result.refused_files[:10])
         more = "; ..." if result.refused > 10 else ""
         return f"{result.refused} {'file' if result.refused == 1 else 'files'} of the set: {named}{more}"
@@ -282,7 +297,7 @@ class _Run:
         return tally.sha256 == entry.sha256
 
     def _add(self, entry: FileEntry, fate: str, seen: str) -> None:
-        result, differs = self._result, fate != "missing"
+        result, differs = self._counts, fate != "missing"
         self._plan.execute("INSERT INTO plan (differs, line, seen) VALUES (?, ?, ?)", (differs, entry.to_line(), seen))
         self._planned_files ^= int(plan_digest({"key": entry.key, "sha256": entry.sha256, "seen": seen}), 16)
         result.bytes_restored += entry.size
@@ -296,23 +311,8 @@ class _Run:
             if fate == "headers":
                 result.header_files.append(entry.key)
 
-    def _take_undo(self) -> None:
-        keys = [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
-        seal_for(self._store, self._manifest.recipients)
-        undo = BucketBackup(
-            self._target,
-            BucketBackupRequest(
-                source=self._manifest.source,
-                tier="undo",
-                keys=keys,
-                parallel=self._request.parallel,
-                spool_dir=self._request.spool_dir,
-            ),
-        )
-        self._result.undo = take_undo_set(undo, self._store).set_id
-
     def _restore_all(self) -> None:
-        result = self._result
+        result = self._counts
         self._progress.phase(
             "restoring", total_items=result.restored + result.replaced, total_bytes=result.bytes_restored
         )
@@ -344,22 +344,21 @@ class _Run:
         )
 
     def _undo_text(self) -> str:
-        undo = self._result.undo
-        return f" What was replaced is in the set {undo} of the tier undo." if undo else ""
+        return f" The replaced files are in the set {self._undo['set']} of the tier undo." if self._undo else ""
 
     def _details(self) -> t.Dict[str, t.Any]:
         failures = [one.what for one in self._failed]
-        return {"changed": self._begun, "undo": self._result.undo, "failures": failures}
+        return {"changed": self._begun, "undo": self._undo, "failures": failures}
 
     def _restore(self, planned: t.Tuple[bool, str, str]) -> t.Tuple[bool, bool]:
         """Whether the file differs, and was written; not when another client made or changed the file first."""
         differs, line, seen = planned
         entry = parse_line(line)
         if differs:
-            # What was saved after the undo was taken is in no set.
+            # A version that was saved after the undo was taken is in no set.
             info = self._target.head(entry.key, size=int(seen.partition(" ")[0]))
             if info is not None and mark_of(info) != seen:
-                self._result.left += 1
+                self._counts.left += 1
                 return differs, False
         self._begun = True
         try:
@@ -368,7 +367,7 @@ class _Run:
             self._judge_failure(entry, error)
             return differs, False
         lost = differing_headers(entry, shown, self._kept_headers, self._target.tags)
-        self._result.headers_not_kept += [name for name in lost if name not in self._result.headers_not_kept]
+        self._counts.headers_not_kept += [name for name in lost if name not in self._counts.headers_not_kept]
         self._progress.add(1, entry.size)
         return differs, True
 
@@ -376,7 +375,7 @@ class _Run:
         """Raise the error, unless it is about this file alone, so that the others can be restored."""
         if error.kind == ErrorKind.ALREADY_EXISTS:
             if self._target.head(entry.key) is not None:
-                self._result.left += 1
+                self._counts.left += 1
                 return
             # SeaweedFS answers so for the name of a folder.
             error = RecoveryError(
@@ -408,7 +407,7 @@ class _Run:
             # Only now is it known that the extras were refused, and not the file.
             self._refuses_extras = True
             lost = [name for name in ("storage_class", "tags") if getattr(headers, name)]
-            self._result.headers_not_kept += [name for name in lost if name not in self._result.headers_not_kept]
+            self._counts.headers_not_kept += [name for name in lost if name not in self._counts.headers_not_kept]
         return shown
 
     def _content(self, entry: FileEntry) -> t.Union[t.List[bytes], t.Iterator[bytes]]:
@@ -436,8 +435,8 @@ class _Run:
             raise RecoveryError(
                 ErrorKind.DAMAGED,
                 f"The object {stored.key} ({entry.key}) in {self._store.location} is damaged.",
-                left="The file in the bucket is as it was.",
-                next_step="Use another set or another copy; the next backup stores this content anew.",
+                left="The file in the bucket is unchanged.",
+                next_step="Use another set or another copy; the next backup stores this content again.",
                 details={"damaged": [stored.key]},
             )
 
@@ -451,39 +450,49 @@ class _Run:
         for differs, line, seen in self._plan.execute(f"SELECT differs, line, seen FROM plan {where} ORDER BY id"):
             yield bool(differs), line, seen
 
-    def _summary(self) -> str:
-        result = self._result
-        would = "Would restore" if self._request.check_mode else "Restored"
-        headers = len(result.header_files)
+    def _summary(self, outcome: Outcome) -> str:
+        counts, manifest = self._counts, self._manifest
+        would = "Restored" if self.safeguards.acts else "Would restore"
+        headers = len(counts.header_files)
         only = f" ({headers if headers < _SHOWN else f'at least {headers}'} in headers only)" if headers else ""
         not_held = (
-            f" NOT restored, because the target cannot hold them: {self._refused_text()}." if result.refused else ""
+            f" NOT restored, because the target cannot hold them: {self._refused_text()}." if counts.refused else ""
         )
-        if not (result.restored or result.replaced):
-            return f"{self._unchanged()}{not_held}"
+        if outcome.unchanged is not None:
+            done = f"{would} no file from set {manifest.set_id} to {self._target.location}."
+            return f"{done} {outcome.unchanged.reason} {outcome.unchanged.next_step}{not_held}"
         return (
-            f"{would} {result.restored} missing and {result.replaced} differing{only} of {result.files} files "
-            f"({readable_size(result.bytes_restored)}) from set {result.set_id} to {self._target.location}; "
-            f"{result.equal} were equal, {result.left} were left.{not_held}"
+            f"{would} {counts.restored} missing and {counts.replaced} differing{only} of {counts.files} files "
+            f"({readable_size(counts.bytes_restored)}) from set {manifest.set_id} to {self._target.location}; "
+            f"{counts.equal} were equal, {counts.left} were left.{not_held}"
         )
 
-    def _unchanged(self) -> str:
-        """Why no file was restored, from what was compared."""
-        result, request = self._result, self._request
-        done = f"{'Would restore' if request.check_mode else 'Restored'} no file from set {result.set_id} "
-        done += f"of {self._manifest.recovery_point} to {self._target.location}: "
-        if not result.files:
-            return f"{done}the set holds no file that was asked for. Check `prefixes`, or choose another `set`."
-        if result.refused and not (result.equal or result.left):
-            return f"{done}no file that was asked for is equal to the set."
-        if result.left and request.mode == "missing":
-            done += f"{result.left:,} files are there, and their content was not compared."
-            return f"{done} Set `mode` to all to restore files that differ."
-        if result.left:
-            return f"{done}other clients changed {result.left:,} files during the restore. Run the restore again."
+    def why_unchanged(self) -> Unchanged:
+        """From what was compared."""
+        counts = self._counts
+        origin = f"The set {self._manifest.set_id} of {self._manifest.recovery_point}"
         older = older_set(self._store, self._manifest)
         next_older = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
-        return (
-            f"{done}{result.equal:,} files are equal to the set, which was taken after the damage, or they are not "
-            f"damaged any more. Choose an earlier set with `before` or `set`{next_older}."
+        earlier = f"Choose an earlier set with `before` or `set`{next_older}."
+        if not counts.files:
+            return Unchanged(f"{origin} holds no file that was asked for.", f"Check `prefixes`. {earlier}")
+        if counts.refused and not (counts.equal or counts.left):
+            return Unchanged("The target cannot hold any file that was asked for.", "Restore to another bucket.")
+        if counts.left and self._request.mode == "missing":
+            return Unchanged(
+                f"{counts.left:,} files are in the target, and their content was not compared.",
+                "Set `mode` to all to restore files that differ.",
+            )
+        if counts.left:
+            return Unchanged(f"Other clients changed {counts.left:,} files during the restore.", "Run it again.")
+        if self._manifest.tier == UNDO_TIER:
+            return Unchanged(
+                f"{counts.equal:,} files are equal to the set: "
+                "the restore that the set takes back was taken back already.",
+                "Nothing is left to do.",
+            )
+        return Unchanged(
+            f"{counts.equal:,} files are equal to the set, which was taken at {self._manifest.recovery_point}, "
+            "after the damage, or these files are no longer damaged.",
+            earlier,
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, fetch_all, fetch_value, quote_identifier
-from .room import Room
+from .removal import Removal
 from .toc import Toc
 
 #: Every object of users: catalog, number, sub-number, kind, schema (that of its relation for parts of relations),
@@ -131,10 +131,10 @@ class _Object:
         return f"{self.kind} {self.schema + '.' if self.schema else ''}{self.name}"
 
 
-def refuse_unsaved_rows(conn: Connection, room: Room) -> None:
+def refuse_unsaved_rows(conn: Connection, removal: Removal) -> None:
     """Raise RecoveryError(unsupported) when rows would fall with an extension whose tables no dump holds."""
     lost = []
-    for schema, name, extension in fetch_all(conn, _UNSAVED, (list(room.schemas),)):
+    for schema, name, extension in fetch_all(conn, _UNSAVED, (list(removal.schemas),)):
         if fetch_value(conn, f"SELECT 1 FROM {quote_identifier(schema, name)} LIMIT 1"):
             lost.append(f"rows of table {schema}.{name} of the extension {extension}")
     _refuse(lost, "which no backup set holds")
@@ -147,14 +147,14 @@ class Collateral:
         self._conn = conn
         self._before = _objects(conn)
 
-    def refuse(self, room: Room, restored: Toc, undo: Toc) -> None:
+    def refuse(self, removal: Removal, restored: Toc, undo: Toc) -> None:
         """Raise RecoveryError(unsupported) unless everything that is gone is in the undo set, and comes back.
 
         restored and undo are the tables of contents of the set that is restored and of the undo set.
         """
         after = _objects(self._conn)
         gone = [item for key, item in self._before.items() if key not in after]
-        replaced = {*room.schemas, *room.kept_schemas}
+        replaced = {*removal.schemas, *removal.kept_schemas}
         extensions = {entry.tag for entry in restored.of_kind("EXTENSION")}
         dropped = {(entry.kind.lower(), entry.tag) for entry in restored.entries if not entry.schema}
         published = {(entry.schema, entry.tag) for entry in restored.of_kind("PUBLICATION TABLE")}
@@ -162,7 +162,7 @@ class Collateral:
         saved = {(entry.schema, entry.tag) for entry in undo.entries}
         # What users put on tables of a schema that stays is replaced as well.
         put = {(entry.schema, entry.tag.replace(" ", ".")) for entry in undo.of_kind("TRIGGER", "POLICY")}
-        put = {item for item in put if item[0] in room.foreign_schemas}
+        put = {item for item in put if item[0] in removal.foreign_schemas}
         outside, unsaved = [], []
         for item in gone:
             if item.extension or item.kind == "extension":

@@ -35,7 +35,7 @@ from .materialized_views import KIND as VIEW_ROWS
 from .object_errors import ObjectFailure, without_session_settings
 from .ownership import Replacement
 from .proof import Content, Proof, Rules
-from .room import Room, make_room
+from .removal import Removal, plan_removal
 from .run_script import run_statements
 from .script import GuardedScript
 from .toc import Toc, TocEntry, write_list
@@ -83,12 +83,12 @@ class LockedDatabase:
     def __init__(
         self,
         conn: Connection,
-        room: Room,
+        removal: Removal,
         guard: LargeObjectGuard,
         end_sessions: t.Callable[[], None],
         lock_timeout: float,
     ) -> None:
-        self._conn, self._room, self._end_sessions, self._lock_timeout = conn, room, end_sessions, lock_timeout
+        self._conn, self._removal, self._end_sessions, self._lock_timeout = conn, removal, end_sessions, lock_timeout
         self._guard = guard
 
     def replace(
@@ -109,14 +109,14 @@ class LockedDatabase:
         """
         self._clear(toc, undo)
         failures = self._section(client, archive, toc, "pre-data", loading)
-        self._run(self._room.before_rows)
+        self._run(self._removal.before_rows)
         failures += self._rows(toc, rows, loading)
-        self._run(self._room.after_rows)
+        self._run(self._removal.after_rows)
         # pg_dump 18 creates large objects in this section, earlier versions before the rows.
         failures += self._definitions(client, archive, toc, "data", loading, ["--section=data"])
         self._large_objects(toc, archive)
         failures += self._section(client, archive, toc, "post-data", loading)
-        self._run(self._room.last)
+        self._run(self._removal.last)
         self._run(jobs)
         return failures
 
@@ -124,7 +124,7 @@ class LockedDatabase:
         """As replace, with the script of an archive of another tool. The first statement that is refused ends it."""
         self._clear(toc, undo)
         run_statements(self._conn, script)
-        self._run(self._room.last)
+        self._run(self._removal.last)
 
     def compared(
         self, manifest: t.Optional[Manifest], store: t.Optional[ObjectStore], rules: Rules
@@ -143,20 +143,20 @@ class LockedDatabase:
     def _clear(self, toc: Toc, undo: Undo) -> None:
         self._lock("ACCESS EXCLUSIVE")
         collateral = Collateral(self._conn)
-        if self._room.large_objects:
+        if self._removal.large_objects:
             self._guard.remove(self._conn, undo.fingerprint)
-        self._run(self._room.first)
-        collateral.refuse(self._room, toc, undo.toc)
+        self._run(self._removal.first)
+        collateral.refuse(self._removal, toc, undo.toc)
 
     def _lock(self, mode: str) -> None:
         _lock_tables(
             self._conn,
-            self._room,
+            self._removal,
             mode,
             self._lock_timeout,
             self._end_sessions,
             ("SAVEPOINT locks", "ROLLBACK TO locks"),
-            self._guard.tables(self._room, undo_taken=True),
+            self._guard.tables(self._removal, undo_taken=True),
         )
 
     def _section(
@@ -255,15 +255,15 @@ def locked_database(
             if terminate_sessions:
                 databases.terminate(admin, options.database, spare=(pid,))
 
-        room = make_room(conn, replacement)
-        refuse_unsaved_rows(conn, room)
+        removal = plan_removal(conn, replacement)
+        refuse_unsaved_rows(conn, removal)
         end_sessions()
         guard = LargeObjectGuard(options, superuser=is_superuser(conn))
-        also = guard.tables(room, undo_taken=False)
-        _lock_tables(conn, room, "EXCLUSIVE", lock_timeout, end_sessions, ("BEGIN", "ROLLBACK"), also)
+        also = guard.tables(removal, undo_taken=False)
+        _lock_tables(conn, removal, "EXCLUSIVE", lock_timeout, end_sessions, ("BEGIN", "ROLLBACK"), also)
         with conn.cursor() as cursor:
             cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-        yield LockedDatabase(conn, room, guard, end_sessions, lock_timeout)
+        yield LockedDatabase(conn, removal, guard, end_sessions, lock_timeout)
 
 
 def _title(toc: Toc, statement: str) -> str:
@@ -276,7 +276,7 @@ def _title(toc: Toc, statement: str) -> str:
 
 def _lock_tables(
     conn: Connection,
-    room: Room,
+    removal: Removal,
     mode: str,
     lock_timeout: float,
     end_sessions: t.Callable[[], None],
@@ -292,8 +292,8 @@ def _lock_tables(
             with conn.cursor() as cursor:
                 cursor.execute(begin)
                 cursor.execute(f"SET LOCAL lock_timeout = '{max(1, int(min(_ATTEMPT, remaining) * 1000))}ms'")
-                tables = fetch_all(conn, _TABLES, ([*room.schemas],))
-                names = [quote_identifier(*row) for row in (*tables, *room.emptied)]
+                tables = fetch_all(conn, _TABLES, ([*removal.schemas],))
+                names = [quote_identifier(*row) for row in (*tables, *removal.emptied)]
                 if names:
                     cursor.execute(f"LOCK TABLE {', '.join(names)} IN {mode} MODE")
                 if also:

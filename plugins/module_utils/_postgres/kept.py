@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.clock import format_instant, parse_instant
-from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_seconds, readable_size
-from .._sets.audit import write_audit
+from .._sets.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._store.base import ObjectStore
 from . import databases
 from .connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
@@ -48,30 +47,26 @@ class KeptDatabase:
 class KeptPruneRequest:
     """Remove what is older than keep_seconds, but not the newest of so many.
 
-    connection leads to the database. source: of the audit record. confirm: the database's name or the plan's digest.
+    connection leads to the database. source: of the audit record.
     """
 
     connection: ConnectionOptions
     database: str
     keep_seconds: float
     minimum: int = 1
-    environment: str = "production"
-    confirm: t.Optional[str] = None
     source: str = ""
-    check_mode: bool = False
+    safeguards: Safeguards = field(default_factory=Safeguards)
 
 
-@dataclass
-class KeptPruneResult:
+@dataclass(frozen=True)
+class KeptPruneResult(Outcome):
     """removed and in_use are names; in_use stay, because sessions are connected to them."""
 
-    changed: bool
     kept: t.Sequence[KeptDatabase]
-    removed: t.List[str] = field(default_factory=list)
-    in_use: t.List[str] = field(default_factory=list)
-    plan_digest: str = ""
-    summary: str = ""
-    diff: t.Optional[t.Mapping[str, str]] = None
+    removed: t.Sequence[str]
+    in_use: t.Sequence[str]
+    summary: str
+    diff: t.Mapping[str, str]
 
 
 def kept_databases(conn: Connection, database: str, now: datetime) -> t.List[KeptDatabase]:
@@ -103,46 +98,88 @@ def _stamp_of(name: str, database: str) -> t.Optional[str]:
     return None
 
 
-def prune_kept(request: KeptPruneRequest, now: datetime, store: t.Optional[ObjectStore] = None) -> KeptPruneResult:
-    """Drop the kept databases that the policy no longer keeps; none that has sessions.
+class KeptPrune(Change[KeptPruneResult]):
+    """Drops the kept databases that the policy no longer keeps; none that has sessions.
 
     Raises RecoveryError: invalid_options, target_missing, confirmation_required, target_in_use, those of the server.
     """
-    _require_sensible(request)
-    with connection(request.connection, application="lifeline.recovery prune") as admin:
-        kept = kept_databases(admin, request.database, now)
+
+    operation = "prune"
+    records_unchanged = False
+
+    def __init__(self, request: KeptPruneRequest, now: datetime, store: t.Optional[ObjectStore] = None) -> None:
+        super().__init__(request.safeguards, store, request.source)
+        self._request, self._now = request, now
+        self.details = {"database": request.database}
+        self._dropped: t.List[str] = []
+        self._in_use: t.List[str] = []
+
+    def plan(self) -> ChangePlan:
+        request = self._request
+        _require_sensible(request)
+        self._admin = self.resources.enter_context(
+            connection(request.connection, application="lifeline.recovery prune")
+        )
+        self._kept = kept = kept_databases(self._admin, request.database, self._now)
         candidates = kept[: len(kept) - request.minimum] if request.minimum else kept
-        planned = [one for one in candidates if one.age_seconds > request.keep_seconds]
-        digest = plan_digest({"database": request.database, "drop": [(one.name, one.oid) for one in planned]})
-        result = KeptPruneResult(bool(planned), kept, plan_digest=digest, diff=_difference(kept, planned))
-        if request.check_mode or not planned:
-            result.removed = [one.name for one in planned]
-            result.summary = _summary(request, result, planned)
-            return result
-        does = f"drops {', '.join(one.name for one in planned)}, which restores kept of"
-        require_confirmation(request.environment, request.confirm, request.database, digest, does)
-        with databases.restore_lock(admin, request.connection, request.database):
-            for one in planned:
-                _drop(admin, one, result)
-        result.changed = bool(result.removed)
-        result.kept = [one for one in kept if one.name not in result.removed]
-        result.summary = _summary(request, result, planned)
-    if store is not None and request.source and result.removed:
-        details = {"database": request.database, "dropped": result.removed, "in_use": result.in_use}
-        write_audit(store, request.source, "prune", "succeeded", details)
-    return result
+        self._planned = planned = [one for one in candidates if one.age_seconds > request.keep_seconds]
+        return ChangePlan(
+            {"database": request.database, "drop": [(one.name, one.oid) for one in planned]},
+            request.database,
+            destroys=True,
+            does=f"drops {', '.join(one.name for one in planned)}, which restores kept of",
+            changes=bool(planned),
+        )
 
+    def act(self) -> None:
+        request = self._request
+        self.details.update(dropped=self._dropped, in_use=self._in_use)
+        with databases.restore_lock(self._admin, request.connection, request.database):
+            for one in self._planned:
+                self._drop(one)
 
-def _drop(admin: Connection, one: KeptDatabase, result: KeptPruneResult) -> None:
-    found = databases.find(admin, one.name)
-    if found is None or found.oid != one.oid:
-        return
-    if databases.sessions(admin, one.name):
-        result.in_use.append(one.name)
-        return
-    # Without FORCE: a session that connects in this moment keeps the database.
-    databases.execute(admin, f"DROP DATABASE {quote_identifier(one.name)}")
-    result.removed.append(one.name)
+    def _drop(self, one: KeptDatabase) -> None:
+        found = databases.find(self._admin, one.name)
+        if found is None or found.oid != one.oid:
+            return
+        if databases.sessions(self._admin, one.name):
+            self._in_use.append(one.name)
+            return
+        # Without FORCE: a session that connects in this moment keeps the database.
+        databases.execute(self._admin, f"DROP DATABASE {quote_identifier(one.name)}")
+        self._dropped.append(one.name)
+
+    def has_changed(self) -> bool:
+        return bool(self._dropped)
+
+    def why_unchanged(self) -> Unchanged:
+        if self._in_use:
+            return Unchanged(
+                f"Sessions are connected to {', '.join(self._in_use)}.", "End these sessions, and run it again."
+            )
+        return Unchanged("The policy keeps every database that restores kept.", "Nothing is left to do.")
+
+    def result(self, outcome: Outcome) -> KeptPruneResult:
+        removed = self._dropped if self.safeguards.acts else [one.name for one in self._planned]
+        kept = [one for one in self._kept if one.name not in self._dropped]
+        return KeptPruneResult(
+            **vars(outcome),
+            kept=kept,
+            removed=removed,
+            in_use=self._in_use,
+            summary=self._summary(removed, outcome.plan_digest),
+            diff=_difference(self._kept, self._planned),
+        )
+
+    def _summary(self, removed: t.Sequence[str], digest: str) -> str:
+        acts = self.safeguards.acts
+        done = f"{'Dropped' if acts else 'Would drop'} {len(removed)} of {len(self._kept)} databases "
+        done += f"that restores of {self._request.database!r} kept"
+        named = [describe(one) for one in self._planned if one.name in removed]
+        done += f": {'; '.join(named)}." if named else "."
+        if self._in_use:
+            done += f" Not dropped, because sessions are connected: {', '.join(self._in_use)}."
+        return done + (f" The plan digest is {digest}." if not acts and self._planned else "")
 
 
 def _require_sensible(request: KeptPruneRequest) -> None:
@@ -173,14 +210,3 @@ def age_and_size(age_seconds: float, size: t.Optional[int]) -> str:
     """C(5 d 02 h old, 2.1 GiB)."""
     known = "size not known" if size is None else readable_size(size)
     return f"{readable_seconds(max(age_seconds, 0))} old, {known}"
-
-
-def _summary(request: KeptPruneRequest, result: KeptPruneResult, planned: t.Sequence[KeptDatabase]) -> str:
-    verb = "Would drop" if request.check_mode else "Dropped"
-    total = len(result.kept) if request.check_mode else len(result.kept) + len(result.removed)
-    said = f"{verb} {len(result.removed)} of {total} databases that restores of {request.database!r} kept"
-    named = [describe(one) for one in planned if one.name in result.removed]
-    said += f": {'; '.join(named)}." if named else "."
-    if result.in_use:
-        said += f" Not dropped, because sessions are connected: {', '.join(result.in_use)}."
-    return said + (f" The plan digest is {result.plan_digest}." if request.check_mode and planned else "")

@@ -23,7 +23,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sets.fingerprint import Fingerprint, TableFingerprint
 from .connection import Connection, ConnectionOptions, connection
 from .fingerprint import large_object_content
-from .room import Room
+from .removal import Removal
 from .row_hash import algorithm_of
 
 _METADATA, _PARTS = "pg_catalog.pg_largeobject_metadata", "pg_catalog.pg_largeobject"
@@ -36,9 +36,9 @@ class LargeObjectGuard:
     def __init__(self, options: ConnectionOptions, *, superuser: bool) -> None:
         self._options, self._superuser = options, superuser
 
-    def tables(self, room: Room, *, undo_taken: bool) -> t.Sequence[str]:
+    def tables(self, removal: Removal, *, undo_taken: bool) -> t.Sequence[str]:
         """The catalogs to lock against writers."""
-        if not (room.large_objects and self._superuser):
+        if not (removal.large_objects and self._superuser):
             return ()
         return (_METADATA, _PARTS) if undo_taken else (_METADATA,)
 

@@ -12,177 +12,176 @@ from dataclasses import asdict, replace
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._sets.engine import prepared, take_undo_set
-from .._store.base import seal_for
+from .._store.base import ObjectStore, seal_for
 from . import databases, materialized_views
 from .backup import PostgresBackup, PostgresBackupRequest
-from .beside import Loaded, search_path_of
-from .client import ClientPrograms
 from .collateral import refuse_unsaved_rows
-from .connection import Connection, ConnectionOptions, connection
+from .connection import Connection, connection
 from .cron_jobs import Jobs, jobs_of
-from .in_place import LockedDatabase, Undo, locked_database
+from .database_load import Loaded, search_path_of
+from .database_restore import DatabaseRestore, unknown_content
+from .in_place import Undo, locked_database
 from .load import archive_script
 from .object_errors import ObjectFailure
 from .ownership import Replacement, plan_replacement
 from .profiles import PROFILES
-from .proof import Content, Proof
 from .properties import property_differences, read_properties, recorded_properties
-from .restore_state import RestoreState
-from .room import make_room
+from .removal import plan_removal
+from .restore_request import RestoreRequest
 from .script import GuardedScript
 from .toc import Toc
 
 
-class InPlaceRestore:
+class InPlaceRestore(DatabaseRestore):
     """A restore in mode in_place."""
 
-    def __init__(self, state: RestoreState) -> None:
-        self._state = state
+    verb = "replaces the content of the database"
+
+    def __init__(self, request: RestoreRequest, store: t.Optional[ObjectStore]) -> None:
+        super().__init__(request, store)
         self._missing: t.List[str] = []
+        self._options = request.connection.with_database(request.target_db)
+        # Closed after the commit: what follows has sessions of its own.
+        self._lock = self.resources.enter_context(contextlib.ExitStack())
 
-    def refuse(self, admin: Connection, folder: str) -> None:
-        """Raise RecoveryError before anything is stored or locked; check mode tests this as well.
-
-        folder holds the table of contents of a set.
-        """
-        toc = self._state.toc(folder)
-        if self._state.store is None or not self._state.request.source:
+    def refuse_target(self) -> None:
+        toc = self.toc()
+        if self.store is None or not self.request.source:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                "Mode in_place takes an undo set first, and there is no store for it.",
-                next_step="Give store and source.",
+                "`store` and `source` are required with mode in_place, which stores an undo set first.",
+                next_step="Set `store` and `source`.",
             )
         if toc is None:
             raise unknown_content()
-        self._state.store.require_writable(f"{self._state.request.source}/undo/")
-        self._missing = self._state.missing_roles(admin, folder, None)
-        if self._state.request.terminate_sessions:
-            databases.require_right_to_end_sessions(admin, self._state.request.target_db)
-        options = self._state.request.connection.with_database(self._state.request.target_db)
-        with connection(options, application="lifeline.recovery restore") as conn:
-            refuse_unsaved_rows(conn, make_room(conn, self._replacement(conn, toc)))
+        self.store.require_writable(f"{self.request.source}/undo/")
+        self._missing = self.missing_roles(None)
+        if self.request.terminate_sessions:
+            databases.require_right_to_end_sessions(self.admin, self.request.target_db)
+        with connection(self._options, application="lifeline.recovery restore") as conn:
+            refuse_unsaved_rows(conn, plan_removal(conn, self._replacement(conn, toc)))
         # The undo set takes rights of its own, and the run asks for it late.
-        with prepared(self._undo_backup(options), self._state.store):
+        with prepared(self._undo_backup(), self.store):
             pass
 
     def _replacement(self, conn: Connection, toc: Toc) -> Replacement:
-        if self._state.foreign is not None:
+        if self.foreign is not None:
             # Its script runs as it is, and the first statement that is refused ends it.
             return Replacement(toc)
-        return plan_replacement(conn, toc, PROFILES[self._state.profile].ledgers, owner=self._state.request.owner)
+        return plan_replacement(conn, toc, PROFILES[self.profile].ledgers, owner=self.request.owner)
 
-    def complete(self, admin: Connection, client: ClientPrograms, folder: str) -> t.Tuple[Proof, t.Dict[str, str]]:
-        """Replace the content within the database, in one transaction, after an undo set was taken."""
-        request, toc = self._state.request, guaranteed(self._state.toc(folder))
-        options = request.connection.with_database(request.target_db)
+    def prepare(self) -> None:
+        """Fetch the set, then stop the writers of every table that is replaced."""
+        super().prepare()
+        request, admin, options = self.request, self.admin, self._options
+        toc = guaranteed(self.toc())
         if not request.terminate_sessions:
             databases.refuse_sessions(admin, request.target_db)
-        properties = read_properties(admin, request.target_db)
-        self._state.loading = replace(self._state.loading, search_path=search_path_of(properties))
-        with self._state.timings.phase("provision"):
-            self._state.create_roles(admin, self._missing)
-            self._state.leave_out_tablespaces(admin, folder)
+        self._former = read_properties(admin, request.target_db)
+        self.loading = replace(self.loading, search_path=search_path_of(self._former))
+        with self.timings.phase("provision"):
+            self.create_roles(self._missing)
+            self.leave_out_tablespaces()
         with connection(options, application="lifeline.recovery restore") as conn:
             replacement = self._replacement(conn, toc)
-            jobs = self._jobs(conn, replacement)
-        self._state.not_restored += [*replacement.left_out, *jobs.left_out]
-        self._state.restored, self._state.columns, toc = replacement.toc, replacement.columns, replacement.toc
-        with contextlib.ExitStack() as stack:
-            with self._state.timings.phase("lock"):
-                locked = stack.enter_context(
-                    locked_database(
-                        options, admin, replacement,
-                        lock_timeout=request.lock_timeout, terminate_sessions=request.terminate_sessions,
-                    )
-                )  # fmt: skip
-            with self._state.timings.phase("undo set"):
-                undo = self._undo_set(options)
-            unchanged = f"The database {request.target_db!r} is unchanged; the undo set {undo.set_id} was stored."
-            with self._state.timings.phase("restore"):
-                self._state.judge(Loaded(self._replace(locked, client, folder, toc, undo, jobs)), unchanged)
-            with self._state.timings.phase("compare"):
-                content = self._compare(locked, unchanged)
-            locked.commit()
-        left = (
-            f"The database {request.target_db!r} has the restored content. Its former content is the set {undo.set_id} "
-            "of the tier undo."
+            self._jobs = self._scheduled(conn, replacement)
+        self.not_restored += [*replacement.left_out, *self._jobs.left_out]
+        self.restored, self.columns, self._toc = replacement.toc, replacement.columns, replacement.toc
+        with self.timings.phase("lock"):
+            self._locked = self._lock.enter_context(
+                locked_database(
+                    options, admin, replacement,
+                    lock_timeout=request.lock_timeout, terminate_sessions=request.terminate_sessions,
+                )
+            )  # fmt: skip
+
+    def keep_undo(self) -> t.Mapping[str, t.Any]:
+        with self.timings.phase("undo set"):
+            self._undo = undo = self._undo_set()
+        self._unchanged = (
+            f"The database {self.request.target_db!r} is unchanged; the undo set {undo.set_id} was stored."
         )
-        with self._state.timings.phase("refresh"):
-            self._state.judge(Loaded((), self._refreshed(options, toc) if self._state.foreign is None else ()), left)
-        recorded = recorded_properties(folder)
-        self._state.properties = {
-            "of": "target_db",
-            "equal": True,
-            "differences": [],
-            "changed_since_backup": [
-                asdict(item) for item in (property_differences(recorded, properties) if recorded else [])
-            ],
-        }
-        return self._state.prove(options, left, content), {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
+        return {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
 
-    def _replace(
-        self, locked: LockedDatabase, client: ClientPrograms, folder: str, toc: Toc, undo: Undo, jobs: Jobs
-    ) -> t.Tuple[ObjectFailure, ...]:
-        state = self._state
-        if state.foreign is None:
-            failures = locked.replace(client, folder, toc, undo, state.rows_of, state.loading, jobs.statements)
-            return tuple(failures)
-        chunks = archive_script(
-            client, state.foreign.path,
-            owner=state.request.owner, privileges=state.request.privileges, tablespaces=state.loading.tablespaces,
-        )  # fmt: skip
-        locked.replace_foreign(GuardedScript(chunks), toc, undo)
-        return ()
+    def act(self) -> None:
+        with self.timings.phase("restore"):
+            self.judge(Loaded(self._replace()), self._unchanged)
 
-    def _compare(self, locked: LockedDatabase, unchanged: str) -> Content:
+    def verify(self) -> None:
         """Compare rows, sequences and large objects while no other session can write them.
 
         Definitions are compared after the commit, because pg_dump reads them through sessions of its own.
         """
-        state = self._state
-        content, proof = locked.compared(state.manifest, state.store, state.rules)
-        state.require_good(proof, unchanged)
-        return content
+        with self.timings.phase("compare"):
+            self._content, proof = self._locked.compared(self.manifest, self.store, self.rules)
+            self.require_good(proof, self._unchanged)
 
-    def _jobs(self, conn: Connection, replacement: Replacement) -> Jobs:
-        source = self._state.rows_of(replacement.jobs) if replacement.jobs else None
+    def settle(self) -> t.Mapping[str, t.Any]:
+        request = self.request
+        self._locked.commit()
+        self._lock.close()
+        left = (
+            f"The database {request.target_db!r} has the restored content. Its former content is the set "
+            f"{self._undo.set_id} of the tier undo."
+        )
+        with self.timings.phase("refresh"):
+            self.judge(Loaded((), self._refreshed() if self.foreign is None else ()), left)
+        recorded = recorded_properties(self.folder)
+        self.properties = {
+            "of": "target_db",
+            "equal": True,
+            "differences": [],
+            "changed_since_backup": [
+                asdict(item) for item in (property_differences(recorded, self._former) if recorded else [])
+            ],
+        }
+        self.prove(self._options, left, self._content)
+        return {}
+
+    def _replace(self) -> t.Tuple[ObjectFailure, ...]:
+        if self.foreign is None:
+            failures = self._locked.replace(
+                self.client, self.folder, self._toc, self._undo, self.rows_of, self.loading, self._jobs.statements
+            )
+            return tuple(failures)
+        chunks = archive_script(
+            self.client, self.foreign.path,
+            owner=self.request.owner, privileges=self.request.privileges, tablespaces=self.loading.tablespaces,
+        )  # fmt: skip
+        self._locked.replace_foreign(GuardedScript(chunks), self._toc, self._undo)
+        return ()
+
+    def _scheduled(self, conn: Connection, replacement: Replacement) -> Jobs:
+        source = self.rows_of(replacement.jobs) if replacement.jobs else None
         if replacement.jobs is None or source is None:
             return Jobs((), ())
-        manifest, target = self._state.manifest, self._state.request.target_db
+        manifest, target = self.manifest, self.request.target_db
         recorded = manifest.server.get("database", "") if manifest else ""
         return jobs_of(conn, replacement.jobs, source(), source_database=recorded, database=target)
 
-    def _refreshed(self, options: ConnectionOptions, toc: Toc) -> t.Tuple[ObjectFailure, ...]:
-        if self._state.request.materialized_views == "without_data":
-            return materialized_views.left_empty(toc)
-        return tuple(materialized_views.refresh(options, toc, search_path=self._state.loading.search_path))
+    def _refreshed(self) -> t.Tuple[ObjectFailure, ...]:
+        if self.request.materialized_views == "without_data":
+            return materialized_views.left_empty(self._toc)
+        return tuple(materialized_views.refresh(self._options, self._toc, search_path=self.loading.search_path))
 
-    def _undo_backup(self, options: ConnectionOptions) -> PostgresBackup:
-        request = self._state.request
+    def _undo_backup(self) -> PostgresBackup:
+        request = self.request
         return PostgresBackup(
-            options,
+            self._options,
             PostgresBackupRequest(
                 source=guaranteed(request.source),
                 tier="undo",
-                profile=self._state.profile,
+                profile=self.profile,
                 jobs=request.jobs,
                 lock_timeout=request.lock_timeout,
                 spool_dir=request.spool_dir,
             ),
         )
 
-    def _undo_set(self, options: ConnectionOptions) -> Undo:
-        store = guaranteed(self._state.store)
-        if self._state.manifest is not None:
-            seal_for(store, self._state.manifest.recipients)
-        undo = self._undo_backup(options)
+    def _undo_set(self) -> Undo:
+        store = guaranteed(self.store)
+        if self.manifest is not None:
+            seal_for(store, self.manifest.recipients)
+        undo = self._undo_backup()
         taken = take_undo_set(undo, store)
         return Undo(taken.set_id, guaranteed(undo.dumped).toc, guaranteed(taken.fingerprint))
-
-
-def unknown_content() -> RecoveryError:
-    return RecoveryError(
-        ErrorKind.UNSUPPORTED,
-        "Mode in_place restores sets and directory archives, because it must know what to replace.",
-        next_step="Use mode swap for this dump.",
-    )

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.clock import PhaseListener
+from .._sets.change import Outcome, Safeguards
 from .._sets.recovery_points import Selection
 from .connection import ConnectionOptions
 from .preparation import Preparation
@@ -48,24 +49,21 @@ class RestoreRequest:
     fingerprint: str = "full"
     skip_database_statements: bool = False
     terminate_sessions: bool = False
-    environment: str = "production"
-    confirm: t.Optional[str] = None
+    safeguards: Safeguards = field(default_factory=Safeguards)
     spool_dir: t.Optional[str] = None
     parallel: int = 4
-    check_mode: bool = False
     listener: t.Optional[PhaseListener] = None
 
 
 @dataclass(frozen=True)
-class RestoreResult:
-    """A restored and proved database. undo names what takes the restore back, where something does.
+class RestoreResult(Outcome):
+    """A restored and verified database.
 
     properties: of (where the expected properties come from), equal, differences, changed_since_backup.
     not_restored: objects of the set that the database lacks or has only in part, with the reason.
     not_covered: what the set does not hold, in words.
     """
 
-    changed: bool
     mode: str
     target_db: str
     set_id: t.Optional[str]
@@ -78,8 +76,6 @@ class RestoreResult:
     properties: t.Mapping[str, t.Any]
     not_restored: t.Sequence[t.Mapping[str, str]]
     not_covered: t.Sequence[str]
-    undo: t.Mapping[str, str]
     plan: t.Mapping[str, t.Any]
-    plan_digest: str
     timings: t.Mapping[str, float]
     summary: str

@@ -12,9 +12,9 @@ from .._postgres.confined import Session
 from .._postgres.connection import fetch_value, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.statements import Reference
-from .live import LiveTable
 from .local import LocalObjects
 from .staging import SUPPORT, Staged, choose, equal_columns, load_matching, load_raw
+from .target_tables import LiveTable
 
 CLOSURES = ("none", "parents", "children", "both")
 

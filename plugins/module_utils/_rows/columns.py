@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .._core.errors import ErrorKind, RecoveryError
 from .._postgres.live_columns import LiveColumn
 from .description import SetTable
-from .live import LiveTable
+from .target_tables import LiveTable
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,15 @@ from .._sets.catalogue import find_set
 from .._sets.manifest import Manifest
 from .._sets.recovery_points import Selection
 from .._store.base import ObjectStore, seal_for
-from .choice import choose_rows, read_description, roots_of
 from .description import Description, SetTable
-from .live import live_references, live_tables
 from .local import LocalObjects
 from .merge import merge_error
-from .restore import RowsRequest
+from .request import RowsRequest
 from .rows_set import RowsToKeep, write_rows_set
 from .scope import Root
+from .selection import choose_rows, read_description, roots_of
 from .staging import Staged
+from .target_tables import live_references, live_tables
 
 
 @dataclass(frozen=True)

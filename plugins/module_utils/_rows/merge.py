@@ -16,8 +16,8 @@ from .._postgres.driver import psycopg2
 from .._postgres.equality import output_text
 from .._postgres.landing import make_table
 from .._sets.row_changes import Changes
-from .live import UniqueKey, live_tables
 from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns
+from .target_tables import UniqueKey, live_tables
 
 MODES = ("missing", "merge", "exact")
 

@@ -16,8 +16,8 @@ from .._postgres.connection import fetch_all, quote_identifier
 from .._postgres.names import QualifiedName
 from .._postgres.row_hash import algorithm_of, table_statement
 from .._sets.manifest import Manifest
-from .choice import Choice
 from .merge import UNTOUCHED
+from .selection import ChosenRows
 from .staging import Staged
 
 
@@ -44,7 +44,7 @@ def advance_sequences(conn: Session, tables: t.Collection[QualifiedName]) -> t.L
 
 
 def compare_whole_tables(
-    conn: Session, choice: t.Optional[Choice], made: t.FrozenSet[QualifiedName], manifest: Manifest
+    conn: Session, choice: t.Optional[ChosenRows], made: t.FrozenSet[QualifiedName], manifest: Manifest
 ) -> t.Dict[str, t.Any]:
     """Compare the digests of tables that were restored whole, or made again, with the set's; equal is None without any.
 

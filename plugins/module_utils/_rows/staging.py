@@ -19,9 +19,9 @@ from .._postgres.names import QualifiedName
 from .columns import Matching
 from .description import Rows, SetTable
 from .lines import Wanted, copy_field, is_comparable, matching_lines
-from .live import LiveTable
 from .local import LocalObjects
 from .scope import Keys
+from .target_tables import LiveTable
 
 #: From this number of keys on, having the server pick the rows is quicker than looking at each line.
 _MOST_KEYS = 200_000

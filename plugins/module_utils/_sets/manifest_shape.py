@@ -60,7 +60,7 @@ ENGINES: t.Dict[str, EngineKind] = {
     ROWS_ENGINE: EngineKind("rows of some tables", "pg_restore_table"),
     BUCKET_ENGINE: EngineKind("the files of a bucket", "bucket_restore"),
     SQLITE_ENGINE: EngineKind("a database of SQLite or D1", "d1_restore"),
-    SQLITE_ROWS_ENGINE: EngineKind("rows of some tables of SQLite or D1", "d1_restore"),
+    SQLITE_ROWS_ENGINE: EngineKind("rows of some tables of SQLite or D1", "d1_restore_rows"),
 }
 
 #: What the files of a set may be; a manifest with any other role is refused when it is read.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes sets out of the catalogue by retention, and sweeps the objects that no set needs any more.
+"""Takes sets out of the catalogue by retention, and deletes the objects that no set needs.
 
 A set leaves in two steps. Its manifest moves to C(pruned/), where it can be taken back; a day later the objects
 that nothing else refers to go, and then the manifest. A backup that runs during pruning reuses objects of sets that it
@@ -21,8 +21,8 @@ from .._core.name_index import NameIndex
 from .._core.parallel import for_each
 from .._core.sizes import readable_size
 from .._store.base import ObjectInfo, ObjectStore, put_proved, read_all
-from .audit import write_audit
 from .catalogue import UnreadableSet, list_sets, load_sets, verifications
+from .change import Change, ChangePlan, Outcome, Safeguards
 from .clocks import TOLERANCE
 from .layout import (
     TIERS,
@@ -94,50 +94,45 @@ class PruneResult:
     summary: str = ""
 
 
-def prune(store: ObjectStore, request: PruneRequest, now: datetime) -> PruneResult:
-    """Apply retention to a source, or to all. In check mode nothing is written, and the result is what would be.
+class SourcePrune(Change[PruneResult]):
+    """Applies retention to one source, and adds its counts to a result. In check mode the plan is the result.
 
-    now must come from clocks that agree (agreed_now). What cannot be read is kept, named, and stops the sweep of its
-    tier, because any object may be one that it needs.
-
-    Raises RecoveryError: invalid_options for an unsound policy, unknown_source for a source without sets.
+    now must come from clocks that agree (agreed_now). A set that cannot be read is kept and listed, and stops the
+    sweep of its tier, because the set may need any object.
     """
-    if request.policy is not None:
-        if request.tier is None:
-            raise RecoveryError(
-                ErrorKind.INVALID_OPTIONS,
-                "The keep_ options are those of one tier, and none is named.",
-                left="Nothing was removed.",
-                next_step="Set tier, or leave the keep_ options out for the defaults of each tier.",
-            )
-        request.policy.require_sound()
-    result = PruneResult()
-    names = list_sets(store, request.source, request.tier)
-    sources = sorted({name.source for name in names})
-    if request.source is not None and not sources and not _has_anything(store, request.source):
-        raise RecoveryError(
-            ErrorKind.UNKNOWN_SOURCE,
-            f"{store.location} holds no backup set of the source {request.source!r}.",
-            next_step="Check source, bucket and prefix with lifeline.recovery.backup_info.",
-        )
-    for source in sources or ([request.source] if request.source else []):
-        before = (result.removed, result.objects_removed)
+
+    operation = "prune"
+    records_unchanged = False
+
+    def __init__(
+        self, store: ObjectStore, source: str, request: PruneRequest, now: datetime, result: PruneResult
+    ) -> None:
+        super().__init__(Safeguards(check_mode=request.check_mode), store, source)
+        self._store, self._source, self._request, self._now, self._result = store, source, request, now, result
+        self._removed_before: t.Dict[str, str] = {}
+        self._former = (result.removed, result.objects_removed)
+
+    def plan(self) -> ChangePlan:
+        if self._request.check_mode:
+            self.act()
+        return ChangePlan({}, self._source, destroys=False)
+
+    def act(self) -> None:
+        request, result = self._request, self._result
         for tier in [request.tier] if request.tier else TIERS:
-            _Tier(store, source, tier, request, now, result).prune()
-        through = _prune_audit(store, source, request, now, result)
-        if not request.check_mode and ((result.removed, result.objects_removed) != before or through):
-            details = {
-                "sets": [item.set_id for item in result.sets if item.source == source and item.fate == "removed"],
-                "objects": result.objects_removed - before[1],
-                **({"audit_removed_before": through} if through else {}),
-            }
-            write_audit(store, source, "prune", "succeeded", details)
-    if not request.check_mode:
-        # Not younger than a day, whatever the grace: an upload may be of a backup that runs.
-        store.tidy(now - timedelta(seconds=max(request.grace, 86400)))
-    result.changed = bool(result.removed or result.objects_removed or result.audit_removed)
-    result.summary = _summary(result, request.check_mode)
-    return result
+            _Tier(self._store, self._source, tier, request, self._now, result).prune()
+        self._removed_before = _prune_audit(self._store, self._source, request, self._now, result)
+        self.details = {
+            "sets": [item.set_id for item in result.sets if item.source == self._source and item.fate == "removed"],
+            "objects": result.objects_removed - self._former[1],
+            **({"audit_removed_before": self._removed_before} if self._removed_before else {}),
+        }
+
+    def has_changed(self) -> bool:
+        return (self._result.removed, self._result.objects_removed) != self._former or bool(self._removed_before)
+
+    def result(self, outcome: Outcome) -> PruneResult:
+        return self._result
 
 
 def prune_diff(result: PruneResult) -> t.Dict[str, str]:
@@ -251,7 +246,7 @@ class _Tier:
                 yield from self._needed_by(manifest)
         for prefix in (sets_prefix(self._source, self._tier), pruned_prefix(self._source, self._tier)):
             for item in self._store.list(prefix):
-                if "/pruned/" in item.key and item.modified <= self._cutoff and not self._is_live(item.key):
+                if "/pruned/" in item.key and item.modified <= self._cutoff and not self._is_in_catalogue(item.key):
                     expired.append(item)
                     continue
                 name = parse_set_key(item.key.replace("/pruned/", "/sets/", 1))
@@ -283,7 +278,7 @@ class _Tier:
             raise error
         self._problems.append(error.what)
 
-    def _is_live(self, aside: str) -> bool:
+    def _is_in_catalogue(self, aside: str) -> bool:
         """Whether a set that was put aside is still in the catalogue, because its removal was cut short."""
         return self._store.head(aside.replace("/pruned/", "/sets/", 1)) is not None
 
@@ -331,29 +326,26 @@ def _prune_audit(
     return before if removed else {}
 
 
-def _has_anything(store: ObjectStore, source: str) -> bool:
-    return next(iter(store.list(f"{source}/")), None) is not None
-
-
-def _summary(result: PruneResult, check_mode: bool) -> str:
+def prune_summary(result: PruneResult, check_mode: bool) -> str:
+    """One sentence on the removed and the kept objects, with reasons."""
     would = "Would remove" if check_mode else "Removed"
     return (
         f"{would} {result.removed} of {result.kept + result.removed + result.retained} sets and "
         f"{result.objects_removed} objects ({readable_size(result.bytes_freed)}); "
         f"{result.retained} sets and {result.objects_retained} objects are held by a lock."
-        f"{_kept_aside(result)}"
+        f"{_not_removed(result)}"
     )
 
 
-def _kept_aside(result: PruneResult) -> str:
-    """What was left alone, and why."""
-    told = ""
+def _not_removed(result: PruneResult) -> str:
+    """The sets and objects that were not removed, with reasons."""
+    text = ""
     if result.unreadable:
-        told += f" {len(result.unreadable)} sets cannot be read and stay."
+        text += f" {len(result.unreadable)} sets cannot be read and stay."
     if result.implausible:
-        told += (
+        text += (
             f" {len(result.implausible)} sets are dated in the future and stay: {', '.join(result.implausible[:5])}."
         )
     if result.blocked:
-        told += f" Objects were left alone: {' '.join(item + '.' * (item[-1] != '.') for item in result.blocked[:5])}"
-    return told
+        text += f" Objects were not removed: {' '.join(item + '.' * (item[-1] != '.') for item in result.blocked[:5])}"
+    return text

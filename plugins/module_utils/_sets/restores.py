@@ -13,23 +13,11 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._core.clock import format_instant, utc_now
-from .._core.errors import ErrorKind
 from .._core.shapes import instant, list_of, one_of, optional, record, text, whole
 from .._store.base import ObjectStore
 from .layout import restored_key, restored_prefix
 from .manifest import Manifest
 from .records import read_records, write_record
-
-#: Kinds of errors that are facts of the set, or that may be.
-OF_THE_SET = (
-    ErrorKind.RESTORE_FAILED,
-    ErrorKind.NOT_EQUAL,
-    ErrorKind.DAMAGED,
-    ErrorKind.OBJECT_MISSING,
-    ErrorKind.UNSUPPORTED_MANIFEST,
-    ErrorKind.QUERY_FAILED,
-    ErrorKind.UNEXPECTED,
-)
 
 #: How many objects a record names.
 _NAMED = 20

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .change import Unchanged
 from .layout import SetName
 from .manifest import Manifest
 from .recovery_points import UNDO_TIER
@@ -21,7 +22,8 @@ _NAMED, _KEYS_NAMED = 3, 10
 class Changes:
     """What a merge does to one table, in rows; chosen is how many rows of the set it is about.
 
-    differing: rows that differ from the set and that the mode leaves unchanged.
+    differing: rows that differ from the set and that the mode leaves unchanged. elsewhere: live rows of a tenant that
+    the set has as rows of another tenant, and that are left unchanged.
     """
 
     table: str
@@ -30,6 +32,7 @@ class Changes:
     updates: int
     deletes: int
     differing: int = 0
+    elsewhere: int = 0
 
     @property
     def total(self) -> int:
@@ -50,21 +53,8 @@ class MissingKeys:
         return f"{self.missing:,} of {self.wanted:,} keys of {self.table}: {_listed(self.named, self.missing)}"
 
 
-@dataclass(frozen=True)
-class Unchanged:
-    """Why a restore changed nothing, and what to do about it."""
-
-    reason: str
-    next_step: str
-
-
-def why_unchanged(changes: t.Sequence[Changes], chosen: Manifest, older: t.Optional[SetName]) -> t.Optional[Unchanged]:
-    """The reason why rows of the set change nothing; None where they change something.
-
-    older: the next older set that an operator can choose.
-    """
-    if any(change.total for change in changes):
-        return None
+def why_unchanged(changes: t.Sequence[Changes], chosen: Manifest, older: t.Optional[SetName]) -> Unchanged:
+    """The reason why rows of the set change nothing. older: the next older set that an operator can choose."""
     origin = f"The set {chosen.set_id} of {chosen.recovery_point}"
     number = _count(sum(change.chosen for change in changes), "row")
     next_older = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
@@ -86,6 +76,11 @@ def why_unchanged(changes: t.Sequence[Changes], chosen: Manifest, older: t.Optio
         "the set was taken after the damage, or these rows are not damaged any more.",
         earlier,
     )
+
+
+def missing_rows(missing: t.Iterable[MissingKeys]) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """Table to the keys that the set does not hold, for a result."""
+    return {item.table: {"missing": item.missing, "wanted": item.wanted, "keys": list(item.named)} for item in missing}
 
 
 def left_rows(changes: t.Sequence[Changes]) -> str:

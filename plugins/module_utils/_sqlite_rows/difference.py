@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to change in a live database so that it has the rows that are wanted."""
+"""The changes of a live database that give it the wanted rows."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.rows import row_digest
 from .._sqlite.schema import Schema, Table, quoted
-from .belonging import Key, Rows, digests, find_rows, rows_by_key, told_apart, values_of
+from .ownership import Key, Rows, digests, find_rows, identified_by_key, rows_by_key, values_of
 from .references import Reference
 
 
 @dataclass
-class Change:
-    """What is to happen to one table. Keys of inserts and updates are those of the set, of deletes live ones.
+class TableChange:
+    """The changes of one table. Keys of inserts and updates are those of the set, of deletes live ones.
 
     before: the digests of live rows that will change or go. numbers: the row numbers that rows without a key get.
-    early: updates of rows that refer to rows to delete. elsewhere: live rows of the tenant that the set has, but as
-    somebody else's; they are left alone. differing: how many live rows differ and are left unchanged by mode missing.
+    early: updates of rows that refer to rows to delete. elsewhere: live rows of the tenant that the set has
+    as rows of another tenant; they are left unchanged. differing: live rows that mode missing leaves unchanged.
     """
 
     table: Table
@@ -48,7 +48,7 @@ class Sides:
 
     tables are those of the set; shared are those of them that the live database has with the same columns; there are
     the live ones by their names in small letters.
-    numbered says of some tables whether their rows are told apart by number, for what was written down so.
+    numbered: of some tables, whether their rows are identified by number, as an undo set recorded it.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Sides:
             if numbered and table.name in numbered:
                 apart = table if numbered[table.name] or not table.is_numbered else replace(table, rowid=None)
             else:
-                apart = told_apart(table, theirs, *([live] if both else []))
+                apart = identified_by_key(table, theirs, *([live] if both else []))
             self.tables[table.name] = apart
             if both:
                 self.shared[table.name] = apart
@@ -100,21 +100,21 @@ def compare(
     table: Table,
     wanted: Rows,
     mode: str,
-    belonging: Rows,
-    telling: t.Optional[t.Collection[str]] = None,
-) -> Change:
-    """How the live table differs from the wanted rows; belonging are live rows that are too many unless wanted.
+    owned: Rows,
+    owning: t.Optional[t.Collection[str]] = None,
+) -> TableChange:
+    """How the live table differs from the wanted rows; owned are live rows that are too many unless wanted.
 
-    telling are the columns that tell whose a row is. Raises RecoveryError(conflict) when a live row with a wanted key
-    became somebody else's.
+    owning: the columns that identify the tenant of a row.
+    Raises RecoveryError(conflict) when a live row with a wanted key became a row of another tenant.
     """
-    change = Change(table, wanted)
+    change = TableChange(table, wanted)
     if table.is_numbered:
-        _by_content(change, mode, belonging)
+        _by_content(change, mode, owned)
         return change
     live = digests(rows_by_key(sides.live, table, list(wanted)))
-    if telling is not None:
-        _require_own(sides, table, [key for key in live if key not in belonging], telling)
+    if owning is not None:
+        _require_own(sides, table, [key for key in live if key not in owned], owning)
     change.inserts = [key for key in wanted if key not in live]
     differing = [key for key, digest in wanted.items() if live.get(key, digest) != digest]
     if mode == "missing":
@@ -122,17 +122,17 @@ def compare(
     else:
         change.updates = differing
     if mode == "exact":
-        strays = [key for key in belonging if key not in wanted]
+        strays = [key for key in owned if key not in wanted]
         moved = {tuple(key) for key, _values in rows_by_key(sides.set, table, strays)}
         change.deletes = [key for key in strays if key not in moved]
         change.elsewhere = len(moved)
     change.before = {key: live[key] for key in change.updates}
-    change.before.update({key: belonging[key] for key in change.deletes})
+    change.before.update({key: owned[key] for key in change.deletes})
     return change
 
 
-def give_numbers(sides: Sides, change: Change) -> None:
-    """Choose the numbers of rows without a key: those of the set, where nobody has them."""
+def give_numbers(sides: Sides, change: TableChange) -> None:
+    """Choose the numbers of rows without a key: those of the set, if they are free."""
     if not change.table.is_numbered or not change.inserts:
         return
     taken = {tuple(key) for key, _values in rows_by_key(sides.live, change.table, change.inserts)}
@@ -144,7 +144,9 @@ def give_numbers(sides: Sides, change: Change) -> None:
         free += key in taken
 
 
-def missing_parents(sides: Sides, changes: t.Iterable[Change], references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+def missing_parents(
+    sides: Sides, changes: t.Iterable[TableChange], references: t.Sequence[Reference]
+) -> t.Dict[str, Rows]:
     """Rows of the set that the rows to write refer to and the live database lacks, however far."""
     found: t.Dict[str, Rows] = {}
     pending = {change.table.name: [*change.inserts, *change.updates] for change in changes}
@@ -175,13 +177,13 @@ def missing_parents(sides: Sides, changes: t.Iterable[Change], references: t.Seq
     return {name: rows for name, rows in found.items() if rows}
 
 
-def require_unreferenced(sides: Sides, changes: t.Sequence[Change], references: t.Iterable[Reference]) -> None:
+def require_unreferenced(sides: Sides, changes: t.Sequence[TableChange], references: t.Iterable[Reference]) -> None:
     """Raise RecoveryError(conflict) when live rows that stay refer to what goes or changes, and would follow it.
 
     Notes updates that have to come before the deletes.
     """
     by_name = {change.table.name: change for change in changes}
-    children = {table.name: told_apart(table, sides.live) for table in sides.live_schema.of_kind("table")}
+    children = {table.name: identified_by_key(table, sides.live) for table in sides.live_schema.of_kind("table")}
     for edge in references:
         parent = by_name.get(edge.parent)
         if parent is None or edge.child not in children:
@@ -229,37 +231,37 @@ def children_first(names: t.Sequence[str], references: t.Iterable[Reference]) ->
     return [name for name in order if name in names]
 
 
-def _by_content(change: Change, mode: str, belonging: Rows) -> None:
+def _by_content(change: TableChange, mode: str, owned: Rows) -> None:
     """Rows without a key have no identity: there are to be as many of each as in the set."""
-    there = Counter(belonging.values())
+    there = Counter(owned.values())
     for key, digest in change.wanted.items():
         if there[digest]:
             there[digest] -= 1
         else:
             change.inserts.append(key)
     if mode == "exact":
-        for key, digest in belonging.items():
+        for key, digest in owned.items():
             if there[digest]:
                 there[digest] -= 1
                 change.deletes.append(key)
                 change.before[key] = digest
 
 
-def _require_own(sides: Sides, table: Table, keys: t.Sequence[Key], telling: t.Collection[str]) -> None:
-    """Rows whose references were only emptied are still the tenant's; any other value makes them somebody else's."""
-    places = [place for place, name in enumerate(table.stored) if name in telling]
+def _require_own(sides: Sides, table: Table, keys: t.Sequence[Key], owning: t.Collection[str]) -> None:
+    """Rows whose references were only emptied are still the tenant's; any other value is another tenant."""
+    positions = [place for place, name in enumerate(table.stored) if name in owning]
     there = {tuple(key): values for key, values in rows_by_key(sides.live, table, keys)}
     taken = []
     for key, values in rows_by_key(sides.set, table, keys):
         now = there.get(tuple(key))
-        if now and any(now[place] is not None and now[place] != values[place] for place in places):
+        if now and any(now[place] is not None and now[place] != values[place] for place in positions):
             taken.append(key)
     if taken:
         raise RecoveryError(
             ErrorKind.CONFLICT,
-            f"{len(taken)} rows of {table.name} have keys that belong to somebody else by now, "
+            f"{len(taken)} rows of {table.name} have keys that belong to another tenant by now, "
             f"such as {', '.join(map(str, taken[0]))}.",
-            next_step="Restore the set into a new database with d1_restore, and bring these rows over by hand.",
+            next_step="Restore the set into a new database with d1_restore, and copy these rows by hand.",
         )
 
 
@@ -277,7 +279,7 @@ def _lacking(
             yield key
 
 
-def _values_that_go(sides: Sides, parent: Change, edge: Reference) -> t.List[Key]:
+def _values_that_go(sides: Sides, parent: TableChange, edge: Reference) -> t.List[Key]:
     """The values of referred columns that live rows lose: by their deletion, or by an update."""
     if not set(edge.parent_columns) <= set(parent.table.stored):
         return []
@@ -304,5 +306,5 @@ def _drift(what: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.SCHEMA_DRIFT,
         what,
-        next_step="Restore the set into a new database with d1_restore, and bring the rows over by hand.",
+        next_step="Restore the set into a new database with d1_restore, and copy the rows by hand.",
     )

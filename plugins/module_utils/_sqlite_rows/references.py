@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What refers to what in a database of SQLite: foreign keys, and what is told of columns that no key declares."""
+"""The references in a database of SQLite: foreign keys, and references of options that no key declares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_references(engine: Engine, schema: Schema) -> t.List[Reference]:
 
 
 def collations_of(engine: Engine, table: Table, columns: t.Sequence[str]) -> t.Tuple[str, ...]:
-    """How the columns compare texts, as the index that makes them unique tells; byte by byte where there is none."""
+    """How the columns compare texts, by the index that makes them unique; byte by byte where there is none."""
     bytewise = ("BINARY",) * len(columns)
     if not table.collates:
         return bytewise
@@ -49,13 +49,15 @@ def collations_of(engine: Engine, table: Table, columns: t.Sequence[str]) -> t.T
     return bytewise
 
 
-def told_references(engine: Engine, schema: Schema, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[Reference]:
+def undeclared_references(
+    engine: Engine, schema: Schema, undeclared: t.Iterable[t.Mapping[str, t.Any]]
+) -> t.List[Reference]:
     """References that no key declares: table, columns, parent, parent_columns of each.
 
     Raises RecoveryError(invalid_options) for a table or column that there is not.
     """
     found = []
-    for item in told:
+    for item in undeclared:
         columns, parent_columns = item["columns"], item["parent_columns"]
         if not columns or len(columns) != len(parent_columns):
             raise RecoveryError(

@@ -13,8 +13,8 @@ from .._sqlite.engine import Bound
 from .._sqlite.portable import deleted, inserted, updated
 from .._sqlite.schema import quoted
 from .._sqlite.statements import tokens
-from .belonging import rows_by_key
-from .difference import Change, Sides, children_first
+from .difference import Sides, TableChange, children_first
+from .ownership import rows_by_key
 from .references import Reference
 
 _TARGETS = ("INTO", "FROM", "UPDATE")
@@ -29,7 +29,7 @@ class Trigger(t.NamedTuple):
     keeps: t.FrozenSet[str]
 
 
-def live_triggers(sides: Sides, changes: t.Iterable[Change]) -> t.List[Trigger]:
+def enabled_triggers(sides: Sides, changes: t.Iterable[TableChange]) -> t.List[Trigger]:
     """The live triggers of touched tables."""
     touched = {change.table.name.lower() for change in changes if change.total}
     virtual = {table.name.lower() for table in sides.live_schema.of_kind("virtual")}
@@ -45,7 +45,7 @@ def live_triggers(sides: Sides, changes: t.Iterable[Change]) -> t.List[Trigger]:
 
 def statements_of(
     sides: Sides,
-    changes: t.Sequence[Change],
+    changes: t.Sequence[TableChange],
     references: t.Sequence[Reference],
     triggers: t.Sequence[Trigger],
     *,

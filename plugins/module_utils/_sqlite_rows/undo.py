@@ -26,16 +26,16 @@ from .._sqlite.script import write_dump
 from .._sqlite.stand_ins import stand_in
 from .._sqlite.stored_dump import add_dump, facts_of
 from .._store.base import ObjectStore
-from .belonging import rows_by_key
-from .choice import TOUCHED_FILE, Touched, read_touched, write_touched
-from .difference import Change, Sides
+from .difference import Sides, TableChange
+from .ownership import rows_by_key
+from .selection import TOUCHED_FILE, Touched, read_touched, write_touched
 
 
 def write_undo_set(
     store: ObjectStore,
     restored: Manifest,
     sides: Sides,
-    changes: t.Sequence[Change],
+    changes: t.Sequence[TableChange],
     folder: str,
     *,
     parallel: int,

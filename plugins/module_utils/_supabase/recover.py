@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A project restored in place: looked at, confirmed, a restore point taken, begun once, and watched to its end."""
+"""Restores a project in place: judge, confirm, create a restore point, send the request once, wait for the end."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.clock import PhaseListener, Timings
-from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._core.sizes import readable_seconds
-from .._sets.audit import audited
+from .._sets.change import Change, ChangePlan, Outcome, Safeguards
 from .._store.base import ObjectStore
 from .answers import Backups, Project
 from .api import Step, SupabaseApi
@@ -30,10 +29,10 @@ REQUIRED, TRY, NONE = "required", "try", "none"
 
 @dataclass(frozen=True)
 class RecoverRequest:
-    """What to restore: one of to, backup_id, and point, which is a restore point to go back to.
+    """The target of the restore: one of to, backup_id, and point, which is a restore point to go back to.
 
-    project_name is what the project has to be called, for who may have mistaken the ref. undo_first says whether there
-    has to be a restore point of before; a way back to a point takes none, for it could put that point out.
+    project_name: the name that the project must have, against a mistaken ref. undo_first: whether a restore point must
+    be created first; a restore to a point creates none, because the new point could replace that point.
     """
 
     to: t.Optional[datetime] = None
@@ -42,31 +41,26 @@ class RecoverRequest:
     project_name: t.Optional[str] = None
     undo_first: str = REQUIRED
     patience: Patience = field(default_factory=Patience)
-    environment: str = "production"
-    confirm: t.Optional[str] = None
-    check_mode: bool = False
+    safeguards: Safeguards = field(default_factory=Safeguards)
     progress_file: t.Optional[str] = None
     source: t.Optional[str] = None
     listener: t.Optional[PhaseListener] = None
 
 
 @dataclass(frozen=True)
-class RecoverResult:
-    """undo are the options that take the restore back, empty where nothing does; without_undo says why.
+class RecoverResult(Outcome):
+    """without_undo: why nothing takes the restore back.
 
     answer_lost: the answer to the request never came, and the restore was seen to run.
     """
 
-    changed: bool
     project: Project
     target: str
     status: str
     window: t.Optional[t.Mapping[str, t.Any]]
-    undo: t.Mapping[str, str]
     without_undo: t.Optional[str]
     answer_lost: bool
     plan: t.Mapping[str, t.Any]
-    plan_digest: str
     timings: t.Mapping[str, float]
     summary: str
 
@@ -80,20 +74,6 @@ class WaitResult:
     status: str
     timings: t.Mapping[str, float]
     summary: str
-
-
-def recover(api: SupabaseApi, request: RecoverRequest, store: t.Optional[ObjectStore]) -> RecoverResult:
-    """Restore a project and wait until it is well. Nothing is sent before target and confirmation are known to be good.
-
-    With a store, an audit record of the request's source is written, also when it failed. Raises RecoveryError:
-    outside_window, no_backup_set, unsupported, target_in_use, confirmation_required, restore_failed, timeout, and those
-    of the service; the error says in which state the project was left.
-    """
-    run = _Run(api, request)
-    with audited(store, request.source, "restore", run.told, check_mode=request.check_mode) as outcome:
-        result = run.complete()
-        outcome.update(undo=dict(result.undo), status=result.status)
-    return result
 
 
 def wait(api: SupabaseApi, patience: Patience, progress_file: t.Optional[str], *, check_mode: bool) -> WaitResult:
@@ -114,37 +94,54 @@ def wait(api: SupabaseApi, patience: Patience, progress_file: t.Optional[str], *
     return WaitResult(False, project, project.status, timings.as_dict(), summary)
 
 
-class _Run:
-    def __init__(self, api: SupabaseApi, request: RecoverRequest) -> None:
-        self._api, self._request = api, request
-        self._timings = Timings(request.listener)
-        self._without: t.Optional[str] = None
-        #: For the audit record, also of a run that fails.
-        self.told: t.Dict[str, t.Any] = {"project": api.ref}
+class ProjectRestore(Change[RecoverResult]):
+    """Restores a project and waits until it is healthy. Nothing is sent before target and confirmation were judged.
 
-    def complete(self) -> RecoverResult:
-        request, timings = self._request, self._timings
-        with timings.phase("preflight"):
-            project = self._project()
-            backups = self._api.backups()
-            step = self._step(backups)
-            plan = self._plan(project, step)
-            digest = plan_digest(plan)
-        self.told["target"] = step.target
-        if request.check_mode:
-            return self._result(project, backups, step, plan, digest, None, lost=False)
-        require_confirmation(request.environment, request.confirm, project.ref, digest)
-        with timings.phase("undo"):
-            point = self._point()
-        self.told["undo"] = undo_options(point)
+    Raises RecoveryError: outside_window, no_backup_set, unsupported, target_in_use, confirmation_required,
+    restore_failed, timeout, and those of the service; the error states in which state the project was left.
+    """
+
+    def __init__(self, api: SupabaseApi, request: RecoverRequest, store: t.Optional[ObjectStore]) -> None:
+        super().__init__(request.safeguards, store, request.source, request.listener)
+        self._api, self._request = api, request
+        self.details = {"project": api.ref}
+        self._without: t.Optional[str] = None
+        self._point_name: t.Optional[str] = None
+        self._is_answer_lost = False
+
+    def plan(self) -> ChangePlan:
+        with self.timings.phase("preflight"):
+            self._seen = project = self._project()
+            self._backups = self._api.backups()
+            self._target = step = self._step(self._backups)
+        self.details["target"] = step.target
+        self._facts = {
+            "project": project.ref,
+            "name": project.name,
+            "host": project.host,
+            "target": step.target,
+            "undo_first": self._undo_first(),
+            "replaces": "the whole database, in place, with downtime",
+        }
+        return ChangePlan(self._facts, project.ref, destroys=True)
+
+    def keep_undo(self) -> t.Mapping[str, str]:
+        with self.timings.phase("undo"):
+            self._point_name = self._point()
+        return undo_options(self._point_name)
+
+    def act(self) -> None:
+        point = self._point_name
         start = self._still_free(point)
-        with timings.phase("restore"):
-            lost = self._begin(step, point)
-            progress = Progress(request.progress_file, project.ref)
-            watch(self._api, Course(start, certain=not lost), request.patience, progress, point)
-        with timings.phase("verify"):
-            project = self._seen_again(project)
-        return self._result(project, backups, step, plan, digest, point, lost=lost)
+        with self.timings.phase("restore"):
+            self._is_answer_lost = self._begin(self._target, point)
+            progress = Progress(self._request.progress_file, self._seen.ref)
+            watch(self._api, Course(start, certain=not self._is_answer_lost), self._request.patience, progress, point)
+
+    def verify(self) -> None:
+        with self.timings.phase("verify"):
+            self._seen = self._seen_again(self._seen)
+        self.details["status"] = self._seen.status
 
     def _project(self) -> Project:
         project, wanted = self._api.project(), self._request.project_name
@@ -167,16 +164,6 @@ class _Run:
         require_name(name)
         return step_to_point(ref, name, self._api.point(name))
 
-    def _plan(self, project: Project, step: Step) -> t.Dict[str, t.Any]:
-        return {
-            "project": project.ref,
-            "name": project.name,
-            "host": project.host,
-            "target": step.target,
-            "undo_first": self._undo_first(),
-            "replaces": "the whole database, in place, with downtime",
-        }
-
     def _undo_first(self) -> str:
         return NONE if self._request.point else self._request.undo_first
 
@@ -195,7 +182,7 @@ class _Run:
             raise RecoveryError(
                 error.kind,
                 f"There is no restore point to go back to: {error.what}",
-                left="The restore was not begun, and the database is as it was.",
+                left="The restore was not sent, and the database is unchanged.",
                 next_step=f"{error.next_step} Or take a set with pg_backup, and set undo_first to {TRY} or {NONE}.",
                 details={**error.details, "applied": "no"},
             ) from None
@@ -209,7 +196,7 @@ class _Run:
             raise self._refused(error, error.kind, error.what, error.next_step, point) from None
 
     def _begin(self, step: Step, point: t.Optional[str]) -> bool:
-        """Whether the answer was lost, so that only looking tells. It is never sent twice."""
+        """Whether the answer was lost, so that only the state of the project shows the outcome. Never sent twice."""
         try:
             self._api.begin(step)
         except RecoveryError as error:
@@ -238,44 +225,34 @@ class _Run:
         return False
 
     def _seen_again(self, project: Project) -> Project:
-        """As it is now. When that is not told any more, the restore is done all the same."""
+        """The project as it is now. If the service does not answer, the restore is done nevertheless."""
         with contextlib.suppress(RecoveryError):
             return self._api.project()
         return project
 
-    def _result(
-        self,
-        project: Project,
-        backups: Backups,
-        step: Step,
-        plan: t.Mapping[str, t.Any],
-        digest: str,
-        point: t.Optional[str],
-        *,
-        lost: bool,
-    ) -> RecoverResult:
-        timings = self._timings.as_dict()
-        would = self._request.check_mode
-        done = "Would restore" if would else "Restored"
-        took = "" if would else f" in {readable_seconds(timings['total'])}"
-        back = f"; restore point {point} takes it back" if point else "" if would else "; nothing here takes it back"
+    def result(self, outcome: Outcome) -> RecoverResult:
+        timings, project, point = self.timings.as_dict(), self._seen, self._point_name
+        acts = self.safeguards.acts
+        done = "Restored" if acts else "Would restore"
+        took = f" in {readable_seconds(timings['total'])}" if acts else ""
+        back = f"; restore point {point} takes it back" if point else "; nothing here takes it back" if acts else ""
         return RecoverResult(
-            changed=True,
+            **vars(outcome),
             project=project,
-            target=step.target,
+            target=self._target.target,
             status=project.status,
-            window=describe_window(backups.window),
-            undo=undo_options(point),
+            window=describe_window(self._backups.window),
             without_undo=self._without,
-            answer_lost=lost,
-            plan=plan,
-            plan_digest=digest,
+            answer_lost=self._is_answer_lost,
+            plan=self._facts,
             timings=timings,
-            summary=f"{done} {project.name!r} ({project.ref}) to {step.target}{took}{back}.",
+            summary=f"{done} {project.name!r} ({project.ref}) to {self._target.target}{took}{back}.",
         )
 
 
-_NO_POINT_BEFORE_UNDO = "The service does not say that it keeps two restore points, so none was taken before this one."
+_NO_POINT_BEFORE_UNDO = (
+    "The service does not document that it keeps two restore points, so none was created before this one."
+)
 
 
 def _kept(point: t.Optional[str]) -> str:

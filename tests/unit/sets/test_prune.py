@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import compact_instant, format_instant
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit, write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import (
     Verification,
@@ -31,7 +32,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sets.layout imp
     pruned_key,
     set_key,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.restores import record_restore, restore_outcomes
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter

@@ -21,7 +21,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.foreign import open_dump
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.load import load_files
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.choice import read_touched
+from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.selection import read_touched
 
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT {} FROM c {}"
 TRIGGER = f"CREATE TRIGGER s AFTER INSERT ON t BEGIN INSERT INTO u {ENDLESS.format('n', 'WHERE n < 0')}; END;\n"

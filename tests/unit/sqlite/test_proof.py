@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from ansible_collections.lifeline.recovery.plugins.module_utils._core import notices
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import list_sets, load_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune
+from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
     SqliteBackup,

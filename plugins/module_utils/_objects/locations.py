@@ -16,7 +16,7 @@ from .._store.open import StoreOptions
 _LOOPBACK = ("127.0.0.1", "::1", "localhost", "ip6-localhost")
 
 
-def refuse_shared_place(files: StoreOptions, store: StoreOptions, *, allow_same_bucket: bool) -> None:
+def refuse_shared_location(files: StoreOptions, store: StoreOptions, *, allow_same_bucket: bool) -> None:
     """Raise RecoveryError(invalid_options) for backups in the bucket that they are of, or among its files."""
     one, other = _place(files), _place(store)
     if one != other:

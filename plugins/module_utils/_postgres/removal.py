@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restore within a live database removes first, in the transaction that loads the archive."""
+"""The objects that a restore within a live database removes first, in the transaction that loads the archive."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 
 @dataclass(frozen=True)
-class Room:
+class Removal:
     """schemas are replaced as a whole; kept_schemas belong to extensions, and only their content is replaced.
 
     emptied are tables of extensions whose rows the archive brings, and tables of foreign_schemas, which belong to other
@@ -104,8 +104,8 @@ class Room:
     large_objects: bool = False
 
 
-def make_room(conn: Connection, replacement: Replacement) -> Room:
-    """What has to be removed from the database of conn so that the archive can be loaded."""
+def plan_removal(conn: Connection, replacement: Replacement) -> Removal:
+    """The objects that must be removed from the database of conn before the archive can be loaded."""
     toc = replacement.toc
     named = {entry.tag for entry in toc.of_kind("SCHEMA")} | {entry.schema for entry in toc.entries if entry.schema}
     named -= {*replacement.kept, *replacement.preserved}
@@ -130,7 +130,7 @@ def make_room(conn: Connection, replacement: Replacement) -> Room:
         modern = conn.server_version >= 150000
         owner, create = ("pg_database_owner", "") if modern else ("CURRENT_USER", ", CREATE")
         first += [statement.format(owner=owner, create=create) for statement in _PUBLIC]
-    return Room(
+    return Removal(
         schemas=(*schemas, *replacement.preserved),
         kept_schemas=kept,
         foreign_schemas=replacement.kept,

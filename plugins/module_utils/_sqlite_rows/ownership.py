@@ -4,7 +4,7 @@
 
 """Which rows belong to a tenant: those that name it, and those that refer to one of these, however far.
 
-A row that names somebody else belongs to them, whatever it refers to.
+A row that names another tenant belongs to that tenant, whatever the row refers to.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._sets.row_changes import MissingKeys
 from .._sqlite.engine import Bound, Engine
 from .._sqlite.exact import literal
 from .._sqlite.rows import Row, read_rows, row_digest
@@ -29,6 +30,9 @@ _MOST_VALUES = 6000
 #: Rows that are asked for by key come by the hundred.
 _FIRST_PAGE = 400
 
+#: So many missing keys are named.
+_NAMED = 10
+
 Key = t.Tuple[t.Any, ...]
 
 #: The digest of the values of each row by its key.
@@ -42,7 +46,6 @@ class Tenant:
     table: str
     keys: t.Sequence[t.Any]
     columns: t.Sequence[str] = ()
-    references: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 class Naming(t.NamedTuple):
@@ -61,8 +64,8 @@ class Owner:
     names: t.Mapping[str, t.Sequence[Naming]]
 
 
-def told_apart(table: Table, *engines: Engine) -> Table:
-    """The table with its rows told apart by its primary key, as long as all rows have one.
+def identified_by_key(table: Table, *engines: Engine) -> Table:
+    """The table with its rows identified by its primary key, if all rows have one.
 
     The number of a row is no identity: once a row is gone another may get it.
     """
@@ -87,36 +90,19 @@ def find_owner(
     """Look a tenant up. Raises RecoveryError(invalid_options) for a wish that cannot be meant."""
     root = table_of(schema, tenant.table)
     names = root.key_names
-    keys = [tuple(map(from_json, key if isinstance(key, list) else [key])) for key in tenant.keys]
-    if any(isinstance(part, bool) for key in keys for part in key):
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS,
-            "A key is true or false, which no row has.",
-            next_step="Quote it, if it is a text.",
-        )
-    if not names or not keys or any(len(key) != len(names) for key in keys):
-        raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS,
-            f"The keys of {root.name} have to be as many values as its primary key ({', '.join(names) or 'none'}).",
-            next_step="Give at least one key, as a list where it has several parts.",
-        )
+    keys = checked_keys(root, names, tenant.keys)
     if tenant.columns and len(names) != 1:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             f"Columns cannot name a tenant whose key has {len(names)} parts.",
             next_step="Give references instead.",
         )
-    places = [root.stored.index(name) for name in names]
-    stored = {
-        tuple(values[place] for place in places): None
-        for _key, values in find_rows(engine, tables[root.name], names, keys)
-    }
-    if len(stored) < len(set(keys)):
-        known = {tuple(map(str, key)) for key in stored}
-        missing = [key for key in keys if tuple(map(str, key)) not in known] or keys
+    stored = _stored_keys(engine, tables[root.name], names, keys)
+    missing = missing_keys(engine, tables[root.name], names, keys)
+    if missing is not None:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"The set has no row of {root.name} with the key {', '.join(map(repr, missing[0]))}.",
+            f"The set has no row of {root.name} with the key {missing.named[0]}.",
             next_step="Check the keys (YAML takes 007 for a number, and yes for true), or choose an earlier set.",
         )
     compared = collations_of(engine, root, names)
@@ -135,17 +121,72 @@ def find_owner(
     return Owner(root.name, tuple(stored), {name: list(namings) for name, namings in found.items()})
 
 
-def rows_that_belong(
+def checked_keys(table: Table, columns: t.Sequence[str], given: t.Sequence[t.Any]) -> t.List[Key]:
+    """The keys as values. Raises RecoveryError(invalid_options) unless each has as many parts as columns."""
+    keys = [tuple(map(from_json, key if isinstance(key, (list, tuple)) else [key])) for key in given]
+    if any(isinstance(part, bool) for key in keys for part in key):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"A key of {table.name} is true or false, a boolean, which SQLite does not store.",
+            next_step="Quote the key in YAML if it is a string.",
+        )
+    if not columns or not keys or any(len(key) != len(columns) for key in keys):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"Each key of {table.name} must have as many values as its primary key ({', '.join(columns) or 'none'}).",
+            next_step="Give at least one key, as a list if the key has several columns.",
+        )
+    return keys
+
+
+def missing_keys(
+    engine: Engine, table: Table, columns: t.Sequence[str], keys: t.Sequence[Key]
+) -> t.Optional[MissingKeys]:
+    """The keys that no row has; None if each has one."""
+    wanted = list(dict.fromkeys(keys))
+    stored = _stored_keys(engine, table, columns, wanted)
+    known = {tuple(map(str, key)) for key in stored}
+    # Where the column ignores case, each key has a row that is written in another way.
+    missing = [key for key in wanted if tuple(map(str, key)) not in known] if len(stored) < len(wanted) else []
+    named = tuple(", ".join(map(repr, key)) for key in missing[:_NAMED])
+    return MissingKeys(table.name, len(missing), len(wanted), named) if missing else None
+
+
+def _stored_keys(engine: Engine, table: Table, columns: t.Sequence[str], keys: t.Sequence[Key]) -> t.List[Key]:
+    positions = [table.stored.index(name) for name in columns]
+    rows = find_rows(engine, table, columns, keys)
+    return list(dict.fromkeys(tuple(values[place] for place in positions) for _key, values in rows))
+
+
+def rows_of_tenant(
     engine: Engine,
     tables: t.Mapping[str, Table],
     references: t.Iterable[Reference],
     owner: Owner,
 ) -> t.Dict[str, Rows]:
-    """The rows that name a tenant, and those that refer to one of them and name nobody. Raises those of the engine."""
+    """The rows that name a tenant, and rows that refer to one of them and name no tenant. Raises as the engine."""
+    starts = [
+        (tables[name], find_rows(engine, tables[name], naming.columns, owner.keys, naming.collations))
+        for name, namings in owner.names.items()
+        if name in tables
+        for naming in namings
+    ]
+    # Other rows of the table of tenants are other tenants.
+    followed = [reference for reference in references if reference.child != owner.table]
+    return with_children(engine, tables, followed, starts, lambda name: _names_no_tenant(owner.names.get(name, ())))
+
+
+def with_children(
+    engine: Engine,
+    tables: t.Mapping[str, Table],
+    references: t.Iterable[Reference],
+    starts: t.Iterable[t.Tuple[Table, t.Iterable[t.Tuple[Row, Row]]]],
+    condition: t.Callable[[str], str] = lambda _name: "",
+) -> t.Dict[str, Rows]:
+    """The rows of starts, and all that refer to one of them, however far; condition narrows the latter by table."""
     children: t.Dict[str, t.List[Reference]] = {}
     for reference in references:
-        # Other rows of the table of tenants are other tenants.
-        if reference.child in tables and reference.child != owner.table:
+        if reference.child in tables:
             children.setdefault(reference.parent, []).append(reference)
     found: t.Dict[str, Rows] = {}
     pending: t.Dict[Reference, t.Dict[Key, None]] = {}
@@ -161,16 +202,16 @@ def rows_that_belong(
                 if value is not None:
                     pending.setdefault(reference, {})[value] = None
 
-    for name, namings in owner.names.items():
-        for naming in namings:
-            if name in tables:
-                take(tables[name], find_rows(engine, tables[name], naming.columns, owner.keys, naming.collations))
+    for table, rows in starts:
+        take(table, rows)
     while pending:
         waiting, pending = list(pending.items()), {}
         for reference, values in waiting:
-            table = tables[reference.child]
-            free = _names_nobody(owner.names.get(reference.child, ()))
-            take(table, find_rows(engine, table, reference.columns, list(values), reference.collations, free))
+            child = tables[reference.child]
+            found_rows = find_rows(
+                engine, child, reference.columns, list(values), reference.collations, condition(reference.child)
+            )
+            take(child, found_rows)
     return found
 
 
@@ -246,7 +287,7 @@ def _names(table: Table) -> t.Set[str]:
     return {column.name.lower() for column in table.columns if column.hidden != 1}
 
 
-def _names_nobody(namings: t.Iterable[Naming]) -> str:
+def _names_no_tenant(namings: t.Iterable[Naming]) -> str:
     return "".join(f" AND ({' OR '.join(f'{quoted(name)} IS NULL' for name in naming.columns)})" for naming in namings)
 
 

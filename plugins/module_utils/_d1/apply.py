@@ -19,7 +19,7 @@ from .api import D1Api, D1Facts
 from .engine import LIMITS, D1Engine
 
 
-def apply_whole(
+def apply_all(
     api: D1Api,
     target: D1Facts,
     engine: D1Engine,
@@ -54,7 +54,7 @@ def apply_whole(
 
 
 def _md5(path: str) -> str:
-    """What the import protocol names a file by."""
+    """The name of a file in the import protocol."""
     digest = hashlib.md5(usedforsecurity=False)
     for chunk in file_chunks(path):
         digest.update(chunk)

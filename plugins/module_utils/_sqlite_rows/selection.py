@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rows of a set are meant: those of a tenant, all, or those that an earlier restore touched."""
+"""Which rows of a set are restored: of a tenant, of tables, by key, all, or those that an earlier restore touched."""
 
 from __future__ import annotations
 
@@ -16,29 +16,45 @@ from dataclasses import dataclass, replace
 from .._core.documents import read_document
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.shapes import flag, list_of, mapping_of, optional, record, text
+from .._sets.row_changes import MissingKeys
 from .._sqlite.confined import confine
 from .._sqlite.engine import Engine
 from .._sqlite.exact import literal, text_of
 from .._sqlite.rows import read_rows
 from .._sqlite.schema import Schema, Table
-from .belonging import Key, Owner, Rows, Tenant, digests, find_owner, rows_by_key, rows_that_belong
-from .difference import Change, Sides
-from .references import Reference, told_references
+from .difference import Sides, TableChange
+from .ownership import (
+    Key,
+    Owner,
+    Rows,
+    Tenant,
+    checked_keys,
+    digests,
+    find_owner,
+    find_rows,
+    missing_keys,
+    rows_by_key,
+    rows_of_tenant,
+    with_children,
+)
+from .references import Reference, names_of, table_of, undeclared_references
 
 #: In a set of rows: the keys that a restore touched, and what it wrote there.
 TOUCHED_FILE = "touched.json"
 
 
-class Choice(t.Protocol):
-    """Rows of a set, and the live rows that they are compared with. follows: whether what they refer to comes along.
+class RowSelection(t.Protocol):
+    """Rows of a set, and the live rows that they are compared with. with_parents: also restore missing parents.
 
-    numbered: of which tables it is settled whether rows are told apart by number.
+    numbered: of which tables it is settled whether rows are identified by their number. missing: after wanted, the keys
+    that the set does not hold.
     """
 
-    follows: bool
+    with_parents: bool
     numbered: t.Optional[t.Mapping[str, bool]]
+    missing: t.Sequence[MissingKeys]
 
-    def told(self, engine: Engine) -> t.Sequence[Reference]:
+    def undeclared(self, engine: Engine) -> t.Sequence[Reference]:
         """References that no key declares. Raises RecoveryError(invalid_options)."""
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
@@ -47,30 +63,31 @@ class Choice(t.Protocol):
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         """The live rows that are to go unless they are wanted. Asked for after wanted."""
 
-    def telling(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
-        """The columns of a table that tell whose a row is; None where that does not matter."""
+    def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
+        """The columns of a table that identify the tenant of a row; None if the selection is of no tenant."""
 
 
-class TenantChoice:
+class TenantRows:
     """The rows of a tenant."""
 
-    follows = True
+    with_parents = True
+    missing: t.Sequence[MissingKeys] = ()
     numbered: t.Optional[t.Mapping[str, bool]] = None
 
-    def __init__(self, tenant: Tenant, schema: Schema) -> None:
-        self._tenant, self._schema = tenant, schema
+    def __init__(self, tenant: Tenant, schema: Schema, references: t.Sequence[t.Mapping[str, t.Any]] = ()) -> None:
+        self._tenant, self._schema, self._references = tenant, schema, references
         self._owner: t.Optional[Owner] = None
 
-    def told(self, engine: Engine) -> t.Sequence[Reference]:
-        return told_references(engine, self._schema, self._tenant.references)
+    def undeclared(self, engine: Engine) -> t.Sequence[Reference]:
+        return undeclared_references(engine, self._schema, self._references)
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return rows_that_belong(sides.set, sides.tables, references, self._known(sides, references))
+        return rows_of_tenant(sides.set, sides.tables, references, self._known(sides, references))
 
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return rows_that_belong(sides.live, sides.shared, references, self._known(sides, references))
+        return rows_of_tenant(sides.live, sides.shared, references, self._known(sides, references))
 
-    def telling(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
+    def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         namings = self._owner.names.get(name, ()) if self._owner else ()
         named = {column for naming in namings for column in naming.columns}
         return named | {column for item in references if item.child == name for column in item.columns}
@@ -82,16 +99,88 @@ class TenantChoice:
         return self._owner
 
 
-class WholeChoice:
+@dataclass(frozen=True)
+class TableKeys:
+    """Rows of one table: all of them, or those with these values of the columns; no columns mean the primary key."""
+
+    table: str
+    values: t.Optional[t.Sequence[Key]] = None
+    columns: t.Tuple[str, ...] = ()
+
+
+class SelectedRows:
+    """Whole tables, and rows by key. closure: none, children (rows that refer to them), parents, or both."""
+
+    numbered: t.Optional[t.Mapping[str, bool]] = None
+
+    def __init__(
+        self,
+        selected: t.Sequence[TableKeys],
+        schema: Schema,
+        references: t.Sequence[t.Mapping[str, t.Any]] = (),
+        closure: str = "none",
+    ) -> None:
+        self._schema, self._references = schema, references
+        self._selected = [(table_of(schema, item.table), item) for item in selected]
+        self.with_parents = closure in ("parents", "both")
+        self._with_children = closure in ("children", "both")
+        self.missing: t.Sequence[MissingKeys] = ()
+
+    def undeclared(self, engine: Engine) -> t.Sequence[Reference]:
+        return undeclared_references(engine, self._schema, self._references)
+
+    def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+        sides.require(table.name for table, _item in self._selected)
+        found = self._rows(sides.set, sides.tables, references)
+        self.missing = [
+            missing
+            for missing in (
+                missing_keys(sides.set, sides.tables[table.name], *self._keys(table, item))
+                for table, item in self._selected
+                if item.values is not None
+            )
+            if missing is not None
+        ]
+        return found
+
+    def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+        return self._rows(sides.live, sides.shared, references)
+
+    def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
+        return None
+
+    def _rows(
+        self, engine: Engine, tables: t.Mapping[str, Table], references: t.Sequence[Reference]
+    ) -> t.Dict[str, Rows]:
+        starts = [
+            (
+                tables[table.name],
+                read_rows(engine, tables[table.name])
+                if item.values is None
+                else find_rows(engine, tables[table.name], *self._keys(table, item)),
+            )
+            for table, item in self._selected
+            if table.name in tables
+        ]
+        return with_children(engine, tables, references if self._with_children else (), starts)
+
+    @staticmethod
+    def _keys(table: Table, item: TableKeys) -> t.Tuple[t.Tuple[str, ...], t.Sequence[Key]]:
+        columns = names_of(table, item.columns) if item.columns else table.key_names
+        return columns, checked_keys(table, columns, item.values or ())
+
+
+class AllRows:
     """All rows of all tables."""
 
-    follows = False
+    with_parents = False
+    missing: t.Sequence[MissingKeys] = ()
     numbered: t.Optional[t.Mapping[str, bool]] = None
 
     def __init__(self, schema: Schema) -> None:
         self._names = [table.name for table in schema.of_kind("table")]
 
-    def told(self, engine: Engine) -> t.Sequence[Reference]:
+    def undeclared(self, engine: Engine) -> t.Sequence[Reference]:
         return ()
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
@@ -101,7 +190,7 @@ class WholeChoice:
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         return {name: digests(read_rows(sides.live, sides.tables[name])) for name in self._names}
 
-    def telling(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
+    def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         return None
 
 
@@ -114,16 +203,17 @@ class Touched:
     keys: t.Mapping[Key, t.Optional[bytes]]
 
 
-class UndoChoice:
-    """What an undo set holds: the touched rows as they were; those that were not there go again."""
+class TouchedRows:
+    """The rows that an undo set holds, and the keys of rows that the restore inserted, which are deleted again."""
 
-    follows = False
+    with_parents = False
+    missing: t.Sequence[MissingKeys] = ()
 
     def __init__(self, touched: t.Mapping[str, Touched]) -> None:
         self._touched = touched
         self.numbered: t.Optional[t.Mapping[str, bool]] = {name: item.numbered for name, item in touched.items()}
 
-    def told(self, engine: Engine) -> t.Sequence[Reference]:
+    def undeclared(self, engine: Engine) -> t.Sequence[Reference]:
         return ()
 
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
@@ -133,7 +223,7 @@ class UndoChoice:
     def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         return {name: self._still(sides, sides.tables[name], item) for name, item in self._touched.items()}
 
-    def telling(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
+    def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         return None
 
     @staticmethod
@@ -162,8 +252,8 @@ class UndoChoice:
         return {key: digest for key, digest in found.items() if key in same or key in done}
 
 
-def write_touched(folder: str, changes: t.Iterable[Change]) -> None:
-    """What UndoChoice reads."""
+def write_touched(folder: str, changes: t.Iterable[TableChange]) -> None:
+    """What TouchedRows reads."""
     document = {
         change.table.name: {
             "numbered": change.table.is_numbered,
@@ -176,7 +266,7 @@ def write_touched(folder: str, changes: t.Iterable[Change]) -> None:
         json.dump({"tables": document}, stream)
 
 
-def _written(change: Change) -> t.Iterator[t.Tuple[Key, t.Optional[bytes]]]:
+def _written(change: TableChange) -> t.Iterator[t.Tuple[Key, t.Optional[bytes]]]:
     """The live keys that a change is about, with what it writes there."""
     for key in change.inserts:
         yield (change.numbers[key],) if change.numbers else key, change.wanted[key]
@@ -211,7 +301,7 @@ def read_touched(folder: str) -> t.Dict[str, Touched]:
         ) from None
 
 
-#: What literal() of _sqlite/exact.py writes; no expression.
+#: The output of literal() of _sqlite/exact.py; no expression.
 _BYTES = r"x'(?:[0-9a-f]{2})*'"
 _LITERAL = rf"NULL|-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|'(?:[^']|'')*'|{_BYTES}|CAST\({_BYTES} AS TEXT\)"
 

@@ -23,8 +23,8 @@ from .._sets.row_changes import MissingKeys
 from .closure import choose_children, choose_parents, reachable
 from .columns import match_columns
 from .description import ROWS_FILE, Description, SetTable, describe, describe_rows
-from .live import LiveTable, live_references, live_tables, require_rights
 from .local import LocalObjects
+from .request import RowsRequest
 from .scope import Root
 from .staging import (
     Staged,
@@ -37,13 +37,11 @@ from .staging import (
     prepare,
     require_condition,
 )
-
-if t.TYPE_CHECKING:
-    from .restore import RowsRequest
+from .target_tables import LiveTable, live_references, live_tables, require_rights
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenRows:
     """The chosen rows. whole: tables of which everything was asked for. references: of the set and the target.
 
     missing: keys that were asked for and found nowhere.
@@ -70,13 +68,13 @@ def session_for(conn: Connection, request: RowsRequest, tables: t.Collection[Liv
     if role is None:
         role = reading_role(conn) if request.read_only else writing_role(conn, [table.oid for table in tables])
     schemas = {column.schema for table in tables for column in table.columns} - {"pg_catalog"}
-    # Conditions that people write find the operators of extensions' types; ours name theirs.
+    # Conditions of operators find the operators of the types of extensions; statements of this collection name them.
     path = ", ".join([SAFE_PATH, *map(quote_identifier, sorted(schemas)), "public"])
     return Confined(conn, role, path=path)
 
 
 def read_description(manifest: Manifest, objects: LocalObjects) -> Description:
-    """What the set holds; only its table of contents is fetched."""
+    """The content of the set; only its table of contents is fetched."""
     manifest.require_kind(DATABASE_ENGINE, ROWS_ENGINE)
     if manifest.engine == ROWS_ENGINE:
         return describe_rows(manifest, objects.content(manifest.object_at(ROWS_FILE)))
@@ -84,13 +82,13 @@ def read_description(manifest: Manifest, objects: LocalObjects) -> Description:
 
 
 def roots_of(request: RowsRequest, description: Description) -> t.Sequence[Root]:
-    """What was asked for; an undo set or an export knows it itself. Raises RecoveryError(table_missing)."""
+    """The tables of the request, or of an undo set or an export. Raises RecoveryError(table_missing)."""
     roots = request.roots or [Root(name) for name, table in description.tables.items() if is_rows_table(table)]
     if not roots:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             "No table was named.",
-            next_step="Give `tables`, `where` or `keys`; only undo sets and exports know theirs.",
+            next_step="Give `tables`, `where` or `keys`; they are optional only for undo sets and exports.",
         )
     for root in roots:
         description.table(root.table)
@@ -105,7 +103,7 @@ def choose_rows(
     objects: t.Optional[LocalObjects],
     *,
     made: t.Collection[LiveTable] = (),
-) -> Choice:
+) -> ChosenRows:
     """Make the tables of the session and fill them, from objects of a set, or None for the live tables themselves.
 
     made: tables made in this transaction, which the session of the choice has to be able to judge as well.
@@ -139,24 +137,28 @@ class _Chooser:
         self._conn: Session
         self._staged: t.Dict[QualifiedName, Staged] = {}
         self._whole: t.Set[QualifiedName] = set()
-        self._live: t.Dict[QualifiedName, LiveTable] = {}
+        self._target_tables: t.Dict[QualifiedName, LiveTable] = {}
         self._references: t.List[Reference] = []
         self._missing: t.List[MissingKeys] = []
 
-    def choose(self, roots: t.Mapping[QualifiedName, Root]) -> Choice:
+    def choose(self, roots: t.Mapping[QualifiedName, Root]) -> ChosenRows:
         request, description = self._request, self._description
         self._look_at_target(roots)
         groups = [{name} for name in roots]
         down = request.closure in ("children", "both")
         if down:
-            known = [item for item in self._references if item.child in self._live and item.child in description.tables]
+            known = [
+                item
+                for item in self._references
+                if item.child in self._target_tables and item.child in description.tables
+            ]
             groups = reachable(roots, known)
         self._require_session_tables()
         if self._objects is not None:
             held = (description.tables.get(name) for group in groups for name in group)
             self._objects.bring(rows.entry for table in held if table for rows in table.rows)
         begin(self._raw, request.lock_timeout)
-        involved = [self._live[name] for name in self._involved(groups)]
+        involved = [self._target_tables[name] for name in self._involved(groups)]
         self._conn = session_for(self._raw, request, [*involved, *self._made])
         for group in groups:
             for name in group:
@@ -174,10 +176,12 @@ class _Chooser:
         if request.mode == "exact":
             self._choose_strays()
         if request.closure in ("parents", "both"):
-            choose_parents(self._conn, self._staged, self._live, self._references, self._objects, self._stage_parent)
+            choose_parents(
+                self._conn, self._staged, self._target_tables, self._references, self._objects, self._stage_parent
+            )
         for staged in self._staged.values():
             analyze(self._conn, staged.rows, staged.native_columns)
-        return Choice(
+        return ChosenRows(
             list(self._staged.values()),
             frozenset(self._whole),
             self._references,
@@ -195,23 +199,23 @@ class _Chooser:
             more = [edge.parent for edge in self._references if edge.child == name and edge.parent not in names]
             names.update(dict.fromkeys(more))
             waiting += more
-        return [name for name in names if name in self._live]
+        return [name for name in names if name in self._target_tables]
 
     def _look_at_target(self, roots: t.Collection[QualifiedName]) -> None:
         request = self._request
         targets = {target_of(request, name): name for name in self._description.tables}
         found = live_tables(self._raw, targets)
-        self._live = {targets[name]: table for name, table in found.items()}
+        self._target_tables = {targets[name]: table for name, table in found.items()}
         references = [*self._description.references, *request.references]
         if request.into is None:
             references += live_references(self._raw)
         self._references = list(dict.fromkeys(references))
         for name in roots:
-            if name not in self._live:
+            if name not in self._target_tables:
                 raise RecoveryError(
                     ErrorKind.TARGET_MISSING,
                     f"The database {request.connection.database} has no table {target_of(request, name)}.",
-                    next_step="Bring it back whole: name it in `tables`, without `where` and `keys`.",
+                    next_step="Name the table in `tables`, without `where` and `keys`, to create it again.",
                 )
 
     def _require_session_tables(self) -> None:
@@ -223,7 +227,7 @@ class _Chooser:
             )
 
     def _prepare(self, name: QualifiedName) -> Staged:
-        request, live = self._request, self._live[name]
+        request, live = self._request, self._target_tables[name]
         silent = request.triggers == "disable"
         require_rights(
             self._raw,

@@ -28,7 +28,7 @@ from .transfer import (
 
 
 @dataclass(frozen=True)
-class TransferWish:
+class TransferRequest:
     """One of src, content, copy_from and dest, unless the object is to be absent."""
 
     key: str
@@ -44,7 +44,7 @@ class TransferWish:
     progress_file: t.Optional[str] = None
 
 
-def fulfil(store: ObjectStore, wish: TransferWish, options: TransferOptions) -> TransferResult:
+def fulfil(store: ObjectStore, wish: TransferRequest, options: TransferOptions) -> TransferResult:
     """Do what is asked. Raises RecoveryError(invalid_options) for what does not go together, and those of transfer."""
     progress = Progress(wish.progress_file, wish.key or "files")
     try:
@@ -61,7 +61,7 @@ def wish_diff(result: TransferResult) -> t.Dict[str, str]:
     return {"before": "", "after": f"{name}\n" if result.changed else ""}
 
 
-def _fulfil(store: ObjectStore, wish: TransferWish, options: TransferOptions, progress: Progress) -> TransferResult:
+def _fulfil(store: ObjectStore, wish: TransferRequest, options: TransferOptions, progress: Progress) -> TransferResult:
     if not wish.present:
         return _absent(store, wish, options)
     if (wish.direction or ("download" if wish.dest else "upload")) == "download":
@@ -81,7 +81,7 @@ def _fulfil(store: ObjectStore, wish: TransferWish, options: TransferOptions, pr
     raise _invalid("There is nothing to upload.", "Give src, content or copy_from, or dest to download.")
 
 
-def _absent(store: ObjectStore, wish: TransferWish, options: TransferOptions) -> TransferResult:
+def _absent(store: ObjectStore, wish: TransferRequest, options: TransferOptions) -> TransferResult:
     if not wish.key.strip("/"):
         raise _invalid("key is empty, which would delete everything.", "Name what is to go.")
     keys = [item.key for item in store.list(wish.key)] if wish.key.endswith("/") else [wish.key]
@@ -90,7 +90,7 @@ def _absent(store: ObjectStore, wish: TransferWish, options: TransferOptions) ->
     return result
 
 
-def _down(store: ObjectStore, wish: TransferWish, options: TransferOptions, progress: Progress) -> TransferResult:
+def _down(store: ObjectStore, wish: TransferRequest, options: TransferOptions, progress: Progress) -> TransferResult:
     if not wish.dest:
         raise _invalid("A download needs dest.", "Give the file or folder to download to.")
     if wish.sync:

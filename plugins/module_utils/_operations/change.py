@@ -1,0 +1,120 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a change: plan, digest, limits, confirmation, undo, act, verify, settle, record, result."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .._core.confirmation import plan_digest, require_confirmation
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.notices import note
+from .._sets.audit import write_audit
+from .._sets.change import Change, ChangePlan, Outcome, Result
+from .._sets.restores import record_restore
+
+
+def perform(change: Change[Result]) -> Result:
+    """Make a change after its plan was judged and confirmed; in check mode and with plan_only, only the plan.
+
+    The end is recorded in the audit log, also of a failure, and beside the set if a whole set was restored.
+    Raises RecoveryError: limit_exceeded, confirmation_required, and those of the engine.
+    """
+    return _Performance(change).complete()
+
+
+class _Performance(t.Generic[Result]):
+    def __init__(self, change: Change[Result]) -> None:
+        self._change, self._guards = change, change.safeguards
+        self._undo: t.Mapping[str, t.Any] = {}
+        self._changed = False
+
+    def complete(self) -> Result:
+        change = self._change
+        with self._recorded():
+            with change.resources:
+                plan = change.plan()
+                digest = plan_digest(plan.facts) if plan.facts else ""
+                self._changed = plan.changes
+                if plan.changes:
+                    self._require_allowed(plan, digest)
+                    if self._guards.acts:
+                        self._act()
+            unchanged = None if self._changed else change.why_unchanged()
+            return change.result(Outcome(self._changed, digest, self._undo, unchanged))
+
+    def _require_allowed(self, plan: ChangePlan, digest: str) -> None:
+        guards = self._guards
+        guards.limits.require(plan.writes, plan.deletes)
+        if guards.check_mode:
+            return
+        # A confirmation that is given has to be of this plan, also where none is required.
+        environment = guards.environment if plan.destroys else "sandbox"
+        require_confirmation(environment, guards.confirm, plan.target, digest, plan.does, elsewhere=plan.elsewhere)
+
+    def _act(self) -> None:
+        change = self._change
+        try:
+            change.prepare()
+            self._undo = change.keep_undo()
+            change.act()
+            change.verify()
+            self._undo = {**self._undo, **change.settle()}
+        except RecoveryError as error:
+            change.put_back(error)
+            raise
+        self._changed = change.has_changed()
+
+    @contextlib.contextmanager
+    def _recorded(self) -> t.Iterator[None]:
+        try:
+            yield
+        except RecoveryError as error:
+            self._record_failure(error.kind, _objects_of(error))
+            raise
+        except Exception:
+            self._record_failure(ErrorKind.UNEXPECTED)
+            raise
+        except BaseException:
+            self._record_failure(ErrorKind.INTERRUPTED)
+            raise
+        change = self._change
+        compared = {} if change.equal is None else {"equal": change.equal}
+        if self._changed and compared:
+            self._record_restore(None if change.equal else ErrorKind.NOT_EQUAL, change.unequal)
+        if self._changed or change.records_unchanged:
+            self._audit("succeeded", {"changed": self._changed, **compared})
+
+    def _record_failure(self, kind: str, objects: t.Sequence[str] = ()) -> None:
+        if kind in self._change.faults_of_set:
+            self._record_restore(kind, objects)
+        self._audit("failed", {"error_kind": kind})
+
+    def _audit(self, status: str, end: t.Mapping[str, t.Any]) -> None:
+        change = self._change
+        if change.store is None or not change.source or not self._guards.acts:
+            return
+        undo = {"undo": dict(self._undo)} if self._undo else {}
+        try:
+            write_audit(change.store, change.source, change.operation, status, {**change.details, **undo, **end})
+        except RecoveryError as error:
+            # The change has ended; a store that takes no record does not alter how.
+            note(f"No audit record of this operation was written: {error.what}")
+
+    def _record_restore(self, kind: t.Optional[str], objects: t.Sequence[str] = ()) -> None:
+        store, manifest = self._change.store, self._change.restores
+        if store is None or manifest is None or not self._guards.acts:
+            return
+        with contextlib.suppress(RecoveryError):
+            record_restore(store, manifest, kind, objects)
+
+
+def _objects_of(error: RecoveryError) -> t.List[str]:
+    """Names only: reasons and statements may hold data."""
+    refused = [str(failure["object"]) for failure in error.details.get("failed_objects", ())]
+    damaged = [str(key) for key in error.details.get("damaged", ())]
+    differences = error.details.get("fingerprint", {}).get("differences", ())
+    return refused or damaged or [str(item["what"]) for item in differences]
