@@ -133,7 +133,10 @@ def test_the_undo_of_an_encrypted_set_is_encrypted_as_well(place: Place, tmp_pat
 @pytest.mark.parametrize("parallel", [0, -1])
 def test_nobody_at_work_is_refused(place: Place, parallel: int) -> None:
     place.write(a="one")
-    assert refused(lambda: place.back_up(parallel_files=parallel))["error_kind"] == "invalid_options"
+    result = refused(lambda: place.back_up(parallel_files=parallel))
+    assert (result["error_kind"], result["what"]) == (
+        "invalid_options", f"`parallel_files` must be at least 1, got {parallel}."
+    )  # fmt: skip
     place.back_up()
     assert refused(lambda: place.restore(parallel_files=parallel))["error_kind"] == "invalid_options"
 

@@ -75,10 +75,10 @@ def in_sessions(
     return list(crew.results()) if items else []
 
 
-def require_at_least_one(parallel: int) -> None:
+def require_at_least_one(parallel: int, option: str = "parallel") -> None:
     """Raise RecoveryError(invalid_options) for a number of threads below 1."""
     if parallel < 1:
-        raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"`parallel` must be at least 1, got {parallel}.")
+        raise RecoveryError(ErrorKind.INVALID_OPTIONS, f"`{option}` must be at least 1, got {parallel}.")
 
 
 class _Crew(t.Generic[_Item, _Session, _Result]):

@@ -40,6 +40,8 @@ class BucketBackupRequest(BackupRequest):
     this host, which cannot decrypt the inventory in the store.
     """
 
+    parallel_option: t.ClassVar[str] = "parallel_files"
+
     parallel: int = 16
     prefixes: t.Tuple[str, ...] = ()
     keys: t.Optional[t.Sequence[str]] = None

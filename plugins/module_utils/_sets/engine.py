@@ -33,6 +33,9 @@ class BackupRequest:
     progress_file is a file with one line about the progress.
     """
 
+    #: The option that parallel is set by, for errors.
+    parallel_option: t.ClassVar[str] = "parallel"
+
     source: str
     tier: str = "daily"
     codec: str = "zstd"
@@ -50,7 +53,7 @@ class BackupRequest:
         Raises RecoveryError(invalid_options).
         """
         check_source(self.source)
-        require_at_least_one(self.parallel)
+        require_at_least_one(self.parallel, self.parallel_option)
 
 
 @dataclass(frozen=True)
