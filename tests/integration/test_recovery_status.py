@@ -356,7 +356,7 @@ def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
         ({"capacity_bytes": 0}, "capacity_bytes must be above 0, got 0"),
         ({"severities": {"backup.slow": "loud"}}, "backup.slow: loud"),
         ({"storage_used": 1.5}, "must be ratios"),
-        ({"volumes": ["/nowhere"]}, "/nowhere cannot be looked at"),
+        ({"volumes": ["/nowhere"]}, "/nowhere cannot be read"),
         ({"metrics_textfile": "/nowhere/media.prom"}, "cannot be written"),
         ({"engine": "postgresql", "dsn": "no dsn"}, "not a PostgreSQL connection string"),
     ],
