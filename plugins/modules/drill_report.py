@@ -101,7 +101,7 @@ options:
         type: raw
   plan:
     description:
-      - The recovery plan, as M(lifeline.recovery.plan_check) reads it. Only the estimate of its scenario with the name O(scenario) is
+      - The recovery plan, as M(lifeline.recovery.validate_plan) reads it. Only the estimate of its scenario with the name O(scenario) is
         read, unless that scenario is of another source than O(source).
       - Ansible prints arguments, so it must hold no secret.
     type: dict
@@ -201,7 +201,7 @@ seealso:
   - module: lifeline.recovery.drill_phase
   - module: lifeline.recovery.drill_self_test
   - module: lifeline.recovery.integrity_check
-  - module: lifeline.recovery.plan_check
+  - module: lifeline.recovery.validate_plan
 """
 
 EXAMPLES = r"""

@@ -72,7 +72,7 @@ options:
     type: path
 seealso:
   - module: lifeline.recovery.recovery_status
-  - module: lifeline.recovery.notification
+  - module: lifeline.recovery.notify
 """
 
 EXAMPLES = r"""
@@ -175,7 +175,7 @@ level:
   sample: critical
 breaches:
   description: >-
-    Events for M(lifeline.recovery.notification) - C(provider.degraded), a warning, for V(minor), and C(provider.outage), an
+    Events for M(lifeline.recovery.notify) - C(provider.degraded), a warning, for V(minor), and C(provider.outage), an
     error, for V(major) and V(critical). Planned maintenance and unknown states are no events.
   type: list
   elements: dict

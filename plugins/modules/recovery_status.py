@@ -13,7 +13,7 @@ description:
   - Reads the state of a source, of the store of its sets and every copy of it, of the newest set, the results of verifications, checks of its content
     and drills, replication, WAL that waits to be archived, and disks; and judges them.
   - An unreachable server or store is a fact in the result, not a failure of the task. RV(breaches) has one element per breach,
-    with a key that stays the same while it lasts, in the format of M(lifeline.recovery.notification).
+    with a key that stays the same while it lasts, in the format of M(lifeline.recovery.notify).
   - Reads at most 50 manifests and lists keys, so that it can run every minute.
   - Waits at most 10 seconds for one answer, also if the timeout of a connection or store is longer.
 author:
@@ -143,7 +143,7 @@ options:
     type: path
 seealso:
   - module: lifeline.recovery.backup_info
-  - module: lifeline.recovery.notification
+  - module: lifeline.recovery.notify
 """
 
 EXAMPLES = r"""

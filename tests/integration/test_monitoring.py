@@ -363,7 +363,7 @@ def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, 
     state = tmp_path / "incidents.json"
     channels = [{"name": "hook", "type": "webhook", "url": "http://127.0.0.1:1/", "timeout": 1}]
     run_module(
-        "notification",
+        "notify",
         {
             "events": [{"event": "replication.stopped", "key": "school/replication.stopped", "message": "x"}],
             "source": "school",

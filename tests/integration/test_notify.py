@@ -82,7 +82,7 @@ def test_every_type_of_channel_is_told(web: HttpSink, post: SmtpSink) -> None:
         {"name": "beat", "type": "heartbeat", "url": f"{web.url}/beat"},
         mail(post),
     ]
-    result = run_module("notification", {**FAILED, "channels": channels, "timestamp": "2026-03-01T02:00:00Z"})
+    result = run_module("notify", {**FAILED, "channels": channels, "timestamp": "2026-03-01T02:00:00Z"})
     assert {one["channel"] for one in result["sent"]} == {"hook", "slack", "duty", "beat", "mail"}
     assert result["undelivered"] == []
     assert web.at("/hook")[0].json == {
@@ -149,10 +149,10 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             mail(sealed, name="sealed", security="tls", **login),
         ]
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-        assert run_module("notification", {**FAILED, "channels": channels})["sent"] == []
+        assert run_module("notify", {**FAILED, "channels": channels})["sent"] == []
         assert (web.seen, post.letters, sealed.letters) == ([], [], [])
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert len(run_module("notification", {**FAILED, "channels": channels})["sent"]) == 3
+        assert len(run_module("notify", {**FAILED, "channels": channels})["sent"]) == 3
         for sink in (post, sealed):
             assert [(one.user, one.tls) for one in sink.letters] == [("lifeline", True)]
 
@@ -176,23 +176,23 @@ def test_what_stands_in_is_told_once_while_the_first_is_asked_again(
     channels.append(mail(post, events=["no.*"]))
     options = {**FAILED, "channels": channels, "state_path": str(tmp_path / "state.json")}
     web.replies = {"/hook": [Reply(500)] * 6, "/second": [Reply(404)] * 2}
-    result = run_module("notification", options)
+    result = run_module("notify", options)
     assert [one["channel"] for one in result["undelivered"]] == ["second", "hook"]
     assert result["undelivered"][1]["fallback"] == "mail"
     assert result["sent"][0]["status"] == "SMTP 250, in place of hook"
     assert "mail was notified instead" in result["warnings"][1]["event"]["msg"]
-    run_module("notification", options)
+    run_module("notify", options)
     assert len(web.at("/hook")) == 6
-    run_module("notification", options)
+    run_module("notify", options)
     assert len(web.at("/hook")) == 7
-    run_module("notification", {**options, "event": "backup.recovered"})
+    run_module("notify", {**options, "event": "backup.recovered"})
     assert [len(web.at("/hook")), len(post.letters)] == [8, 2]
 
 
 def test_who_does_not_answer_is_not_asked_for_each_event(web: HttpSink) -> None:
     web.replies["/hook"] = [Reply(reset=True)] * 9
     events = [{"key": str(one), "event": "a.breach"} for one in range(3)]
-    result = run_module("notification", {"source": "school", "events": events, "channels": [hook(web)]})
+    result = run_module("notify", {"source": "school", "events": events, "channels": [hook(web)]})
     assert len(result["undelivered"]) == 3
     assert len(web.seen) == 3
 
@@ -201,14 +201,14 @@ def test_a_failing_channel_fails_nothing_unless_strict_and_no_secret_shows(web: 
     web.replies["/hook"] = [Reply(410), Reply(410)]
     channels = [hook(web), hook(web, "good"), {"name": "typo", "type": "slak", "url": f"{web.url}/{SECRET}"}]
     options = {**FAILED, "channels": channels}
-    with start_module("notification", options) as process:
+    with start_module("notify", options) as process:
         output, errors = process.communicate()
     result = parse_result(output, errors)
     assert [one["channel"] for one in result["undelivered"]] == ["hook", "typo"]
     assert [one["channel"] for one in result["sent"]] == ["good"]
     assert SECRET.encode() not in output + errors
     with pytest.raises(ModuleFailed) as caught:
-        run_module("notification", {**options, "strict": True})
+        run_module("notify", {**options, "strict": True})
     assert caught.value.result["error_kind"] == "notification_failed"
     assert SECRET not in json.dumps(caught.value.result)
 
@@ -216,7 +216,7 @@ def test_a_failing_channel_fails_nothing_unless_strict_and_no_secret_shows(web: 
 def test_runs_at_the_same_time_tell_once(web: HttpSink, tmp_path: Path) -> None:
     options = {**FAILED, "channels": [hook(web)], "state_path": str(tmp_path / "state.json")}
     web.replies["/hook"] = [Reply(slow=0.5)]
-    for process in [start_module("notification", options) for _one in range(3)]:
+    for process in [start_module("notify", options) for _one in range(3)]:
         with process:
             parse_result(*process.communicate())
     assert len(web.seen) == 1
@@ -229,10 +229,10 @@ def test_a_memory_that_cannot_be_used_silences_nobody(web: HttpSink, tmp_path: P
     state = tmp_path / "state.json"
     state.write_text('{"incidents": [')
     options = {**FAILED, "channels": [hook(web)], "state_path": str(state)}
-    assert "was renamed to" in run_module("notification", options)["problems"][0]
+    assert "was renamed to" in run_module("notify", options)["problems"][0]
     assert (tmp_path / "state.json.damaged").read_text() == '{"incidents": ['
-    assert run_module("notification", options)["sent"] == []
-    nowhere = run_module("notification", {**options, "state_path": str(tmp_path / "no/state.json")})
+    assert run_module("notify", options)["sent"] == []
+    nowhere = run_module("notify", {**options, "state_path": str(tmp_path / "no/state.json")})
     assert "cannot store the state of notifications" in nowhere["problems"][0]
     assert len(nowhere["sent"]) == 1
     assert len(web.seen) == 2
@@ -246,14 +246,14 @@ def test_what_root_remembers_belongs_to_whose_folder_it_is(web: HttpSink, tmp_pa
     os.chown(folder, 65534, 65534)
     state = folder / "incidents.json"
     for _run in range(2):
-        run_module("notification", {**FAILED, "channels": [hook(web)], "state_path": str(state)})
+        run_module("notify", {**FAILED, "channels": [hook(web)], "state_path": str(state)})
         assert {(path.stat().st_uid, path.stat().st_gid) for path in folder.iterdir()} == {(65534, 65534)}
         assert state.with_suffix(".json.lock").exists()
 
 
 def test_check_mode_sends_and_remembers_nothing(web: HttpSink, tmp_path: Path) -> None:
     options = {**FAILED, "channels": [hook(web)], "state_path": str(tmp_path / "state.json")}
-    result = run_module("notification", options, check_mode=True)
+    result = run_module("notify", options, check_mode=True)
     assert result["sent"][0]["status"] == "would be sent"
     assert web.seen == []
     assert list(tmp_path.iterdir()) == []
@@ -268,31 +268,31 @@ def test_an_evaluation_opens_and_closes_incidents_and_escalates(web: HttpSink, t
     shared = {"event": "monitoring.breach", "source": "school", "complete": True, "state_path": str(state)}
     breach = {"key": "backup_age", "event": "backup.overdue", "severity": "critical", "message": "Too old."}
     with pytest.raises(ModuleFailed, match="An event has no field url"):
-        run_module("notification", {**shared, "events": [{**breach, "url": "x"}], "channels": channels})
+        run_module("notify", {**shared, "events": [{**breach, "url": "x"}], "channels": channels})
     for _again in range(3):
-        run_module("notification", {**shared, "events": [breach], "channels": channels})
+        run_module("notify", {**shared, "events": [breach], "channels": channels})
     assert [one.json["event_action"] for one in web.seen] == ["trigger"]
     document = json.loads(state.read_text())
     earlier = datetime.now(timezone.utc) - timedelta(minutes=15)
     document["incidents"]["school/backup_age"]["since"] = earlier.isoformat()
     state.write_text(json.dumps(document))
-    run_module("notification", {**shared, "events": [breach], "channels": channels})
+    run_module("notify", {**shared, "events": [breach], "channels": channels})
     assert [one.json["message"] for one in web.at("/hook")] == ["Too old."]
-    run_module("notification", {**shared, "events": [], "channels": channels})
+    run_module("notify", {**shared, "events": [], "channels": channels})
     assert [one.json["message"] for one in web.at("/hook")] == ["Too old.", "Resolved: Too old."]
     assert [one.json["event_action"] for one in web.at("/duty")] == ["trigger", "resolve"]
     assert {one.json["dedup_key"] for one in web.at("/duty")} == {"school/backup_age"}
 
 
 def test_the_examples_run() -> None:
-    text = (ROOT / "plugins/modules/notification.py").read_text()
+    text = (ROOT / "plugins/modules/notify.py").read_text()
     examples = re.search(r'EXAMPLES = r"""\n(.*?)"""', text, re.DOTALL)
     assert examples is not None
     for task in yaml.safe_load(examples[1].replace("{{ vault_heartbeat_url }}", "https://example.org/ping")
                                .replace("{{ vault_slack_url }}", "https://example.org/hook")):  # fmt: skip
-        options = {**task["lifeline.recovery.notification"]}
+        options = {**task["lifeline.recovery.notify"]}
         options.pop("state_path", None)
-        result = run_module("notification", options, check_mode=True)
+        result = run_module("notify", options, check_mode=True)
         assert result["undelivered"] == []
         assert result["sent"]
 
@@ -408,7 +408,7 @@ def test_work_that_failed_stays_failed_when_nobody_could_be_told(job: str, tmp_p
 def test_the_test_of_alerts_reaches_every_channel_and_names_who_failed(
     web: HttpSink, post: SmtpSink, tmp_path: Path
 ) -> None:
-    name = "lifeline.recovery.test_alerts"
+    name = "lifeline.recovery.notify_test"
     duty = {"name": "duty", "type": "pagerduty", "url": f"{web.url}/duty", "routing_key": SECRET, "fallback": "mail"}
     channels = [hook(web, severities=["critical"], after_seconds=3600), mail(post, events=["no.*"]), duty]
     code, output = play(name, {"recovery_channels": channels}, tmp_path)
@@ -419,7 +419,7 @@ def test_the_test_of_alerts_reaches_every_channel_and_names_who_failed(
     web.replies["/hook"] = [Reply(404)]
     code, output = play(name, {"recovery_channels": channels}, tmp_path, "-vvv")
     assert code == 2
-    assert "Channel hook was not notified of alerts.test: HTTP 404." in output
+    assert "Channel hook was not notified of notify.test: HTTP 404." in output
     assert SECRET not in output
     assert web.at("/duty")[-1].json["event_action"] == "resolve"
     assert play(name, {}, tmp_path)[0] == 2

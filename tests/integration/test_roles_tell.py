@@ -108,13 +108,13 @@ def test_a_channel_with_a_misspelt_option_or_a_wrong_value_silences_no_other(
     assert "after_seconds of channel late must be a number. Write it as 900." in done.stdout
     assert "The channel duty has ulr, which is no option of a channel." in done.stdout
     assert "not-shown" not in done.stdout + done.stderr
-    tried = play("test_alerts", variables, tmp_path)
+    tried = play("notify_test", variables, tmp_path)
     assert tried.returncode == 2
     assert "The channel duty has ulr" in tried.stdout
 
 
 def test_the_role_knows_all_options_of_a_channel() -> None:
-    source = (ROOT / "plugins/modules/notification.py").read_text()
+    source = (ROOT / "plugins/modules/notify.py").read_text()
     documented = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
     known = yaml.safe_load((ROOT / "roles/notify/vars/main.yml").read_text())["notify_options"]
     assert known == list(documented["options"]["channels"]["suboptions"])

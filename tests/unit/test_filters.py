@@ -12,6 +12,7 @@ from ansible_collections.lifeline.recovery.plugins.filter.audit_table import aud
 from ansible_collections.lifeline.recovery.plugins.filter.check_mistakes import check_mistakes
 from ansible_collections.lifeline.recovery.plugins.filter.export_facts import export_facts
 from ansible_collections.lifeline.recovery.plugins.filter.missing_collections import missing_collections
+from ansible_collections.lifeline.recovery.plugins.filter.usable_channels import misspelt_channels, usable_channels
 from ansible_collections.lifeline.recovery.plugins.filter.user_path import user_path
 from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.programs import PostgresPrograms, nearest_first
 
@@ -86,3 +87,16 @@ def test_audit_records_and_differences_are_lines() -> None:
         "table t: 1 rows; other set: 2 rows"
     ]
     assert differences_table([]) == []
+
+
+def test_a_channel_with_an_unknown_option_is_left_out_and_named_without_the_value() -> None:
+    channels = [{"name": "duty", "ulr": "secret"}, {"ulr": "secret"}, {"name": "hook", "url": "u"}, "text"]
+    options = ["name", "url"]
+    assert usable_channels(channels, options) == channels[2:]
+    first, second = misspelt_channels(channels, options)
+    assert first.startswith("The channel duty has ulr, which is no option of a channel.")
+    assert second.startswith("The channel without a name has ulr")
+    assert "secret" not in first + second
+    assert usable_channels({"name": "x"}, options) == {"name": "x"}
+    with pytest.raises(TypeError):
+        misspelt_channels(5, options)

@@ -37,7 +37,7 @@ def test_three_failures_are_one_incident_that_ends(host: Host) -> None:
 
 def test_next_level_received_the_lasting_incident(host: Host) -> None:
     events = [json.loads(one["body"])["event"] for one in at(host, "/lead/")]
-    assert rounds(events, ["alerts.test", "source.unreachable", "source.unreachable"])
+    assert rounds(events, ["notify.test", "source.unreachable", "source.unreachable"])
 
 
 def test_mail_names_the_set_and_stands_in_for_what_is_broken(host: Host) -> None:

@@ -96,7 +96,7 @@ def notify(request: NotifyRequest) -> NotifyResult:
             ErrorKind.NOTIFICATION_FAILED,
             " ".join(_sentence(one) for one in outcome.undelivered),
             left=f"Sent before: {len(outcome.sent)}.",
-            next_step="Correct the channels, and run test_alerts.yml.",
+            next_step="Correct the channels, and run notify_test.yml.",
             details={"sent": outcome.sent, "undelivered": outcome.undelivered, "changed": result.changed},
         )
     return result

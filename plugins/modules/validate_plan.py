@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: plan_check
+module: validate_plan
 short_description: Check a recovery plan for contradictions and gaps
 version_added: 1.0.0
 description:
@@ -46,17 +46,17 @@ seealso:
 
 EXAMPLES = r"""
 - name: Refuse a plan with errors
-  lifeline.recovery.plan_check:
+  lifeline.recovery.validate_plan:
     plan: "{{ recovery_plan }}"
 
 - name: Report all findings without failing
-  lifeline.recovery.plan_check:
+  lifeline.recovery.validate_plan:
     plan: "{{ recovery_plan }}"
     fail_on: never
   register: judged
 
 - name: List drills that will be overdue at the end of the quarter
-  lifeline.recovery.plan_check:
+  lifeline.recovery.validate_plan:
     plan: "{{ recovery_plan }}"
     fail_on: warning
     now: "2026-06-30T00:00:00Z"

@@ -36,7 +36,9 @@ def ansible(folder: Path, playbook: str, variables: dict[str, t.Any]) -> subproc
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_sound_plan_passes(check_mode: bool) -> None:
-    result = run_module("plan_check", {"plan": plain(sound()), "now": NOW, "fail_on": "warning"}, check_mode=check_mode)
+    result = run_module(
+        "validate_plan", {"plan": plain(sound()), "now": NOW, "fail_on": "warning"}, check_mode=check_mode
+    )
     assert (result["changed"], result["verdict"], result["findings"]) == (False, "passed", [])
     assert result["counts"] == {"error": 0, "warning": 0, "info": 0}
     assert result["summary"] == f"The plan of School has no finding; {result['rules']} rules were applied."
@@ -45,7 +47,7 @@ def test_a_sound_plan_passes(check_mode: bool) -> None:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_plan_with_errors_fails_with_all_findings(platform: str) -> None:
     with pytest.raises(ModuleFailed) as caught:
-        run_module("plan_check", {"plan": plain(plan_of(platform)), "now": NOW})
+        run_module("validate_plan", {"plan": plain(plan_of(platform)), "now": NOW})
     result = caught.value.result
     assert result["error_kind"] == "check_failed"
     assert result["verdict"] == "failed"
@@ -54,25 +56,25 @@ def test_a_plan_with_errors_fails_with_all_findings(platform: str) -> None:
 
 def test_what_fails_is_chosen() -> None:
     warned = plain(changed(sound(), {"drills[3].last": None}))
-    assert run_module("plan_check", {"plan": warned, "now": NOW})["counts"]["warning"] == 1
+    assert run_module("validate_plan", {"plan": warned, "now": NOW})["counts"]["warning"] == 1
     with pytest.raises(ModuleFailed, match="has 1 warning"):
-        run_module("plan_check", {"plan": warned, "now": NOW, "fail_on": "warning"})
+        run_module("validate_plan", {"plan": warned, "now": NOW, "fail_on": "warning"})
     wrong = plain(changed(sound(), {"drills[0].last": "2020-01-01"}))
-    result = run_module("plan_check", {"plan": wrong, "now": NOW, "fail_on": "never"})
+    result = run_module("validate_plan", {"plan": wrong, "now": NOW, "fail_on": "never"})
     assert [finding["id"] for finding in result["findings"]] == ["drill_overdue"]
 
 
 def test_what_will_be_overdue_is_told_by_another_day() -> None:
-    later = run_module("plan_check", {"plan": plain(sound()), "now": "2026-05-01", "fail_on": "never"})
+    later = run_module("validate_plan", {"plan": plain(sound()), "now": "2026-05-01", "fail_on": "never"})
     assert {finding["id"] for finding in later["findings"]} == {"drill_overdue", "review_overdue"}
 
 
 def test_first_steps_have_days_counted_from_the_first() -> None:
     plan = plan_of("inner_odyssey")
-    undated = run_module("plan_check", {"plan": plain(plan), "now": NOW, "fail_on": "never"})
+    undated = run_module("validate_plan", {"plan": plain(plan), "now": NOW, "fail_on": "never"})
     assert {step["due"] for step in undated["first_steps"]} == {None}
     plan["document"]["begun"] = "2025-12-29"
-    judged = run_module("plan_check", {"plan": plain(plan), "now": NOW, "fail_on": "never"})
+    judged = run_module("validate_plan", {"plan": plain(plan), "now": NOW, "fail_on": "never"})
     days = ["2025-12-30", "2026-01-02", "2026-01-05", "2026-01-12", "2026-02-27"]
     assert [step["due"] for step in judged["first_steps"]] == days
     overdue = [finding["path"] for finding in judged["findings"] if finding["id"] == "first_step_overdue"]
@@ -82,7 +84,7 @@ def test_first_steps_have_days_counted_from_the_first() -> None:
 def test_a_plan_that_cannot_be_read_fails_with_every_problem() -> None:
     wrong = changed(sound(), {"sources[0].objectives.rpo_seconds": 0, "stores[0].buckt": "x"})
     with pytest.raises(ModuleFailed) as caught:
-        run_module("plan_check", {"plan": plain(wrong), "fail_on": "never"})
+        run_module("validate_plan", {"plan": plain(wrong), "fail_on": "never"})
     assert caught.value.result["error_kind"] == "invalid_options"
     assert [problem["path"] for problem in caught.value.result["problems"]] == [
         "sources[0].objectives.rpo_seconds",
@@ -91,7 +93,7 @@ def test_a_plan_that_cannot_be_read_fails_with_every_problem() -> None:
 
 
 def test_the_examples_run(tmp_path: Path) -> None:
-    source = (ROOT / "plugins/modules/plan_check.py").read_text(encoding="utf-8")
+    source = (ROOT / "plugins/modules/validate_plan.py").read_text(encoding="utf-8")
     match = re.search(r'EXAMPLES = r"""\n(.*?)"""', source, re.DOTALL)
     assert match is not None
     plan = changed(sound(), {"document.next_review": "2099-01-01"})

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: notification
+module: notify
 short_description: Notify channels of events of a source
 version_added: 1.0.0
 description:
@@ -215,7 +215,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Notify channels of a failed backup
-  lifeline.recovery.notification:
+  lifeline.recovery.notify:
     event: backup.failed
     source: school
     text: The database cannot be reached.
@@ -237,7 +237,7 @@ EXAMPLES = r"""
     state_path: /var/lib/lifeline/incidents.json
 
 - name: Notify channels of all breaches and of their end
-  lifeline.recovery.notification:
+  lifeline.recovery.notify:
     event: monitoring.breach
     source: school
     complete: true
@@ -257,7 +257,7 @@ EXAMPLES = r"""
     state_path: /var/lib/lifeline/incidents.json
 
 - name: Notify the heartbeat of the start of the backup
-  lifeline.recovery.notification:
+  lifeline.recovery.notify:
     event: backup.started
     source: school
     channels:

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A weekly verification judges the audit log and the store; pruning sets the lock rules of its bucket."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.support.fakes.cloudflare import lock_api
+from tests.support.playbooks import play
+from tests.support.runner.modules import run_module
+
+Options = dict[str, t.Any]
+
+
+@pytest.fixture
+def media(folder_store: Options, tmp_path: Path) -> Options:
+    """Variables of a bucket with one backup set."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/first").write_text("first")
+    files = {"provider": "directory", "path": str(tmp_path / "files")}
+    run_module("bucket_backup", {"source": "media", "files": files, "store": folder_store})
+    return {"recovery_source": "media", "recovery_files": files, "recovery_store": folder_store}
+
+
+def test_a_missing_audit_record_is_a_finding_of_a_weekly_verification(media: Options, tmp_path: Path) -> None:
+    weekly = {**media, "recovery_level": "weekly"}
+    done = play("verify", weekly, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "writes, reads and lists" in done.stdout
+    records = sorted(Path(media["recovery_store"]["path"]).glob("media/audit/*/*/*.json"))
+    records[0].unlink()
+    found = play("verify", weekly, tmp_path)
+    assert found.returncode == 2
+    assert f"{records[0].name}" in found.stdout
+    # The set is judged all the same.
+    assert "are as recorded (digests)" in found.stdout
+    listed = play("sets", {**media, "recovery_action": "records"}, tmp_path)
+    assert listed.returncode == 2
+    assert records[0].name in listed.stdout
+
+
+def test_prune_sets_the_lock_rules_of_the_bucket_and_check_mode_shows_them(media: Options, tmp_path: Path) -> None:
+    with lock_api() as api:
+        rule = {
+            "account_id": "account-1", "api_token": api.api_token, "api_url": api.api_url, "bucket": "backups",
+            "rule": "daily", "prefix": "media/daily/", "days": 30,
+        }  # fmt: skip
+        variables = {**media, "recovery_bucket_locks": [rule]}
+        planned = play("prune", variables, tmp_path, "--check", "--diff")
+        assert planned.returncode == 0, planned.stdout
+        assert '"prefix": "media/daily/"' in planned.stdout
+        assert api.rules == []
+        done = play("prune", variables, tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert [(one["id"], one["prefix"]) for one in api.rules] == [("daily", "media/daily/")]
+        assert api.api_token not in planned.stdout + done.stdout
