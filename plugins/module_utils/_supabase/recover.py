@@ -182,7 +182,7 @@ class ProjectRestore(Change[RecoverResult]):
             raise RecoveryError(
                 error.kind,
                 f"There is no restore point to go back to: {error.what}",
-                left="The restore was not sent, and the database is unchanged.",
+                left="The restore was not begun, and the database is unchanged.",
                 next_step=f"{error.next_step} Or take a set with pg_backup, and set undo_first to {TRY} or {NONE}.",
                 details={**error.details, "applied": "no"},
             ) from None
