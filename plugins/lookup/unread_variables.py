@@ -88,11 +88,11 @@ class LookupModule(LookupBase):
 
     def _of_playbook(self, playbook: str, variables: t.Mapping[str, t.Any], files: Files) -> list[str]:
         faults: list[str] = []
+        given: dict[str, t.Any] = {}
         # A playbook of the user that imports several hands the same command line to each.
         if _is_started(playbook) and not any(name in variables for name in _CONTROLLER):
             given = load_extra_vars(self._loader)
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
-            faults += requests_of_one_source(given, self._selected(variables))
         try:
             sources = self._sources(variables.get("recovery_sources"))
         except (AttributeError, TypeError):
@@ -103,6 +103,8 @@ class LookupModule(LookupBase):
             selected = self._selected(variables)
             every = self.get_option("every_source")
             faults += selection_faults(sources, selected, kinds, every=every, playbook=playbook)
+            names = selected or [source["name"] for source in sources if every and "name" in source]
+            faults += requests_of_one_source(given, names)
         return faults
 
     def _selected(self, variables: t.Mapping[str, t.Any]) -> list[str]:

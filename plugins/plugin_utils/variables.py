@@ -128,7 +128,7 @@ def requests_of_one_source(names: t.Iterable[str], selected: t.Sequence[str]) ->
     if len(selected) < 2:
         return []
     single = {_PREFIX + option for option in _OF_ONE_SOURCE} & set(names)
-    return [f"{name} fits one source, and recovery_source names {len(selected)}." for name in sorted(single)]
+    return [f"{name} fits one source, and {len(selected)} are selected." for name in sorted(single)]
 
 
 def _unknown(name: str, files: Files) -> str:

@@ -37,7 +37,7 @@ NOWHERE = {"provider": "directory", "path": "/nowhere"}
         ("restore", [], {"recovery_sources": SOURCES}, "recovery_source is required: school, media fits restore.yml."),
         ("restore", [], {}, "recovery_source is required: the name of the source."),
         ("restore", ["-e", "recovery_source=school,media", "-e", "recovery_target=a"], {"recovery_sources": SOURCES},
-         "recovery_target fits one source, and recovery_source names 2."),
+         "recovery_target fits one source, and 2 are selected."),
         ("verify", ["-e", "recovery_source=skool"], {"recovery_sources": SOURCES}, "Is school meant?"),
         ("status", [], {"recovery_sources": [{"name": "a", "rpo_second": 5}]}, "Is rpo_seconds meant?"),
         ("status", [], {"recovery_sources": [{"name": "a"}, {"name": "a"}]}, "two sources have this name"),
