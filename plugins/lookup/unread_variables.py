@@ -65,7 +65,7 @@ from ..plugin_utils.sources import faults as source_faults
 from ..plugin_utils.sources import selected_names, selection_faults
 from ..plugin_utils.variables import Files, ignored_requests, misspelt_extra, requests_of_one_source, unknown_names
 
-# What steps of a workflow hand on arrives as extra variables of the next step.
+# Results of a step of a workflow are extra variables of the next step.
 _CONTROLLER = ("awx_job_id", "tower_job_id")
 
 
