@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.plan import plan_checks
-from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.registry import DIALECTS
+from ..module_utils._core.errors import RecoveryError
+from ..module_utils._integrity.plan import plan_checks
+from ..module_utils._integrity.registry import DIALECTS
 
 
 def check_mistakes(checks: t.Sequence[t.Any], engine: str = "postgresql") -> list[str]:

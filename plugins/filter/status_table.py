@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._status.table import status_table
+from ..module_utils._status.table import status_table
 
 
 class FilterModule:

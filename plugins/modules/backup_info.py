@@ -219,18 +219,18 @@ error_kind:
   sample: no_backup_set
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.info import InfoRequest, InfoResult, describe_sets
+from ..module_utils._core.clock import utc_now
+from ..module_utils._sets.info import InfoRequest, InfoResult, describe_sets
 
 SPEC = ArgumentSpec(
     {

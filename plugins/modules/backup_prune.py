@@ -216,19 +216,19 @@ error_kind:
   sample: unknown_source
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.store_requests import (
     audit_days,
     opened_store,
     retention_policy,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.clocks import agreed_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest, prune_diff
+from ..module_utils._operations.prune import prune
+from ..module_utils._sets.clocks import agreed_now
+from ..module_utils._sets.prune import PruneRequest, prune_diff
 
 SPEC = ArgumentSpec(
     {

@@ -119,19 +119,19 @@ error_kind:
   sample: timeout
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._ansible.requests import required_source
+from ..module_utils._ansible.store_requests import (
     opened_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.thaw import ThawRequest, ThawResult, thaw_set
+from ..module_utils._sets.catalogue import find_set
+from ..module_utils._sets.thaw import ThawRequest, ThawResult, thaw_set
 
 
 def main() -> None:

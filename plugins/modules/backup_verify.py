@@ -163,25 +163,25 @@ error_kind:
   sample: damaged
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     client_spec,
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.requests import required_source
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import (
+from ..module_utils._postgres.verify import (
     VerifyRequest,
     verify_set,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.lifecycle import noted_expiring_rules
+from ..module_utils._sets.catalogue import find_set
+from ..module_utils._sets.lifecycle import noted_expiring_rules
 
 SPEC = ArgumentSpec(
     {

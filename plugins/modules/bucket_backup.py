@@ -228,24 +228,24 @@ error_kind:
   sample: store_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.backup_requests import (
+from ..module_utils._ansible.backup_requests import (
     backup_options,
     backup_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import checked_places
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import (
+from ..module_utils._ansible.object_requests import checked_places
+from ..module_utils._ansible.store_requests import opened_files
+from ..module_utils._objects.backup import (
     BucketBackup,
     BucketBackupRequest,
     BucketBackupResult,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ..module_utils._operations.backup import back_up
 
 SPEC = ArgumentSpec(
     {

@@ -225,8 +225,8 @@ error_kind:
   sample: confirmation_required
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     files_spec,
@@ -234,22 +234,22 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ..module_utils._ansible.requests import (
     required_source,
     safeguards,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.store_requests import (
     files_name,
     opened_files,
     readable_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
+from ..module_utils._objects.restore import (
     BucketRestore,
     BucketRestoreRequest,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
+from ..module_utils._operations.change import perform
+from ..module_utils._sets.catalogue import find_set
 
 SPEC = ArgumentSpec(
     {

@@ -209,23 +209,23 @@ error_kind:
   sample: inconsistent
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.backup_requests import (
+from ..module_utils._ansible.backup_requests import (
     backup_options,
     backup_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import sqlite_engine
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.sqlite_requests import sqlite_engine
+from ..module_utils._ansible.store_requests import (
     opened_store,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
+from ..module_utils._operations.backup import back_up
+from ..module_utils._sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,
     SqliteBackupResult,

@@ -88,15 +88,15 @@ error_kind:
   sample: access_denied
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import d1_account, d1_database
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.databases import DatabaseWish, fulfil
+from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
+from ..module_utils._d1.api import D1Api
+from ..module_utils._d1.databases import DatabaseWish, fulfil
 
 SPEC = ArgumentSpec(
     {

@@ -187,13 +187,13 @@ error_kind:
   sample: query_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import (
+from ..module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
+from ..module_utils._sqlite.execute import (
     ExecuteRequest,
     ExecuteResult,
     execute,

@@ -244,32 +244,32 @@ error_kind:
 
 import typing as t
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source, safeguards
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import (
+from ..module_utils._ansible.requests import required_source, safeguards
+from ..module_utils._ansible.sqlite_requests import (
     d1_account,
     d1_database,
     sqlite_rows_request,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.restore import D1Replacement, D1Restore
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.rows import live_target
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import SQLITE_ENGINE
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.restore import (
+from ..module_utils._d1.api import D1Api
+from ..module_utils._d1.restore import D1Replacement, D1Restore
+from ..module_utils._d1.rows import live_target
+from ..module_utils._operations.change import perform
+from ..module_utils._sets.catalogue import find_set
+from ..module_utils._sets.manifest import SQLITE_ENGINE
+from ..module_utils._sqlite.restore import (
     DatabaseRestore,
     DatabaseRestoreRequest,
     FileReplacement,
@@ -278,7 +278,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.restore 
     of_dump,
     of_set,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import AllRowsRestore
+from ..module_utils._sqlite_rows.restore import AllRowsRestore
 
 SPEC = ArgumentSpec(
     {

@@ -253,8 +253,8 @@ error_kind:
   sample: schema_drift
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
@@ -262,21 +262,21 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import (
+from ..module_utils._ansible.requests import required_source
+from ..module_utils._ansible.sqlite_requests import (
     d1_account,
     d1_database,
     sqlite_rows_request,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.rows import live_target
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import RowsRestore, RowsResult
+from ..module_utils._d1.api import D1Api
+from ..module_utils._d1.rows import live_target
+from ..module_utils._operations.change import perform
+from ..module_utils._sets.catalogue import find_set
+from ..module_utils._sqlite_rows.restore import RowsRestore, RowsResult
 
 TENANT = {
     "table": {"type": "str", "required": True},

@@ -93,16 +93,16 @@ error_kind:
   sample: confirmation_required
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     d1_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.sqlite_requests import d1_account, d1_database
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.databases import TravelWish, travel
+from ..module_utils._ansible.requests import optional_instant
+from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
+from ..module_utils._d1.api import D1Api
+from ..module_utils._d1.databases import TravelWish, travel
 
 SPEC = ArgumentSpec(
     {

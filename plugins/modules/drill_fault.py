@@ -110,13 +110,13 @@ error_kind:
   sample: not_a_sandbox
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.fault import FAULTS, FaultRequest, inject
+from ..module_utils._ansible.postgres_requests import maintenance_options
+from ..module_utils._drill.fault import FAULTS, FaultRequest, inject
 
 SPEC = ArgumentSpec(
     {

@@ -136,12 +136,12 @@ error_kind:
   sample: report_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import read_instant
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.record import PhaseRequest, record_phase
+from ..module_utils._drill.evidence import read_instant
+from ..module_utils._drill.record import PhaseRequest, record_phase
 
 SPEC = ArgumentSpec(
     {

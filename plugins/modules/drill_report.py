@@ -362,14 +362,14 @@ error_kind:
   sample: check_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.evidence import read_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.publish import DrillResult, publish_report
+from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._drill.evidence import read_request
+from ..module_utils._drill.publish import DrillResult, publish_report
 
 SPEC = ArgumentSpec(
     {

@@ -159,31 +159,31 @@ error_kind:
 
 import typing as t
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import tested_stanza
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import required_source
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.pitr_requests import tested_stanza
+from ..module_utils._ansible.postgres_requests import maintenance_options
+from ..module_utils._ansible.requests import required_source
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.copies import CopyTests, with_copy_tests
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.postgres_copy import (
+from ..module_utils._drill.copies import CopyTests, with_copy_tests
+from ..module_utils._drill.postgres_copy import (
     PostgresCopyRequest,
     run_postgres_copy_tests,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.repository_test import run_repository_tests
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.self_test import SelfTestResult, run_self_tests
-from ansible_collections.lifeline.recovery.plugins.module_utils._drill.sqlite_copy import run_sqlite_copy_tests
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import SQLITE_ENGINE, Manifest
-from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectStore
+from ..module_utils._drill.repository_test import run_repository_tests
+from ..module_utils._drill.self_test import SelfTestResult, run_self_tests
+from ..module_utils._drill.sqlite_copy import run_sqlite_copy_tests
+from ..module_utils._sets.catalogue import find_set
+from ..module_utils._sets.manifest import SQLITE_ENGINE, Manifest
+from ..module_utils._store.base import ObjectStore
 
 SPEC = ArgumentSpec(
     {

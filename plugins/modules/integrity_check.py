@@ -351,8 +351,8 @@ error_kind:
   sample: check_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
     files_spec,
@@ -360,14 +360,14 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.check_requests import (
+from ..module_utils._ansible.check_requests import (
     check_recorder,
     check_target,
     set_comparison,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import optional_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.result import Report
-from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
+from ..module_utils._ansible.store_requests import optional_files
+from ..module_utils._integrity.result import Report
+from ..module_utils._integrity.run import IntegrityRequest, check_integrity
 
 SPEC = ArgumentSpec(
     {

@@ -351,18 +351,18 @@ error_kind:
 
 import typing as t
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import (
+from ..module_utils._ansible.ansible_module import (
     WARNINGS,
     create_module,
     run_module,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.severity import SEVERITIES
-from ansible_collections.lifeline.recovery.plugins.module_utils._notify.notify import NotifyResult, notify
-from ansible_collections.lifeline.recovery.plugins.module_utils._notify.request import request_from
+from ..module_utils._core.clock import utc_now
+from ..module_utils._core.severity import SEVERITIES
+from ..module_utils._notify.notify import NotifyResult, notify
+from ..module_utils._notify.request import request_from
 
 #: Requirements and choices are checked per channel, so that one invalid channel does not disable the others.
 CHANNEL: t.Dict[str, t.Any] = {

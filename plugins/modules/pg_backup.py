@@ -268,29 +268,29 @@ error_kind:
   sample: backup_running
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.backup_requests import (
+from ..module_utils._ansible.backup_requests import (
     backup_options,
     backup_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.postgres_requests import connection_options
+from ..module_utils._ansible.store_requests import (
     opened_store,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+from ..module_utils._operations.backup import back_up
+from ..module_utils._postgres.backup import (
     PostgresBackup,
     PostgresBackupRequest,
     PostgresBackupResult,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.layout import TIERS
+from ..module_utils._postgres.dump import Selection
+from ..module_utils._sets.layout import TIERS
 
 SPEC = ArgumentSpec(
     {

@@ -180,26 +180,26 @@ error_kind:
   sample: table_missing
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
     rows_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import optional_instant
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.postgres_requests import connection_options
+from ..module_utils._ansible.requests import optional_instant
+from ..module_utils._ansible.store_requests import (
     readable_store,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.export import (
+from ..module_utils._rows.export import (
     ExportRequest,
     ExportResult,
     export_rows,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import read_references, read_roots
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
+from ..module_utils._rows.scope import read_references, read_roots
+from ..module_utils._sets.recovery_points import Selection
 
 SPEC = ArgumentSpec(
     {

@@ -283,21 +283,21 @@ error_kind:
   sample: outside_archive
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     pgbackrest_spec,
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import spec_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import pitr_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.pitr import PitrResult, recover
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.plan import RecoverySpec
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.side_by_side import Start
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.target import TARGET_TYPES
+from ..module_utils._ansible.options import spec_of
+from ..module_utils._ansible.pitr_requests import pitr_request
+from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._pitr.pitr import PitrResult, recover
+from ..module_utils._pitr.plan import RecoverySpec
+from ..module_utils._pitr.side_by_side import Start
+from ..module_utils._pitr.target import TARGET_TYPES
 
 SPEC = ArgumentSpec(
     {

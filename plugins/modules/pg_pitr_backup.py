@@ -165,15 +165,15 @@ error_kind:
   sample: archiving_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     client_spec,
     pgbackrest_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import spec_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import stanza_backup_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.backup import BackupRequest, take_backup
+from ..module_utils._ansible.options import spec_of
+from ..module_utils._ansible.pitr_requests import stanza_backup_request
+from ..module_utils._pitr.backup import BackupRequest, take_backup
 
 SPEC = ArgumentSpec(
     {

@@ -264,14 +264,14 @@ error_kind:
   sample: unknown_source
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     pgbackrest_spec,
     postgres_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.pitr_requests import pitr_info_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.info import describe
+from ..module_utils._ansible.pitr_requests import pitr_info_request
+from ..module_utils._pitr.info import describe
 
 SPEC = ArgumentSpec(
     {

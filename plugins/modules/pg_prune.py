@@ -124,19 +124,19 @@ error_kind:
   sample: confirmation_required
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import safeguards
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.kept import (
+from ..module_utils._ansible.postgres_requests import connection_options
+from ..module_utils._ansible.requests import safeguards
+from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._core.clock import utc_now
+from ..module_utils._operations.change import perform
+from ..module_utils._postgres.kept import (
     KeptPrune,
     KeptPruneRequest,
     KeptPruneResult,

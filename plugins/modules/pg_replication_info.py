@@ -328,19 +328,19 @@ error_kind:
   sample: unreachable
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import peer_spec, postgres_spec
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import peer_spec, postgres_spec
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._ansible.postgres_requests import (
     maintenance_options,
     peer_options,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._replication.info import (
+from ..module_utils._replication.info import (
     ReplicationRequest,
     ReplicationResult,
     describe_replication,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._replication.judge import Limits
+from ..module_utils._replication.judge import Limits
 
 
 def main() -> None:

@@ -408,24 +408,24 @@ error_kind:
   sample: target_exists
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     postgres_spec,
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import maintenance_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import journal_listener, safeguards
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.postgres_requests import maintenance_options
+from ..module_utils._ansible.requests import journal_listener, safeguards
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.preparation import Preparation, new_extension
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import (
+from ..module_utils._operations.change import perform
+from ..module_utils._postgres.preparation import Preparation, new_extension
+from ..module_utils._postgres.restore import restore_of
+from ..module_utils._postgres.restore_request import (
     RestoreRequest,
     RestoreResult,
 )

@@ -263,8 +263,8 @@ error_kind:
   sample: schema_drift
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     postgres_spec,
@@ -272,24 +272,24 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argumen
     selection_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import (
+from ..module_utils._ansible.postgres_requests import (
     column_maps,
     connection_options,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.requests import (
+from ..module_utils._ansible.requests import (
     journal_listener,
     required_source,
     safeguards,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import (
+from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
     store_parallel,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.request import RowsRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import RowsRestore, RowsResult
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import read_references, read_roots
+from ..module_utils._operations.change import perform
+from ..module_utils._rows.request import RowsRequest
+from ..module_utils._rows.restore import RowsRestore, RowsResult
+from ..module_utils._rows.scope import read_references, read_roots
 
 SPEC = ArgumentSpec(
     {

@@ -94,13 +94,13 @@ summary:
   sample: The roles recovery_backup and recovery_restore lack 1 statements for school.
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     postgres_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.postgres_requests import connection_options
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.role_sql import RoleSqlResult, role_sql
+from ..module_utils._ansible.postgres_requests import connection_options
+from ..module_utils._postgres.role_sql import RoleSqlResult, role_sql
 
 SPEC = ArgumentSpec(
     {

@@ -225,12 +225,12 @@ error_kind:
   sample: check_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._providers.ask import secrets_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._providers.status import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import ArgumentSpec
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._core.clock import utc_now
+from ..module_utils._providers.ask import secrets_of
+from ..module_utils._providers.status import (
     ProviderRequest,
     ProviderStatus,
     provider_status,

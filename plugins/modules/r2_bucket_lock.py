@@ -129,13 +129,13 @@ error_kind:
 
 from ansible.module_utils.basic import env_fallback
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import lock_change, r2_bucket
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import API
-from ansible_collections.lifeline.recovery.plugins.module_utils._store.r2_locks import set_lock_rule
+from ..module_utils._ansible.object_requests import lock_change, r2_bucket
+from ..module_utils._core.cloudflare import API
+from ..module_utils._store.r2_locks import set_lock_rule
 
 SPEC = ArgumentSpec(
     {

@@ -227,18 +227,18 @@ error_kind:
   sample: object_missing
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
     progress_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.object_requests import (
+from ..module_utils._ansible.object_requests import (
     transfer_options,
     transfer_request,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.transfer_request import fulfil, wish_diff
+from ..module_utils._ansible.store_requests import opened_files
+from ..module_utils._objects.transfer_request import fulfil, wish_diff
 
 SPEC = ArgumentSpec(
     {

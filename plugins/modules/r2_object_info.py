@@ -126,13 +126,13 @@ error_kind:
   sample: access_denied
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     files_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.describe import (
+from ..module_utils._ansible.store_requests import opened_files
+from ..module_utils._objects.describe import (
     DescribeRequest,
     describe_objects,
 )

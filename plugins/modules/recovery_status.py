@@ -396,17 +396,17 @@ error_kind:
   sample: invalid_options
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     d1_spec,
     files_spec,
     postgres_spec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.status_requests import status_request
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._status.status import Status, recovery_status
+from ..module_utils._ansible.status_requests import status_request
+from ..module_utils._core.clock import utc_now
+from ..module_utils._status.status import Status, recovery_status
 
 SPEC = ArgumentSpec(
     {

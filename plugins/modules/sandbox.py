@@ -138,10 +138,10 @@ error_kind:
   sample: service_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import ArgumentSpec
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.options import request_of, spec_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.sandbox import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import ArgumentSpec
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._sandbox.sandbox import (
     SandboxRequest,
     remove,
     start,

@@ -144,13 +144,13 @@ error_kind:
   sample: not_locked
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.preflight import check_store
+from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._sets.preflight import check_store
 
 SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}})
 

@@ -99,13 +99,13 @@ error_kind:
   sample: unsupported
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     store_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import opened_store
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.lifecycle import set_abort_rule
+from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._sets.lifecycle import set_abort_rule
 
 SPEC = ArgumentSpec(
     {

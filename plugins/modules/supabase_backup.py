@@ -248,26 +248,26 @@ error_kind:
 
 import typing as t
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     confirmation_spec,
     progress_spec,
     store_spec,
     supabase_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.store_requests import audit_store
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.supabase_requests import (
+from ..module_utils._ansible.store_requests import audit_store
+from ..module_utils._ansible.supabase_requests import (
     supabase_api,
     supabase_patience,
     supabase_point_request,
     supabase_recover_request,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.findings import listing
-from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.points import keep_point, known_point
-from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.recover import ProjectRestore, wait
+from ..module_utils._core.clock import utc_now
+from ..module_utils._operations.change import perform
+from ..module_utils._supabase.findings import listing
+from ..module_utils._supabase.points import keep_point, known_point
+from ..module_utils._supabase.recover import ProjectRestore, wait
 
 SPEC = ArgumentSpec(
     {

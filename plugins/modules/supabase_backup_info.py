@@ -145,14 +145,14 @@ error_kind:
   sample: access_denied
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
     supabase_spec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.supabase_requests import supabase_api
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._supabase.findings import Judgement, Wanted, judge
+from ..module_utils._ansible.supabase_requests import supabase_api
+from ..module_utils._core.clock import utc_now
+from ..module_utils._supabase.findings import Judgement, Wanted, judge
 
 SPEC = ArgumentSpec(
     {

@@ -144,12 +144,12 @@ error_kind:
   sample: check_failed
 """
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.ansible_module import create_module, run_module
-from ansible_collections.lifeline.recovery.plugins.module_utils._ansible.argument_specs import (
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.argument_specs import (
     ArgumentSpec,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant, utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check import PlanResult, check_plan
+from ..module_utils._core.clock import parse_instant, utc_now
+from ..module_utils._plan.check import PlanResult, check_plan
 
 SPEC = ArgumentSpec(
     {

@@ -43,7 +43,7 @@ def run_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool 
 def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool = False) -> subprocess.Popen[bytes]:
     """The running process of a module, for tests that kill it or look at it."""
     process = subprocess.Popen(
-        [sys.executable, _program(name)],
+        [sys.executable, "-m", _program(name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -94,7 +94,8 @@ def _warm() -> _Warm:
 
 
 def _program(name: str) -> str:
-    return str(tree() / "ansible_collections/lifeline/recovery/plugins/modules" / f"{name}.py")
+    """The name of a module for Python, because modules import relatively."""
+    return f"ansible_collections.lifeline.recovery.plugins.modules.{name}"
 
 
 def _input(arguments: t.Mapping[str, t.Any], check_mode: bool) -> bytes:

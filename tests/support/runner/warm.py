@@ -32,7 +32,7 @@ def _load() -> None:
 
 
 def _next_run(asked: socket.socket) -> str:
-    """Returns in a child, with the path of the module that it is to be."""
+    """Returns in a child, with the name of the module that the child runs."""
     while True:
         message, files, _flags, _sender = socket.recv_fds(asked, _LONGEST, 3)
         if not message:
@@ -61,4 +61,4 @@ if __name__ == "__main__":
     # The dead need no funeral: nobody asks for how they ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     sys.argv = [_next_run(socket.socket(fileno=os.dup(0)))]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
