@@ -346,10 +346,9 @@ def test_progress_is_told_while_it_lasts(s3: S3Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["r2_object", "r2_object_info", "bucket_backup", "bucket_restore"])
 def test_a_bucket_that_is_not_named_is_missed(module: str, tmp_path: Path) -> None:
-    key = {"key": "x"} if module.startswith("r2") else {"source": "media"}
-    store = {"provider": "directory", "path": str(tmp_path)}
+    backup = {"source": "media", "store": {"provider": "directory", "path": str(tmp_path)}}
     with pytest.raises(ModuleFailed, match="The option files is missing"):
-        run_module(module, {**key, "store": store})
+        run_module(module, {"key": "x"} if module.startswith("r2") else backup)
 
 
 def test_a_folder_is_only_itself_and_never_emptied_by_mistake(kept: Options, moto: S3Server, tmp_path: Path) -> None:
