@@ -103,8 +103,8 @@ class LookupModule(LookupBase):
             selected = self._selected(variables)
             every = self.get_option("every_source")
             faults += selection_faults(sources, selected, kinds, every=every, playbook=playbook)
-            names = selected or [source["name"] for source in sources if every and "name" in source]
-            faults += requests_of_one_source(given, names)
+            chosen = [one for one in sources if (one.get("name") in selected if selected else every)]
+            faults += requests_of_one_source(given, chosen)
         return faults
 
     def _selected(self, variables: t.Mapping[str, t.Any]) -> list[str]:

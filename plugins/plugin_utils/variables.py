@@ -27,8 +27,10 @@ _REQUESTS = (
 # Requests that mean something for one source only.
 _OF_ONE_SOURCE = (
     *("set", "to", "target", "into", "undo_db", "archive", "confirm", "tables", "keys", "where", "tenant_table"),
-    *("database", "connection", "restore_connection", "files", "restore_files", "accept_identity", "sql_name"),
+    "accept_identity",
 )
+# Options that identify a source: on the command line they would replace those of several sources.
+_IDENTITIES = ("database", "connection", "restore_connection", "files", "restore_files", "sql_name")
 _PREFIX = "recovery_"
 #: Options of sources, which the lookup sources reads for each playbook.
 _SOURCE_VARIABLES = frozenset(_PREFIX + key for key in SOURCE_KEYS if key != "name")
@@ -123,11 +125,12 @@ def ignored_requests(names: t.Iterable[str], playbook: str, files: Files) -> lis
     ]
 
 
-def requests_of_one_source(names: t.Iterable[str], selected: t.Sequence[str]) -> list[str]:
+def requests_of_one_source(names: t.Iterable[str], selected: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     """A sentence for each variable of the command line that cannot be meant for each of several sources."""
     if len(selected) < 2:
         return []
-    single = {_PREFIX + option for option in _OF_ONE_SOURCE} & set(names)
+    own = {option for source in selected for option in source}
+    single = {_PREFIX + option for option in (*_OF_ONE_SOURCE, *(own & set(_IDENTITIES)))} & set(names)
     return [f"{name} fits one source, and {len(selected)} are selected." for name in sorted(single)]
 
 

@@ -250,7 +250,7 @@ def test_odd_files_are_named_or_left_out(place: Place, tmp_path: Path) -> None:
     odd = os.path.join(os.fsencode(place.files), b"caf\xe9")
     with open(odd, "wb"):
         pass
-    assert "no UTF-8 text" in refused(place.back_up)["msg"]
+    assert "is not UTF-8" in refused(place.back_up)["msg"]
     os.unlink(odd)
 
 

@@ -51,7 +51,12 @@ class Live:
 
     def restore(self, **options: t.Any) -> Options:
         wish = {"path": str(self.path), "source": "s", "store": self.store, "recovery_environment": "sandbox"}
-        return run_module("d1_restore", {**wish, **options})
+        tenant = dict(options.pop("tenant", None) or {})
+        if not tenant and options.get("tier") != "undo":
+            return run_module("d1_restore", {**wish, **options})
+        if tenant:
+            options = {"mode": tenant.pop("mode", "merge"), "tenant": tenant, **options}
+        return run_module("d1_restore_rows", {**wish, "reason": "a drill", **options})
 
     def refused(self, **options: t.Any) -> str:
         before = self.dump()
@@ -357,7 +362,7 @@ def test_an_undo_touches_nothing_that_was_worked_on_since(live: Make, tmp_path: 
     with pytest.raises(ModuleFailed, match="takes a restore into"):
         here.restore(**done["undo"], path=str(other))
     with pytest.raises(ModuleFailed, match="mode"):
-        here.restore(**done["undo"], mode="in_place")
+        here.restore(**{**done["undo"], "mode": "in_place"})
 
 
 def test_a_trigger_that_only_has_the_word_of_a_full_text_table_is_silenced(live: Make) -> None:

@@ -200,7 +200,7 @@ def test_what_is_in_a_database_is_replaced_and_can_be_taken_back(
         d1.rules({"at": at, "before": "denied"})
         result = refused(lambda: restore(wish, folder_store, recovery_confirm=live["database"]))
         d1.rules()
-        assert "is as it was" in result["msg"]
+        assert "is unchanged" in result["msg"]
         assert run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"] == before
 
 

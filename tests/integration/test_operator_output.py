@@ -90,7 +90,7 @@ def test_an_export_takes_the_sources_of_the_inventory_to_a_relative_path(
     }  # fmt: skip
     done = operator.play("export", inventory=inventory)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Exported school, media to {operator.home}/out" in flat(done.stdout)
+    assert f"exported school, media to {operator.home}/out" in flat(done.stdout)
     told = json.loads((operator.home / "out/export.json").read_text())
     assert (told["databases"][0]["source"], told["databases"][0]["rows"]) == ("school", 2)
     assert told["files"] == {"media": 1}

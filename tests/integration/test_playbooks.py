@@ -238,8 +238,7 @@ def test_a_source_with_a_store_of_its_own_is_verified_there(
 ) -> None:
     store = inventory["recovery_store"]
     assert play("backup", inventory, tmp_path).returncode == 0
-    sources = [{"name": "school", "store": store}, {"name": "media"}]
-    elsewhere = {"recovery_store": folder_store, "recovery_sources": sources}
+    elsewhere = {"recovery_sources": [{"name": "school", "store": store}, {"name": "media", "store": folder_store}]}
     make_bucket(tmp_path / "bucket")
     files = {"recovery_source": "media", "recovery_files": {"provider": "directory", "path": str(tmp_path / "bucket")}}
     assert play("backup", {"recovery_store": folder_store, **files}, tmp_path).returncode == 0
@@ -335,7 +334,7 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         back = run_module("d1_execute", {**server.options("studio-recovery"), "sql": "SELECT x FROM t"})
         assert [row["x"] for row in back["rows"]] == ["a", 9007199254740993]
         taken = play("restore", variables, tmp_path)
-        assert "holds tables" in taken.stdout, taken.stdout
+        assert "The D1 database studio is not empty" in taken.stdout, taken.stdout
         export = {**variables, "recovery_export_path": str(tmp_path / "export")}
         done = play("export", export, tmp_path)
         assert done.returncode == 0, done.stdout

@@ -17,6 +17,7 @@ from ansible_collections.lifeline.recovery.plugins.plugin_utils.variables import
     Files,
     ignored_requests,
     misspelt_extra,
+    requests_of_one_source,
     unknown_names,
 )
 
@@ -88,3 +89,13 @@ def test_a_request_is_refused_by_a_playbook_that_does_not_read_it() -> None:
         "restore_rows_keys has no effect in restore.yml."
     ]
     assert ignored_requests(["recovery_tier", "recovery_before", "recovery_set"], "restore", FILES) == []
+
+
+def test_a_request_of_one_source_is_refused_for_several() -> None:
+    sources = [{"name": "a", "database": None}, {"name": "b"}]
+    given = ["recovery_target", "recovery_database", "recovery_connection", "recovery_tier"]
+    assert requests_of_one_source(given, sources) == [
+        "recovery_database fits one source, and 2 are selected.",
+        "recovery_target fits one source, and 2 are selected.",
+    ]
+    assert requests_of_one_source(given, sources[1:]) == []
