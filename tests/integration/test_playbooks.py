@@ -587,7 +587,7 @@ def test_a_drill_refuses_an_estimate_that_cannot_be_read_before_it_begins(tmp_pa
     variables = {"drill_reports_dir": str(tmp_path / "r"), "drill_sandbox_path": sandbox}
     done = play("drill", {**variables, "drill_estimate_seconds": {"max": "soon"}}, tmp_path)
     assert done.returncode != 0
-    assert "max must be seconds, or a length" in done.stdout
+    assert "max must be seconds, or a duration" in done.stdout
     assert not (tmp_path / "r").exists()
     assert not Path(sandbox).exists()
 
