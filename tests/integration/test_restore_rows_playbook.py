@@ -71,7 +71,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         refused = operator.play("restore_rows", inventory=inventory)
         assert refused.returncode == 2, refused.stdout
         assert f"This updates 49 rows of public.payments in '{database}'" in refused.stdout.replace("\\'", "'")
-        assert (wrong(), tiers(), events()) == (49, ["daily"], ["restore.failed"])
+        assert (wrong(), tiers(), events()) == (49, ["daily"], ["restore_rows.failed"])
 
         # A copy of the damage is newer than the set that is needed.
         run_module("pg_backup", {**backup, "tier": "emergency"})
@@ -81,7 +81,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         assert wrong() == 0
         assert tiers() == ["undo", "emergency", "emergency", "daily"]
         assert events()[1:] == [
-            "restore.started", "backup.emergency.started", "backup.emergency.succeeded", "restore.succeeded"
+            "restore_rows.started", "backup.emergency.started", "backup.emergency.succeeded", "restore_rows.succeeded"
         ]  # fmt: skip
 
         again = operator.play("restore_rows", inventory=confirmed)
@@ -89,5 +89,5 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         assert "are equal in 50 rows that were asked for" in again.stdout
         assert "Choose an earlier set with `recovery_before` or `recovery_set`" in again.stdout
         assert tiers() == ["undo", "emergency", "emergency", "daily"]
-        assert events()[5:] == ["restore.started", "restore.unchanged"]
+        assert events()[5:] == ["restore_rows.started", "restore_rows.unchanged"]
         assert "are equal in 50 rows" in web.at("/hook")[-1].json["message"]
