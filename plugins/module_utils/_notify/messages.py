@@ -62,8 +62,14 @@ _BY_EVENT = (
     ),
     (("verify.overdue",), "Run verify.yml, and check its timer."),
     (("verify.",), "Start a new backup immediately; verify older sets to find the newest intact one."),
-    (("restore.unchanged",), "Check whether the damage still exists; if so, restore a set from before it."),
-    (("restore.",), "The target is unchanged unless the message states otherwise; find slow steps in the timings."),
+    (
+        ("restore.unchanged", "restore_rows.unchanged"),
+        "Check whether the damage still exists; if so, restore a set from before it.",
+    ),
+    (
+        ("restore.", "restore_rows."),
+        "The target is unchanged unless the message states otherwise; find slow steps in the timings.",
+    ),
     (("source.",), "Check that the server runs and accepts connections; then decide on failover."),
     (("store.",), "Check the store with store_check; its keys may have expired. Until then, restore from a copy."),
     (("storage.",), "Apply retention, or enlarge the disk or the store."),

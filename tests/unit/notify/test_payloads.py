@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel import Channel, parse_channels
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import Event, parse_event
+from ansible_collections.lifeline.recovery.plugins.module_utils._notify.messages import hint
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.payloads import (
     dedup_key,
     mail_for,
@@ -239,3 +240,9 @@ def test_bytes_that_are_not_utf8_can_be_sent(kind: str) -> None:
     one = event(text="no file \udcff", details={"name\udcfe": ["\udcfd"]})
     parcel_for(channel(kind, details=True), one).body.decode()
     assert "?" in mailed(one).get_content()
+
+
+@pytest.mark.parametrize("verb", ["restore", "restore_rows"])
+def test_a_restore_of_rows_has_the_hints_of_a_restore(verb: str) -> None:
+    assert "restore a set from before it" in hint(event(f"{verb}.unchanged"))
+    assert "The target is unchanged" in hint(event(f"{verb}.failed"))
