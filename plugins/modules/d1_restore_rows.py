@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
   - lifeline.recovery._d1
+  - lifeline.recovery._cloudflare
   - lifeline.recovery._rows.keys
   - lifeline.recovery._rows.limits
   - lifeline.recovery._selection

@@ -159,7 +159,8 @@ class FileSource:
         return FileSource(self._folder)
 
     def _run(self, *statements: str) -> list[t.Any]:
-        with contextlib.closing(sqlite3.connect(self._path)) as file, file:
+        file = sqlite3.connect(self._path)
+        with contextlib.closing(file), file:
             return [file.execute(statement).fetchall() for statement in statements]
 
 

@@ -13,11 +13,11 @@ from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import note
 from .._sets.audit import write_audit
-from .._sets.change import Change, ChangePlan, Outcome, Result
+from .._sets.change import Change, ChangePlan, Outcome, Result_co
 from .._sets.restores import record_restore
 
 
-def perform(change: Change[Result]) -> Result:
+def perform(change: Change[Result_co]) -> Result_co:
     """Make a change after its plan was judged and confirmed; in check mode and with plan_only, only the plan.
 
     The end is recorded in the audit log, also of a failure, and beside the set if a whole set was restored.
@@ -26,13 +26,13 @@ def perform(change: Change[Result]) -> Result:
     return _Performance(change).complete()
 
 
-class _Performance(t.Generic[Result]):
-    def __init__(self, change: Change[Result]) -> None:
+class _Performance(t.Generic[Result_co]):
+    def __init__(self, change: Change[Result_co]) -> None:
         self._change, self._guards = change, change.safeguards
         self._undo: t.Mapping[str, t.Any] = {}
         self._changed = False
 
-    def complete(self) -> Result:
+    def complete(self) -> Result_co:
         change = self._change
         with self._recorded():
             with change.resources:

@@ -109,10 +109,10 @@ class Outcome:
     unchanged: t.Optional[Unchanged]
 
 
-Result = t.TypeVar("Result", covariant=True)
+Result_co = t.TypeVar("Result_co", covariant=True)
 
 
-class Change(abc.ABC, t.Generic[Result]):
+class Change(abc.ABC, t.Generic[Result_co]):
     """One change. The steps run in the order in which they stand here; a step that raises is the last one.
 
     store and source: where the audit record goes; without either there is none. details: the facts of the audit record,
@@ -182,4 +182,4 @@ class Change(abc.ABC, t.Generic[Result]):
         return Unchanged("The target is as asked for.", "Nothing is left to do.")
 
     @abc.abstractmethod
-    def result(self, outcome: Outcome) -> Result: ...
+    def result(self, outcome: Outcome) -> Result_co: ...

@@ -132,10 +132,10 @@ class BackupRun:
         }
 
 
-_Result = t.TypeVar("_Result", bound=BackupResult, covariant=True)
+_Result_co = t.TypeVar("_Result_co", bound=BackupResult, covariant=True)
 
 
-class BackupEngine(t.Protocol[_Result]):
+class BackupEngine(t.Protocol[_Result_co]):
     """One kind of source. The methods are called in this order, once each; check mode ends with predicted.
 
     Every method raises RecoveryError.
@@ -150,13 +150,13 @@ class BackupEngine(t.Protocol[_Result]):
     def prepared(self, run: BackupRun) -> t.ContextManager[None]:
         """Refuse what would give a bad backup, call run.require_source, and hold what the dump needs."""
 
-    def predicted(self, run: BackupRun) -> _Result:
+    def predicted(self, run: BackupRun) -> _Result_co:
         """The result in check mode."""
 
     def dump(self, run: BackupRun, writer: SetWriter) -> SetFacts:
         """Read the source and add its files to the set. An error leaves no set."""
 
-    def result(self, run: BackupRun, manifest: Manifest) -> _Result:
+    def result(self, run: BackupRun, manifest: Manifest) -> _Result_co:
         """The result of a committed set."""
 
 
