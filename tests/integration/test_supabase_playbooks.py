@@ -29,7 +29,7 @@ def test_a_project_is_judged_restored_and_sent_back(tmp_path: Path, folder_store
         }
         short = play("supabase_backups", {**variables, "supabase_recovery_window_days": 30}, tmp_path)
         assert short.returncode != 0
-        assert "30 days are wanted" in short.stdout
+        assert "30 days are required" in short.stdout
         planned = play("supabase_restore", variables, tmp_path, "--check")
         digest = re.search(r"recovery_confirm=([0-9a-f]{16})", planned.stdout)
         assert digest is not None, planned.stdout
