@@ -65,7 +65,9 @@ from ..plugin_utils.sources import (
     complete,
     faults,
     kind_of,
+    listed,
     meant,
+    outlines,
     selected_names,
     single_source,
     value_of,
@@ -109,15 +111,16 @@ class LookupModule(LookupBase):
         return [complete(sources[name], inventory, command_line) for name in names]
 
     def _list(self, given: t.Any) -> list[_Values]:
-        given = self._templar.template(given) if isinstance(given, str) else given
-        if not isinstance(given or [], list):
-            raise AnsibleLookupError("recovery_sources must be a list of sources, each a dictionary with a name.")
-        found = [self._templar.template(one) if isinstance(one, str) else one for one in given or []]
-        sources = [_Values(one, self._templar) for one in found]
-        wrong = faults([{key: one[key] if key in ("name", "kind") else "" for key in one} for one in sources])
+        try:
+            sources = listed(given, self._templar.template)
+        except TypeError:
+            raise AnsibleLookupError(
+                "recovery_sources must be a list of sources, each a dictionary with a name."
+            ) from None
+        wrong = faults(outlines(sources, self._templar.template))
         if wrong:
             raise AnsibleLookupError(" ".join(wrong))
-        return sources
+        return [_Values(one, self._templar) for one in sources]
 
 
 class _Values(t.Mapping[str, t.Any]):

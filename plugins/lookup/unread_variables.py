@@ -62,7 +62,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.sources import faults as source_faults
-from ..plugin_utils.sources import selected_names, selection_faults
+from ..plugin_utils.sources import listed, outlines, selected_names, selection_faults
 from ..plugin_utils.variables import Files, ignored_requests, misspelt_extra, requests_of_one_source, unknown_names
 
 # Results of a step of a workflow are extra variables of the next step.
@@ -94,7 +94,9 @@ class LookupModule(LookupBase):
             given = load_extra_vars(self._loader)
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
         try:
-            sources = self._sources(variables.get("recovery_sources"))
+            sources = outlines(
+                listed(variables.get("recovery_sources"), self._templar.template), self._templar.template
+            )
         except (AttributeError, TypeError):
             return [*faults, "recovery_sources must be a list of sources, each a dictionary with at least a name."]
         faults += source_faults(sources)
@@ -109,18 +111,6 @@ class LookupModule(LookupBase):
 
     def _selected(self, variables: t.Mapping[str, t.Any]) -> list[str]:
         return selected_names(self._templar.template(variables.get("recovery_source", "")))
-
-    def _sources(self, given: t.Any) -> list[dict[str, t.Any]]:
-        """The sources without the values of their options, because those of other sources may be undefined here."""
-        given = self._templar.template(given) if isinstance(given, str) else given
-        if not isinstance(given or [], list):
-            raise TypeError
-        found = []
-        for source in given or []:
-            options = self._templar.template(source) if isinstance(source, str) else source
-            known = {key: self._templar.template(options[key]) for key in ("name", "kind") if key in options}
-            found.append({**dict.fromkeys(options), **known})
-        return found
 
 
 def _is_started(playbook: str) -> bool:

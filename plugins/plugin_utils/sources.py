@@ -74,6 +74,22 @@ SOURCE_KEYS = ("name", "kind", *_OPTIONS)
 _PREFIX = "recovery_"
 
 
+def listed(given: t.Any, template: t.Callable[[t.Any], t.Any]) -> list[Source]:
+    """recovery_sources as a list whose options are not templated yet. Raises TypeError for anything but a list."""
+    given = template(given) if isinstance(given, str) else given
+    if not isinstance(given or [], list):
+        raise TypeError("recovery_sources is not a list")
+    return [template(source) if isinstance(source, str) else source for source in given or []]
+
+
+def outlines(sources: t.Iterable[Source], template: t.Callable[[t.Any], t.Any]) -> list[dict[str, t.Any]]:
+    """Names, kinds and the names of the options, whose values may refer to secrets that are not loaded."""
+    return [
+        {**dict.fromkeys(source), **{key: template(source[key]) for key in ("name", "kind") if key in source}}
+        for source in sources
+    ]
+
+
 def kind_of(source: Source) -> str:
     """The kind of a source. If it is unset, a source with files is a bucket, any other a PostgreSQL database."""
     return str(source.get("kind") or (BUCKET if "files" in source else POSTGRESQL))
