@@ -65,7 +65,7 @@ def test_tables_of_d1_differ_by_their_rows(folder_store: Options, tmp_path: Path
     again = changed("UPDATE t SET x = 1", "monthly")
     assert compared("studio", [sets[0], again], folder_store, tier="daily", other_tier="monthly") == (True, [])
     with pytest.raises(ModuleFailed, match="must be two sets"):
-        compared("studio", [again, again], folder_store)
+        compared("studio", [again, again], folder_store, tier="monthly", other_tier="monthly")
 
 
 def test_a_database_differs_by_rows_and_by_definitions(
@@ -84,6 +84,6 @@ def test_a_database_differs_by_rows_and_by_definitions(
     assert equal is False
     assert ("table public.t", "1 rows", "2 rows") in differences
     assert any("public.v" in what for what, _before, _after in differences)
-    rows = run_module("pg_export_rows", {**backup, "tables": ["t"]})["set_id"]
+    rows = run_module("pg_export_rows", {**backup, "tables": ["t"], "tier": "monthly"})["set_id"]
     with pytest.raises(ModuleFailed, match="rows of some tables"):
-        compared("school", [sets[0], rows], folder_store)
+        compared("school", [sets[0], rows], folder_store, tier="daily", other_tier="monthly")

@@ -62,7 +62,8 @@ def select(
 ) -> SetName:
     """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead.
 
-    A set that is dated after latest can only be chosen by its id.
+    A set that is dated after latest can only be chosen by its id. An id that several tiers have needs the tier
+    (invalid_options); of a safety copy and another set, it means the other.
     """
     found = sorted((name for name in names if name.source == source), key=lambda name: (name.set_id, name.tier))
     by_id = selection.which not in ("latest", "random")
@@ -77,10 +78,15 @@ def select(
         candidates = [name for name in candidates if not is_implausible(name.set_id, latest)]
     if selection.tier is None:
         others = [name for name in candidates if not is_safety_copy(name.tier)]
-        # Sets of several tiers may have one id.
         candidates = others or (candidates if by_id else [])
     if not candidates:
         raise _nothing(found, selection, source, latest)
+    if by_id and len(candidates) > 1:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The set {selection.which} of {source!r} exists in {len(candidates)} tiers "
+            f"({', '.join(name.tier for name in candidates)}); `tier` must name one of them.",
+        )
     if selection.which == "random":
         return random.Random(selection.seed).choice(candidates)
     return candidates[-1]

@@ -99,6 +99,16 @@ def test_safety_copies_are_chosen_only_by_tier_or_id(
             select(safety, Selection(which=which), "school")
 
 
+def test_an_id_of_several_tiers_needs_the_tier() -> None:
+    names = [name for tier in ("daily", "weekly", "undo") for name in sets_at([1], tier)]
+    wish = names[0].set_id
+    with pytest.raises(RecoveryError, match=r"exists in 2 tiers \(daily, weekly\); `tier` must name one") as caught:
+        select(names, Selection(which=wish), "school")
+    assert caught.value.kind == ErrorKind.INVALID_OPTIONS
+    assert select(names, Selection(which=wish, tier="daily"), "school") == names[0]
+    assert select(names[1:], Selection(which=wish), "school") == names[1]
+
+
 def test_tier_and_source_limit_the_choice() -> None:
     names = [*sets_at([1], "weekly"), *sets_at([5], "daily"), SetName("other", "daily", "20270101T000000Z")]
     assert select(names, Selection(tier="weekly"), "school").tier == "weekly"
