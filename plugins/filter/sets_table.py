@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._sets.table import sets_table
+from ..module_utils._repository.table import sets_table
 
 
 class FilterModule:

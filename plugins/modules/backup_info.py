@@ -230,7 +230,7 @@ from ..module_utils._ansible.store_requests import (
     set_selection,
 )
 from ..module_utils._core.clock import utc_now
-from ..module_utils._sets.info import InfoRequest, InfoResult, describe_sets
+from ..module_utils._repository.info import InfoRequest, InfoResult, describe_sets
 
 SPEC = ArgumentSpec(
     {

@@ -227,8 +227,8 @@ from ..module_utils._ansible.store_requests import (
     retention_policy,
 )
 from ..module_utils._operations.prune import prune
-from ..module_utils._sets.clocks import agreed_now
-from ..module_utils._sets.prune import PruneRequest, prune_diff
+from ..module_utils._repository.clocks import agreed_now
+from ..module_utils._repository.prune import PruneRequest, prune_diff
 
 SPEC = ArgumentSpec(
     {

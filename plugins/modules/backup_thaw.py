@@ -130,8 +130,8 @@ from ..module_utils._ansible.store_requests import (
     opened_store,
     set_selection,
 )
-from ..module_utils._sets.catalogue import find_set
-from ..module_utils._sets.thaw import ThawRequest, ThawResult, thaw_set
+from ..module_utils._repository.catalogue import find_set
+from ..module_utils._repository.thaw import ThawRequest, ThawResult, thaw_set
 
 
 def main() -> None:

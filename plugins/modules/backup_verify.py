@@ -176,12 +176,12 @@ from ..module_utils._ansible.store_requests import (
     set_selection,
     store_parallel,
 )
-from ..module_utils._postgres.verify import (
+from ..module_utils._engines.postgresql.restore.verify import (
     VerifyRequest,
     verify_set,
 )
-from ..module_utils._sets.catalogue import find_set
-from ..module_utils._sets.lifecycle import noted_expiring_rules
+from ..module_utils._repository.catalogue import find_set
+from ..module_utils._repository.lifecycle import noted_expiring_rules
 
 SPEC = ArgumentSpec(
     {

@@ -240,7 +240,7 @@ from ..module_utils._ansible.backup_requests import (
 )
 from ..module_utils._ansible.object_requests import checked_places
 from ..module_utils._ansible.store_requests import opened_files
-from ..module_utils._objects.backup import (
+from ..module_utils._engines.bucket.backup import (
     BucketBackup,
     BucketBackupRequest,
     BucketBackupResult,

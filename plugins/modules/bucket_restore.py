@@ -244,12 +244,12 @@ from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ..module_utils._objects.restore import (
+from ..module_utils._engines.bucket.restore import (
     BucketRestore,
     BucketRestoreRequest,
 )
 from ..module_utils._operations.change import perform
-from ..module_utils._sets.catalogue import find_set
+from ..module_utils._repository.catalogue import find_set
 
 SPEC = ArgumentSpec(
     {

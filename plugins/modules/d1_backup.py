@@ -224,12 +224,12 @@ from ..module_utils._ansible.store_requests import (
     opened_store,
     store_parallel,
 )
-from ..module_utils._operations.backup import back_up
-from ..module_utils._sqlite.backup import (
+from ..module_utils._engines.sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,
     SqliteBackupResult,
 )
+from ..module_utils._operations.backup import back_up
 
 SPEC = ArgumentSpec(
     {

@@ -95,8 +95,8 @@ from ..module_utils._ansible.argument_specs import (
     d1_spec,
 )
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
-from ..module_utils._d1.api import D1Api
-from ..module_utils._d1.databases import DatabaseWish, fulfil
+from ..module_utils._engines.d1.api import D1Api
+from ..module_utils._engines.d1.databases import DatabaseWish, fulfil
 
 SPEC = ArgumentSpec(
     {

@@ -193,7 +193,7 @@ from ..module_utils._ansible.argument_specs import (
     d1_spec,
 )
 from ..module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
-from ..module_utils._sqlite.execute import (
+from ..module_utils._engines.sqlite.execute import (
     ExecuteRequest,
     ExecuteResult,
     execute,

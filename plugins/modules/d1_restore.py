@@ -263,13 +263,10 @@ from ..module_utils._ansible.store_requests import (
     set_selection,
     store_parallel,
 )
-from ..module_utils._d1.api import D1Api
-from ..module_utils._d1.restore import D1Replacement, D1Restore
-from ..module_utils._d1.rows import live_target
-from ..module_utils._operations.change import perform
-from ..module_utils._sets.catalogue import find_set
-from ..module_utils._sets.manifest import SQLITE_ENGINE
-from ..module_utils._sqlite.restore import (
+from ..module_utils._engines.d1.api import D1Api
+from ..module_utils._engines.d1.restore import D1Replacement, D1Restore
+from ..module_utils._engines.d1.rows import live_target
+from ..module_utils._engines.sqlite.restore import (
     DatabaseRestore,
     DatabaseRestoreRequest,
     FileReplacement,
@@ -278,7 +275,10 @@ from ..module_utils._sqlite.restore import (
     of_dump,
     of_set,
 )
-from ..module_utils._sqlite_rows.restore import AllRowsRestore
+from ..module_utils._engines.sqlite.restore_rows.restore import AllRowsRestore
+from ..module_utils._operations.change import perform
+from ..module_utils._repository.catalogue import find_set
+from ..module_utils._repository.manifest import SQLITE_ENGINE
 
 SPEC = ArgumentSpec(
     {

@@ -273,11 +273,11 @@ from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ..module_utils._d1.api import D1Api
-from ..module_utils._d1.rows import live_target
+from ..module_utils._engines.d1.api import D1Api
+from ..module_utils._engines.d1.rows import live_target
+from ..module_utils._engines.sqlite.restore_rows.restore import RowsRestore, RowsResult
 from ..module_utils._operations.change import perform
-from ..module_utils._sets.catalogue import find_set
-from ..module_utils._sqlite_rows.restore import RowsRestore, RowsResult
+from ..module_utils._repository.catalogue import find_set
 
 TENANT = {
     "table": {"type": "str", "required": True},

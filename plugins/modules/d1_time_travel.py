@@ -101,8 +101,8 @@ from ..module_utils._ansible.argument_specs import (
 )
 from ..module_utils._ansible.requests import optional_instant
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
-from ..module_utils._d1.api import D1Api
-from ..module_utils._d1.databases import TravelWish, travel
+from ..module_utils._engines.d1.api import D1Api
+from ..module_utils._engines.d1.databases import TravelWish, travel
 
 SPEC = ArgumentSpec(
     {

@@ -181,8 +181,8 @@ from ..module_utils._drill.postgres_copy import (
 from ..module_utils._drill.repository_test import run_repository_tests
 from ..module_utils._drill.self_test import SelfTestResult, run_self_tests
 from ..module_utils._drill.sqlite_copy import run_sqlite_copy_tests
-from ..module_utils._sets.catalogue import find_set
-from ..module_utils._sets.manifest import SQLITE_ENGINE, Manifest
+from ..module_utils._repository.catalogue import find_set
+from ..module_utils._repository.manifest import SQLITE_ENGINE, Manifest
 from ..module_utils._store.base import ObjectStore
 
 SPEC = ArgumentSpec(

@@ -283,14 +283,14 @@ from ..module_utils._ansible.store_requests import (
     opened_store,
     store_parallel,
 )
-from ..module_utils._operations.backup import back_up
-from ..module_utils._postgres.backup import (
+from ..module_utils._engines.postgresql.archive.dump import Selection
+from ..module_utils._engines.postgresql.backup.backup import (
     PostgresBackup,
     PostgresBackupRequest,
     PostgresBackupResult,
 )
-from ..module_utils._postgres.dump import Selection
-from ..module_utils._sets.layout import TIERS
+from ..module_utils._operations.backup import back_up
+from ..module_utils._repository.layout import TIERS
 
 SPEC = ArgumentSpec(
     {

@@ -193,13 +193,13 @@ from ..module_utils._ansible.store_requests import (
     readable_store,
     store_parallel,
 )
-from ..module_utils._rows.export import (
+from ..module_utils._engines.postgresql.restore_rows.export import (
     ExportRequest,
     ExportResult,
     export_rows,
 )
-from ..module_utils._rows.scope import read_references, read_roots
-from ..module_utils._sets.recovery_points import Selection
+from ..module_utils._engines.postgresql.restore_rows.scope import read_references, read_roots
+from ..module_utils._repository.recovery_points import Selection
 
 SPEC = ArgumentSpec(
     {

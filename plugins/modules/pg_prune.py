@@ -135,12 +135,12 @@ from ..module_utils._ansible.postgres_requests import connection_options
 from ..module_utils._ansible.requests import safeguards
 from ..module_utils._ansible.store_requests import opened_store
 from ..module_utils._core.clock import utc_now
-from ..module_utils._operations.change import perform
-from ..module_utils._postgres.kept import (
+from ..module_utils._engines.postgresql.restore.kept import (
     KeptPrune,
     KeptPruneRequest,
     KeptPruneResult,
 )
+from ..module_utils._operations.change import perform
 
 SPEC = ArgumentSpec(
     {

@@ -422,13 +422,13 @@ from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
-from ..module_utils._operations.change import perform
-from ..module_utils._postgres.preparation import Preparation, new_extension
-from ..module_utils._postgres.restore import restore_of
-from ..module_utils._postgres.restore_request import (
+from ..module_utils._engines.postgresql.foreign.preparation import Preparation, new_extension
+from ..module_utils._engines.postgresql.restore.restore import restore_of
+from ..module_utils._engines.postgresql.restore.restore_request import (
     RestoreRequest,
     RestoreResult,
 )
+from ..module_utils._operations.change import perform
 
 SPEC = ArgumentSpec(
     {

@@ -286,10 +286,10 @@ from ..module_utils._ansible.store_requests import (
     set_selection,
     store_parallel,
 )
+from ..module_utils._engines.postgresql.restore_rows.request import RowsRequest
+from ..module_utils._engines.postgresql.restore_rows.restore import RowsRestore, RowsResult
+from ..module_utils._engines.postgresql.restore_rows.scope import read_references, read_roots
 from ..module_utils._operations.change import perform
-from ..module_utils._rows.request import RowsRequest
-from ..module_utils._rows.restore import RowsRestore, RowsResult
-from ..module_utils._rows.scope import read_references, read_roots
 
 SPEC = ArgumentSpec(
     {

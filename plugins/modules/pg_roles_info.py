@@ -100,7 +100,7 @@ from ..module_utils._ansible.argument_specs import (
     postgres_spec,
 )
 from ..module_utils._ansible.postgres_requests import connection_options
-from ..module_utils._postgres.role_sql import RoleSqlResult, role_sql
+from ..module_utils._engines.postgresql.server.role_sql import RoleSqlResult, role_sql
 
 SPEC = ArgumentSpec(
     {

@@ -238,7 +238,7 @@ from ..module_utils._ansible.object_requests import (
     transfer_request,
 )
 from ..module_utils._ansible.store_requests import opened_files
-from ..module_utils._objects.transfer_request import fulfil, wish_diff
+from ..module_utils._engines.bucket.transfer_request import fulfil, wish_diff
 
 SPEC = ArgumentSpec(
     {

@@ -132,7 +132,7 @@ from ..module_utils._ansible.argument_specs import (
     files_spec,
 )
 from ..module_utils._ansible.store_requests import opened_files
-from ..module_utils._objects.describe import (
+from ..module_utils._engines.bucket.describe import (
     DescribeRequest,
     describe_objects,
 )

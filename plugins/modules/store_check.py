@@ -150,7 +150,7 @@ from ..module_utils._ansible.argument_specs import (
     store_spec,
 )
 from ..module_utils._ansible.store_requests import opened_store
-from ..module_utils._sets.preflight import check_store
+from ..module_utils._repository.preflight import check_store
 
 SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}})
 

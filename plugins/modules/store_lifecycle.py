@@ -105,7 +105,7 @@ from ..module_utils._ansible.argument_specs import (
     store_spec,
 )
 from ..module_utils._ansible.store_requests import opened_store
-from ..module_utils._sets.lifecycle import set_abort_rule
+from ..module_utils._repository.lifecycle import set_abort_rule
 
 SPEC = ArgumentSpec(
     {

@@ -18,17 +18,24 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.sealing import Sealing
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.verify import (
+    VerifyRequest,
+    verify_set,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.verify import VerifyRequest, verify_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, AuditRecord, read_audit
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import list_sets, load_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.engine import BackupResult
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest_shape import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import (
+    AuditQuery,
+    AuditRecord,
+    read_audit,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.catalogue import list_sets, load_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.engine import BackupResult
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest_shape import (
     BUCKET_ENGINE,
     DATABASE_ENGINE,
     ENGINES,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import Headers, ObjectInfo
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support import json_values

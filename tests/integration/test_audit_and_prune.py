@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer

@@ -19,19 +19,22 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import BucketBackup, BucketBackupRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.restore import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.bucket.backup import (
+    BucketBackup,
+    BucketBackupRequest,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.bucket.restore import (
     BucketRestore,
     BucketRestoreRequest,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.prune import PruneRequest
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.recovery_points import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import Headers, ObjectInfo
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.data.identity import make_identity

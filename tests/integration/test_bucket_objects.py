@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.compare import excluded_names
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.bucket.compare import excluded_names
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.data.identity import make_identity
 from tests.support.documentation import commands_of

@@ -15,10 +15,10 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1 import api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1 import api
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.engine import D1Engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.schema import read_schema
 from tests.support.fakes.cloudflare import answering
 from tests.support.runner.modules import ModuleFailed, run_module
 

@@ -19,9 +19,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.backup import (
+    SqliteBackup,
+    SqliteBackupRequest,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations import backup as operation
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import SqliteBackup, SqliteBackupRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.data.d1_exports import EXPORT
 from tests.support.data.identity import make_identity

@@ -18,9 +18,9 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.execute import ExecuteRequest, execute
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.engine import D1Engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.execute import ExecuteRequest, execute
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.d1 import D1Server
 

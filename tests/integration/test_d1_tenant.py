@@ -18,19 +18,25 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.rows import LiveTarget, live_target
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.rows import LiveTarget, live_target
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.backup import (
+    SqliteBackup,
+    SqliteBackupRequest,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.engine import Bound
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.restore_rows.ownership import Tenant
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.restore_rows.restore import (
+    RowsRequest,
+    RowsRestore,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.statements import split_statements
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations import backup as operation
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import find_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import SqliteBackup, SqliteBackupRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.engine import Bound
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import split_statements
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.ownership import Tenant
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.restore import RowsRequest, RowsRestore
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.catalogue import find_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.d1 import D1Server

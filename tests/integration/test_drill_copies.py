@@ -122,12 +122,12 @@ def test_every_damage_to_a_copy_of_the_restored_file_is_named(folder_store: Opti
 #: By what is appended to a file: a comparison that calls everything equal.
 BROKEN = {
     "database_loss": (
-        "_sets/fingerprint.py",
+        "_repository/fingerprint.py",
         "def compare(expected, actual, **_options):\n"
         "    return Comparison(True, len(expected.tables), expected.rows)\n",
         POSTGRES,
     ),
-    "d1_loss": ("_sqlite/rows.py", "def row_digest(values):\n    return bytes(32)\n", OF_ROWS[1:3]),
+    "d1_loss": ("_engines/sqlite/rows.py", "def row_digest(values):\n    return bytes(32)\n", OF_ROWS[1:3]),
 }
 
 

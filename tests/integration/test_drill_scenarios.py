@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Fingerprint, compare
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.fingerprint import (
+    take_fingerprint,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fingerprint import Fingerprint, compare
 from tests.support.data.school import load_school
 from tests.support.playbooks import play
 from tests.support.runner.modules import ROOT, run_module

@@ -13,9 +13,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import catalog
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import connection
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.row_hash import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server import catalog
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import connection
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.row_hash import (
     ALGORITHM,
     LEGACY_ALGORITHM,
     table_statement,

@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.script import inspect_script
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.foreign.script import inspect_script
 from tests.support.data.hostile_sql import HOSTILE
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer

@@ -13,7 +13,9 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import compact_instant, utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.databases import derived_name
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.databases import (
+    derived_name,
+)
 from tests.support.operator import Operator
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer

@@ -17,7 +17,10 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.progress import Progress
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.transfer import TransferOptions, upload_file
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.bucket.transfer import (
+    TransferOptions,
+    upload_file,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.fakes.faults import ACCEPTED_AND_LOST, Fault, Rule, faulty, first, matching
 from tests.support.runner.modules import ModuleFailed, run_module

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import AuditQuery, read_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.fakes.sinks import http_sink
 from tests.support.operator import Operator

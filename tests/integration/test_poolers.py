@@ -104,7 +104,9 @@ def test_a_pooler_without_a_second_session_is_refused(
 
 
 def test_sessions_find_the_catalog_before_temporary_tables(postgres: PostgresServer, database: str) -> None:
-    from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import connection
+    from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import (
+        connection,
+    )
 
     with connection(postgres.options(database)) as conn, conn.cursor() as cursor:
         cursor.execute("SHOW search_path")

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import format_instant, utc_now
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import write_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import write_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.runner.modules import ModuleFailed, parse_result, run_module, start_module
 from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
@@ -370,7 +370,7 @@ def test_what_makes_no_sense_is_refused(folder_store: Options, options: Options,
 def test_a_record_is_found_across_the_turn_of_a_year(folder_store: Options) -> None:
     from datetime import datetime, timezone
 
-    from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import newest_audit
+    from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import newest_audit
 
     Path(folder_store["path"]).mkdir()
     store = open_store(StoreOptions(**folder_store))

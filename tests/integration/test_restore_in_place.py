@@ -14,21 +14,25 @@ import psycopg2
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import restore_in_place
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.backup import (
     PostgresBackup,
     PostgresBackupRequest,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.in_place import LockedDatabase
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore import restore_in_place
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.in_place import (
+    LockedDatabase,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.restore import restore_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.restore_request import (
     RestoreRequest,
     RestoreResult,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import (
+    ConnectionOptions,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import Safeguards
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectStore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.data.identity import make_identity

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import connection
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.properties import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.properties import (
     DatabaseProperties,
     Locale,
     Setting,
@@ -22,6 +21,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.proper
     property_differences,
     read_properties,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import connection
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer, available_versions
 

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore import database_restore
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.restore import restore_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.restore_request import (
+    RestoreRequest,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import database_restore
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore import restore_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.restore_request import RestoreRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer

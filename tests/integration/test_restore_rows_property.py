@@ -20,18 +20,22 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.backup import (
     PostgresBackup,
     PostgresBackupRequest,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.names import QualifiedName
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.request import RowsRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.restore import RowsRestore
-from ansible_collections.lifeline.recovery.plugins.module_utils._rows.scope import Root
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import Safeguards
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.recovery_points import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore_rows.request import (
+    RowsRequest,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore_rows.restore import (
+    RowsRestore,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore_rows.scope import Root
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.names import QualifiedName
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.servers.postgres import PostgresServer
 

@@ -16,12 +16,14 @@ import psycopg2
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import databases
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import connection
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.in_place import locked_database
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.ownership import Replacement
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.swap import exchange
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import Toc, TocEntry
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.toc import Toc, TocEntry
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore import databases
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.in_place import (
+    locked_database,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.ownership import Replacement
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.swap import exchange
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import connection
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer, available_versions
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Fingerprint, compare
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.fingerprint import (
+    take_fingerprint,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fingerprint import Fingerprint, compare
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer, available_versions
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import compare
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.fingerprint import (
+    take_fingerprint,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fingerprint import compare
 from tests.support.data.samples import Sample, samples
 from tests.support.runner.modules import run_module
 from tests.support.servers.postgres import PostgresServer, available_versions

@@ -138,8 +138,11 @@ def test_a_server_without_room_for_the_locks_is_backed_up(folder_store: Options)
 
 
 def test_a_table_that_is_rewritten_after_the_snapshot_is_noticed(postgres: PostgresServer, prices: str) -> None:
-    from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import table_locks
-    from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import connection, fetch_value
+    from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server import table_locks
+    from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import (
+        connection,
+        fetch_value,
+    )
 
     with connection(postgres.options(prices)) as conn:
         locks = table_locks.TableLocks(conn, 5, lambda schema, name: name == "other")

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import Completeness, split_statements
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.statements import (
+    Completeness,
+    split_statements,
+)
 
 _GIVEN = os.environ.get("LIFELINE_SQL_SAMPLES", "")
 FOLDER = Path(_GIVEN)

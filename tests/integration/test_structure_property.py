@@ -16,9 +16,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres import proof
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import TocEntry, parse_toc
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.toc import (
+    TocEntry,
+    parse_toc,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore import proof
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import (
+    ConnectionOptions,
+)
 from tests.support.data.random_schemas import PREPARED_PARENT, PREPARED_TYPES, table_of_conditions
 from tests.support.databases import plain_restore, record
 from tests.support.servers.postgres import PostgresServer, available_versions

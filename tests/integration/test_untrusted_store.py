@@ -355,7 +355,7 @@ def test_retention_keeps_the_decoded_set_and_prefers_good_ones(local_shop: Shop)
 
 def test_a_clock_that_is_years_off_prunes_nothing(local_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-    from ansible_collections.lifeline.recovery.plugins.module_utils._sets import clocks
+    from ansible_collections.lifeline.recovery.plugins.module_utils._repository import clocks
     from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 
     store = DirectoryStore(local_shop.store["path"] if local_shop.back_up() else "")

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import utc_now
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite import backup
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite import backup
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.playbooks import play
 from tests.support.runner.modules import ModuleFailed, run_module

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.row_hash import LEGACY_ALGORITHM
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.fingerprint import (
+    take_fingerprint,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.row_hash import (
+    LEGACY_ALGORITHM,
+)
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer
 

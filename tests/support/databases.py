@@ -11,13 +11,23 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.dump import Selection
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.fingerprint import take_fingerprint
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.proof import Rules, compare_database
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.snapshot_dump import scope_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.structure import structure_of
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import parse_toc, sequence_values
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fingerprint import Comparison, Fingerprint
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.dump import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.structure import (
+    structure_of,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.toc import (
+    parse_toc,
+    sequence_values,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.fingerprint import (
+    take_fingerprint,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.snapshot_dump import scope_of
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.proof import (
+    Rules,
+    compare_database,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fingerprint import Comparison, Fingerprint
 from tests.support.servers.postgres import PostgresServer
 
 

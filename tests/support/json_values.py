@@ -13,20 +13,20 @@ import secrets
 import typing as t
 from pathlib import Path
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import load_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.commit import SetFacts
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.engine import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.catalogue import load_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.commit import SetFacts
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.engine import (
     BackupEngine,
     BackupRequest,
     BackupResult,
     BackupRun,
     take_undo_set,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.fetch import read_object
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.layout import SetName
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import Manifest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest_shape import EngineKind
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fetch import read_object
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.layout import SetName
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest import Manifest
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest_shape import EngineKind
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.sources import LARGE, Options, Source
 

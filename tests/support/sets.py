@@ -11,9 +11,9 @@ import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.commit import SetFacts
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import Manifest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.writer import SetWriter
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.commit import SetFacts
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest import Manifest
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

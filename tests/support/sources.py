@@ -16,16 +16,22 @@ from pathlib import Path
 import psycopg2
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._d1.engine import D1Engine
-from ansible_collections.lifeline.recovery.plugins.module_utils._objects.backup import BucketBackup, BucketBackupRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.backup import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.bucket.backup import (
+    BucketBackup,
+    BucketBackupRequest,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.engine import D1Engine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.backup.backup import (
     PostgresBackup,
     PostgresBackupRequest,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.engine import BackupEngine, BackupResult
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import SqliteBackup, SqliteBackupRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.backup import (
+    SqliteBackup,
+    SqliteBackupRequest,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.engine import BackupEngine, BackupResult
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.runner.modules import run_module
 from tests.support.servers.d1 import ACCOUNT, D1Server

@@ -34,17 +34,21 @@ LAYERS = [
     "_providers",
     "_plan",
     "_store",
-    "_sets",
+    "_repository",
     "_supabase",
-    "_objects",
-    "_sqlite",
-    "_sqlite_rows",
-    "_d1",
-    "_postgres",
+    "_engines.bucket",
+    "_engines.sqlite",
+    "_engines.sqlite.restore_rows",
+    "_engines.d1",
+    "_engines.postgresql.server",
+    "_engines.postgresql.archive",
+    "_engines.postgresql.foreign",
+    "_engines.postgresql.backup",
+    "_engines.postgresql.restore",
+    "_engines.postgresql.restore_rows",
     "_replication",
     "_pitr",
     "_integrity",
-    "_rows",
     "_operations",
     "_drill",
     "_status",
@@ -182,16 +186,28 @@ def test_every_role_is_reached_from_a_playbook() -> None:
     assert set(ROLES) - reached == set()
 
 
+def layer_of(module: str) -> int:
+    """The position of the package that the module of module_utils belongs to."""
+    found = [layer for layer in LAYERS if f"{module}.".startswith(f"{layer}.")]
+    assert found, f"{module} is in no layer"
+    return LAYERS.index(max(found, key=len))
+
+
 @pytest.mark.parametrize("path", UTILITIES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_packages_import_only_downward(path: Path) -> None:
-    own = path.parent.name
+    parts = path.relative_to(ROOT / "plugins/module_utils").with_suffix("").parts
+    if path.name == "__init__.py":
+        return
+    own = layer_of(".".join(parts))
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module:
-            other = node.module.split(".")[0]
-            assert LAYERS.index(other) < LAYERS.index(own), f"{own} imports {other}"
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = [*parts[: len(parts) - node.level], *([node.module] if node.module else [])]
+            for alias in node.names:
+                other = layer_of(".".join(above if node.module else [*above, alias.name]))
+                assert other <= own, f"{'.'.join(parts)} imports {LAYERS[other]}"
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            assert own == "_ansible" or not any(name.split(".")[0] == "ansible" for name in names)
+            assert LAYERS[own] == "_ansible" or not any(name.split(".")[0] == "ansible" for name in names)
 
 
 def test_test_modules_do_not_import_test_modules() -> None:
@@ -207,7 +223,7 @@ def test_test_modules_do_not_import_test_modules() -> None:
 def test_only_the_driver_imports_psycopg2() -> None:
     guard = re.compile(r"^ *(import|from) psycopg2", re.MULTILINE)
     found = [str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py") if guard.search(path.read_text())]
-    assert found == ["plugins/module_utils/_postgres/driver.py"]
+    assert found == ["plugins/module_utils/_engines/postgresql/server/driver.py"]
 
 
 def test_init_files_are_empty() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.columns import WIDTH
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.sizes import brief_seconds, brief_size
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.table import sets_table
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.table import sets_table
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.table import status_table
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from .._core.severity import PASSED, SKIPPED
+from .._engines.postgresql.restore.proof import Rules, compare_with
 from .._integrity.result import Report
-from .._postgres.proof import Rules, compare_with
-from .._sets.audit import write_audit
-from .._sets.catalogue import find_set
-from .._sets.layout import check_source
+from .._repository.audit import write_audit
+from .._repository.catalogue import find_set
+from .._repository.layout import check_source
 from .postgres_requests import connection_options
 from .requests import Params, required_source
 from .sqlite_requests import sqlite_engine

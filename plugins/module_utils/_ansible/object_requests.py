@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._objects.locations import refuse_shared_location
-from .._objects.transfer import TransferOptions
-from .._objects.transfer_request import TransferRequest
+from .._engines.bucket.locations import refuse_shared_location
+from .._engines.bucket.transfer import TransferOptions
+from .._engines.bucket.transfer_request import TransferRequest
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions
 from .._store.r2_locks import LockChange, R2Bucket

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.connection import ConnectionOptions, parse_dsn
-from .._postgres.names import QualifiedName, parse_qualified_name
+from .._engines.postgresql.server.connection import ConnectionOptions, parse_dsn
+from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
 from .requests import Params
 
 _KEYWORDS = {

@@ -12,7 +12,7 @@ from datetime import datetime
 from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._drill.journal import JournalEvent, append_event, moment_now
-from .._sets.change import Limits, Safeguards
+from .._repository.change import Limits, Safeguards
 
 #: The options of a module, as Ansible read them.
 Params = t.Mapping[str, t.Any]

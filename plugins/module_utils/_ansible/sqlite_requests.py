@@ -10,13 +10,13 @@ import typing as t
 
 from .._core.cloudflare import Account
 from .._core.errors import ErrorKind, RecoveryError
-from .._d1.api import D1Api
-from .._d1.engine import D1Engine
-from .._sqlite.engine import Engine
-from .._sqlite.file import FileEngine
-from .._sqlite_rows.ownership import Tenant
-from .._sqlite_rows.restore import RowsRequest
-from .._sqlite_rows.selection import TableKeys
+from .._engines.d1.api import D1Api
+from .._engines.d1.engine import D1Engine
+from .._engines.sqlite.engine import Engine
+from .._engines.sqlite.file import FileEngine
+from .._engines.sqlite.restore_rows.ownership import Tenant
+from .._engines.sqlite.restore_rows.restore import RowsRequest
+from .._engines.sqlite.restore_rows.selection import TableKeys
 from .requests import Params, safeguards
 from .store_requests import store_parallel
 

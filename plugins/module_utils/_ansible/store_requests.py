@@ -10,11 +10,11 @@ import typing as t
 from dataclasses import replace
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.audit_table import insert_audit
-from .._postgres.connection import ConnectionOptions, parse_dsn
-from .._sets.catalogue import list_sets
-from .._sets.recovery_points import Selection
-from .._sets.retention import DEFAULTS, Policy
+from .._engines.postgresql.server.audit_table import insert_audit
+from .._engines.postgresql.server.connection import ConnectionOptions, parse_dsn
+from .._repository.catalogue import list_sets
+from .._repository.recovery_points import Selection
+from .._repository.retention import DEFAULTS, Policy
 from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
 from .ansible_module import WARNINGS

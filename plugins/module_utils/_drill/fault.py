@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from .._core.clock import format_instant, utc_now
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres import databases
-from .._postgres.catalog import server_facts
-from .._postgres.connection import ConnectionOptions, connection
+from .._engines.postgresql.restore import databases
+from .._engines.postgresql.server.catalog import server_facts
+from .._engines.postgresql.server.connection import ConnectionOptions, connection
 
 #: What each fault does in the database of the sandbox, as one transaction. The loss of a database is no statement.
 FAULTS: t.Mapping[str, t.Sequence[str]] = {

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .._sets.recovery_points import longest_gap
+from .._repository.recovery_points import longest_gap
 from .model import Mark, Phase, PhaseStatus
 
 INCIDENT_MARK = "incident"

@@ -13,9 +13,10 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres import databases
-from .._postgres.catalog import server_facts
-from .._postgres.connection import (
+from .._engines.postgresql.restore import databases
+from .._engines.postgresql.restore.proof import Rules, compare_with
+from .._engines.postgresql.server.catalog import server_facts
+from .._engines.postgresql.server.connection import (
     ConnectionOptions,
     connection,
     fetch_all,
@@ -24,9 +25,8 @@ from .._postgres.connection import (
     quote_identifier,
     quote_literal,
 )
-from .._postgres.driver import psycopg2
-from .._postgres.proof import Rules, compare_with
-from .._sets.manifest import Manifest
+from .._engines.postgresql.server.driver import psycopg2
+from .._repository.manifest import Manifest
 from .._store.base import ObjectStore
 from .copies import Copy, CopyTests, Damage, run_copy_tests
 from .fault import refused

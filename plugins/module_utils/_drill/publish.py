@@ -16,7 +16,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.severity import ERROR, FAILED, MISSED, PASSED, SKIPPED
 from .._pages.page import render_page
 from .._pages.report_format import Report
-from .._sets.audit import write_audit
+from .._repository.audit import write_audit
 from .._store.base import ObjectStore
 from .estimate import proposal
 from .evidence import DrillRequest

@@ -14,16 +14,16 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._d1.rows import live_target
+from .._engines.d1.rows import live_target
+from .._engines.sqlite.confined import STATEMENT_SECONDS, confine
+from .._engines.sqlite.file import FileEngine
+from .._engines.sqlite.opened import OpenedSet, open_set
+from .._engines.sqlite.restore import differences_from
+from .._engines.sqlite.restore_rows.restore import AllRowsRestore, RowsRequest
+from .._engines.sqlite.schema import Table, quoted
 from .._operations.change import perform
-from .._sets.change import Safeguards
-from .._sets.manifest import Manifest
-from .._sqlite.confined import STATEMENT_SECONDS, confine
-from .._sqlite.file import FileEngine
-from .._sqlite.opened import OpenedSet, open_set
-from .._sqlite.restore import differences_from
-from .._sqlite.schema import Table, quoted
-from .._sqlite_rows.restore import AllRowsRestore, RowsRequest
+from .._repository.change import Safeguards
+from .._repository.manifest import Manifest
 from .._store.base import ObjectStore
 from .copies import Copy, CopyTests, Damage, run_copy_tests
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.connection import fetch_all, fetch_value
-from .._postgres.names import QualifiedName
+from .._engines.postgresql.server.connection import fetch_all, fetch_value
+from .._engines.postgresql.server.names import QualifiedName
 from .catalog import RELATIONS, readable_relation
 from .check import Check, Context
 from .options import OptionReader

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.connection import quote_identifier
-from .._postgres.equality import output_text
-from .._postgres.names import QualifiedName
+from .._engines.postgresql.server.connection import quote_identifier
+from .._engines.postgresql.server.equality import output_text
+from .._engines.postgresql.server.names import QualifiedName
 from .catalog import find_columns, primary_key, readable_relation
 from .check import CannotVerify, Check, Context
 from .options import OptionReader

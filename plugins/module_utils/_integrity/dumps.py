@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._postgres.archive import inspect_dump
-from .._postgres.names import QualifiedName
-from .._postgres.script import describe_script
-from .._sqlite.dump_facts import DumpFacts
-from .._sqlite.file import FileEngine
-from .._sqlite.foreign import load_dump, read_dump
-from .._sqlite.schema import read_schema
-from .._sqlite.statements import Statement
+from .._engines.postgresql.foreign.archive import inspect_dump
+from .._engines.postgresql.foreign.script import describe_script
+from .._engines.postgresql.server.names import QualifiedName
+from .._engines.sqlite.dump_facts import DumpFacts
+from .._engines.sqlite.file import FileEngine
+from .._engines.sqlite.foreign import load_dump, read_dump
+from .._engines.sqlite.schema import read_schema
+from .._engines.sqlite.statements import Statement
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
 from .result import Finding, Sample

@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.connection import Connection, fetch_all
+from .._engines.postgresql.server.connection import Connection, fetch_all
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
 from .result import Finding

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.foreign_keys import ForeignKey, count_violations, foreign_keys, violating_rows
+from .._engines.postgresql.server.foreign_keys import ForeignKey, count_violations, foreign_keys, violating_rows
 from .catalog import Obstacles, Scope, row_columns
 from .check import Check, Context
 from .options import OptionReader

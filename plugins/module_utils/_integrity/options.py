@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 
 from .._core.errors import RecoveryError
 from .._core.nearest import suggestion
-from .._postgres.names import QualifiedName, parse_qualified_name
+from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}

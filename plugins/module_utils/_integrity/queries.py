@@ -13,8 +13,8 @@ from datetime import datetime
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import RecoveryError
 from .._core.sizes import readable_seconds
-from .._postgres.connection import fetch_all, quote_literal
-from .._postgres.names import QualifiedName
+from .._engines.postgresql.server.connection import fetch_all, quote_literal
+from .._engines.postgresql.server.names import QualifiedName
 from .catalog import find_columns, readable_relation
 from .check import Answer, CannotVerify, Check, Context
 from .options import OptionReader, as_number

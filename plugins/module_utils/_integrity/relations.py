@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.connection import Connection, fetch_all, fetch_value, quote_literal
-from .._postgres.equality import compared_types, equal, output_text
-from .._postgres.foreign_keys import Relation
-from .._postgres.names import QualifiedName
+from .._engines.postgresql.server.connection import Connection, fetch_all, fetch_value, quote_literal
+from .._engines.postgresql.server.equality import compared_types, equal, output_text
+from .._engines.postgresql.server.foreign_keys import Relation
+from .._engines.postgresql.server.names import QualifiedName
 from .catalog import Column, find_columns, readable_relation, row_columns
 from .check import CannotVerify, Check, Context
 from .options import OptionReader

@@ -10,8 +10,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import RecoveryError
-from .._postgres.connection import Connection, fetch_all, fetch_value
-from .._postgres.names import QualifiedName, parse_qualified_name
+from .._engines.postgresql.server.connection import Connection, fetch_all, fetch_value
+from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
 from .catalog import RELATIONS, SEQUENCES, TABLES, Scope, find_relation
 from .check import Check, Context, NotThere
 from .options import OptionReader

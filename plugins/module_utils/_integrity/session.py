@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .._postgres.confined import Session, begin_reading
-from .._postgres.connection import Connection, ConnectionOptions, connect, quote_identifier
-from .._postgres.driver import psycopg2
+from .._engines.postgresql.server.confined import Session, begin_reading
+from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connect, quote_identifier
+from .._engines.postgresql.server.driver import psycopg2
 from .check import Context
 from .values import plain_value
 

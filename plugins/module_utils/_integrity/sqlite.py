@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from .._core.errors import RecoveryError
 from .._core.severity import ERROR, FAILED
-from .._sqlite.engine import Bound, Engine
-from .._sqlite.file import FileEngine
-from .._sqlite.schema import quoted, read_schema
-from .._sqlite.statements import split_statements
+from .._engines.sqlite.engine import Bound, Engine
+from .._engines.sqlite.file import FileEngine
+from .._engines.sqlite.schema import quoted, read_schema
+from .._engines.sqlite.statements import split_statements
 from .check import CannotVerify, Check, Connection, Context, NotThere
 from .counts import Bounds
 from .options import OptionReader

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.connection import Connection, fetch_all, fetch_value
-from .._postgres.foreign_keys import Relation
-from .._postgres.names import QualifiedName
+from .._engines.postgresql.server.connection import Connection, fetch_all, fetch_value
+from .._engines.postgresql.server.foreign_keys import Relation
+from .._engines.postgresql.server.names import QualifiedName
 from .catalog import Scope, reading_obstacle
 from .check import CannotVerify, Check, Context
 from .options import OptionReader

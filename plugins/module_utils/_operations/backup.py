@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._sets.audit import audited
-from .._sets.engine import BackupEngine, BackupResult, prepared, take_set
+from .._repository.audit import audited
+from .._repository.engine import BackupEngine, BackupResult, prepared, take_set
 from .._store.base import ObjectStore
 
 _Result = t.TypeVar("_Result", bound=BackupResult)

@@ -12,9 +12,9 @@ import typing as t
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import note
-from .._sets.audit import write_audit
-from .._sets.change import Change, ChangePlan, Outcome, Result_co
-from .._sets.restores import record_restore
+from .._repository.audit import write_audit
+from .._repository.change import Change, ChangePlan, Outcome, Result_co
+from .._repository.restores import record_restore
 
 
 def perform(change: Change[Result_co]) -> Result_co:

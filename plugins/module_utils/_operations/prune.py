@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._sets.catalogue import list_sets
-from .._sets.prune import PruneRequest, PruneResult, SourcePrune, prune_summary
+from .._repository.catalogue import list_sets
+from .._repository.prune import PruneRequest, PruneResult, SourcePrune, prune_summary
 from .._store.base import ObjectStore
 from .change import perform
 

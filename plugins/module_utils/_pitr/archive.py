@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 from .._core.codec import decompress
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.lsn import format_lsn
+from .._engines.postgresql.server.lsn import format_lsn
 from .program import PgBackRest, run
 from .repository import Stanza, StoredSegment
 from .wal import Segment, TimelineSpan, is_segment, on_path, parse_history, parse_segment, segment_name

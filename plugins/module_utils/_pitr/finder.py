@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._core.errors import RecoveryError
-from .._postgres.lsn import format_lsn
+from .._engines.postgresql.server.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster
 from .plan import first_after

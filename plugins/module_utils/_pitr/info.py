@@ -14,7 +14,7 @@ from datetime import datetime
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import RecoveryError
 from .._core.process import scratch_folder
-from .._postgres.lsn import format_lsn
+from .._engines.postgresql.server.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, find_server
 from .finder import Ended, from_archive, from_server, relation_names

@@ -14,7 +14,7 @@ from .._core.clock import PhaseListener, Timings
 from .._core.confirmation import plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._sets.audit import audited
+from .._repository.audit import audited
 from .._store.base import ObjectStore
 from .in_place import refuse_interrupted, restore_in_place, undo_in_place
 from .plan import Plan, RecoverySpec, describe_stop, make_plan, settle_plan

@@ -14,7 +14,7 @@ from .._core.clock import Timings, format_instant, utc_now
 from .._core.confirmation import plan_digest
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import INTERNAL
-from .._postgres.lsn import format_lsn
+from .._engines.postgresql.server.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, ControlFile, Login, archived_after_switch, find_server
 from .program import PgBackRest, Place

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import give_to
-from .._postgres.lsn import parse_lsn
+from .._engines.postgresql.server.lsn import parse_lsn
 from .cluster import Cluster
 from .plan import Plan, RecoverySpec
 from .program import PgBackRest, run

@@ -18,7 +18,7 @@ from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.plain_files import PLAIN_NAME
 from .._core.shapes import anything, mapping_of, one_of, optional, record, text, whole
-from .._postgres.lsn import parse_lsn
+from .._engines.postgresql.server.lsn import parse_lsn
 from .wal import is_segment
 
 #: Bytes of a listing; a segment takes 150.

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.lsn import format_lsn, parse_lsn
+from .._engines.postgresql.server.lsn import format_lsn, parse_lsn
 from .repository import Backup, Stanza
 from .wal import TimelineSpan
 from .waldump import Reading

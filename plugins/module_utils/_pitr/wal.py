@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._postgres.lsn import parse_lsn
+from .._engines.postgresql.server.lsn import parse_lsn
 
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 

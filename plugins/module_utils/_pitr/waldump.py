@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from .._postgres.lsn import parse_lsn
+from .._engines.postgresql.server.lsn import parse_lsn
 
 _RECORD = re.compile(
     r"rmgr: (\w+)\s+len \(rec/tot\):\s*\d+/\s*\d+, tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), "

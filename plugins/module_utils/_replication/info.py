@@ -13,7 +13,7 @@ from datetime import datetime
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
-from .._postgres.connection import Connection, ConnectionOptions, connection
+from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection
 from .facts import Attached, Server, Slot
 from .judge import (
     Finding,

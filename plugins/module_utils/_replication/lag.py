@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
-from .._postgres.lsn import format_lsn, parse_lsn
+from .._engines.postgresql.server.lsn import format_lsn, parse_lsn
 from .facts import Server
 
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import FilePath
 from .._core.process import as_user, free_port, give_to
-from .._postgres.catalog import server_facts
-from .._postgres.connection import ConnectionOptions, connection
-from .._postgres.driver import require_psycopg2
+from .._engines.postgresql.server.catalog import server_facts
+from .._engines.postgresql.server.connection import ConnectionOptions, connection
+from .._engines.postgresql.server.driver import require_psycopg2
 from .._store.open import StoreOptions, open_store
 from .._store.s3_client import require_boto3
 from . import archiving

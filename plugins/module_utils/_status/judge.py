@@ -12,7 +12,7 @@ from datetime import datetime
 from .._core.clock import parse_instant
 from .._core.severity import most_severe, most_severe_first
 from .._core.sizes import readable_seconds
-from .._sets.info import CLOCKS_DIFFER
+from .._repository.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
 #: Prefixes of events that only a store shows, and of those that only the server of the source shows.

@@ -16,12 +16,12 @@ from functools import partial
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
-from .._sets.audit import AuditRecord, newest_audit
-from .._sets.catalogue import list_sets
-from .._sets.info import InfoRequest, SetInfo, describe_sets
-from .._sets.layout import SetName, check_source
-from .._sets.recovery_points import UNDO_TIER
-from .._sets.restores import restore_outcomes
+from .._repository.audit import AuditRecord, newest_audit
+from .._repository.catalogue import list_sets
+from .._repository.info import InfoRequest, SetInfo, describe_sets
+from .._repository.layout import SetName, check_source
+from .._repository.recovery_points import UNDO_TIER
+from .._repository.restores import restore_outcomes
 from .._store.base import ObjectStore
 from .model import (
     AttemptFact,

@@ -10,11 +10,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.clock import format_instant, utc_now
-from .._postgres.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
-from .._postgres.kept import kept_databases
+from .._engines.postgresql.restore.kept import kept_databases
+from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
+from .._engines.sqlite.engine import Bound, Engine
 from .._replication.info import ReplicationRequest, ReplicationResult, describe_replication
 from .._replication.queries import in_recovery
-from .._sqlite.engine import Bound, Engine
 from .._store.base import ObjectStore
 from .model import ArchiveFact, KeptFact, ReplicationFact
 

@@ -10,8 +10,8 @@ import typing as t
 
 from .._core.columns import columns, wrapped
 from .._core.sizes import brief_seconds
+from .._engines.postgresql.restore.kept import age_and_size
 from .._notify.messages import advice
-from .._postgres.kept import age_and_size
 
 _Result = t.Mapping[str, t.Any]
 

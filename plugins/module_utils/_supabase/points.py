@@ -14,7 +14,7 @@ from datetime import datetime
 
 from .._core.clock import compact_instant, utc_now
 from .._core.errors import Applied, ErrorKind, RecoveryError
-from .._sets.audit import audited
+from .._repository.audit import audited
 from .._store.base import ObjectStore
 from .answers import RestorePoint
 from .api import SupabaseApi

@@ -15,7 +15,7 @@ from .._core.clock import PhaseListener, Timings
 from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .._core.sizes import readable_seconds
-from .._sets.change import Change, ChangePlan, Outcome, Safeguards
+from .._repository.change import Change, ChangePlan, Outcome, Safeguards
 from .._store.base import ObjectStore
 from .answers import Backups, Project
 from .api import Step, SupabaseApi

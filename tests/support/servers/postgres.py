@@ -23,7 +23,9 @@ from pathlib import Path
 
 import psycopg2
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.connection import ConnectionOptions
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import (
+    ConnectionOptions,
+)
 
 _WHEEL_FOLDERS = {"16": "pginstall", "18": "pginstall18"}
 

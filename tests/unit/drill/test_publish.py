@@ -27,7 +27,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._drill.report_fi
     reserve_folder,
     write_file,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, read_audit
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import AuditQuery, read_audit
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.data.drill_reports import INCIDENT
 from tests.support.drills import drill

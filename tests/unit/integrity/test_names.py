@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.names import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.names import (
     QualifiedName,
     parse_qualified_name,
 )

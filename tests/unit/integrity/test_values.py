@@ -12,11 +12,8 @@ from decimal import Decimal
 
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.sequences import (
-    SequenceUse,
-    next_value,
-    problem_of,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.sequences import SequenceUse
+from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.sequences import next_value, problem_of
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.values import plain_value, same_value
 
 

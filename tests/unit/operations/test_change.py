@@ -18,16 +18,20 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.confirmati
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.notices import notices
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.audit import AuditQuery, AuditRecord, read_audit
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.change import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import (
+    AuditQuery,
+    AuditRecord,
+    read_audit,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import (
     Change,
     ChangePlan,
     Limits,
     Outcome,
     Safeguards,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.manifest import Manifest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.restores import restore_outcomes
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest import Manifest
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.restores import restore_outcomes
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 
 MADE = "2026-03-01T12:00:00.000+00:00"

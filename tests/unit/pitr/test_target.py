@@ -13,6 +13,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.lsn import (
+    format_lsn,
+    parse_lsn,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.program import newest_supported
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.repository import (
     Stanza,
@@ -38,7 +42,6 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.wal import
     segment_name,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.waldump import Reading, Transaction
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.lsn import format_lsn, parse_lsn
 
 SIZE = 16 * 1024 * 1024
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

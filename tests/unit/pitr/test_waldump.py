@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.lsn import parse_lsn
 from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.waldump import Change, parse_waldump
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.lsn import parse_lsn
 
 HEAP = "rmgr: Heap        len (rec/tot):     54/    54, tx:        {xid}, lsn: 0/{lsn}, prev 0/0A068280, desc: {what}"
 ENDED = (

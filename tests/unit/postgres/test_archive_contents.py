@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.archive_contents import missing_parts
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.toc import Toc, TocEntry
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.archive_contents import (
+    missing_parts,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.toc import Toc, TocEntry
 
 
 def entry(kind: str, tag: str, schema: str = "", *, file_name: str = "", copy: str = "") -> TocEntry:

@@ -13,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.names import QualifiedName
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.script import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.foreign.script import (
     GuardedScript,
     describe_script,
     inspect_script,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.script_lexer import ScriptReader, Statement
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.foreign.script_lexer import (
+    ScriptReader,
+    Statement,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.names import QualifiedName
 from tests.support.data.hostile_sql import HOSTILE
 
 DUMP = rb"""--

@@ -9,7 +9,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._postgres.script import GuardedScript, inspect_script
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.foreign.script import (
+    GuardedScript,
+    inspect_script,
+)
 
 OWNERS = (
     ("ALTER TABLE public.t OWNER TO app;", {"app"}),

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite import confined, file
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.engine import Bound
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.exact import NotText, literal
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.foreign import open_dump
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.load import load_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite_rows.selection import read_touched
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite import confined, file
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.engine import Bound
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.exact import NotText, literal
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.foreign import open_dump
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.load import load_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.restore_rows.selection import (
+    read_touched,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.schema import read_schema
 
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT {} FROM c {}"
 TRIGGER = f"CREATE TRIGGER s AFTER INSERT ON t BEGIN INSERT INTO u {ENDLESS.format('n', 'WHERE n < 0')}; END;\n"

@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.engine import Bound
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.load import load_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.opened import OpenedSet, opened_file
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import read_schema
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.script import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.engine import Bound
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.load import load_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.opened import OpenedSet, opened_file
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.schema import read_schema
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.script import (
     content_of,
     different_tables,
     write_dump,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.structure import structure_differences
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.structure import structure_differences
 
 #: Values that are alike in one way or another, as SQL, beside random ones.
 ALIKE = [

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.dump_facts import DumpFacts
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.foreign import open_dump, read_dump
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.dump_facts import DumpFacts
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.foreign import open_dump, read_dump
 
 
 def facts_of(tmp_path: Path, text: str) -> DumpFacts:

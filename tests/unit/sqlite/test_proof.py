@@ -18,23 +18,30 @@ from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core import notices
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
-from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.catalogue import list_sets, load_set
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.prune import PruneRequest
-from ansible_collections.lifeline.recovery.plugins.module_utils._sets.retention import Policy
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.backup import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,
     SqliteBackupResult,
 )
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.file import FileEngine
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.foreign import open_dump
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.load import definition_of, load_files
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.opened import OpenedSet, open_set, opened_file
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.schema import Schema, read_schema
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.script import write_dump
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.stand_ins import is_plain_unique, stand_in
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.file import FileEngine
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.foreign import open_dump
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.load import definition_of, load_files
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.opened import (
+    OpenedSet,
+    open_set,
+    opened_file,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.schema import Schema, read_schema
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.script import write_dump
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.stand_ins import (
+    is_plain_unique,
+    stand_in,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.prune import prune
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.catalogue import list_sets, load_set
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.prune import PruneRequest
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.retention import Policy
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 
 
@@ -158,7 +165,7 @@ def test_a_statement_that_is_refused_in_a_backup_advises_no_other_set(
 ) -> None:
     path = made(tmp_path, "CREATE TABLE t(a UNIQUE)", "INSERT INTO t VALUES(1)")
     monkeypatch.setattr(
-        "ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.script.insert_head",
+        "ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.script.insert_head",
         lambda _t: "INSERT INTO n",
     )
     with pytest.raises(RecoveryError) as caught:

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
-from ansible_collections.lifeline.recovery.plugins.module_utils._sqlite.statements import (
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.statements import (
     Completeness,
     bind_exactly,
     split_statements,

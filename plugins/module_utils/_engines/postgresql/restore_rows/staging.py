@@ -1,0 +1,342 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tables of the session that hold the chosen rows of a set. They end with the session, whatever ends that."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ...._core.errors import ErrorKind, RecoveryError
+from ..server.confined import Session, run
+from ..server.connection import fetch_all, quote_identifier, quote_literal
+from ..server.driver import psycopg2
+from ..server.equality import equal
+from ..server.landing import CopySource, land_rows, make_table
+from ..server.names import QualifiedName
+from .columns import Matching
+from .description import Rows, SetTable
+from .lines import Wanted, copy_field, is_comparable, matching_lines
+from .local import LocalObjects
+from .scope import Keys
+from .target_tables import LiveTable
+
+#: From this number of keys on, having the server pick the rows is quicker than looking at each line.
+_MOST_KEYS = 200_000
+
+NUMBER, SUPPORT = quote_identifier("lifeline row"), quote_identifier("lifeline support")
+
+
+@dataclass
+class Staged:
+    """One table: where it goes, its columns, and the session's tables with rows and keys.
+
+    live_scope: conditions on the alias l; the live rows that exact may delete fulfil one of them.
+    """
+
+    number: int
+    table: SetTable
+    live: LiveTable
+    matching: Matching
+    live_scope: t.List[str] = field(default_factory=list)
+    raw_is_whole: bool = False
+
+    @property
+    def rows(self) -> str:
+        return f'pg_temp."lifeline rows {self.number}"'
+
+    @property
+    def raw(self) -> str:
+        return f'pg_temp."lifeline raw {self.number}"'
+
+    @property
+    def keys(self) -> str:
+        return f'pg_temp."lifeline keys {self.number}"'
+
+    @property
+    def changes(self) -> str:
+        return f'pg_temp."lifeline changes {self.number}"'
+
+    @property
+    def columns(self) -> t.List[str]:
+        """The live columns that the set knows, quoted."""
+        return [column.quoted for _name, column in self.matching.pairs]
+
+    @property
+    def native_columns(self) -> t.List[str]:
+        """Those of columns whose statistics need no code of users."""
+        return [column.quoted for _name, column in self.matching.pairs if column.native]
+
+    @property
+    def key_columns(self) -> t.Tuple[str, ...]:
+        """The live key, or without one all columns."""
+        return self.live.key.columns if self.live.key else tuple(column.name for _name, column in self.matching.pairs)
+
+    def text(self, alias: str) -> str:
+        """A whole row as one text, equal exactly when all its values are."""
+        return f'ROW({", ".join(f"{alias}.{column}" for column in self.columns)})::text COLLATE "C"'
+
+    def same_key(self, one: str, other: str) -> str:
+        """A condition: both aliases show the row with the same key, or without a key the same row."""
+        key = self.live.key
+        if key is None:
+            return f"{self.text(one)} = {self.text(other)}"
+        pairs = zip(key.columns, key.operators)
+        return " AND ".join(
+            f"{one}.{quote_identifier(name)} {operator} {other}.{quote_identifier(name)}" for name, operator in pairs
+        )
+
+    def refers(
+        self,
+        columns: t.Sequence[str],
+        child: str,
+        parent: str,
+        parent_columns: t.Sequence[str],
+        parent_table: t.Optional[LiveTable] = None,
+    ) -> str:
+        """A condition: the child's columns equal those of the parent, by default of the same table; live names."""
+        return equal_columns(self.live, columns, child, parent_table or self.live, parent_columns, parent)
+
+
+def equal_columns(
+    one: LiveTable,
+    columns: t.Sequence[str],
+    alias: str,
+    other: LiveTable,
+    others: t.Sequence[str],
+    other_alias: str,
+    *,
+    renamed: t.Optional[t.Sequence[str]] = None,
+) -> str:
+    """A condition: the columns under one alias equal those under the other, whatever operators users have made.
+
+    renamed: the names that the columns of the one have under its alias, where they are not those of its table.
+    """
+    pairs = []
+    for mine, theirs, shown in zip(columns, others, renamed or columns):
+        types = [table.require_column(name).compared for table, name in ((one, mine), (other, theirs))]
+        sides = [f"{alias}.{quote_identifier(shown)}", f"{other_alias}.{quote_identifier(theirs)}"]
+        pairs.append(equal(sides[0], types[0], sides[1], types[1]))
+    return " AND ".join(pairs)
+
+
+def prepare(conn: Session, staged: Staged) -> None:
+    """Make the table for rows, with the live types, so that what the set holds is read as these."""
+    columns = [f"l.{column}" for column in staged.columns]
+    columns += [f'NULL::text AS "lifeline gone {number}"' for number, _name in enumerate(staged.matching.gone)]
+    for relation in (staged.rows, staged.raw):
+        listed = f"{', '.join(columns) + ',' if columns else ''} false AS {SUPPORT}"
+        make_table(conn, relation, f"SELECT {listed} FROM {staged.live.source} l")
+        run(
+            conn.raw,
+            f"ALTER TABLE {relation} ALTER {SUPPORT} SET DEFAULT false, "
+            f"ADD {NUMBER} bigint GENERATED BY DEFAULT AS IDENTITY",
+        )
+
+
+def analyze(conn: Session, relation: str, columns: t.Iterable[str]) -> None:
+    """Statistics of some columns. A range type of users has a function of theirs for its statistics."""
+    listed = ", ".join(columns)
+    if listed:
+        run(conn.raw, f"ANALYZE {relation} ({listed})")
+
+
+def require_condition(conn: Session, staged: Staged, condition: str) -> None:
+    """Raise RecoveryError(invalid_options) when PostgreSQL does not understand the condition."""
+    try:
+        fetch_all(
+            conn, f"EXPLAIN SELECT FROM {staged.rows} AS {quote_identifier(staged.table.name.name)} WHERE ({condition})"
+        )
+    except psycopg2.Error as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"PostgreSQL does not understand the condition for {staged.table.name}: {error.diag.message_primary}.",
+            next_step="Write it with the columns of that table alone, as after WHERE.",
+        ) from None
+
+
+def load_keys(conn: Session, staged: Staged, keys: Keys) -> t.Tuple[str, ...]:
+    """Put keys that people gave into the table for keys; the live columns that they are values of."""
+    columns = keys.columns or (staged.live.key.columns if staged.live.key else ())
+    types = [staged.live.column(name) for name in columns]
+    if not columns or None in types or len(columns) != len(keys.values[0]):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"The keys of {staged.table.name} have {len(keys.values[0])} parts, "
+            f"its key is ({', '.join(columns) or 'none'}).",
+            next_step="Name columns of the live table and give one value for each.",
+        )
+    _make_keys(conn, staged, columns)
+    try:
+        with conn.cursor() as cursor:
+            # A constant is read by its type's input function; a cast of a text may be the user's own.
+            rows = (
+                ", ".join(f"{quote_literal(part)}::{column.type}" for part, column in zip(key, types) if column)
+                for key in keys.values
+            )
+            cursor.execute(f"INSERT INTO {staged.keys} VALUES {', '.join(f'({row})' for row in rows)}")
+    except psycopg2.Error as error:
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            f"A key of {staged.table.name} is no value of its column: {error.diag.message_primary}.",
+            next_step="Correct `keys`.",
+        ) from None
+    return columns
+
+
+def load_stored_keys(conn: Session, staged: Staged, objects: LocalObjects, keys: Rows) -> t.Tuple[str, ...]:
+    """Put the keys that an undo set is about into the table for keys; the live columns that they are values of."""
+    columns = tuple(staged.matching.live_name(name) or name for name in keys.columns)
+    _make_keys(conn, staged, columns)
+    copy_rows(conn, staged.table.name, staged.live, staged.keys, columns, objects.lines(keys))
+    return columns
+
+
+def load_all(conn: Session, staged: Staged, objects: t.Optional[LocalObjects]) -> None:
+    """Choose every row that the set has of the table; where objects is None, here and below, the live table."""
+    _load(conn, staged, objects, staged.rows, None)
+
+
+def load_raw(conn: Session, staged: Staged, objects: t.Optional[LocalObjects]) -> None:
+    """Load every row, for the server to choose from."""
+    if not staged.raw_is_whole:
+        run(conn, f"TRUNCATE {staged.raw}")
+        _load(conn, staged, objects, staged.raw, None)
+        analyze(conn, staged.raw, staged.native_columns)
+        staged.raw_is_whole = True
+
+
+def load_matching(
+    conn: Session,
+    staged: Staged,
+    objects: t.Optional[LocalObjects],
+    wanted: t.Sequence[t.Tuple[t.Tuple[str, ...], str, str]],
+    *,
+    support: bool = False,
+) -> int:
+    """Choose the rows of which some columns are among values; how many were not chosen before.
+
+    wanted: (live columns, a query of their values, a condition on the alias r that says the same). Lines are looked at
+    here where texts can be compared, and else all rows are loaded for the server to choose from.
+    """
+    condition = " OR ".join(f"({condition})" for _columns, _query, condition in wanted)
+    if objects is None and staged.live.key is not None:
+        run(conn, f"TRUNCATE {staged.raw}")
+        _copy_live(conn, staged, staged.raw, f"{staged.live.source} r", condition)
+        return choose(conn, staged, "true", support=support)
+    # Without a key, rows are told apart by their place among all rows.
+    fetched = None if staged.raw_is_whole or staged.live.key is None else _filters(conn, staged, wanted)
+    if fetched is None:
+        load_raw(conn, staged, objects)
+    else:
+        run(conn, f"TRUNCATE {staged.raw}")
+        _load(conn, staged, objects, staged.raw, fetched)
+    return choose(
+        conn, staged, " OR ".join(f"({condition})" for _columns, _query, condition in wanted), support=support
+    )
+
+
+def choose(conn: Session, staged: Staged, condition: str, *, support: bool = False) -> int:
+    """Take the raw rows, alias r, that fulfil the condition and were not taken before; their number."""
+    columns = "".join(f"{column}, " for column in staged.columns)
+    listed = "".join(f"r.{column}, " for column in staged.columns)
+    same = staged.same_key("x", "r") if staged.live.key else f"x.{NUMBER} = r.{NUMBER}"
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {staged.rows} ({columns}{NUMBER}, {SUPPORT}) "
+            f"SELECT {listed}r.{NUMBER}, {'true' if support else 'false'} FROM {staged.raw} r "
+            f"WHERE ({condition}) AND NOT EXISTS (SELECT FROM {staged.rows} x WHERE {same})"
+        )
+        return int(cursor.rowcount)
+
+
+def load_where(conn: Session, staged: Staged, objects: t.Optional[LocalObjects], condition: str) -> int:
+    """Choose by a condition in the words of a person, in which the table has its own name."""
+    alias = quote_identifier(staged.table.name.name)
+    if objects is None and staged.live.key is not None:
+        run(conn, f"TRUNCATE {staged.raw}")
+        _copy_live(conn, staged, staged.raw, f"{staged.live.source} AS {alias}", condition)
+        return choose(conn, staged, "true")
+    load_raw(conn, staged, objects)
+    numbers = f"SELECT {alias}.{NUMBER} FROM {staged.raw} AS {alias} WHERE ({condition})"
+    return choose(conn, staged, f"r.{NUMBER} IN ({numbers})")
+
+
+def _make_keys(conn: Session, staged: Staged, columns: t.Sequence[str]) -> None:
+    listed = ", ".join(f"l.{quote_identifier(name)}" for name in columns)
+    make_table(conn, staged.keys, f"SELECT {listed} FROM {staged.live.source} l")
+
+
+def _filters(
+    conn: Session, staged: Staged, wanted: t.Sequence[t.Tuple[t.Tuple[str, ...], str, str]]
+) -> t.Optional[t.List[t.List[Wanted]]]:
+    """For each object what to look for in its lines; None when the lines cannot tell."""
+    values = []
+    for columns, query, _condition in wanted:
+        for name in columns:
+            column, stored = staged.live.column(name), staged.matching.set_name(name)
+            if column is None or stored is None or not column.exact:
+                return None
+            if not is_comparable(staged.table.type_of(stored), column.type):
+                return None
+        texts = ", ".join(f"{quote_identifier(name)}::text" for name in columns)
+        found = fetch_all(conn, f"SELECT DISTINCT {texts} FROM ({query}) v LIMIT {_MOST_KEYS + 1}")
+        if len(found) > _MOST_KEYS:
+            return None
+        values.append(frozenset(tuple(copy_field(text) for text in row) for row in found if None not in row))
+    return [
+        [
+            Wanted(tuple(rows.columns.index(staged.matching.set_name(name) or "") for name in columns), these)
+            for (columns, _query, _condition), these in zip(wanted, values)
+        ]
+        for rows in staged.table.rows
+    ]
+
+
+def _load(
+    conn: Session,
+    staged: Staged,
+    objects: t.Optional[LocalObjects],
+    relation: str,
+    filters: t.Optional[t.List[t.List[Wanted]]],
+) -> None:
+    if objects is None:
+        _copy_live(conn, staged, relation, staged.live.source, "true")
+        return
+    places = {name: f"lifeline gone {number}" for number, name in enumerate(staged.matching.gone)}
+    for number, rows in enumerate(staged.table.rows):
+        columns = [staged.matching.live_name(name) or places[name] for name in rows.columns]
+        lines = objects.lines(rows)
+        chosen = lines if filters is None else matching_lines(lines, filters[number])
+        copy_rows(conn, staged.table.name, staged.live, relation, columns, chosen)
+
+
+def _copy_live(conn: Session, staged: Staged, relation: str, source: str, condition: str) -> None:
+    columns = ", ".join(staged.columns)
+    run(conn, f"INSERT INTO {relation} ({columns}) SELECT {columns} FROM {source} WHERE {condition}")
+
+
+def copy_rows(
+    conn: Session,
+    name: QualifiedName,
+    live: LiveTable,
+    relation: str,
+    columns: t.Sequence[str],
+    lines: t.Iterator[bytes],
+) -> int:
+    """Bring lines of the set's table into a relation with columns of the live table, or texts; their number."""
+    source = CopySource(lines)
+    try:
+        return land_rows(conn, live.source, relation, [(column, live.column(column)) for column in columns], source)
+    except psycopg2.Error as error:
+        if source.failure is not None:
+            raise source.failure from None
+        if error.diag.message_primary is None:
+            raise
+        raise RecoveryError(
+            ErrorKind.SCHEMA_DRIFT if error.pgcode and error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
+            f"Rows of {name} do not fit its columns any more: {error.diag.message_primary}.",
+            next_step="Restore into another schema with `into`, and convert them there.",
+        ) from None
