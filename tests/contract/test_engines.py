@@ -36,7 +36,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._repository.mani
     ENGINES,
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.writer import SetWriter
-from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import Headers, ObjectInfo
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectInfo
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support import json_values
 from tests.support.data.identity import make_identity
@@ -264,13 +264,11 @@ class Interrupted(DirectoryStore):
 
     act: t.Callable[[], object] | None = None
 
-    def put(
-        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: Headers | None = None
-    ) -> ObjectInfo:
+    def put(self, key: str, chunks: t.Iterable[bytes], **options: t.Any) -> ObjectInfo:
         act, self.act = (self.act, None) if "/objects/" in key else (None, self.act)
         if act is not None:
             act()
-        return super().put(key, chunks, if_absent=if_absent, headers=headers)
+        return super().put(key, chunks, **options)
 
 
 @every_kind

@@ -112,6 +112,40 @@ def test_put_replaces_and_if_absent_does_not(store: ObjectStore) -> None:
     assert read_all(store, "other") == b"new"
 
 
+@pytest.mark.parametrize("size", [3, PART_SIZE + 3])
+def test_put_replaces_only_the_version_that_was_read(store: ObjectStore, size: int) -> None:
+    # A store without ETags distinguishes versions of one second by their size only.
+    store.put("key", [b"a" * size])
+    seen = store.head("key")
+    store.put("key", [b"b" * (size + 1)], replaces=seen)
+    with pytest.raises(RecoveryError, match="was changed or deleted after it was read") as caught:
+        store.put("key", [b"c" * size], replaces=seen)
+    assert caught.value.kind == ErrorKind.CONFLICT
+    assert next(store.read("key"))[:1] == b"b"
+    seen = store.head("key")
+    store.delete(["key"])
+    with pytest.raises(RecoveryError) as caught:
+        store.put("key", [b"d" * size], replaces=seen)
+    assert (caught.value.kind, store.head("key")) == (ErrorKind.CONFLICT, None)
+
+
+def test_one_of_many_that_replace_a_version_succeeds(servers: dict[str, S3Server], tmp_path: Path) -> None:
+    store = open_store(StoreOptions(**servers["moto"].store_options(prefix=secrets.token_hex(4))))
+    store.put("name", [b"before"])
+    seen = store.head("name")
+
+    def put(number: int) -> str:
+        try:
+            store.put("name", [str(number).encode()], replaces=seen)
+        except RecoveryError as error:
+            return error.kind
+        return "replaced"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(put, range(8)))
+    assert sorted(answers) == [ErrorKind.CONFLICT] * 7 + ["replaced"]
+
+
 def test_listing_is_in_key_order_by_prefix(store: ObjectStore) -> None:
     keys = ["a/1", "a/2", "a-b/1", "a.json", "b/c/d", "b/c.json", "z"]
     for key in reversed(keys):

@@ -108,7 +108,13 @@ class DamagedStore:
         raise _only_read()
 
     def put(
-        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+        self,
+        key: str,
+        chunks: t.Iterable[bytes],
+        *,
+        if_absent: bool = False,
+        replaces: t.Optional[ObjectInfo] = None,
+        headers: t.Optional[Headers] = None,
     ) -> ObjectInfo:
         raise _only_read()
 

@@ -107,12 +107,19 @@ class ObjectStore(t.Protocol):
     audit_sinks: t.Sequence[AuditSink]
 
     def put(
-        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+        self,
+        key: str,
+        chunks: t.Iterable[bytes],
+        *,
+        if_absent: bool = False,
+        replaces: t.Optional[ObjectInfo] = None,
+        headers: t.Optional[Headers] = None,
     ) -> ObjectInfo:
         """Store the chunks under key; the object is visible only when it is complete.
 
-        With if_absent an existing key raises RecoveryError(already_exists) and stays unchanged;
-        a store without conditional writes checks first, which is not safe against a race.
+        With if_absent an existing key raises RecoveryError(already_exists) and stays unchanged. With replaces, an
+        object that is no longer the described one raises RecoveryError(conflict) and stays unchanged. A store without
+        conditional writes checks first, which is not safe against a race.
         The etag of the answer may be None although head returns one, or be set although head returns none. A local
         folder keeps no headers.
         An exception raised by the iterable aborts the upload and leaves no object and no parts.
@@ -178,6 +185,27 @@ class ObjectStore(t.Protocol):
 
     def close(self) -> None:
         """Release connections and threads."""
+
+
+def is_same_version(one: ObjectInfo, other: t.Optional[ObjectInfo]) -> bool:
+    """Whether the descriptions are of one version of an object.
+
+    If the store has no ETags, size and time are compared: two versions of one second and size are then one.
+    """
+    if other is None or one.size != other.size:
+        return False
+    same = same_etag(one.etag, other.etag)
+    return one.modified == other.modified if same is None else same
+
+
+def changed_error(key: str, location: str) -> RecoveryError:
+    """The error of a write that would have replaced another version than the one that was read."""
+    return RecoveryError(
+        ErrorKind.CONFLICT,
+        f"{key} in {location} was changed or deleted after it was read.",
+        left="The object was not replaced.",
+        next_step="Find out which program writes it, then run it again.",
+    )
 
 
 def read_all(store: ObjectStore, key: str, *, limit: int = 64 * 1024 * 1024) -> bytes:

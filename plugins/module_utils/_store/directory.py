@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
-from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened
+from .base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened, changed_error, is_same_version
 
 _CHUNK = 1024 * 1024
 
@@ -76,7 +76,13 @@ class DirectoryStore:
         self.audit_sinks: t.Sequence[AuditSink] = ()
 
     def put(
-        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+        self,
+        key: str,
+        chunks: t.Iterable[bytes],
+        *,
+        if_absent: bool = False,
+        replaces: t.Optional[ObjectInfo] = None,
+        headers: t.Optional[Headers] = None,
     ) -> ObjectInfo:
         target = self._path(key)
         if key.endswith("/"):
@@ -95,6 +101,8 @@ class DirectoryStore:
                 with self._failures(key):
                     os.fsync(stream.fileno())
             with self._failures(key):
+                if replaces is not None and not is_same_version(replaces, self.head(key)):
+                    raise changed_error(key, self.location)
                 if if_absent:
                     self._link(temporary, target, key)
                 else:

@@ -21,9 +21,19 @@ from datetime import datetime, timedelta
 
 from .._core.clock import utc_now
 from .._core.deadline import transfer_limit, within
+from .._core.digest import bare_etag
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
-from .base import PART_SIZE, AuditSink, Headers, ObjectInfo, ObjectStore, Opened
+from .base import (
+    PART_SIZE,
+    AuditSink,
+    Headers,
+    ObjectInfo,
+    ObjectStore,
+    Opened,
+    changed_error,
+    is_same_version,
+)
 from .parts import Part, PartReader
 from .s3_client import S3Settings, make_client, require_able
 from .s3_errors import StoreRefusal, is_transient, store_error
@@ -73,6 +83,16 @@ class _Exists(RecoveryError):
         what = f"There is an object {key} in {location} already."
         super().__init__(ErrorKind.ALREADY_EXISTS, what, left="It is unchanged.")
         self.retried = retried
+
+
+class _Condition(t.NamedTuple):
+    """The condition of a write: the object is missing, or it is still this version."""
+
+    if_absent: bool
+    replaces: t.Optional[ObjectInfo]
+
+    def __bool__(self) -> bool:
+        return self.if_absent or self.replaces is not None
 
 
 @dataclass(frozen=True)
@@ -167,37 +187,41 @@ class S3Store:
             self._buffers.put(None)
 
     def put(
-        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: t.Optional[Headers] = None
+        self,
+        key: str,
+        chunks: t.Iterable[bytes],
+        *,
+        if_absent: bool = False,
+        replaces: t.Optional[ObjectInfo] = None,
+        headers: t.Optional[Headers] = None,
     ) -> ObjectInfo:
         arguments = self._arguments(key, headers)
+        require = _Condition(if_absent, replaces)
         if isinstance(chunks, list) and sum(map(len, chunks)) <= PART_SIZE:
             # Data in memory needs none of the shared buffers.
             data = b"".join(chunks)
-            if if_absent and self.head(key) is not None:
-                raise _Exists(key, self.location)
+            self._require(key, require)
             etag = None
-            if not if_absent and self._lock is None:
+            if not require and self._lock is None:
                 self.requests += 1
                 etag = self._small.put(self._prefix + key, data, arguments)
             if etag is None:
-                etag = self._put_single(key, data, if_absent, arguments)
+                etag = self._put_single(key, data, require, arguments)
             return ObjectInfo(key, len(data), utc_now(), etag or None)
         parts = PartReader(chunks, self._buffers)
         first = parts.next()
         if not parts.exhausted:
             try:
-                if if_absent and self.head(key) is not None:
-                    raise _Exists(key, self.location)
+                self._require(key, require)
             except BaseException:
                 first.give_back()
                 raise
-            self._put_parts(key, first, parts, if_absent, arguments)
+            self._put_parts(key, first, parts, require, arguments)
             # Some stores show another ETag later than in their answer at the end of a multipart upload.
             return ObjectInfo(key, parts.size, utc_now())
         try:
-            if if_absent and self.head(key) is not None:
-                raise _Exists(key, self.location)
-            etag = self._put_single(key, first.body, if_absent, arguments)
+            self._require(key, require)
+            etag = self._put_single(key, first.body, require, arguments)
         finally:
             first.give_back()
         return ObjectInfo(key, parts.size, utc_now(), etag)
@@ -439,23 +463,46 @@ class S3Store:
             version = {"VersionId": answer["VersionId"]} if answer.get("VersionId") else {}
             self._call("delete_object", key, Key=self._prefix + key, **version)
 
+    def _require(self, key: str, condition: _Condition) -> None:
+        """Check the condition of a write beforehand, for stores that ignore it in the request."""
+        if not condition:
+            return
+        found = self.head(key)
+        if condition.if_absent and found is not None:
+            raise _Exists(key, self.location)
+        if condition.replaces and not is_same_version(condition.replaces, found):
+            raise changed_error(key, self.location)
+
+    def _conditions(self, operation: str, condition: _Condition) -> t.Dict[str, str]:
+        """The arguments of a conditional request; boto3 before 1.36 knows If-None-Match only."""
+        known = self._client.meta.service_model.operation_model(operation).input_shape.members
+        etag = bare_etag(condition.replaces.etag) if condition.replaces else ""
+        if etag and "IfMatch" in known:
+            return {"IfMatch": f'"{etag}"'}
+        return {"IfNoneMatch": "*"} if condition.if_absent else {}
+
     def _put_single(
-        self, key: str, data: t.Union[bytes, bytearray], if_absent: bool, arguments: t.Mapping[str, t.Any]
+        self, key: str, data: t.Union[bytes, bytearray], condition: _Condition, arguments: t.Mapping[str, t.Any]
     ) -> t.Optional[str]:
-        condition = {"IfNoneMatch": "*"} if if_absent else {}
         try:
             answer = self._call(
-                "put_object", key, Key=self._prefix + key, Body=data, **condition, **arguments, **self._proof(data)
+                "put_object",
+                key,
+                Key=self._prefix + key,
+                Body=data,
+                **self._conditions("PutObject", condition),
+                **arguments,
+                **self._proof(data),
             )
         except _Exists as error:
             # If a first try was applied but its answer was lost, the second try finds its own object.
             if error.retried and self._holds(key, data):
                 return None
-            raise
+            raise changed_error(key, self.location) if condition.replaces else error
         return etag_of(answer)
 
     def _put_parts(
-        self, key: str, first: Part, parts: PartReader, if_absent: bool, arguments: t.Mapping[str, t.Any]
+        self, key: str, first: Part, parts: PartReader, condition: _Condition, arguments: t.Mapping[str, t.Any]
     ) -> None:
         name = self._prefix + key
         try:
@@ -472,14 +519,13 @@ class S3Store:
                     break
                 part = parts.next()
             listing = [future.result() for future in sent]
-            condition = {"IfNoneMatch": "*"} if if_absent else {}
             self._call(
                 "complete_multipart_upload",
                 key,
                 Key=name,
                 UploadId=upload,
                 MultipartUpload={"Parts": listing},
-                **condition,
+                **self._conditions("CompleteMultipartUpload", condition),
             )
         except BaseException:
             # Each part returns its buffer after sending, so all are waited for rather than cancelled.
@@ -572,9 +618,11 @@ class S3Store:
                 )
             except _FAILURES as error:
                 mapped = store_error(error, self.location, key)
-                if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfMatch" in arguments:
+                conditional = "IfMatch" in arguments or "IfNoneMatch" in arguments
+                if conditional and operation == "get_object" and mapped.kind == ErrorKind.ALREADY_EXISTS:
                     raise self._changed(key) from None
-                if mapped.kind == ErrorKind.ALREADY_EXISTS and "IfNoneMatch" in arguments:
+                missing = "IfMatch" in arguments and mapped.kind == ErrorKind.OBJECT_MISSING
+                if conditional and (missing or mapped.kind == ErrorKind.ALREADY_EXISTS):
                     raise _Exists(key, self.location, retried=attempt > 1 or _retried(error)) from None
                 if not is_transient(error) or time.monotonic() - began > self._patience:
                     raise mapped from None
