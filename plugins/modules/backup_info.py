@@ -220,11 +220,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    selection_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import selection_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,

@@ -229,16 +229,13 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    files_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import files_spec, store_spec
 from ..module_utils._ansible.backup_requests import (
     backup_options,
     backup_spec,
 )
 from ..module_utils._ansible.object_requests import checked_places
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import opened_files
 from ..module_utils._engines.bucket.backup import (
     BucketBackup,

@@ -210,15 +210,12 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    d1_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import d1_spec, store_spec
 from ..module_utils._ansible.backup_requests import (
     backup_options,
     backup_spec,
 )
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.sqlite_requests import sqlite_engine
 from ..module_utils._ansible.store_requests import (
     opened_store,

@@ -89,11 +89,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    confirmation_spec,
-    d1_spec,
-)
+from ..module_utils._ansible.argument_specs import confirmation_spec, d1_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.databases import DatabaseWish, fulfil

@@ -188,10 +188,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    d1_spec,
-)
+from ..module_utils._ansible.argument_specs import d1_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
 from ..module_utils._engines.sqlite.execute import (
     ExecuteRequest,

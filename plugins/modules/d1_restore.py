@@ -245,13 +245,8 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    confirmation_spec,
-    d1_spec,
-    selection_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import confirmation_spec, d1_spec, selection_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.requests import required_source, safeguards
 from ..module_utils._ansible.sqlite_requests import (
     d1_account,

@@ -256,13 +256,13 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
     confirmation_spec,
     d1_spec,
     references_option,
     selection_spec,
     store_spec,
 )
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.requests import required_source
 from ..module_utils._ansible.sqlite_requests import (
     d1_account,

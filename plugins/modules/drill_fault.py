@@ -111,10 +111,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    postgres_spec,
-)
+from ..module_utils._ansible.argument_specs import postgres_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.postgres_requests import maintenance_options
 from ..module_utils._drill.fault import FAULTS, FaultRequest, inject
 

@@ -137,9 +137,7 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-)
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._drill.evidence import read_instant
 from ..module_utils._drill.record import PhaseRequest, record_phase
 

@@ -356,9 +356,7 @@ from ..module_utils._ansible.ansible_module import (
     create_module,
     run_module,
 )
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-)
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._core.clock import utc_now
 from ..module_utils._core.severity import SEVERITIES
 from ..module_utils._notify.notify import NotifyResult, notify

@@ -269,15 +269,12 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    postgres_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
 from ..module_utils._ansible.backup_requests import (
     backup_options,
     backup_spec,
 )
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.postgres_requests import connection_options
 from ..module_utils._ansible.store_requests import (
     opened_store,

@@ -284,14 +284,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    confirmation_spec,
-    pgbackrest_spec,
-    postgres_spec,
-    store_spec,
-)
-from ..module_utils._ansible.options import spec_of
+from ..module_utils._ansible.argument_specs import confirmation_spec, pgbackrest_spec, postgres_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.pitr_requests import pitr_request
 from ..module_utils._ansible.store_requests import opened_store
 from ..module_utils._pitr.pitr import PitrResult, recover

@@ -265,11 +265,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    pgbackrest_spec,
-    postgres_spec,
-)
+from ..module_utils._ansible.argument_specs import pgbackrest_spec, postgres_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.pitr_requests import pitr_info_request
 from ..module_utils._pitr.info import describe
 

@@ -125,12 +125,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    confirmation_spec,
-    postgres_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import confirmation_spec, postgres_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.postgres_requests import connection_options
 from ..module_utils._ansible.requests import safeguards
 from ..module_utils._ansible.store_requests import opened_store

@@ -409,13 +409,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    confirmation_spec,
-    postgres_spec,
-    selection_spec,
-    store_spec,
-)
+from ..module_utils._ansible.argument_specs import confirmation_spec, postgres_spec, selection_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.postgres_requests import maintenance_options
 from ..module_utils._ansible.requests import journal_listener, safeguards
 from ..module_utils._ansible.store_requests import (

@@ -265,13 +265,13 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
     confirmation_spec,
     postgres_spec,
     rows_spec,
     selection_spec,
     store_spec,
 )
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.postgres_requests import (
     column_maps,
     connection_options,

@@ -95,10 +95,8 @@ summary:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    postgres_spec,
-)
+from ..module_utils._ansible.argument_specs import postgres_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.postgres_requests import connection_options
 from ..module_utils._engines.postgresql.server.role_sql import RoleSqlResult, role_sql
 

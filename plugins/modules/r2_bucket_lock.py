@@ -130,10 +130,8 @@ error_kind:
 from ansible.module_utils.basic import env_fallback
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-)
 from ..module_utils._ansible.object_requests import lock_change, r2_bucket
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._core.cloudflare import API
 from ..module_utils._store.r2_locks import set_lock_rule
 

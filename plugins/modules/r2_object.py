@@ -228,15 +228,12 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    files_spec,
-    progress_spec,
-)
+from ..module_utils._ansible.argument_specs import files_spec, progress_spec
 from ..module_utils._ansible.object_requests import (
     transfer_options,
     transfer_request,
 )
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import opened_files
 from ..module_utils._engines.bucket.transfer_request import fulfil, wish_diff
 

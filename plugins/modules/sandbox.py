@@ -139,8 +139,7 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import ArgumentSpec
-from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._sandbox.sandbox import (
     SandboxRequest,
     remove,

@@ -249,13 +249,8 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    confirmation_spec,
-    progress_spec,
-    store_spec,
-    supabase_spec,
-)
+from ..module_utils._ansible.argument_specs import confirmation_spec, progress_spec, store_spec, supabase_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import audit_store
 from ..module_utils._ansible.supabase_requests import (
     supabase_api,

@@ -146,10 +146,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-    supabase_spec,
-)
+from ..module_utils._ansible.argument_specs import supabase_spec
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.supabase_requests import supabase_api
 from ..module_utils._core.clock import utc_now
 from ..module_utils._supabase.findings import Judgement, Wanted, judge

@@ -145,9 +145,7 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    ArgumentSpec,
-)
+from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._core.clock import parse_instant, utc_now
 from ..module_utils._plan.check import PlanResult, check_plan
 

@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._core.clock import format_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import notices
-from .argument_specs import ArgumentSpec
+from .options import ArgumentSpec
 from .variable_names import in_variables
 
 #: What the domain wants to be said beside the result.

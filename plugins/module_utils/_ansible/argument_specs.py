@@ -7,43 +7,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import env_fallback
 
 from .._core.cloudflare import API
 from .._supabase.api import API as SUPABASE_API
-
-_Names = t.Sequence[t.Sequence[str]]
-
-
-@dataclass
-class ArgumentSpec:
-    """An argument spec together with the rules that belong to it, so that both merge."""
-
-    options: t.Dict[str, t.Any] = field(default_factory=dict)
-    mutually_exclusive: _Names = ()
-    required_together: _Names = ()
-    required_one_of: _Names = ()
-    required_if: t.Sequence[t.Any] = ()
-
-    def merge(self, other: ArgumentSpec) -> ArgumentSpec:
-        return ArgumentSpec(
-            {**self.options, **other.options},
-            [*self.mutually_exclusive, *other.mutually_exclusive],
-            [*self.required_together, *other.required_together],
-            [*self.required_one_of, *other.required_one_of],
-            [*self.required_if, *other.required_if],
-        )
-
-    def to_kwargs(self) -> t.Dict[str, t.Any]:
-        return {
-            "argument_spec": self.options,
-            "mutually_exclusive": self.mutually_exclusive,
-            "required_together": self.required_together,
-            "required_one_of": self.required_one_of,
-            "required_if": self.required_if,
-        }
+from .options import ArgumentSpec
 
 
 def store_spec() -> ArgumentSpec:

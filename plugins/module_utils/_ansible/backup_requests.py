@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .argument_specs import ArgumentSpec, progress_spec
+from .argument_specs import progress_spec
+from .options import ArgumentSpec
 from .requests import Params, journal_listener
 
 
