@@ -93,7 +93,7 @@ from ..module_utils._ansible.argument_specs import confirmation_spec, d1_spec
 from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
 from ..module_utils._engines.d1.api import D1Api
-from ..module_utils._engines.d1.databases import DatabaseWish, fulfil
+from ..module_utils._engines.d1.databases import DatabaseRequest, ensure_database
 
 SPEC = ArgumentSpec(
     {
@@ -109,7 +109,7 @@ def main() -> None:
     params = module.params
 
     def work() -> object:
-        wish = DatabaseWish(
+        request = DatabaseRequest(
             database=d1_database(params),
             present=params["state"] == "present",
             location=params["location"],
@@ -118,9 +118,9 @@ def main() -> None:
             confirm=params["recovery_confirm"],
             check_mode=module.check_mode,
         )
-        result = fulfil(D1Api(d1_account(params)), wish)
-        name = f"{wish.database}\n"
-        before, after = name if result.exists else "", name if wish.present else ""
+        result = ensure_database(D1Api(d1_account(params)), request)
+        name = f"{request.database}\n"
+        before, after = name if result.exists else "", name if request.present else ""
         return {**vars(result), "diff": {"before": before, "after": after}}
 
     run_module(module, work)

@@ -260,7 +260,7 @@ from ..module_utils._ansible.store_requests import (
 )
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.restore import D1Replacement, D1Restore
-from ..module_utils._engines.d1.rows import live_target
+from ..module_utils._engines.d1.rows import open_target
 from ..module_utils._engines.sqlite.restore import (
     DatabaseRestore,
     DatabaseRestoreRequest,
@@ -308,7 +308,7 @@ def main() -> None:
         manifest.require_kind(SQLITE_ENGINE)
         if params["mode"] != "difference":
             return perform(database_restore(of_set(store, manifest, parallel=store_parallel(params)), api, name))
-        target = live_target(api, name, params["path"])
+        target = open_target(api, name, params["path"])
         request = sqlite_rows_request(params, target.name, check_mode=module.check_mode, diff_mode=module._diff)
         result = perform(AllRowsRestore(store, manifest, target, request))
         return {**vars(result), "changes": result.tables, "tables": len(result.tables)}

@@ -274,7 +274,7 @@ from ..module_utils._ansible.store_requests import (
     set_selection,
 )
 from ..module_utils._engines.d1.api import D1Api
-from ..module_utils._engines.d1.rows import live_target
+from ..module_utils._engines.d1.rows import open_target
 from ..module_utils._engines.sqlite.restore_rows.restore import RowsRestore, RowsResult
 from ..module_utils._operations.change import perform
 from ..module_utils._repository.catalogue import find_set
@@ -317,7 +317,7 @@ def main() -> None:
         source = required_source(params)
         store = readable_store(params, source)
         manifest = find_set(store, source, set_selection(params))
-        target = live_target(api, name, params["path"])
+        target = open_target(api, name, params["path"])
         request = sqlite_rows_request(params, target.name, check_mode=module.check_mode, diff_mode=module._diff)
         return perform(RowsRestore(store, manifest, target, request))
 

@@ -99,7 +99,7 @@ from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.requests import optional_instant
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
 from ..module_utils._engines.d1.api import D1Api
-from ..module_utils._engines.d1.databases import TravelWish, travel
+from ..module_utils._engines.d1.databases import TimeTravelRequest, time_travel
 
 SPEC = ArgumentSpec(
     {
@@ -116,7 +116,7 @@ def main() -> None:
     params = module.params
 
     def work() -> object:
-        wish = TravelWish(
+        request = TimeTravelRequest(
             database=d1_database(params),
             bookmark=params["bookmark"],
             to=optional_instant(params["to"]),
@@ -125,7 +125,7 @@ def main() -> None:
             confirm=params["recovery_confirm"],
             check_mode=module.check_mode,
         )
-        result = travel(D1Api(d1_account(params)), wish)
+        result = time_travel(D1Api(d1_account(params)), request)
         before = result.previous_bookmark or result.bookmark
         return {**vars(result), "diff": {"before": f"{before}\n", "after": f"{result.bookmark}\n"}}
 

@@ -235,7 +235,7 @@ from ..module_utils._ansible.object_requests import (
 )
 from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import opened_files
-from ..module_utils._engines.bucket.transfer_request import fulfil, wish_diff
+from ..module_utils._engines.bucket.transfer_request import transfer, transfer_diff
 
 SPEC = ArgumentSpec(
     {
@@ -270,8 +270,8 @@ def main() -> None:
 
     def work() -> object:
         options = transfer_options(params, check_mode=module.check_mode)
-        result = fulfil(opened_files(params), transfer_request(params), options)
-        return {**vars(result), "diff": wish_diff(result)}
+        result = transfer(opened_files(params), transfer_request(params), options)
+        return {**vars(result), "diff": transfer_diff(result)}
 
     run_module(module, work)
 

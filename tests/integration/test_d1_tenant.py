@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.rows import LiveTarget, live_target
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.rows import Target, open_target
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,
@@ -100,9 +100,9 @@ def run(where: Options, sql: str) -> list[Options]:
     return t.cast("list[Options]", run_module("d1_execute", {**where, "sql": sql, "max_rows": 10000})["rows"])
 
 
-def target_of(where: Options) -> LiveTarget:
+def target_of(where: Options) -> Target:
     api = D1Api(Account(where["account_id"], where["api_token"], where["api_url"])) if "api_url" in where else None
-    return live_target(api, where.get("database"), where.get("path"))
+    return open_target(api, where.get("database"), where.get("path"))
 
 
 def state(where: Options) -> list[list[str]]:
@@ -488,7 +488,7 @@ def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path)
     store = DirectoryStore(str(tmp_path / "store"))
     operation.back_up(SqliteBackup(FileEngine(file["path"]), SqliteBackupRequest("studio")), store)
     run(file, GONE)
-    target = live_target(None, None, file["path"])
+    target = open_target(None, None, file["path"])
     other = sqlite3.connect(file["path"], isolation_level=None)
     asked = 0
 
@@ -561,7 +561,7 @@ def test_whatever_happened_exact_brings_the_tenant_back_and_undo_takes_it_back(
             made.execute("INSERT INTO item VALUES (hex(randomblob(8)), ?, NULL, 'new')", (tenant,))
             made.execute("INSERT INTO loose VALUES (?, 'new')", (tenant,))
     damaged, others = held("1"), held("tenant <> 1")
-    target = live_target(None, None, path)
+    target = open_target(None, None, path)
     wish = RowsRequest("s", Tenant("tenant", [1], ["tenant"]), mode="exact", safeguards=SANDBOX)
     done = perform(RowsRestore(store, find_set(store, "s", Selection("latest")), target, wish))
     assert (held("tenant = 1"), held("tenant <> 1")) == (before, others)

@@ -16,7 +16,7 @@ from .._core.codec import compress
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
 from .._engines.postgresql.restore.verify import VerifyRequest, verify_set
-from .._engines.sqlite.statements import whole_statements
+from .._engines.sqlite.statements import complete_statements
 from .._repository.fetch import END_OF_COPY, plain_chunks
 from .._repository.manifest import SQLITE_ENGINE, Manifest, ObjectEntry
 from .._store.base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened, read_all
@@ -55,9 +55,9 @@ def run_self_tests(store: ObjectStore, manifest: Manifest) -> SelfTestResult:
     """
     entry = _subject(manifest)
     # A dump of SQLite loads as a whole, and only then shows what it holds.
-    whole = manifest.engine == SQLITE_ENGINE
-    alone = manifest if whole else _alone(manifest, entry)
-    request = VerifyRequest(depth="decode" if whole else "digests", record=False, whole=whole)
+    complete = manifest.engine == SQLITE_ENGINE
+    alone = manifest if complete else _alone(manifest, entry)
+    request = VerifyRequest(depth="decode" if complete else "digests", record=False, complete=complete)
     verify_set(store, alone, request)
     stored = read_all(store, entry.key, limit=2 * _LARGEST)
     results = [_try(store, alone, entry, stored, damage, request) for damage in DAMAGES]
@@ -169,7 +169,7 @@ def damaged_bytes(stored: bytes, entry: ObjectEntry, damage: str, sealing: Seali
         return stored[:middle] + bytes((stored[middle] ^ 0x01,)) + stored[middle + 1 :]
     plain = b"".join(plain_chunks([stored], entry, sealing))
     if entry.role == "table":
-        statements = list(whole_statements(io.StringIO(plain.decode(), newline="")))
+        statements = list(complete_statements(io.StringIO(plain.decode(), newline="")))
         left = [] if damage == "empty_but_valid" else statements[:-1]
         return b"".join(compress(["".join(left).encode()], entry.codec))
     rows = plain[: -len(END_OF_COPY)].split(b"\n")[:-1]

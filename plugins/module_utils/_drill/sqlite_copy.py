@@ -14,7 +14,7 @@ import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import scratch_folder
-from .._engines.d1.rows import live_target
+from .._engines.d1.rows import open_target
 from .._engines.sqlite.confined import STATEMENT_SECONDS, confine
 from .._engines.sqlite.file import FileEngine
 from .._engines.sqlite.opened import OpenedSet, open_set
@@ -94,7 +94,7 @@ class _FileCopy:
         finally:
             engine.close()
         tables = {table.name for table in self._opened.schema.tables}
-        target = live_target(None, None, self._path)
+        target = open_target(None, None, self._path)
         try:
             request = RowsRequest(target.name, safeguards=Safeguards("sandbox", check_mode=True))
             changes = perform(AllRowsRestore(self._store, self._manifest, target, request)).tables

@@ -18,8 +18,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors imp
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.statements import (
     Completeness,
     bind_exactly,
+    complete_statements,
     split_statements,
-    whole_statements,
 )
 
 PIECES = [
@@ -63,7 +63,7 @@ def test_the_time_to_find_ends_grows_as_the_text_does(line: str) -> None:
     value = line * (2_000_000 // len(line))
     text = f"INSERT INTO t VALUES('{value}');\nSELECT 1;\n"
     began = time.process_time()
-    found = list(whole_statements(io.StringIO(text, newline="")))
+    found = list(complete_statements(io.StringIO(text, newline="")))
     assert time.process_time() - began < 10
     assert [len(item) for item in found] == [len(text) - 10, 10]
 

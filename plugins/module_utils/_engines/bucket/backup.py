@@ -33,7 +33,7 @@ from .listing import ListedPresence, listed_files, take_previous
 
 @dataclass(frozen=True)
 class BucketBackupRequest(BackupRequest):
-    """What to back up of a bucket. parallel counts files.
+    """A backup of a bucket. parallel counts files.
 
     prefixes limits the files to some prefixes, keys to some names. archived: fail, or skip to leave out the files that
     lie in an archive storage class and cannot be read. state_dir keeps the last inventory of an encrypted source on
@@ -74,7 +74,7 @@ class BucketBackupResult(BackupResult):
 
 @dataclass
 class _Counts:
-    """What one backup counts. size and changed_size are in bytes, as the bucket listed the files."""
+    """The counts of one backup. size and changed_size are in bytes, as the bucket listed the files."""
 
     files: int = 0
     size: int = 0

@@ -15,7 +15,7 @@ from ..._core.errors import ErrorKind, RecoveryError
 from ..._store.base import ObjectInfo
 from .inventory import FileEntry
 
-#: What sets without a list of their headers keep.
+#: The headers in sets that have no list of their headers.
 EARLIER_HEADERS = (
     "cache_control",
     "content_disposition",
@@ -91,7 +91,7 @@ def _plain(value: t.Any) -> t.Any:
         return {name: _plain(text) for name, text in value.items()}
     text = str(value)
     with contextlib.suppress(UnicodeError):
-        # What a service gave as raw UTF-8 was read as Latin-1.
+        # The HTTP client reads headers as Latin-1, and some services send raw UTF-8.
         text = text.encode("latin-1").decode()
     with contextlib.suppress(UnicodeError, LookupError, email.errors.HeaderParseError):
         text = str(email.header.make_header(email.header.decode_header(text)))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the backup of a bucket does not hold."""
+"""Parts of a bucket that its backup does not hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..._core.errors import ErrorKind, RecoveryError
 #: So many names are listed; the count is exact.
 SHOWN = 100
 
-#: What no set of a bucket holds. S3 shows these only to requests of their own, or not at all.
+#: Parts of a bucket that no set holds. S3 returns these only for separate requests, or never.
 _NEVER = (
     "older versions of files, and delete markers",
     "access control lists, locks and legal holds of files, and the encryption settings of the bucket",

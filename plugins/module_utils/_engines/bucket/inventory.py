@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a bucket held: a line of JSON for each file, in parts that stay the same where nothing changed.
+"""The inventory of a bucket: a line of JSON for each file, in parts.
 
-A part ends after a file whose name says so, so that a change in one place leaves the other parts as they are.
+The name of a file decides whether a part ends after it, so a change of one file changes one part only.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _REFERENCE = ("object", "codec", "stored_size", "stored_sha256")
 class FileEntry:
     """One file of a bucket, and where its bytes lie in the store.
 
-    size, etag and modified are what the bucket said; sha256 is that of the file. object is the name of the object
-    that holds it, in codec; stored_size and stored_sha256 are the object's own.
+    size, etag and modified are those that the bucket listed; sha256 is that of the file. object is the name of the
+    object that holds it, in codec; stored_size and stored_sha256 are those of the object.
     """
 
     key: str
@@ -78,7 +78,7 @@ class FileEntry:
         return json.dumps(vars(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     def to_reference(self) -> str:
-        """What those may know who hold no key: which object is needed, and how to prove it."""
+        """The line for readers without the identity: the object that is needed, and its digest."""
         return json.dumps({name: getattr(self, name) for name in _REFERENCE}, sort_keys=True, separators=(",", ":"))
 
 
@@ -173,7 +173,7 @@ class Catalogue:
             self._database.execute("DELETE FROM old")
 
     def add_files(self, infos: t.Iterable[ObjectInfo]) -> None:
-        """What the bucket lists now; what is as it was takes its line over."""
+        """Add the files of the current listing; an unchanged file keeps its line."""
         rows = (
             (info.key, info.size, bare_etag(info.etag), format_instant(info.modified), info.storage_class)
             for info in infos
@@ -235,7 +235,7 @@ class Catalogue:
             self._database.execute("UPDATE files SET line = ? WHERE key = ?", (entry.to_line(), entry.key))
 
     def forget(self, key: str, *, file_too: bool = False) -> None:
-        """Take the line of a file away; with file_too the file as well, because it is no more."""
+        """Remove the line of a file; with file_too, also the file, because it no longer exists."""
         statement = "DELETE FROM files WHERE key = ?" if file_too else "UPDATE files SET line = NULL WHERE key = ?"
         with self._lock:
             self._database.execute(statement, (key,))
@@ -254,7 +254,7 @@ class Catalogue:
             self._database.execute("INSERT OR REPLACE INTO stored VALUES (?, ?)", (sha256, json.dumps(place)))
 
     def remembered(self, sha256: str) -> t.Optional[t.Dict[str, t.Any]]:
-        """What remember was told about the content."""
+        """The facts of the content that remember stored."""
         with self._lock:
             row = self._database.execute("SELECT line FROM stored WHERE sha256 = ?", (sha256,)).fetchone()
         return t.cast(t.Dict[str, t.Any], json.loads(row[0])) if row else None
@@ -297,7 +297,7 @@ def parts_of(lines: t.Iterable[str]) -> t.Iterator[t.List[str]]:
 
 
 def mark_of(info: ObjectInfo) -> str:
-    """What changes when a file changes."""
+    """A text that changes when the file changes."""
     return f"{info.size} {bare_etag(info.etag)} {format_instant(info.modified)[:_SECOND]}"
 
 
@@ -305,8 +305,8 @@ def listed_time(info: ObjectInfo, size: int, etag: str, modified: str) -> str:
     """The time to remember of an object that was listed with this size, ETag and time, and read afterwards.
 
     The listing's, which the next listing is compared with, unless the object was seen to have changed in between. An
-    object itself may tell another second, or no fractions of one. A change that was not seen shows another time in the
-    next listing, so that the file is read once more.
+    object itself may have another second, or no fractions of a second. After an undetected change the next listing has
+    another time, so the file is read again.
     """
     changed = info.size != size or same_etag(info.etag, etag) is False
     return format_instant(info.modified) if changed else modified

@@ -19,7 +19,7 @@ from ..._store.base import ObjectInfo, ObjectStore
 #: The metadata that holds our digest, because the ETag of an upload in parts is none.
 DIGEST = "lifeline-sha256"
 
-#: What the name of a download begins with that is not whole yet; a digest of the file's name follows.
+#: The start of the name of an incomplete download; a digest of the file's name follows.
 PARTIAL = ".lifeline-partial-"
 
 
@@ -44,7 +44,7 @@ def digests_of(chunks: t.Iterable[bytes]) -> Digests:
 def is_same(store: ObjectStore, info: t.Optional[ObjectInfo], digests: Digests) -> bool:
     """Whether an object has these bytes: by our digest, else by an ETag that is an MD5, else by reading it.
 
-    info may come from a listing; then the object is asked for what a listing does not tell.
+    info may come from a listing; then HEAD returns the metadata that a listing lacks.
     """
     if info is None or info.size != digests.size:
         return False

@@ -37,7 +37,7 @@ def refuse_shared_location(files: StoreOptions, store: StoreOptions, *, allow_sa
 
 
 def _place(options: StoreOptions) -> t.Tuple[t.Optional[str], ...]:
-    """Two names of one place are one here, as far as that can be told without asking."""
+    """The parts that identify a location: equal for two names of it, as far as names show that."""
     if options.provider == "directory":
         return ("directory",)
     url = urlsplit(options.endpoint_url or "")

@@ -29,7 +29,7 @@ from .local import DIGEST, PARTIAL, Digests, digests_of, is_same, local_digests,
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """What goes along with an upload, and how. if_none_match refuses to replace; delete is for sync only."""
+    """Options of a transfer. if_none_match refuses to replace an object; delete is for sync only."""
 
     headers: Headers = field(default_factory=Headers)
     if_none_match: bool = False
@@ -128,18 +128,18 @@ def download_file(
             result.resumed_from = partial.offset
             progress.add(size=partial.offset)
             fetched = _fetch(store, key, partial, result, progress)
-            if partial.offset and not _is_as_told(info, fetched):
-                # What an earlier try left was not what it seemed.
-                partial.begin_anew()
+            if partial.offset and not _matches_metadata(info, fetched):
+                # The part of an earlier attempt belongs to other content.
+                partial.restart()
                 result.resumed_from = 0
                 fetched = _fetch(store, key, partial, result, progress)
             if fetched.size != info.size or (result.sha256 and fetched.sha256 != result.sha256):
                 partial.discard()
                 raise RecoveryError(
                     ErrorKind.DAMAGED,
-                    f"What {store.location} gave for {key} is not what its digest says.",
-                    left=f"{path} is as it was.",
-                    next_step="Run it again; if it stays, take another copy.",
+                    f"The content that {store.location} returned for {key} does not match the recorded digest.",
+                    left=f"{path} is unchanged.",
+                    next_step="Run it again; if it fails again, use another copy.",
                 )
             result.sha256 = fetched.sha256
             partial.finish(path)
@@ -155,8 +155,8 @@ def _fetch(store: ObjectStore, key: str, partial: _Partial, result: TransferResu
     return digests_of(file_chunks(partial.path))
 
 
-def _is_as_told(info: ObjectInfo, fetched: Digests) -> bool:
-    """Whether nothing that the store told contradicts; an ETag need not be an MD5, but may be."""
+def _matches_metadata(info: ObjectInfo, fetched: Digests) -> bool:
+    """Whether size and digests agree with the metadata; an ETag is not always an MD5."""
     etag = bare_etag(info.etag)
     return (
         fetched.size == info.size
@@ -190,7 +190,7 @@ def download_range(
     result.changed = there is None or there.sha256 != digests.sha256
     if result.changed and not options.check_mode:
         with _disk_errors(path):
-            temporary = _beside(path)
+            temporary = _partial_path(path)
             with open(temporary, "wb") as target:
                 target.write(collected)
             os.replace(temporary, path)
@@ -217,7 +217,7 @@ def remove_objects(store: ObjectStore, keys: t.Iterable[str], options: TransferO
             if store.head(key) is not None:
                 raise RecoveryError(
                     ErrorKind.STORE_FAILED,
-                    f"{store.location} says that it deleted {key}, and still shows it.",
+                    f"{store.location} confirmed that it deleted {key}, and still lists it.",
                     left=f"{len(result.deleted) - 1} objects were deleted before it.",
                     next_step="Check the store, then run it again.",
                 )
@@ -323,7 +323,7 @@ def sync_down(
 
 
 def sync_diff(result: TransferResult) -> t.Dict[str, str]:
-    """What a sync changes, a line a file."""
+    """The files that a sync changes, one in a line."""
     gone = sorted([*result.updated, *result.deleted])
     come = sorted([*result.created, *result.updated])
     return {
@@ -333,13 +333,13 @@ def sync_diff(result: TransferResult) -> t.Dict[str, str]:
 
 
 class _Partial:
-    """A download that is not whole yet, beside its file, with a note of which version of the object it is of.
+    """An incomplete download in the folder of its file, with a note of the version of the object.
 
     As a context it is this process's alone. Raises RecoveryError(backup_running) when another fetches it.
     """
 
     def __init__(self, path: str, info: ObjectInfo) -> None:
-        self.path = _beside(path)
+        self.path = _partial_path(path)
         self._target = path
         self._note = f"{self.path}.json"
         self._version = {"etag": info.etag, "size": info.size, "modified": info.modified.isoformat()}
@@ -362,7 +362,7 @@ class _Partial:
             if json.load(stream) == self._version and self._info.etag:
                 self.offset = min(os.path.getsize(self.path), self._info.size)
         if not self.offset:
-            self.begin_anew()
+            self.restart()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -371,7 +371,7 @@ class _Partial:
                 os.unlink(self._lock.name)
             self._lock.close()
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         self.discard()
         self.offset = 0
         with open(self._note, "w", encoding="utf-8") as stream:
@@ -435,7 +435,7 @@ def _changed_during_copy(key: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.STORE_FAILED,
         f"The file of {key} changed or went while it was sent.",
-        left="The object is as it was.",
+        left="The object is unchanged.",
         next_step="Run it again.",
     )
 
@@ -488,7 +488,7 @@ def _refuse_to_empty(
 
 @contextlib.contextmanager
 def _counted(done: str) -> t.Iterator[t.Callable[[], None]]:
-    """A failure among many says how many were done before it."""
+    """Add to an error the number of files that were finished before it."""
     counter = [0]
 
     def count() -> None:
@@ -501,7 +501,7 @@ def _counted(done: str) -> t.Iterator[t.Callable[[], None]]:
         raise error.restated(left=left, details={"changed": counter[0] > 0, **error.details}) from None
 
 
-def _beside(path: str) -> str:
+def _partial_path(path: str) -> str:
     """A hidden name in the same folder that no other file has, also when the name is long."""
     folder, name = os.path.split(os.path.abspath(path))
     return os.path.join(folder, PARTIAL + hashlib.sha256(name.encode()).hexdigest()[:24])
@@ -522,7 +522,7 @@ def _refuse_taken(store: ObjectStore, key: str, there: t.Optional[ObjectInfo], o
         raise RecoveryError(
             ErrorKind.ALREADY_EXISTS,
             f"There is an object {key} in {store.location} already.",
-            left="It is as it was.",
+            left="The object is unchanged.",
             next_step="Choose another key, or leave if_none_match out.",
         )
 
@@ -570,6 +570,6 @@ def _disk_errors(path: str) -> t.Iterator[None]:
         raise RecoveryError(
             kind,
             f"{path} cannot be written: {error.strerror}.",
-            left=f"{path} is as it was; what was fetched is kept beside it, and is continued next time.",
+            left=f"{path} is unchanged; the downloaded part is kept in the same folder, and the next run resumes.",
             next_step="Make room or correct the path, then run it again.",
         ) from None

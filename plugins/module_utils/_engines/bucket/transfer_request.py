@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is asked of one object or folder, and which transfer does it."""
+"""The requested transfer of one object or folder, and the function that does it."""
 
 from __future__ import annotations
 
@@ -44,62 +44,66 @@ class TransferRequest:
     progress_file: t.Optional[str] = None
 
 
-def fulfil(store: ObjectStore, wish: TransferRequest, options: TransferOptions) -> TransferResult:
-    """Do what is asked. Raises RecoveryError(invalid_options) for what does not go together, and those of transfer."""
-    progress = Progress(wish.progress_file, wish.key or "files")
+def transfer(store: ObjectStore, request: TransferRequest, options: TransferOptions) -> TransferResult:
+    """Raises RecoveryError(invalid_options) for options that exclude each other, and those of transfer."""
+    progress = Progress(request.progress_file, request.key or "files")
     try:
-        return _fulfil(store, wish, options, progress)
+        return _transfer(store, request, options, progress)
     finally:
         progress.end()
 
 
-def wish_diff(result: TransferResult) -> t.Dict[str, str]:
-    """Names before and after; for one object, its own."""
+def transfer_diff(result: TransferResult) -> t.Dict[str, str]:
+    """The names before and after; of a single object, its name."""
     if result.created or result.updated or result.deleted:
         return sync_diff(result)
     name = result.path or result.key or ""
     return {"before": "", "after": f"{name}\n" if result.changed else ""}
 
 
-def _fulfil(store: ObjectStore, wish: TransferRequest, options: TransferOptions, progress: Progress) -> TransferResult:
-    if not wish.present:
-        return _absent(store, wish, options)
-    if (wish.direction or ("download" if wish.dest else "upload")) == "download":
-        return _down(store, wish, options, progress)
-    if wish.dest:
+def _transfer(
+    store: ObjectStore, request: TransferRequest, options: TransferOptions, progress: Progress
+) -> TransferResult:
+    if not request.present:
+        return _delete(store, request, options)
+    if (request.direction or ("download" if request.dest else "upload")) == "download":
+        return _download(store, request, options, progress)
+    if request.dest:
         raise _invalid("dest is for downloads.", "Leave direction out, or give src.")
-    if wish.sync:
-        if not wish.src:
+    if request.sync:
+        if not request.src:
             raise _invalid("sync needs a folder.", "Give src to upload, or dest to download.")
-        return sync_up(store, wish.key, wish.src, options, progress)
-    if wish.src:
-        return upload_file(store, wish.key, wish.src, options, progress)
-    if wish.content is not None:
-        return upload_content(store, wish.key, wish.content.encode(), options)
-    if wish.copy_from:
-        return copy_object(store, wish.copy_from, wish.key, options)
+        return sync_up(store, request.key, request.src, options, progress)
+    if request.src:
+        return upload_file(store, request.key, request.src, options, progress)
+    if request.content is not None:
+        return upload_content(store, request.key, request.content.encode(), options)
+    if request.copy_from:
+        return copy_object(store, request.copy_from, request.key, options)
     raise _invalid("There is nothing to upload.", "Give src, content or copy_from, or dest to download.")
 
 
-def _absent(store: ObjectStore, wish: TransferRequest, options: TransferOptions) -> TransferResult:
-    if not wish.key.strip("/"):
-        raise _invalid("key is empty, which would delete everything.", "Name what is to go.")
-    keys = [item.key for item in store.list(wish.key)] if wish.key.endswith("/") else [wish.key]
+def _delete(store: ObjectStore, request: TransferRequest, options: TransferOptions) -> TransferResult:
+    if not request.key.strip("/"):
+        raise _invalid("key is empty, which would delete everything.", "Set key to the object or folder to delete.")
+    keys = [item.key for item in store.list(request.key)] if request.key.endswith("/") else [request.key]
     result = remove_objects(store, keys, options)
-    result.key = wish.key
+    result.key = request.key
     return result
 
 
-def _down(store: ObjectStore, wish: TransferRequest, options: TransferOptions, progress: Progress) -> TransferResult:
-    if not wish.dest:
+def _download(
+    store: ObjectStore, request: TransferRequest, options: TransferOptions, progress: Progress
+) -> TransferResult:
+    if not request.dest:
         raise _invalid("A download needs dest.", "Give the file or folder to download to.")
-    if wish.sync:
-        return sync_down(store, wish.key, wish.dest, options, progress)
-    if wish.range_start is not None and wish.range_length is not None:
-        if wish.range_start < 0 or wish.range_length < 1:
+    if request.sync:
+        return sync_down(store, request.key, request.dest, options, progress)
+    if request.range_start is not None and request.range_length is not None:
+        if request.range_start < 0 or request.range_length < 1:
             raise _invalid("The range is empty or negative.", "Give range_start from 0 and range_length from 1 on.")
-        return download_range(store, wish.key, wish.dest, wish.range_start, wish.range_length, options)
-    return download_file(store, wish.key, wish.dest, options, progress)
+        return download_range(store, request.key, request.dest, request.range_start, request.range_length, options)
+    return download_file(store, request.key, request.dest, options, progress)
 
 
 def _invalid(what: str, next_step: str) -> RecoveryError:

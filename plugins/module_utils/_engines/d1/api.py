@@ -141,7 +141,7 @@ class D1Api:
     def import_file(self, uuid: str, path: str, md5: str) -> None:
         """Have a file of statements run. It is applied as a whole; the database answers no other request until it ends.
 
-        Raises RecoveryError(query_failed) with what the service says, or another whose details say applied: unknown.
+        Raises RecoveryError(query_failed) with the message of the service, or another with applied set to unknown.
         """
         limit = transfer_limit(self._account.timeout, os.path.getsize(path))
         end = time.monotonic() + limit
@@ -154,10 +154,10 @@ class D1Api:
                 begun = self._import(uuid, {"action": "ingest", "etag": md5, "filename": begun["filename"]})
             while True:
                 if begun.get("status") == "error" or begun.get("success") is False:
-                    said = begun.get("error") or "; ".join(map(str, begun.get("errors") or ())) or "no reason is told"
+                    why = begun.get("error") or "; ".join(map(str, begun.get("errors") or ())) or "no reason is given"
                     raise RecoveryError(
                         ErrorKind.QUERY_FAILED,
-                        f"D1 refused the import: {said}.",
+                        f"D1 refused the import: {why}.",
                         left="",
                         details={"applied": Applied.NO},
                     )
@@ -172,7 +172,7 @@ class D1Api:
                 time.sleep(_POLL_SECONDS)
                 begun = self._import(uuid, {"action": "poll", "current_bookmark": begun.get("at_bookmark")})
         except RecoveryError as error:
-            # An import goes on when nobody can ask for it any more.
+            # An import continues after a failed request for its state.
             error.applied = error.applied or Applied.UNKNOWN
             raise
 

@@ -16,8 +16,8 @@ from .api import D1Api, D1Facts
 
 
 @dataclass(frozen=True)
-class DatabaseWish:
-    """A database that is to be there or not. location and jurisdiction are for a new one."""
+class DatabaseRequest:
+    """A database that must exist or not. location and jurisdiction are those of a new database."""
 
     database: str
     present: bool = True
@@ -30,7 +30,7 @@ class DatabaseWish:
 
 @dataclass(frozen=True)
 class DatabaseResult:
-    """exists tells of before; facts are None where there is no database, or would be none in check mode."""
+    """exists: whether the database existed before. facts: None if it does not exist, or would not in check mode."""
 
     changed: bool
     exists: bool
@@ -39,8 +39,8 @@ class DatabaseResult:
 
 
 @dataclass(frozen=True)
-class TravelWish:
-    """Where to: a bookmark, an instant, or neither for now."""
+class TimeTravelRequest:
+    """A state of a database: a bookmark, an instant, or the current state if both are unset."""
 
     database: str
     bookmark: t.Optional[str] = None
@@ -53,7 +53,7 @@ class TravelWish:
 
 @dataclass(frozen=True)
 class TravelResult:
-    """previous_bookmark undoes what was done, or would be in check mode."""
+    """previous_bookmark undoes the restore; it is also predicted in check mode."""
 
     changed: bool
     bookmark: str
@@ -61,42 +61,42 @@ class TravelResult:
     message: str = ""
 
 
-def fulfil(api: D1Api, wish: DatabaseWish) -> DatabaseResult:
+def ensure_database(api: D1Api, request: DatabaseRequest) -> DatabaseResult:
     """Make or delete a database. Raises RecoveryError: confirmation_required to delete, and those of the service."""
-    found = api.find(wish.database)
-    changed = (found is not None) != wish.present
+    found = api.find(request.database)
+    changed = (found is not None) != request.present
     if found is None:
         made = None
-        if wish.present and not wish.check_mode:
-            made = api.create(wish.database, location=wish.location, jurisdiction=wish.jurisdiction)
+        if request.present and not request.check_mode:
+            made = api.create(request.database, location=request.location, jurisdiction=request.jurisdiction)
         return DatabaseResult(changed, False, made, api.bookmark(made.uuid) if made else None)
     bookmark = api.bookmark(found.uuid)
-    if not wish.present and not wish.check_mode:
+    if not request.present and not request.check_mode:
         digest = plan_digest({"delete": found.uuid, "bookmark": bookmark})
-        require_confirmation(wish.environment, wish.confirm, found.name, digest)
+        require_confirmation(request.environment, request.confirm, found.name, digest)
         api.delete(found.uuid)
     return DatabaseResult(changed, True, found, bookmark)
 
 
-def travel(api: D1Api, wish: TravelWish) -> TravelResult:
-    """Tell a bookmark, or go there. A database that is there already is left alone.
+def time_travel(api: D1Api, request: TimeTravelRequest) -> TravelResult:
+    """Return a bookmark, or restore the database to it. A database in that state is not changed.
 
     Raises RecoveryError: target_missing, confirmation_required, query_failed for a moment that is not kept.
     """
-    found = api.require(wish.database)
+    found = api.require(request.database)
     now = api.bookmark(found.uuid)
-    wanted = wish.bookmark or api.bookmark(found.uuid, wish.to)
-    if not wish.restore:
+    wanted = request.bookmark or api.bookmark(found.uuid, request.to)
+    if not request.restore:
         return TravelResult(False, wanted)
-    if wish.bookmark is None and wish.to is None:
+    if request.bookmark is None and request.to is None:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS, "Either bookmark or to is required.", next_step="Set to to an instant."
         )
     if wanted == now:
         return TravelResult(False, now)
-    if wish.check_mode:
+    if request.check_mode:
         return TravelResult(True, wanted, now)
     digest = plan_digest({"database": found.uuid, "bookmark": wanted})
-    require_confirmation(wish.environment, wish.confirm, found.name, digest)
+    require_confirmation(request.environment, request.confirm, found.name, digest)
     done = api.restore(found.uuid, wanted)
     return TravelResult(True, done.bookmark, done.previous_bookmark, done.message)

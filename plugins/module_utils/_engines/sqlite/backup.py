@@ -38,7 +38,7 @@ _NOTHING_WRITTEN = "No backup set was written; earlier sets are unchanged."
 
 @dataclass(frozen=True)
 class SqliteBackupRequest(BackupRequest):
-    """What to back up of a database. accept_identity is of D1, a file has no identity.
+    """A backup of a database. accept_identity is for D1, because a file has no identity.
 
     sql_name names the complete dump as one file beside the sets of the tier, with marks of strftime. attempts is how
     often to read again when the database changed while it was read.
@@ -94,7 +94,7 @@ class SqliteBackupResult(BackupResult):
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one attempt read, and its files in folder. consistent: nothing was written in the meantime."""
+    """The content that one attempt read, and its files in folder. consistent: no session wrote during the attempt."""
 
     began: datetime
     bookmark: t.Optional[str]

@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from ..._core.sizes import readable_size
-from .statements import TELLING_PRAGMAS
+from .statements import READING_PRAGMAS
 
 #: Seconds after which a statement counts as endless. The index of a large table takes minutes.
 STATEMENT_SECONDS = 3600
@@ -118,4 +118,4 @@ def _judged_load(action: int, first: t.Optional[str], second: t.Optional[str], *
         return _judged(action, first, second)
     name = str(first).lower()
     # An ignored pragma does nothing: a dump may set how its own connection works.
-    return sqlite3.SQLITE_OK if name in _CONTENT_PRAGMAS or name in TELLING_PRAGMAS else sqlite3.SQLITE_IGNORE
+    return sqlite3.SQLITE_OK if name in _CONTENT_PRAGMAS or name in READING_PRAGMAS else sqlite3.SQLITE_IGNORE

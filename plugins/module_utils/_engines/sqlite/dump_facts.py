@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a dump of SQL consists of, told from its statements alone: tables, how it ends, and what D1 would not import.
+"""Facts of a dump of SQL from its statements: tables, its end, and statements that D1 would refuse.
 
-What D1 refuses was seen at https://github.com/cloudflare/workers-sdk/issues/5683 and, for long statements, at
+Refusals of D1 are reported at https://github.com/cloudflare/workers-sdk/issues/5683 and, for long statements, at
 https://github.com/cloudflare/workers-sdk/issues/4510; its limits: https://developers.cloudflare.com/d1/platform/limits/
 """
 
@@ -29,7 +29,7 @@ _REFERENCES = re.compile(rf"\bREFERENCES\s+({_NAME})", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Note:
-    """What D1 would not import as it is; line is that in the file."""
+    """A statement that D1 would refuse; line is its line in the file."""
 
     line: int
     problem: str
@@ -59,7 +59,7 @@ class DumpFacts:
 
     @property
     def cut_off(self) -> t.Optional[str]:
-        """What is wrong with the end of what was seen."""
+        """The reason why the dump is incomplete; None if it has its end."""
         if self._last is None:
             return "it holds no statement"
         if self.ends_within:

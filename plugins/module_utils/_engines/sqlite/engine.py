@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What runs statements: a file, or a database of D1."""
+"""Engines that run statements: a file, or a database of D1."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class StatementResult:
-    """What one statement gave. Values are None, int, float, str or bytes; counts are 0 where they are not known."""
+    """The result of one statement. Values are None, int, float, str or bytes; counts are 0 where they are not known."""
 
     columns: t.Sequence[str] = ()
     rows: t.Sequence[t.Sequence[t.Any]] = field(default_factory=list, repr=False)
@@ -36,7 +36,7 @@ class StatementResult:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one statement and one request may hold; 0 is no limit. Sizes are in bytes."""
+    """The limits of one statement and one request; 0 is no limit. Sizes are in bytes."""
 
     statement_size: int = 0
     params: int = 0
@@ -69,13 +69,13 @@ class Engine(t.Protocol):
         """
 
     def bookmark(self) -> t.Optional[str]:
-        """What names the state of now for going back to it; None where there is nothing such."""
+        """The bookmark of the current state, for an undo; None if the engine has no bookmarks."""
 
     def state(self) -> str:
-        """What is another when anything was written, by whomever."""
+        """A value that changes with every write of any session."""
 
     def snapshot(self, folder: str) -> Engine:
-        """What to read everything from: a copy of a file in the folder, as the file is at one moment; D1 itself.
+        """An engine for a complete read: a consistent copy of a file in the folder; for D1, D1 itself.
 
         Raises RecoveryError as run, and spool_full.
         """

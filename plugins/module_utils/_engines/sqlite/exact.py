@@ -32,7 +32,7 @@ def text_of(data: bytes) -> t.Union[str, NotText]:
 
 
 def exact_columns(names: t.Sequence[str], *, native: bool = False) -> str:
-    """What to select for these expressions; decode_row turns the row back. native: values do not travel over JSON.
+    """The SELECT list for these expressions; decode_row decodes the row. native: values do not travel over JSON.
 
     quote() and JSON both lose the sign of -0.0, which atan2() shows. https://www.sqlite.org/lang_mathfunc.html
     """

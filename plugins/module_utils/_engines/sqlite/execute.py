@@ -18,7 +18,7 @@ from .values import as_json, from_json
 
 @dataclass(frozen=True)
 class ExecuteRequest:
-    """What to run. params belong to the only statement. most_rows of the last statement that gives some are shown."""
+    """Statements to run. params belong to the only statement. most_rows limits the shown rows of the last SELECT."""
 
     sql: str
     params: t.Sequence[t.Any] = ()
@@ -29,7 +29,7 @@ class ExecuteRequest:
 
 @dataclass
 class ExecuteResult:
-    """statements tells of each what it is and did. rows are dictionaries; values as as_json makes them."""
+    """statements has the kind and the effect of each. rows are dictionaries, with values of as_json."""
 
     changed: bool = False
     statements: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
@@ -92,7 +92,7 @@ def execute(engine: Engine, request: ExecuteRequest) -> ExecuteResult:
 
 
 def plan_batches(request: ExecuteRequest, limits: Limits) -> t.List[t.List[_Planned]]:
-    """The statements in batches. What stands between BEGIN and COMMIT goes together."""
+    """The statements in batches. Statements between BEGIN and COMMIT are in one batch."""
     batches: t.List[t.List[_Planned]] = []
     together: t.Optional[t.List[_Planned]] = None
     size = 0
@@ -170,9 +170,9 @@ def _tell(
     result: ExecuteResult, planned: t.Sequence[_Planned], done: t.Sequence[StatementResult], most_rows: int
 ) -> None:
     result.executed = True
-    for told, item, outcome in zip(result.statements, planned, done):
-        told["rows"], told["changes"] = len(outcome.rows), 0 if item.statement.reads_only else outcome.changes
-        result.changes += told["changes"]
+    for shown, item, outcome in zip(result.statements, planned, done):
+        shown["rows"], shown["changes"] = len(outcome.rows), 0 if item.statement.reads_only else outcome.changes
+        result.changes += shown["changes"]
         result.rows_read += outcome.rows_read
         result.rows_written += 0 if item.statement.reads_only else outcome.rows_written
         if outcome.columns:

@@ -52,7 +52,7 @@ class FileEngine:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            # What is no UTF-8 must come back as it is; a damaged schema shows in messages.
+            # Bytes that are not UTF-8 must be returned unchanged; messages contain text of a damaged schema.
             self._connection.text_factory = text_of
             self._stopwatch = confine(self._connection)
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -79,9 +79,9 @@ class FileEngine:
         return results
 
     def apply(self, statements: t.Iterable[str], state: t.Optional[str] = None) -> None:
-        """Run statements that nobody asks for results of, in one transaction. Raises as run.
+        """Run statements without results in one transaction. Raises as run.
 
-        Raises RecoveryError(inconsistent) when the state is another by then.
+        Raises RecoveryError(inconsistent) if the state has changed.
         """
         text = ""
         try:
@@ -123,7 +123,7 @@ class FileEngine:
         end = time.monotonic() + _BUSY_SECONDS
 
         def judge(status: int, _remaining: int, _total: int) -> None:
-            # Without this the sqlite3 module repeats a step that finds the file locked, without end.
+            # The sqlite3 module repeats a step of a locked file forever unless this function raises.
             if status in _LOCKED and time.monotonic() > end:
                 raise sqlite3.OperationalError(f"another process held it locked for {_BUSY_SECONDS} seconds")
 
@@ -137,7 +137,7 @@ class FileEngine:
             other.backup(self._connection)
 
     def judge_references(self, judged: bool) -> None:
-        """Whether foreign keys are judged from now on. SQLite wants it off while tables are made anew."""
+        """Turn the check of foreign keys on or off. It must be off while tables are created again."""
         self._connection.execute(f"PRAGMA foreign_keys = {'ON' if judged else 'OFF'}")
 
     def limit_statements(self, seconds: float) -> None:
@@ -155,7 +155,7 @@ class FileEngine:
         self._connection.close()
 
     def _refused(self, error: Exception, statement: t.Optional[Bound]) -> RecoveryError:
-        """What to raise, after the transaction was rolled back."""
+        """Roll the transaction back, and return the error to raise."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         where = f" in line {statement.line} ({shortened(statement.text)})" if statement else ""
@@ -195,7 +195,7 @@ def _reason(error: Exception) -> str:
 
 
 def require_sqlite() -> None:
-    """Raise RecoveryError(library_missing) unless Python's SQLite can tell what a database consists of."""
+    """Raise RecoveryError(library_missing) unless Python's SQLite is new enough to read schemas."""
     if sqlite3.sqlite_version_info < _OLDEST:
         raise RecoveryError(
             ErrorKind.LIBRARY_MISSING,

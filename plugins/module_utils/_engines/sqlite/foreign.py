@@ -4,9 +4,9 @@
 
 """Dumps of other tools, mended where they are known to break: of D1's export, and of the shell of SQLite.
 
-What was seen of D1's export: https://github.com/cloudflare/workers-sdk/issues/5683 (rows before the tables that they
-refer to), bare words for infinities, NUL within texts. Here nothing depends on the order, because references are
-judged after all is in.
+Known defects of D1's export: https://github.com/cloudflare/workers-sdk/issues/5683 (rows before the tables that they
+refer to), bare words for infinities, NUL within texts. The order does not matter here, because references are checked
+after all rows are loaded.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .exact import literal
 from .load import Loaded, Loader, loading_text
 from .opened import OpenedSet, opened_file
 from .schema import quoted
-from .statements import Statement, Token, shortened, split_statements, tokens, unquoted, whole_statements
+from .statements import Statement, Token, complete_statements, shortened, split_statements, tokens, unquoted
 
-_WORDS = {"infinity": "9.0e+999", "inf": "9.0e+999"}
+_INFINITIES = {"infinity": "9.0e+999", "inf": "9.0e+999"}
 _INFINITY = re.compile(r"\binf(inity)?\b", re.IGNORECASE)
 #: The escapes of C(unistr()). https://www.sqlite.org/lang_corefunc.html#unistr
 _UNICODE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|\+([0-9a-fA-F]{6})|([0-9a-fA-F]{4})|\\)")
 _COUNTER = re.compile(r"(DELETE\s+FROM|INSERT\s+INTO)\s+[\"'`\[]?sqlite_sequence\b", re.IGNORECASE)
 
-#: What would reach beyond the file that is filled.
+#: Statements that read or write other files than the one that is loaded.
 _BEYOND = ("ATTACH", "DETACH", "VACUUM")
 
 
@@ -53,8 +53,8 @@ def open_dump(path: str, folder: str) -> OpenedSet:
 
 
 def load_dump(path: str, target: str, see: t.Callable[[Statement], None]) -> Loaded:
-    """Load a text of SQL into a new file of SQLite; see is told of each statement before it runs. What it could not
-    load of definitions.
+    """Load a text of SQL into a new file of SQLite; return the definitions that could not be loaded. see is called with
+    each statement before it runs.
 
     Raises RecoveryError: invalid_options for what cannot be read, spool_full, damaged for what does not load or breaks
     its own references. The details of damaged hold line, problem and statement where one of them is at fault.
@@ -75,7 +75,7 @@ def read_dump(path: str) -> t.Iterator[Statement]:
     line = 1
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            for text in whole_statements(stream):
+            for text in complete_statements(stream):
                 yield from split_statements(text, first_line=line)
                 line += text.count("\n")
     except OSError as error:
@@ -89,15 +89,15 @@ def read_dump(path: str) -> t.Iterator[Statement]:
 
 
 class Ending:
-    """Whether a dump has its end. One of the shell says so with COMMIT; one of D1 has neither BEGIN nor COMMIT."""
+    """Whether a dump is complete. A dump of the shell ends with COMMIT; a dump of D1 has neither BEGIN nor COMMIT."""
 
     def __init__(self) -> None:
         self._begun = 0
         self._gave_up = False
-        self._whole = True
+        self._complete = True
 
     def see(self, statement: Statement) -> None:
-        self._whole = statement.ended
+        self._complete = statement.ended
         if statement.word == "BEGIN":
             self._begun += 1
         elif statement.word in ("COMMIT", "END"):
@@ -109,7 +109,7 @@ class Ending:
     def problem(self) -> t.Optional[str]:
         if self._gave_up:
             return "it ends with ROLLBACK, because the database could not be read when it was made"
-        if not self._whole:
+        if not self._complete:
             return "its last statement has no end, so it is cut off"
         return "it has a BEGIN without COMMIT, so it is cut off" if self._begun > 0 else None
 
@@ -120,7 +120,7 @@ def has_infinity(text: str) -> bool:
 
 
 def _is_infinity(token: Token) -> bool:
-    return token.kind == "word" and token.text.lower() in _WORDS
+    return token.kind == "word" and token.text.lower() in _INFINITIES
 
 
 def _size(path: str) -> int:
@@ -172,7 +172,7 @@ def _mended(text: str) -> str:
             place += len(parts) + 2
             pieces.append(literal(_UNICODE.sub(_character, unquoted("".join(parts)))))
         elif _is_infinity(token):
-            pieces.append(_WORDS[token.text.lower()])
+            pieces.append(_INFINITIES[token.text.lower()])
         else:
             pieces.append(token.text.replace("_", "") if token.kind == "number" else token.text)
     return "".join(pieces)
@@ -208,13 +208,13 @@ def _require_sound(target: str, path: str) -> None:
                 if "foreign key mismatch" not in str(error):
                     raise
     except sqlite3.Error as error:
-        raise _damaged(path, f"what it makes cannot be read: {error}") from None
+        raise _damaged(path, f"the database that it creates cannot be read: {error}") from None
     finally:
         connection.close()
     # D1 and SQLite hold rows that break a CHECK as well.
     unsound = [verdict for verdict in verdicts if verdict != "ok" and not verdict.startswith("CHECK constraint failed")]
     if unsound:
-        raise _damaged(path, f"what it makes is not sound ({unsound[0]})")
+        raise _damaged(path, f"the database that it creates is damaged ({unsound[0]})")
     if broken:
         raise _damaged(path, f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that it does not hold")
 

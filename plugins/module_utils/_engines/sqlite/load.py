@@ -4,8 +4,9 @@
 
 """Loads dumps into a file of SQLite, to prove them and to restore from.
 
-D1 runs a newer SQLite than most hosts. Rows count most: a definition that this host's SQLite refuses is put aside with
-the reason, and a stand-in holds the rows of such a table. What was put aside was not proved, and callers report it.
+D1 runs a newer SQLite than most hosts. Rows have priority: a definition that this host's SQLite refuses is put aside
+with the reason, and a stand-in holds the rows of such a table. Definitions that were put aside are not verified, and
+callers report them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from dataclasses import dataclass, field
 from ..._core.errors import ErrorKind, RecoveryError
 from .confined import LoadLimits, confine
 from .schema import quoted
-from .statements import Token, shortened, solid_tokens, split_statements, unquoted, whole_statements
+from .statements import Token, complete_statements, shortened, solid_tokens, split_statements, unquoted
 
-#: What SQLite says of a reference when foreign keys are on, as in D1.
+#: Messages of SQLite about a reference when foreign keys are on, as in D1.
 _REFERENCE = re.compile(r"foreign key mismatch|FOREIGN KEY constraint failed|no such table: main\.")
 
 #: Errors that have nothing to do with what a statement defines.
@@ -50,8 +51,8 @@ class Aside:
 
 @dataclass
 class Loaded:
-    """What a file lacks of the text that was loaded: by what it is, as C(view totals). unchecked: tables with rows that
-    break a CHECK.
+    """The definitions that a file lacks, by their name, as C(view totals). unchecked: tables with rows that break a
+    CHECK.
     """
 
     aside: t.Dict[str, Aside] = field(default_factory=dict)
@@ -156,10 +157,10 @@ class Loader:
             self._connection.execute(text)
             return True
         except sqlite3.Error as error:
-            told = str(error)
-            if self._judged and _REFERENCE.match(told):
-                raise ReferencesRefused(told) from None
-            if _ELSEWHERE.match(told) or self._limits.reached(error):
+            message = str(error)
+            if self._judged and _REFERENCE.match(message):
+                raise ReferencesRefused(message) from None
+            if _ELSEWHERE.match(message) or self._limits.reached(error):
                 raise
             return self._write_anyway(text, table, error)
 
@@ -207,24 +208,24 @@ class Loader:
         self._replace(name, _bare(text), str(error))
 
     def _write_anyway(self, text: str, table: str, error: sqlite3.Error) -> bool:
-        told = str(error)
-        if told.startswith("CHECK constraint failed") and isinstance(error, sqlite3.IntegrityError):
+        message = str(error)
+        if message.startswith("CHECK constraint failed") and isinstance(error, sqlite3.IntegrityError):
             self._limits.ignore_checks(True)
             self.loaded.unchecked[table or unquoted(_words(text)[2].text)] = None
             return self.run_row(text, table)
         unique = self._unique.pop(table.lower(), {})
-        if told.startswith("UNIQUE constraint failed") and unique:
+        if message.startswith("UNIQUE constraint failed") and unique:
             for what, sql in unique.items():
                 self._connection.execute(f"DROP INDEX {quoted(what.partition(' ')[2])}")
-                self._waiting[what] = Aside(sql, told)
+                self._waiting[what] = Aside(sql, message)
             return self.run_row(text, table)
         if table not in self._stand_ins or f"table {table}" in self.loaded.aside:
             raise error
         (sql,) = self._connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
         self._connection.execute(f"DROP TABLE {quoted(table)}")
         for what, index in unique.items():
-            self._waiting[what] = Aside(index, told)
-        self._replace(table, sql, told)
+            self._waiting[what] = Aside(index, message)
+        self._replace(table, sql, message)
         return False
 
     def _replace(self, table: str, sql: str, reason: str) -> None:
@@ -239,7 +240,7 @@ class Loader:
 
 
 def definition_of(text: str) -> t.Optional[str]:
-    """What a statement defines, as C(view totals), or what it rebuilds or sets; None for every other statement."""
+    """The object that a statement defines, rebuilds or sets, as C(view totals); None for other statements."""
     try:
         words = _words(text)
     except RecoveryError:
@@ -309,4 +310,4 @@ def _run(loader: Loader, text: str, table: str) -> bool:
 
 def _statements(path: str) -> t.Iterator[str]:
     with open(path, encoding="utf-8", newline="") as stream:
-        yield from whole_statements(stream)
+        yield from complete_statements(stream)

@@ -36,7 +36,7 @@ def prove_dump(dump: Dump, folder: str, location: str) -> t.List[str]:
     except RecoveryError as error:
         raise RecoveryError(
             ErrorKind.NOT_EQUAL,
-            f"What was read of {location} does not load: {error.what}",
+            f"The rows that were read from {location} cannot be loaded: {error.what}",
             left="No backup set was written; earlier sets are unchanged.",
             next_step="Check the database with PRAGMA integrity_check; report the schema of the table if it is ok.",
         ) from None
@@ -44,7 +44,7 @@ def prove_dump(dump: Dump, folder: str, location: str) -> t.List[str]:
     if different:
         raise RecoveryError(
             ErrorKind.NOT_EQUAL,
-            f"What was loaded of {location} differs in {', '.join(different[:10])}.",
+            f"The database loaded from the new dump differs from {location} in {', '.join(different[:10])}.",
             left="No backup set was written; earlier sets are unchanged.",
             next_step="Report it with the schema of these tables.",
         )

@@ -29,7 +29,7 @@ from .virtual import not_rebuilt as empty_indexes
 
 @dataclass(frozen=True)
 class OpenedSet:
-    """A set that was loaded into the file at path and is what its content says.
+    """A set that was loaded into the file at path and equals its recorded content.
 
     schema and structure hold what the file lacks as well, because this host's SQLite refuses it: aside, by what it is.
     unchecked: tables with rows that break a CHECK. not_rebuilt: full-text indexes that stay empty. is_recorded: the set
@@ -54,7 +54,7 @@ class OpenedSet:
         return [f"{what} ({aside.reason})" for what, aside in sorted(self.aside.items())]
 
     def as_loaded(self, engine: Engine) -> OpenedSet:
-        """What the file itself holds, without what was put aside."""
+        """The set as the file holds it, without the definitions that were put aside."""
         schema = read_schema(engine)
         empty = tuple(empty_indexes(engine, schema))
         return replace(self, schema=schema, structure=structure_of(engine, schema), aside={}, not_rebuilt=empty)
@@ -76,7 +76,7 @@ def open_set(store: ObjectStore, manifest: Manifest, folder: str, *, parallel: i
     if different:
         raise RecoveryError(
             ErrorKind.DAMAGED,
-            f"What was loaded of set {manifest.set_id} differs in {', '.join(different[:10])}.",
+            f"The database loaded from set {manifest.set_id} differs from its digests in {', '.join(different[:10])}.",
             next_step="Use another set.",
         )
     return replace(opened, is_recorded=recorded.get("structure") is not None)

@@ -49,8 +49,8 @@ _PIECE = 40_000
 #: value is written again with each.
 _TEXT_PIECE, _LARGEST_PIECE = 5_000, 85_000
 
-#: Where a long value is put together. A row is written when its values are there, so that no rule, index or trigger
-#: sees a part of them.
+#: The table in which a long value is assembled. A row is written after its values are complete, so that no rule,
+#: index or trigger reads a part of them.
 _HELPER = "lifeline_recovery_long_values"
 
 
@@ -77,14 +77,14 @@ def portable_statements(
 
 
 def dropped(schema: Schema) -> t.List[str]:
-    """What takes everything out of a database. With a table go its indexes and triggers."""
+    """The statements that empty a database. DROP TABLE drops indexes and triggers too."""
     views = [f"DROP VIEW {quoted(name)}" for name in schema.names("view")]
     virtual = [f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("virtual")]
     return [*views, *virtual, *(f"DROP TABLE {quoted(table.name)}" for table in schema.of_kind("table"))]
 
 
 def inserted(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.Iterator[str]:
-    """What writes a row that is not there. A conflict stops it, whatever the table says of conflicts."""
+    """The statements that insert a row. A conflict aborts, also if the table declares another conflict clause."""
     written, prepared = _fitted(written_values(table, key, values), longest)
     yield from prepared
     yield f"{insert_head(table, 'INSERT OR ABORT')}({','.join(written)})"
@@ -92,7 +92,7 @@ def inserted(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.I
 
 
 def updated(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.Iterator[str]:
-    """What makes a row that is there like this one; its key stays."""
+    """The statements that update the row of this key."""
     pairs = [(name, value) for name, value in zip(table.stored, values) if table.rowid or name not in table.key_names]
     if not pairs:
         return
@@ -104,7 +104,7 @@ def updated(table: Table, key: Row, values: Row, longest: int = LONGEST) -> t.It
 
 
 def deleted(table: Table, key: Row) -> str:
-    """What takes a row away."""
+    """The statement that deletes a row."""
     return f"DELETE FROM {quoted(table.name)} WHERE {_is(table, key)}"
 
 
@@ -158,6 +158,6 @@ def _text_pieces(value: str) -> t.Iterator[str]:
 
 
 def is_empty(engine: Engine) -> bool:
-    """Whether a database has nothing of anybody in it."""
+    """Whether a database has no objects of users."""
     (found,) = engine.run([Bound("SELECT name FROM sqlite_schema", reads_only=True)])
     return all(is_own(str(row[0])) for row in found.rows)

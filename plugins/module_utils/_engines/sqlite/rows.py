@@ -32,8 +32,8 @@ Row = t.List[t.Any]
 def read_rows(engine: Engine, table: Table, where: str = "", *, first: int = 16) -> t.Iterator[t.Tuple[Row, Row]]:
     """Key and stored values of every row, or of those that a condition picks. A text that is no UTF-8 is a NotText.
 
-    first is how many rows to ask for at once in the beginning.
-    Raises those of the engine, and unsupported for a table whose rows cannot be told apart.
+    first is the number of rows of the first page.
+    Raises those of the engine, and unsupported for a table whose rows cannot be identified.
     """
     if not table.keys:
         raise RecoveryError(
@@ -49,7 +49,7 @@ def read_rows(engine: Engine, table: Table, where: str = "", *, first: int = 16)
         except RecoveryError as error:
             if size == 1 or error.kind not in _RETRY_SMALLER:
                 raise
-            # Too much at once for the service; what it really refuses comes again.
+            # The page was too large for the service; any other refusal occurs again with a smaller page.
             size = max(1, size // 8)
             continue
         for key, values in rows:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a database of SQLite consists of, asked through an engine."""
+"""The schema of a database of SQLite, read through an engine."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ class Table:
 
     @cached_property
     def keys(self) -> t.Tuple[str, ...]:
-        """What orders its rows: the row number or the primary key, as SQL.
+        """The order of its rows: the row number or the primary key, as SQL.
 
-        Texts are compared byte by byte, which tells rows apart whatever the columns and the key think equal.
+        Texts are compared byte by byte, so rows differ even if a collation of the columns treats them as equal.
         """
         if self.rowid is not None:
             return (self.rowid,)
@@ -147,7 +147,7 @@ def is_own(name: str) -> bool:
 
 
 def written_names(table: Table) -> t.List[str]:
-    """What a row is written to, as SQL. Its number is kept where no column holds it, for others may refer to it."""
+    """The columns of INSERT, as SQL. If no column holds the row number, it is added, because rows may refer to it."""
     return [*([table.rowid] if table.is_numbered and table.rowid else []), *map(quoted, table.stored)]
 
 

@@ -64,7 +64,7 @@ class Dump:
 
 
 def write_dump(engine: Engine, schema: Schema, folder: str, noted: t.Callable[[int], None]) -> Dump:
-    """Read everything and write it to files of a folder; noted is told of rows. Raises those of the engine."""
+    """Read the database into files of a folder; noted is called with numbers of rows. Raises those of the engine."""
     files = [(SCHEMA_FILE, "")]
     content = []
     parents, empty = missing_parents(engine, schema), not_rebuilt(engine, schema)
@@ -94,7 +94,7 @@ def ignore_checks(folder: str) -> None:
 
 
 def content_of(engine: Engine, schema: Schema) -> t.List[TableContent]:
-    """What the tables hold, read as write_dump reads them. Raises RecoveryError(not_equal) as require_all_rows."""
+    """The content of the tables, read as write_dump reads them. Raises RecoveryError(not_equal) as require_all_rows."""
     found = []
     for table in with_rows(schema):
         counted = Content()
@@ -108,7 +108,7 @@ def content_of(engine: Engine, schema: Schema) -> t.List[TableContent]:
 def require_all_rows(engine: Engine, schema: Schema, content: t.Sequence[TableContent]) -> None:
     """Raise RecoveryError(not_equal) unless each table has as many rows as were read, counted by the database itself.
 
-    What was read proves nothing about a row that no page showed.
+    Pages that were read cannot prove that no row is missing.
     """
     read = {table.name: readable(table).name for table in with_rows(schema)}
     for start in range(0, len(content), _TABLES_AT_ONCE):
@@ -150,7 +150,7 @@ def before_rows(schema: Schema, parents: Parents) -> t.Iterator[str]:
 def after_rows(
     engine: Engine, schema: Schema, structure: Structure, parents: Parents, empty: t.Collection[str]
 ) -> t.Iterator[str]:
-    """What depends on the rows: counters, indexes, views, virtual tables, triggers. empty: what is not rebuilt."""
+    """Objects that depend on rows: counters, indexes, views, virtual tables, triggers. empty: those not rebuilt."""
     yield from parents.removed
     if schema.has_sequence:
         yield "DELETE FROM sqlite_sequence"
@@ -172,7 +172,7 @@ def after_rows(
 
 
 def versions(engine: Engine) -> t.Iterator[str]:
-    """What sets the numbers in the head of a file."""
+    """The pragmas that set the numbers in the header of a file."""
     for name, value in numbers_of(engine):
         yield f"PRAGMA {name} = {value}"
 

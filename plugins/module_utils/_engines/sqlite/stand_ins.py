@@ -2,8 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands in during a load: for parents that foreign keys name and that are missing, and for tables that this
-host's SQLite cannot make.
+"""Stand-ins during a load: for missing parents of foreign keys, and for tables that this host's SQLite cannot create.
 
 D1 loads with foreign keys on. SQLite refuses to write a row of a table whose foreign key names a table that does not
 exist, or columns without a unique index, also where the row refers to nothing.
@@ -38,7 +37,7 @@ class Parents:
 
 
 def missing_parents(engine: Engine, schema: Schema) -> Parents:
-    """What the foreign keys of a database lack. Raises those of the engine."""
+    """The missing parents of the foreign keys of a database. Raises those of the engine."""
     made: t.List[str] = []
     removed: t.List[str] = []
     notices: t.List[str] = []
@@ -65,12 +64,12 @@ def missing_parents(engine: Engine, schema: Schema) -> Parents:
     for number, (child, parent, key) in enumerate(keyless.values()):
         if _is_unique(engine, parent, key):
             continue
-        told = f"{child.name} refers to {', '.join(key.parent_columns) or 'the primary key'} of {parent.name},"
+        notice = f"{child.name} refers to {', '.join(key.parent_columns) or 'the primary key'} of {parent.name},"
         if not _can_be_unique(engine, parent, key):
-            refused.append(f"{told} which is not unique.")
+            refused.append(f"{notice} which is not unique.")
             continue
         notices.append(
-            f"{told} which has no unique index: a restore into D1 makes one during the import and drops it again."
+            f"{notice} which has no unique index: a restore into D1 makes one during the import and drops it again."
         )
         name, listed = quoted(f"{_INDEX}{number}"), ", ".join(map(quoted, key.parent_columns))
         made.append(f"CREATE UNIQUE INDEX {name} ON {quoted(parent.name)}({listed})")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..._core.errors import ErrorKind, RecoveryError
 from .exact import literal
 
-#: What C(sqlite3_complete) tells apart. https://www.sqlite.org/c3ref/complete.html
+#: The tokens of C(sqlite3_complete). https://www.sqlite.org/c3ref/complete.html
 _TOKEN = re.compile(
     r"""
       (?P<space>[ \t\r\n\f]+)
@@ -57,8 +57,8 @@ _READS = ("SELECT", "VALUES", "EXPLAIN")
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 _TRANSACTION = ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
-#: Pragmas that only tell, also with an argument. https://www.sqlite.org/pragma.html
-TELLING_PRAGMAS = frozenset(
+#: Pragmas that only read, also with an argument. https://www.sqlite.org/pragma.html
+READING_PRAGMAS = frozenset(
     [
         "table_list",
         "table_info",
@@ -93,7 +93,7 @@ class Token:
 class Statement:
     """One statement without its semicolon. line is that of its first word, from 1.
 
-    kind: read, write, schema, transaction or pragma. word: its first one, in capitals. ended: its semicolon is there.
+    kind: read, write, schema, transaction or pragma. word: its first word, in capitals. ended: its semicolon was read.
     """
 
     text: str
@@ -115,7 +115,7 @@ def tokens(text: str, *, first_line: int = 1) -> t.Iterator[Token]:
             line = text.count("\n", 0, found.start()) + first_line
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"What begins with {found.group()} in line {line} has no end.",
+                f"The text that begins with {found.group()} in line {line} has no end.",
                 left="Nothing was executed.",
                 next_step="The SQL may be cut off; complete it.",
             )
@@ -147,7 +147,7 @@ def split_statements(text: str, *, first_line: int = 1) -> t.Iterator[Statement]
 class Completeness:
     """Whether a text that comes in lines ends where a statement does, as C(sqlite3_complete) judges it.
 
-    Each character is looked at once: a value may have many lines that look like the end of a statement.
+    Each character is read only one time: a value may have many lines that look like the end of a statement.
     """
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class Completeness:
                 return
 
 
-def whole_statements(stream: t.Iterable[str]) -> t.Iterator[str]:
+def complete_statements(stream: t.Iterable[str]) -> t.Iterator[str]:
     """Lines, joined until a statement is complete: a text may hold ends of lines."""
     held: t.List[str] = []
     seen = Completeness()
@@ -263,14 +263,14 @@ def _kind(word: str, solid: t.Sequence[Token]) -> str:
         bare = len(solid) == (4 if schema else 2)
         return (
             "read"
-            if name in TELLING_PRAGMAS or (bare and name not in ("optimize", "incremental_vacuum", "wal_checkpoint"))
+            if name in READING_PRAGMAS or (bare and name not in ("optimize", "incremental_vacuum", "wal_checkpoint"))
             else "pragma"
         )
     return "schema"
 
 
 def _after_with(solid: t.Sequence[Token]) -> str:
-    """What the tables of a WITH are made for: the first verb outside parentheses."""
+    """The verb of a statement with WITH: the first one outside parentheses."""
     depth = 0
     for token in solid[1:]:
         depth += (token.text == "(") - (token.text == ")")

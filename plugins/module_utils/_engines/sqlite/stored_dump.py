@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of a dump in a set, and the file that says what they hold."""
+"""The files of a dump in a set, and the file that lists their content."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CONTENT_FILE = "content.json"
 #: Characters of one definition. D1 takes statements of 100 KB.
 _LARGEST = 10_000_000
 
-#: What a set recorded of its content. Sets without an algorithm recorded the rows alone.
+#: The algorithm of the recorded content. Sets without an algorithm recorded the rows alone.
 _ALGORITHM = "sqlite-rows-and-structure"
 #: The order in which the files of a set load.
 _ORDER = {"schema": 0, "table": 1, "after": 2}
 
 
 def add_dump(writer: SetWriter, folder: str, dump: Dump) -> None:
-    """Add the files of a dump, and the file that says what they hold, to a set."""
+    """Add the files of a dump, and the file that lists their content, to a set."""
     with open(os.path.join(folder, _CONTENT_FILE), "w", encoding="utf-8") as stream:
         document = {
             "algorithm": _ALGORITHM,
@@ -68,7 +68,7 @@ _CONTENT = record(
 
 
 def read_content(folder: str, set_id: str) -> t.Dict[str, t.Any]:
-    """What the set says that it holds. Raises RecoveryError(damaged)."""
+    """The recorded content of a set. Raises RecoveryError(damaged)."""
     what = f"{_CONTENT_FILE} of the set {set_id}"
     try:
         with open(os.path.join(folder, _CONTENT_FILE), "rb") as stream:
@@ -80,6 +80,6 @@ def read_content(folder: str, set_id: str) -> t.Dict[str, t.Any]:
 
 
 def facts_of(engine: Engine, bookmark: t.Optional[str]) -> t.Dict[str, t.Any]:
-    """What a set records of its database, for identity_in as well."""
+    """The facts of a database that a set records; identity_in reads them too."""
     known = {"database": engine.identity.database, "database_id": engine.identity.identifier} if engine.identity else {}
     return {"location": engine.location, "bookmark": bookmark, **known}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a database of SQLite is beside its rows: definitions, counters, and the numbers in the head of its file."""
+"""The structure of a database of SQLite: definitions, counters, and the numbers in the header of its file."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def numbers_of(engine: Engine) -> t.List[t.Tuple[str, int]]:
 
 
 def without_numbers(structure: Structure) -> t.Dict[str, str]:
-    """What D1 can hold of a structure."""
+    """The part of a structure that D1 can hold."""
     return {what: text for what, text in structure.items() if what not in _NUMBERS}
 
 
 def structure_differences(expected: Structure, actual: Structure) -> t.List[str]:
-    """What is missing, additional or other, each with that word."""
+    """The parts that are missing, additional or different, each with that word."""
     return [
         f"{what} ({_difference(expected.get(what), actual.get(what))})"
         for what in sorted({*expected, *actual})

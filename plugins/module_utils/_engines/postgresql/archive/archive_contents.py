@@ -37,7 +37,7 @@ def require_restorable(manifest: Manifest, toc: Toc) -> None:
 
 
 def missing_parts(toc: Toc, files: t.Collection[str]) -> t.List[str]:
-    """What the entries of the archive need and the set does not hold. files: the files with rows."""
+    """Objects that entries of the archive need and the set does not hold. files: the files with rows."""
     # An extension may make tables and schemas, which the archive does not name.
     extensions = bool(toc.of_kind("EXTENSION"))
     tables = {(entry.schema, entry.tag) for entry in toc.of_kind("TABLE")}

@@ -48,7 +48,7 @@ def _large_objects(folder: str, listing: str) -> t.List[str]:
     names: t.List[str] = []
     path = os.path.join(folder, listing)
     if not os.path.isfile(path):
-        # What restores rows of tables brings no large objects, and pg_restore fails without the list.
+        # A restore of rows has no large objects, and pg_restore fails if their list is missing.
         return []
     with open(path, encoding="ascii", errors="replace") as stream:
         while True:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Loads the rows of a set into empty tables, straight from the store: largest table first, several at once."""
+"""Loads the rows of a set from the store into empty tables: largest table first, several tables in parallel."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ...._core.parallel import in_sessions
 from ...._repository.fetch import proved_rows
 from ...._repository.manifest import ObjectEntry
 from ...._store.base import ObjectStore
+from ..server.catalog_columns import catalog_columns
 from ..server.confined import SAFE_PATH, Confined, drop_role, writing_role
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
 from ..server.driver import psycopg2
 from ..server.landing import CopySource, land_rows
-from ..server.live_columns import live_columns
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
 from .statements import copied_columns
@@ -97,9 +97,9 @@ def load_rows(
     """COPY every data object into its table. The tables exist, and nothing refers to them yet.
 
     Each table is one transaction that is committed only after its object was proved by its digests.
-    Rows are frozen as they are written, so that reading them later writes nothing. What rows run (checks of tables
-    and domains, generated columns) runs confined to the rights of the table's owner where as_owner is true, and, if it
-    does not find what it names, a second time with the search_path of the database.
+    Rows are written frozen, so that later readers write nothing. Code that rows run (checks of tables and domains,
+    generated columns) runs with no more than the rights of the table's owner if as_owner is true. If this code does not
+    find an object, it runs a second time with the search_path of the database.
     Returns the tables whose rows PostgreSQL refused; the other tables are loaded.
     Raises RecoveryError(damaged, object_missing, unreachable) and those of the store.
     """
@@ -128,7 +128,7 @@ def load_rows(
 
 
 def _prepare(conn: Connection, toc: Toc) -> None:
-    """The settings that the archive itself asks for, which say how its text is to be read."""
+    """Apply the settings of the archive that define how its text is read."""
     with conn.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         for entry in toc.of_kind("ENCODING", "STDSTRINGS"):
@@ -136,7 +136,7 @@ def _prepare(conn: Connection, toc: Toc) -> None:
 
 
 class Statements(t.NamedTuple):
-    """What begins, ends and undoes the load of one table."""
+    """The SQL that begins, ends and undoes the load of one table."""
 
     begin: str
     end: str
@@ -213,7 +213,7 @@ class Loader:
         name = copy_target(table)
         oid = self._confined[name]
         session = Confined(conn, role, path=f"{search_path}, pg_temp" if search_path else SAFE_PATH)
-        known = {column.name: column for column in live_columns(conn, [oid]).get(oid, ())}
+        known = {column.name: column for column in catalog_columns(conn, [oid]).get(oid, ())}
         columns = [(column, known[column]) for column in copied_columns(table.copy_statement)]
         quoted = quote_identifier(*name)
         land_rows(session, quoted, quoted, columns, rows)

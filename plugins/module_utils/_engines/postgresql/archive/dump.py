@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs pg_dump into a spool folder and tells which files are finished while others still grow."""
+"""Runs pg_dump into a spool folder and reports each finished file while pg_dump writes others."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .toc import Toc, TocEntry, parse_toc
 
 TOC_NAME = "toc.dat"
 
-_NO_SET = "No backup set was written; earlier sets are as they were."
+_NO_SET = "No backup set was written; earlier sets are unchanged."
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a dump takes. Patterns are pg_dump's own; tables are given as C(schema.table)."""
+    """The part of a database that is dumped. Patterns are those of pg_dump; tables are given as C(schema.table)."""
 
     include_schemas: t.Tuple[str, ...] = ()
     exclude_schemas: t.Tuple[str, ...] = ()
@@ -65,7 +65,7 @@ def dump_arguments(
         "--compress=0",
         "--verbose",
         "--no-password",
-        # The spool is read back at once and thrown away; what must last is in the store.
+        # The spool is read immediately and deleted; only the store must survive a crash.
         "--no-sync",
         f"--snapshot={snapshot}",
         f"--lock-wait-timeout={int(lock_timeout * 1000)}",
@@ -135,7 +135,7 @@ def start_dump(arguments: t.Sequence[str], options: ConnectionOptions) -> Child:
 
 
 def client_encoding(encoding: str) -> str:
-    """What a database is dumped in: bytes of no known encoding cannot become UTF-8."""
+    """The encoding of the dump: bytes of SQL_ASCII have no known encoding and cannot become UTF-8."""
     return encoding if encoding == "SQL_ASCII" else "UTF8"
 
 

@@ -126,10 +126,10 @@ def _environment(options: ConnectionOptions) -> t.Dict[str, str]:
 def _raise_unless_good(program: str, code: int, complaints: t.Sequence[str]) -> None:
     if code == 0:
         return
-    told = [line for line in complaints if re.search(r"error|fatal|detail|hint", line, re.IGNORECASE)] or list(
+    causes = [line for line in complaints if re.search(r"error|fatal|detail|hint", line, re.IGNORECASE)] or list(
         complaints
     )
-    text = " ".join(" ".join(told[:4]).split())
+    text = " ".join(" ".join(causes[:4]).split())
     kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run the restore again."
     if re.search(r'role ".*" does not exist', text):
         kind, next_step = ErrorKind.ROLES_MISSING, "Set create_roles to true, or owner and privileges to false."

@@ -23,7 +23,7 @@ _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(.*)")
 #: pg_restore since 17 sets a parameter of its session that older servers do not know; nothing depends on it.
 _NO_OBJECT = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
 
-#: What a message has to match to the kind of error and the next step.
+#: A pattern of a message, the kind of the error and the next step.
 _HINTS = (
     (
         r'role ".*" does not exist',

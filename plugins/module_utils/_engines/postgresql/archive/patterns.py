@@ -51,7 +51,7 @@ def _matches(expression: str, name: str) -> bool:
 
 
 def _expressions(pattern: str) -> t.List[str]:
-    """A regular expression for each part between dots. What is quoted stands for itself, the rest is in lower case."""
+    """A regular expression for each part between dots. Quoted text is literal, other text is in lower case."""
     parts, quoted, position = [""], False, 0
     while position < len(pattern):
         letter = pattern[position]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a dump of a managed platform leaves out, because the platform makes it itself."""
+"""Objects that a dump of a managed platform leaves out, because the platform creates them."""
 
 from __future__ import annotations
 

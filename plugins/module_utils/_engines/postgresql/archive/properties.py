@@ -121,7 +121,7 @@ class DatabaseProperties:
 
 @dataclass(frozen=True)
 class PropertyDifference:
-    """What differs, and the two sides as text; the values of settings are not among them."""
+    """A property that differs, and the two sides as text; values of settings are not shown."""
 
     what: str
     expected: str
@@ -203,9 +203,9 @@ def locale_of_archive(toc: Toc) -> t.Optional[Locale]:
 def apply_statements(
     wanted: DatabaseProperties, actual: DatabaseProperties, name: str, *, owner: bool, privileges: bool
 ) -> t.List[t.Tuple[str, str]]:
-    """What changes the properties of the database name from actual to wanted: pairs of what is set and the statement.
+    """The statements that change properties of the database name from actual to wanted, as pairs (property, statement).
 
-    owner and privileges tell whether owner and grants are part of it. Locale and tablespace cannot be changed.
+    owner and privileges: include owner and grants. Locale and tablespace cannot be changed.
     """
     database = quote_identifier(name)
     found: t.List[t.Tuple[str, str]] = []
@@ -225,7 +225,7 @@ def apply_statements(
 def property_differences(
     expected: DatabaseProperties, actual: DatabaseProperties, *, owner: bool = True, privileges: bool = True
 ) -> t.List[PropertyDifference]:
-    """What is not as expected. owner and privileges tell whether owner and grants are compared."""
+    """The properties that differ. owner and privileges: compare owner and grants too."""
     pairs: t.List[t.Tuple[str, t.Any, t.Any]] = [
         ("encoding", expected.locale.encoding, actual.locale.encoding),
         ("locale provider", expected.locale.provider, actual.locale.provider),
@@ -256,7 +256,7 @@ def property_differences(
 def _grant_statements(
     wanted: DatabaseProperties, actual: DatabaseProperties, database: str
 ) -> t.Iterator[t.Tuple[str, str]]:
-    """Everything that anyone has is revoked, then what is wanted is granted by who granted it."""
+    """Revoke all grants; then grant the wanted ones in the name of their grantors."""
     for grantee in sorted({grant.grantee for grant in actual.grants} | {"", wanted.owner, actual.owner}):
         if grantee != wanted.owner:
             yield f"grants of {grantee or 'PUBLIC'}", f"REVOKE ALL ON DATABASE {database} FROM {_role(grantee)} CASCADE"

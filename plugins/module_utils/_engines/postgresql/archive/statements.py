@@ -23,7 +23,7 @@ _AFTER_TYPE = frozenset(
 
 @dataclass(frozen=True)
 class Column:
-    """type is as format_type writes it, None where the statement does not say."""
+    """type: as format_type writes it; None if the statement has no type."""
 
     name: str
     type: t.Optional[str]
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Reference:
-    """child.columns refer to parent.parent_columns, by a foreign key or because somebody says so."""
+    """child.columns refer to parent.parent_columns, by a foreign key or by a declaration of the operator."""
 
     child: QualifiedName
     columns: t.Tuple[str, ...]
@@ -125,11 +125,11 @@ class _Tokens:
                 ErrorKind.DAMAGED, f"A statement of the archive has {found!r} in place of {word!r}.", left=""
             )
 
-    def seek(self, *words: str) -> bool:
+    def seek(self, *keywords: str) -> bool:
         """Move behind the first place where these words follow one another."""
-        for place in range(self._place, len(self._tokens) - len(words) + 1):
-            if tuple(token[0] for token in self._tokens[place : place + len(words)]) == words:
-                self._place = place + len(words)
+        for place in range(self._place, len(self._tokens) - len(keywords) + 1):
+            if tuple(token[0] for token in self._tokens[place : place + len(keywords)]) == keywords:
+                self._place = place + len(keywords)
                 return True
         return False
 

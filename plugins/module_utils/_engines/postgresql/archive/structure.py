@@ -69,7 +69,7 @@ def structure_of(toc: Toc) -> Structure:
     }
 
 
-def live_structure(options: ConnectionOptions, selection: Selection) -> Structure:
+def read_structure(options: ConnectionOptions, selection: Selection) -> Structure:
     """The structure of a live database, as far as the selection of a dump reaches.
 
     Raises RecoveryError as a dump does: access_denied, locked, client_missing, client_too_old, dump_failed.
@@ -84,7 +84,7 @@ def live_structure(options: ConnectionOptions, selection: Selection) -> Structur
 def replayed_structure(
     options: ConnectionOptions, toc: bytes, selection: Selection, *, owner: bool, privileges: bool
 ) -> t.Tuple[Structure, bool]:
-    """What this server prints of recorded definitions, and whether it accepted all of them.
+    """Recorded definitions as this server prints them, and whether the server accepted all of them.
 
     toc holds the bytes of toc.dat. An empty database is made beside that of options and dropped again. Only definitions
     are replayed; what of them runs code of users runs with the rights of the owner. Raises RecoveryError when that is
@@ -112,7 +112,7 @@ def replayed_structure(
         return structure_of(_dump(client, replica, selection, folder, encoding)), not failures
 
 
-def merged(recorded: Definitions, replayed: Structure, live: Definitions, *, everything: bool) -> Structure:
+def merged(recorded: Definitions, replayed: Structure, current: Definitions, *, everything: bool) -> Structure:
     """The recorded structure, in the words of the server that replayed it where the live one differs from it.
 
     A replay may lack a part of a definition, such as a grant that the role may not make.
@@ -124,7 +124,7 @@ def merged(recorded: Definitions, replayed: Structure, live: Definitions, *, eve
     return {
         category: {
             identity: digest
-            if live.get(category, {}).get(identity) == digest
+            if current.get(category, {}).get(identity) == digest
             else replayed.get(category, {}).get(identity, digest)
             for identity, digest in items.items()
         }

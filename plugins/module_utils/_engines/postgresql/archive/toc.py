@@ -4,7 +4,7 @@
 
 """Reads the table of contents of a directory archive (toc.dat) or a custom archive, without pg_restore.
 
-"pg_restore -l" prints names unquoted, so they cannot be told apart when they hold spaces.
+"pg_restore -l" prints names unquoted, so names that contain spaces are ambiguous.
 The layout is that of PostgreSQL's src/bin/pg_dump/pg_backup_archiver.c, archive versions 1.14 to 1.16.
 """
 
@@ -90,7 +90,7 @@ def read_toc_from(stream: t.IO[bytes]) -> Toc:
 
 
 def sequence_values(toc: Toc) -> t.List[SequenceFingerprint]:
-    """What the dump will set each sequence to, from its setval statements."""
+    """The values that the dump sets sequences to, from its setval statements."""
     found = []
     for entry in toc.of_kind("SEQUENCE SET"):
         match = re.search(r", (-?\d+), (true|false)\)", entry.definition)

@@ -31,7 +31,7 @@ from .snapshot_dump import SnapshotDump
 
 @dataclass(frozen=True)
 class PostgresBackupRequest(BackupRequest):
-    """What to back up of a database. lock_timeout is in seconds; jobs counts pg_dump's workers."""
+    """A backup of a database. lock_timeout is in seconds; jobs is the number of pg_dump's workers."""
 
     jobs: int = 2
     selection: Selection = field(default_factory=Selection)
@@ -87,7 +87,7 @@ class PostgresBackup:
             yield
 
     def predicted(self, run: BackupRun) -> PostgresBackupResult:
-        """What check mode can know: the size of the tables, not what they compress to."""
+        """The prediction of check mode: the size of the tables, uncompressed."""
         held = guaranteed(self._held)
         size = sum(table.size for table in held.tables)
         return PostgresBackupResult(

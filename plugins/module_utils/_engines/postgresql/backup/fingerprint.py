@@ -15,7 +15,7 @@ from ...._core.errors import ErrorKind, RecoveryError
 from ...._core.parallel import in_sessions
 from ...._repository.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
 from ..archive.dump import Selection
-from ..archive.structure import Structure, live_structure
+from ..archive.structure import Structure, read_structure
 from ..server import catalog
 from ..server.confined import Session, begin_reading
 from ..server.connection import (
@@ -69,7 +69,7 @@ _Query = t.Tuple[str, t.List[catalog.Table]]
 
 @dataclass(frozen=True)
 class Scope:
-    """What a dump holds: (schema, name) of its tables with data, of its materialized views, and large objects.
+    """The content of a dump: (schema, name) of its tables with data, of its materialized views, and large objects.
 
     columns: tables of which only these columns, in this order, are hashed.
     """
@@ -111,7 +111,7 @@ def take_fingerprint(
             raise RecoveryError(
                 ErrorKind.UNSUPPORTED,
                 f"The server is PostgreSQL {facts.version}; a fingerprint needs 14 or newer.",
-                next_step="Upgrade the server: versions before 14 get no fixes any more.",
+                next_step="Upgrade the server: versions before 14 no longer get fixes.",
             )
         relations = [
             table
@@ -120,12 +120,12 @@ def take_fingerprint(
         ]
         queries = _queries(conn, relations, mode, algorithm, scope.columns if scope else {})
         if sequences is None:
-            sequences = _live_sequences(conn)
+            sequences = _current_sequences(conn)
         large_objects, object_rights = None, None
         if scope is None or scope.large_objects:
             large_objects, object_rights = large_object_content(conn.raw, mode, algorithm)
     if structure is None:
-        structure = live_structure(options, Selection())
+        structure = read_structure(options, Selection())
     measured = sorted(
         _measure(options, snapshot, queries, jobs, stop or threading.Event(), lock_timeout),
         key=lambda item: (item[0].schema, item[0].name),
@@ -162,7 +162,7 @@ def fingerprint_within(session: Session, mode: str, scope: Scope, *, algorithm: 
         mode=mode,
         server_major=facts.major,
         tables=tuple(sorted(measured, key=lambda table: (table.schema, table.name))),
-        sequences=tuple(_live_sequences(session)),
+        sequences=tuple(_current_sequences(session)),
         large_objects=large_objects,
         views=(),
         object_rights=object_rights,
@@ -207,7 +207,7 @@ def _union(statements: t.Iterable[str]) -> str:
     return " UNION ALL ".join(f"SELECT {number}, s.* FROM ({text}) s" for number, text in enumerate(statements))
 
 
-def _live_sequences(conn: Connection) -> t.List[SequenceFingerprint]:
+def _current_sequences(conn: Connection) -> t.List[SequenceFingerprint]:
     names = fetch_all(conn, _SEQUENCES)
     found = []
     for start in range(0, len(names), _TOGETHER):

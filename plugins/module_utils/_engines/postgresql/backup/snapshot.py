@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Holds one snapshot of a database for the dump and the fingerprint, after refusing what cannot go well."""
+"""Holds one snapshot of a database for the dump and the fingerprint; refuses databases that cannot be backed up."""
 
 from __future__ import annotations
 

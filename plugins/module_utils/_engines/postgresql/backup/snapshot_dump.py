@@ -117,7 +117,7 @@ class SnapshotDump:
         return self._left_out.result() if self._left_out else []
 
     def coverage(self) -> t.Dict[str, t.Any]:
-        """What the set holds by kind, and what it does not hold."""
+        """The kinds of objects in the set, and what the set does not hold."""
         toc = self.toc
         left_out = [str(rows) for rows in self.left_out]
         missing = [*PROFILES[self._profile].not_covered, *left_out]
@@ -183,7 +183,7 @@ class SnapshotDump:
 
 
 def scope_of(toc: Toc) -> Scope:
-    """What a dump with this table of contents holds."""
+    """The content of a dump with this table of contents."""
     return Scope(
         tables=frozenset((entry.schema, entry.tag) for entry in toc.of_kind("TABLE DATA")),
         views=frozenset((entry.schema, entry.tag) for entry in toc.of_kind("MATERIALIZED VIEW")),

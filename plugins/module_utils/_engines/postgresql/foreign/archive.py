@@ -26,7 +26,7 @@ _OTHERS = ((b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"PK\x03\x04", "zip"), (b"
 
 @dataclass(frozen=True)
 class ForeignDump:
-    """format is script, custom or directory; codec says how a script is compressed."""
+    """format is script, custom or directory; codec is the compression of a script."""
 
     path: str
     format: str
@@ -38,7 +38,7 @@ class ForeignDump:
 
 
 def inspect_dump(path: str) -> ForeignDump:
-    """Tell the format by the content, not by the name, and check a C(.sha256) file beside it.
+    """Detect the format by the content, not by the name, and check the C(.sha256) file in the same folder.
 
     Raises RecoveryError: invalid_options when there is nothing to read, damaged when the digest differs.
     """
@@ -129,7 +129,7 @@ def _check_sidecar(path: str) -> None:
     if actual != found.group(0).lower():
         raise RecoveryError(
             ErrorKind.DAMAGED,
-            f"The dump {path} has the SHA-256 digest {actual}, {sidecar} says {found.group(0).lower()}.",
+            f"The dump {path} has the SHA-256 digest {actual}, {sidecar} has {found.group(0).lower()}.",
             next_step="Fetch the dump again, or use another one.",
         )
 

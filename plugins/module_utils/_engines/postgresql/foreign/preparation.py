@@ -16,7 +16,7 @@ from ..server.catalog import available_extensions
 from ..server.connection import Connection, quote_identifier
 from ..server.driver import psycopg2
 
-#: What extensions of PostgreSQL and of managed platforms are used by, as dumps write the names.
+#: Functions, types and operators of extensions, by which the use of an extension is detected in a dump.
 _PROVIDED_BY = {
     "uuid-ossp": ("uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v3", "uuid_generate_v4", "uuid_generate_v5"),
     "pgcrypto": ("crypt", "digest", "gen_random_bytes", "gen_salt", "hmac", "pgp_sym_decrypt", "pgp_sym_encrypt"),
@@ -30,8 +30,8 @@ _PROVIDED_BY = {
 }
 
 
-#: What a platform makes itself and dumps of the schema public use. The functions read the claims of the request, as the
-#: platform's do; the table of users has no rows. Source: https://supabase.com/docs/guides/database/postgres/row-level-security
+#: Objects that a platform creates and dumps of the schema public use. The functions read the claims of the request
+#: like those of the platform; the table of users has no rows. Source: https://supabase.com/docs/guides/database/postgres/row-level-security
 _STAND_INS = {
     "supabase": (
         "CREATE SCHEMA IF NOT EXISTS auth",
@@ -58,7 +58,7 @@ class NewExtension:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is created in the new database before a dump runs there."""
+    """The objects that are created in the new database before a dump runs in it."""
 
     schemas: t.Tuple[str, ...] = ()
     extensions: t.Tuple[NewExtension, ...] = ()

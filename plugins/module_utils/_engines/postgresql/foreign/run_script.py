@@ -39,7 +39,7 @@ _SESSION = (
 #: So many refused statements end a run that collects them; so many bytes of a statement are kept.
 _MOST, _LONGEST = 200, 2000
 
-_TRANSACTION_WORDS = frozenset(["BEGIN", "START", "COMMIT", "END"])
+_TRANSACTION_KEYWORDS = frozenset(["BEGIN", "START", "COMMIT", "END"])
 #: INSERTs of rows travel together up to this many bytes. Measured with 300,000 rows: 20 s, and 150 s with psql.
 _BATCH_BYTES = 64 * 1024
 
@@ -109,7 +109,7 @@ class _Run:
         self._send_rows()
 
     def _statement(self, statement: Statement) -> None:
-        if self._one_transaction and statement.tokens[0] in _TRANSACTION_WORDS:
+        if self._one_transaction and statement.tokens[0] in _TRANSACTION_KEYWORDS:
             return
         where = f"line {statement.line}, {statement.title}"
         if statement.takes_rows:

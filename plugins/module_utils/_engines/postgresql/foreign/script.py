@@ -31,7 +31,7 @@ class Refusal:
 
 @dataclass
 class ScriptFacts:
-    """What was read so far.
+    """Facts of the statements that were read so far.
 
     headed and ended: the first and the last lines are those of pg_dump. count: the statements CREATE TABLE.
     roles: those that must exist. owners: roles that get objects, with the first statement that gives one.

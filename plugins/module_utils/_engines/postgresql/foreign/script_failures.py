@@ -41,7 +41,7 @@ class Refused:
 
 
 def missing_parts(refused: t.Iterable[Refused], created: t.Collection[QualifiedName]) -> t.List[str]:
-    """What the dump refers to and neither holds nor finds. created: tables that the script itself creates."""
+    """Objects that the dump needs and that neither it nor the database has. created: tables of the script."""
     found: t.Dict[str, None] = {}
     for one in refused:
         match = _MISSING.search(one.error.details["message"])

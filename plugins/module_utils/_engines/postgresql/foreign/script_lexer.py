@@ -26,7 +26,7 @@ _ROW_WINDOW = 1 << 20
 
 _WORD = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*"
 _TOKEN = re.compile(
-    # What may become a longer token when more bytes are read.
+    # The start of a token that may be longer once more bytes are read.
     rb"(?P<partial>(?:\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?|[uU]&|:\{)\Z)"
     rb"|(?P<space>[ \t\n\r\f\v]+)"
     rb"|(?P<constant>'[^'\\]{0,200}'(?!'))"
@@ -53,7 +53,7 @@ _VALUES = rb"\(" + _VALUE + rb"(?:,\s*" + _VALUE + rb")*\)"
 #: Rows of constants behind VALUES, which no rule looks at.
 _ROWS = re.compile(rb"\s*" + _VALUES + rb"(?:,\s*" + _VALUES + rb")*")
 _NAME = rb"(?:[a-z_][a-z0-9_$]*|\"[^\"]+\")"
-#: What "pg_dump --inserts" writes, and nothing that needs a closer look. Plain constants only.
+#: A row of "pg_dump --inserts" with plain constants only; other statements are read token by token.
 _ROW = re.compile(
     rb"INSERT INTO (?P<table>" + _NAME + rb"(?:\." + _NAME + rb")?)(?: \(" + _NAME + rb"(?:, " + _NAME + rb")*\))?"
     rb"(?: OVERRIDING SYSTEM VALUE)? VALUES\s*" + _VALUES + rb"(?:,\s*" + _VALUES + rb")*;\n"
@@ -68,13 +68,13 @@ _CLOSING = {
 #: White space with a line end between two quotes joins them to one constant.
 _GAP = rb"[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*"
 _JOINED = re.compile(_GAP + rb"'")
-#: What may become such white space when more bytes are read.
+#: The start of such white space, which may be longer once more bytes are read.
 _GAP_SO_FAR = re.compile(rb"(?:[ \t\f\v]*|" + _GAP + rb")(?:-(?:-[^\n\r]*)?)?\Z")
 _BLANK_REST = re.compile(rb"[ \t\f\v\r]*\n")
 _END_OF_ROWS = re.compile(rb"\\\.\r?(?:\n|\Z)")
 _COMMAND = re.compile(rb"\\(?:;|[^\s\\;']*)")
 _COMMAND_END = re.compile(rb"[\s\\;']")
-_BODY_WORDS = frozenset(
+_BODY_KEYWORDS = frozenset(
     ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "WITH", "RETURN", "TABLE", "END", "("]
 )
 _UNFINISHED = {
@@ -107,7 +107,7 @@ class Statement:
     trouble: str = ""
 
     @property
-    def words(self) -> t.Tuple[str, ...]:
+    def first_tokens(self) -> t.Tuple[str, ...]:
         """The first tokens, for rules that look at the beginning."""
         return tuple(self.tokens[:12])
 
@@ -141,7 +141,7 @@ class ScriptReader:
     """Iterates over the statements of a script; rows gives the rows of the COPY that was just returned.
 
     backslash_quotes: C(standard_conforming_strings) is off, so a backslash in '...' is an escape. The reader of a
-    script follows the SET statements; whoever runs the script compares this with what the server reports.
+    script follows the SET statements; run_script compares the setting with that of the server.
     comments: called with the line and the text of every line comment, and whether it stands inside a statement.
     Memory: one statement and one chunk. Raises RecoveryError(damaged) and what the chunks raise.
     """
@@ -424,7 +424,7 @@ class ScriptReader:
 
 
 class _Scan:
-    """What is known of the statement that is being read."""
+    """Facts of the statement that is being read."""
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
@@ -455,7 +455,7 @@ class _Scan:
         elif kind == "close":
             self.depth -= 1
             self.brackets -= token == "]"
-        if self.bodies and self._last in (";", "ATOMIC") and token not in _BODY_WORDS:
+        if self.bodies and self._last in (";", "ATOMIC") and token not in _BODY_KEYWORDS:
             self.refuse(f"a statement that begins with {token[:30]} stands in the body of a function")
         if not self.in_rows and (self.depth == 0 or (kind == "open" and self.depth == 1)):
             self.tokens.append(token)

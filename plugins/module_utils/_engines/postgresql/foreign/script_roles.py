@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a statement of a script does with roles: sets an owner, grants rights, or names a role that must exist.
+"""Roles in a statement of a script: owners, grants, and other roles that must exist.
 
 pg_restore leaves owners and grants of an archive out by its entries. A script has no entries, so that its statements
 are judged one by one.
@@ -37,7 +37,7 @@ _NONE = RoleUse()
 
 
 def role_use(statement: Statement) -> RoleUse:
-    """What a statement of the server, which is no row, does with roles."""
+    """The roles of an SQL statement; psql commands and rows have none."""
     tokens = statement.tokens
     first = tokens[0] if tokens else ""
     if first == "ALTER":
@@ -90,11 +90,11 @@ def _granted(tokens: t.Sequence[str]) -> t.FrozenSet[str]:
     return _listed_behind(tokens, "TO", "FROM", "BY")
 
 
-def _listed_behind(tokens: t.Sequence[str], *words: str) -> t.FrozenSet[str]:
+def _listed_behind(tokens: t.Sequence[str], *keywords: str) -> t.FrozenSet[str]:
     """The roles of every list that stands behind one of the words."""
     found: t.List[str] = []
     for index, token in enumerate(tokens):
-        if token not in words:
+        if token not in keywords:
             continue
         rest = [part for part in tokens[index + 1 :] if part != "GROUP"]
         found += rest[:1]

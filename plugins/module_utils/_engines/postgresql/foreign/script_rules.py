@@ -19,23 +19,23 @@ from .script_lexer import Statement
 RUN, SKIP, REFUSE = "run", "skip", "refuse"
 
 
-def _words(text: str) -> t.FrozenSet[str]:
+def _keywords(text: str) -> t.FrozenSet[str]:
     return frozenset(text.split())
 
 
 #: Objects that belong to one database.
-_KINDS = _words(
+_KINDS = _keywords(
     "ACCESS AGGREGATE CAST COLLATION CONSTRAINT CONVERSION DEFAULT DOMAIN EVENT EXTENSION FOREIGN FUNCTION "
     "GLOBAL INDEX LANGUAGE LARGE LOCAL MATERIALIZED OPERATOR OR POLICY PROCEDURAL PROCEDURE PROPERTY "
     "PUBLICATION RECURSIVE ROUTINE RULE SCHEMA SEQUENCE SERVER STATISTICS SUBSCRIPTION TABLE TEMP TEMPORARY "
     "TEXT TRANSFORM TRIGGER TRUSTED TYPE UNIQUE UNLOGGED VIEW"
 )
-_MODIFIERS = _words("OR REPLACE TRUSTED PROCEDURAL GLOBAL LOCAL TEMP TEMPORARY UNLOGGED UNIQUE")
-_EXECUTING = _words("SELECT WITH VALUES TABLE ( INSERT UPDATE DELETE MERGE TRUNCATE COPY")
-_MAINTENANCE = _words("ANALYZE ANALYSE VACUUM CLUSTER REINDEX REFRESH LOCK SHOW SAVEPOINT RELEASE")
+_MODIFIERS = _keywords("OR REPLACE TRUSTED PROCEDURAL GLOBAL LOCAL TEMP TEMPORARY UNLOGGED UNIQUE")
+_EXECUTING = _keywords("SELECT WITH VALUES TABLE ( INSERT UPDATE DELETE MERGE TRUNCATE COPY")
+_MAINTENANCE = _keywords("ANALYZE ANALYSE VACUUM CLUSTER REINDEX REFRESH LOCK SHOW SAVEPOINT RELEASE")
 _CLUSTER_OBJECTS = frozenset(["ROLE", "TABLESPACE", "PARAMETER"])
 #: Catalogs that all databases of a server share, and what writes to them.
-_SHARED = _words(
+_SHARED = _keywords(
     "pg_authid pg_auth_members pg_database pg_db_role_setting pg_tablespace pg_shdepend pg_shdescription "
     "pg_shseclabel pg_replication_origin pg_subscription pg_parameter_acl pg_shadow pg_user pg_roles pg_group "
     "pg_settings pg_file_settings"
@@ -279,7 +279,7 @@ def _object_reason(statement: Statement) -> str:
 def _subscription_reason(statement: Statement) -> str:
     tokens = statement.tokens
     if tokens[0] == "CREATE" and not re.search(rb"\bconnect\s*=\s*(?:false|'false')", statement.text):
-        return "it subscribes to another server at once"
+        return "it subscribes to another server immediately"
     if tokens[0] == "ALTER" and "OWNER" not in tokens:
         return "it changes a subscription to another server"
     return ""

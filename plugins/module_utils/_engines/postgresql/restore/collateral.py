@@ -160,7 +160,7 @@ class Collateral:
         published = {(entry.schema, entry.tag) for entry in restored.of_kind("PUBLICATION TABLE")}
         casts = any(entry.kind == "CAST" for entry in restored.entries)
         saved = {(entry.schema, entry.tag) for entry in undo.entries}
-        # What users put on tables of a schema that stays is replaced as well.
+        # Triggers and policies of users on tables of a schema that stays are replaced too.
         put = {(entry.schema, entry.tag.replace(" ", ".")) for entry in undo.of_kind("TRIGGER", "POLICY")}
         put = {item for item in put if item[0] in removal.foreign_schemas}
         outside, unsaved = [], []

@@ -21,7 +21,7 @@ from ..server.connection import Connection, fetch_all, fetch_value, quote_litera
 
 TABLE = ("cron", "job")
 
-#: Other functions of these names belong to whoever made the schema, and would run with the rights of this role.
+#: Other functions of these names belong to the owner of the schema, and would run with the rights of this role.
 _SCHEDULER = """
     SELECT count(*) = 3
     FROM unnest(ARRAY['cron.schedule(text,text)', 'cron.alter_job(bigint,text,text,text,text,boolean)',

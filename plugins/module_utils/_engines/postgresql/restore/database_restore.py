@@ -233,7 +233,7 @@ class DatabaseRestore(Change[RestoreResult]):
         return read_toc(self.foreign.path) if self.foreign.format == "directory" else None
 
     def rows_of(self, table: TocEntry) -> t.Optional[t.Callable[[], t.Iterator[bytes]]]:
-        """What opens the COPY lines of a table of the set."""
+        """A function that opens the COPY lines of a table of the set."""
         for entry in guaranteed(self.manifest).objects:
             if entry.role == "data" and entry.path == table.file_name:
                 return functools.partial(proved_rows, guaranteed(self.store), entry)
@@ -312,7 +312,7 @@ class DatabaseRestore(Change[RestoreResult]):
         if not proof.good and not self.refused:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL,
-                f"What was restored is not what was backed up: {proof.complaint}.",
+                f"The restored database differs from the backup set: {proof.complaint}.",
                 left=left,
                 next_step="Check whether the differences matter; if they do, restore another set.",
                 details={"fingerprint": asdict(proof)["fingerprint"], "foreign_keys": asdict(proof)["foreign_keys"]},
@@ -322,7 +322,7 @@ class DatabaseRestore(Change[RestoreResult]):
         request, manifest, proof = self.request, self.manifest, self.proof
         timings = self.timings.as_dict()
         origin = f"set {manifest.set_id}" if manifest else (request.archive or request.undo_db or "")
-        ending = proof.words if proof.good else f"it is not equal to the set: {proof.complaint}"
+        ending = proof.outcome if proof.good else f"it is not equal to the set: {proof.complaint}"
         if self.not_restored:
             ending += "; " + counted(len(self.not_restored), "object") + " not or only in part restored: "
             ending += ", ".join(failure.object for failure in self.not_restored[:3])

@@ -41,7 +41,7 @@ from .ownership import Replacement
 from .proof import Content, Proof, Rules
 from .removal import Removal, plan_removal
 
-#: Seconds of one attempt to lock, and of the pauses between attempts, in which the application can go on.
+#: Seconds of one attempt to lock, and of the pauses between attempts, in which the application continues.
 _ATTEMPT, _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 0.25, 4.0
 
 _TABLES = """

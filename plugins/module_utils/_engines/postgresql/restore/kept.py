@@ -19,8 +19,8 @@ from ...._store.base import ObjectStore
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
 from . import databases
 
-#: How the name of a kept database goes on after that of the database that took its place.
-_WORDS = ("_before_", "_undone_")
+#: The part of the name of a kept database between the name of the database and the time stamp.
+_INFIXES = ("_before_", "_undone_")
 _STAMP = re.compile(r"\d{8}t\d{6}z")
 
 # The size of a database is known to roles that may connect to it, and to members of pg_read_all_stats.
@@ -87,7 +87,7 @@ def kept_databases(conn: Connection, database: str, now: datetime) -> t.List[Kep
 
 def _stamp_of(name: str, database: str) -> t.Optional[str]:
     """The instant in the name of a database that a restore of the database kept, or None."""
-    for word in _WORDS:
+    for word in _INFIXES:
         stamp = name[-16:]
         if _STAMP.fullmatch(stamp) and name == databases.derived_name(database, f"{word}{stamp}"):
             try:

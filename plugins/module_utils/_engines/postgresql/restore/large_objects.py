@@ -31,7 +31,7 @@ _REMOVE = "SELECT pg_catalog.count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg
 
 
 class LargeObjectGuard:
-    """What is locked and compared so that the undo set holds every large object that is removed."""
+    """Locks large objects and compares them with the undo set before a restore removes them."""
 
     def __init__(self, options: ConnectionOptions, *, superuser: bool) -> None:
         self._options, self._superuser = options, superuser
@@ -43,7 +43,7 @@ class LargeObjectGuard:
         return (_METADATA, _PARTS) if undo_taken else (_METADATA,)
 
     def remove(self, conn: Connection, undo: Fingerprint) -> None:
-        """Remove every large object. Raises RecoveryError(conflict) when the undo set does not hold what is there."""
+        """Remove every large object. Raises RecoveryError(conflict) if the undo set lacks one of them."""
         if self._superuser:
             self._require_saved(conn, undo)
         with conn.cursor() as cursor:

@@ -60,7 +60,7 @@ def compare_content(
 def _reading(conn: Connection) -> t.Iterator[Session]:
     """A session within the open transaction, for whose statements and their functions the transaction only reads.
 
-    What it makes is rolled back at the end. A failure ends the whole transaction.
+    Its changes are rolled back at the end. A failure ends the whole transaction.
     """
     _execute(conn, f"SAVEPOINT reading; SET LOCAL search_path = {SAFE_PATH}")
     role = reading_role(conn)

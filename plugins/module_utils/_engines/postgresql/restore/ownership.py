@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of an archive a role may replace in a live database, and what stays as the platform made it.
+"""The parts of an archive that a role may replace in a live database, and those that the platform owns.
 
 On a managed platform the role that restores is no superuser. A schema of another role (auth and storage of a
 Supabase project) keeps its definitions, which may be newer than those of the set, and gets the rows of the set.
@@ -59,13 +59,13 @@ def plan_replacement(conn: Connection, toc: Toc, ledgers: t.Collection[str], *, 
     schema_drift when a kept table lacks columns of the set.
     """
     rights = read_rights(conn, toc)
-    choice = _Choice(rights, toc, frozenset(ledgers))
-    taken = [entry for entry in toc.entries if choice.takes(entry)]
+    chosen = _Chosen(rights, toc, frozenset(ledgers))
+    taken = [entry for entry in toc.entries if chosen.takes(entry)]
     if owner:
         refuse_foreign_owners(conn, owners_of(taken), left="The database is unchanged.")
     rows = {(entry.schema, entry.tag) for entry in taken if entry.kind == "TABLE DATA"}
     _refuse_missing_columns(taken, rights)
-    emptied = tuple(sorted(choice.emptied()))
+    emptied = tuple(sorted(chosen.emptied()))
     if emptied and not rights.may_switch_triggers_off:
         raise RecoveryError(
             ErrorKind.ACCESS_DENIED,
@@ -94,12 +94,12 @@ def plan_replacement(conn: Connection, toc: Toc, ledgers: t.Collection[str], *, 
         ),
         before_rows=("SET LOCAL session_replication_role = replica", *deletes) if emptied else (),
         after_rows=("SET LOCAL session_replication_role = DEFAULT",) if emptied else (),
-        jobs=choice.jobs,
-        left_out=tuple(choice.left_out),
+        jobs=chosen.jobs,
+        left_out=tuple(chosen.left_out),
     )
 
 
-class _Choice:
+class _Chosen:
     """Which entries are replayed. left_out and jobs are complete once every entry was asked for."""
 
     def __init__(self, rights: Rights, toc: Toc, ledgers: t.FrozenSet[str]) -> None:
@@ -153,7 +153,7 @@ class _Choice:
     def _takes_named(self, entry: TocEntry) -> bool:
         rights = self._rights
         if rights.names.get((entry.kind, entry.tag)) is False:
-            # The platform made it, and it is there.
+            # The platform created the object, and the database has it.
             return False
         if entry.kind == "EVENT TRIGGER" and not rights.privileged:
             return self._leave(entry, "only a superuser may make event triggers")

@@ -5,7 +5,7 @@
 """Empties schemas that a restore must not drop, and takes back default privileges before objects are created.
 
 A schema falls with the default privileges that other roles have in it and with the extensions that it holds. A role
-that is not a member of these roles, or does not own these extensions, could not bring them back.
+that is not a member of these roles, or does not own these extensions, could not restore them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restore has to show: content equal to the set, foreign keys that hold, statistics for the planner."""
+"""Proof of a restore: content equal to the set, valid foreign keys, statistics for the planner."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from ..archive.structure import (
     TABLESPACES,
     Definitions,
     Structure,
-    live_structure,
     merged,
     narrowed,
+    read_structure,
     replayed_structure,
     structure_of,
 )
@@ -44,7 +44,7 @@ _APPLICATION = "lifeline.recovery verify"
 
 @dataclass(frozen=True)
 class Rules:
-    """What a comparison looks at. mode: C(full), C(counts) or C(none).
+    """The extent of a comparison. mode: C(full), C(counts) or C(none).
 
     owner, privileges and tablespaces are false where a restore left these out. restored: the part of the set's
     archive that was restored, None for all of it; columns: tables that have more columns than the set, with those of
@@ -68,8 +68,8 @@ class Rules:
 
     def expected(self, recorded: Fingerprint, structure: Structure) -> Fingerprint:
         """The recorded fingerprint with this structure, limited to what was restored."""
-        whole = replace(recorded, structure=self.reduced(structure))
-        return whole if self.restored is None else _limited(whole, self.restored)
+        complete = replace(recorded, structure=self.reduced(structure))
+        return complete if self.restored is None else _limited(complete, self.restored)
 
     def compare(self, expected: Fingerprint, actual: Fingerprint) -> Comparison:
         return compare(
@@ -80,7 +80,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Content:
-    """What was compared inside the transaction of a restore: rows, sequences and large objects, or foreign keys."""
+    """The comparison inside the transaction of a restore: rows, sequences and large objects, or foreign keys."""
 
     fingerprint: t.Optional[Fingerprint]
     foreign_keys: t.Optional[t.Mapping[str, t.Any]]
@@ -101,7 +101,7 @@ class Proof:
         return self.fingerprint["equal"] is not False and not self.foreign_keys["violated"]
 
     @property
-    def words(self) -> str:
+    def outcome(self) -> str:
         found = self.fingerprint
         if found["equal"] is None:
             return "its content was not compared"
@@ -115,7 +115,8 @@ class Proof:
     def without(self, objects: t.Collection[str]) -> Proof:
         """The proof without the differences of objects that the result names as not restored.
 
-        What was not compared is listed as not_compared. A proof with more differences than it lists stays as it is.
+        Objects that were not compared are listed as not_compared. A proof that does not list all its differences is
+        returned unchanged.
         """
         shown = self.fingerprint.get("differences", [])
         rest = [item for item in shown if item["what"] not in objects]
@@ -198,19 +199,19 @@ def compare_database(
 ) -> Comparison:
     """As compare_with, with the recorded fingerprint, the bytes of toc.dat and what the dump was limited to."""
     parsed = parse_toc(toc)
-    whole = structure_of(parsed)
-    expected = rules.expected(recorded, whole)
+    complete = structure_of(parsed)
+    expected = rules.expected(recorded, complete)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        live = pool.submit(live_structure, options, selection)
+        reading = pool.submit(read_structure, options, selection)
         content = _content_now(options, recorded, scope_of_rules(expected, rules), rules, jobs=jobs, known=content)
-        found = live.result()
+        found = reading.result()
     restored = expected.structure
 
     def compared(structure: Structure) -> Structure:
         """Omit what the set defines and the restore left out: it is neither expected nor additional in the target."""
         return narrowed(
             rules.reduced(structure),
-            lambda category, name: name in restored.get(category, {}) or name not in whole.get(category, {}),
+            lambda category, name: name in restored.get(category, {}) or name not in complete.get(category, {}),
         )
 
     actual = replace(with_merged_partitions(content, parsed), structure=compared(found))
@@ -248,7 +249,7 @@ def _content_now(
 
 
 def recorded_selection(manifest: Manifest) -> Selection:
-    """What the dump of a set left out, so that the live database is looked at in the same way."""
+    """The exclusions of the dump of a set, so that the same part of the live database is compared."""
     recorded = manifest.coverage.get("excluded", {})
     return Selection(**{name: tuple(patterns) for name, patterns in recorded.items()})
 

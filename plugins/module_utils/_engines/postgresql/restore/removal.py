@@ -42,7 +42,7 @@ _SCHEMAS = """
     ORDER BY 1
 """
 
-#: What users made within schemas that an extension made.
+#: Objects of users in schemas that an extension created.
 _WITHIN_EXTENSION_SCHEMAS = """
     SELECT format('DROP %%s IF EXISTS %%I.%%I CASCADE',
                   CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'

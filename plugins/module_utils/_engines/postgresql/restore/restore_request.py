@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restore of a whole database is asked for, and what it reports."""
+"""Request and result of the restore of a database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODES = ("new", "swap", "in_place", "undo")
 
 @dataclass(frozen=True)
 class RestoreRequest:
-    """What to restore (a set by source and selection, or an archive) and where to.
+    """A restore: a set by source and selection or an archive, and the target.
 
     connection leads to a maintenance database of the target's server, for in_place to the target itself.
     materialized_views is refresh, required or without_data; object_errors is fail or report; locale is exact or

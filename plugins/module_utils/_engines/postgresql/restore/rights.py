@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the connected role owns and may do in a live database, as far as a restore within it needs to know."""
+"""Ownership and rights of the connected role in a live database, for a restore in place."""
 
 from __future__ import annotations
 

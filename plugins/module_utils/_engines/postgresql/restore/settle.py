@@ -27,7 +27,7 @@ _SUBSCRIPTIONS = """
     WHERE d.datname = current_database() ORDER BY 1
 """
 
-#: What only CREATE DATABASE can set.
+#: Properties that only CREATE DATABASE can set.
 _AT_CREATION = frozenset(("encoding", "locale provider", "LC_COLLATE", "LC_CTYPE", "locale", "ICU rules", "tablespace"))
 
 

@@ -67,7 +67,7 @@ class SideBySideRestore(DatabaseRestore):
         toc = self.toc()
         if toc is not None and request.object_errors == "fail" and self.foreign is None:
             require_available(admin, toc, request.skip_extensions)
-        # What skip_extensions leaves out is known only in a database.
+        # The objects that skip_extensions leaves out are known only after a look at a database.
         if not request.skip_extensions:
             owner = wanted.owner if wanted else ""
             self._refuse_foreign(toc, owner, self._missing, "Nothing was changed.")

@@ -43,7 +43,7 @@ _SQLITE_ENGINES = (SQLITE_ENGINE, SQLITE_ROWS_ENGINE)
 class VerifyRequest:
     """depth: presence asks the store for each object; digests reads them; decode also runs pg_restore.
 
-    whole is false where the manifest was narrowed to one table, which makes no archive that could be restored.
+    complete is false if the manifest was narrowed to one table, which is no archive that could be restored.
     """
 
     depth: str = "decode"
@@ -51,12 +51,12 @@ class VerifyRequest:
     client_bin_dir: t.Optional[str] = None
     parallel: int = 4
     record: bool = True
-    whole: bool = True
+    complete: bool = True
 
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """A set that is as its manifest says, to the depth asked for. bytes_read counts stored bytes."""
+    """A set that equals its manifest, to the requested depth. bytes_read counts stored bytes."""
 
     changed: bool
     set_id: str
@@ -75,8 +75,8 @@ class VerifyResult:
 def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -> VerifyResult:
     """Verify a set and, with record, note the outcome in the store.
 
-    Raises RecoveryError: damaged or object_missing when the set is not what its manifest says (this too is
-    recorded), client_missing or client_too_old when decoding is not possible here.
+    Raises RecoveryError: damaged or object_missing if the set differs from its manifest (recorded too),
+    client_missing or client_too_old if this host cannot decode the set.
     """
     timings = Timings()
     try:
@@ -141,7 +141,7 @@ def check_rows(manifest: Manifest, fetched: t.Iterable[FetchedObject]) -> None:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a verification looked at; sealed: compared as it is stored, because it could not be decrypted."""
+    """The objects that a verification read; sealed: compared in their stored form, because there is no identity."""
 
     objects: int
     size: int = 0
@@ -163,7 +163,7 @@ def _verify(store: ObjectStore, manifest: Manifest, request: VerifyRequest, timi
             fetched = fetch_objects(store, manifest.objects, None, parallel=request.parallel)
         check_rows(manifest, fetched)
         sealed = bool(manifest.recipients) and not store.sealing.can_read
-        if manifest.engine == DATABASE_ENGINE and request.whole and not sealed:
+        if manifest.engine == DATABASE_ENGINE and request.complete and not sealed:
             require_restorable(manifest, parse_toc(read_object(store, manifest.object_at(TOC_NAME))))
         return _seen(fetched, sealed=sealed)
     if manifest.engine in _SQLITE_ENGINES:

@@ -14,7 +14,7 @@ from ..server.connection import fetch_value, quote_identifier
 from ..server.names import QualifiedName
 from .local import LocalObjects
 from .staging import SUPPORT, Staged, choose, equal_columns, load_matching, load_raw
-from .target_tables import LiveTable
+from .target_tables import TargetTable
 
 CLOSURES = ("none", "parents", "children", "both")
 
@@ -49,13 +49,14 @@ def choose_children(
         child = tables[name]
         edges = [item for item in inward if item.child == name]
         for edge in edges:
-            child.live_scope.append(_refers(edge, tables, "l"))
-            child.live_scope += _refers_to_scope(edge, tables)
+            child.target_scope.append(_refers(edge, tables, "l"))
+            child.target_scope += _refers_to_scope(edge, tables)
         if circular:
             load_raw(conn, child, objects)
         elif edges:
             wanted = [
-                (_live(child, edge.columns), _parents(edge, tables), _refers(edge, tables, "r")) for edge in edges
+                (_target_names(child, edge.columns), _parents(edge, tables), _refers(edge, tables, "r"))
+                for edge in edges
             ]
             load_matching(conn, child, objects, wanted)
     while circular:
@@ -69,48 +70,50 @@ def choose_children(
 def choose_parents(
     conn: Session,
     tables: t.Dict[QualifiedName, Staged],
-    live: t.Mapping[QualifiedName, LiveTable],
+    target_tables: t.Mapping[QualifiedName, TargetTable],
     references: t.Sequence[Reference],
     objects: t.Optional[LocalObjects],
     stage: t.Callable[[QualifiedName], t.Optional[Staged]],
 ) -> None:
-    """Choose, as support, what chosen rows refer to and neither the target nor the choice has.
+    """Choose, as support, rows that chosen rows refer to and that are neither in the target nor chosen.
 
-    objects is None where rows are taken out of the live database itself.
+    objects is None where rows are exported from the live database.
     stage makes a table ready that was not touched so far and adds it to tables, or gives None when the set lacks it.
     """
     waiting = list(tables)
     while waiting:
         child = tables[waiting.pop()]
         for edge in references:
-            if edge.child != child.table.name or edge.parent not in live:
+            if edge.child != child.table.name or edge.parent not in target_tables:
                 continue
             known = tables.get(edge.parent)
-            # What is taken out of the live database needs all that it refers to.
-            beyond = live[edge.parent] if objects is not None else None
+            # Rows that are exported from the live database need all rows that they refer to.
+            beyond = target_tables[edge.parent] if objects is not None else None
             if not fetch_value(conn, f"SELECT EXISTS ({_needed(edge, child, beyond, known)})"):
                 continue
             parent = known or stage(edge.parent)
             if parent is None:
                 continue
             needed = _needed(edge, child, beyond, parent)
-            names = _live(parent, edge.parent_columns)
+            names = _target_names(parent, edge.parent_columns)
             # The needed values have the types of the child's columns.
-            match = equal_columns(child.live, _live(child, edge.columns), "n", parent.live, names, "r", renamed=names)
+            match = equal_columns(
+                child.target, _target_names(child, edge.columns), "n", parent.target, names, "r", renamed=names
+            )
             condition = f"EXISTS (SELECT FROM ({needed}) n WHERE {match})"
             if load_matching(conn, parent, objects, [(names, needed, condition)], support=True):
                 waiting.append(edge.parent)
 
 
-def _needed(edge: Reference, child: Staged, live: t.Optional[LiveTable], parent: t.Optional[Staged]) -> str:
+def _needed(edge: Reference, child: Staged, target: t.Optional[TargetTable], parent: t.Optional[Staged]) -> str:
     """A query, with the parent's column names, of the values that have no row yet, live or chosen."""
-    columns = _live(child, edge.columns)
-    names = _live(parent, edge.parent_columns) if parent else edge.parent_columns
+    columns = _target_names(child, edge.columns)
+    names = _target_names(parent, edge.parent_columns) if parent else edge.parent_columns
     listed = ", ".join(f"c.{quote_identifier(one)} AS {quote_identifier(other)}" for one, other in zip(columns, names))
     filled = " AND ".join(f"c.{quote_identifier(name)} IS NOT NULL" for name in columns)
-    table = parent.live if parent else live
+    table = parent.target if parent else target
     match = child.refers(columns, "c", "p", names, table)
-    sources = ([live.source] if live else []) + ([parent.rows] if parent else [])
+    sources = ([target.source] if target else []) + ([parent.rows] if parent else [])
     absent = "".join(f" AND NOT EXISTS (SELECT FROM {source} p WHERE {match})" for source in sources)
     return f"SELECT DISTINCT {listed} FROM {child.rows} c WHERE {filled}{absent}"
 
@@ -118,7 +121,7 @@ def _needed(edge: Reference, child: Staged, live: t.Optional[LiveTable], parent:
 def _parents(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) -> str:
     """A query, with the child's column names, of the keys that chosen rows of the parent have."""
     parent, child = tables[edge.parent], tables[edge.child]
-    pairs = zip(_live(parent, edge.parent_columns), _live(child, edge.columns))
+    pairs = zip(_target_names(parent, edge.parent_columns), _target_names(child, edge.columns))
     listed = ", ".join(f"{quote_identifier(one)} AS {quote_identifier(other)}" for one, other in pairs)
     return f"SELECT {listed} FROM {parent.rows} WHERE NOT {SUPPORT}"
 
@@ -126,25 +129,27 @@ def _parents(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) -> str:
 def _refers(edge: Reference, tables: t.Mapping[QualifiedName, Staged], alias: str) -> str:
     """A condition: the row of the child under the alias refers to a chosen row of the parent."""
     parent, child = tables[edge.parent], tables[edge.child]
-    match = child.refers(_live(child, edge.columns), alias, "p", _live(parent, edge.parent_columns), parent.live)
+    match = child.refers(
+        _target_names(child, edge.columns), alias, "p", _target_names(parent, edge.parent_columns), parent.target
+    )
     return f"EXISTS (SELECT FROM {parent.rows} p WHERE NOT p.{SUPPORT} AND {match})"
 
 
 def _refers_to_scope(edge: Reference, tables: t.Mapping[QualifiedName, Staged]) -> t.List[str]:
     """A condition: the live child refers to a live parent that exact may delete."""
     parent, child = tables[edge.parent], tables[edge.child]
-    if not parent.live_scope or parent is child:
+    if not parent.target_scope or parent is child:
         return []
     # The alias l inside is the parent's, outside the child's.
-    names = _live(parent, edge.parent_columns)
+    names = _target_names(parent, edge.parent_columns)
     theirs = ", ".join(f"l.{quote_identifier(name)}" for name in names)
-    scope = " OR ".join(parent.live_scope)
-    match = child.refers(_live(child, edge.columns), "l", "p", names, parent.live)
-    return [f"EXISTS (SELECT FROM (SELECT {theirs} FROM {parent.live.source} l WHERE {scope}) p WHERE {match})"]
+    scope = " OR ".join(parent.target_scope)
+    match = child.refers(_target_names(child, edge.columns), "l", "p", names, parent.target)
+    return [f"EXISTS (SELECT FROM (SELECT {theirs} FROM {parent.target.source} l WHERE {scope}) p WHERE {match})"]
 
 
-def _live(staged: Staged, columns: t.Sequence[str]) -> t.Tuple[str, ...]:
-    return tuple(staged.matching.live_name(name) or name for name in columns)
+def _target_names(staged: Staged, columns: t.Sequence[str]) -> t.Tuple[str, ...]:
+    return tuple(staged.matching.target_name(name) or name for name in columns)
 
 
 def _strong_components(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the columns of a set's table become those of the live one."""
+"""Pairs the columns of a set's table with those of the target table."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import typing as t
 from dataclasses import dataclass
 
 from ...._core.errors import ErrorKind, RecoveryError
-from ..server.live_columns import LiveColumn
+from ..server.catalog_columns import CatalogColumn
 from .description import SetTable
-from .target_tables import LiveTable
+from .target_tables import TargetTable
 
 
 @dataclass(frozen=True)
 class Matching:
-    """pairs: (column of the set, live column). gone: columns of the set that have no place any more."""
+    """pairs: (column of the set, live column). gone: columns of the set that the target table no longer has."""
 
-    pairs: t.Tuple[t.Tuple[str, LiveColumn], ...]
+    pairs: t.Tuple[t.Tuple[str, CatalogColumn], ...]
     gone: t.Tuple[str, ...]
 
-    def live_name(self, column: str) -> t.Optional[str]:
-        return next((live.name for name, live in self.pairs if name == column), None)
+    def target_name(self, column: str) -> t.Optional[str]:
+        return next((target.name for name, target in self.pairs if name == column), None)
 
     def set_name(self, column: str) -> t.Optional[str]:
-        return next((name for name, live in self.pairs if live.name == column), None)
+        return next((name for name, target in self.pairs if target.name == column), None)
 
 
-def match_columns(table: SetTable, live: LiveTable, column_map: t.Mapping[str, str], *, tolerant: bool) -> Matching:
-    """Pair the columns by name, or as column_map (set to live) says.
+def match_columns(table: SetTable, target: TargetTable, column_map: t.Mapping[str, str], *, tolerant: bool) -> Matching:
+    """Pair the columns by name, or by column_map (set to live).
 
     Raises RecoveryError(schema_drift) for any difference unless tolerant, and invalid_options for a wrong map.
     """
@@ -39,44 +39,44 @@ def match_columns(table: SetTable, live: LiveTable, column_map: t.Mapping[str, s
     if not of_objects:
         stored = dict.fromkeys(column.name for column in table.columns)
     for old, new in column_map.items():
-        if old not in stored or live.column(new) is None:
+        if old not in stored or target.column(new) is None:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
                 f"`column_map` of {table.name} maps {old!r} to {new!r}, "
-                + (f"which {live.name} lacks." if old in stored else "and the set has no such column."),
+                + (f"which {target.name} lacks." if old in stored else "and the set has no such column."),
                 next_step="Map columns of the set to columns of the live table.",
             )
     pairs, gone = [], []
     for name in stored:
-        column = live.column(column_map.get(name, name))
+        column = target.column(column_map.get(name, name))
         if column is None or column.generated:
             gone.append(name)
         else:
             pairs.append((name, column))
     matched = Matching(tuple(pairs), tuple(gone))
-    drift = _drift(table, live, matched)
+    drift = _drift(table, target, matched)
     if drift and not tolerant:
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT,
-            f"The table {live.name} is not what it was: {'; '.join(drift)}.",
+            f"The table {target.name} is not what it was: {'; '.join(drift)}.",
             next_step="Map renamed columns with `column_map`, or set `on_schema_drift` to common_columns.",
             details={"drift": drift},
         )
-    if live.key and not set(live.key.columns) <= {column.name for _name, column in pairs}:
+    if target.key and not set(target.key.columns) <= {column.name for _name, column in pairs}:
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT,
-            f"The key of {live.name} ({', '.join(live.key.columns)}) has columns that the set lacks.",
+            f"The key of {target.name} ({', '.join(target.key.columns)}) has columns that the set lacks.",
             next_step="Map them with `column_map`, or restore into another schema.",
         )
     return matched
 
 
-def _drift(table: SetTable, live: LiveTable, matched: Matching) -> t.List[str]:
+def _drift(table: SetTable, target: TargetTable, matched: Matching) -> t.List[str]:
     found = [f"its column {name} is gone" for name in matched.gone]
     taken = {column.name for _name, column in matched.pairs}
     found += [
         f"the set does not know its column {column.name}"
-        for column in live.columns
+        for column in target.columns
         if column.name not in taken and not column.generated
     ]
     for name, column in matched.pairs:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a set holds of tables: the objects with their rows, their columns and keys, and how they refer to each other."""
+"""The tables of a set: the objects with their rows, their columns and keys, and their references."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ class SetTable:
 class Description:
     """All tables of a set by name, partitioned ones with the rows of their partitions, and all references.
 
-    is_live: it is the live database that is described, so rows are not in objects.
+    is_database: this describes the live database, so its rows are not in objects.
     """
 
     set_id: str
     tables: t.Mapping[QualifiedName, SetTable]
     references: t.Tuple[Reference, ...]
     partitions: t.Mapping[QualifiedName, QualifiedName]
-    is_live: bool = False
+    is_database: bool = False
 
     @property
     def title(self) -> str:
-        return "The live database" if self.is_live else f"The set {self.set_id}"
+        return "The live database" if self.is_database else f"The set {self.set_id}"
 
     def table(self, name: QualifiedName) -> SetTable:
         """Raises RecoveryError(table_missing) for a table that the set lacks, or whose rows it lacks."""
@@ -82,7 +82,7 @@ class Description:
                 f"The set {self.set_id} has no table {name}.",
                 next_step=f"It has {', '.join(near)}." if near else "It has no tables at all.",
             )
-        if not (found.rows or found.keys or self.is_live):
+        if not (found.rows or found.keys or self.is_database):
             raise RecoveryError(
                 ErrorKind.TABLE_MISSING,
                 f"The set {self.set_id} has the table {name} without rows, because the backup left them out.",
@@ -154,7 +154,7 @@ def describe_rows(manifest: Manifest, document: bytes) -> Description:
 
 
 def rows_document(tables: t.Sequence[SetTable], references: t.Iterable[Reference], paths: t.Mapping[str, str]) -> bytes:
-    """What describe_rows reads. paths: C(rows <table>) and C(keys <table>) to the file of each."""
+    """The document that describe_rows reads. paths: C(rows <table>) and C(keys <table>) to the file of each."""
     content = {
         "tables": [
             {

@@ -31,7 +31,7 @@ from .rows_set import RowsToKeep, write_rows_set
 from .scope import Root
 from .selection import choose_rows, read_description, roots_of
 from .staging import Staged
-from .target_tables import live_references, live_tables
+from .target_tables import read_target_references, read_target_tables
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was taken out. tables: rows by table. set_id is None in check mode."""
+    """The exported rows. tables: rows by table. set_id is None in check mode."""
 
     changed: bool
     source: str
@@ -84,7 +84,7 @@ def export_rows(request: ExportRequest, store: ObjectStore) -> ExportResult:
 def _export(
     conn: Connection, request: ExportRequest, store: ObjectStore, folder: str, timings: Timings
 ) -> ExportResult:
-    wish = RowsRequest(
+    rows_request = RowsRequest(
         connection=request.connection,
         source=request.from_source or request.source,
         selection=request.from_selection,
@@ -106,15 +106,15 @@ def _export(
             objects = LocalObjects(store, folder, parallel=request.parallel)
             description = read_description(manifest, objects)
         else:
-            description = _live_description(conn)
+            description = _describe_target(conn)
         if not request.roots:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS, "No rows were named.", next_step="Give `keys`, `where` or `tables`."
             )
-        choice = choose_rows(conn, wish, roots_of(wish, description), description, objects)
-        session = choice.session
+        chosen = choose_rows(conn, rows_request, roots_of(rows_request, description), description, objects)
+        session = chosen.session
     written: t.Optional[Manifest] = None
-    kept = [_rows_of(staged) for staged in choice.tables]
+    kept = [_rows_of(staged) for staged in chosen.tables]
     with timings.phase("store"):
         if not request.check_mode:
             written = write_rows_set(
@@ -123,7 +123,7 @@ def _export(
                 request.source,
                 request.tier,
                 kept,
-                choice.references,
+                chosen.references,
                 folder=folder,
                 server=facts,
                 parallel=request.parallel,
@@ -147,20 +147,20 @@ def _export(
     )
 
 
-def _live_description(conn: Connection) -> Description:
+def _describe_target(conn: Connection) -> Description:
     """The live tables, as if a set held them; partitions are taken with the table that they are part of."""
     names = [QualifiedName(table.schema, table.name) for table in catalog.user_tables(conn)]
     parents = [QualifiedName(schema, name) for schema, name in _partitioned(conn)]
     tables = {
         name: SetTable(
             name,
-            tuple(Column(column.name, column.type) for column in live.columns if not column.generated),
-            live.key.columns if live.key else (),
+            tuple(Column(column.name, column.type) for column in target.columns if not column.generated),
+            target.key.columns if target.key else (),
             (),
         )
-        for name, live in live_tables(conn, [*names, *parents]).items()
+        for name, target in read_target_tables(conn, [*names, *parents]).items()
     }
-    return Description("of the live database", tables, tuple(live_references(conn)), {}, is_live=True)
+    return Description("of the live database", tables, tuple(read_target_references(conn)), {}, is_database=True)
 
 
 def _partitioned(conn: Connection) -> t.List[t.Tuple[str, str]]:
@@ -174,9 +174,9 @@ def _partitioned(conn: Connection) -> t.List[t.Tuple[str, str]]:
 
 def _rows_of(staged: Staged) -> RowsToKeep:
     columns = tuple(Column(column.name, column.type) for _name, column in staged.matching.pairs)
-    key = staged.live.key.columns if staged.live.key else ()
+    key = staged.target.key.columns if staged.target.key else ()
     listed = ", ".join(staged.columns)
-    return RowsToKeep(SetTable(staged.live.name, columns, key, ()), f"SELECT {listed} FROM {staged.rows}")
+    return RowsToKeep(SetTable(staged.target.name, columns, key, ()), f"SELECT {listed} FROM {staged.rows}")
 
 
 def _count(session: Session, query: str) -> int:

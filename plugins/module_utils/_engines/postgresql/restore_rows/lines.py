@@ -25,9 +25,9 @@ _ESCAPES = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """Lines whose columns at these places hold one of the values, each a tuple of fields as COPY writes them."""
+    """Lines whose columns at these positions hold one of the values, each a tuple of fields as COPY writes them."""
 
-    places: t.Tuple[int, ...]
+    positions: t.Tuple[int, ...]
     values: t.FrozenSet[t.Tuple[bytes, ...]]
 
 
@@ -59,13 +59,13 @@ def matching_lines(chunks: t.Iterable[bytes], wanted: t.Sequence[Wanted]) -> t.I
 
 
 def _matching(lines: t.List[bytes], wanted: t.Sequence[Wanted]) -> t.List[bytes]:
-    if len(wanted) == 1 and len(wanted[0].places) == 1:
-        place = wanted[0].places[0]
+    if len(wanted) == 1 and len(wanted[0].positions) == 1:
+        place = wanted[0].positions[0]
         values = frozenset(value for (value,) in wanted[0].values)
         return [line for line in lines if line.split(b"\t", place + 1)[place] in values]
     found = []
     for line in lines:
         fields = line.split(b"\t")
-        if any(tuple(fields[place] for place in item.places) in item.values for item in wanted):
+        if any(tuple(fields[place] for place in item.positions) in item.values for item in wanted):
             found.append(line)
     return found

@@ -17,7 +17,7 @@ from ..server.driver import psycopg2
 from ..server.equality import output_text
 from ..server.landing import make_table
 from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns
-from .target_tables import UniqueKey, live_tables
+from .target_tables import UniqueKey, read_target_tables
 
 MODES = ("missing", "merge", "exact")
 
@@ -32,20 +32,20 @@ def find_changes(conn: Session, staged: Staged, mode: str) -> Changes:
     run(conn.raw, f"DROP TABLE IF EXISTS {staged.changes}")
     keys = "".join(f", l.{quote_identifier(name)}" for name in staged.key_columns)
     shape = f"NULL::text AS {KIND}, NULL::bigint AS {ROW}, NULL::tid AS {PLACE}, NULL::oid AS {TABLE}{keys}"
-    make_table(conn, staged.changes, f"SELECT {shape} FROM {staged.live.source} l")
-    find = _keyed if staged.live.key else _keyless
+    make_table(conn, staged.changes, f"SELECT {shape} FROM {staged.target.source} l")
+    find = _keyed if staged.target.key else _keyless
     run(conn, f"INSERT INTO {staged.changes} {find(staged, mode)}")
     analyze(conn, staged.changes, (KIND, ROW, PLACE, TABLE))
     found = dict(fetch_all(conn, f"SELECT {KIND}, count(*) FROM {staged.changes} GROUP BY 1"))
     chosen = fetch_value(conn, f"SELECT count(*) FROM {staged.rows}")
     return Changes(
-        str(staged.live.name), chosen, found.get("insert", 0), found.get("update", 0), found.get("delete", 0)
+        str(staged.target.name), chosen, found.get("insert", 0), found.get("update", 0), found.get("delete", 0)
     )
 
 
 def count_differing(conn: Session, staged: Staged) -> int:
     """How many live rows have the key of a chosen row and other values. Rows without a key have no such pair."""
-    if staged.live.key is None:
+    if staged.target.key is None:
         return 0
     return int(fetch_value(conn, f"SELECT count(*) FROM ({_differing(staged, '1')}) d"))
 
@@ -53,7 +53,7 @@ def count_differing(conn: Session, staged: Staged) -> int:
 def samples(conn: Session, staged: Staged, changes: Changes, most: int) -> t.Tuple[t.List[str], t.List[str]]:
     """Lines for people, of the table as it is and as it will be: the first rows of each kind, or all when most is 0.
 
-    Where rows are left out, a line says how many.
+    A line has the number of rows that are not shown.
     """
     before: t.List[str] = []
     after: t.List[str] = []
@@ -63,7 +63,7 @@ def samples(conn: Session, staged: Staged, changes: Changes, most: int) -> t.Tup
     listed = f"json_build_array({values})::text"
     limit = f" LIMIT {most}" if most else ""
     for kind, number in (("insert", changes.inserts), ("update", changes.updates), ("delete", changes.deletes)):
-        old = f"(SELECT {listed} FROM {staged.live.source} x WHERE x.ctid = c.{PLACE} AND x.tableoid = c.{TABLE})"
+        old = f"(SELECT {listed} FROM {staged.target.source} x WHERE x.ctid = c.{PLACE} AND x.tableoid = c.{TABLE})"
         new = f"(SELECT {listed} FROM {staged.rows} x WHERE x.{NUMBER} = c.{ROW})"
         statement = f"SELECT {old}, {new} FROM {staged.changes} c WHERE {KIND} = '{kind}' ORDER BY {ROW}{limit}"
         for was, becomes in fetch_all(conn, statement):
@@ -75,19 +75,19 @@ def samples(conn: Session, staged: Staged, changes: Changes, most: int) -> t.Tup
             ]
             for lines, row in ((before, one), (after, other)):
                 if row is not None:
-                    lines.append(f"{staged.live.name}: {_line(columns, row, shown)}")
+                    lines.append(f"{staged.target.name}: {_line(columns, row, shown)}")
         if most and number > most:
             after.append(
-                f"{staged.live.name}: {most:,} of {number:,} rows to {kind} are shown; `diff_rows` 0 shows all rows"
+                f"{staged.target.name}: {most:,} of {number:,} rows to {kind} are shown; `diff_rows` 0 shows all rows"
             )
     return before, after
 
 
 def require_no_conflicts(conn: Session, staged: Staged) -> None:
     """Raise RecoveryError(conflict) when a live row that stays has a unique value of a row to come back."""
-    own = staged.live.key
+    own = staged.target.key
     known = {column.name for _name, column in staged.matching.pairs}
-    for key in staged.live.keys:
+    for key in staged.target.keys:
         if own is None or key == own or not set(key.columns) <= known:
             continue
         found = fetch_all(conn, _conflicts(staged, own, key))
@@ -97,7 +97,7 @@ def require_no_conflicts(conn: Session, staged: Staged) -> None:
             )
             raise RecoveryError(
                 ErrorKind.CONFLICT,
-                f"Rows made since the backup hold unique values ({', '.join(key.columns)}) of {staged.live.name} "
+                f"Rows made since the backup hold unique values ({', '.join(key.columns)}) of {staged.target.name} "
                 f"that are to come back: {shown}.",
                 next_step="Leave those rows out, change the live ones, or delete these with `mode` exact.",
                 details={"conflicts": [{"set": mine, "live": theirs, "value": value} for mine, theirs, value in found]},
@@ -106,32 +106,32 @@ def require_no_conflicts(conn: Session, staged: Staged) -> None:
 
 def require_unreferenced(conn: Session, tables: t.Sequence[Staged], references: t.Iterable[t.Any]) -> None:
     """Raise RecoveryError(conflict) when rows that stay refer to rows to delete, which would take them along."""
-    by_name = {staged.live.name: staged for staged in tables}
+    by_name = {staged.target.name: staged for staged in tables}
     for edge in references:
         parent = by_name.get(edge.parent)
         if parent is None:
             continue
         child = by_name.get(edge.child)
         stays = ""
-        source = child.live.source if child else f"ONLY {edge.child.quoted}"
+        source = child.target.source if child else f"ONLY {edge.child.quoted}"
         if child is not None:
             stays = (
                 f" AND NOT EXISTS (SELECT FROM {child.changes} k WHERE k.{KIND} IN ('delete', 'update') "
                 f"AND k.{PLACE} = c.ctid AND k.{TABLE} = c.tableoid)"
             )
-        table = child.live if child else live_tables(conn.raw, [edge.child]).get(edge.child)
+        table = child.target if child else read_target_tables(conn.raw, [edge.child]).get(edge.child)
         if table is None:
             continue
-        match = equal_columns(table, edge.columns, "c", parent.live, edge.parent_columns, "p")
+        match = equal_columns(table, edge.columns, "c", parent.target, edge.parent_columns, "p")
         number = fetch_value(
             conn,
-            f"SELECT count(*) FROM {source} c JOIN {parent.live.source} p ON {match} JOIN {parent.changes} d "
+            f"SELECT count(*) FROM {source} c JOIN {parent.target.source} p ON {match} JOIN {parent.changes} d "
             f"ON d.{KIND} = 'delete' AND d.{PLACE} = p.ctid AND d.{TABLE} = p.tableoid WHERE true{stays}",
         )
         if number:
             raise RecoveryError(
                 ErrorKind.CONFLICT,
-                f"{number} rows of {edge.child} refer to rows of {parent.live.name} that `mode` exact would delete.",
+                f"{number} rows of {edge.child} refer to rows of {parent.target.name} that `mode` exact would delete.",
                 next_step="Set `closure` to children to treat them alike, or `mode` to merge to delete nothing.",
             )
 
@@ -166,7 +166,7 @@ def apply_changes(conn: Session, tables: t.Sequence[t.Tuple[Staged, Changes]]) -
 
 
 def merge_error(error: t.Any) -> RecoveryError:
-    """A refused statement of a merge, in words that say what to do."""
+    """The error of a refused statement of a merge, with the next step."""
     diagnosis = error.diag
     if diagnosis.message_primary is None:
         return RecoveryError(
@@ -192,30 +192,30 @@ def merge_error(error: t.Any) -> RecoveryError:
     return RecoveryError(kind, f"PostgreSQL refused the rows: {message}", left=UNTOUCHED, next_step=next_step)
 
 
-UNTOUCHED = "The live tables are as they were."
+UNTOUCHED = "The live tables are unchanged."
 
 
 def _keyed(staged: Staged, mode: str) -> str:
     keys = [quote_identifier(name) for name in staged.key_columns]
     match = staged.same_key("s", "l")
-    of_set, of_live = (", ".join(f"{alias}.{key}" for key in keys) for alias in "sl")
+    of_set, of_target = (", ".join(f"{alias}.{key}" for key in keys) for alias in "sl")
     parts = [
         f"SELECT 'insert' AS {KIND}, s.{NUMBER} AS {ROW}, NULL::tid AS {PLACE}, NULL::oid AS {TABLE}, {of_set} "
-        f"FROM {staged.rows} s WHERE NOT EXISTS (SELECT FROM {staged.live.source} l WHERE {match})"
+        f"FROM {staged.rows} s WHERE NOT EXISTS (SELECT FROM {staged.target.source} l WHERE {match})"
     ]
     if mode != "missing":
         parts.append(_differing(staged, f"'update', s.{NUMBER}, l.ctid, l.tableoid, {of_set}"))
-    if mode == "exact" and staged.live_scope:
+    if mode == "exact" and staged.target_scope:
         parts.append(
-            f"SELECT 'delete', NULL, l.ctid, l.tableoid, {of_live} FROM {staged.live.source} l "
-            f"WHERE ({' OR '.join(staged.live_scope)}) AND NOT EXISTS (SELECT FROM {staged.rows} s WHERE {match})"
+            f"SELECT 'delete', NULL, l.ctid, l.tableoid, {of_target} FROM {staged.target.source} l "
+            f"WHERE ({' OR '.join(staged.target_scope)}) AND NOT EXISTS (SELECT FROM {staged.rows} s WHERE {match})"
         )
     return " UNION ALL ".join(parts)
 
 
 def _differing(staged: Staged, columns: str) -> str:
     return (
-        f"SELECT {columns} FROM {staged.rows} s JOIN {staged.live.source} l ON {staged.same_key('s', 'l')} "
+        f"SELECT {columns} FROM {staged.rows} s JOIN {staged.target.source} l ON {staged.same_key('s', 'l')} "
         f"WHERE NOT s.{SUPPORT} AND {staged.text('s')} <> {staged.text('l')}"
     )
 
@@ -228,16 +228,16 @@ def _keyless(staged: Staged, mode: str) -> str:
         f"SELECT {NUMBER} AS {ROW}{columns}, {staged.text('x')} AS t, "
         f"{number.format(text=staged.text('x'), order=NUMBER)} AS n FROM {staged.rows} x"
     )
-    of_live = (
+    of_target = (
         f"SELECT ctid AS {PLACE}, tableoid AS {TABLE}{columns}, {staged.text('l')} AS t, "
-        f"{number.format(text=staged.text('l'), order='tableoid, ctid')} AS n FROM {staged.live.source} l"
+        f"{number.format(text=staged.text('l'), order='tableoid, ctid')} AS n FROM {staged.target.source} l"
     )
     parts = [
         f"SELECT 'insert' AS {KIND}, s.{ROW}, NULL::tid AS {PLACE}, NULL::oid AS {TABLE}{columns} FROM ({of_set}) s "
-        f"WHERE NOT EXISTS (SELECT FROM ({of_live}) l WHERE l.t = s.t AND l.n = s.n)"
+        f"WHERE NOT EXISTS (SELECT FROM ({of_target}) l WHERE l.t = s.t AND l.n = s.n)"
     ]
-    if mode == "exact" and staged.live_scope:
-        scoped = f"{of_live} WHERE {' OR '.join(staged.live_scope)}"
+    if mode == "exact" and staged.target_scope:
+        scoped = f"{of_target} WHERE {' OR '.join(staged.target_scope)}"
         parts.append(
             f"SELECT 'delete', NULL, l.{PLACE}, l.{TABLE}{columns} FROM ({scoped}) l "
             f"WHERE NOT EXISTS (SELECT FROM ({of_set}) s WHERE l.t = s.t AND l.n = s.n)"
@@ -247,7 +247,7 @@ def _keyless(staged: Staged, mode: str) -> str:
 
 def _delete(staged: Staged) -> str:
     return (
-        f"DELETE FROM {staged.live.source} l USING {staged.changes} c "
+        f"DELETE FROM {staged.target.source} l USING {staged.changes} c "
         f"WHERE c.{KIND} = 'delete' AND l.ctid = c.{PLACE} AND l.tableoid = c.{TABLE}"
     )
 
@@ -263,7 +263,7 @@ def _update(staged: Staged) -> str:
         return ""
     assigned = ", ".join(f"{column} = s.{column}" for column in settable)
     return (
-        f"UPDATE {staged.live.source} l SET {assigned} FROM {staged.changes} c JOIN {staged.rows} s "
+        f"UPDATE {staged.target.source} l SET {assigned} FROM {staged.changes} c JOIN {staged.rows} s "
         f"ON s.{NUMBER} = c.{ROW} "
         f"WHERE c.{KIND} = 'update' AND l.ctid = c.{PLACE} AND l.tableoid = c.{TABLE}"
     )
@@ -272,8 +272,9 @@ def _update(staged: Staged) -> str:
 def _insert(staged: Staged) -> str:
     listed = ", ".join(f"s.{column}" for column in staged.columns)
     return (
-        f"INSERT INTO {staged.live.name.quoted} ({', '.join(staged.columns)}) OVERRIDING SYSTEM VALUE SELECT {listed} "
-        f"FROM {staged.rows} s JOIN {staged.changes} c ON c.{ROW} = s.{NUMBER} WHERE c.{KIND} = 'insert'"
+        f"INSERT INTO {staged.target.name.quoted} ({', '.join(staged.columns)}) "
+        f"OVERRIDING SYSTEM VALUE SELECT {listed} FROM {staged.rows} s "
+        f"JOIN {staged.changes} c ON c.{ROW} = s.{NUMBER} WHERE c.{KIND} = 'insert'"
     )
 
 
@@ -287,7 +288,7 @@ def _conflicts(staged: Staged, own: UniqueKey, key: UniqueKey) -> str:
     value = f"concat_ws(', ', {', '.join(f'l.{name}' for name, _operator in pairs)})"
     return (
         f"SELECT {mine}, {theirs}, {value} FROM {staged.rows} s JOIN {staged.changes} c ON c.{ROW} = s.{NUMBER} "
-        f"JOIN {staged.live.source} l ON {equal} WHERE NOT ({staged.same_key('s', 'l')}) "
+        f"JOIN {staged.target.source} l ON {equal} WHERE NOT ({staged.same_key('s', 'l')}) "
         f"AND NOT EXISTS (SELECT FROM {staged.changes} d WHERE d.{PLACE} = l.ctid AND d.{TABLE} = l.tableoid) LIMIT 5"
     )
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a merge has to show afterwards: sequences beyond their columns, whole tables equal to the set."""
+"""Proof of a merge: sequences beyond the values of their columns, complete tables equal to the set."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def advance_sequences(conn: Session, tables: t.Collection[QualifiedName]) -> t.L
     return moved
 
 
-def compare_whole_tables(
-    conn: Session, choice: t.Optional[ChosenRows], made: t.FrozenSet[QualifiedName], manifest: Manifest
+def compare_complete_tables(
+    conn: Session, chosen: t.Optional[ChosenRows], made: t.FrozenSet[QualifiedName], manifest: Manifest
 ) -> t.Dict[str, t.Any]:
     """Compare the digests of tables that were restored whole, or made again, with the set's; equal is None without any.
 
@@ -54,12 +54,12 @@ def compare_whole_tables(
         return {"equal": None, "tables": 0}
     names = set(made)
     partitions: t.Mapping[QualifiedName, QualifiedName] = {}
-    if choice is not None:
-        partitions = choice.partitions
+    if chosen is not None:
+        partitions = chosen.partitions
         names |= {
             staged.table.name
-            for staged in choice.tables
-            if staged.table.name in choice.whole and _is_unchanged(staged) and not staged.table.keys
+            for staged in chosen.tables
+            if staged.table.name in chosen.complete and _is_unchanged(staged) and not staged.table.keys
         }
     wanted = {
         (table.schema, table.name): table
@@ -94,10 +94,10 @@ def _lineage(name: QualifiedName, partitions: t.Mapping[QualifiedName, Qualified
 
 def _is_unchanged(staged: Staged) -> bool:
     """Whether the columns are the set's, with their types, so that digests can be compared."""
-    live = [column for column in staged.live.columns if not column.generated]
+    target = [column for column in staged.target.columns if not column.generated]
     pairs = staged.matching.pairs
     return (
         not staged.matching.gone
-        and len(pairs) == len(live)
+        and len(pairs) == len(target)
         and all(name == column.name and staged.table.type_of(name) == column.type for name, column in pairs)
     )

@@ -26,7 +26,7 @@ from ..server.connection import Connection, fetch_value, quote_identifier
 from ..server.driver import psycopg2
 from ..server.names import QualifiedName
 
-#: What belongs to a table and was lost with it.
+#: Kinds of objects that belong to a table and are lost with it.
 _OWNED = frozenset(
     (
         "DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "INDEX", "INDEX ATTACH", "TABLE ATTACH",
@@ -36,10 +36,10 @@ _OWNED = frozenset(
     )
 )  # fmt: skip
 
-#: What things are lost with; a function that came back has no part in the triggers of other tables.
+#: Kinds of objects that own others; a function that is created again does not own triggers of other tables.
 _OWNERS = frozenset(("TABLE", "CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW", "DEFAULT"))
 
-#: What is made before the rows; the rest of what is chosen comes after them.
+#: Kinds that are created before the rows; other chosen objects are created after them.
 _BEFORE_ROWS = frozenset(
     (
         "SCHEMA", "EXTENSION", "TYPE", "SHELL TYPE", "DOMAIN", "FUNCTION", "PROCEDURE", "AGGREGATE", "OPERATOR",
@@ -79,13 +79,13 @@ class Rebuild:
     after: t.Tuple[TocEntry, ...]
 
     @property
-    def words(self) -> t.List[str]:
-        """What is made, for people: C(INDEX bookings_room)."""
+    def labels(self) -> t.List[str]:
+        """The objects that are created, for people: C(INDEX bookings_room)."""
         return [f"{entry.kind} {entry.tag}" for entry in (*self.before, *self.after)]
 
 
 def plan_rebuild(conn: Connection, toc: Toc, names: t.Iterable[QualifiedName]) -> Rebuild:
-    """Choose the entries that make the tables and what was lost with them, but nothing that is still there."""
+    """Choose the entries that create the tables and the objects lost with them, except objects that still exist."""
     tables = _with_partitions(toc, set(names))
     chosen: t.Dict[int, TocEntry] = {
         entry.dump_id: entry for entry in toc.of_kind("TABLE") if QualifiedName(entry.schema, entry.tag) in tables

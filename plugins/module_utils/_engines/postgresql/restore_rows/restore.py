@@ -48,7 +48,7 @@ from .rows_set import write_rows_set
 from .scope import Root
 from .selection import begin, choose_rows, read_description, roots_of, session_for
 from .staging import Staged, copy_rows
-from .target_tables import LiveTable, keys_touching, live_tables, require_readable
+from .target_tables import TargetTable, keys_touching, read_target_tables, require_readable
 from .undo import rows_to_keep
 
 
@@ -94,7 +94,7 @@ class RowsRestore(Change[RowsResult]):
         self._rebuild: t.Optional[Rebuild] = None
         self._sessions: t.List[Session] = []
         self._made: t.List[Changes] = []
-        self._created: t.Collection[LiveTable] = ()
+        self._created: t.Collection[TargetTable] = ()
         self._foreign_keys: t.Dict[str, t.Any] = {"checked": 0, "violated": []}
         self._moved: t.Sequence[str] = []
         self._equal: t.Dict[str, t.Any] = {"equal": None, "tables": 0}
@@ -121,7 +121,7 @@ class RowsRestore(Change[RowsResult]):
         with self.timings.phase("choose"):
             rest = [root for root in roots if root.table not in gone]
             if self._rebuild:
-                self._created = live_tables(conn, self._rebuild.tables).values()
+                self._created = read_target_tables(conn, self._rebuild.tables).values()
             self._chosen = choose_rows(conn, request, rest, description, self._objects, made=self._created)
         with self.timings.phase("compare"):
             self._compare()
@@ -175,7 +175,7 @@ class RowsRestore(Change[RowsResult]):
             "target_db": self._request.connection.database,
             "server": self._request.connection.place.rsplit("/", 1)[0],
             "system_identifier": self._facts.system_identifier,
-            "makes": self._rebuild.words if self._rebuild else [],
+            "makes": self._rebuild.labels if self._rebuild else [],
             "tables": {
                 change.table: {"insert": change.inserts, "update": change.updates, "delete": change.deletes}
                 for change in self._changes
@@ -192,8 +192,8 @@ class RowsRestore(Change[RowsResult]):
 
     def _gone(self, roots: t.Sequence[Root]) -> t.FrozenSet[QualifiedName]:
         """Whole tables that were asked for and that the database no longer has."""
-        wanted = [root.table for root in roots if root.is_whole and self._request.into is None]
-        return frozenset(wanted) - frozenset(live_tables(self._conn, wanted))
+        wanted = [root.table for root in roots if root.is_complete and self._request.into is None]
+        return frozenset(wanted) - frozenset(read_target_tables(self._conn, wanted))
 
     def _make(self, gone: t.FrozenSet[QualifiedName], description: Description) -> t.List[Changes]:
         """Make tables that are gone and load their rows, in the transaction that is open."""
@@ -212,7 +212,7 @@ class RowsRestore(Change[RowsResult]):
         # Also in check mode, whose transaction is rolled back: it shows whether the role may make them.
         run_entries(conn, self._client(), self._folder, self._rebuild.before)
         if self.safeguards.acts:
-            session = session_for(conn, self._request, live_tables(conn, self._rebuild.tables).values())
+            session = session_for(conn, self._request, read_target_tables(conn, self._rebuild.tables).values())
             self._sessions.append(session)
         made = []
         for table in tables:
@@ -224,8 +224,8 @@ class RowsRestore(Change[RowsResult]):
         if session is None:
             return sum(chunk.count(b"\n") for chunk in self._objects.lines(rows))
         name = QualifiedName(rows.entry.schema, rows.entry.table)
-        live = live_tables(session.raw, [name])[name]
-        return copy_rows(session, name, live, name.quoted, rows.columns, self._objects.lines(rows))
+        target = read_target_tables(session.raw, [name])[name]
+        return copy_rows(session, name, target, name.quoted, rows.columns, self._objects.lines(rows))
 
     def _client(self) -> ClientPrograms:
         major = int(self._manifest.client["pg_dump"].split(".")[0])
@@ -248,7 +248,7 @@ class RowsRestore(Change[RowsResult]):
                 parallel=self._request.parallel,
                 about={
                     "undo_of": self._manifest.set_id,
-                    "tables": [str(staged.live.name) for staged in self._touched],
+                    "tables": [str(staged.target.name) for staged in self._touched],
                 },
             )
         return {"set": kept.set_id, "tier": "undo", "mode": "exact"}
@@ -265,7 +265,7 @@ class RowsRestore(Change[RowsResult]):
     def _merge(self) -> None:
         conn, touched = self._chosen.session, self._touched
         silenced = self._request.triggers == "disable"
-        names = [(staged.live.name.schema, staged.live.name.name) for staged in touched]
+        names = [(staged.target.name.schema, staged.target.name.name) for staged in touched]
         before = catalog.definitions(conn.raw, names)
         try:
             if silenced:
@@ -296,7 +296,7 @@ class RowsRestore(Change[RowsResult]):
                     next_step="A trigger or rule changed them: set `triggers` to disable.",
                 )
         made = self._rebuild.tables if self._rebuild else frozenset()
-        names = {staged.live.name for staged in self._touched} | made
+        names = {staged.target.name for staged in self._touched} | made
         # Enough for the keys of most parents, so that the joins need no temporary files.
         run(conn.raw, "SET LOCAL work_mem = '64MB'")
         keys = self._keys_to_check()
@@ -305,7 +305,7 @@ class RowsRestore(Change[RowsResult]):
         self._moved = proof.advance_sequences(conn, names)
         exact = self._request.mode == "exact" and self._request.into is None
         if exact or made:
-            self._equal = proof.compare_whole_tables(conn, self._chosen if exact else None, made, self._manifest)
+            self._equal = proof.compare_complete_tables(conn, self._chosen if exact else None, made, self._manifest)
 
     def settle(self) -> t.Mapping[str, t.Any]:
         for role in dict.fromkeys(item.role for item in (self._chosen.session, *self._sessions)):
@@ -317,7 +317,7 @@ class RowsRestore(Change[RowsResult]):
 
     def _keys_to_check(self) -> t.List[ForeignKey]:
         made = self._rebuild.tables if self._rebuild else frozenset()
-        names = {staged.live.name for staged in self._touched}
+        names = {staged.target.name for staged in self._touched}
         changed = names if self._request.mode != "missing" else ()
         return keys_touching(self._chosen.session.raw, names | made, changed)
 
@@ -379,6 +379,6 @@ def _difference(conn: Session, tables: t.Sequence[Staged], changes: t.Sequence[C
 def _switch_triggers(conn: Connection, tables: t.Sequence[Staged], *, on: bool) -> None:
     """Triggers that people made; those of foreign keys stay on. Each gets back the state that it had."""
     for staged in tables:
-        for name, state in staged.live.triggers:
+        for name, state in staged.target.triggers:
             word = ("ENABLE ALWAYS" if state == "A" else "ENABLE") if on else "DISABLE"
-            run(conn, f"ALTER TABLE {staged.live.name.quoted} {word} TRIGGER {quote_identifier(name)}")
+            run(conn, f"ALTER TABLE {staged.target.name.quoted} {word} TRIGGER {quote_identifier(name)}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person asked for: whole tables, rows that a condition picks, or rows by key."""
+"""The rows that an operator requested: complete tables, rows that match a condition, or rows by key."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Keys:
 
 @dataclass(frozen=True)
 class Root:
-    """One table that was asked for, whole unless where or keys narrow it down."""
+    """One requested table, with all its rows unless where or keys limit them."""
 
     table: QualifiedName
     where: t.Optional[str] = None
     keys: t.Optional[Keys] = None
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.where is None and self.keys is None
 
 

@@ -37,18 +37,18 @@ from .staging import (
     prepare,
     require_condition,
 )
-from .target_tables import LiveTable, live_references, live_tables, require_rights
+from .target_tables import TargetTable, read_target_references, read_target_tables, require_rights
 
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """The chosen rows. whole: tables of which everything was asked for. references: of the set and the target.
+    """The chosen rows. complete: tables of which all rows were requested. references: of the set and the target.
 
-    missing: keys that were asked for and found nowhere.
+    missing: requested keys that neither the set nor the target has.
     """
 
     tables: t.Sequence[Staged]
-    whole: t.FrozenSet[QualifiedName]
+    complete: t.FrozenSet[QualifiedName]
     references: t.Sequence[Reference]
     partitions: t.Mapping[QualifiedName, QualifiedName]
     session: Session
@@ -62,7 +62,7 @@ def begin(conn: Connection, lock_timeout: float) -> None:
     fetch_value(conn, "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout * 1000)}ms",))
 
 
-def session_for(conn: Connection, request: RowsRequest, tables: t.Collection[LiveTable]) -> Session:
+def session_for(conn: Connection, request: RowsRequest, tables: t.Collection[TargetTable]) -> Session:
     """The session that works on these tables in the open transaction: with the rights of their owner, or to read."""
     role = request.run_as
     if role is None:
@@ -102,7 +102,7 @@ def choose_rows(
     description: Description,
     objects: t.Optional[LocalObjects],
     *,
-    made: t.Collection[LiveTable] = (),
+    made: t.Collection[TargetTable] = (),
 ) -> ChosenRows:
     """Make the tables of the session and fill them, from objects of a set, or None for the live tables themselves.
 
@@ -130,14 +130,14 @@ class _Chooser:
         request: RowsRequest,
         description: Description,
         objects: t.Optional[LocalObjects],
-        made: t.Collection[LiveTable],
+        made: t.Collection[TargetTable],
     ) -> None:
         self._made = made
         self._raw, self._request, self._description, self._objects = conn, request, description, objects
         self._conn: Session
         self._staged: t.Dict[QualifiedName, Staged] = {}
-        self._whole: t.Set[QualifiedName] = set()
-        self._target_tables: t.Dict[QualifiedName, LiveTable] = {}
+        self._complete: t.Set[QualifiedName] = set()
+        self._target_tables: t.Dict[QualifiedName, TargetTable] = {}
         self._references: t.List[Reference] = []
         self._missing: t.List[MissingKeys] = []
 
@@ -169,7 +169,7 @@ class _Chooser:
         for group in groups:
             for name in group & set(roots):
                 self._choose_root(roots[name])
-            narrowed = {name for name in group if name not in self._whole}
+            narrowed = {name for name in group if name not in self._complete}
             if down and narrowed:
                 choose_children(self._conn, narrowed, self._staged, self._references, self._objects)
         self._require_some_key(roots)
@@ -183,7 +183,7 @@ class _Chooser:
             analyze(self._conn, staged.rows, staged.native_columns)
         return ChosenRows(
             list(self._staged.values()),
-            frozenset(self._whole),
+            frozenset(self._complete),
             self._references,
             self._description.partitions,
             self._conn,
@@ -204,11 +204,11 @@ class _Chooser:
     def _look_at_target(self, roots: t.Collection[QualifiedName]) -> None:
         request = self._request
         targets = {target_of(request, name): name for name in self._description.tables}
-        found = live_tables(self._raw, targets)
+        found = read_target_tables(self._raw, targets)
         self._target_tables = {targets[name]: table for name, table in found.items()}
         references = [*self._description.references, *request.references]
         if request.into is None:
-            references += live_references(self._raw)
+            references += read_target_references(self._raw)
         self._references = list(dict.fromkeys(references))
         for name in roots:
             if name not in self._target_tables:
@@ -227,11 +227,11 @@ class _Chooser:
             )
 
     def _prepare(self, name: QualifiedName) -> Staged:
-        request, live = self._request, self._target_tables[name]
+        request, target = self._request, self._target_tables[name]
         silent = request.triggers == "disable"
         require_rights(
             self._raw,
-            live,
+            target,
             request.mode,
             role=self._conn.role,
             disable_triggers=silent,
@@ -239,9 +239,9 @@ class _Chooser:
         )
         table = self._description.table(name)
         matching = match_columns(
-            table, live, request.column_map.get(name, {}), tolerant=request.on_schema_drift == "common_columns"
+            table, target, request.column_map.get(name, {}), tolerant=request.on_schema_drift == "common_columns"
         )
-        staged = Staged(len(self._staged), table, live, matching)
+        staged = Staged(len(self._staged), table, target, matching)
         prepare(self._conn, staged)
         self._staged[name] = staged
         return staged
@@ -251,33 +251,33 @@ class _Chooser:
         if root.where is not None:
             load_where(conn, staged, self._objects, root.where)
             alias = quote_identifier(staged.table.name.name)
-            staged.live_scope.append(
+            staged.target_scope.append(
                 f"(l.tableoid, l.ctid) IN (SELECT {alias}.tableoid, {alias}.ctid "
-                f"FROM {staged.live.source} AS {alias} WHERE ({root.where}))"
+                f"FROM {staged.target.source} AS {alias} WHERE ({root.where}))"
             )
         elif root.keys is not None:
             columns = load_keys(conn, staged, root.keys)
-            staged.live_scope.append(_among_keys(staged, columns, "l"))
+            staged.target_scope.append(_among_keys(staged, columns, "l"))
             listed = ", ".join(quote_identifier(name) for name in columns)
             wanted = (columns, f"SELECT {listed} FROM {staged.keys}", _among_keys(staged, columns, "r"))
             load_matching(conn, staged, self._objects, [wanted])
             self._note_missing(staged, columns, len(root.keys.values))
         else:
             load_all(conn, staged, self._objects)
-            self._whole.add(root.table)
+            self._complete.add(root.table)
             if staged.table.keys is not None and self._objects is not None:
                 columns = load_stored_keys(conn, staged, self._objects, staged.table.keys)
-                staged.live_scope.append(
-                    _among_keys(staged, columns, "l") if staged.live.key else _among_rows(staged, columns)
+                staged.target_scope.append(
+                    _among_keys(staged, columns, "l") if staged.target.key else _among_rows(staged, columns)
                 )
             elif not is_rows_table(staged.table):
-                staged.live_scope.append("true")
+                staged.target_scope.append("true")
 
     def _note_missing(self, staged: Staged, columns: t.Sequence[str], wanted: int) -> None:
         """Keys that the set lacks. In mode exact a key of a live row is found: that row goes."""
         relations = [(staged.rows, "r")]
         if self._request.mode == "exact" and not self._request.read_only:
-            relations.append((staged.live.source, "l"))
+            relations.append((staged.target.source, "l"))
         absent = " AND ".join(
             f"NOT EXISTS (SELECT FROM {relation} {alias} WHERE {staged.refers(columns, alias, 'k', columns)})"
             for relation, alias in relations
@@ -310,12 +310,12 @@ class _Chooser:
     def _choose_strays(self) -> None:
         """Rows that the set has elsewhere: live ones in scope that the set knows with other values."""
         for name, staged in self._staged.items():
-            if name in self._whole or not staged.live_scope or staged.live.key is None:
+            if name in self._complete or not staged.target_scope or staged.target.key is None:
                 continue
-            columns = staged.live.key.columns
+            columns = staged.target.key.columns
             listed = ", ".join(f"l.{quote_identifier(column)}" for column in columns)
             strays = (
-                f"SELECT {listed} FROM {staged.live.source} l WHERE ({' OR '.join(staged.live_scope)}) "
+                f"SELECT {listed} FROM {staged.target.source} l WHERE ({' OR '.join(staged.target_scope)}) "
                 f"AND NOT EXISTS (SELECT FROM {staged.rows} s WHERE {staged.same_key('s', 'l')})"
             )
             if fetch_value(self._conn, f"SELECT EXISTS ({strays})"):
@@ -324,7 +324,7 @@ class _Chooser:
 
     def _stage_parent(self, name: QualifiedName) -> t.Optional[Staged]:
         table = self._description.tables.get(name)
-        if table is None or not (table.rows or self._description.is_live):
+        if table is None or not (table.rows or self._description.is_database):
             return None
         return self._prepare(name)
 

@@ -21,7 +21,7 @@ from .description import Rows, SetTable
 from .lines import Wanted, copy_field, is_comparable, matching_lines
 from .local import LocalObjects
 from .scope import Keys
-from .target_tables import LiveTable
+from .target_tables import TargetTable
 
 #: From this number of keys on, having the server pick the rows is quicker than looking at each line.
 _MOST_KEYS = 200_000
@@ -33,15 +33,15 @@ NUMBER, SUPPORT = quote_identifier("lifeline row"), quote_identifier("lifeline s
 class Staged:
     """One table: where it goes, its columns, and the session's tables with rows and keys.
 
-    live_scope: conditions on the alias l; the live rows that exact may delete fulfil one of them.
+    target_scope: conditions on the alias l; the live rows that exact may delete fulfil one of them.
     """
 
     number: int
     table: SetTable
-    live: LiveTable
+    target: TargetTable
     matching: Matching
-    live_scope: t.List[str] = field(default_factory=list)
-    raw_is_whole: bool = False
+    target_scope: t.List[str] = field(default_factory=list)
+    raw_is_complete: bool = False
 
     @property
     def rows(self) -> str:
@@ -72,7 +72,9 @@ class Staged:
     @property
     def key_columns(self) -> t.Tuple[str, ...]:
         """The live key, or without one all columns."""
-        return self.live.key.columns if self.live.key else tuple(column.name for _name, column in self.matching.pairs)
+        return (
+            self.target.key.columns if self.target.key else tuple(column.name for _name, column in self.matching.pairs)
+        )
 
     def text(self, alias: str) -> str:
         """A whole row as one text, equal exactly when all its values are."""
@@ -80,7 +82,7 @@ class Staged:
 
     def same_key(self, one: str, other: str) -> str:
         """A condition: both aliases show the row with the same key, or without a key the same row."""
-        key = self.live.key
+        key = self.target.key
         if key is None:
             return f"{self.text(one)} = {self.text(other)}"
         pairs = zip(key.columns, key.operators)
@@ -94,17 +96,17 @@ class Staged:
         child: str,
         parent: str,
         parent_columns: t.Sequence[str],
-        parent_table: t.Optional[LiveTable] = None,
+        parent_table: t.Optional[TargetTable] = None,
     ) -> str:
         """A condition: the child's columns equal those of the parent, by default of the same table; live names."""
-        return equal_columns(self.live, columns, child, parent_table or self.live, parent_columns, parent)
+        return equal_columns(self.target, columns, child, parent_table or self.target, parent_columns, parent)
 
 
 def equal_columns(
-    one: LiveTable,
+    one: TargetTable,
     columns: t.Sequence[str],
     alias: str,
-    other: LiveTable,
+    other: TargetTable,
     others: t.Sequence[str],
     other_alias: str,
     *,
@@ -128,7 +130,7 @@ def prepare(conn: Session, staged: Staged) -> None:
     columns += [f'NULL::text AS "lifeline gone {number}"' for number, _name in enumerate(staged.matching.gone)]
     for relation in (staged.rows, staged.raw):
         listed = f"{', '.join(columns) + ',' if columns else ''} false AS {SUPPORT}"
-        make_table(conn, relation, f"SELECT {listed} FROM {staged.live.source} l")
+        make_table(conn, relation, f"SELECT {listed} FROM {staged.target.source} l")
         run(
             conn.raw,
             f"ALTER TABLE {relation} ALTER {SUPPORT} SET DEFAULT false, "
@@ -137,7 +139,7 @@ def prepare(conn: Session, staged: Staged) -> None:
 
 
 def analyze(conn: Session, relation: str, columns: t.Iterable[str]) -> None:
-    """Statistics of some columns. A range type of users has a function of theirs for its statistics."""
+    """Statistics of some columns. Statistics of a user's range type run the user's function."""
     listed = ", ".join(columns)
     if listed:
         run(conn.raw, f"ANALYZE {relation} ({listed})")
@@ -159,8 +161,8 @@ def require_condition(conn: Session, staged: Staged, condition: str) -> None:
 
 def load_keys(conn: Session, staged: Staged, keys: Keys) -> t.Tuple[str, ...]:
     """Put keys that people gave into the table for keys; the live columns that they are values of."""
-    columns = keys.columns or (staged.live.key.columns if staged.live.key else ())
-    types = [staged.live.column(name) for name in columns]
+    columns = keys.columns or (staged.target.key.columns if staged.target.key else ())
+    types = [staged.target.column(name) for name in columns]
     if not columns or None in types or len(columns) != len(keys.values[0]):
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
@@ -188,9 +190,9 @@ def load_keys(conn: Session, staged: Staged, keys: Keys) -> t.Tuple[str, ...]:
 
 def load_stored_keys(conn: Session, staged: Staged, objects: LocalObjects, keys: Rows) -> t.Tuple[str, ...]:
     """Put the keys that an undo set is about into the table for keys; the live columns that they are values of."""
-    columns = tuple(staged.matching.live_name(name) or name for name in keys.columns)
+    columns = tuple(staged.matching.target_name(name) or name for name in keys.columns)
     _make_keys(conn, staged, columns)
-    copy_rows(conn, staged.table.name, staged.live, staged.keys, columns, objects.lines(keys))
+    copy_rows(conn, staged.table.name, staged.target, staged.keys, columns, objects.lines(keys))
     return columns
 
 
@@ -201,11 +203,11 @@ def load_all(conn: Session, staged: Staged, objects: t.Optional[LocalObjects]) -
 
 def load_raw(conn: Session, staged: Staged, objects: t.Optional[LocalObjects]) -> None:
     """Load every row, for the server to choose from."""
-    if not staged.raw_is_whole:
+    if not staged.raw_is_complete:
         run(conn, f"TRUNCATE {staged.raw}")
         _load(conn, staged, objects, staged.raw, None)
         analyze(conn, staged.raw, staged.native_columns)
-        staged.raw_is_whole = True
+        staged.raw_is_complete = True
 
 
 def load_matching(
@@ -218,16 +220,16 @@ def load_matching(
 ) -> int:
     """Choose the rows of which some columns are among values; how many were not chosen before.
 
-    wanted: (live columns, a query of their values, a condition on the alias r that says the same). Lines are looked at
+    wanted: (live columns, a query of their values, the same condition on the alias r). Lines are looked at
     here where texts can be compared, and else all rows are loaded for the server to choose from.
     """
     condition = " OR ".join(f"({condition})" for _columns, _query, condition in wanted)
-    if objects is None and staged.live.key is not None:
+    if objects is None and staged.target.key is not None:
         run(conn, f"TRUNCATE {staged.raw}")
-        _copy_live(conn, staged, staged.raw, f"{staged.live.source} r", condition)
+        _copy_target(conn, staged, staged.raw, f"{staged.target.source} r", condition)
         return choose(conn, staged, "true", support=support)
-    # Without a key, rows are told apart by their place among all rows.
-    fetched = None if staged.raw_is_whole or staged.live.key is None else _filters(conn, staged, wanted)
+    # Without a key, rows are identified by their position among all rows.
+    fetched = None if staged.raw_is_complete or staged.target.key is None else _filters(conn, staged, wanted)
     if fetched is None:
         load_raw(conn, staged, objects)
     else:
@@ -242,7 +244,7 @@ def choose(conn: Session, staged: Staged, condition: str, *, support: bool = Fal
     """Take the raw rows, alias r, that fulfil the condition and were not taken before; their number."""
     columns = "".join(f"{column}, " for column in staged.columns)
     listed = "".join(f"r.{column}, " for column in staged.columns)
-    same = staged.same_key("x", "r") if staged.live.key else f"x.{NUMBER} = r.{NUMBER}"
+    same = staged.same_key("x", "r") if staged.target.key else f"x.{NUMBER} = r.{NUMBER}"
     with conn.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {staged.rows} ({columns}{NUMBER}, {SUPPORT}) "
@@ -255,9 +257,9 @@ def choose(conn: Session, staged: Staged, condition: str, *, support: bool = Fal
 def load_where(conn: Session, staged: Staged, objects: t.Optional[LocalObjects], condition: str) -> int:
     """Choose by a condition in the words of a person, in which the table has its own name."""
     alias = quote_identifier(staged.table.name.name)
-    if objects is None and staged.live.key is not None:
+    if objects is None and staged.target.key is not None:
         run(conn, f"TRUNCATE {staged.raw}")
-        _copy_live(conn, staged, staged.raw, f"{staged.live.source} AS {alias}", condition)
+        _copy_target(conn, staged, staged.raw, f"{staged.target.source} AS {alias}", condition)
         return choose(conn, staged, "true")
     load_raw(conn, staged, objects)
     numbers = f"SELECT {alias}.{NUMBER} FROM {staged.raw} AS {alias} WHERE ({condition})"
@@ -266,17 +268,17 @@ def load_where(conn: Session, staged: Staged, objects: t.Optional[LocalObjects],
 
 def _make_keys(conn: Session, staged: Staged, columns: t.Sequence[str]) -> None:
     listed = ", ".join(f"l.{quote_identifier(name)}" for name in columns)
-    make_table(conn, staged.keys, f"SELECT {listed} FROM {staged.live.source} l")
+    make_table(conn, staged.keys, f"SELECT {listed} FROM {staged.target.source} l")
 
 
 def _filters(
     conn: Session, staged: Staged, wanted: t.Sequence[t.Tuple[t.Tuple[str, ...], str, str]]
 ) -> t.Optional[t.List[t.List[Wanted]]]:
-    """For each object what to look for in its lines; None when the lines cannot tell."""
+    """The values to search for in the lines of each object; None if lines cannot be compared as text."""
     values = []
     for columns, query, _condition in wanted:
         for name in columns:
-            column, stored = staged.live.column(name), staged.matching.set_name(name)
+            column, stored = staged.target.column(name), staged.matching.set_name(name)
             if column is None or stored is None or not column.exact:
                 return None
             if not is_comparable(staged.table.type_of(stored), column.type):
@@ -303,17 +305,17 @@ def _load(
     filters: t.Optional[t.List[t.List[Wanted]]],
 ) -> None:
     if objects is None:
-        _copy_live(conn, staged, relation, staged.live.source, "true")
+        _copy_target(conn, staged, relation, staged.target.source, "true")
         return
-    places = {name: f"lifeline gone {number}" for number, name in enumerate(staged.matching.gone)}
+    positions = {name: f"lifeline gone {number}" for number, name in enumerate(staged.matching.gone)}
     for number, rows in enumerate(staged.table.rows):
-        columns = [staged.matching.live_name(name) or places[name] for name in rows.columns]
+        columns = [staged.matching.target_name(name) or positions[name] for name in rows.columns]
         lines = objects.lines(rows)
         chosen = lines if filters is None else matching_lines(lines, filters[number])
-        copy_rows(conn, staged.table.name, staged.live, relation, columns, chosen)
+        copy_rows(conn, staged.table.name, staged.target, relation, columns, chosen)
 
 
-def _copy_live(conn: Session, staged: Staged, relation: str, source: str, condition: str) -> None:
+def _copy_target(conn: Session, staged: Staged, relation: str, source: str, condition: str) -> None:
     columns = ", ".join(staged.columns)
     run(conn, f"INSERT INTO {relation} ({columns}) SELECT {columns} FROM {source} WHERE {condition}")
 
@@ -321,7 +323,7 @@ def _copy_live(conn: Session, staged: Staged, relation: str, source: str, condit
 def copy_rows(
     conn: Session,
     name: QualifiedName,
-    live: LiveTable,
+    target: TargetTable,
     relation: str,
     columns: t.Sequence[str],
     lines: t.Iterator[bytes],
@@ -329,7 +331,7 @@ def copy_rows(
     """Bring lines of the set's table into a relation with columns of the live table, or texts; their number."""
     source = CopySource(lines)
     try:
-        return land_rows(conn, live.source, relation, [(column, live.column(column)) for column in columns], source)
+        return land_rows(conn, target.source, relation, [(column, target.column(column)) for column in columns], source)
     except psycopg2.Error as error:
         if source.failure is not None:
             raise source.failure from None
@@ -337,6 +339,6 @@ def copy_rows(
             raise
         raise RecoveryError(
             ErrorKind.SCHEMA_DRIFT if error.pgcode and error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
-            f"Rows of {name} do not fit its columns any more: {error.diag.message_primary}.",
+            f"Rows of {name} no longer fit its columns: {error.diag.message_primary}.",
             next_step="Restore into another schema with `into`, and convert them there.",
         ) from None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the target's catalog says of the tables that rows go back into."""
+"""The tables that rows are restored into, from the catalog of the target."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from ...._core.errors import ErrorKind, RecoveryError
 from ..archive.statements import Reference
+from ..server.catalog_columns import CatalogColumn, catalog_columns
 from ..server.connection import Connection, fetch_all, fetch_value, quote_identifier
 from ..server.foreign_keys import ForeignKey, foreign_keys
-from ..server.live_columns import LiveColumn, live_columns
 from ..server.names import QualifiedName
 
 
 @dataclass(frozen=True)
 class UniqueKey:
-    """Columns that tell rows apart, and the equality operator of each, with its schema."""
+    """Columns that identify rows, and the equality operator of each, with its schema."""
 
     name: str
     columns: t.Tuple[str, ...]
@@ -29,7 +29,7 @@ class UniqueKey:
 
 
 @dataclass(frozen=True)
-class LiveTable:
+class TargetTable:
     """kind: relkind. keys: its whole, valid unique indexes over plain columns, the primary key first.
 
     triggers: (name, tgenabled) of the triggers that people made and that fire.
@@ -38,7 +38,7 @@ class LiveTable:
     oid: int
     name: QualifiedName
     kind: str
-    columns: t.Tuple[LiveColumn, ...]
+    columns: t.Tuple[CatalogColumn, ...]
     keys: t.Tuple[UniqueKey, ...]
     triggers: t.Tuple[t.Tuple[str, str], ...]
     owned: bool
@@ -50,13 +50,13 @@ class LiveTable:
 
     @property
     def key(self) -> t.Optional[UniqueKey]:
-        """What tells its rows apart: the primary key, or else a unique one whose columns are never null."""
+        """The key of its rows: the primary key, or else a unique key whose columns are never null."""
         return next((key for key in self.keys if not key.nullable), None)
 
-    def column(self, name: str) -> t.Optional[LiveColumn]:
+    def column(self, name: str) -> t.Optional[CatalogColumn]:
         return next((column for column in self.columns if column.name == name), None)
 
-    def require_column(self, name: str) -> LiveColumn:
+    def require_column(self, name: str) -> CatalogColumn:
         """Raises RecoveryError(schema_drift) for a column that the table lacks."""
         column = self.column(name)
         if column is None:
@@ -68,16 +68,16 @@ class LiveTable:
         return column
 
 
-def live_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[QualifiedName, LiveTable]:
+def read_target_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[QualifiedName, TargetTable]:
     """Those of the names that exist as tables. Needs a search_path without the schemas of users."""
     wanted = list(names)
     parameters = ([name.schema for name in wanted], [name.name for name in wanted])
     relations = fetch_all(conn, _RELATIONS, parameters)
     oids = [row[0] for row in relations]
-    columns = live_columns(conn, oids)
+    columns = catalog_columns(conn, oids)
     keys, triggers = (_by_table(fetch_all(conn, sql, {"tables": oids})) for sql in (_KEYS, _TRIGGERS))
     return {
-        QualifiedName(schema, name): LiveTable(
+        QualifiedName(schema, name): TargetTable(
             oid,
             QualifiedName(schema, name),
             kind,
@@ -90,7 +90,7 @@ def live_tables(conn: Connection, names: t.Iterable[QualifiedName]) -> t.Dict[Qu
     }
 
 
-def live_references(conn: Connection) -> t.List[Reference]:
+def read_target_references(conn: Connection) -> t.List[Reference]:
     """The foreign keys of the target as references."""
     return [
         Reference(key.table.name, key.columns, key.parent.name, key.parent_columns)
@@ -108,7 +108,7 @@ def keys_touching(
 
 def require_rights(
     conn: Connection,
-    table: LiveTable,
+    table: TargetTable,
     mode: str,
     *,
     role: t.Optional[str],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the system catalogs say about tables and columns. SQL for PostgreSQL 14 to 18."""
+"""Tables and columns from the system catalogs. SQL for PostgreSQL 14 to 18."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TYPES = """
     FROM pg_type t LEFT JOIN pg_proc p ON p.oid = t.typsend
 """
 
-#: What a change of rows must leave unchanged: columns, row security, and which triggers fire.
+#: Definitions that a change of rows must leave unchanged: columns, row security, and which triggers fire.
 _DEFINITIONS = """
     SELECT c.oid, c.relrowsecurity, c.relforcerowsecurity,
            ARRAY(SELECT ROW(a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull)::text FROM pg_attribute a
@@ -91,7 +91,7 @@ class ColumnType:
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What identifies a server and its database."""
+    """The identity of a server and its database."""
 
     version: str
     version_num: int
@@ -169,7 +169,7 @@ def column_types(
 
 
 def definitions(conn: Connection, relations: t.Iterable[t.Tuple[str, str]]) -> t.List[t.Tuple[t.Any, ...]]:
-    """What defines these (schema, name) relations now, to be compared with the same at another time."""
+    """The current definitions of these (schema, name) relations, for a later comparison."""
     names = list(relations)
     parameters = {"schemas": [schema for schema, _name in names], "names": [name for _schema, name in names]}
     return fetch_all(conn, _DEFINITIONS, parameters)

@@ -18,7 +18,7 @@ from ...._core.errors import ErrorKind, RecoveryError
 
 _PROGRAMS = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
 
-_PLACES = (
+_FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
     "/usr/local/pgsql*/bin",
@@ -75,7 +75,7 @@ def _folders(bin_dir: t.Optional[str]) -> t.Iterator[str]:
     if on_path:
         # Debian's wrapper on the path chooses a version by itself; the real folders follow below.
         yield os.path.dirname(on_path)
-    for pattern in _PLACES:
+    for pattern in _FOLDERS:
         yield from sorted(glob.glob(pattern))
 
 

@@ -6,7 +6,7 @@
 
 Any statement over a table may run functions of the table's owner: casts, operators, domain checks, triggers, generated
 columns, and immutable functions in index expressions, which the planner evaluates even for "SELECT count(*)". SET ROLE
-does not help, because such a function may say RESET ROLE. PostgreSQL refuses to change the role inside a function that
+does not help, because such a function may run RESET ROLE. PostgreSQL refuses to change the role inside a function that
 is SECURITY DEFINER, so each statement runs inside a temporary function that belongs to the role.
 https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
 """
@@ -52,7 +52,7 @@ DECLARE
 BEGIN
   PERFORM set_config('search_path', path, true);
   OPEN opened NO SCROLL FOR EXECUTE statement;
-  -- What is no plain SELECT runs when its first row is asked for, which has to happen here.
+  -- Statements other than a plain SELECT run on the first FETCH, which has to happen inside this function.
   EXECUTE 'MOVE FORWARD 0 FROM lifeline_confined';
 END
 $lifeline$;
@@ -275,7 +275,7 @@ class Plain(_Session):
 
 
 class ConfinedCursor:
-    """What code that was written for a cursor of psycopg2 uses of it."""
+    """The methods of a psycopg2 cursor that callers of a session use."""
 
     def __init__(self, owner: Confined) -> None:
         self._owner = owner
@@ -400,7 +400,7 @@ def acting_role(conn: Connection, owners: t.Collection[str]) -> t.Optional[str]:
 
 
 def owner_session(session: Session, tables: t.Sequence[int]) -> t.Union[Connection, Session]:
-    """What alters these tables: the session if its role may, else the connection below, as for a superuser's tables."""
+    """The session that alters these tables: the given one if its role may, else its connection, as for a superuser."""
     sql = "SELECT bool_and(pg_has_role(%s::name, relowner, 'USAGE')) FROM pg_class WHERE oid = ANY (%s)"
     may = session.role is None or fetch_value(session.raw, sql, (session.role, list(tables)))
     return session if may else session.raw

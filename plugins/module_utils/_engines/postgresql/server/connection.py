@@ -42,7 +42,7 @@ _ENVIRONMENT = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
 }
 
-#: What libpq lets a dead connection cost; the keywords of the operator win. tcp_user_timeout is in milliseconds.
+#: Limits for dead connections of libpq; keywords of the operator have priority. tcp_user_timeout is in milliseconds.
 #: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _PATIENCE = {
     "connect_timeout": "10",
@@ -95,7 +95,7 @@ class ConnectionOptions:
         return " ".join([*named, *(f"{name}={value}" for name, value in known.items())])
 
     def environment(self) -> t.Dict[str, str]:
-        """The environment for pg_dump, pg_restore and psql: theirs, with our keywords in it."""
+        """The environment for pg_dump, pg_restore and psql: the inherited one with these keywords."""
         inherited = {key: value for key, value in os.environ.items() if key not in _ENVIRONMENT.values()}
         keywords = {**_PATIENCE, **self.keywords}
         ours = {_ENVIRONMENT[key]: value for key, value in keywords.items() if key in _ENVIRONMENT}
@@ -210,7 +210,7 @@ def quote_identifier(*parts: str) -> str:
 
 
 def quote_literal(text: str) -> str:
-    """A string constant that means the same whatever standard_conforming_strings says."""
+    """A string constant with the same value for each setting of standard_conforming_strings."""
     escaped = text.replace("'", "''")
     return " E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else "'" + escaped + "'"
 

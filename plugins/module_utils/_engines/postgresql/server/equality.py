@@ -29,7 +29,7 @@ class ComparedType:
 
 
 def compared_types(conn: Connection, oids: t.Iterable[int]) -> t.Dict[int, ComparedType]:
-    """What is known of these types, by oid."""
+    """Facts of these types, by oid."""
     found: t.Dict[int, ComparedType] = {}
     for asked, base, category, built_in, others, operators in fetch_all(conn, _TYPES, (sorted(set(oids)),)):
         found[asked] = ComparedType(base, category, built_in, dict(zip(others or (), operators or ())))

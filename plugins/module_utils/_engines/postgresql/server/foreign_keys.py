@@ -25,7 +25,7 @@ class Relation:
 
     @property
     def only(self) -> str:
-        """For FROM: the rows a constraint of this very table speaks of, which leaves inheritance children out."""
+        """For FROM: the rows that constraints of this table apply to; rows of inheritance children are excluded."""
         return ("" if self.kind == "p" else "ONLY ") + self.name.quoted
 
 

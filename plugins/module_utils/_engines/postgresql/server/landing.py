@@ -13,15 +13,15 @@ from __future__ import annotations
 import typing as t
 
 from ...._core.errors import RecoveryError
+from .catalog_columns import CatalogColumn
 from .confined import Session, run
 from .connection import quote_identifier, quote_literal
-from .live_columns import LiveColumn
 
 _LANDING, _SHAPE = 'pg_temp."lifeline landing"', 'pg_temp."lifeline shape"'
 
 
 class CopySource:
-    """What psycopg2 reads from; it keeps the reason when there is nothing more to read."""
+    """The file that psycopg2 reads; it keeps the error that ends the chunks."""
 
     def __init__(self, chunks: t.Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -40,7 +40,7 @@ def land_rows(
     conn: Session,
     table: str,
     relation: str,
-    columns: t.Sequence[t.Tuple[str, t.Optional[LiveColumn]]],
+    columns: t.Sequence[t.Tuple[str, t.Optional[CatalogColumn]]],
     source: CopySource,
 ) -> int:
     """Bring lines into a relation, whose columns are those of a table, or texts where None; the number of rows.
@@ -50,13 +50,13 @@ def land_rows(
     """
     direct = relation.startswith("pg_temp.") and all(column is None or column.native for _name, column in columns)
     landing = relation if direct else _LANDING
-    places = [quote_identifier(name) if direct else f"c{number}" for number, (name, _column) in enumerate(columns)]
+    targets = [quote_identifier(name) if direct else f"c{number}" for number, (name, _column) in enumerate(columns)]
     if not direct:
         types = (f"c{number} {column.landing if column else 'text'}" for number, (_name, column) in enumerate(columns))
         run(conn.raw, f"CREATE TEMP TABLE {_LANDING.split('.', 1)[1]} ({', '.join(types)})")
         run(conn.raw, f"GRANT ALL ON {_LANDING} TO PUBLIC")
     with conn.raw.cursor() as cursor:
-        cursor.copy_expert(f"COPY {landing} {_listed(places)} FROM STDIN", source)
+        cursor.copy_expert(f"COPY {landing} {_listed(targets)} FROM STDIN", source)
         number = int(cursor.rowcount)
     if not direct:
         _land(conn, table, relation, columns)
@@ -72,8 +72,10 @@ def make_table(conn: Session, relation: str, query: str) -> None:
     run(conn.raw, f"CREATE TEMP TABLE {name} AS {query} WITH NO DATA; GRANT ALL ON {relation} TO PUBLIC")
 
 
-def _land(conn: Session, table: str, relation: str, columns: t.Sequence[t.Tuple[str, t.Optional[LiveColumn]]]) -> None:
-    """Move rows that landed to their relation. What landed as text is read by the input function of its type.
+def _land(
+    conn: Session, table: str, relation: str, columns: t.Sequence[t.Tuple[str, t.Optional[CatalogColumn]]]
+) -> None:
+    """Move landed rows to their relation. Values that landed as text are read by the input function of their type.
 
     A cast may be the user's own and change the value, so the way leads through json_populate_record, which calls input
     functions.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The settings of our sessions, and how a connection to a pooler is told from one to the server.
+"""The settings of sessions, and the detection of poolers.
 
 A session of a pooler belongs to other clients as well, so that a setting that stays in it changes their work. Settings
 are therefore part of the connection's startup packet, which a pooler does not hand to a session of others.
@@ -73,19 +73,19 @@ class PostgresConnection(DriverConnection):  # type: ignore[misc,valid-type]
 
 
 def startup_options(given: str = "") -> str:
-    """The value of libpq's keyword options; ours come last and win over what is given."""
+    """The value of libpq's keyword options; the settings come last, so they override the given ones."""
     return " ".join([*([given] if given else []), *(f"-c {name}={value}" for name, value in _SETTINGS.items())])
 
 
 def refuses_startup_options(message: str) -> bool:
-    """Whether a failed connection says that a pooler takes no settings in the startup packet."""
+    """Whether a failed connection was refused by a pooler because of settings in the startup packet."""
     return "startup parameter" in message
 
 
 def prepare(opened: Connection, place: str, again: t.Callable[[], Connection], extra: t.Mapping[str, str]) -> None:
     """Give a new connection its settings. again opens a second connection to the same place, without settings.
 
-    Nothing is set before the session is known to be ours alone. Raises RecoveryError(transaction_pooler).
+    Settings are applied only to a session that no other client shares. Raises RecoveryError(transaction_pooler).
     """
     applied = _is_the_server(opened)
     if not applied:

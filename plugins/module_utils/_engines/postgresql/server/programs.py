@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starts pg_dump, pg_restore and psql, so that none outlives a connection that passes nothing any more."""
+"""Starts pg_dump, pg_restore and psql, and ends them if their connection stalls."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends what waits for a server that will not answer any more.
+"""Ends programs and statements that wait for an unreachable server.
 
 TCP notices a host that is gone, but not a proxy or a firewall that keeps a connection open and passes nothing on. How
 long a statement may take is unknown as well: an index may be built for hours. So whatever waits without any progress
@@ -95,7 +95,7 @@ def stall_error(place: str, limit: float) -> RecoveryError:
 
 
 class ProgramWatch:
-    """Tells whether a client program has stalled, by the work of its server processes; see StallWatch."""
+    """Detects that a client program has stalled, by the work of its server processes; see StallWatch."""
 
     def __init__(self, keywords: t.Mapping[str, t.Any], place: str, limit: float, application: str) -> None:
         self._keywords, self._place, self.limit, self._application = keywords, place, limit, application
@@ -115,7 +115,7 @@ class _Progress:
         self._file, self._supervision = file, supervision
 
     def read(self, *arguments: t.Any) -> t.Any:
-        # What is waited for here is the file, which has a limit of its own.
+        # This waits for the file, which has a limit of its own.
         since = self._since(0.0)
         try:
             return self._file.read(*arguments)
@@ -214,7 +214,7 @@ def _is_moving(line: socket.socket, limit: float) -> bool:
 
 
 def _works(keywords: t.Mapping[str, t.Any], place: str, whose: str, value: t.Any) -> bool:
-    """Whether a server process works on it, or whether that cannot be known because the server refuses to tell."""
+    """Whether a server process works on it; also true if the server refuses the query."""
 
     def ask() -> bool:
         looking = {**keywords, "application_name": "lifeline.recovery stall check"}

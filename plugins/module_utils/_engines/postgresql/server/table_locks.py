@@ -33,7 +33,7 @@ _LOCKABLE = """
     ORDER BY c.oid
 """
 
-#: What other sessions hold or wait for that keeps readers out.
+#: Locks that other sessions hold or wait for and that block readers.
 _LOCKED = """
     SELECT DISTINCT l.relation FROM pg_locks l
     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation = ANY (%s)
@@ -52,7 +52,7 @@ _CAPACITY = """
            * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)
 """
 
-#: Of the server's room for locks, so much may be ours: pg_dump needs the same again, and other sessions need some.
+#: The part of the server's lock table that a backup may use: pg_dump needs as much again, and other sessions need some.
 _SHARE = 0.3
 
 _BATCH = 500
@@ -115,7 +115,7 @@ class TableLocks:
                 time.sleep(0.05)
 
     def rewritten(self) -> t.List[str]:
-        """Tables whose rows the snapshot cannot see, because they were written anew since."""
+        """Tables whose rows the snapshot cannot see, because a later statement rewrote them."""
         return [row[0] for row in fetch_all(self._conn, _REWRITTEN, ([table.oid for table in self.tables],))]
 
     def _locked_by_others(self) -> t.List[Lockable]:
@@ -159,7 +159,7 @@ def locked(what: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.LOCKED,
         what,
-        left="No backup set was written; earlier sets are as they were.",
+        left="No backup set was written; earlier sets are unchanged.",
         next_step="Run it when no migration or reload holds the table, or raise lock_timeout.",
     )
 

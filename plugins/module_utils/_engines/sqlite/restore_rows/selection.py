@@ -228,7 +228,7 @@ class TouchedRows:
 
     @staticmethod
     def _still(sides: Sides, table: Table, touched: Touched) -> Rows:
-        """Rows at these keys that are as they were written, or as they were before.
+        """Rows at these keys that are as the restore wrote them, or as before the restore.
 
         A number may be another row's by now, which is left alone. Raises RecoveryError(conflict) when a row with a key
         was changed since.
@@ -253,7 +253,7 @@ class TouchedRows:
 
 
 def write_touched(folder: str, changes: t.Iterable[TableChange]) -> None:
-    """What TouchedRows reads."""
+    """Write the file that TouchedRows reads."""
     document = {
         change.table.name: {
             "numbered": change.table.is_numbered,

@@ -52,7 +52,7 @@ def statements_of(
     silence: bool,
     longest: int,
 ) -> t.Iterator[str]:
-    """References are judged at the end. What refers goes before what it refers to."""
+    """The statements of a merge. References are checked at the end; children are deleted before their parents."""
     silenced = [trigger for trigger in triggers if not trigger.keeps] if silence else []
     by_name = {change.table.name: change for change in changes}
 

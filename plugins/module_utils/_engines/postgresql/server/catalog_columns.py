@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the catalog says of the columns of tables: their types, and which of them users can have made."""
+"""Columns of tables from the catalog: their types, and which of these types users may have created."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .equality import ComparedType, compared_types
 
 
 @dataclass(frozen=True)
-class LiveColumn:
+class CatalogColumn:
     """type as format_type writes it. identity: a, d or empty. generated: computed by the server.
 
     exact: values that the type calls equal have equal texts. native: reading the type's texts runs no code of users.
@@ -39,13 +39,13 @@ class LiveColumn:
         return quote_identifier(self.name)
 
 
-def live_columns(conn: Connection, tables: t.Sequence[int]) -> t.Dict[int, t.Tuple[LiveColumn, ...]]:
+def catalog_columns(conn: Connection, tables: t.Sequence[int]) -> t.Dict[int, t.Tuple[CatalogColumn, ...]]:
     """The columns of tables by oid, in their order. Needs a search_path without the schemas of users."""
     rows = fetch_all(conn, _COLUMNS, {"tables": list(tables)})
     types = compared_types(conn, [row[-1] for row in rows])
-    found: t.Dict[int, t.Tuple[LiveColumn, ...]] = {}
+    found: t.Dict[int, t.Tuple[CatalogColumn, ...]] = {}
     for row in rows:
-        found[row[0]] = (*found.get(row[0], ()), LiveColumn(*row[1:-1], *(types[oid] for oid in row[-1:])))
+        found[row[0]] = (*found.get(row[0], ()), CatalogColumn(*row[1:-1], *(types[oid] for oid in row[-1:])))
     return found
 
 
