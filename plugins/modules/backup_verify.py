@@ -103,7 +103,7 @@ tier:
   returned: success
   sample: daily
 depth:
-  description: The depth, as given.
+  description: The depth of the verification. V(digests) instead of V(decode) if the set could not be decrypted.
   type: str
   returned: success
   sample: decode
@@ -172,12 +172,10 @@ from ..module_utils._ansible.store_requests import (
     set_selection,
     store_parallel,
 )
-from ..module_utils._engines.postgresql.restore.verify import (
-    VerifyRequest,
-    verify_set,
-)
+from ..module_utils._operations.verify import verify_set
 from ..module_utils._repository.catalogue import find_set
 from ..module_utils._repository.lifecycle import noted_expiring_rules
+from ..module_utils._repository.verifier import VerifyRequest
 
 SPEC = ArgumentSpec(
     {

@@ -18,11 +18,9 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.sealing import Sealing
-from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.verify import (
-    VerifyRequest,
-    verify_set,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.verifiers import VERIFIERS
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.backup import back_up
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.verify import verify_set
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.audit import (
     AuditQuery,
     AuditRecord,
@@ -35,6 +33,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._repository.mani
     DATABASE_ENGINE,
     ENGINES,
 )
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.verification import DEPTHS, verifications
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.verifier import VerifyRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectInfo
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
@@ -69,6 +69,7 @@ def source(
 ) -> t.Iterator[Source]:
     """A source of the kind that the test names."""
     monkeypatch.setitem(ENGINES, json_values.KIND, json_values.REGISTERED)
+    monkeypatch.setitem(VERIFIERS, json_values.KIND, json_values.ValuesVerifier())
     with contextlib.ExitStack() as stack:
         if request.param == "postgresql":
             yield PostgresSource(postgres, stack)
@@ -189,6 +190,50 @@ def test_verify_finds_damage_and_the_next_backup_repairs_it(source: Source, stor
     source.lose()
     source.restore(options(store), newer.set_id)
     assert source.content() == before
+
+
+@every_kind
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_verify_proves_each_depth_and_records_no_depth_that_it_did_not_reach(
+    source: Source, store: DirectoryStore, postgres: PostgresServer, tmp_path: Path, encrypted: bool
+) -> None:
+    owner = make_identity(tmp_path / "key")
+    if encrypted:
+        store.sealing = Sealing(recipients=(owner.recipient,), identity_file=str(owner.file))
+    taken(source, store)
+    (name,) = list_sets(store)
+
+    def verify(depth: str) -> str:
+        manifest = load_set(store, name)
+        request = VerifyRequest(depth=depth, client_bin_dir=str(postgres.bin_dir))
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(recorded)
+        verified = verify_set(store, manifest, request)
+        assert verified.objects >= len(manifest.objects)
+        assert (verified.bytes_read > LARGE) == (depth != "presence")
+        assert verifications(store, "app", "daily")[name.set_id].depth == verified.depth
+        return verified.depth
+
+    recorded = Path(store.location, f"app/daily/verified/{name.set_id}.json")
+    assert [verify(depth) for depth in DEPTHS] == list(DEPTHS)
+    if encrypted:
+        store.sealing = Sealing(recipients=(owner.recipient,))
+        assert [verify(depth) for depth in DEPTHS[:2]] == list(DEPTHS[:2])
+        try:
+            assert verify("decode") == "digests"
+        except RecoveryError as error:
+            assert error.kind == ErrorKind.NO_IDENTITY
+    lost = large_object(store)
+    damage(lost)
+    for depth in DEPTHS[1:]:
+        with pytest.raises(RecoveryError) as caught:
+            verify(depth)
+        assert caught.value.kind in (ErrorKind.DAMAGED, ErrorKind.NO_IDENTITY)
+    lost.unlink()
+    for depth in DEPTHS:
+        with pytest.raises(RecoveryError) as caught:
+            verify(depth)
+        assert caught.value.kind == ErrorKind.OBJECT_MISSING
 
 
 @every_kind

@@ -26,6 +26,11 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fetc
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.layout import SetName
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest import Manifest
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.manifest_shape import EngineKind
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.verifier import (
+    SetVerifier,
+    Verified,
+    VerifyRun,
+)
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.writer import SetWriter
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.sources import LARGE, Options, Source
@@ -62,6 +67,17 @@ class ValuesBackup:
 
     def result(self, run: BackupRun, manifest: Manifest) -> BackupResult:
         return BackupResult(**run.committed(manifest), summary=f"Set {manifest.set_id}.")
+
+
+class ValuesVerifier(SetVerifier):
+    """Decodes each value as a restore does."""
+
+    def decode(self, run: VerifyRun) -> Verified:
+        if run.is_sealed:
+            return self.digests(run)
+        for entry in run.manifest.objects:
+            read_object(run.store, entry).decode()
+        return Verified(len(run.manifest.objects), run.manifest.stored_bytes)
 
 
 class ValuesSource:

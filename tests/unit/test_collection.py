@@ -46,6 +46,7 @@ LAYERS = [
     "_engines.postgresql.backup",
     "_engines.postgresql.restore",
     "_engines.postgresql.restore_rows",
+    "_engines",
     "_replication",
     "_pitr",
     "_integrity",

@@ -15,10 +15,11 @@ from datetime import datetime
 from .._core.codec import compress
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sealing import Sealing
-from .._engines.postgresql.restore.verify import VerifyRequest, verify_set
 from .._engines.sqlite.statements import complete_statements
+from .._operations.verify import verify_set
 from .._repository.fetch import END_OF_COPY, plain_chunks
 from .._repository.manifest import SQLITE_ENGINE, Manifest, ObjectEntry
+from .._repository.verifier import VerifyRequest
 from .._store.base import AuditSink, Headers, ObjectInfo, ObjectStore, Opened, read_all
 
 DAMAGES = ("flipped_byte", "truncated", "missing", "empty_but_valid", "dropped_rows")
