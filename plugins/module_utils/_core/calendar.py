@@ -13,7 +13,7 @@ from .errors import ErrorKind, RecoveryError
 
 _DAYS = {"mon": "MO", "tue": "TU", "wed": "WE", "thu": "TH", "fri": "FR", "sat": "SA", "sun": "SU"}
 
-#: What of systemd.time(7) a schedule needs: one weekday, a day of the month or its last seven days, a time in UTC.
+#: The used part of systemd.time(7): one weekday, a day of the month or its last seven days, a time in UTC.
 _CALENDAR = re.compile(
     r"(?:(?P<weekday>[A-Za-z]{3,9}) )?\*-(?P<months>\*|\d\d?(?:,\d\d?)*)(?:-(?P<day>\*|\d\d?)|(?P<last>~0?7/1)) "
     r"(?P<hour>\*|\d\d?):(?P<minute>\d\d?)(?::(?P<second>\d\d?))? UTC"

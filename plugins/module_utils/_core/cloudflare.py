@@ -19,10 +19,10 @@ from .json_api import LARGEST_ANSWER, Begun, Refusal, Reply, Service, ask
 
 API = "https://api.cloudflare.com/client/v4"
 
-#: An account may ask 1200 times in five minutes; who waits that long may go on.
+#: The limit of an account is 1200 requests in five minutes; requests succeed again after that time.
 _LIMIT_SECONDS = 360
 
-#: What D1 says when it is well again soon, and the statement may have run or not.
+#: Errors of D1 that pass soon; the statement may have run or not.
 #: https://developers.cloudflare.com/d1/observability/debug-d1/
 _PASSING = (
     "storage operation exceeded timeout which caused object to be reset",
@@ -34,13 +34,13 @@ _PASSING = (
     "long-running import",
 )
 
-#: What it says before anything ran.
+#: Errors of D1 that occur before a statement runs.
 _NOT_BEGUN = ("D1 DB is overloaded",)
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who asks. timeout is in seconds for one answer; api_url has no slash at its end."""
+    """An account and its token. timeout is in seconds for one answer; api_url has no slash at its end."""
 
     account_id: str
     api_token: str = field(repr=False)
@@ -61,16 +61,16 @@ def call(
 ) -> t.Any:
     """The result of one call below the account's path.
 
-    What is not repeatable is only asked again when the service says that nothing was begun. what names the thing
-    for messages. Raises RecoveryError: access_denied, not_found, already_exists, unreachable, timeout or
+    A request that is not repeatable is sent again only if the service reports that nothing was begun. what names the
+    object for messages. Raises RecoveryError: access_denied, not_found, already_exists, unreachable, timeout or
     service_failed; its details hold code and, for what is not repeatable, applied: no or unknown.
     """
-    return call_whole(
+    return call_envelope(
         account, method, path, query=query, body=body, headers=headers, what=what, repeatable=repeatable
     ).get("result")
 
 
-def call_whole(
+def call_envelope(
     account: Account,
     method: str,
     path: str,
@@ -83,14 +83,14 @@ def call_whole(
 ) -> t.Dict[str, t.Any]:
     """As call, with what surrounds the result."""
     service = Service(account.api_url, account.api_token, account.timeout, _LIMIT_SECONDS)
-    whole = f"accounts/{urllib.parse.quote(account.account_id, safe='')}/{path}"
+    full_path = f"accounts/{urllib.parse.quote(account.account_id, safe='')}/{path}"
 
     def judge(answer: Reply) -> t.Optional[Refusal]:
         document = answer.document if isinstance(answer.document, dict) else {}
         return None if document.get("success") and answer.status < 400 else _refused(document, answer.status, what)
 
     options: t.Dict[str, t.Any] = {"query": query, "body": body, "headers": headers, "repeatable": repeatable}
-    return dict(ask(service, method, whole, judge, **options))
+    return dict(ask(service, method, full_path, judge, **options))
 
 
 def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
@@ -106,7 +106,7 @@ def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:
         raise _not_taken(answer.outcome)
     seen = bare_etag(answer.headers.get("etag"))
     if seen and seen != md5:
-        raise _not_taken("what arrived is not what was sent")
+        raise _not_taken("the received bytes differ from the sent bytes")
 
 
 def _not_taken(why: str) -> RecoveryError:

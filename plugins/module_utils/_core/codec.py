@@ -18,7 +18,7 @@ except ImportError:
 
 CODECS = ("zstd", "gzip", "none")
 
-#: What decompress yields at a time, about, in bytes: more does not make it faster.
+#: The approximate size of a block that decompress yields, in bytes: larger blocks are not faster.
 _PLAIN_BLOCK = 256 * 1024
 
 #: Packed bytes per call. zstd makes up to 128 KiB of 4 bytes and has no bound for one call, so that 1 KiB is at most
@@ -55,7 +55,7 @@ def compress(
     chosen = DEFAULT_LEVELS[codec] if level is None else level
     compressor: t.Any
     if codec == "zstd":
-        # The frame checksum lets "zstd -t" find damage when nobody has our manifest.
+        # The frame checksum lets "zstd -t" find damage if the manifest is lost.
         compressor = zstandard.ZstdCompressor(level=chosen, threads=threads, write_checksum=True).compressobj()
     else:
         compressor = zlib.compressobj(chosen, zlib.DEFLATED, 31)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 import typing as t
 
-#: What remains of 80 columns beside the indentation and the quotes that Ansible prints around each line.
+#: 80 columns without the indentation and the quotes that Ansible prints around each line.
 WIDTH = 69
 
 

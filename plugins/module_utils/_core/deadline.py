@@ -24,9 +24,9 @@ def transfer_limit(timeout: float, size: int = 0) -> float:
 
 
 def within(seconds: float, place: str, work: t.Callable[[], _Result]) -> _Result:
-    """What work gives, or raises. Raises RecoveryError(timeout) when it takes longer.
+    """Return the result of work, or raise its error. Raises RecoveryError(timeout) if work takes longer.
 
-    Nothing can end what then still waits for an answer; it ends with this process.
+    A thread that then still waits for an answer cannot be stopped; it ends with this process.
     """
     outcome: queue.Queue[t.Tuple[t.Optional[BaseException], t.Any]] = queue.Queue()
 

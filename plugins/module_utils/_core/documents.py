@@ -85,7 +85,7 @@ def _mapping(pairs: t.List[t.Tuple[str, t.Any]]) -> t.Dict[str, t.Any]:
     return found
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     if len(text) > _LONGEST_NUMBER:
         raise ValueError("a number has too many digits")
     return int(text)
@@ -102,4 +102,6 @@ def _refuse(name: str) -> t.NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_mapping, parse_int=_whole, parse_float=_fraction, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_mapping, parse_int=_integer, parse_float=_fraction, parse_constant=_refuse
+)

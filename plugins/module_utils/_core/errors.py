@@ -100,8 +100,8 @@ def guaranteed(value: t.Optional[_Value]) -> _Value:
 class RecoveryError(Exception):
     """A failure that a person can act on.
 
-    kind: one of L(ErrorKind). what: what happened. left: what was left as it was.
-    next_step: what to do now. details: further facts for the result, never secrets.
+    kind: one of L(ErrorKind). what: the failure. left: the things that are unchanged.
+    next_step: the next action of the operator. details: further facts for the result, never secrets.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that others read while they are written anew."""
+"""Files that are replaced while other processes read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import secrets
 def replace_file(path: str, content: str, mode: int) -> None:
     """Replace the file in one step, so that a reader sees the old or the new one. Raises OSError.
 
-    Who runs as root leaves it to whom it belonged, or to whom the folder belongs, for they write it next.
+    Root keeps the owner of the file, or gives the file to the owner of the folder, because that user writes it next.
     """
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(4)}")
     try:

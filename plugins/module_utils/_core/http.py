@@ -28,7 +28,7 @@ _LONGEST_PAGE = 16384
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered, also with an error; headers have names in lower case."""
+    """The answer of a server, also of a failed request; headers have names in lower case."""
 
     status: int
     headers: t.Mapping[str, str] = field(default_factory=dict)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls of a service that speaks JSON over HTTPS with a token, and when asking again does no harm.
+"""Calls of a JSON service over HTTPS with a token, and the retries that are safe.
 
-What an answer means is each service's own: a judge says whether it is a refusal, and of which kind.
+Each service has a judge, which decides whether an answer is a refusal, and of which kind.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ _LONGEST_PAUSE = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """Whom to ask. url has no slash at its end; timeout is in seconds for one answer.
+    """A service. url has no slash at its end; timeout is in seconds for one answer.
 
-    Who asked too often may go on after limit_seconds. without_body are the states in which a good answer may be empty.
+    After too many requests the service accepts requests again within limit_seconds. without_body: the statuses with
+    which a good answer may be empty.
     """
 
     url: str
@@ -94,8 +95,8 @@ def ask(
 ) -> t.Any:
     """The document of a good answer to one request.
 
-    What is not repeatable is only asked again when the service says that nothing was begun. Raises RecoveryError:
-    unreachable, or what judge says; its details hold, for what is not repeatable, applied: no or unknown.
+    A request that is not repeatable is sent again only if the service reports that nothing was begun. Raises
+    RecoveryError: unreachable, or the error of judge; of a request that is not repeatable, applied is no or unknown.
     """
     request = _request(service, method, path, query, body, headers)
     began, attempt = time.monotonic(), 0
@@ -193,8 +194,8 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
 
 def _retry_after(headers: t.Mapping[str, str]) -> float:
     """In seconds; what is no number of them, such as a date, is left to our own pauses."""
-    told = headers.get("retry-after", "")
-    return float(told) if told.isdigit() else 0
+    requested = headers.get("retry-after", "")
+    return float(requested) if requested.isdigit() else 0
 
 
 def _failure(why: str, service: Service, begun: Begun) -> _Refused:

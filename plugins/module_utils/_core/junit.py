@@ -33,7 +33,7 @@ class TestCase:
 
 
 def junit_xml(suite_name: str, cases: t.Sequence[TestCase]) -> str:
-    """One test suite as a document; what a passed case has to say goes to its system-out."""
+    """One test suite as a document; the message of a passed case is its system-out."""
     suite = ET.Element("testsuite", _counts(suite_name, cases))
     for case in cases:
         suite.append(_element(case))

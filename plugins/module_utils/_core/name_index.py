@@ -37,7 +37,7 @@ class NameIndex:
         self._add_batch(batch)
 
     def get(self, name: str) -> t.Optional[int]:
-        """The number of a name, or None when it is not there."""
+        """The number of a name, or None if the index lacks it."""
         with self._lock:
             row = self._database.execute("SELECT number FROM names WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person should read beside the result of work that succeeded. A module prints each notice as a warning."""
+"""Notices for the operator about work that succeeded. A module prints each notice as a warning."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def write_metrics(path: str, text: str) -> None:
         raise RecoveryError(
             ErrorKind.REPORT_FAILED,
             f"{path} cannot be written: {error.strerror}.",
-            left="The metrics are as they were.",
+            left="The metrics are unchanged.",
             next_step=f"Make the folder {os.path.dirname(path)}, and let this user write it.",
         ) from error
 

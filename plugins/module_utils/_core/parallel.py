@@ -115,7 +115,7 @@ class _Crew(t.Generic[_Item, _Session, _Result]):
                         running -= 1
                     else:
                         yield result[0]
-                    if self._has_room() and not self._exhausted and not self._is_over():
+                    if self._has_capacity() and not self._exhausted and not self._is_over():
                         running += self._start(pool, self._parallel - running)
             finally:
                 self._ended.set()
@@ -128,7 +128,7 @@ class _Crew(t.Generic[_Item, _Session, _Result]):
             pool.submit(self._run)
         return number
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         return self._results.qsize() < self._limit
 
     def _next_result(self) -> t.Optional[t.Tuple[_Result]]:
@@ -152,7 +152,7 @@ class _Crew(t.Generic[_Item, _Session, _Result]):
         try:
             with self._session() as opened:
                 self._sessions.append(opened)
-                while self._has_room() and not self._exhausted and not self._is_over():
+                while self._has_capacity() and not self._exhausted and not self._is_over():
                     with self._next:
                         item = next(self._items, self)
                     if item is self:

@@ -112,7 +112,7 @@ def give_to(user: t.Optional[str], *paths: t.Union[str, int]) -> None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -127,7 +127,7 @@ class StallWatch(t.Protocol):
         """Whether nothing works for the program elsewhere, for example a server process."""
 
     def error(self) -> RecoveryError:
-        """What the end of a stalled program means."""
+        """The error of a stalled program."""
 
 
 class Child:
@@ -184,7 +184,7 @@ class Child:
             yield line.decode("utf-8", "replace").rstrip("\n")
 
     def wait(self) -> int:
-        """The exit code; negative is the signal that killed the program. Raises what stalls says of a stalled one."""
+        """The exit code; negative is the signal that killed the program. Raises the error of stalls after a stall."""
         code = self._process.wait()
         if self._stalled and self._stalls is not None:
             raise self._stalls.error()
@@ -228,7 +228,7 @@ class Child:
 
 
 def _processor_time(group: int) -> t.Optional[int]:
-    """Nanoseconds that the processes of a group have run, or None where the system does not say."""
+    """Nanoseconds that the processes of a group have run, or None if the system has no /proc."""
     total = None
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if entry.isdigit():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file that tells how far long work is, for who watches it."""
+"""A file with the progress of long work, for operators and monitoring."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Progress:
             self._write()
 
     def line(self) -> str:
-        """What the file says: C(media: reading: 1200 of 5000, 1.2 GiB of 4.8 GiB, 35.0 s, about 1 min 45 s to go)."""
+        """The content: C(media: reading: 1200 of 5000, 1.2 GiB of 4.8 GiB, 35.0 s, about 1 min 45 s to go)."""
         passed = time.monotonic() - self._began
         counted = f"{self.items} of {self.total_items}" if self.total_items else str(self.items)
         sized = readable_size(self.bytes) + (f" of {readable_size(self.total_bytes)}" if self.total_bytes else "")

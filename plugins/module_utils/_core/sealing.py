@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Encryption of objects to age recipients, and the names that tell nothing about the content.
+"""Encryption of objects to age recipients, and names that disclose nothing about the content.
 
 The format is that of age (https://age-encryption.org/v1), so the program age reads what is written here.
 """
@@ -24,8 +24,8 @@ try:
 except ImportError:
     pyrage = None  # type: ignore[assignment]
 
-#: Up to this many bytes are turned at once; more flows through a thread in bounded memory.
-_AT_ONCE = 1024 * 1024
+#: Up to this many bytes are processed in one call; larger objects are processed by a thread in bounded memory.
+_ONE_CALL = 1024 * 1024
 _WAITING_BLOCKS = 16
 
 _Chunks = t.Iterable[bytes]
@@ -184,7 +184,7 @@ def _require_library() -> None:
 
 
 def _turned(
-    chunks: _Chunks, whole: t.Callable[[bytes], bytes], stream: t.Callable[[t.Any, t.Any], None]
+    chunks: _Chunks, once: t.Callable[[bytes], bytes], stream: t.Callable[[t.Any, t.Any], None]
 ) -> t.Iterator[bytes]:
     source = iter(chunks)
     begun: t.List[bytes] = []
@@ -192,10 +192,10 @@ def _turned(
     for chunk in source:
         begun.append(bytes(chunk))
         size += len(chunk)
-        if size > _AT_ONCE:
+        if size > _ONE_CALL:
             break
     else:
-        yield whole(b"".join(begun))
+        yield once(b"".join(begun))
         return
     yield from _Flow(begun, source, stream).blocks()
 
@@ -244,12 +244,12 @@ class _Flow:
         return bytes(taken)
 
     def write(self, data: bytes) -> int:
-        """Called by the library with output; waits while nobody takes it."""
+        """Called by the library with output; waits until the reader takes it."""
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._out.put(bytes(data), timeout=0.2)
                 return len(data)
-        raise OSError("nobody reads any more")
+        raise OSError("the reader has stopped")
 
     def flush(self) -> None:
         """There is nothing to flush."""

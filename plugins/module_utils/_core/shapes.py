@@ -38,7 +38,7 @@ def text(pattern: t.Optional[str] = None, *, longest: int = 10_000) -> Shape:
     return judge
 
 
-def whole(least: int = 0, most: int = LARGEST_COUNT) -> Shape:
+def integer(least: int = 0, most: int = LARGEST_COUNT) -> Shape:
     def judge(value: t.Any, place: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _wrong(place, value, f"a whole number from {least} to {most}")

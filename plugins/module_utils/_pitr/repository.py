@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.plain_files import PLAIN_NAME
-from .._core.shapes import anything, mapping_of, one_of, optional, record, text, whole
+from .._core.shapes import anything, integer, mapping_of, one_of, optional, record, text
 from .._engines.postgresql.server.lsn import parse_lsn
 from .wal import is_segment
 
@@ -147,7 +147,7 @@ def parse_archive(printed: str, stanza: Stanza) -> t.List[StoredSegment]:
 def _listed(printed: str) -> t.Mapping[str, t.Mapping[str, t.Any]]:
     try:
         found = parse_json(printed, largest=_LARGEST_LISTING)
-        mapping_of(record({"time": optional(whole())}, may_lack=("time",), others=anything))(found, "")
+        mapping_of(record({"time": optional(integer())}, may_lack=("time",), others=anything))(found, "")
     except ValueError as error:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
@@ -171,10 +171,10 @@ _BACKUP = record(
     {
         "label": _LABEL,
         "type": one_of("full", "diff", "incr"),
-        "timestamp": record({"start": whole(most=_LAST_SECOND), "stop": whole(most=_LAST_SECOND)}, others=anything),
+        "timestamp": record({"start": integer(most=_LAST_SECOND), "stop": integer(most=_LAST_SECOND)}, others=anything),
         "lsn": record({"start": _LSN, "stop": _LSN}, others=anything),
         "archive": record({"start": _SEGMENT, "stop": _SEGMENT}, others=anything),
-        "info": record({"size": whole(), "repository": anything}, others=anything),
+        "info": record({"size": integer(), "repository": anything}, others=anything),
         "prior": optional(_LABEL),
     },
     may_lack=("prior",),

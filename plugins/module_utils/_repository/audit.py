@@ -4,10 +4,10 @@
 
 """The audit record: one document an operation, in the store that the operation worked with.
 
-Each record names the one before it and its digest, and the head names the newest record, so that a record that was
-changed or removed is missed, also the newest. Whoever may write everything can write all of them again, unless the
-store has a name_key, which the head is signed with; and can put an older head back with the records of its time. Only
-a lock of the store, the table of audit_log, or a copy in another store stands against that.
+Each record names the one before it and its digest, and the head names the newest record, so that a changed or
+removed record is detected, also the newest. An attacker who may write to the store can rewrite all records, unless the
+store has a name_key, which signs the head; and can restore an older head with its records. Only a lock of the store,
+the table of audit_log, or a copy in another store prevents that.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _HEAD = record(
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """Who did what to a source, when, from which host, and how it ended."""
+    """One operation on a source: operator, host, time, operation and outcome."""
 
     key: str
     operation_type: str
@@ -87,7 +87,7 @@ class AuditQuery:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """records are newest first, of total that match. breaks says in words where the chain is not whole."""
+    """records are newest first, of total that match. breaks: a sentence for each break of the chain."""
 
     records: t.Sequence[AuditRecord]
     total: int
@@ -129,11 +129,11 @@ def audited(
     *,
     check_mode: bool,
 ) -> t.Iterator[t.Dict[str, t.Any]]:
-    """Write a record of what happens inside; nothing in check mode, nor without a store or a source.
+    """Write a record of the block; nothing in check mode, or if store or source is unset.
 
-    Gives a dictionary for what is known at the end: with it the record says succeeded, and there is none when it stays
-    empty, for then nothing was done. After an exception, which continues, the record says failed with its error_kind;
-    details are in the record in either case.
+    Gives a dictionary for the outcome: the record has it, with the status succeeded; if it stays empty, no record is
+    written, because nothing was done. After an exception, which is raised, the record has the status failed and the
+    error_kind; it has details in both cases.
     """
     outcome: t.Dict[str, t.Any] = {}
     if store is None or not source or check_mode:
@@ -244,7 +244,7 @@ def _parsed(key: str, document: t.Mapping[str, t.Any]) -> AuditRecord:
 
 
 def _write_head(store: ObjectStore, source: str, newest: t.Mapping[str, str]) -> None:
-    """Have the head name the newest record. Of two writers at once the last one is named, and both are chained."""
+    """Have the head name the newest record. Of two parallel writers the head names the last, and both are chained."""
     head = sign({"schema": HEAD_SCHEMA, "source": source, "newest": dict(newest)}, store.sealing.name_key)
     # A store that lets nothing be replaced, as under a lock rule, lets no record be removed either.
     with contextlib.suppress(RecoveryError):
@@ -259,7 +259,7 @@ def _head_breaks(
     *,
     headed: bool,
 ) -> t.Iterator[str]:
-    """What the head says that is not so. headed: a record says that it was written together with a head."""
+    """False statements of the head. headed: a record has a mark that it was written together with a head."""
     key = audit_head_key(source)
     try:
         head = read_document(read_all(store, key), f"The audit head {key}")
@@ -290,8 +290,8 @@ def _operation_of(key: str) -> str:
 
 def _months(now: datetime, count: int) -> t.Iterator[str]:
     """C(2026/03), C(2026/02), and so on: what keys of records begin with."""
-    whole = now.year * 12 + now.month - 1
-    for number in range(whole, whole - count, -1):
+    months = now.year * 12 + now.month - 1
+    for number in range(months, months - count, -1):
         yield f"{number // 12:04d}/{number % 12 + 1:02d}"
 
 

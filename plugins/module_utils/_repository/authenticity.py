@@ -4,8 +4,8 @@
 
 """Authentication of stored documents: a code that only a holder of the name_key can make.
 
-The key stays with the hosts that write and read sets. Whoever owns the store, but not the key, cannot write a set
-that a host with the key accepts, nor change one, nor give one another name.
+The key stays with the hosts that write and read sets. An owner of the store
+without the key cannot write, change or rename a set so that a host with the key accepts it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def judge_authenticity(document: t.Mapping[str, t.Any], key: str, dated: str, se
             raise _refused(
                 key,
                 "it has no authentication code, and the store has a name_key",
-                "Somebody may have removed the code. If the document was written before the name_key was set, set "
+                "An attacker may have removed the code. If the document was written before the name_key was set, set "
                 "store.authentic_since to that instant, or store.require_authentic to false.",
             )
         return False

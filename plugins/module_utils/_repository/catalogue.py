@@ -35,7 +35,7 @@ __all__ = [
     "verifications",
 ]
 
-#: What stops only those who need the set itself.
+#: Errors that fail only operations that need this set.
 _UNREADABLE = (ErrorKind.DAMAGED, ErrorKind.UNSUPPORTED_MANIFEST, ErrorKind.NO_BACKUP_SET)
 
 

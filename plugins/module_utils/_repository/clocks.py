@@ -13,8 +13,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_seconds
 from .._store.base import ObjectStore
 
-#: Clocks may differ by so much before dates decide nothing any more: they drift by seconds, and an hour is what a host
-#: with the wrong daylight saving time differs by.
+#: The difference of clocks up to which dates are trusted: clocks drift by seconds, and a host with the wrong daylight
+#: saving time differs by an hour.
 TOLERANCE = timedelta(hours=2)
 
 

@@ -33,7 +33,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What an engine knows about a complete dump. began: when the backup started, by the clock of this host.
+    """The facts of a complete dump. began: when the backup started, by the clock of this host.
 
     sizes: for a set that needs more objects than its manifest lists; otherwise the sizes of the stored files are used.
     """

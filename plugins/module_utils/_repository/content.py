@@ -34,7 +34,7 @@ _OPEN = Sealing()
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a set records of an object. etag is None where no set recorded it."""
+    """The facts of an object in a set. etag is None if no set recorded it."""
 
     codec: str
     size: int
@@ -44,10 +44,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known about the place of an object.
+    """The known facts of an object under a key.
 
-    size and etag are what the store shows; size is None where it shows no object. recorded: what a set says about the
-    object. others_may_need_it: sets that were not read may say something else.
+    size and etag are those of the store; size is None if the store has no object. recorded: the facts in a set.
+    others_may_need_it: sets that were not read may have other facts.
     """
 
     size: t.Optional[int] = None
@@ -78,13 +78,13 @@ class Presence(t.Protocol):
     """Finds what a tier holds: by a request for each object, or from a listing. Used from several threads."""
 
     def look(self, name: str, key: str) -> Seen:
-        """What is known about an object that would be reused or replaced."""
+        """The known facts of an object that would be reused or replaced."""
 
     def remember(self, digest: str, stored: StoredContent) -> None:
-        """Keep where content lies that this backup stored."""
+        """Keep the object of content that this backup stored."""
 
     def remembered(self, digest: str) -> t.Optional[StoredContent]:
-        """What remember was given for the digest of this content."""
+        """The object that remember kept for the digest of this content."""
 
 
 class ContentStore:
@@ -170,7 +170,7 @@ class ContentStore:
         return StoredContent(name, key, codec, packed.size, packed.sha256, packed.size)
 
     def _adopted(self, name: str, key: str, plain: Tally) -> t.Optional[StoredContent]:
-        """An object that a set may need which was not read; None when the object is not what its name says.
+        """An object that an unread set may need; None if its content does not match its name.
 
         The object is read to prove it, and stored again unchanged: other bytes would damage that set, and if no set
         needs the object, pruning must count it as new.
@@ -181,14 +181,14 @@ class ContentStore:
             return self._store.read(key) if small is None else [small]
 
         for codec in CODECS:
-            whole, found = Tally(), Tally()
+            unpacked, found = Tally(), Tally()
             with contextlib.suppress(RecoveryError):
-                for chunk in decompress(whole.watch(stored()), codec, limit=plain.size):
+                for chunk in decompress(unpacked.watch(stored()), codec, limit=plain.size):
                     found.add(chunk)
                 if found.sha256 == plain.sha256:
                     self._store.put(key, stored())
-                    self._new.add(name, whole.size)
-                    return StoredContent(name, key, codec, whole.size, whole.sha256, None)
+                    self._new.add(name, unpacked.size)
+                    return StoredContent(name, key, codec, unpacked.size, unpacked.sha256, None)
         return None
 
     def confirm(self, key: str, size: int, etag: t.Optional[str] = None) -> t.Optional[str]:

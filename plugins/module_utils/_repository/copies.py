@@ -23,7 +23,7 @@ from .references import check_presence, referenced_objects
 
 @dataclass(frozen=True)
 class CopiedSet:
-    """What a copy cost: objects and stored bytes that were sent, without those that were there."""
+    """The cost of a copy: objects and stored bytes that were sent, without those that the target had."""
 
     set_id: str
     objects: int
@@ -87,7 +87,7 @@ def copy_set(first: ObjectStore, second: ObjectStore, name: SetName, *, parallel
 
         def missing() -> t.Iterator[ObjectEntry]:
             for entry in referenced_objects(first, manifest):
-                # The same content may have been packed in other bytes, which only the digest tells.
+                # The same content may be compressed to other bytes, which only the digest shows.
                 same = held.get(entry.key, entry.stored_sha256) == entry.stored_sha256
                 if there.get(entry.key) != entry.stored_size or not same:
                     there.add(entry.key, entry.stored_size)
@@ -116,8 +116,8 @@ def _proved(store: ObjectStore, entry: ObjectEntry, tally: Tally) -> t.Iterator[
     if (tally.size, tally.sha256) != (entry.stored_size, entry.stored_sha256):
         raise RecoveryError(
             ErrorKind.DAMAGED,
-            f"The object {entry.key} in {store.location} is not as its manifest says.",
-            left="It was not copied.",
+            f"The object {entry.key} in {store.location} does not match its manifest.",
+            left="The object was not copied.",
             next_step="Run backup_verify on the set, then back up again.",
             details={"damaged": [entry.key]},
         )

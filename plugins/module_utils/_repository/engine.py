@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every kind of source shares in a backup: request, result, refusals, writer and commit."""
+"""The parts of a backup that all kinds of source share: request, result, refusals, writer and commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .writer import SetWriter
 
 @dataclass(frozen=True)
 class BackupRequest:
-    """What to back up, and how. parallel counts objects that are stored at the same time.
+    """A backup. parallel counts objects that are stored at the same time.
 
     level: of the codec, None for its default. accept_identity: the identity of the database that continues the sets of
     another database, as the error identity_changed prints it. listener is called at the start and end of each phase;
@@ -71,19 +71,19 @@ class BackupResult:
     summary: str
 
     def audit_details(self) -> t.Dict[str, t.Any]:
-        """What the audit record of the backup holds."""
+        """The details of the audit record of the backup."""
         return {"set_id": self.set_id, "bytes": self.bytes_uploaded, "seconds": self.timings["total"]}
 
 
 class BackupRun:
-    """What an engine works with during one backup. folder is private to the run and is removed at its end."""
+    """The state of one backup, for its engine. folder is private to the run and is removed at its end."""
 
     def __init__(self, store: ObjectStore, request: BackupRequest, kind: str, folder: str) -> None:
         self.store, self.folder = store, folder
         self.timings = Timings(request.listener)
         self.progress = Progress(None if request.check_mode else request.progress_file, request.source)
         self.began = utc_now()
-        #: What the source was before a change that the operator accepted, and what it is.
+        #: The identity of the source before a change that the operator accepted, and the current one.
         self.former: t.Optional[Identity] = None
         self.current: t.Optional[Identity] = None
         self.source_is_checked = False
@@ -105,7 +105,7 @@ class BackupRun:
             self.former = require_identity(self._request.source, known, current, self._request.accept_identity)
 
     def committed(self, manifest: Manifest) -> t.Dict[str, t.Any]:
-        """What the result of every kind says about a set, except the summary."""
+        """The facts of a set in the results of all kinds, except the summary."""
         return {
             "changed": True,
             "set_id": manifest.set_id,

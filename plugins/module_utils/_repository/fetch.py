@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Brings objects of a set back and proves each one: stored digest, plain digest, sizes, row counts."""
+"""Fetches objects of a set and proves each object: stored digest, plain digest, sizes, row counts."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .._core.sizes import readable_size
 from .._store.base import ObjectStore
 from .manifest import ObjectEntry
 
-#: What pg_dump writes after the rows of a table.
+#: The text that pg_dump writes after the rows of a table.
 END_OF_COPY = b"\\.\n\n\n"
 _NO_END = "its rows have no end mark"
 
 #: Bytes of a part of a set that is read into memory: an inventory part has at most 8192 lines.
 _IN_MEMORY = 256 * 1024 * 1024
 
-#: Name, what was seen, what the manifest says.
+#: Name, found value, value in the manifest.
 _Fact = t.Tuple[str, t.Union[int, str], t.Union[int, str]]
 
 
 class Readable(t.Protocol):
-    """What proved_rows needs of a store."""
+    """The part of a store that proved_rows needs."""
 
     location: str
     sealing: Sealing
@@ -51,7 +51,7 @@ class FetchedObject:
 
 
 def plain_chunks(chunks: t.Iterable[bytes], entry: ObjectEntry, sealing: Sealing) -> t.Iterator[bytes]:
-    """The plain bytes of an entry out of its stored ones, never more than the entry says of either.
+    """The plain bytes of an entry from its stored bytes, never more than the sizes in the entry.
 
     Raises RecoveryError(damaged or no_identity).
     """
@@ -79,7 +79,7 @@ def fetch_objects(
     encrypted is compared as it is stored.
     """
     if folder is not None:
-        _require_room(folder, sum(entry.plain_size for entry in entries))
+        _require_space(folder, sum(entry.plain_size for entry in entries))
     ordered = sorted(entries, key=lambda entry: -entry.stored_size)
     return in_order(ordered, lambda entry: fetch_object(store, entry, folder), parallel=parallel)
 
@@ -94,7 +94,7 @@ def fetch_object(store: ObjectStore, entry: ObjectEntry, folder: t.Optional[str]
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _no_room(folder, entry.plain_size) from None
+        raise _no_space(folder, entry.plain_size) from None
 
 
 def read_object(store: ObjectStore, entry: ObjectEntry) -> bytes:
@@ -117,12 +117,12 @@ def fetch_stored(store: ObjectStore, entry: ObjectEntry, folder: str) -> str:
     stored, name = Tally(), entry.key.rpartition("/")[2]
     try:
         with create_file(folder, name, f"The key {entry.key}") as target:
-            for chunk in stored.watch(_whole(store, entry)):
+            for chunk in stored.watch(_stored_bytes(store, entry)):
                 target.write(chunk)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _no_room(folder, entry.stored_size) from None
+        raise _no_space(folder, entry.stored_size) from None
     _require_equal(store, entry, _stored_facts(entry, stored))
     return os.path.join(folder, name)
 
@@ -166,7 +166,7 @@ class _Checked:
         store, entry = self._store, self._entry
         stored, plain, lines = Tally(), Tally(), _CopyLines()
         if entry.encrypted and not store.sealing.can_read and self._sealed_will_do:
-            for _chunk in stored.watch(_whole(store, entry)):
+            for _chunk in stored.watch(_stored_bytes(store, entry)):
                 pass
             _require_equal(store, entry, _stored_facts(entry, stored))
             return
@@ -198,8 +198,8 @@ def _plain(store: Readable, entry: ObjectEntry, stored: Tally) -> t.Iterator[byt
         raise
 
 
-def _whole(store: Readable, entry: ObjectEntry) -> t.Iterator[bytes]:
-    """The stored bytes, no more than the entry says."""
+def _stored_bytes(store: Readable, entry: ObjectEntry) -> t.Iterator[bytes]:
+    """The stored bytes, never more than the size in the entry."""
     try:
         yield from _bounded(store.read(entry.key), entry.stored_size)
     except RecoveryError as error:
@@ -215,7 +215,7 @@ def _stored_facts(entry: ObjectEntry, stored: Tally) -> t.Tuple[_Fact, _Fact]:
 def _require_equal(store: Readable, entry: ObjectEntry, facts: t.Iterable[_Fact]) -> None:
     for name, seen, expected in facts:
         if seen != expected:
-            raise _damaged(store, entry, f"its {name} is {seen}, the manifest says {expected}")
+            raise _damaged(store, entry, f"its {name} is {seen}, the manifest has {expected}")
 
 
 class _CopyLines:
@@ -240,17 +240,17 @@ def _damaged(store: Readable, entry: ObjectEntry, why: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.DAMAGED,
         f"The object {entry.key}{table} in {store.location} is damaged: {why}.",
-        next_step="Use another set or another copy; the next backup stores this content anew.",
+        next_step="Use another set or another copy; the next backup stores this content again.",
         details={"damaged": [entry.key]},
     )
 
 
-def _require_room(folder: str, wanted: int) -> None:
+def _require_space(folder: str, wanted: int) -> None:
     if shutil.disk_usage(folder).free < wanted:
-        raise _no_room(folder, wanted)
+        raise _no_space(folder, wanted)
 
 
-def _no_room(folder: str, wanted: int) -> RecoveryError:
+def _no_space(folder: str, wanted: int) -> RecoveryError:
     return RecoveryError(
         ErrorKind.SPOOL_FULL,
         f"The spool folder {folder} has no room for {readable_size(wanted)}.",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a database held at its recovery point, and how two such descriptions differ."""
+"""The content of a database at its recovery point, and the differences of two such descriptions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was: what it is, and the two sides as text."""
+    """One difference: the object, and the two sides as text."""
 
     what: str
     expected: str
@@ -82,7 +82,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """equal only when nothing differs; tables and rows say how much was compared.
+    """equal only if nothing differs; tables and rows count what was compared.
 
     additional: what exists only in the database compared. refreshed: materialized views whose rows differ because
     they were computed again. note: why definitions could not be compared by their meaning, or empty.

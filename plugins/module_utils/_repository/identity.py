@@ -32,7 +32,7 @@ class Identity:
     address: t.Optional[str] = None
 
     def __str__(self) -> str:
-        """What the operator accepts a change by: C(<identifier or address>/<database>)."""
+        """The text by which the operator accepts a change: C(<identifier or address>/<database>)."""
         return f"{self.identifier or self.address or 'unknown server'}/{self.database}"
 
     def is_same(self, other: Identity) -> bool:
@@ -113,7 +113,7 @@ def require_identity(
     raise RecoveryError(
         ErrorKind.IDENTITY_CHANGED,
         f"The sets of {source!r} are of {known}, this database is {current}{given}.",
-        left="No backup set was written; earlier sets are as they were.",
+        left="No backup set was written; earlier sets are unchanged.",
         next_step=f"Check the connection. After a planned move, set accept_identity to {str(current)!r} once; "
         "for another database, use another source.",
         details={"identity": str(current), "known_identity": str(known)},
@@ -121,7 +121,7 @@ def require_identity(
 
 
 def elsewhere(source: t.Optional[Identity], target: Identity) -> t.Optional[str]:
-    """For require_confirmation: why the name of a target does not tell enough; None where it is the set's own."""
+    """For require_confirmation: why the name of a target is not enough; None if the target is the source of the set."""
     if source is None or source.is_same(target):
         return None
     return f"The set is of {source}, and the target is {target}"

@@ -33,7 +33,7 @@ class InfoRequest:
     """Which sets to describe; rpo and window are in seconds; limit counts sets per source, newest first.
 
     Safety copies are counted separately.
-    days is on how many days up to today a set has to be there; 0 and None judge none.
+    days: each of so many days up to today must have a set; 0 and None judge no day.
     """
 
     source: t.Optional[str] = None
@@ -50,7 +50,7 @@ class SetInfo:
     """One set. size_change is the ratio to the median of up to ten sets of its tier before it, minus one; None for
     the first.
 
-    duration_seconds is how long it took to make. problem says why a manifest cannot be used; then the numbers are 0.
+    duration_seconds is the duration of the backup. problem: why a manifest cannot be used; then the numbers are 0.
     authentic: whether the manifest carries the code of the name_key; None without a key to check it with.
     """
 
@@ -109,9 +109,9 @@ class InfoResult:
 def describe_sets(
     store: ObjectStore, request: InfoRequest, now: datetime, names: t.Optional[t.Sequence[SetName]] = None
 ) -> InfoResult:
-    """Read the manifests and tell what there is; a source without sets gives none, unless one must be selected.
+    """Read the manifests and describe the sets; a source without sets has none, unless one must be selected.
 
-    names is what list_sets gave for the request, where somebody asked already.
+    names: the result of list_sets for the request, if the caller has it.
 
     Raises RecoveryError: unknown_source or no_backup_set when a selection was asked for and finds nothing,
     invalid_options.
@@ -215,7 +215,7 @@ def _described(
 
 
 def _dated_ahead(name: SetName, now: datetime) -> t.Optional[str]:
-    """What is wrong with a set of the future, which would else be the newest for as long."""
+    """The problem of a set with a future date, which would otherwise be the newest until then."""
     if not is_implausible(name.set_id, now + TOLERANCE):
         return None
     return f"The set {name.set_id} of {name.source} ({name.tier}) is dated in the future; only its id chooses it."

@@ -118,6 +118,6 @@ def parse_set_key(key: str) -> t.Optional[SetName]:
     try:
         parse_instant(match.group(3))
     except RecoveryError:
-        # Digits that are no date: whoever put the object in the store, it is no set.
+        # The digits are no date, so the object is not a set.
         return None
     return SetName(*match.groups())

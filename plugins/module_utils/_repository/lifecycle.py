@@ -67,7 +67,7 @@ class AbortRuleResult:
 def judge_lifecycle(store: ObjectStore) -> Lifecycle:
     """Which rules of the bucket delete objects of the store.
 
-    Raises the RecoveryError of the store, except one that says that it shows no rules.
+    Raises the RecoveryError of the store, except the refusal to list the rules.
     """
     try:
         rules = store.lifecycle_rules()
@@ -151,12 +151,12 @@ def _expiring(store: ObjectStore, rules: Rules) -> t.Iterator[str]:
 
 def _concerns(store: ObjectStore, prefix: str) -> bool:
     """Whether objects of the store lie, or may come to lie, below the prefix of a rule."""
-    whole = store.key_prefix
-    if whole.startswith(prefix):
+    store_prefix = store.key_prefix
+    if store_prefix.startswith(prefix):
         return True
-    if not prefix.startswith(whole):
+    if not prefix.startswith(store_prefix):
         return False
-    within = prefix[len(whole) :]
+    within = prefix[len(store_prefix) :]
     if within.startswith(PROBES):
         return False
     listed = list(itertools.islice(store.list(within), _LOOKED_AT))
@@ -170,7 +170,7 @@ def _prefix(rule: t.Mapping[str, t.Any]) -> str:
 
 
 def _criteria(rule: t.Mapping[str, t.Any]) -> t.Set[str]:
-    """What a rule filters by, other than the prefix."""
+    """The criteria of a rule other than the prefix."""
     limits = rule.get("Filter") or {}
     names = {*limits, *(limits.get("And") or {})} - {"Prefix", "And"}
     return {"Tag" if name == "Tags" else name for name in names}

@@ -79,8 +79,8 @@ class ObjectEntry:
 class Manifest:
     """Everything that a restore needs to know. recovery_point, created_at, finished_at are RFC 3339.
 
-    recipients are those that the objects are encrypted to. What tells about content - plain digests and the
-    fingerprint - is then encrypted as well, in sealed, and absent for those who cannot read it.
+    recipients are those that the objects are encrypted to. Facts of the content (plain digests and the fingerprint)
+    are then encrypted too, in sealed, and absent for readers without an identity.
     """
 
     set_id: str
@@ -119,7 +119,7 @@ class Manifest:
             raise RecoveryError(
                 ErrorKind.UNSUPPORTED,
                 f"The set {self.set_id} of {self.source} holds {ENGINES[self.engine].holds}.",
-                next_step=f"Bring it back with lifeline.recovery.{ENGINES[self.engine].restored_by}.",
+                next_step=f"Restore it with lifeline.recovery.{ENGINES[self.engine].restored_by}.",
             )
 
     def object_at(self, path: str) -> ObjectEntry:
@@ -148,7 +148,7 @@ class Manifest:
 def parse_manifest(data: bytes, key: str, name: SetName, sealing: Sealing = _OPEN) -> Manifest:
     """Read a manifest and judge all of it; key is for messages, name is the set whose place it was read from.
 
-    What is sealed is opened where sealing has an identity. Raises RecoveryError: unsupported_manifest for another
+    Sealed facts are decrypted if sealing has an identity. Raises RecoveryError: unsupported_manifest for another
     schema or engine, or fields this version does not know; damaged for anything that no backup writes, for a manifest
     of another place, and for one that is not authentic where sealing requires that.
     """
@@ -169,7 +169,7 @@ def parse_manifest(data: bytes, key: str, name: SetName, sealing: Sealing = _OPE
     try:
         return _opened(manifest, key, sealing)
     except RecoveryError as error:
-        # A set for others stays closed; who wants what is in it is told so then.
+        # A set for other recipients stays sealed; readers of its content get the error later.
         if error.kind != ErrorKind.NO_IDENTITY:
             raise
         return manifest

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a manifest must look like. It comes from a store, so that nothing in it is believed before it was judged."""
+"""The schema of a manifest. A store is untrusted, so all parts of a manifest are validated before use."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .._core.shapes import (
     either,
     flag,
     instant,
+    integer,
     list_of,
     mapping_of,
     number,
@@ -26,7 +27,6 @@ from .._core.shapes import (
     optional,
     record,
     text,
-    whole,
 )
 from .layout import TIERS, SetName, object_key
 
@@ -63,7 +63,7 @@ ENGINES: t.Dict[str, EngineKind] = {
     SQLITE_ROWS_ENGINE: EngineKind("rows of some tables of SQLite or D1", "d1_restore_rows"),
 }
 
-#: What the files of a set may be; a manifest with any other role is refused when it is read.
+#: The roles of the files of a set; a manifest with another role is refused when it is read.
 ROLES = (
     *("toc", "data", "large_objects", "large_object", "properties", "globals"),
     *("keys", "rows"),
@@ -83,9 +83,9 @@ _ENTRY = record(
         "role": one_of(*ROLES),
         "key": text(_OBJECT_KEY),
         "codec": one_of(*CODECS),
-        "plain_size": whole(),
+        "plain_size": integer(),
         "plain_sha256": either(_DIGEST, text("")),
-        "stored_size": whole(),
+        "stored_size": integer(),
         "stored_sha256": _DIGEST,
         "schema": text(),
         "table": text(),
@@ -94,15 +94,15 @@ _ENTRY = record(
     }
 )
 _SERVER = record(
-    {"version_num": whole(0, 10_000_000), "listed_at": optional(instant)},
+    {"version_num": integer(0, 10_000_000), "listed_at": optional(instant)},
     may_lack=("version_num", "listed_at"),
     others=anything,
 )
 _COVERAGE = record(
     {
-        "tables": either(whole(), list_of(text())),
-        "rows": optional(whole()),
-        "files": optional(whole()),
+        "tables": either(integer(), list_of(text())),
+        "rows": optional(integer()),
+        "files": optional(integer()),
         "undo_of": optional(text()),
         "headers": list_of(text(longest=100), longest=100),
     },
@@ -110,16 +110,16 @@ _COVERAGE = record(
     others=anything,
 )
 
-_COUNTED = record({"schema": text(), "name": text(), "rows": whole(), "digest": optional(text())}, others=anything)
+_COUNTED = record({"schema": text(), "name": text(), "rows": integer(), "digest": optional(text())}, others=anything)
 _SEQUENCE = record(
-    {"schema": text(), "name": text(), "last_value": whole(-LARGEST_COUNT - 1), "is_called": flag}, others=anything
+    {"schema": text(), "name": text(), "last_value": integer(-LARGEST_COUNT - 1), "is_called": flag}, others=anything
 )
 _FINGERPRINT = optional(
     record(
         {
             "algorithm": text(),
             "mode": text(),
-            "server_major": whole(0, 10_000),
+            "server_major": integer(0, 10_000),
             "tables": list_of(_COUNTED),
             "sequences": list_of(_SEQUENCE),
             "large_objects": optional(_COUNTED),
@@ -149,7 +149,7 @@ MANIFEST_FIELDS: t.Mapping[str, Shape] = {
     "objects": list_of(_ENTRY),
     "fingerprint": _FINGERPRINT,
     "coverage": _COVERAGE,
-    "sizes": record({"plain": whole(), "stored": whole()}, others=whole(-LARGEST_COUNT)),
+    "sizes": record({"plain": integer(), "stored": integer()}, others=integer(-LARGEST_COUNT)),
     "timings": mapping_of(number),
     "recipients": list_of(text(longest=5000), longest=1000),
     "sealed": optional(text("[A-Za-z0-9+/=]*", longest=64 * 1024 * 1024)),

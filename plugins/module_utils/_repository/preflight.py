@@ -24,7 +24,7 @@ _RULES = {
 
 @dataclass(frozen=True)
 class StoreCheck:
-    """What the store proved. lock: held, absent, or refused where deleting is forbidden without a lock.
+    """The proved capabilities of the store. lock: held, absent, or refused where deleting is forbidden without a lock.
 
     lifecycle: safe, or unknown where the lifecycle rules of the bucket may not be read.
     """
@@ -76,7 +76,7 @@ def check_store(store: ObjectStore, *, require_lock: bool) -> StoreCheck:
         reason = store.remove(key)
         gone = store.head(key) is None
     if reason is None and not gone:
-        raise _lying(store, key, "says that it deleted what it still shows")
+        raise _lying(store, key, "confirmed a deletion and still lists the object")
     locked = info.locked_until is not None
     lock = "absent" if gone else "held" if locked or require_lock else "refused"
     if gone and (require_lock or store.locks):

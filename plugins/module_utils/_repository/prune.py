@@ -50,7 +50,7 @@ AUDIT_DAYS: t.Mapping[str, int] = {"backup": 365, "check": 90, "drill": 730, "ve
 
 @dataclass(frozen=True)
 class PruneRequest:
-    """What to prune. policy is that of one tier; without it each tier has its default. grace is in seconds."""
+    """The sets to prune. policy is that of one tier; if it is unset, each tier has its default. grace is in seconds."""
 
     source: t.Optional[str] = None
     tier: t.Optional[str] = None
@@ -74,7 +74,7 @@ class PrunedSet:
 
 @dataclass
 class PruneResult:
-    """sets are oldest first by source and tier. blocked says why objects of a tier were not swept.
+    """sets are oldest first by source and tier. blocked: why objects of a tier were not deleted.
 
     unreadable: sets whose manifest cannot be used; implausible: sets that are dated in the future. Both stay.
     """
@@ -239,8 +239,8 @@ class _Tier:
             self._forget_outcomes(gone)
 
     def _references(self, expired: t.List[ObjectInfo]) -> t.Iterator[t.Tuple[str, int]]:
-        """The objects that sets need. What cannot be read is added to the problems."""
-        # What either of two listings showed is needed.
+        """The objects that sets need. Unreadable sets are added to the problems."""
+        # Listings may be stale, so objects of sets in either of two listings are needed.
         for manifest in self._manifests:
             if self._store.head(set_key(self._source, self._tier, manifest.set_id)) is not None:
                 yield from self._needed_by(manifest)

@@ -60,7 +60,7 @@ def is_safety_copy(tier: str) -> bool:
 def select(
     names: t.Iterable[SetName], selection: Selection, source: str, latest: t.Optional[datetime] = None
 ) -> SetName:
-    """The chosen set. Raises RecoveryError(no_backup_set) that tells what there is instead.
+    """The chosen set. Raises RecoveryError(no_backup_set), which names the existing sets.
 
     A set that is dated after latest can only be chosen by its id. An id that several tiers have needs the tier
     (invalid_options); of a safety copy and another set, it means the other.
@@ -131,11 +131,11 @@ def _nothing(
             f"The store holds no backup set of the source {source!r}.",
             next_step="Check source, bucket and prefix with lifeline.recovery.backup_info.",
         )
-    wish = [selection.which]
+    wanted = [selection.which]
     if selection.tier:
-        wish.append(f"tier {selection.tier}")
+        wanted.append(f"tier {selection.tier}")
     if selection.before:
-        wish.append(f"before {selection.before.isoformat()}")
+        wanted.append(f"before {selection.before.isoformat()}")
     future = [name.set_id for name in found if latest is not None and is_implausible(name.set_id, latest)]
     dated = f" Dated in the future, so that only its id chooses it: {', '.join(future[:5])}." if future else ""
     copies = [name for name in found if is_safety_copy(name.tier)] if selection.tier is None else []
@@ -146,7 +146,7 @@ def _nothing(
         )
     return RecoveryError(
         ErrorKind.NO_BACKUP_SET,
-        f"No backup set of {source!r} matches {', '.join(wish)}; there are {len(found)}, "
+        f"No backup set of {source!r} matches {', '.join(wanted)}; there are {len(found)}, "
         f"from {found[0].set_id} ({found[0].tier}) to {found[-1].set_id} ({found[-1].tier}).{dated}",
         next_step="List them with lifeline.recovery.backup_info.",
     )

@@ -14,7 +14,7 @@ from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
 from .._core.parallel import for_each
-from .._core.shapes import either, instant, mapping_of, one_of, record, text, whole
+from .._core.shapes import either, instant, integer, mapping_of, one_of, record, text
 from .._store.base import ObjectStore
 from .fetch import fetch_object, read_object
 from .layout import object_key, objects_prefix
@@ -27,10 +27,10 @@ _Item = t.TypeVar("_Item")
 
 
 def referenced_objects(store: ObjectStore, manifest: Manifest, *, plain: bool = False) -> t.Iterator[ObjectEntry]:
-    """Every object of a set; what lies several times under one key may come several times.
+    """Every object of a set; an object with several references may be yielded several times.
 
-    Needs no identity: an encrypted set of a bucket lists its objects a second time, under names that tell nothing.
-    With plain the entries tell of plain bytes as well, which needs one.
+    Needs no identity: an encrypted set of a bucket lists its objects a second time, under opaque names.
+    With plain, the entries also have the facts of plain bytes, which needs an identity.
     """
     yield from manifest.objects
     if manifest.engine != BUCKET_ENGINE:
@@ -76,7 +76,7 @@ def require_present(store: ObjectStore, manifest: Manifest) -> int:
 
 
 def sample(items: t.Iterable[_Item]) -> t.List[_Item]:
-    """Some of the items by chance, all when they are few: to ask for each alone, because a listing may be wrong."""
+    """A random sample of the items, or all if they are few, to check each with HEAD, because a listing may be stale."""
     chosen: t.List[_Item] = []
     for number, item in enumerate(items):
         if number < SAMPLE:
@@ -96,7 +96,7 @@ def check_presence(store: ObjectStore, entry: ObjectEntry) -> None:
         raise RecoveryError(
             ErrorKind.OBJECT_MISSING if info is None else ErrorKind.DAMAGED,
             f"The object {entry.key} in {store.location} is {seen}.",
-            next_step="Use another set or another copy; the next backup stores this content anew.",
+            next_step="Use another set or another copy; the next backup stores this content again.",
             details={"damaged": [entry.key]},
         )
 
@@ -108,7 +108,7 @@ def check_stored(store: ObjectStore, entry: ObjectEntry) -> int:
 
 
 def reference_in(line: t.Union[str, bytes], part: str) -> t.Dict[str, t.Any]:
-    """What a line of an inventory, or of the references of an encrypted set, holds; part is for messages.
+    """The content of a line of an inventory, or of the references of an encrypted set; part is for messages.
 
     Raises RecoveryError(damaged) for a line that no backup writes.
     """
@@ -145,10 +145,10 @@ _LINE = record(
     {
         "object": _DIGEST,
         "codec": one_of(*CODECS),
-        "stored_size": whole(),
+        "stored_size": integer(),
         "stored_sha256": _DIGEST,
         "key": text(r"(?s).+", longest=4096),
-        "size": whole(),
+        "size": integer(),
         "etag": text(longest=200),
         "modified": instant,
         "sha256": _DIGEST,

@@ -4,7 +4,7 @@
 
 """How the last restore of each set ended: one small document beside each set that was ever restored.
 
-Only what is a fact of the set is recorded. A target that exists, lacks a role or is locked says nothing about the set.
+Only facts of the set are recorded. A target that exists, lacks a role or is locked does not depend on the set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._core.clock import format_instant, utc_now
-from .._core.shapes import instant, list_of, one_of, optional, record, text, whole
+from .._core.shapes import instant, integer, list_of, one_of, optional, record, text
 from .._store.base import ObjectStore
 from .layout import restored_key, restored_prefix
 from .manifest import Manifest
@@ -29,7 +29,7 @@ _RECORD = record(
         "status": one_of("passed", "failed"),
         "error_kind": optional(text(longest=100)),
         "objects": list_of(text(longest=1000)),
-        "object_count": whole(),
+        "object_count": integer(),
     }
 )
 

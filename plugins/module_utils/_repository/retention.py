@@ -49,7 +49,7 @@ class Policy:
             raise _invalid("minimum must be at least 1.", "Give 1 or more: the newest set always stays.")
 
 
-#: What the tiers keep when nothing is said: a day of hours, a month of days, a quarter of weeks, a year of months.
+#: The default policies: a day of hours, a month of days, a quarter of weeks, a year of months.
 DEFAULTS: t.Mapping[str, Policy] = {
     "hourly": Policy(keep_hourly=24),
     "daily": Policy(keep_daily=30, minimum=7),
@@ -74,7 +74,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the sets of a tier, each by its id.
+    """The known facts of the sets of a tier, by id.
 
     proved: the deepest verification that a set passed, C(digests) or C(decode). failed: sets whose last verification
     or last restore failed. unreadable: sets whose manifest cannot be used. latest: a set dated later counts for no
@@ -88,7 +88,7 @@ class Known:
 
 
 def decide(set_ids: t.Iterable[str], policy: Policy, known: Known, now: datetime) -> t.List[Decision]:
-    """What becomes of each set of one tier, oldest first.
+    """The decision on each set of one tier, oldest first.
 
     The newest set, the newest of the most deeply verified sets, the newest verified set and the minimum always stay.
     A set whose verification or restore failed fills a place of a rule only when no other set is left for that place.

@@ -20,7 +20,7 @@ _NAMED, _KEYS_NAMED = 3, 10
 
 @dataclass(frozen=True)
 class Changes:
-    """What a merge does to one table, in rows; chosen is how many rows of the set it is about.
+    """The changes of a merge to one table, in rows; chosen is the number of rows of the set.
 
     differing: rows that differ from the set and that the mode leaves unchanged. elsewhere: live rows of a tenant that
     the set has as rows of another tenant, and that are left unchanged.
@@ -73,7 +73,7 @@ def why_unchanged(changes: t.Sequence[Changes], chosen: Manifest, older: t.Optio
         )
     return Unchanged(
         f"{origin} and the database are equal in {number} that were asked for: "
-        "the set was taken after the damage, or these rows are not damaged any more.",
+        "the set was taken after the damage, or these rows are no longer damaged.",
         earlier,
     )
 
@@ -95,7 +95,7 @@ def left_rows(changes: t.Sequence[Changes]) -> str:
 
 
 def what_it_does(changes: t.Sequence[Changes]) -> str:
-    """For a confirmation: what happens to rows that are there, up to the name of the database."""
+    """For a confirmation: the changes of existing rows, as the start of a sentence that ends with the database."""
     touching = [change for change in changes if change.updates or change.deletes]
     updates, deletes = (sum(getattr(change, name) for change in touching) for name in ("updates", "deletes"))
     parts = [f"updates {_count(updates, 'row')}"] * bool(updates) + [f"deletes {_count(deletes, 'row')}"] * bool(

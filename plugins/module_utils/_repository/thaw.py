@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes a set readable that lies in an archive class: ask for every object, wait, go on."""
+"""Thaws a set in an archive storage class: requests every object, and waits until all are readable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ThawRequest:
 
 @dataclass(frozen=True)
 class ThawResult:
-    """readable of all objects are; changed tells whether any had to be asked for."""
+    """readable: the number of readable objects; changed: whether any had to be requested."""
 
     changed: bool
     set_id: str
@@ -46,9 +46,9 @@ class ThawResult:
 
 
 def thaw_set(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> ThawResult:
-    """Ask for what is archived, and wait as long as the request says.
+    """Request the archived objects, and wait as long as the request allows.
 
-    Raises RecoveryError: timeout when it is not all readable by then; what was asked for goes on being made readable.
+    Raises RecoveryError: timeout if an object is not readable by then; the store continues to thaw requested objects.
     """
     timings = Timings()
     deadline = time.monotonic() + request.wait_seconds
@@ -66,7 +66,7 @@ def thaw_set(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> Th
             ErrorKind.TIMEOUT,
             f"{readable} of {total} objects of set {manifest.set_id} are readable after "
             f"{readable_seconds(request.wait_seconds)}.",
-            left="The others go on being made readable.",
+            left="The store continues to thaw the others.",
             next_step="Run it again later, or with a longer wait_seconds.",
             details={"objects": total, "readable": readable, "changed": True},
         )
@@ -88,7 +88,7 @@ def _ask(store: ObjectStore, manifest: Manifest, request: ThawRequest) -> t.Tupl
             return info is not None and not info.archived
         return store.thaw(key, days=request.days, speed=request.speed)
 
-    # The inventory of a bucket must be readable before it tells what else there is.
+    # The inventory of a bucket lists its other objects, so it must be readable first.
     parts = [is_readable(entry.key) for entry in manifest.objects if entry.role in ("inventory", "references")]
     if not all(parts):
         return len(manifest.objects), sum(parts)

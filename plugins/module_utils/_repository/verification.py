@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was verified of the sets, and how deeply: one small document beside each set."""
+"""The last verification of each set and its depth: one small document for each set."""
 
 from __future__ import annotations
 

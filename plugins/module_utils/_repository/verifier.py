@@ -34,7 +34,7 @@ class VerifyRequest:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a verification compared. bytes_read counts stored bytes; rows is None if no rows were counted."""
+    """The extent of a verification. bytes_read counts stored bytes; rows is None if no rows were counted."""
 
     objects: int
     bytes_read: int = 0

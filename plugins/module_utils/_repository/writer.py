@@ -152,7 +152,7 @@ class _ManifestPresence:
         return self._remembered.get(digest)
 
     def _older_objects(self) -> t.Dict[str, Recorded]:
-        """What the readable sets of the tier describe. The others may describe more."""
+        """The objects of the readable sets of the tier. Unreadable sets may have more."""
         with self._lock:
             if self._older is None:
                 names = list_sets(self._store, self._source, self._tier)

@@ -34,7 +34,7 @@ def describe_objects(store: ObjectStore, request: DescribeRequest) -> t.Dict[str
     if request.key is None:
         return _listing(store, request.prefix or "", request.limit)
     info = store.head(request.key)
-    found: t.Dict[str, t.Any] = {"exists": info is not None, "object": _whole(store, info) if info else None}
+    found: t.Dict[str, t.Any] = {"exists": info is not None, "object": _described(store, info) if info else None}
     if request.url_seconds is not None:
         found["url"] = _url(store, request.key, request.url_seconds, upload=request.url_upload)
     return found
@@ -55,7 +55,7 @@ def _brief(info: ObjectInfo) -> t.Dict[str, t.Any]:
     return {"key": info.key, "size": info.size, "modified": format_instant(info.modified), "etag": info.etag}
 
 
-def _whole(store: ObjectStore, info: ObjectInfo) -> t.Dict[str, t.Any]:
+def _described(store: ObjectStore, info: ObjectInfo) -> t.Dict[str, t.Any]:
     headers: t.Dict[str, t.Any] = {"metadata": {}, **(vars(info.headers) if info.headers else {})}
     return {
         **_brief(info),

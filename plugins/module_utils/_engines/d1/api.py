@@ -15,7 +15,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from ..._core.clock import format_instant
-from ..._core.cloudflare import Account, call, call_whole, upload_file
+from ..._core.cloudflare import Account, call, call_envelope, upload_file
 from ..._core.deadline import transfer_limit
 from ..._core.errors import Applied, ErrorKind, RecoveryError
 from ..._core.http import is_url
@@ -59,7 +59,7 @@ class D1Api:
         page, seen = 1, 0
         while True:
             query = {"page": page, "per_page": _PAGE, **({"name": name} if name else {})}
-            answer = call_whole(self._account, "GET", "d1/database", query=query, what="the databases")
+            answer = call_envelope(self._account, "GET", "d1/database", query=query, what="the databases")
             with understood("the databases"):
                 found = [_facts(item) for item in answer.get("result") or []]
                 total = int((answer.get("result_info") or {}).get("total_count") or 0)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from ..._core.documents import read_document
 from ..._core.errors import ErrorKind, RecoveryError
-from ..._core.shapes import anything, list_of, mapping_of, optional, record, text, whole
+from ..._core.shapes import anything, integer, list_of, mapping_of, optional, record, text
 from ..._repository.manifest import Manifest
 from ..._repository.writer import SetWriter
 from .engine import Engine
@@ -57,7 +57,7 @@ def files_of(manifest: Manifest) -> t.List[t.Tuple[str, str]]:
 
 _CONTENT = record(
     {
-        "tables": list_of(record({"table": text(), "rows": whole(), "digest": text()})),
+        "tables": list_of(record({"table": text(), "rows": integer(), "digest": text()})),
         "structure": optional(mapping_of(text(longest=_LARGEST))),
         "stand_ins": mapping_of(text(longest=_LARGEST)),
         "not_rebuilt": list_of(text()),
