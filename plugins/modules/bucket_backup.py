@@ -230,12 +230,8 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import files_spec, store_spec
-from ..module_utils._ansible.backup_requests import (
-    backup_options,
-    backup_spec,
-)
 from ..module_utils._ansible.object_requests import checked_places
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import opened_files
 from ..module_utils._engines.bucket.backup import (
     BucketBackup,
@@ -244,29 +240,16 @@ from ..module_utils._engines.bucket.backup import (
 )
 from ..module_utils._operations.backup import back_up
 
-SPEC = ArgumentSpec(
-    {
-        "prefixes": {"type": "list", "elements": "str", "default": []},
-        "archived": {"type": "str", "default": "fail", "choices": ["fail", "skip"]},
-        "parallel_files": {"type": "int", "default": 16},
-        "state_dir": {"type": "path"},
-        "allow_same_bucket": {"type": "bool", "default": False},
-    }
-)
+SHARED_BUCKET = ArgumentSpec({"allow_same_bucket": {"type": "bool", "default": False}})
+SPEC = spec_of(BucketBackupRequest).merge(SHARED_BUCKET, files_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(backup_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> BucketBackupResult:
-        request = BucketBackupRequest(
-            **backup_options(params, check_mode=module.check_mode),
-            prefixes=tuple(params["prefixes"]),
-            archived=params["archived"],
-            parallel=params["parallel_files"],
-            state_dir=params["state_dir"],
-        )
+        request = request_of(BucketBackupRequest, params, check_mode=module.check_mode)
         files = opened_files(params)
         return back_up(BucketBackup(files, request), checked_places(params))
 

@@ -211,16 +211,9 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import d1_spec, store_spec
-from ..module_utils._ansible.backup_requests import (
-    backup_options,
-    backup_spec,
-)
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.sqlite_requests import sqlite_engine
-from ..module_utils._ansible.store_requests import (
-    opened_store,
-    store_parallel,
-)
+from ..module_utils._ansible.store_requests import opened_store, store_parallel
 from ..module_utils._engines.sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,
@@ -228,31 +221,17 @@ from ..module_utils._engines.sqlite.backup import (
 )
 from ..module_utils._operations.backup import back_up
 
-SPEC = ArgumentSpec(
-    {
-        "path": {"type": "path"},
-        "sql_name": {"type": "str"},
-        "attempts": {"type": "int", "default": 3},
-        "allow_inconsistent": {"type": "bool", "default": False},
-        "accept_identity": {"type": "str"},
-    },
-    mutually_exclusive=[["path", "database"]],
-)
+FILE = ArgumentSpec({"path": {"type": "path"}}, mutually_exclusive=[["path", "database"]])
+SPEC = spec_of(SqliteBackupRequest).merge(FILE, d1_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(backup_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> SqliteBackupResult:
-        request = SqliteBackupRequest(
-            **backup_options(params, check_mode=module.check_mode),
-            parallel=store_parallel(params),
-            sql_name=params["sql_name"],
-            attempts=params["attempts"],
-            allow_inconsistent=params["allow_inconsistent"],
-            accept_identity=params["accept_identity"],
-        )
+        parallel = store_parallel(params)
+        request = request_of(SqliteBackupRequest, params, check_mode=module.check_mode, parallel=parallel)
         return back_up(SqliteBackup(sqlite_engine(params, read_only=True), request), opened_store(params))
 
     run_module(module, work)

@@ -270,62 +270,26 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
-from ..module_utils._ansible.backup_requests import (
-    backup_options,
-    backup_spec,
-)
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.postgres_requests import connection_options
-from ..module_utils._ansible.store_requests import (
-    opened_store,
-    store_parallel,
-)
-from ..module_utils._engines.postgresql.archive.dump import Selection
+from ..module_utils._ansible.store_requests import opened_store, store_parallel
 from ..module_utils._engines.postgresql.backup.backup import (
     PostgresBackup,
     PostgresBackupRequest,
     PostgresBackupResult,
 )
 from ..module_utils._operations.backup import back_up
-from ..module_utils._repository.layout import TIERS
 
-SPEC = ArgumentSpec(
-    {
-        "jobs": {"type": "int", "default": 2},
-        "compression_level": {"type": "int"},
-        "include_schemas": {"type": "list", "elements": "str", "default": []},
-        "exclude_schemas": {"type": "list", "elements": "str", "default": []},
-        "exclude_tables": {"type": "list", "elements": "str", "default": []},
-        "exclude_table_data": {"type": "list", "elements": "str", "default": []},
-        "profile": {"type": "str", "default": "none", "choices": ["none", "supabase"]},
-        "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
-        "lock_timeout": {"type": "int", "default": 30},
-        "accept_identity": {"type": "str"},
-    }
-)
+SPEC = spec_of(PostgresBackupRequest).merge(postgres_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(backup_spec(tiers=TIERS)).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> PostgresBackupResult:
-        request = PostgresBackupRequest(
-            **backup_options(params, check_mode=module.check_mode),
-            jobs=params["jobs"],
-            level=params["compression_level"],
-            selection=Selection(
-                include_schemas=tuple(params["include_schemas"]),
-                exclude_schemas=tuple(params["exclude_schemas"]),
-                exclude_tables=tuple(params["exclude_tables"]),
-                exclude_table_data=tuple(params["exclude_table_data"]),
-            ),
-            profile=params["profile"],
-            fingerprint=params["fingerprint"],
-            lock_timeout=params["lock_timeout"],
-            accept_identity=params["accept_identity"],
-            parallel=store_parallel(params),
-        )
+        parallel = store_parallel(params)
+        request = request_of(PostgresBackupRequest, params, check_mode=module.check_mode, parallel=parallel)
         return back_up(PostgresBackup(connection_options(params), request), opened_store(params))
 
     run_module(module, work)

@@ -64,9 +64,11 @@ def spec_of(request: t.Any) -> ArgumentSpec:
     """
     spec = ArgumentSpec()
     for option in options_of(request):
+        if option.has(BY_MODULE):
+            continue
         if option.has(FAMILY):
             spec = spec.merge(spec_of(option.inner))
-        elif not option.has(BY_MODULE):
+        else:
             spec.options[option.name] = _declaration(option)
     return spec
 
@@ -93,7 +95,7 @@ def request_of(request: t.Callable[..., Request], params: Params, *, check_mode:
 
 def _declaration(option: Option) -> t.Dict[str, t.Any]:
     field, metadata = option.field, option.field.metadata
-    declared = _type(option.inner)
+    declared = _type(metadata.get("type", option.inner))
     if "choices" in metadata:
         declared["choices"] = list(metadata["choices"])
     if "environment" in metadata:

@@ -31,8 +31,9 @@ _CALLABLE = t.get_origin(t.Callable[..., t.Any])
 def option(name: str = "", **properties: t.Any) -> Metadata:
     """The metadata of an option that differs from its field.
 
-    name: of the option. choices: its valid values. environment: variables that it falls back to. shown: True if the
-    name looks like that of a secret and the value is none. default: of the option; None leaves that of the field.
+    name: of the option. type: of the option, if its field has a wider one. choices: its valid values. environment:
+    variables that it falls back to. shown: True if its name looks like that of a secret and its value is none. default:
+    of the option, if its field has another.
     """
     return {**({"name": name} if name else {}), **properties}
 

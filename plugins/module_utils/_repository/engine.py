@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.clock import PhaseListener, Timings, compact_instant, format_instant, utc_now
-from .._core.codec import require_codec
+from .._core.codec import CODECS, require_codec
+from .._core.options import INTERNAL, FilePath, option
 from .._core.parallel import require_at_least_one
 from .._core.process import scratch_folder
 from .._core.progress import Progress
 from .._store.base import ObjectStore
 from .commit import SetFacts
 from .identity import Identity, require_identity, require_source_kind
-from .layout import check_source
+from .layout import TIERS, check_source
 from .manifest import Manifest
+from .recovery_points import UNDO_TIER
 from .writer import SetWriter
 
 
@@ -37,14 +39,14 @@ class BackupRequest:
     parallel_option: t.ClassVar[str] = "parallel"
 
     source: str
-    tier: str = "daily"
-    codec: str = "zstd"
-    level: t.Optional[int] = None
-    parallel: int = 4
-    spool_dir: t.Optional[str] = None
-    accept_identity: t.Optional[str] = None
-    progress_file: t.Optional[str] = None
-    listener: t.Optional[PhaseListener] = None
+    tier: str = field(default="daily", metadata=option(choices=[tier for tier in TIERS if tier != UNDO_TIER]))
+    codec: str = field(default="zstd", metadata=option("compression", choices=CODECS))
+    level: t.Optional[int] = field(default=None, metadata=INTERNAL)
+    parallel: int = field(default=4, metadata=INTERNAL)
+    spool_dir: t.Optional[FilePath] = None
+    accept_identity: t.Optional[str] = field(default=None, metadata=INTERNAL)
+    progress_file: t.Optional[FilePath] = None
+    listener: t.Optional[PhaseListener] = field(default=None, metadata=option("journal"))
     check_mode: bool = False
 
     def require_valid(self, store: ObjectStore) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..._core.clock import format_instant
 from ..._core.errors import guaranteed
 from ..._core.name_index import NameIndex
+from ..._core.options import INTERNAL, FilePath, option
 from ..._core.parallel import for_each
 from ..._core.sizes import readable_size
 from ..._repository.commit import SetFacts
@@ -42,11 +43,11 @@ class BucketBackupRequest(BackupRequest):
 
     parallel_option: t.ClassVar[str] = "parallel_files"
 
-    parallel: int = 16
+    parallel: int = field(default=16, metadata=option("parallel_files"))
     prefixes: t.Tuple[str, ...] = ()
-    keys: t.Optional[t.Sequence[str]] = None
-    archived: str = "fail"
-    state_dir: t.Optional[str] = None
+    keys: t.Optional[t.Sequence[str]] = field(default=None, metadata=INTERNAL)
+    archived: t.Literal["fail", "skip"] = "fail"
+    state_dir: t.Optional[FilePath] = None
 
 
 @dataclass(frozen=True)

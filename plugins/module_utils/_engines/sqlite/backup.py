@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from ..._core.clock import utc_now
 from ..._core.digest import file_chunks
 from ..._core.errors import ErrorKind, RecoveryError, guaranteed
 from ..._core.notices import note
+from ..._core.options import INTERNAL
 from ..._core.sizes import readable_size
 from ..._repository.commit import SetFacts
 from ..._repository.engine import BackupRequest, BackupResult, BackupRun
@@ -44,7 +45,8 @@ class SqliteBackupRequest(BackupRequest):
     often to read again when the database changed while it was read.
     """
 
-    parallel: int = 3
+    parallel: int = field(default=3, metadata=INTERNAL)
+    accept_identity: t.Optional[str] = None
     sql_name: t.Optional[str] = None
     attempts: int = 3
     allow_inconsistent: bool = False

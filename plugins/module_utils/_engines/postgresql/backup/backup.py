@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass, field
 
 from ...._core.errors import ErrorKind, RecoveryError, guaranteed
 from ...._core.notices import note
+from ...._core.options import FAMILY, option
 from ...._core.sizes import readable_size
 from ...._repository.commit import SetFacts
 from ...._repository.engine import BackupRequest, BackupResult, BackupRun
+from ...._repository.layout import TIERS
 from ...._repository.manifest import DATABASE_ENGINE, Manifest
 from ...._repository.writer import SetWriter
 from ..archive.dump import Selection
@@ -33,11 +35,14 @@ from .snapshot_dump import SnapshotDump
 class PostgresBackupRequest(BackupRequest):
     """A backup of a database. lock_timeout is in seconds; jobs is the number of pg_dump's workers."""
 
+    tier: str = field(default="daily", metadata=option(choices=TIERS))
+    level: t.Optional[int] = field(default=None, metadata=option("compression_level"))
+    accept_identity: t.Optional[str] = None
     jobs: int = 2
-    selection: Selection = field(default_factory=Selection)
-    profile: str = "none"
-    fingerprint: str = "full"
-    lock_timeout: float = 30
+    selection: Selection = field(default_factory=Selection, metadata=FAMILY)
+    profile: str = field(default="none", metadata=option(choices=("none", "supabase")))
+    fingerprint: t.Literal["full", "counts", "none"] = "full"
+    lock_timeout: float = field(default=30, metadata=option(type=int))
 
 
 @dataclass(frozen=True)
