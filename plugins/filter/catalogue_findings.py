@@ -10,7 +10,7 @@ Catalogue = t.Mapping[str, t.Any]
 
 
 def catalogue_findings(catalogue: Catalogue, title: str, size_tolerance: t.Any = 0.2) -> dict[str, list[str]]:
-    """What is wrong with the sets of a source, from a result of backup_info with one source and a selected set.
+    """Problems of the sets of a source, from a result of backup_info with one source and a selected set.
 
     findings fail a verification. warnings do not: a source that grows is not damaged, as the playbook status judges it.
     """

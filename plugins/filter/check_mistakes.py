@@ -12,7 +12,7 @@ from ..module_utils._integrity.registry import DIALECTS
 
 
 def check_mistakes(checks: t.Sequence[t.Any], engine: str = "postgresql") -> list[str]:
-    """What is wrong with descriptions of checks, before any of them runs."""
+    """Mistakes in descriptions of checks, before any of them runs."""
     try:
         plan_checks(DIALECTS[engine].checks, checks, fingerprint_known=True)
     except RecoveryError as error:

@@ -10,7 +10,7 @@ _SET = ("source", "set_id", "recovery_point", "tables", "rows", "bytes_plain")
 
 
 def export_facts(results: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """What an export holds: databases as backup sets, and the number and bytes of the files of each bucket.
+    """The content of an export: databases as backup sets, and the number and bytes of the files of each bucket.
 
     results: the result of a module for each source, with the name of the source.
     """
@@ -23,7 +23,7 @@ def export_facts(results: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]
 
 
 class FilterModule:
-    """What an export holds."""
+    """The content of an export."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"export_facts": export_facts}

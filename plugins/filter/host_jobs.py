@@ -88,7 +88,7 @@ def _paths(source: t.Mapping[str, t.Any]) -> list[str]:
 
 
 class FilterModule:
-    """What a backup host does on schedule."""
+    """The scheduled jobs of a backup host."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"host_jobs": host_jobs, "host_schedules": host_schedules}

@@ -114,7 +114,7 @@ class LookupModule(LookupBase):
 
 
 def _is_started(playbook: str) -> bool:
-    """Whether the command line names this playbook of ours and no other; users have playbooks of the same name."""
+    """Whether the command line names only this playbook of the collection; users have playbooks of the same name."""
     arguments = [str(argument) for argument in context.CLIARGS.get("args") or ()]
     if arguments == [f"lifeline.recovery.{playbook}"]:
         return True

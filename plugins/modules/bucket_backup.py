@@ -230,7 +230,7 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import files_spec, store_spec
-from ..module_utils._ansible.object_requests import checked_places
+from ..module_utils._ansible.object_requests import checked_locations
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import opened_files
 from ..module_utils._engines.bucket.backup import (
@@ -251,7 +251,7 @@ def main() -> None:
     def work() -> BucketBackupResult:
         request = request_of(BucketBackupRequest, params, check_mode=module.check_mode)
         files = opened_files(params)
-        return back_up(BucketBackup(files, request), checked_places(params))
+        return back_up(BucketBackup(files, request), checked_locations(params))
 
     run_module(module, work)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bucket_restore
-short_description: Bring files of a bucket back from a set
+short_description: Restore files of a bucket from a set
 version_added: 1.0.0
 description:
-  - Brings back the files that are missing, or with O(mode=all) also those that differ, in the bucket that was backed up or in another.
+  - Restores the files that are missing, or with O(mode=all) also those that differ, in the bucket that was backed up or in another.
     Nothing is deleted.
-  - What is replaced is first kept in a set of the tier V(undo), which brings it back the same way.
+  - Files that are replaced are first kept in a set of the tier V(undo), from which they can be restored in the same way.
   - Each content is proved by its digest while it is sent; a file whose object is damaged is not written.
   - All names are judged before the first write. A file that the target cannot hold, as C(a//b) in a folder, is named in a warning and in
     RV(refused_files), and the other files are restored.
@@ -44,7 +44,7 @@ attributes:
 options:
   prefixes:
     description:
-      - Bring back only files whose name begins with one of these. Without it, all.
+      - Restore only files whose name begins with one of these. If it is unset, all files are restored.
     type: list
     elements: str
     default: []
@@ -62,14 +62,14 @@ options:
     default: true
   spool_dir:
     description:
-      - A folder for the plan. Without it, the system's folder for temporary files.
+      - A folder for the plan. If it is unset, the system's folder for temporary files is used.
     type: path
 seealso:
   - module: lifeline.recovery.bucket_backup
 """
 
 EXAMPLES = r"""
-- name: Bring back the files that somebody deleted
+- name: Restore deleted files of the media bucket
   lifeline.recovery.bucket_restore:
     source: school-media
     files:
@@ -77,7 +77,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: Bring one course back as it was before the accident
+- name: Restore the files of one course to their state before the accident
   lifeline.recovery.bucket_restore:
     source: school-media
     before: "2026-03-01T12:00:00Z"
@@ -175,7 +175,7 @@ recovery_point:
   returned: success
   sample: "2026-03-01T03:00:05.123+00:00"
 plan_digest:
-  description: What O(recovery_confirm) may be instead of the name of the bucket.
+  description: The digest of the plan; O(recovery_confirm) accepts it instead of the name of the bucket.
   type: str
   returned: success
   sample: 0123456789abcdef

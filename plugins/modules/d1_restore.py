@@ -20,7 +20,7 @@ description:
     stored as a set of the tier V(undo), which M(lifeline.recovery.d1_restore_rows) restores to take this restore back.
   - A dump of another tool (O(src)), as C(wrangler d1 export) or the C(.dump) of the shell of SQLite write it, is loaded and mended first.
     D1 itself refuses many of them - rows before the tables that they refer to, statements over 100 KB, C(BEGIN), infinities.
-    What such a dump has rounded or lost before cannot be restored.
+    Values that such a dump has rounded or lost cannot be restored.
   - M(lifeline.recovery.d1_restore_rows) restores the rows of a tenant, or of some tables. M(lifeline.recovery.d1_time_travel) is
     quicker for a state of the last 30 days.
 author:

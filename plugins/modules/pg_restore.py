@@ -61,7 +61,7 @@ options:
     description:
       - V(new) makes a database that does not exist yet.
       - V(swap) restores beside the live database, and then exchanges the names in one transaction. The old database is
-        kept, and RV(undo) tells how to go back. The new database takes over the properties that the live database has
+        kept, and RV(undo) has the options that undo the restore. The new database takes over the properties that the live database has
         now - locale, owner, grants, connection limit, comment, settings - and RV(properties) lists those that were changed
         since the backup. A run that is killed leaves the names, and the right to connect, unchanged.
       - V(in_place) replaces the content within the live database in one transaction, for managed servers that can neither
@@ -71,7 +71,7 @@ options:
       - V(in_place) compares rows, sequences and large objects with the set before it commits, while no other session can
         write them. A difference rolls the transaction back. Definitions are compared after the commit.
       - PostgreSQL lets only a superuser lock large objects. For any other role, V(in_place) compares them with the undo set
-        before it replaces them, and fails with the error kind C(conflict) if another session changed them meanwhile.
+        before it replaces them, and fails with the error kind C(conflict) if another session changed them in the meantime.
       - With V(in_place), a schema of another role (auth and storage of a managed platform) keeps its definitions and gets the
         rows of the set, and triggers of that role do not act on these rows. RV(not_restored) lists what the role that logs in
         cannot make, with the statement.
@@ -99,7 +99,7 @@ options:
       - Schemas to create, empty, in the new database before the O(archive) runs there.
       - A dump of one schema (C(pg_dump --schema)) refers to other schemas and does not hold them, for example C(auth) on Supabase. The
         error of a restore that lacks schemas proposes the value.
-      - What the dump uses in these schemas is still missing. Set O(object_errors=report) to restore everything else.
+      - Objects that the dump uses in these schemas are still missing. Set O(object_errors=report) to restore everything else.
     type: list
     elements: str
     default: []
@@ -128,7 +128,7 @@ options:
     type: str
   jobs:
     description:
-      - How many tables, indexes and constraints are worked on at once.
+      - The number of tables, indexes and constraints that are restored in parallel.
     type: int
     default: 2
   create_roles:
@@ -149,7 +149,7 @@ options:
     default: true
   privileges:
     description:
-      - Restore grants and default privileges. Without them, roles of the application have no access to what was restored.
+      - Restore grants and default privileges. If it is false, roles of the application have no access to restored objects.
     type: bool
     default: true
   rows_as:
@@ -166,7 +166,7 @@ options:
   tablespaces:
     description:
       - Restore objects into the tablespaces that the set names.
-      - If the server lacks one of them, all objects are restored into the default tablespace, and RV(not_restored) says so.
+      - If the server lacks one of them, all objects are restored into the default tablespace, and RV(not_restored) lists them.
     type: bool
     default: true
   skip_extensions:
@@ -182,7 +182,7 @@ options:
     default: []
   materialized_views:
     description:
-      - What to do with materialized views, whose rows no backup set holds.
+      - Handling of materialized views, whose rows no backup set holds.
       - V(refresh) refreshes them. A view whose refresh fails stays without rows and is listed in RV(not_restored).
       - V(required) fails the restore when the refresh of a view fails.
       - V(without_data) leaves them without rows, for example to refresh expensive ones later.
@@ -191,20 +191,20 @@ options:
     default: refresh
   object_errors:
     description:
-      - What to do when PostgreSQL refuses objects of the set.
+      - Handling of objects of the set that PostgreSQL refuses.
       - V(fail) fails the restore. O(mode=new) and O(mode=swap) keep the database with everything else under the name that
         the message states, until the next restore into the same target removes it.
-      - V(report) finishes the restore without these objects and lists them in RV(not_restored). RV(fingerprint) then says
-        what is not equal to the set.
+      - V(report) finishes the restore without these objects and lists them in RV(not_restored). RV(fingerprint) then lists
+        the differences from the set.
       - For a plain dump of C(pg_dump), V(fail) tries the rest of the script without rows, so that the error names every
-        refused statement, and RV(lacking) what the dump refers to and does not hold. A script of unknown origin is one
+        refused statement, and RV(lacking) the objects that the dump refers to and does not hold. A script of unknown origin is one
         transaction, which the first refused statement ends.
     type: str
     choices: [fail, report]
     default: fail
   locale:
     description:
-      - What to do when the server cannot have the locale of the database, that is its encoding, provider, LC_COLLATE,
+      - Handling of a database whose locale the server does not have, that is its encoding, provider, LC_COLLATE,
         LC_CTYPE, ICU locale or rules.
       - V(exact) refuses before anything is made.
       - V(nearest) uses the locale C.UTF-8 or that of the server and lists the differences in RV(properties). Text may then
@@ -224,7 +224,7 @@ options:
   fingerprint:
     description:
       - V(full) compares row counts and digests of all tables with the set, V(counts) only counts, V(none) nothing.
-      - Whatever is chosen, foreign keys are tested by looking for rows without a parent.
+      - With each value, foreign keys are tested by a search for rows without a parent.
     type: str
     choices: [full, counts, none]
     default: full
@@ -235,7 +235,7 @@ options:
     default: false
   spool_dir:
     description:
-      - A folder with room for the plain dump. Without it, the system's folder for temporary files.
+      - A folder with space for the plain dump. If it is unset, the system's folder for temporary files is used.
     type: path
 seealso:
   - module: lifeline.recovery.pg_backup
@@ -254,7 +254,7 @@ EXAMPLES = r"""
     store:
       bucket: school-backups
 
-- name: Put the state before the incident in place of the live database
+- name: Restore the state before the incident into the live database
   lifeline.recovery.pg_restore:
     source: school
     before: "2026-03-01T12:40:00Z"
@@ -314,12 +314,12 @@ roles_created:
 fingerprint:
   description:
     - The comparison with the set - mode, equal, tables, rows, differences (the first 50) and difference_count.
-    - C(equal) is null when there was nothing to compare with. In mode V(counts) it says only that the numbers of rows agree.
+    - C(equal) is null if there was nothing to compare with. In mode V(counts) it only means that the numbers of rows agree.
     - C(algorithm) is the digest of rows that the set was made with. C(weaker) is true for a set of an earlier version,
       whose digest does not detect all values that rows exchanged.
     - C(additional) lists definitions that only the database has (a difference, except within a live database).
       C(refreshed) lists materialized views whose rows differ because the restore computed them again.
-    - C(note) says why definitions that PostgreSQL prints differently could not be compared by their meaning.
+    - C(note) is the reason why definitions that PostgreSQL prints differently could not be compared by their meaning.
   type: dict
   returned: always, once the data was loaded
   sample:
@@ -359,7 +359,7 @@ not_restored:
       reason: 'it is without rows, because its refresh failed: could not connect to server "archive"'
       statement: REFRESH MATERIALIZED VIEW public.totals;
 not_covered:
-  description: What the set does not hold, in words; other backups have to bring it.
+  description: Content that the set does not hold, as text; other backups must hold it.
   type: list
   elements: str
   returned: success
@@ -371,7 +371,7 @@ failed_objects:
   returned: when objects were refused
   sample: []
 lacking:
-  description: What a plain dump refers to and neither holds nor finds in the database, by kind and name.
+  description: Objects that a plain dump refers to and that neither the dump nor the database has, by kind and name.
   type: list
   elements: str
   returned: when statements of a plain dump were refused
@@ -382,7 +382,7 @@ undo:
   returned: success
   sample: {mode: undo, undo_db: school_before_20260301t124500z}
 plan:
-  description: What check mode shows and a confirmation is about.
+  description: The plan that check mode shows and a confirmation accepts.
   type: dict
   returned: success
   sample: {mode: swap, target_db: school, set_id: 20260301T020005Z, replaces: 700.0 MiB, sessions: 3}

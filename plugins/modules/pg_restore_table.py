@@ -43,7 +43,7 @@ attributes:
     support: full
     details:
       - Shows the first O(diff_rows) rows of each kind and table, with the changed columns; that is data of the database.
-      - Where rows are left out, a line says how many of how many are shown.
+      - If rows are left out, a line has the number of shown rows and of all rows.
   idempotent:
     support: full
 options:
@@ -111,7 +111,7 @@ options:
     default: 10
   spool_dir:
     description:
-      - A folder with room for the stored objects of the tables. Without it, the system's folder for temporary files.
+      - A folder with space for the stored objects of the tables. If it is unset, the system's folder for temporary files is used.
     type: path
 seealso:
   - module: lifeline.recovery.pg_backup
@@ -119,7 +119,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring back three deleted students with everything that a cascade took along
+- name: Restore three deleted students with all rows that a cascade deleted
   lifeline.recovery.pg_restore_table:
     source: school
     before: "2026-03-01T12:40:00Z"
@@ -132,7 +132,7 @@ EXAMPLES = r"""
       bucket: school-backups
   register: recovery
 
-- name: Put the prices back that a faulty job overwrote
+- name: Restore the prices that a faulty job overwrote
   lifeline.recovery.pg_restore_table:
     source: school
     where:
@@ -236,7 +236,7 @@ undo:
   returned: success
   sample: {set: 20260301T124512Z, tier: undo, mode: exact}
 plan:
-  description: What check mode shows and a confirmation is about.
+  description: The plan that check mode shows and a confirmation accepts.
   type: dict
   returned: success
   sample: {set_id: 20260301T020005Z, mode: missing, target_db: school, tables: {public.children: {insert: 3}}}

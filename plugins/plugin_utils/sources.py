@@ -69,7 +69,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "state_dir": ((BUCKET,), ""),
     "allow_same_bucket": ((BUCKET,), False),
 }
-#: What an element of recovery_sources may hold.
+#: The options of an element of recovery_sources.
 SOURCE_KEYS = ("name", "kind", *_OPTIONS)
 _PREFIX = "recovery_"
 

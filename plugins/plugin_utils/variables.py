@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .sources import SOURCE_KEYS, meant
 
-# Options that say what one run does. A run that does not read one of them would not do what was asked. All other
+# Options that define one run. A run that does not read one of them would not do what the operator requested. All other
 # options describe sources and hosts, and may be given to every playbook.
 _REQUESTS = (
     *("set", "tier", "before", "to", "mode", "level", "target", "into", "undo_db", "archive", "seed", "reason"),
@@ -56,7 +56,7 @@ class Files:
 
     @functools.cached_property
     def inputs(self) -> frozenset[str]:
-        """Every variable that something reads: names that are only registered or handed on are results."""
+        """Every variable that something reads: names that are only registered or exported are results."""
         return _SOURCE_VARIABLES.union(*(_names_read(text) for text in self._texts))
 
     def roles_of(self, playbook: str) -> list[str]:
@@ -105,7 +105,7 @@ def unknown_names(names: t.Iterable[str], files: Files, roles: t.Sequence[str]) 
 
 
 def misspelt_extra(names: t.Iterable[str], files: Files) -> list[str]:
-    """A sentence for each name of the command line that looks like one of ours and that nothing reads."""
+    """A sentence for each name of the command line that resembles a variable of the collection but is not read."""
     return [
         _unknown(name, files)
         for name in sorted(set(names) - files.inputs)

@@ -359,7 +359,7 @@ def test_an_undo_touches_nothing_that_was_worked_on_since(live: Make, tmp_path: 
     assert here.refused(**done["undo"]) == "conflict"
     other = tmp_path / "other.sqlite"
     sqlite3.connect(other).executescript(TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, v)")
-    with pytest.raises(ModuleFailed, match="takes a restore into"):
+    with pytest.raises(ModuleFailed, match="undoes a restore into"):
         here.restore(**done["undo"], path=str(other))
     with pytest.raises(ModuleFailed, match="mode"):
         here.restore(**{**done["undo"], "mode": "in_place"})

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.cloudflare import Account
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.api import D1Api
-from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.rows import Target, open_target
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.d1.rows import OpenedTarget, open_target
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,
@@ -100,7 +100,7 @@ def run(where: Options, sql: str) -> list[Options]:
     return t.cast("list[Options]", run_module("d1_execute", {**where, "sql": sql, "max_rows": 10000})["rows"])
 
 
-def target_of(where: Options) -> Target:
+def target_of(where: Options) -> OpenedTarget:
     api = D1Api(Account(where["account_id"], where["api_token"], where["api_url"])) if "api_url" in where else None
     return open_target(api, where.get("database"), where.get("path"))
 

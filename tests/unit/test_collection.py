@@ -86,7 +86,7 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
 #: Functions that read the options of a family.
 READERS = {
     "postgres_spec": r"\b(connection_options|maintenance_options|check_target|status_request|pitr(_info)?_request)\b",
-    "store_spec": r"\b(opened_store|readable_store|audit_store|checked_places|check_recorder|status_request)\b",
+    "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
     "files_spec": r"\b(opened_files|optional_files|status_request)\b",
 }
 

@@ -22,7 +22,7 @@ from .._core.notices import notices
 from .options import ArgumentSpec
 from .variable_names import in_variables
 
-#: What the domain wants to be said beside the result.
+#: Notices of the domain packages, which the module prints as warnings.
 WARNINGS: t.List[str] = []
 
 
@@ -76,9 +76,9 @@ def run_module(module: AnsibleModule, work: t.Callable[[], t.Any]) -> None:
         # Neither its text nor its traceback is shown, for they may hold secrets.
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
-        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
         module.fail_json(
-            msg=f"Unexpected {type(error).__name__} at {place}. {told}".strip(),
+            msg=f"Unexpected {type(error).__name__} at {place}. {reason}".strip(),
             error_kind=ErrorKind.UNEXPECTED,
             next_step="Check paths and their rights; else report it with the options that you gave, without secrets.",
         )

@@ -122,12 +122,12 @@ def files_spec() -> ArgumentSpec:
 
 
 def progress_spec() -> ArgumentSpec:
-    """Where to tell how far the work is."""
+    """The file with the progress of the work."""
     return ArgumentSpec({"progress_file": {"type": "path"}})
 
 
 def d1_spec() -> ArgumentSpec:
-    """A database of D1 and who asks for it."""
+    """A database of D1 and the credentials for it."""
     return ArgumentSpec(
         {
             "account_id": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_ACCOUNT_ID"])},

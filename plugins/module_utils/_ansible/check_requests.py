@@ -21,7 +21,7 @@ from .store_requests import opened_store, readable_store, set_selection
 
 
 def check_target(params: Params) -> t.Any:
-    """What the sessions of the engine's checks are opened with."""
+    """The options that open the sessions of the engine's checks."""
     if params["engine"] == "sqlite":
         return lambda: sqlite_engine(params, read_only=True)
     return connection_options(params)
@@ -46,7 +46,7 @@ def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Di
 
 
 def check_recorder(params: Params, *, check_mode: bool) -> t.Optional[t.Callable[[Report], None]]:
-    """Leaves an audit record, which names the checks that did not pass and no row; None when nobody wants it."""
+    """A function that writes an audit record with the failed checks, without rows; None if `record` is false."""
     if not params["record"]:
         return None
     source, store = check_source(required_source(params)), opened_store(params)

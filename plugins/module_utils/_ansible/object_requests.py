@@ -17,7 +17,7 @@ from .requests import Params, optional_instant
 from .store_requests import opened_store
 
 
-def checked_places(params: Params) -> ObjectStore:
+def checked_locations(params: Params) -> ObjectStore:
     """As opened_store, for backups of files: not where these are. Raises RecoveryError(invalid_options)."""
     store = opened_store(params)
     given = {name: value for name, value in params["store"].items() if name != "audit_log"}

@@ -35,14 +35,14 @@ def stanza_place(params: Params, origin: t.Optional[str]) -> Place:
     )
 
 
-def live_directory(params: Params) -> t.Optional[str]:
-    """The option, or what pgBackRest's configuration says of the stanza."""
+def cluster_directory(params: Params) -> t.Optional[str]:
+    """The option, or the directory of the stanza in pgBackRest's configuration."""
     given = params["live_data_directory"]
     return given or configured_data_directory(params["stanza"], params["config"], _environment(params))
 
 
 def server_login(params: Params) -> Login:
-    """Who psql logs in as; where the server is, its data directory tells."""
+    """The login of psql; the data directory of the server has its address."""
     wanted = ("PGUSER", "PGPASSWORD", "PGPASSFILE", "PGDATABASE", "PGCONNECT_TIMEOUT", "PGOPTIONS")
     found = connection_options(params).environment()
     return Login({name: found[name] for name in wanted if name in found})
@@ -51,7 +51,7 @@ def server_login(params: Params) -> Login:
 def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
     mode = params["mode"]
     data = str(params["data_directory"]).rstrip("/")
-    origin = data if mode in ("in_place", "undo") else live_directory(params)
+    origin = data if mode in ("in_place", "undo") else cluster_directory(params)
     restores = mode in ("beside", "in_place")
     target = parse_target(params["target_type"], params["target"], inclusive=params["inclusive"])
     spec = request_of(
@@ -80,7 +80,7 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
 
 
 def pitr_info_request(params: Params) -> InfoRequest:
-    origin = live_directory(params)
+    origin = cluster_directory(params)
     spec = RecoverySpec(
         place=stanza_place(params, origin),
         target=Target("latest"),
@@ -101,7 +101,7 @@ def stanza_backup_request(params: Params, *, check_mode: bool) -> BackupRequest:
         BackupRequest,
         params,
         check_mode=check_mode,
-        place=stanza_place(params, live_directory(params)),
+        place=stanza_place(params, cluster_directory(params)),
         client_bin_dir=params["client_bin_dir"],
         spool_dir=params["spool_dir"],
         listener=journal_listener(params["journal"]),

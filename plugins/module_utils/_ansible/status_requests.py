@@ -19,12 +19,12 @@ from .requests import Params, required_source
 from .sqlite_requests import sqlite_engine
 from .store_requests import opened_files, opened_store
 
-#: So many seconds a look waits for one answer.
+#: The timeout of one request, in seconds.
 _LONGEST_LOOK = 10
 
 
 def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
-    """What recovery_status looks at, and what it holds it against; 0 judges nothing."""
+    """The objects that recovery_status observes, and their thresholds; 0 is no threshold."""
     params = _impatient(params)
     asked, ask = _asked(params)
     return StatusRequest(
@@ -59,7 +59,7 @@ def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
 
 
 def _asked(params: Params) -> t.Tuple[str, t.Optional[t.Callable[[], ServerState]]]:
-    """The place of the source, and what asks it whether it is there."""
+    """The place of the source, and the function that returns its state."""
     engine = params["engine"] or _engine_of(params)
     if engine == "postgresql":
         options = connection_options(params)

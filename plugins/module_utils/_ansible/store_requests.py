@@ -20,7 +20,7 @@ from .._store.open import StoreOptions, open_store
 from .ansible_module import WARNINGS
 from .requests import Params, optional_instant
 
-#: What one store may suffer from and another not.
+#: Errors of one store that another store may not have.
 _ANOTHER_MAY_SERVE = (
     ErrorKind.UNREACHABLE,
     ErrorKind.ACCESS_DENIED,
@@ -68,7 +68,7 @@ def opened_files(params: Params) -> ObjectStore:
 
 
 def files_name(params: Params) -> str:
-    """What to call that bucket where it must be named to be changed; empty when it is missing."""
+    """The name of the bucket for confirmations; empty if it is missing."""
     files = params["files"] or {}
     return str(files.get("bucket") or files.get("path") or "")
 
@@ -111,7 +111,7 @@ def _audit_sink(audit_log: Params) -> t.Callable[[str, Params], None]:
 
 
 def store_parallel(params: Params) -> int:
-    """How many objects are transferred at once."""
+    """The number of objects that are transferred in parallel."""
     return int(params["store"]["parallel"]) if params["store"] else 1
 
 

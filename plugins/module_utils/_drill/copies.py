@@ -36,7 +36,7 @@ class Copy(t.Protocol):
         """Whether the damage was done; a rule of the database may prevent it, which leaves the copy unchanged."""
 
     def differences(self) -> t.Mapping[str, str]:
-        """What the comparison of restores finds, as text by what differs."""
+        """The differences that the comparison of restores finds, as text by object."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class CopyTests:
 def run_copy_tests(
     fresh: t.Callable[[], t.ContextManager[Copy]], kinds: t.Sequence[str], damages: t.Sequence[Damage]
 ) -> CopyTests:
-    """Damage copies and compare them. What differs already, such as rows written after the restore, is left alone.
+    """Damage copies and compare them. Objects that differ before, such as rows written after the restore, are skipped.
 
     Raises RecoveryError: unsupported when nothing can be damaged, and whatever stops the comparison.
     """

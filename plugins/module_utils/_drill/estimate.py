@@ -46,7 +46,7 @@ def exceeded(estimate: t.Optional[Estimate], measured: t.Optional[float]) -> t.O
 
 
 def proposal(runs: t.Iterable[_Given]) -> t.Dict[str, t.Any]:
-    """What the reports of one drill propose, as keys of a report.
+    """The estimate that the reports of one drill propose, as keys of a report.
 
     estimate_proposed_seconds: the fastest and the 90th percentile of those that passed, None while there are too few.
     estimate_drills: how many passed.

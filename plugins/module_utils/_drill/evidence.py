@@ -173,5 +173,5 @@ def _refused(where: str, why: str) -> RecoveryError:
         ErrorKind.INVALID_OPTIONS,
         f"The drill cannot be judged: in {where}, {why}.",
         left="No report was written.",
-        next_step="Hand over the result of the module as it is.",
+        next_step="Pass the result of the module unchanged.",
     )

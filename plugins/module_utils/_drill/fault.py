@@ -15,7 +15,7 @@ from .._engines.postgresql.restore import databases
 from .._engines.postgresql.server.catalog import server_facts
 from .._engines.postgresql.server.connection import ConnectionOptions, connection
 
-#: What each fault does in the database of the sandbox, as one transaction. The loss of a database is no statement.
+#: The statements of each fault in the database of the sandbox, as one transaction. database_loss has no statement.
 FAULTS: t.Mapping[str, t.Sequence[str]] = {
     "database_loss": (),
     "rows_deleted": (
@@ -25,7 +25,7 @@ FAULTS: t.Mapping[str, t.Sequence[str]] = {
     "table_truncated": ("TRUNCATE public.user_progress CASCADE",),
     "table_dropped": ("DROP TABLE public.bookings CASCADE",),
     "bad_update": ("UPDATE public.bookings SET price = 0 WHERE room <= 2",),
-    # A migration with several mistakes at once; what it spoils no single table brings back.
+    # A migration with several mistakes; the restore of a single table cannot undo it.
     "point_in_time": (
         "UPDATE public.bookings SET price = 0",
         "DELETE FROM public.user_progress WHERE child_id % 2 = 0",

@@ -81,7 +81,7 @@ def append_event(path: str, event: JournalEvent) -> None:
         raise RecoveryError(
             ErrorKind.REPORT_FAILED,
             f"The journal {path} cannot be written: {error.strerror}.",
-            left="The timeline lacks this event; everything else is as it was.",
+            left="The timeline lacks this event; the other events are unchanged.",
             next_step="Free space or give a path that this user may write.",
         ) from error
 
@@ -151,7 +151,7 @@ def _as_line(event: JournalEvent) -> t.Dict[str, t.Any]:
 
 def _write_line(descriptor: int, line: bytes) -> None:
     size = os.fstat(descriptor).st_size
-    # A writer that was killed may have left half a line; ours must not be glued to it.
+    # A killed writer may have left half a line; the new line must not be appended to it.
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         line = b"\n" + line
     while line:

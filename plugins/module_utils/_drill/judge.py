@@ -146,9 +146,9 @@ def _judge_loss(
     unverified = ERROR if recovered else FAILED
     objective = rpo.objective_seconds
     if incident_at is None:
-        yield unverified, "The data loss is not known, for nothing tells when the incident began."
+        yield unverified, "The data loss is unknown, because the start of the incident is unknown."
     elif evidence.marker_at is None:
-        yield unverified, "The data loss is not known, for no marker row was found in the recovered data."
+        yield unverified, "The data loss is unknown, because the recovered data has no marker row."
     elif rpo.observed_seconds is None:
         yield (
             ERROR,
@@ -241,9 +241,9 @@ def _judge_sandbox(evidence: Evidence) -> t.Iterator[_Finding]:
     if not evidence.sandbox_used:
         return
     if evidence.sandbox_removed is None:
-        yield ERROR, "Nobody looked whether the sandbox is gone."
+        yield ERROR, "The removal of the sandbox was not checked."
     elif not evidence.sandbox_removed:
-        yield FAILED, "The sandbox is still there, with a copy of the data in it."
+        yield FAILED, "The sandbox was not removed, and has a copy of the data."
     else:
         yield PASSED, "The sandbox was removed."
 
@@ -259,7 +259,7 @@ def _exposure_notes(exposure: t.Optional[Exposure], objectives: Objectives) -> t
     if exposure.points and not exposure.window_covered:
         yield (
             f"The recovery points reach back {span(exposure.history_seconds)}, less than the look-back window of "
-            f"{span(objectives.window_seconds)}; the exposure says nothing about the time before."
+            f"{span(objectives.window_seconds)}; the exposure before that time is unknown."
         )
     if exposure.after_incident:
         points = plural(exposure.after_incident, "recovery point")

@@ -10,7 +10,7 @@ import typing as t
 
 from .._core.junit import TestCase, junit_xml
 from .._core.severity import FAILED, MISSED, PASSED, SKIPPED, WARNING
-from .._pages.phrases import compact, estimate_words, exceeded_sentence, span
+from .._pages.phrases import compact, estimate_range, exceeded_sentence, span
 from .._pages.report_format import Report
 
 _CLASS = "lifeline.recovery.drill"
@@ -45,11 +45,11 @@ def _objectives(report: Report) -> t.Iterator[TestCase]:
 
 
 def _estimate(report: Report) -> t.Iterator[TestCase]:
-    """Never a failure: JUnit knows no warnings, so that one is a passed test that has something to say."""
+    """Never a failure: JUnit knows no warnings, so a warning is a passed test with a message."""
     estimate, measured = report.get("estimate_seconds"), report["rto"]["measured_seconds"]
     if not estimate or measured is None:
         return
-    message = f"measured {span(measured)}; estimate {estimate_words(estimate['min'], estimate['max'])}"
+    message = f"measured {span(measured)}; estimate {estimate_range(estimate['min'], estimate['max'])}"
     if report.get("estimate_exceeded"):
         message = f"warning: {exceeded_sentence(measured, estimate['max'])}"
     yield TestCase("estimate", f"{_CLASS}.objective", PASSED, message)
@@ -71,7 +71,7 @@ def _objective(report: Report, objective: Report, measured: t.Mapping[str, t.Opt
 def _checks(report: Report) -> t.Iterator[TestCase]:
     for check in report["checks"]:
         status, message = check["status"], str(check.get("message") or check["status"])
-        # JUnit knows no warnings: one is a passed test that has something to say.
+        # JUnit knows no warnings: a warning is a passed test with a message.
         if status == WARNING:
             status, message = "passed", f"warning: {message}"
         detail = f"expected: {compact(check['expected'], 4000)}\nactual: {compact(check['actual'], 4000)}"

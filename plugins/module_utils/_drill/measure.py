@@ -68,7 +68,7 @@ def measure_recovery(
         return RecoverySpan(problem="The recovery was never proved usable: its verification or first access failed.")
     anchor = _incident_reading(phases, marks, incident_at, proofs[0])
     if anchor is None:
-        return RecoverySpan(problem="Nothing tells when the incident began.")
+        return RecoverySpan(problem="The start of the incident is unknown.")
     began, boot = anchor
     ends = [phase.began + phase.seconds for phase in proofs if phase.began is not None and phase.boot == boot]
     if len(ends) != len(proofs):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a drill leaves behind to be judged, and what the judgement says."""
+"""The evidence of a drill, and its judgement."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Evidence:
     """Everything that the verdict rests on.
 
     outcome: C(ran), C(skipped) or C(missed). recovery_points: the restorable instants of the source.
-    marker_at: the newest marker row found in the recovered data. sandbox_removed: None when nobody looked.
+    marker_at: the newest marker row found in the recovered data. sandbox_removed: None if it was not checked.
     estimate: nothing rests on it; longer than estimated is only a warning.
     """
 

@@ -29,7 +29,7 @@ def drill_metrics(report: Report, earlier: t.Sequence[Report]) -> str:
         lines.extend(gauge(f"lifeline_drill_{name}", text, [({**names, **labels}, value) for labels, value in samples]))
 
     def add_known(name: str, text: str, value: t.Optional[float]) -> None:
-        # What is not known has no sample: a zero would look like a perfect result.
+        # An unknown value has no sample: a zero would look like a perfect result.
         add(name, text, [] if value is None else [({}, value)])
 
     add("verdict", "1 for the verdict of the newest drill, 0 for the others.", _one_of(VERDICTS, report["verdict"]))

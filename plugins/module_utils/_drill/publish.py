@@ -58,10 +58,10 @@ class DrillResult:
 
 
 def publish_report(request: DrillRequest, store: t.Optional[ObjectStore] = None) -> DrillResult:
-    """Judge, write, and say where; with a store, leave an audit record in it.
+    """Judge the evidence and write the report; if store is set, write an audit record.
 
-    Raises RecoveryError: invalid_options, report_failed, and check_failed for a verdict other than passed when the
-    request says so; the report is written before that.
+    Raises RecoveryError: invalid_options, report_failed, and check_failed for a verdict other than passed if the
+    request requires passed; the report is written before that.
     """
     report = _judged(request)
     history = read_history(request.reports_dir)

@@ -69,7 +69,7 @@ def _refuse_nonsense(request: PhaseRequest) -> None:
     elif request.event != "end" and (request.seconds is not None or request.started_at is not None):
         why = "Only the event end takes seconds and started_at."
     elif request.started_at is not None and request.seconds is None:
-        why = "With started_at, seconds must say how long the phase took."
+        why = "`seconds`, the duration of the phase, is required with `started_at`."
     elif request.seconds is not None and not 0 <= request.seconds < float("inf"):
         why = "The seconds of a phase are zero or more."
     if why:

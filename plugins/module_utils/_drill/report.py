@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a drill as data: assembled, validated, and told in five lines."""
+"""The report of a drill as data: assembled, validated, and printed in five lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datetime import datetime
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.severity import CHECK_STATUSES, PASSED, VERDICTS
-from .._pages.phrases import estimate_words, number, plural, span
+from .._pages.phrases import estimate_range, number, plural, span
 from .._pages.report_format import DataOrigin, Report, headline, origin_of
 from .judge import judge
 from .measure import incident_instant, last_attempts
@@ -25,7 +25,7 @@ SCHEMA = "lifeline.recovery/drill-report/1"
 
 @dataclass(frozen=True)
 class DrillFacts:
-    """What the report says beside the evidence. set_facts and versions: whatever a reader of the report may ask for."""
+    """The facts of a report that are not evidence. set_facts and versions are for readers of the report."""
 
     scenario: str
     source: str
@@ -147,7 +147,7 @@ def summarise(report: Report) -> t.List[str]:
     estimate = report.get("estimate_seconds")
     over = ""
     if estimate and report.get("estimate_exceeded"):
-        over = f"; estimated {estimate_words(estimate['min'], estimate['max'])}"
+        over = f"; estimated {estimate_range(estimate['min'], estimate['max'])}"
     last = f"Slowest phase: {slowest['name']}, {span(slowest['seconds'])}." if slowest else "No phase was timed."
     if report["verdict"] != PASSED and report["reasons"]:
         last = "Why: " + report["reasons"][0]

@@ -128,6 +128,6 @@ def _failed(path: str, error: OSError) -> RecoveryError:
     return RecoveryError(
         ErrorKind.REPORT_FAILED,
         f"{path} cannot be written or read: {error.strerror}.",
-        left="Earlier reports and what latest points to are as they were.",
+        left="Earlier reports and the link latest are unchanged.",
         next_step="Give in reports_dir a folder on a disk with space that this user may write.",
     )

@@ -102,14 +102,14 @@ class _FileCopy:
         except RecoveryError as error:
             if error.kind is not ErrorKind.SCHEMA_DRIFT:
                 raise
-            # What was restored has other tables than the set: the comparison of rows takes none of them for equal.
+            # The restored database has other tables than the set: the comparison of rows treats no table as equal.
             rows = tables
         finally:
             target.engine.close()
         found = {}
         for text in content:
             what = text.rpartition(" (")[0] if text not in tables else text
-            # A table counts as different only where both comparisons say so.
+            # A table counts as different only if both comparisons find a difference.
             if what not in tables or what in rows:
                 found[what] = f"{text} differs" if what in tables else text
         return found

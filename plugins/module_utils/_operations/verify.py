@@ -38,7 +38,7 @@ class VerifyResult:
 
 
 def verify_set(store: ObjectStore, manifest: Manifest, request: VerifyRequest) -> VerifyResult:
-    """Verify a set and, if the request says so, write the outcome to the store.
+    """Verify a set and, if `record` is true, write the outcome to the store.
 
     The depth of the result is digests if the set is encrypted and could not be decrypted for a deeper verification.
     Raises RecoveryError: damaged or object_missing if the set differs from its manifest, which is recorded as well;

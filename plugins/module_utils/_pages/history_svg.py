@@ -13,9 +13,9 @@ from .phrases import SIGNS, instant, span
 from .report_format import Report
 from .svg import Scale, box, chart, level, text
 
-#: The newest drills, as many as can be told apart on a phone; at least as many places as make slim bars.
+#: The largest number of drills that a phone shows as separate bars, and the smallest number of columns, for slim bars.
 MOST_DRILLS = 24
-_FEWEST_PLACES = 8
+_FEWEST_COLUMNS = 8
 
 _TOP = 34
 _HEIGHT = 150
@@ -34,10 +34,10 @@ def draw_history(reports: t.Sequence[Report]) -> Markup:
     near = [objective for objective in known if objective <= _FARTHEST * longest]
     top = max([longest, *near]) * 1.08
     heights = Scale(0.0, top)
-    places = max(len(shown), _FEWEST_PLACES)
+    columns = max(len(shown), _FEWEST_COLUMNS)
     drawn: t.List[Markup] = [_grid(heights, top)]
     for index, report in enumerate(shown):
-        left, right = 100 * index / places, 100 * (index + 1) / places
+        left, right = 100 * index / columns, 100 * (index + 1) / columns
         drawn.append(_bar(heights, report, left, right, newest=index == len(shown) - 1))
         objective = report["rto"]["objective_seconds"]
         if objective is not None and objective <= _FARTHEST * longest:
@@ -45,8 +45,8 @@ def draw_history(reports: t.Sequence[Report]) -> Markup:
     if known:
         edge = "" if near else ", above this scale ↑"
         drawn.append(text(100, 14, f"RTO objective {span(known[-1])}{edge}", "flag objective", "end"))
-    drawn.extend(_dates(shown, places))
-    return chart("history", "Recovery time of each drill", _told(shown), _BASE + 26, drawn)
+    drawn.extend(_dates(shown, columns))
+    return chart("history", "Recovery time of each drill", _description(shown), _BASE + 26, drawn)
 
 
 def _y(heights: Scale, seconds: float) -> float:
@@ -66,20 +66,20 @@ def _grid(heights: Scale, top: float) -> Markup:
 def _bar(heights: Scale, report: Report, left: float, right: float, *, newest: bool) -> Markup:
     seconds, verdict = report["rto"]["measured_seconds"], report["verdict"]
     sign, word = SIGNS[verdict]
-    room = (right - left) * 0.16
+    margin = (right - left) * 0.16
     y = _BASE if seconds is None else _y(heights, seconds)
-    told = f"{instant(report['started_at'])}: {word}, {'no time measured' if seconds is None else span(seconds)}"
+    label = f"{instant(report['started_at'])}: {word}, {'no time measured' if seconds is None else span(seconds)}"
     return element(
         "g",
-        element("title", told),
-        box(left + room, right - room, y, max(2.0, _BASE - y), f"bar {verdict}{' newest' if newest else ''}"),
+        element("title", label),
+        box(left + margin, right - margin, y, max(2.0, _BASE - y), f"bar {verdict}{' newest' if newest else ''}"),
         text((left + right) / 2, y - 6, sign, f"sign {verdict}", "middle"),
     )
 
 
-def _dates(shown: t.Sequence[Report], places: int) -> t.Iterator[Markup]:
-    width = 100 / places
-    every = len(shown) <= _FEWEST_PLACES
+def _dates(shown: t.Sequence[Report], columns: int) -> t.Iterator[Markup]:
+    width = 100 / columns
+    every = len(shown) <= _FEWEST_COLUMNS
     same_day = len({report["started_at"][:10] for report in shown}) == 1
     for index, report in enumerate(shown):
         if every or index in (0, len(shown) - 1):
@@ -94,7 +94,7 @@ def _rounded(seconds: float) -> float:
     return round(seconds, 1) if seconds < 60 else float(round(seconds))
 
 
-def _told(shown: t.Sequence[Report]) -> str:
+def _description(shown: t.Sequence[Report]) -> str:
     parts = []
     for report in shown:
         seconds = report["rto"]["measured_seconds"]

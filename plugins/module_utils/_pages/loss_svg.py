@@ -17,7 +17,7 @@ from .svg import Scale, box, chart, diamond, flag, level, percent, text, upright
 
 _AXIS = 92
 
-#: Ticks of single points are told apart up to this many.
+#: Single points have a title up to this number.
 _MOST_TITLES = 200
 
 
@@ -37,8 +37,8 @@ def draw_loss(report: Report) -> t.Optional[Markup]:
     if not known:
         return None
     low, high = min(known), max([0.0, *known])
-    room = (high - low) * 0.04 or 1.0
-    scale = Scale(low - room, high)
+    margin = (high - low) * 0.04 or 1.0
+    scale = Scale(low - margin, high)
     gap = rpo.get("longest_gap")
     ends = (before(gap["from"]), before(gap["until"])) if gap else None
     drawn = [
@@ -53,7 +53,7 @@ def draw_loss(report: Report) -> t.Optional[Markup]:
         text(0, _AXIS + 66, instant(incident + timedelta(seconds=low))[:16], "tick"),
         text(100, _AXIS + 66, "incident" if high <= 0 else "marker", "tick", "end"),
     ]
-    return chart("loss", "Recovery points before the incident", _told(report, points, marker), _AXIS + 74, drawn)
+    return chart("loss", "Recovery points before the incident", _description(report, points, marker), _AXIS + 74, drawn)
 
 
 def _point(scale: Scale, at: float, point: str) -> Markup:
@@ -104,16 +104,16 @@ def _objective(scale: Scale, objective: t.Optional[float]) -> t.Optional[Markup]
         return text(100, y + 4, f"← RPO objective, {span(objective)}", "flag objective", "end")
     left, right = scale.at(-objective), scale.at(0)
     label = f"RPO objective, {span(objective)}"
-    beside = text(left, y + 4, label, "flag objective", "end", -7) if left > 50 else None
+    label_left = text(left, y + 4, label, "flag objective", "end", -7) if left > 50 else None
     return joined(
         level(y, "mark objective", left, right),
         upright(left, y - 5, y + 5, "mark objective"),
         upright(right, y - 5, y + 5, "mark objective"),
-        beside or text(right, y - 8, label, "flag objective", "end"),
+        label_left or text(right, y - 8, label, "flag objective", "end"),
     )
 
 
-def _told(report: Report, points: t.Sequence[float], marker: t.Optional[float]) -> str:
+def _description(report: Report, points: t.Sequence[float], marker: t.Optional[float]) -> str:
     rpo = report["rpo"]
     parts = [f"{plural(len(points), 'recovery point')} up to the incident at {instant(report['incident_at'])}"]
     if rpo["exposure_seconds"] is not None:

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was measured as bars, with the objective as a line across them."""
+"""Measured durations as bars, with the objective as a line across them."""
 
 from __future__ import annotations
 
 import typing as t
 
 from .markup import Markup
-from .phrases import estimate_words, span
+from .phrases import estimate_range, span
 from .svg import Scale, box, chart, flag, level, text, upright
 
 _ROW = 40
@@ -51,13 +51,13 @@ def draw_objective(
     if objective is not None:
         drawn.append(upright(scale.at(objective), 4, bottom, "mark objective"))
         drawn.append(flag(scale.at(objective), 14, f"objective {span(objective)}", "flag objective"))
-    told = ", ".join(f"{name} {'not measured' if value is None else span(value)}" for name, value in measured)
+    description = ", ".join(f"{name} {'not measured' if value is None else span(value)}" for name, value in measured)
     if estimate is not None:
-        told += f", estimate {estimate_words(*estimate)}"
+        description += f", estimate {estimate_range(*estimate)}"
         drawn.extend(_draw_estimate(scale, bottom, estimate))
     limit = "no objective" if objective is None else f"objective {span(objective)}"
     height = bottom + (_BELOW if estimate else 4)
-    return chart(key, title, f"{told}; {limit}.", height, drawn, names)
+    return chart(key, title, f"{description}; {limit}.", height, drawn, names)
 
 
 def _draw_estimate(scale: Scale, top: float, ends: _Ends) -> t.Iterator[Markup]:
@@ -67,7 +67,7 @@ def _draw_estimate(scale: Scale, top: float, ends: _Ends) -> t.Iterator[Markup]:
     right = 100.0 if high is None else scale.at(high)
     beyond = "" if high is not None and high <= scale.high else " →"
     yield box(left, right, top + 4, 6, "estimate")
-    label = f"estimate {estimate_words(low, high)}{beyond}"
+    label = f"estimate {estimate_range(low, high)}{beyond}"
     if left < 50:
         yield text(left, top + 24, label, "flag objective")
     else:

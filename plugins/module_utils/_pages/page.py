@@ -14,7 +14,7 @@ from .markup import Child, Markup, element, joined
 from .objective_svg import draw_objective
 from .page_parts import card, checks_table, facts_list, history_table, pill, self_test_list, set_facts
 from .page_style import STYLE
-from .phrases import HEADLINES, SIGNS, estimate_words, instant, number, plan_line, plural, span, too_few_sentence
+from .phrases import HEADLINES, SIGNS, estimate_range, instant, number, plan_line, plural, span, too_few_sentence
 from .report_format import DataOrigin, Report, headline, origin_of
 from .timeline_svg import draw_timeline
 
@@ -96,7 +96,7 @@ def _recovery_time(report: Report) -> Markup:
     given, title = report.get("estimate_seconds"), "Recovery time against its objective"
     ends = (given["min"], given["max"]) if given else None
     if ends:
-        figures.append(("estimate", estimate_words(*ends), "small"))
+        figures.append(("estimate", estimate_range(*ends), "small"))
     drawn = draw_objective("rto", title, [("incident to recovered", measured)], objective, ends)
     warning = _lead("△ It took longer than estimated.") if report.get("estimate_exceeded") else None
     return card("Recovery time (RTO)", _figures(figures), drawn, warning, badge=_met(rto))
@@ -162,8 +162,9 @@ def _recovery_points(report: Report) -> t.Optional[Markup]:
     rpo = report["rpo"]
     window = f" in the last {span(rpo['window_seconds'])}" if rpo.get("window_seconds") else ""
     lead = (
-        f"{plural(len(rpo.get('recovery_points', [])), 'recovery point')}{window}. What is lost depends on the moment, "
-        "so the longest gap is judged too. The diamond is the newest marker row that came back."
+        f"{plural(len(rpo.get('recovery_points', [])), 'recovery point')}{window}. "
+        "The loss depends on the moment of the incident, so the longest gap is judged too. "
+        "The diamond is the newest marker row in the recovered data."
     )
     return card("Recovery points", _lead(lead), drawn)
 
@@ -249,7 +250,7 @@ def _proposal(report: Report) -> t.Optional[Markup]:
 
 def _facts(report: Report) -> Markup:
     sandbox = report.get("sandbox", {})
-    gone = {True: "removed", False: "still there", None: "not known"}[sandbox.get("removed")]
+    gone = {True: "removed", False: "not removed", None: "not known"}[sandbox.get("removed")]
     facts = [
         ("Incident", instant(report["incident_at"])),
         ("Finished", instant(report["finished_at"])),

@@ -12,7 +12,7 @@ from operator import itemgetter
 from .._core.severity import worst_first
 from .._core.sizes import readable_size
 from .markup import Child, Markup, element
-from .phrases import SIGNS, compact, in_words, instant, number, span
+from .phrases import SIGNS, as_text, compact, instant, number, span
 from .report_format import Report
 
 _TONES = {"passed": "good", "failed": "bad", "missed": "bad", "error": "doubt", "warning": "doubt", "skipped": "doubt"}
@@ -105,7 +105,7 @@ def _found(check: Report) -> str:
     message = check.get("message")
     if message:
         return str(message)
-    return f"Expected {in_words(check['expected'])}, found {in_words(check['actual'])}."
+    return f"Expected {as_text(check['expected'])}, found {as_text(check['actual'])}."
 
 
 def _samples(check: Report) -> t.List[Markup]:

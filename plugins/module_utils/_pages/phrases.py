@@ -25,7 +25,7 @@ SIGNS = {
     "missed": ("○", "missed"),
 }
 
-#: Fewer drills say too little about the slow ones.
+#: The smallest number of drills for an estimate: the 90th percentile of fewer drills is not meaningful.
 FEWEST_DRILLS = 5
 
 HEADLINES = {
@@ -67,8 +67,8 @@ def number(value: float) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
-def plural(count: int, word: str, words: str = "") -> str:
-    return f"{number(count)} {word if count == 1 else words or word + 's'}"
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def compact(value: t.Any, limit: int = 240) -> str:
@@ -81,14 +81,14 @@ def compact(value: t.Any, limit: int = 240) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def in_words(value: t.Any) -> str:
+def as_text(value: t.Any) -> str:
     """A value of a check for a reader: C(enabled: yes, min policies: 1), C(none) for an empty list."""
     if value in ([], {}, ()):
         return "none"
     if isinstance(value, t.Mapping):
-        return compact(", ".join(f"{str(name).replace('_', ' ')}: {in_words(one)}" for name, one in value.items()))
+        return compact(", ".join(f"{str(name).replace('_', ' ')}: {as_text(one)}" for name, one in value.items()))
     if isinstance(value, (list, tuple)):
-        return compact("; ".join(in_words(one) for one in value))
+        return compact("; ".join(as_text(one) for one in value))
     return compact(value)
 
 
@@ -102,7 +102,7 @@ def exceeded_sentence(measured: float, longest: float) -> str:
     return f"Recovery took {span(measured)}, more than the {span(longest)} that were estimated."
 
 
-def estimate_words(low: t.Optional[float], high: t.Optional[float]) -> str:
+def estimate_range(low: t.Optional[float], high: t.Optional[float]) -> str:
     """C(5 min to 15 min), C(at most 2 h), C(at least 5 min), C(5 min)."""
     if low is None or high is None:
         return f"at least {span(low)}" if low is not None else f"at most {span(high or 0)}"

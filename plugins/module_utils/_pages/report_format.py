@@ -14,7 +14,7 @@ Report = t.Dict[str, t.Any]
 
 
 class DataOrigin:
-    """C(sample): generated data were rehearsed, which proves the procedure and says nothing of a source."""
+    """C(sample): the drill used generated data, which proves the procedure and no source."""
 
     SOURCE = "source"
     SAMPLE = "sample"

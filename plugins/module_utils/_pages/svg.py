@@ -33,7 +33,7 @@ def percent(value: float) -> str:
 
 
 def chart(key: str, title: str, description: str, height: float, *children: Child) -> Markup:
-    """A figure that a screen reader can tell: title and description belong to it."""
+    """A figure with title and description for screen readers."""
     return element(
         "svg",
         element("title", title, id=f"{key}-title"),

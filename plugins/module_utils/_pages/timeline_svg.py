@@ -54,7 +54,7 @@ def draw_timeline(report: Report) -> t.Optional[Markup]:
         drawn.append(text(100, _FLAG * len(flags) + 15, note, "flag objective", "end", -7))
     for index, (offset, phase) in enumerate(phases):
         drawn.append(_row(scale, offset, phase, top + _ROW * index + 4))
-    return chart("timeline", "Timeline of the recovery", _told(phases, flags), bottom + 24, drawn)
+    return chart("timeline", "Timeline of the recovery", _description(phases, flags), bottom + 24, drawn)
 
 
 def _placed(report: Report) -> t.List[t.Tuple[float, Report]]:
@@ -95,12 +95,12 @@ def _row(scale: Scale, offset: float, phase: Report, y: float) -> Markup:
     sign, word = SIGNS[phase["status"]]
     length = span(phase["seconds"])
     shown = length if phase["status"] == "ok" else f"{sign} {word}, {length}"
-    told = f"{phase['name']}: {length}, {word}" + (f" ({phase['note']})" if phase.get("note") else "")
+    label = f"{phase['name']}: {length}, {word}" + (f" ({phase['note']})" if phase.get("note") else "")
     left, right = scale.at(offset), scale.at(offset + phase["seconds"])
     style = phase["status"] if phase["status"] != "ok" or offset >= 0 else "before"
     return element(
         "g",
-        element("title", told),
+        element("title", label),
         text(
             0, y + 12, joined(_name(phase), element("tspan", shown, dx="8", class_=f"value {phase['status']}")), "label"
         ),
@@ -113,7 +113,7 @@ def _name(phase: Report) -> Markup:
     return element("tspan", shortened(phase["name"].replace("_", " "), 28), class_="name")
 
 
-def _told(phases: t.Sequence[t.Tuple[float, Report]], flags: t.Sequence[_Flag]) -> str:
+def _description(phases: t.Sequence[t.Tuple[float, Report]], flags: t.Sequence[_Flag]) -> str:
     sentences = [
         f"{phase['name']} from {span(offset)} for {span(phase['seconds'])}, {SIGNS[phase['status']][1]}"
         for offset, phase in phases

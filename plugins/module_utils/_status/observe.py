@@ -51,7 +51,7 @@ _BACKUP_MONTHS, _CHECK_MONTHS, _DRILL_MONTHS = 3, 3, 14
 
 @dataclass(frozen=True)
 class Scope:
-    """What to observe. ask returns the state of the server of the source, or raises RecoveryError.
+    """The objects to observe. ask returns the state of the server of the source, or raises RecoveryError.
 
     volumes are paths. capacity is the quota of the source in the store in bytes; if set, all its objects are listed.
     """

@@ -39,7 +39,7 @@ from .openmetrics import status_metrics
 
 @dataclass(frozen=True)
 class StatusRequest:
-    """What to observe, the thresholds, and where to store state and metrics."""
+    """The objects to observe, the thresholds, and the files for state and metrics."""
 
     scope: Scope
     limits: Thresholds

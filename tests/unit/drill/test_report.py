@@ -156,7 +156,7 @@ def test_summary_of_a_failed_drill_gives_the_reason():
     assert len(lines) == 5
     assert "measured unknown, objective 5 min" in lines[1]
     assert "lost unknown" in lines[2]
-    assert lines[-1] == "Why: Nobody looked whether the sandbox is gone."
+    assert lines[-1] == "Why: The removal of the sandbox was not checked."
 
 
 class TestReading:

@@ -18,7 +18,7 @@ from .apply import apply_all
 from .engine import D1Engine
 
 
-class Target(t.NamedTuple):
+class OpenedTarget(t.NamedTuple):
     """name is the name that a confirmation needs; apply runs statements in one transaction, with a folder for files."""
 
     name: str
@@ -27,17 +27,17 @@ class Target(t.NamedTuple):
     apply: t.Callable[[t.Iterable[str], str, str], None]
 
 
-def open_target(api: t.Optional[D1Api], database: t.Optional[str], path: t.Optional[str]) -> Target:
+def open_target(api: t.Optional[D1Api], database: t.Optional[str], path: t.Optional[str]) -> OpenedTarget:
     """Raises RecoveryError(target_missing)."""
     if api is None:
         if not os.path.exists(path or ""):
             raise RecoveryError(ErrorKind.TARGET_MISSING, f"There is no file {path}.", next_step="Check path.")
         file = FileEngine(path or "")
-        return Target(path or "", file, UNLIMITED, lambda texts, _folder, state: file.apply(texts, state))
+        return OpenedTarget(path or "", file, UNLIMITED, lambda texts, _folder, state: file.apply(texts, state))
     service, found = api, api.require(database or "")
     engine = D1Engine(service, found.uuid, found.name)
 
     def apply(texts: t.Iterable[str], folder: str, state: str) -> None:
         apply_all(service, found, engine, texts, folder, state)
 
-    return Target(found.name, engine, LONGEST, apply)
+    return OpenedTarget(found.name, engine, LONGEST, apply)

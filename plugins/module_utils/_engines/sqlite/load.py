@@ -211,7 +211,7 @@ class Loader:
         message = str(error)
         if message.startswith("CHECK constraint failed") and isinstance(error, sqlite3.IntegrityError):
             self._limits.ignore_checks(True)
-            self.loaded.unchecked[table or unquoted(_words(text)[2].text)] = None
+            self.loaded.unchecked[table or unquoted(_solid(text)[2].text)] = None
             return self.run_row(text, table)
         unique = self._unique.pop(table.lower(), {})
         if message.startswith("UNIQUE constraint failed") and unique:
@@ -233,7 +233,7 @@ class Loader:
         self.loaded.aside[f"table {table}"] = Aside(sql, reason)
 
     def _note_unique(self, text: str) -> None:
-        what, names = definition_of(text), _words(text)
+        what, names = definition_of(text), _solid(text)
         if what is not None and what not in self._waiting and "ON" in [token.text.upper() for token in names]:
             place = [token.text.upper() for token in names].index("ON")
             self._unique.setdefault(unquoted(names[place + 1].text).lower(), {})[what] = _bare(text)
@@ -242,11 +242,11 @@ class Loader:
 def definition_of(text: str) -> t.Optional[str]:
     """The object that a statement defines, rebuilds or sets, as C(view totals); None for other statements."""
     try:
-        words = _words(text)
+        solid = _solid(text)
     except RecoveryError:
         # A text without its end.
         return None
-    upper = [token.text.upper() for token in words[:8]]
+    upper = [token.text.upper() for token in solid[:8]]
     if upper[:1] == ["CREATE"]:
         kind = next((word for word in upper[1:4] if word in _KINDS), None)
         if kind is None:
@@ -254,10 +254,10 @@ def definition_of(text: str) -> t.Optional[str]:
         place = upper.index(kind) + 1
         place += 3 if upper[place : place + 3] == ["IF", "NOT", "EXISTS"] else 0
         place += 2 if upper[place + 1 : place + 2] == ["."] else 0
-        return f"{kind.lower()} {unquoted(words[place].text)}" if len(words) > place else None
+        return f"{kind.lower()} {unquoted(solid[place].text)}" if len(solid) > place else None
     # INSERT INTO "f"("f") VALUES ('rebuild'), and INSERT INTO "f"("f", rank) VALUES('name', value)
     if upper[:2] == ["INSERT", "INTO"] and upper[3:4] == ["("] and upper[4:5] == upper[2:3]:
-        name, texts = words[2].text, [token.text for token in words]
+        name, texts = solid[2].text, [token.text for token in solid]
         if texts[5:] == [")", "VALUES", "(", "'rebuild'", ")"]:
             return f"content of {name}"
         if [word.upper() for word in texts[5:10]] == [",", "RANK", ")", "VALUES", "("] and texts[11:12] == [","]:
@@ -265,7 +265,7 @@ def definition_of(text: str) -> t.Optional[str]:
     return None
 
 
-def _words(text: str) -> t.List[Token]:
+def _solid(text: str) -> t.List[Token]:
     return [token for token in solid_tokens(text) if token.kind != "semi"]
 
 
@@ -275,7 +275,7 @@ def _bare(text: str) -> str:
 
 
 def _is_virtual(text: str) -> bool:
-    return [token.text.upper() for token in _words(text)[1:2]] == ["VIRTUAL"]
+    return [token.text.upper() for token in _solid(text)[1:2]] == ["VIRTUAL"]
 
 
 def _load(loader: Loader, path: str, table: str, name: str) -> None:

@@ -96,8 +96,8 @@ def opened_file(
         content = content_of(engine, schema)
         if not_rebuilt is None:
             not_rebuilt = [name for name in empty_indexes(engine, schema) if not loaded.aside]
-        whole = _completed(schema, loaded.aside)
-        structure = structure_of(engine, whole)
+        complete = _completed(schema, loaded.aside)
+        structure = structure_of(engine, complete)
     finally:
         engine.close()
     for what, aside in loaded.aside.items():
@@ -106,7 +106,7 @@ def opened_file(
             structure[what] = aside.sql[aside.sql.find(", ", aside.sql.find("VALUES(")) + 2 : -1]
     return OpenedSet(
         path,
-        whole,
+        complete,
         content,
         structure,
         aside=dict(loaded.aside),

@@ -132,8 +132,8 @@ class Schema:
 
 def _is_descending(sql: str) -> bool:
     """Whether a column is INTEGER PRIMARY KEY DESC, which by a quirk of SQLite is no name of the row number."""
-    words = [token.text.upper() for token in solid_tokens(sql)]
-    return any(words[place : place + 3] == ["PRIMARY", "KEY", "DESC"] for place in range(len(words)))
+    upper = [token.text.upper() for token in solid_tokens(sql)]
+    return any(upper[place : place + 3] == ["PRIMARY", "KEY", "DESC"] for place in range(len(upper)))
 
 
 def quoted(name: str) -> str:
@@ -277,8 +277,8 @@ def column_groups(table: Table) -> t.List[t.Tuple[str, ...]]:
 
 def _rowid(columns: t.Sequence[Column]) -> t.Optional[str]:
     taken = {column.name.lower() for column in columns}
-    whole = [column for column in columns if column.pk]
+    key = [column for column in columns if column.pk]
     free = next((name for name in _ROWIDS if name not in taken), None)
-    if free is None and len(whole) == 1 and whole[0].type.upper() == "INTEGER":
-        return quoted(whole[0].name)
+    if free is None and len(key) == 1 and key[0].type.upper() == "INTEGER":
+        return quoted(key[0].name)
     return free

@@ -80,22 +80,22 @@ def missing_parents(engine: Engine, schema: Schema) -> Parents:
 def is_plain_unique(sql: str) -> bool:
     """Whether an index is unique over whole columns of all rows, as a foreign key needs it."""
     solid = solid_tokens(sql)
-    words = [token.text.upper() for token in solid]
-    if words[1:2] != ["UNIQUE"]:
+    upper = [token.text.upper() for token in solid]
+    if upper[1:2] != ["UNIQUE"]:
         return False
-    opened = words.index("(") if "(" in words else len(words)
+    opened = upper.index("(") if "(" in upper else len(upper)
     return all(token.kind in ("word", "quoted") or token.text in ",)" for token in solid[opened + 1 :]) and (
-        "WHERE" not in words[opened:]
+        "WHERE" not in upper[opened:]
     )
 
 
 def stand_in(table: Table) -> str:
     """A table that holds the rows of another one: the same columns, keys and types, without any other rule."""
     alias = table.key_names if table.kind == "table" and table.rowid and not table.is_numbered else ()
-    words = [token.text.upper() for token in tokens(table.sql) if token.kind in ("word", "other")]
-    after = words[len(words) - words[::-1].index(")") :] if ")" in words else []
+    upper = [token.text.upper() for token in tokens(table.sql) if token.kind in ("word", "other")]
+    after = upper[len(upper) - upper[::-1].index(")") :] if ")" in upper else []
     strict = table.kind == "table" and "STRICT" in after
-    counts = " AUTOINCREMENT" if "AUTOINCREMENT" in words else ""
+    counts = " AUTOINCREMENT" if "AUTOINCREMENT" in upper else ""
     types = {column.name: column.type for column in table.columns}
     parts = [
         quoted(name) + (f" INTEGER PRIMARY KEY{counts}" if name in alias else f" {_type(types[name])}".rstrip())

@@ -44,24 +44,24 @@ class TableChange:
 
 
 class Sides:
-    """A set that was loaded into a file, and the live database.
+    """A set that was loaded into a file, and the target database.
 
-    tables are those of the set; shared are those of them that the live database has with the same columns; there are
-    the live ones by their names in small letters.
+    tables are those of the set; shared are those of them that the target has with the same columns; there are the
+    tables of the target by their names in small letters.
     numbered: of some tables, whether their rows are identified by number, as an undo set recorded it.
     """
 
     def __init__(
         self,
-        theirs: Engine,
+        loaded: Engine,
         schema: Schema,
-        live: Engine,
-        live_schema: Schema,
+        target: Engine,
+        target_schema: Schema,
         numbered: t.Optional[t.Mapping[str, bool]] = None,
     ) -> None:
-        self.set, self.live = theirs, live
-        self.live_schema = live_schema
-        self.there = {table.name.lower(): table for table in live_schema.of_kind("table")}
+        self.set, self.target = loaded, target
+        self.target_schema = target_schema
+        self.there = {table.name.lower(): table for table in target_schema.of_kind("table")}
         self.tables: t.Dict[str, Table] = {}
         self.shared: t.Dict[str, Table] = {}
         for table in schema.of_kind("table"):
@@ -70,7 +70,7 @@ class Sides:
             if numbered and table.name in numbered:
                 apart = table if numbered[table.name] or not table.is_numbered else replace(table, rowid=None)
             else:
-                apart = identified_by_key(table, theirs, *([live] if both else []))
+                apart = identified_by_key(table, loaded, *([target] if both else []))
             self.tables[table.name] = apart
             if both:
                 self.shared[table.name] = apart
@@ -112,11 +112,11 @@ def compare(
     if table.is_numbered:
         _by_content(change, mode, owned)
         return change
-    live = digests(rows_by_key(sides.live, table, list(wanted)))
+    target = digests(rows_by_key(sides.target, table, list(wanted)))
     if owning is not None:
-        _require_own(sides, table, [key for key in live if key not in owned], owning)
-    change.inserts = [key for key in wanted if key not in live]
-    differing = [key for key, digest in wanted.items() if live.get(key, digest) != digest]
+        _require_own(sides, table, [key for key in target if key not in owned], owning)
+    change.inserts = [key for key in wanted if key not in target]
+    differing = [key for key, digest in wanted.items() if target.get(key, digest) != digest]
     if mode == "missing":
         change.differing = len(differing)
     else:
@@ -126,7 +126,7 @@ def compare(
         moved = {tuple(key) for key, _values in rows_by_key(sides.set, table, strays)}
         change.deletes = [key for key in strays if key not in moved]
         change.elsewhere = len(moved)
-    change.before = {key: live[key] for key in change.updates}
+    change.before = {key: target[key] for key in change.updates}
     change.before.update({key: owned[key] for key in change.deletes})
     return change
 
@@ -135,9 +135,9 @@ def give_numbers(sides: Sides, change: TableChange) -> None:
     """Choose the numbers of rows without a key: those of the set, if they are free."""
     if not change.table.is_numbered or not change.inserts:
         return
-    taken = {tuple(key) for key, _values in rows_by_key(sides.live, change.table, change.inserts)}
+    taken = {tuple(key) for key, _values in rows_by_key(sides.target, change.table, change.inserts)}
     text = f"SELECT CAST(max({change.table.rowid}) AS TEXT) FROM {quoted(change.table.name)}"
-    (answer,) = sides.live.run([Bound(text, reads_only=True)])
+    (answer,) = sides.target.run([Bound(text, reads_only=True)])
     free = max([int(answer.rows[0][0] or 0), *(int(key[0]) for key in change.inserts)]) + 1
     for key in change.inserts:
         change.numbers[key] = free if key in taken else int(key[0])
@@ -183,7 +183,7 @@ def require_unreferenced(sides: Sides, changes: t.Sequence[TableChange], referen
     Notes updates that have to come before the deletes.
     """
     by_name = {change.table.name: change for change in changes}
-    children = {table.name: identified_by_key(table, sides.live) for table in sides.live_schema.of_kind("table")}
+    children = {table.name: identified_by_key(table, sides.target) for table in sides.target_schema.of_kind("table")}
     for edge in references:
         parent = by_name.get(edge.parent)
         if parent is None or edge.child not in children:
@@ -196,7 +196,7 @@ def require_unreferenced(sides: Sides, changes: t.Sequence[TableChange], referen
         handled = set(own.deletes) if own else set()
         if own and sides.knows(edge):
             handled |= set(own.updates)
-        rows = [tuple(key) for key, _row in find_rows(sides.live, child, edge.columns, going, edge.collations)]
+        rows = [tuple(key) for key, _row in find_rows(sides.target, child, edge.columns, going, edge.collations)]
         stay = [key for key in rows if key not in handled]
         if stay:
             raise RecoveryError(
@@ -250,7 +250,7 @@ def _by_content(change: TableChange, mode: str, owned: Rows) -> None:
 def _require_own(sides: Sides, table: Table, keys: t.Sequence[Key], owning: t.Collection[str]) -> None:
     """Rows whose references were only emptied are still the tenant's; any other value is another tenant."""
     positions = [place for place, name in enumerate(table.stored) if name in owning]
-    there = {tuple(key): values for key, values in rows_by_key(sides.live, table, keys)}
+    there = {tuple(key): values for key, values in rows_by_key(sides.target, table, keys)}
     taken = []
     for key, values in rows_by_key(sides.set, table, keys):
         now = there.get(tuple(key))
@@ -270,12 +270,12 @@ def _lacking(
 ) -> t.Iterator[Key]:
     """Which rows of the set the live table has not, by their key or, without one, by what is referred to."""
     if not table.is_numbered:
-        live = {tuple(key) for key, _values in rows_by_key(sides.live, table, list(candidates))}
-        yield from (key for key in candidates if key not in live)
+        target = {tuple(key) for key, _values in rows_by_key(sides.target, table, list(candidates))}
+        yield from (key for key in candidates if key not in target)
         return
     for key, values in candidates.items():
         value = values_of(table, values, columns)
-        if value is None or not any(True for _row in find_rows(sides.live, table, columns, [value])):
+        if value is None or not any(True for _row in find_rows(sides.target, table, columns, [value])):
             yield key
 
 
@@ -284,14 +284,14 @@ def _values_that_go(sides: Sides, parent: TableChange, edge: Reference) -> t.Lis
     if not set(edge.parent_columns) <= set(parent.table.stored):
         return []
     found: t.Dict[t.Optional[Key], None] = {}
-    for _key_of, values in rows_by_key(sides.live, parent.table, parent.deletes):
+    for _key_of, values in rows_by_key(sides.target, parent.table, parent.deletes):
         found[values_of(parent.table, values, edge.parent_columns)] = None
     if not set(edge.parent_columns) <= set(parent.table.key_names) and parent.updates:
         wanted = {
             tuple(key): values_of(parent.table, values, edge.parent_columns)
             for key, values in rows_by_key(sides.set, parent.table, parent.updates)
         }
-        for key, values in rows_by_key(sides.live, parent.table, parent.updates):
+        for key, values in rows_by_key(sides.target, parent.table, parent.updates):
             value = values_of(parent.table, values, edge.parent_columns)
             if value != wanted.get(tuple(key)):
                 found[value] = None

@@ -42,7 +42,7 @@ _ATTEMPTS = 5
 
 
 class Target(t.Protocol):
-    """A live database. name: what confirms a change of the database. longest: the most bytes of a statement."""
+    """A live database. name: confirms a change of the database. longest: the most bytes of a statement."""
 
     @property
     def name(self) -> str: ...
@@ -115,7 +115,7 @@ class RowsRestore(Change[RowsResult]):
 
     def __init__(self, store: ObjectStore, manifest: Manifest, target: Target, request: RowsRequest) -> None:
         super().__init__(request.safeguards, store, manifest.source)
-        self._store, self._manifest, self._target, self._live = store, manifest, target, target.engine
+        self._store, self._manifest, self._target, self._engine = store, manifest, target, target.engine
         self._request = request
         # An undo set is restored with all its rows and deletions.
         self._mode = "exact" if manifest.engine == SQLITE_ROWS_ENGINE else request.mode
@@ -130,16 +130,18 @@ class RowsRestore(Change[RowsResult]):
             work = os.path.join(self._folder, "set")
             os.mkdir(work)
             opened = open_set(self._store, self._manifest, work, parallel=request.parallel)
-        theirs = FileEngine(opened.path, read_only=True)
-        self.resources.callback(theirs.close)
+        loaded = FileEngine(opened.path, read_only=True)
+        self.resources.callback(loaded.close)
         # Full text without a table of its own is not compared.
         self._not_covered = [
             table.name for table in opened.schema.of_kind("virtual") if refilled(table) in (None, "rows")
         ]
         with self.timings.phase("compare"):
-            self._bookmark, self._state = self._live.bookmark(), self._live.state()
+            self._bookmark, self._state = self._engine.bookmark(), self._engine.state()
             self._selection = self.select(opened.schema, work)
-            self._sides = Sides(theirs, opened.schema, self._live, read_schema(self._live), self._selection.numbered)
+            self._sides = Sides(
+                loaded, opened.schema, self._engine, read_schema(self._engine), self._selection.numbered
+            )
             self._references = _references(self._sides, opened.schema, self._selection)
             self._changes = self._compared()
             self._diff = _difference(self._sides, self._changes, request.diff_rows) if request.diff_mode else {}
@@ -173,7 +175,7 @@ class RowsRestore(Change[RowsResult]):
         return {
             "set_id": self._manifest.set_id,
             "mode": self._mode,
-            "database": self._live.location,
+            "database": self._engine.location,
             "tables": {
                 table.table: {"insert": table.inserts, "update": table.updates, "delete": table.deletes}
                 for table in self._tables
@@ -181,8 +183,8 @@ class RowsRestore(Change[RowsResult]):
         }
 
     def _elsewhere(self) -> t.Optional[str]:
-        live = self._live.identity
-        return elsewhere(identity_in(self._manifest), live) if live else None
+        identity = self._engine.identity
+        return elsewhere(identity_in(self._manifest), identity) if identity else None
 
     def select(self, schema: Schema, folder: str) -> RowSelection:
         request = self._request
@@ -205,19 +207,19 @@ class RowsRestore(Change[RowsResult]):
         )
 
     def _select_touched(self, folder: str) -> RowSelection:
-        manifest, live = self._manifest, self._live
+        manifest, location = self._manifest, self._engine.location
         if self._request.tenant is not None or self._request.selected:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"Set {manifest.set_id} holds what an earlier restore touched, which is restored as a whole.",
-                next_step="Leave `tenant`, `tables` and `keys` out to take that restore back.",
+                f"Set {manifest.set_id} holds the rows that an earlier restore touched, which are restored together.",
+                next_step="Leave `tenant`, `tables` and `keys` out to undo that restore.",
             )
         taken = manifest.server.get("location")
-        if taken != live.location or self._elsewhere():
+        if taken != location or self._elsewhere():
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"Set {manifest.set_id} takes a restore into {taken} back, not {live.location}.",
-                next_step="Give the database that was restored into.",
+                f"Set {manifest.set_id} undoes a restore into {taken}, and the target is {location}.",
+                next_step="Set the target to the database that was restored into.",
             )
         touched = read_touched(folder)
         require_newest(self._store, manifest, touched, folder)
@@ -228,7 +230,7 @@ class RowsRestore(Change[RowsResult]):
         references = [item for item in self._references if sides.knows(item)]
         wanted = selection.wanted(sides, references)
         sides.require(name for name, rows in wanted.items() if rows)
-        owned = selection.live(sides, references)
+        owned = selection.current(sides, references)
         names = [name for name in sides.tables if name in wanted or owned.get(name)]
         changes = []
         for name in names:
@@ -286,7 +288,7 @@ class RowsRestore(Change[RowsResult]):
         sides, touched = self._sides, self._touched
         triggers = enabled_triggers(sides, touched)
         for _attempt in range(_ATTEMPTS):
-            now = self._live.state()
+            now = self._engine.state()
             if now != self._state and not _same(touched, self._compared()):
                 break
             self._state = now
@@ -341,7 +343,7 @@ class RowsRestore(Change[RowsResult]):
     def _current_bookmark(self) -> t.Optional[str]:
         """The bookmark after the restore, which the restore does not depend on."""
         try:
-            return self._live.bookmark()
+            return self._engine.bookmark()
         except RecoveryError:
             return None
 
@@ -399,7 +401,7 @@ def _references(sides: Sides, schema: Schema, selection: RowSelection) -> t.List
     found = [
         *read_references(sides.set, schema),
         *selection.undeclared(sides.set),
-        *read_references(sides.live, sides.live_schema),
+        *read_references(sides.target, sides.target_schema),
     ]
     return [item for item in dict.fromkeys(found) if item.parent in sides.tables]
 
@@ -409,7 +411,7 @@ def _left(sides: Sides, now: t.Iterable[TableChange], touched: t.Iterable[TableC
     found = [change.table.name for change in now if change.total and not change.numbers]
     for change in touched:
         wanted = {(number,): change.wanted[key] for key, number in change.numbers.items()}
-        if wanted and wanted != digests(rows_by_key(sides.live, change.table, list(wanted))):
+        if wanted and wanted != digests(rows_by_key(sides.target, change.table, list(wanted))):
             found.append(change.table.name)
     return list(dict.fromkeys(found))
 
@@ -432,9 +434,9 @@ def _difference(sides: Sides, changes: t.Sequence[TableChange], diff_rows: int) 
     after: t.List[str] = []
     for change in changes:
         table = change.table
-        live = rows_by_key(sides.live, table, [*change.updates[:most], *change.deletes[:most]])
+        current = rows_by_key(sides.target, table, [*change.updates[:most], *change.deletes[:most]])
         back = rows_by_key(sides.set, table, [*change.updates[:most], *change.inserts[:most]])
-        for lines, rows in ((before, live), (after, back)):
+        for lines, rows in ((before, current), (after, back)):
             for _key, values in rows:
                 shown = {name: _shown(value) for name, value in zip(table.stored, values)}
                 lines.append(f"{table.name}: {json.dumps(shown, ensure_ascii=False)}\n")

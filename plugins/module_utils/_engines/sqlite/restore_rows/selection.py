@@ -60,8 +60,8 @@ class RowSelection(t.Protocol):
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         """Rows of the set by table. Raises RecoveryError: invalid_options, schema_drift."""
 
-    def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        """The live rows that are to go unless they are wanted. Asked for after wanted."""
+    def current(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+        """The live rows that are deleted unless they are wanted. Called after wanted."""
 
     def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         """The columns of a table that identify the tenant of a row; None if the selection is of no tenant."""
@@ -84,8 +84,8 @@ class TenantRows:
     def wanted(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         return rows_of_tenant(sides.set, sides.tables, references, self._known(sides, references))
 
-    def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return rows_of_tenant(sides.live, sides.shared, references, self._known(sides, references))
+    def current(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+        return rows_of_tenant(sides.target, sides.shared, references, self._known(sides, references))
 
     def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         namings = self._owner.names.get(name, ()) if self._owner else ()
@@ -143,8 +143,8 @@ class SelectedRows:
         ]
         return found
 
-    def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return self._rows(sides.live, sides.shared, references)
+    def current(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+        return self._rows(sides.target, sides.shared, references)
 
     def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         return None
@@ -187,8 +187,8 @@ class AllRows:
         sides.require(self._names)
         return {name: digests(read_rows(sides.set, sides.tables[name])) for name in self._names}
 
-    def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
-        return {name: digests(read_rows(sides.live, sides.tables[name])) for name in self._names}
+    def current(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+        return {name: digests(read_rows(sides.target, sides.tables[name])) for name in self._names}
 
     def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
         return None
@@ -220,7 +220,7 @@ class TouchedRows:
         sides.require(self._touched)
         return {name: digests(read_rows(sides.set, sides.tables[name])) for name in self._touched}
 
-    def live(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
+    def current(self, sides: Sides, references: t.Sequence[Reference]) -> t.Dict[str, Rows]:
         return {name: self._still(sides, sides.tables[name], item) for name, item in self._touched.items()}
 
     def owning(self, name: str, references: t.Sequence[Reference]) -> t.Optional[t.Collection[str]]:
@@ -230,15 +230,15 @@ class TouchedRows:
     def _still(sides: Sides, table: Table, touched: Touched) -> Rows:
         """Rows at these keys that are as the restore wrote them, or as before the restore.
 
-        A number may be another row's by now, which is left alone. Raises RecoveryError(conflict) when a row with a key
-        was changed since.
+        A number may now belong to another row, which is not changed. Raises RecoveryError(conflict) if a row with a key
+        has changed since.
         """
         keys = list(touched.keys)
-        found = digests(rows_by_key(sides.live, table, keys))
+        found = digests(rows_by_key(sides.target, table, keys))
         kept = digests(rows_by_key(sides.set, table, keys))
         some = replace(table, columns=tuple(column for column in table.columns if column.name in touched.columns))
         same = {
-            key for key, digest in digests(rows_by_key(sides.live, some, keys)).items() if touched.keys[key] == digest
+            key for key, digest in digests(rows_by_key(sides.target, some, keys)).items() if touched.keys[key] == digest
         }
         done = {key for key, digest in found.items() if kept.get(key) == digest}
         gone = {key for key in touched.keys if key not in found and key in kept and touched.keys[key] is not None}

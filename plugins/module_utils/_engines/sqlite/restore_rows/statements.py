@@ -32,8 +32,8 @@ class Trigger(t.NamedTuple):
 def enabled_triggers(sides: Sides, changes: t.Iterable[TableChange]) -> t.List[Trigger]:
     """The live triggers of touched tables."""
     touched = {change.table.name.lower() for change in changes if change.total}
-    virtual = {table.name.lower() for table in sides.live_schema.of_kind("virtual")}
-    (answer,) = sides.live.run(
+    virtual = {table.name.lower() for table in sides.target_schema.of_kind("virtual")}
+    (answer,) = sides.target.run(
         [Bound("SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY rowid", reads_only=True)]
     )
     return [

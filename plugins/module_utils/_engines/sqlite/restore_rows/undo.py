@@ -55,7 +55,7 @@ def write_undo_set(
                 # D1 runs a newer SQLite than this host.
                 connection.execute(stand_in(table))
             kept = replace(table, rowid=change.table.rowid)
-            for key, values in rows_by_key(sides.live, kept, [*change.updates, *change.deletes]):
+            for key, values in rows_by_key(sides.target, kept, [*change.updates, *change.deletes]):
                 for statement in inserted(kept, key, values, UNLIMITED):
                     connection.execute(statement)
     engine = FileEngine(path, read_only=True)
@@ -74,7 +74,7 @@ def write_undo_set(
             engine=SQLITE_ROWS_ENGINE,
             recovery_point=began,
             began=began,
-            server=facts_of(sides.live, sides.live.bookmark()),
+            server=facts_of(sides.target, sides.target.bookmark()),
             coverage=about,
         )
         return writer.commit(facts, {"total": (utc_now() - began).total_seconds()})
