@@ -98,10 +98,13 @@ def guaranteed(value: t.Optional[_Value]) -> _Value:
 
 
 class RecoveryError(Exception):
-    """A failure that a person can act on.
+    """A failure that the operator can act on; a caller that knows more raises what `restated` returns.
 
     kind: one of L(ErrorKind). what: the failure. left: the things that are unchanged.
-    next_step: the next action of the operator. details: further facts for the result, never secrets.
+    next_step: the next action of the operator.
+    damaged: keys of the objects that differ from their record. objects: names of the tables and definitions that were
+    not restored. applied: one of L(Applied) if the error is of a request that changes something.
+    details: further facts for the result, never secrets; they include damaged and applied. No code reads facts there.
     """
 
     def __init__(
@@ -112,44 +115,45 @@ class RecoveryError(Exception):
         left: str = "Nothing was changed.",
         next_step: str = "",
         details: t.Optional[t.Mapping[str, t.Any]] = None,
+        damaged: t.Iterable[str] = (),
+        objects: t.Iterable[str] = (),
+        applied: t.Optional[str] = None,
     ) -> None:
         super().__init__(what)
-        self.kind = kind
-        self.what = what
-        self.left = left
-        self.next_step = next_step
-        self.details: t.Dict[str, t.Any] = dict(details or {})
+        self.kind: t.Final = kind
+        self.what: t.Final = what
+        self.left: t.Final = left
+        self.next_step: t.Final = next_step
+        self.damaged: t.Final = tuple(damaged)
+        self.objects: t.Final = tuple(objects)
+        self.applied: t.Final = applied
+        facts = {"damaged": list(self.damaged) or None, "applied": applied}
+        self.details: t.Final[t.Mapping[str, t.Any]] = {
+            **(details or {}),
+            **{name: value for name, value in facts.items() if value is not None},
+        }
 
     def restated(
         self,
         *,
+        kind: t.Optional[str] = None,
         what: t.Optional[str] = None,
         left: t.Optional[str] = None,
         next_step: t.Optional[str] = None,
         details: t.Optional[t.Mapping[str, t.Any]] = None,
+        applied: t.Optional[str] = None,
     ) -> RecoveryError:
-        """The same failure as a caller describes it, who knows more; details are added. The error itself stays."""
+        """A new error that describes the same failure with what the caller knows; details are added."""
         return RecoveryError(
-            self.kind,
+            self.kind if kind is None else kind,
             self.what if what is None else what,
             left=self.left if left is None else left,
             next_step=self.next_step if next_step is None else next_step,
             details={**self.details, **(details or {})},
+            damaged=self.damaged,
+            objects=self.objects,
+            applied=self.applied if applied is None else applied,
         )
-
-    @property
-    def damaged(self) -> t.Tuple[str, ...]:
-        """The keys of the objects that are not as recorded."""
-        return tuple(self.details.get("damaged", ()))
-
-    @property
-    def applied(self) -> t.Optional[str]:
-        """One of L(Applied) if the error is of a request that changes something."""
-        return self.details.get("applied")
-
-    @applied.setter
-    def applied(self, value: str) -> None:
-        self.details["applied"] = value
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.left, self.next_step) if part)

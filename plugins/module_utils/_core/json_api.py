@@ -109,9 +109,9 @@ def ask(
             again = begun is Begun.NO or (begun is Begun.MAYBE and repeatable)
             limited = service.limit_seconds if refused.limited else 0
             if not again or time.monotonic() - began > max(service.timeout * _PATIENCE, limited):
-                if not repeatable:
-                    error.applied = Applied.UNKNOWN if begun is Begun.MAYBE else Applied.NO
-                raise error from None
+                if repeatable:
+                    raise error from None
+                raise error.restated(applied=Applied.UNKNOWN if begun is Begun.MAYBE else Applied.NO) from None
             pause = refused.retry_after or min(8.0, 0.1 * 2**attempt)
         time.sleep(min(pause, _LONGEST_PAUSE))
 
@@ -129,7 +129,7 @@ def understood(what: str) -> t.Iterator[None]:
             ErrorKind.SERVICE_FAILED,
             f"The answer about {what} is not as the service documents it ({type(error).__name__}).",
             next_step="Check api_url and what is between this host and the service.",
-            details={"applied": Applied.UNKNOWN},
+            applied=Applied.UNKNOWN,
         ) from None
 
 

@@ -17,7 +17,7 @@ from .._engines.postgresql.foreign.script import describe_script
 from .._engines.postgresql.server.names import QualifiedName
 from .._engines.sqlite.dump_facts import DumpFacts
 from .._engines.sqlite.file import FileEngine
-from .._engines.sqlite.foreign import load_dump, read_dump
+from .._engines.sqlite.foreign import StatementRefused, load_dump, read_dump
 from .._engines.sqlite.schema import read_schema
 from .._engines.sqlite.statements import Statement
 from .check import CannotVerify, Check, Context
@@ -73,7 +73,10 @@ class SqliteDump(Check):
         sample: Sample = [vars(note) for note in facts.notes]
         # A dump that failed to load was not read to its end, so its tables are not known.
         if fault:
-            problems, sample = [_reason(fault)], [fault.details] if "line" in fault.details else []
+            problems, sample = [fault.what.rstrip(".")], []
+            if isinstance(fault, StatementRefused):
+                # The statement, which may hold a row, is only in the sample.
+                problems, sample = [f"SQLite refuses the statement in line {fault.at.line}"], [asdict(fault.at)]
         if facts.cut_off and (fault is None or facts.ends_within):
             problems.insert(0, facts.cut_off)
         expected = {"present": list(self.present), "min_tables": self.least}
@@ -150,13 +153,6 @@ def _loaded_tables(path: str, see: t.Callable[[Statement], None]) -> t.Set[str]:
             return {table.name for table in read_schema(engine).tables}
         finally:
             engine.close()
-
-
-def _reason(fault: RecoveryError) -> str:
-    """The reason of a failed load. The statement, which may hold a row, is only in the sample."""
-    if "line" in fault.details:
-        return f"SQLite refuses the statement in line {fault.details['line']}"
-    return fault.what.rstrip(".")
 
 
 def _too_few(count: int, least: t.Optional[int], missing: t.Sequence[str]) -> t.List[str]:

@@ -78,8 +78,7 @@ def check_integrity(request: IntegrityRequest) -> Report:
             conn = dialect.open(request.target) if wanted else _NoDatabase()
     except RecoveryError as error:
         report = _report(request, [_unverified(plan, error.what) for plan in planned], timings)
-        details = _as_details(report)
-        unopened = RecoveryError(error.kind, error.what, left=error.left, next_step=error.next_step, details=details)
+        unopened = error.restated(details=_as_details(report))
         raise (_recorded(request, report, unopened) or unopened) from None
     with timings.phase("checks"):
         results = _run_all(request, dialect, conn, planned)

@@ -64,8 +64,7 @@ class _Performance(t.Generic[Result_co]):
             change.verify()
             self._undo = {**self._undo, **change.settle()}
         except RecoveryError as error:
-            change.put_back(error)
-            raise
+            raise change.put_back(error) from None
         self._changed = change.has_changed()
 
     @contextlib.contextmanager
@@ -73,7 +72,8 @@ class _Performance(t.Generic[Result_co]):
         try:
             yield
         except RecoveryError as error:
-            self._record_failure(error.kind, _objects_of(error))
+            # Names only: reasons and statements may hold data.
+            self._record_failure(error.kind, error.objects or error.damaged)
             raise
         except Exception:
             self._record_failure(ErrorKind.UNEXPECTED)
@@ -110,11 +110,3 @@ class _Performance(t.Generic[Result_co]):
             return
         with contextlib.suppress(RecoveryError):
             record_restore(store, manifest, kind, objects)
-
-
-def _objects_of(error: RecoveryError) -> t.List[str]:
-    """Names only: reasons and statements may hold data."""
-    refused = [str(failure["object"]) for failure in error.details.get("failed_objects", ())]
-    damaged = [str(key) for key in error.details.get("damaged", ())]
-    differences = error.details.get("fingerprint", {}).get("differences", ())
-    return refused or damaged or [str(item["what"]) for item in differences]

@@ -89,8 +89,8 @@ def restore_in_place(
             raise
         with timings.phase("undo"):
             _put_back(spec.data, marker, cluster, service, spec.place.environment)
-        error.left = f"The old data directory has its original name{' and its server runs' if running else ''}."
-        raise
+        left = f"The old data directory has its original name{' and its server runs' if running else ''}."
+        raise error.restated(left=left) from None
     write_marker(spec.data, replace(marker, state="done"))
     return reached, kept
 

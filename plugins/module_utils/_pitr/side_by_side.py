@@ -109,10 +109,11 @@ def restore_side_by_side(spec: RecoverySpec, plan: Plan, start: Start, timings: 
         with timings.phase("recover"):
             return _run(spec, plan, start, cluster)
     except RecoveryError as error:
-        if cluster.running() is None:
-            remove_side_by_side(spec.data, spec.place.user)
-            error.left = "The running cluster is unchanged, and the restored files were removed."
-        raise
+        if cluster.running() is not None:
+            raise
+        remove_side_by_side(spec.data, spec.place.user)
+        left = "The running cluster is unchanged, and the restored files were removed."
+        raise error.restated(left=left) from None
 
 
 def remove_side_by_side(data: str, user: t.Optional[str], timeout: int = 60) -> bool:

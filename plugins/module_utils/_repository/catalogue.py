@@ -113,12 +113,8 @@ def find_set(store: ObjectStore, source: str, selection: Selection) -> Manifest:
         readable = _newest_readable(store, older)
         if readable is None:
             raise
-        raise RecoveryError(
-            error.kind,
-            error.what,
-            left=error.left,
-            next_step=f"{error.next_step} The newest older set that can be read is {readable.set_id}: give it as set.",
-            details=error.details,
+        raise error.restated(
+            next_step=f"{error.next_step} The newest older set that can be read is {readable.set_id}: give it as set."
         ) from None
 
 

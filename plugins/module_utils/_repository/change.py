@@ -170,9 +170,9 @@ class Change(abc.ABC, t.Generic[Result_co]):
         """
         return {}
 
-    def put_back(self, error: RecoveryError) -> None:
-        """After a failure of prepare or a later step: restore what can be restored; set what was left in the error."""
-        return
+    def put_back(self, error: RecoveryError) -> RecoveryError:
+        """After a failure of prepare or a later step: restore what can be restored; the error with what was left."""
+        return error
 
     def has_changed(self) -> bool:
         """After the last step: whether anything was changed."""

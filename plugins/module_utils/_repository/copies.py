@@ -119,5 +119,5 @@ def _proved(store: ObjectStore, entry: ObjectEntry, tally: Tally) -> t.Iterator[
             f"The object {entry.key} in {store.location} does not match its manifest.",
             left="The object was not copied.",
             next_step="Run backup_verify on the set, then back up again.",
-            details={"damaged": [entry.key]},
+            damaged=[entry.key],
         )

@@ -241,7 +241,7 @@ def _damaged(store: Readable, entry: ObjectEntry, why: str) -> RecoveryError:
         ErrorKind.DAMAGED,
         f"The object {entry.key}{table} in {store.location} is damaged: {why}.",
         next_step="Use another set or another copy; the next backup stores this content again.",
-        details={"damaged": [entry.key]},
+        damaged=[entry.key],
     )
 
 

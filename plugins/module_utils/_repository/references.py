@@ -97,7 +97,7 @@ def check_presence(store: ObjectStore, entry: ObjectEntry) -> None:
             ErrorKind.OBJECT_MISSING if info is None else ErrorKind.DAMAGED,
             f"The object {entry.key} in {store.location} is {seen}.",
             next_step="Use another set or another copy; the next backup stores this content again.",
-            details={"damaged": [entry.key]},
+            damaged=[entry.key],
         )
 
 

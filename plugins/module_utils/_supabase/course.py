@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 
 HEALTHY = "ACTIVE_HEALTHY"
 RESTORING = "RESTORING"
@@ -83,9 +83,9 @@ def require_ready(ref: str, status: str) -> None:
     )
 
 
-def details_after(status: t.Optional[str], point: t.Optional[str], *, applied: str) -> t.Dict[str, t.Any]:
+def details_after(status: t.Optional[str], point: t.Optional[str], applied: str) -> t.Dict[str, t.Any]:
     """The fields of a result about the project of a requested restore."""
-    return {"changed": applied != "no", "applied": applied, "status": status, "undo": undo_options(point)}
+    return {"changed": applied != Applied.NO, "status": status, "undo": undo_options(point)}
 
 
 def undo_options(point: t.Optional[str]) -> t.Dict[str, str]:

@@ -179,12 +179,11 @@ class ProjectRestore(Change[RecoverResult]):
             if wanted == TRY and error.kind in NOT_OFFERED:
                 self._without = error.what
                 return None
-            raise RecoveryError(
-                error.kind,
-                f"There is no restore point to go back to: {error.what}",
+            raise error.restated(
+                what=f"There is no restore point to go back to: {error.what}",
                 left="The restore was not begun, and the database is unchanged.",
                 next_step=f"{error.next_step} Or take a set with pg_backup, and set undo_first to {TRY} or {NONE}.",
-                details={**error.details, "applied": "no"},
+                applied=Applied.NO,
             ) from None
         return name
 
@@ -211,12 +210,13 @@ class ProjectRestore(Change[RecoverResult]):
 
     @staticmethod
     def _refused(error: RecoveryError, kind: str, what: str, next_step: str, point: t.Optional[str]) -> RecoveryError:
-        return RecoveryError(
-            kind,
-            what,
+        return error.restated(
+            kind=kind,
+            what=what,
             left=f"Nothing was restored by this run. {_kept(point)}".strip(),
             next_step=next_step,
-            details={**error.details, **details_after(None, point, applied="no")},
+            details=details_after(None, point, Applied.NO),
+            applied=Applied.NO,
         )
 
     def _begun_by_another(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.progress import Progress
 from .api import SupabaseApi
 from .course import DONE, FAILED, WAITING, Course, details_after, undo_options
@@ -77,7 +77,8 @@ def _failed(ref: str, course: Course, point: t.Optional[str]) -> RecoveryError:
             f"{_back(point)} If that fails, contact Supabase's support, and restore your own set "
             "into another project with pg_restore."
         ).strip(),
-        details=details_after(course.status, point, applied="yes"),
+        details=details_after(course.status, point, Applied.YES),
+        applied=Applied.YES,
     )
 
 
@@ -88,7 +89,8 @@ def _too_long(ref: str, course: Course, point: t.Optional[str], passed: float) -
         f"The restore of {ref} did not end within {passed:.0f} s.",
         left=f"The service continues it; the project is in {course.status or 'an unknown state'}{ill}.",
         next_step=f"Continue to wait with action wait. {_back(point)}".strip(),
-        details=details_after(course.status, point, applied="yes"),
+        details=details_after(course.status, point, Applied.YES),
+        applied=Applied.YES,
     )
 
 
@@ -99,19 +101,19 @@ def _not_begun(ref: str, course: Course, point: t.Optional[str], passed: float) 
         f"Supabase {taken}, and no start of a restore of {ref} was observed within {passed:.0f} s.",
         left=f"The project is in {course.status or 'an unknown state'}; a restore may still start.",
         next_step=f"Check the project before the next attempt. {_back(point)}".strip(),
-        details=details_after(course.status, point, applied="unknown"),
+        details=details_after(course.status, point, Applied.UNKNOWN),
+        applied=Applied.UNKNOWN,
     )
 
 
 def _lost_sight(ref: str, course: Course, point: t.Optional[str], error: RecoveryError) -> RecoveryError:
     state = f"last seen in {course.status}" if course.status else "not seen again"
-    applied = "yes" if course.certain or course.begun else "unknown"
-    return RecoveryError(
-        error.kind,
-        error.what,
+    applied = Applied.YES if course.certain or course.begun else Applied.UNKNOWN
+    return error.restated(
         left=f"The restore of {ref} was requested and the service continues it; the project was {state}.",
         next_step=f"{error.next_step} To continue to wait: action wait. {_back(point)}".strip(),
-        details={**error.details, **details_after(course.status or None, point, applied=applied)},
+        details=details_after(course.status or None, point, applied),
+        applied=applied,
     )
 
 

@@ -42,7 +42,7 @@ SET = Manifest(
 STEPS = ("plan", "prepare", "keep_undo", "act", "verify", "settle")
 WAYS = {
     "refused": RecoveryError(ErrorKind.ACCESS_DENIED, "No."),
-    "broken set": RecoveryError(ErrorKind.DAMAGED, "Damaged.", details={"damaged": ["an-object"]}),
+    "broken set": RecoveryError(ErrorKind.DAMAGED, "Damaged.", damaged=["an-object"]),
     "bug": ValueError("a secret"),
     "signal": KeyboardInterrupt(),
 }
@@ -120,9 +120,10 @@ class Note(Change[Outcome]):
         self._step("settle")
         return {"name": "kept"}
 
-    def put_back(self, error: RecoveryError) -> None:
+    def put_back(self, error: RecoveryError) -> RecoveryError:
         self.ran.append("put_back")
         self.text = self.case.before
+        return error
 
     def result(self, outcome: Outcome) -> Outcome:
         assert not self.is_open

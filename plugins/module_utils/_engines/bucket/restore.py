@@ -324,23 +324,19 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
                     result.restored -= not differs
                     result.replaced -= differs
         except RecoveryError as error:
-            error.left = f"At least {written} files were restored before it"
-            # Others were under way, and how far is not known.
-            error.left += f", and up to {self._request.parallel} more may have been." if self._begun else "."
-            error.left += self._undo_text()
-            error.details.update(self._details())
-            raise
+            # Other files were being written; how many of them are complete is unknown.
+            more = f", and up to {self._request.parallel} more may have been" if self._begun else ""
+            left = f"At least {written} files were restored before it{more}.{self._undo_text()}"
+            raise error.restated(left=left, details=self._details()) from None
         if self._failed:
             raise self._not_all(written)
 
     def _not_all(self, written: int) -> RecoveryError:
         first, count = self._failed[0], len(self._failed)
-        return RecoveryError(
-            first.kind,
-            first.what if count == 1 else f"{count} files were not restored. The first: {first.what}",
+        return first.restated(
+            what=first.what if count == 1 else f"{count} files were not restored. The first: {first.what}",
             left=f"{written} other files were restored.{self._undo_text()}",
-            next_step=first.next_step,
-            details={**first.details, **self._details(), "changed": written > 0},
+            details={**self._details(), "changed": written > 0},
         )
 
     def _undo_text(self) -> str:
@@ -437,7 +433,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
                 f"The object {stored.key} ({entry.key}) in {self._store.location} is damaged.",
                 left="The file in the bucket is unchanged.",
                 next_step="Use another set or another copy; the next backup stores this content again.",
-                details={"damaged": [stored.key]},
+                damaged=[stored.key],
             )
 
     def _lines(self) -> t.Iterator[bytes]:

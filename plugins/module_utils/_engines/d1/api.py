@@ -159,7 +159,7 @@ class D1Api:
                         ErrorKind.QUERY_FAILED,
                         f"D1 refused the import: {why}.",
                         left="",
-                        details={"applied": Applied.NO},
+                        applied=Applied.NO,
                     )
                 if begun.get("status") == "complete":
                     return
@@ -173,8 +173,7 @@ class D1Api:
                 begun = self._import(uuid, {"action": "poll", "current_bookmark": begun.get("at_bookmark")})
         except RecoveryError as error:
             # An import continues after a failed request for its state.
-            error.applied = error.applied or Applied.UNKNOWN
-            raise
+            raise error.restated(applied=error.applied or Applied.UNKNOWN) from None
 
     def _import(self, uuid: str, body: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         # To announce, to ingest under a digest, and to ask again does no harm when it is done twice.

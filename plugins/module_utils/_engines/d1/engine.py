@@ -126,16 +126,16 @@ def _value(value: t.Any) -> t.Any:
 
 
 def _lost(error: RecoveryError, before: str, after: str) -> RecoveryError:
-    applied = "no" if before == after else "maybe"
+    applied = Applied.NO if before == after else Applied.MAYBE
     left = (
         "Nothing of the batch was applied: the bookmark is the same."
-        if applied == "no"
+        if applied == Applied.NO
         else "The bookmark moved, so the batch was applied, unless another client wrote at the same time."
     )
-    return RecoveryError(
-        ErrorKind.SERVICE_FAILED,
-        error.what,
+    return error.restated(
+        kind=ErrorKind.SERVICE_FAILED,
         left=left,
         next_step=f"To go back to before it: d1_time_travel with the bookmark {before}.",
-        details={**error.details, "applied": applied, "bookmark_before": before, "bookmark_after": after},
+        details={"bookmark_before": before, "bookmark_after": after},
+        applied=applied,
     )

@@ -104,16 +104,17 @@ class D1Restore(_D1Restore):
         self.bookmark = self._api.bookmark(self.uuid or "")
         return {}
 
-    def put_back(self, error: RecoveryError) -> None:
+    def put_back(self, error: RecoveryError) -> RecoveryError:
         if self._found is None:
-            return
+            return error
         if not self.created:
-            error.left = f"The database {self._found.name}, which was empty, may hold a part of the set."
-            return
-        error.left = f"The database {self._found.name}, which the restore created, may hold a part of the set."
-        with contextlib.suppress(RecoveryError):
+            return error.restated(left=f"The database {self._found.name}, which was empty, may hold a part of the set.")
+        created = f"The database {self._found.name}, which the restore created,"
+        try:
             self._api.delete(self._found.uuid)
-            error.left = f"The database {self._found.name}, which the restore created, was deleted again."
+        except RecoveryError:
+            return error.restated(left=f"{created} may hold a part of the set.")
+        return error.restated(left=f"{created} was deleted again.")
 
 
 class D1Replacement(_D1Restore):
@@ -144,18 +145,14 @@ class D1Replacement(_D1Restore):
         self.bookmark = self._api.bookmark(self._target.uuid)
         return {}
 
-    def put_back(self, error: RecoveryError) -> None:
+    def put_back(self, error: RecoveryError) -> RecoveryError:
         """Go back to the bookmark. After a lost answer an import may still run, which this ends."""
         found, before = self._target, self.previous_bookmark or ""
         try:
             if error.applied != Applied.UNKNOWN and self._api.bookmark(found.uuid) == before:
-                error.left = f"{found.name} is unchanged."
-                return
+                return error.restated(left=f"{found.name} is unchanged.")
             self._api.restore(found.uuid, before)
         except RecoveryError as failure:
-            error.left = (
-                f"{found.name} could not be sent back to its bookmark ({failure.what}); "
-                f"run d1_time_travel with the bookmark {before}."
-            )
-            return
-        error.left = f"{found.name} was sent back to its bookmark {before}, and is unchanged."
+            left = f"{found.name} could not be sent back to its bookmark ({failure.what}); "
+            return error.restated(left=f"{left}run d1_time_travel with the bookmark {before}.")
+        return error.restated(left=f"{found.name} was sent back to its bookmark {before}, and is unchanged.")

@@ -191,13 +191,10 @@ def _stopped(
     back = (
         f" To go back to before the first: d1_time_travel with the bookmark {bookmark}." if number and bookmark else ""
     )
-    return RecoveryError(
-        error.kind,
-        error.what,
+    return error.restated(
         left=before + error.left,
         next_step=error.next_step + back,
         details={
-            **error.details,
             "batches": len(batches),
             "batches_applied": number,
             "changed": number > 0 or error.applied in (Applied.MAYBE, Applied.UNKNOWN),

@@ -12,7 +12,7 @@ import sqlite3
 import time
 import typing as t
 
-from ..._core.errors import ErrorKind, RecoveryError
+from ..._core.errors import Applied, ErrorKind, RecoveryError
 from ..._repository.identity import Identity
 from .confined import STATEMENT_SECONDS, confine
 from .engine import Bound, Limits, StatementResult
@@ -159,7 +159,7 @@ class FileEngine:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         where = f" in line {statement.line} ({shortened(statement.text)})" if statement else ""
-        details = {"applied": "no", "line": statement.line if statement else None}
+        details = {"line": statement.line if statement else None}
         if self._stopwatch.expired:
             return RecoveryError(
                 ErrorKind.TIMEOUT,
@@ -167,6 +167,7 @@ class FileEngine:
                 left="The batch that the statement is part of was rolled back.",
                 next_step="Check whether a trigger or a view of the database has no end.",
                 details=details,
+                applied=Applied.NO,
             )
         return RecoveryError(
             ErrorKind.QUERY_FAILED,
@@ -174,6 +175,7 @@ class FileEngine:
             left="The batch that it is of was rolled back.",
             next_step="Correct the SQL.",
             details=details,
+            applied=Applied.NO,
         )
 
     def _one(self, statement: Bound) -> StatementResult:

@@ -16,6 +16,7 @@ import os
 import re
 import sqlite3
 import typing as t
+from dataclasses import asdict, dataclass
 
 from ..._core.errors import ErrorKind, RecoveryError
 from .confined import confine
@@ -33,6 +34,29 @@ _COUNTER = re.compile(r"(DELETE\s+FROM|INSERT\s+INTO)\s+[\"'`\[]?sqlite_sequence
 
 #: Statements that read or write other files than the one that is loaded.
 _BEYOND = ("ATTACH", "DETACH", "VACUUM")
+
+
+@dataclass(frozen=True)
+class StatementFault:
+    """Where a dump failed to load: line and shortened text of the statement, and what SQLite reports."""
+
+    line: int
+    problem: str
+    statement: str
+
+
+class StatementRefused(RecoveryError):
+    """A dump that does not load because of one statement."""
+
+    def __init__(self, path: str, why: str, statement: Statement) -> None:
+        self.at = StatementFault(statement.line, why, shortened(statement.text))
+        newer = f"Load the dump on a host with a newer SQLite than {sqlite3.sqlite_version}, or use another dump."
+        super().__init__(
+            ErrorKind.DAMAGED,
+            f"The dump {path} does not load: {why} at {self.at.statement}.",
+            next_step=newer if statement.word == "CREATE" else "Use another dump.",
+            details=asdict(self.at),
+        )
 
 
 def open_dump(path: str, folder: str) -> OpenedSet:
@@ -133,7 +157,7 @@ def _size(path: str) -> int:
 
 def _run(loader: Loader, statement: Statement, path: str) -> None:
     if statement.word in _BEYOND:
-        raise _damaged(path, f"{statement.word} has no place in a dump", statement)
+        raise StatementRefused(path, f"{statement.word} has no place in a dump", statement)
     text = _with_nul(statement.text) if "\0" in statement.text else statement.text
     run = loader.run_row if statement.kind == "write" else loader.run
     try:
@@ -148,11 +172,11 @@ def _run(loader: Loader, statement: Statement, path: str) -> None:
             return
         mended = _mended(text)
         if mended == text or loader.reason(error) != str(error):
-            raise _damaged(path, loader.reason(error), statement) from None
+            raise StatementRefused(path, loader.reason(error), statement) from None
         try:
             run(mended)
         except (sqlite3.Error, ValueError):
-            raise _damaged(path, str(error), statement) from None
+            raise StatementRefused(path, str(error), statement) from None
 
 
 def _mended(text: str) -> str:
@@ -219,13 +243,5 @@ def _require_sound(target: str, path: str) -> None:
         raise _damaged(path, f"rows of {broken[0][0]} refer to rows of {broken[0][2]} that it does not hold")
 
 
-def _damaged(path: str, why: str, at: t.Optional[Statement] = None) -> RecoveryError:
-    place = f" at {shortened(at.text)}" if at else ""
-    return RecoveryError(
-        ErrorKind.DAMAGED,
-        f"The dump {path} does not load: {why}{place}.",
-        next_step=f"Load the dump on a host with a newer SQLite than {sqlite3.sqlite_version}, or use another dump."
-        if at and at.word == "CREATE"
-        else "Use another dump.",
-        details={"line": at.line, "problem": why, "statement": shortened(at.text)} if at else None,
-    )
+def _damaged(path: str, why: str) -> RecoveryError:
+    return RecoveryError(ErrorKind.DAMAGED, f"The dump {path} does not load: {why}.", next_step="Use another dump.")

@@ -253,9 +253,10 @@ class FileRestore(DatabaseRestore):
     def restored(self) -> t.ContextManager[Engine]:
         return contextlib.closing(FileEngine(self.target, read_only=True))
 
-    def put_back(self, error: RecoveryError) -> None:
+    def put_back(self, error: RecoveryError) -> RecoveryError:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.target)
+        return error
 
 
 class FileReplacement(DatabaseRestore):
@@ -303,10 +304,10 @@ class FileReplacement(DatabaseRestore):
     def restored(self) -> t.ContextManager[Engine]:
         return contextlib.nullcontext(self._engine)
 
-    def put_back(self, error: RecoveryError) -> None:
+    def put_back(self, error: RecoveryError) -> RecoveryError:
         if self._has_written and self.previous_path:
             self._engine.copy_from(self.previous_path)
-        error.left = f"{self.target} is unchanged."
+        return error.restated(left=f"{self.target} is unchanged.")
 
     @contextlib.contextmanager
     def _errors(self) -> t.Iterator[None]:

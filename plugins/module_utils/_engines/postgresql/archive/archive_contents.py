@@ -32,7 +32,8 @@ def require_restorable(manifest: Manifest, toc: Toc) -> None:
             ErrorKind.DAMAGED,
             f"The set {manifest.set_id} would not restore: {'; '.join(problems[:5])}{more}.",
             next_step="Use another set, and back the source up again.",
-            details={"damaged": [manifest.object_at("toc.dat").key], "problems": problems},
+            details={"problems": problems},
+            damaged=[manifest.object_at("toc.dat").key],
         )
 
 

@@ -120,4 +120,5 @@ def objects_refused(
         left=left,
         next_step=next_step,
         details={"failed_objects": [asdict(failure) for failure in failures]},
+        objects=[failure.object for failure in failures],
     )

@@ -153,13 +153,14 @@ class _Run:
 
     def _note(self, where: str, error: t.Any, sql: bytes) -> None:
         """Keep the refusal and continue, where the statements that follow can still run."""
-        refusal = _refused(where, error)
+        message = error.diag.message_primary or "the connection was lost"
+        refusal = _refused(where, error, message)
         usable = (
             not self._conn.closed and self._conn.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
         )
         if self._one_transaction or error.pgcode is None or not usable or len(self.refused) >= _MOST:
             raise refusal from None
-        self.refused.append(Refused(where, refusal, sql[:_LONGEST].decode("utf-8", "replace").strip()))
+        self.refused.append(Refused(where, refusal, message, sql[:_LONGEST].decode("utf-8", "replace").strip()))
 
     @property
     def _without_rows(self) -> bool:
@@ -200,9 +201,8 @@ def _interruptible(conn: Connection, work: t.Callable[[], None]) -> None:
         raise failures[0]
 
 
-def _refused(where: str, error: t.Any) -> RecoveryError:
+def _refused(where: str, error: t.Any, message: str) -> RecoveryError:
     diagnosis = error.diag
-    message = diagnosis.message_primary or "the connection was lost"
     hint = f" {diagnosis.message_hint}" if diagnosis.message_hint else ""
     kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run the restore again."
     if diagnosis.sqlstate == "42704" and message.startswith("role "):

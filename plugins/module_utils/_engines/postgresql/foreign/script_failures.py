@@ -29,22 +29,23 @@ _MISSING = re.compile(
 
 @dataclass(frozen=True)
 class Refused:
-    """A refused statement: where it stands, and the error that would end the restore."""
+    """A refused statement: its place in the dump, the error that would end the restore, PostgreSQL's own message."""
 
     where: str
     error: RecoveryError
+    message: str
     statement: str
 
     @property
     def failure(self) -> ObjectFailure:
-        return ObjectFailure(self.where, self.error.details["message"], self.statement)
+        return ObjectFailure(self.where, self.message, self.statement)
 
 
 def missing_parts(refused: t.Iterable[Refused], created: t.Collection[QualifiedName]) -> t.List[str]:
     """Objects that the dump needs and that neither it nor the database has. created: tables of the script."""
     found: t.Dict[str, None] = {}
     for one in refused:
-        match = _MISSING.search(one.error.details["message"])
+        match = _MISSING.search(one.message)
         if match is None:
             continue
         kind, name = match.group(1), match.group(2).strip('"')
@@ -59,7 +60,7 @@ def script_refused(refused: t.Sequence[Refused], created: t.Collection[Qualified
     first, lacking = refused[0].error, missing_parts(refused, created)
     what = first.what
     if len(refused) > 1:
-        named = "; ".join(f"{one.where}: {one.error.details['message']}" for one in refused[:_SHOWN])
+        named = "; ".join(f"{one.where}: {one.message}" for one in refused[:_SHOWN])
         more = f"; and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
         what = f"PostgreSQL refused {len(refused)} statements of the dump: {named}{more}."
     kind, next_step = first.kind, first.next_step
@@ -72,7 +73,8 @@ def script_refused(refused: t.Sequence[Refused], created: t.Collection[Qualified
         helps.append("set `object_errors` to report to restore everything else")
         next_step = f"{'; '.join(helps)}.".replace("s", "S", 1)
     details = {"failed_objects": [asdict(one.failure) for one in refused], "lacking": lacking}
-    return RecoveryError(kind, what, left="", next_step=next_step, details=details)
+    objects = [one.where for one in refused]
+    return RecoveryError(kind, what, left="", next_step=next_step, details=details, objects=objects)
 
 
 def _table(name: str) -> t.Optional[QualifiedName]:

@@ -316,6 +316,7 @@ class DatabaseRestore(Change[RestoreResult]):
                 left=left,
                 next_step="Check whether the differences matter; if they do, restore another set.",
                 details={"fingerprint": asdict(proof)["fingerprint"], "foreign_keys": asdict(proof)["foreign_keys"]},
+                objects=[item["what"] for item in proof.fingerprint.get("differences", ())],
             )
 
     def result(self, outcome: Outcome) -> RestoreResult:

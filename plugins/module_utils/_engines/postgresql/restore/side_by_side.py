@@ -221,12 +221,10 @@ class SideBySideRestore(DatabaseRestore):
                 jobs=request.jobs, loading=self.loading, refresh=refresh,
             )  # fmt: skip
         except RecoveryError as error:
-            error.left = (
-                f"The database {request.target_db!r} is unchanged."
-                if request.mode != "new"
-                else f"No database {request.target_db!r} was made."
-            )
-            raise
+            left = f"The database {request.target_db!r} is unchanged."
+            if request.mode == "new":
+                left = f"No database {request.target_db!r} was created."
+            raise error.restated(left=left) from None
 
     def _run_script(self, options: ConnectionOptions, foreign: ForeignDump) -> t.Tuple[ObjectFailure, ...]:
         request = self.request

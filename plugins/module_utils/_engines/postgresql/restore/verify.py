@@ -82,5 +82,5 @@ def _require_rows(manifest: Manifest, fetched: t.Iterable[FetchedObject]) -> Non
                 f"The set {manifest.set_id} holds {counted} of table {'.'.join(name)}, "
                 f"which had {rows} at its recovery point.",
                 next_step="Use another set; this set lost rows before it was stored.",
-                details={"damaged": [] if item is None else [item.entry.key]},
+                damaged=[] if item is None else [item.entry.key],
             )

@@ -185,10 +185,12 @@ class RowsRestore(Change[RowsResult]):
     def _refusal(self, error: t.Any) -> RecoveryError:
         """A refused statement or a lost connection, with what is known of the live tables."""
         refusal = merge_error(error)
-        if self._is_committing:
-            refusal.left = "Whether the rows were restored is unknown."
-            refusal.next_step = "Run it again: it restores what is missing."
-        return refusal
+        if not self._is_committing:
+            return refusal
+        return refusal.restated(
+            left="Whether the rows were restored is unknown.",
+            next_step="Run the restore again: it restores what is missing.",
+        )
 
     def _gone(self, roots: t.Sequence[Root]) -> t.FrozenSet[QualifiedName]:
         """Whole tables that were asked for and that the database no longer has."""

@@ -270,11 +270,10 @@ class RowsRestore(Change[RowsResult]):
             try:
                 left = _left(self._sides, self._compared(), self._touched)
             except RecoveryError as error:
-                error.left = (
-                    f"The rows were written, but not compared; the undo set {self._undo['set']} takes them back."
-                )
-                error.next_step = "Run it again: it compares them."
-                raise
+                raise error.restated(
+                    left=f"The rows were written, but not compared; the undo set {self._undo['set']} takes them back.",
+                    next_step="Run the restore again: it compares them.",
+                ) from None
         if left:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL,
@@ -312,30 +311,29 @@ class RowsRestore(Change[RowsResult]):
         )
 
     def _judge(self, error: RecoveryError) -> None:
-        """Set what a failure left, or return if all rows were written and only the answer was lost or wrong."""
+        """Raise the error with what was left, or return if all rows were written and only the answer was lost."""
+        again = "Run the restore again: it writes what is missing."
         try:
             now = self._compared()
             left = _left(self._sides, now, self._touched)
         except RecoveryError:
-            error.left = (
-                f"Whether the rows were written is unknown; the undo set {self._undo['set']} has the former rows."
-            )
-            error.next_step = "Run it again: it writes what is missing."
-            raise error from None
+            raise error.restated(
+                left=f"Whether the rows were written is unknown; the undo set {self._undo['set']} has the former rows.",
+                next_step=again,
+            ) from None
         if not left:
             return
-        error.left = (
+        left_as = (
             f"Rows were changed, by this restore or by others; the undo set {self._undo['set']} has the former rows."
             if not _same(self._touched, now)
             else "Nothing was changed yet; the service may still be at work."
             if error.applied == Applied.UNKNOWN
             else "Nothing was changed."
         )
-        error.next_step = "Run it again: it writes what is missing."
         if "UNIQUE constraint" in error.what:
-            error.kind = ErrorKind.CONFLICT
-            error.next_step = "Live rows hold values of the rows to restore: change them, and run it again."
-        raise error
+            again = "Live rows hold values of the rows to restore: change them, and run the restore again."
+            raise error.restated(kind=ErrorKind.CONFLICT, left=left_as, next_step=again) from None
+        raise error.restated(left=left_as, next_step=again) from None
 
     def why_unchanged(self) -> Unchanged:
         return why_unchanged(self._tables, self._manifest, older_set(self._store, self._manifest))
