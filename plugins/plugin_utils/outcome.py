@@ -190,10 +190,7 @@ def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:
 
 
 def _unchanged(result: Result) -> t.List[str]:
-    why = result.get("unchanged") or {
-        "reason": "the rows that were asked for equal the set",
-        "next_step": "choose an earlier set with recovery_before if the damage is older",
-    }
+    why = result["unchanged"]
     done = result["summary"]
     for part in (why["reason"], why["next_step"]):
         done = done.replace(part, "").strip()

@@ -21,20 +21,6 @@ class PhaseStatus:
     ALL = (OK, FAILED, UNKNOWN)
 
 
-STANDARD_PHASES = (
-    "backup",
-    "failure",
-    "detection",
-    "decision",
-    "fetch",
-    "provision",
-    "restore",
-    "verify",
-    "first_access",
-    "teardown",
-)
-
-
 @dataclass(frozen=True)
 class Phase:
     """began: monotonic seconds of the boot C(boot); None where they are not known."""

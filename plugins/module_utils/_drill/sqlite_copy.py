@@ -37,9 +37,6 @@ KINDS = (
     "index_removed_from_copy",
 )
 
-#: Kinds of damage that the comparison of rows must see as well.
-_OF_ROWS = KINDS[:4]
-
 
 def run_sqlite_copy_tests(store: ObjectStore, manifest: Manifest, path: t.Optional[str]) -> CopyTests:
     """Damage copies of the file that was restored from the set, or of the set as it loads without one.

@@ -107,11 +107,6 @@ class Statement:
     trouble: str = ""
 
     @property
-    def first_tokens(self) -> t.Tuple[str, ...]:
-        """The first tokens, for rules that look at the beginning."""
-        return tuple(self.tokens[:12])
-
-    @property
     def title(self) -> str:
         """The beginning of the statement for messages, without constants."""
         if self.is_command:
