@@ -50,6 +50,7 @@ LAYERS = [
     "_replication",
     "_pitr",
     "_integrity",
+    "_documents",
     "_operations",
     "_drill",
     "_status",
@@ -85,9 +86,11 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
 
 #: Functions that read the options of a family.
 READERS = {
-    "postgres_spec": r"\b(connection_options|maintenance_options|check_target|status_request|pitr(_info)?_request)\b",
+    "postgres_spec": (
+        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|status_request|pitr(_info)?_request)\b"
+    ),
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
-    "files_spec": r"\b(opened_files|optional_files|status_request)\b",
+    "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|status_request)\b",
 }
 
 

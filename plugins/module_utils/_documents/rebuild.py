@@ -1,0 +1,243 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rebuilds lost versions: the first version of every document that has none, from its published copy."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ErrorKind, RecoveryError, guaranteed
+from .._core.parallel import for_each
+from .._core.sizes import counted
+from .._engines.postgresql.server.confined import drop_role, require_nothing_deferred, run
+from .._engines.postgresql.server.connection import connection
+from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
+from .._store.base import ObjectStore
+from .publish import refusal_of, writing_tables
+from .published import Published
+from .reader import Layout, Reader, reading
+from .tables import MetadataRow
+
+#: Documents and bytes of one transaction.
+_BATCH, _BATCH_BYTES = 500, 32 * 1024 * 1024
+_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class RebuildRequest:
+    """publisher: the id of the user who is named as publisher. number: that of the rebuilt version; None for the
+    version of the table of documents.
+    """
+
+    layout: Layout
+    safeguards: Safeguards
+    publisher: t.Optional[str] = None
+    changelog: str = "Rebuilt from storage backup"
+    number: t.Optional[int] = 1
+    source: t.Optional[str] = None
+
+
+@dataclass(frozen=True)
+class RebuildResult(Outcome):
+    """The fields of the result. rebuilt: the number of new versions; documents: the first of them.
+
+    without_row: published copies whose document has no row in the table of documents. not_rebuilt: copies that are
+    not valid. behind: documents whose current version by the table of documents is higher than the rebuilt one.
+    """
+
+    rebuilt: int
+    documents: t.Sequence[str]
+    with_versions: int
+    without_row: t.Sequence[str]
+    not_rebuilt: t.Sequence[t.Mapping[str, str]]
+    behind: int
+    requests: int
+    summary: str
+    timings: t.Mapping[str, float]
+
+
+class Rebuild(Change[RebuildResult]):
+    """Inserts versions in batches, each in one transaction; a second run inserts those that a first one did not.
+
+    Raises RecoveryError: invalid_options without files or if a publisher is required, damaged if copies are not valid
+    (the others are rebuilt), and those of the connection and of the bucket.
+    """
+
+    operation = "rebuild_versions"
+
+    def __init__(self, request: RebuildRequest, store: t.Optional[ObjectStore]) -> None:
+        super().__init__(request.safeguards, store, request.source)
+        self._request = request
+        self._wanted: t.List[str] = []
+        self._metadata: t.Dict[str, MetadataRow] = {}
+        self._with_versions = self._rebuilt = self._behind = 0
+        self._without_row: t.List[str] = []
+        self._documents: t.List[str] = []
+        #: Of the published copies that were read, by document: what the versions in the database are compared with.
+        self._digests: t.Dict[str, bytes] = {}
+        self._problems: t.List[t.Dict[str, str]] = []
+
+    def plan(self) -> ChangePlan:
+        layout = self._request.layout
+        if layout.files is None:
+            raise RecoveryError(ErrorKind.INVALID_OPTIONS, "`files` is required if `state` is rebuilt.")
+        with self.timings.phase("plan"), reading(layout) as reader:
+            self._require_publisher(reader)
+            batch: t.List[str] = []
+            for document, _info in guaranteed(reader.copies).documents():
+                batch.append(document)
+                if len(batch) == _BATCH:
+                    self._select(reader, batch)
+                    batch = []
+            self._select(reader, batch)
+        self.details = {"documents": len(self._wanted), "publisher": self._request.publisher}
+        return ChangePlan(
+            {"database": layout.connection.place, "documents": self._wanted},
+            target=layout.connection.database,
+            destroys=False,
+            changes=bool(self._wanted),
+        )
+
+    def _require_publisher(self, reader: Reader) -> None:
+        column = reader.tables.versions.columns.get("publisher")
+        if column is not None and column.required and not self._request.publisher:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"`publisher` is required: the column {column.sql} of {reader.tables.versions.name} holds a user.",
+                next_step="Set it to the id of the user who is responsible for the rebuilt versions.",
+            )
+
+    def _select(self, reader: Reader, documents: t.Sequence[str]) -> None:
+        if not documents:
+            return
+        known = reader.tables.known(documents)
+        # Without a table of documents, any id can have versions.
+        default = None if reader.tables.metadata is not None else False
+        wanted = [document for document in documents if known.get(document, default) is False]
+        self._with_versions += sum(known.values())
+        self._wanted += wanted
+        if reader.tables.metadata is not None:
+            self._without_row += [document for document in documents if document not in known]
+            rows = reader.tables.metadata_of(wanted)
+            self._metadata.update(rows)
+            number = self._request.number
+            self._behind += sum(number is not None and (row.version or 0) > number for row in rows.values())
+
+    def act(self) -> None:
+        layout = self._request.layout
+        with self.timings.phase("rebuild"), reading(layout) as reader:
+            copies = guaranteed(reader.copies)
+            found = for_each(
+                self._wanted,
+                lambda document: (document, copies.read(document, reader.validator, keep=True)),
+                parallel=layout.parallel,
+            )
+            batch: t.List[t.Tuple[str, Published]] = []
+            size = 0
+            for document, published in found:
+                if published.verdict.problem:
+                    self._problems.append({"document": document, "reason": published.verdict.problem})
+                    continue
+                batch.append((document, published))
+                self._digests[document] = bytes.fromhex(guaranteed(published.digest))
+                size += len(published.data)
+                if len(batch) == _BATCH or size >= _BATCH_BYTES:
+                    self._insert(batch)
+                    batch, size = [], 0
+            self._insert(batch)
+
+    def _insert(self, batch: t.Sequence[t.Tuple[str, Published]]) -> None:
+        request, layout = self._request, self._request.layout
+        if not batch:
+            return
+        with connection(layout.connection, application="lifeline.recovery documents", describe=refusal_of) as conn:
+            run(conn, "BEGIN")
+            session, tables = writing_tables(layout, conn)
+            inserted = []
+            for document, published in batch:
+                row = self._metadata.get(document)
+                version = request.number or (row.version if row else None) or 1
+                if tables.add_version(
+                    document,
+                    version,
+                    published.data.decode(),
+                    publisher=request.publisher,
+                    changelog=request.changelog,
+                    etag=row.etag if row else 1,
+                    only_first=True,
+                ):
+                    inserted.append(document)
+            drop_role(conn, session.role)
+            require_nothing_deferred(conn)
+            run(conn, "COMMIT")
+        self._rebuilt += len(inserted)
+        self._documents += inserted[: _LISTED - len(self._documents)]
+
+    def verify(self) -> None:
+        """Read every version from the database and compare it with the published copy that it was made of."""
+        with self.timings.phase("verify"), reading(self._request.layout) as reader:
+            for newest, text in reader.contents(list(self._digests)):
+                found = reader.judge_text(text).content
+                if found is None or bytes.fromhex(found.digest) != self._digests[newest.document]:
+                    self.equal = False
+                    raise RecoveryError(
+                        ErrorKind.NOT_EQUAL,
+                        f"The rebuilt version of {newest.document} is not equal to its published copy.",
+                        left=f"{self._rebuilt:,} versions were rebuilt.",
+                        next_step="A trigger changed it, or it was published during the run: list it with "
+                        "course_version_info.",
+                    )
+        self.equal = True if self._rebuilt else None
+        self._raise_problems()
+
+    def _raise_problems(self) -> None:
+        if self._problems:
+            named = "; ".join(f"{one['document']}: {one['reason']}" for one in self._problems[:10])
+            raise RecoveryError(
+                ErrorKind.DAMAGED,
+                f"{counted(len(self._problems), 'published document')} cannot be a version: {named}.",
+                left=f"{self._rebuilt:,} versions were rebuilt.",
+                next_step="Restore these objects of the bucket from a backup set, then run it again.",
+                details={"not_rebuilt": self._problems},
+            )
+
+    def has_changed(self) -> bool:
+        return bool(self._rebuilt)
+
+    def why_unchanged(self) -> Unchanged:
+        return Unchanged("Every published document has a version.", "Nothing is left to do.")
+
+    def result(self, outcome: Outcome) -> RebuildResult:
+        does = "Rebuilt" if self.safeguards.acts else "Would rebuild"
+        count = self._rebuilt if self.safeguards.acts else len(self._wanted)
+        notes = []
+        if self._without_row:
+            notes.append(
+                f"{counted(len(self._without_row), 'published document')} without a row in the table of documents."
+            )
+        if self._behind:
+            notes.append(
+                f"{counted(self._behind, 'document')} had a higher version than {self._request.number}: set "
+                "`rebuilt_version` to current to number these as before."
+            )
+        files = self._request.layout.files
+        summary = (
+            outcome.unchanged.reason
+            if outcome.unchanged
+            else f"{does} the first version of {counted(count, 'document')}."
+        )
+        return RebuildResult(
+            **vars(outcome),
+            rebuilt=count,
+            documents=self._documents if self.safeguards.acts else self._wanted[:_LISTED],
+            with_versions=self._with_versions,
+            without_row=self._without_row[:_LISTED],
+            not_rebuilt=self._problems,
+            behind=self._behind,
+            requests=files.requests if files is not None else 0,
+            summary=" ".join([summary, *notes]),
+            timings=self.timings.as_dict(),
+        )

@@ -1,0 +1,361 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables of versioned documents: which columns they have, and the statements that read and write them."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, fields
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._engines.postgresql.server.connection import Connection, fetch_all, quote_identifier
+from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
+
+
+@dataclass(frozen=True)
+class VersionsTable:
+    """The table of versions: one row for each version of a document, and its columns."""
+
+    table: str = "course_versions"
+    document: str = "course_id"
+    version: str = "version"
+    content: str = "snapshot"
+    publisher: str = "published_by"
+    changelog: str = "changelog"
+    etag: str = "etag"
+    published_at: str = "created_at"
+
+
+@dataclass(frozen=True)
+class MetadataTable:
+    """The table of documents: one row for each document with its current version, and its columns."""
+
+    table: str = "course_metadata"
+    document: str = "id"
+    version: str = "content_version"
+    etag: str = "etag"
+    updated_at: str = "updated_at"
+
+
+#: Columns that a table can lack if their option has its default.
+_OPTIONAL = ("publisher", "changelog", "etag", "published_at", "updated_at")
+
+_NUMBER_TYPES = ("smallint", "integer", "bigint", "numeric")
+_TEXTS = ("text", "character varying")
+_CONTENT = ("jsonb", "json", *_TEXTS)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as a quoted identifier, in a statement with parameters, with its type and whether it needs a value."""
+
+    sql: str
+    type: str
+    required: bool
+
+    @property
+    def number(self) -> str:
+        """The expression of its number, which versions are ordered by."""
+        return self.sql if self.type in _NUMBER_TYPES else f"{self.sql}::text::numeric"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that exists. columns: those of the options, by the name of the option."""
+
+    oid: int
+    name: QualifiedName
+    columns: t.Mapping[str, Column]
+
+    @property
+    def sql(self) -> str:
+        return self.name.quoted.replace("%", "%%")
+
+    def __getitem__(self, option: str) -> str:
+        return self.columns[option].sql
+
+    def __contains__(self, option: str) -> bool:
+        return option in self.columns
+
+
+class VersionRow(t.NamedTuple):
+    """A row of the table of versions, without its content. size: bytes of the content as text; None for NULL."""
+
+    version: int
+    etag: t.Optional[int]
+    publisher: t.Optional[str]
+    changelog: t.Optional[str]
+    published_at: t.Optional[str]
+    size: t.Optional[int]
+
+
+class MetadataRow(t.NamedTuple):
+    """The current version of a document by the table of documents."""
+
+    version: t.Optional[int]
+    etag: t.Optional[int]
+    updated_at: t.Optional[str]
+
+
+class Newest(t.NamedTuple):
+    """The current state of a document by both tables. version: None if it has no version."""
+
+    document: str
+    metadata: t.Optional[MetadataRow]
+    version: t.Optional[int]
+    etag: t.Optional[int]
+    size: int
+
+
+def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable], option: str) -> Table:
+    """The table of the options and its columns; option is the name of the module option, for messages.
+
+    Raises RecoveryError: table_missing, schema_drift for a column that it lacks, unsupported for a type that cannot
+    hold the value.
+    """
+    name = parse_qualified_name(options.table)
+    found = fetch_all(conn, _COLUMNS, (name.schema, name.name))
+    if not found:
+        raise RecoveryError(
+            ErrorKind.TABLE_MISSING,
+            f"The table {name} does not exist in the database.",
+            next_step=f"Check `{option}.table`; if the table was dropped, restore it with restore_rows.yml or apply "
+            "the migration that creates it.",
+        )
+    existing = {row[1]: row for row in found}
+    columns = {}
+    for field in fields(options):
+        wanted = getattr(options, field.name)
+        if field.name == "table" or not wanted:
+            continue
+        if wanted in existing:
+            _oid, _name, kind, required = existing[wanted]
+            columns[field.name] = Column(quote_identifier(wanted).replace("%", "%%"), kind, required)
+        elif field.name not in _OPTIONAL or wanted != field.default:
+            raise RecoveryError(
+                ErrorKind.SCHEMA_DRIFT,
+                f"`{option}.{field.name}` must be a column of {name}, got {wanted!r}.",
+                next_step=f"The table has {', '.join(sorted(existing))}.",
+            )
+    _require_type(name, columns, ("version", "etag"), (*_NUMBER_TYPES, *_TEXTS), "whole numbers")
+    _require_type(name, columns, ("content",), _CONTENT, "JSON")
+    return Table(found[0][0], name, columns)
+
+
+def _require_type(
+    name: QualifiedName, columns: t.Mapping[str, Column], options: t.Sequence[str], types: t.Sequence[str], what: str
+) -> None:
+    for option in options:
+        if option in columns and columns[option].type not in types:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                f"The column {columns[option].sql} of {name} must hold {what}, got the type {columns[option].type}.",
+                next_step=f"Use {', '.join(types)}.",
+            )
+
+
+_COLUMNS = """
+SELECT c.oid::bigint, a.attname::text, format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')
+ORDER BY a.attnum
+"""
+
+
+class DocumentTables:
+    """Statements over both tables, run in a session whose transaction the caller opens."""
+
+    def __init__(self, session: t.Any, versions: Table, metadata: t.Optional[Table]) -> None:
+        self._session, self.versions, self.metadata = session, versions, metadata
+
+    def documents(self) -> t.List[str]:
+        """The ids of all documents, in their order."""
+        sql = f"SELECT {self.versions['document']}::text AS id FROM {self.versions.sql}"
+        if self.metadata is not None:
+            sql = f"{sql} UNION SELECT {self.metadata['document']}::text FROM {self.metadata.sql}"
+        return [
+            row[0] for row in self._all(f'SELECT id FROM (SELECT DISTINCT id FROM ({sql}) d) i ORDER BY id COLLATE "C"')
+        ]
+
+    def known(self, documents: t.Sequence[str]) -> t.Dict[str, bool]:
+        """The documents that exist: those with a row in the table of documents, and whether they have a version."""
+        versions = {row[0] for row in self._ids(self.versions, documents)}
+        if self.metadata is None:
+            return {document: document in versions for document in documents}
+        return {row[0]: row[0] in versions for row in self._ids(self.metadata, documents)}
+
+    def _ids(self, table: Table, documents: t.Sequence[str]) -> t.List[t.Tuple[t.Any, ...]]:
+        column = table.columns["document"]
+        sql = f"SELECT DISTINCT {column.sql}::text FROM {table.sql} WHERE {column.sql} = ANY (%s::{column.type}[])"
+        return self._all(sql, (list(documents),))
+
+    def newest(self, documents: t.Sequence[str]) -> t.List[Newest]:
+        """The newest version and the metadata of these documents."""
+        table = self.versions
+        document, version = table.columns["document"], table.columns["version"]
+        rows = self._all(
+            f"SELECT DISTINCT ON ({document.sql}) {document.sql}::text, {version.sql}::text, {self._text('etag')}, "
+            f"octet_length({table['content']}::text) FROM {table.sql} "
+            f"WHERE {document.sql} = ANY (%s::{document.type}[]) ORDER BY {document.sql}, {version.number} DESC",
+            (list(documents),),
+        )
+        found = {row[0]: row for row in rows}
+        metadata = self.metadata_of(documents)
+        return [
+            Newest(one, metadata.get(one), _integer(row[1]), _integer(row[2]), row[3] or 0)
+            for one in documents
+            for row in [found.get(one, (one, None, None, 0))]
+            if one in found or one in metadata
+        ]
+
+    def metadata_of(self, documents: t.Sequence[str], *, lock: bool = False) -> t.Dict[str, MetadataRow]:
+        """The rows of the table of documents. lock: no other session changes them until the transaction ends."""
+        table = self.metadata
+        if table is None:
+            return {}
+        column = table.columns["document"]
+        parts = [f"{table[name]}::text" if name in table else "NULL" for name in ("version", "etag", "updated_at")]
+        rows = self._all(
+            f"SELECT {column.sql}::text, {', '.join(parts)} FROM {table.sql} "
+            f"WHERE {column.sql} = ANY (%s::{column.type}[]){' FOR UPDATE' if lock else ''}",
+            (list(documents),),
+        )
+        return {row[0]: MetadataRow(_integer(row[1]), _integer(row[2]), row[3]) for row in rows}
+
+    def versions_of(self, document: str) -> t.List[VersionRow]:
+        """The versions of a document, newest first."""
+        table = self.versions
+        rows = self._all(
+            f"SELECT {table['version']}::text, {self._text('etag')}, {self._text('publisher')}, "
+            f"{self._text('changelog')}, {self._text('published_at')}, octet_length({table['content']}::text) "
+            f"FROM {table.sql} WHERE {table['document']} = %s ORDER BY {table.columns['version'].number} DESC",
+            (document,),
+        )
+        return [VersionRow(_integer(row[0]) or 0, _integer(row[1]), *row[2:]) for row in rows]
+
+    def content(self, document: str, version: int) -> t.Optional[str]:
+        """The text of a version; None if its content is NULL or if there is no such version."""
+        table = self.versions
+        rows = self._all(
+            f"SELECT {table['content']}::text FROM {table.sql} "
+            f"WHERE {table['document']} = %s AND {table.columns['version'].number} = %s",
+            (document, version),
+        )
+        return rows[0][0] if rows else None
+
+    def copy_version(
+        self, document: str, version: int, *, to: int, publisher: t.Optional[str], changelog: str, etag: t.Optional[int]
+    ) -> None:
+        """Insert a version that has the content of another one, and its publisher unless another one is given."""
+        table = self.versions
+        values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
+            "document": (table["document"], ()),
+            "version": (self._parameter("version"), (to,)),
+            "content": (table["content"], ()),
+            **self._described(publisher, changelog, etag),
+        }
+        if publisher is None and "publisher" in table:
+            values["publisher"] = (table["publisher"], ())
+        self._insert(
+            values,
+            f" FROM {table.sql} WHERE {table['document']} = %s AND {table.columns['version'].number} = %s",
+            (document, version),
+        )
+
+    def add_version(
+        self,
+        document: str,
+        version: int,
+        content: str,
+        *,
+        publisher: t.Optional[str],
+        changelog: str,
+        etag: t.Optional[int],
+        only_first: bool = False,
+    ) -> int:
+        """Insert a version with this content; with only_first, only if the document has none. The number of rows."""
+        table = self.versions
+        values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
+            "document": (self._parameter("document"), (document,)),
+            "version": (self._parameter("version"), (version,)),
+            "content": (self._parameter("content"), (content,)),
+            **self._described(publisher, changelog, etag),
+        }
+        if not only_first:
+            return self._insert(values, "", ())
+        condition = f" WHERE NOT EXISTS (SELECT FROM {table.sql} v WHERE v.{table['document']} = %s)"
+        return self._insert(values, condition, (document,))
+
+    def set_current(self, document: str, before: MetadataRow, version: int, etag: t.Optional[int]) -> int:
+        """Make a version the current one if the row still has the etag and the version of before; 0 if it has not."""
+        table = self.metadata
+        if table is None:
+            return 1
+        changes, parameters = [f"{table['version']} = %s::{table.columns['version'].type}"], [version]
+        conditions: t.List[t.Any] = [document, before.version]
+        where = f"{table['document']} = %s AND {table['version']}::text IS NOT DISTINCT FROM %s::text"
+        if "etag" in table:
+            changes.append(f"{table['etag']} = %s::{table.columns['etag'].type}")
+            parameters.append(t.cast(int, etag))
+            where += f" AND {table['etag']}::text IS NOT DISTINCT FROM %s::text"
+            conditions.append(before.etag)
+        if "updated_at" in table:
+            changes.append(f"{table['updated_at']} = now()")
+        with self._session.cursor() as cursor:
+            cursor.execute(f"UPDATE {table.sql} SET {', '.join(changes)} WHERE {where}", (*parameters, *conditions))
+            return int(cursor.rowcount)
+
+    def call(self, function: QualifiedName, document: str, version: int, changelog: str) -> None:
+        """Call the application's own function of a restore."""
+        self._all(f"SELECT {function.quoted.replace('%', '%%')}(%s, %s, %s)", (document, version, changelog))
+
+    def _described(
+        self, publisher: t.Optional[str], changelog: str, etag: t.Optional[int]
+    ) -> t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]]:
+        given = {"publisher": publisher, "changelog": changelog, "etag": etag}
+        values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
+            name: (self._parameter(name), (value,))
+            for name, value in given.items()
+            if name in self.versions and value is not None
+        }
+        column = self.versions.columns.get("published_at")
+        if column is not None and column.required:
+            values["published_at"] = ("now()", ())
+        return values
+
+    def _insert(
+        self, values: t.Mapping[str, t.Tuple[str, t.Sequence[t.Any]]], rest: str, parameters: t.Sequence[t.Any]
+    ) -> int:
+        table = self.versions
+        names = ", ".join(table[name] for name in values)
+        expressions = ", ".join(sql for sql, _parameters in values.values())
+        given = [one for _sql, some in values.values() for one in some]
+        with self._session.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {table.sql} ({names}) SELECT {expressions}{rest}", (*given, *parameters))
+            return int(cursor.rowcount)
+
+    def _parameter(self, option: str) -> str:
+        return f"%s::{self.versions.columns[option].type}"
+
+    def _text(self, option: str) -> str:
+        return f"{self.versions[option]}::text" if option in self.versions else "NULL::text"
+
+    def _all(self, sql: str, parameters: t.Any = None) -> t.List[t.Tuple[t.Any, ...]]:
+        # Without parameters, psycopg2 leaves doubled percent signs as they are.
+        return fetch_all(self._session, sql if parameters else sql.replace("%%", "%"), parameters)
+
+
+def _integer(text: t.Optional[str]) -> t.Optional[int]:
+    """The whole number of a column. Raises RecoveryError(unsupported) for a text that is none."""
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED, f"A version or an etag must be a whole number, got {text[:50]!r}."
+        ) from None

@@ -1,0 +1,423 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A document is restored to a version in its tables and its bucket, completely or not at all."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import typing as t
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.data.learnplay import PUBLISHER, SCHEMA
+from tests.support.fakes.sinks import HttpSink, Reply, Seen, http_sink
+from tests.support.runner.modules import ModuleFailed, run_module, start_module
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import S3Server, moto_server
+
+Options = dict[str, t.Any]
+HOSTILE = {"title": 'O\'Brien "quotes" \\ backslash', "emoji": "\U0001f600", "number": 9007199254740993, "n": 0.1}
+
+
+@pytest.fixture(scope="module")
+def moto() -> t.Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+@dataclass
+class Platform:
+    """The database and the bucket of an application, with what its editor would do."""
+
+    server: PostgresServer
+    database: str
+    bucket: S3Server
+    prefix: str
+
+    @property
+    def options(self) -> Options:
+        files = self.bucket.store_options(prefix=self.prefix)
+        return {**self.server.module_options(self.database), "files": files}
+
+    def key(self, course: str) -> str:
+        return f"{self.prefix}/{course}.json"
+
+    def upload(self, course: str, data: bytes) -> None:
+        self.bucket.client().put_object(
+            Bucket=self.bucket.bucket, Key=self.key(course), Body=data, ContentType="application/json",
+            CacheControl="max-age=60",
+        )  # fmt: skip
+
+    def published(self, course: str) -> bytes:
+        answer = self.bucket.client().get_object(Bucket=self.bucket.bucket, Key=self.key(course))
+        return bytes(answer["Body"].read())
+
+    def publish(self, course: str, *contents: t.Any) -> None:
+        """Publish versions as the application does, one after the other."""
+        for content in contents:
+            self.run(
+                "INSERT INTO course_metadata (id, content_version, etag) VALUES (%s, 0, 0) ON CONFLICT DO NOTHING",
+                (course,),
+            )
+            self.run(
+                "WITH m AS (UPDATE course_metadata SET content_version = content_version + 1, etag = etag + 1 "
+                "WHERE id = %s RETURNING id, content_version, etag) "
+                "INSERT INTO course_versions (course_id, version, snapshot, published_by, changelog, etag) "
+                "SELECT id, content_version, %s::jsonb, %s, 'published', etag FROM m",
+                (course, json.dumps(content), PUBLISHER),
+            )
+            self.upload(course, json.dumps(content).encode())
+
+    def run(self, sql: str, parameters: t.Any = None) -> list[tuple[t.Any, ...]]:
+        with self.server.session(self.database) as cursor:
+            cursor.execute(sql, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def versions(self, course: str) -> list[tuple[int, t.Any]]:
+        sql = "SELECT version, snapshot FROM course_versions WHERE course_id = %s ORDER BY version"
+        return [(row[0], row[1]) for row in self.run(sql, (course,))]
+
+    def current(self, course: str) -> tuple[int, int]:
+        ((version, etag),) = self.run("SELECT content_version, etag FROM course_metadata WHERE id = %s", (course,))
+        return version, etag
+
+    def everything(self) -> tuple[t.Any, ...]:
+        """The content of tables and bucket."""
+        client = self.bucket.client()
+        keys = client.list_objects_v2(Bucket=self.bucket.bucket, Prefix=f"{self.prefix}/").get("Contents", [])
+        objects = {
+            one["Key"]: client.get_object(Bucket=self.bucket.bucket, Key=one["Key"])["Body"].read() for one in keys
+        }
+        rows = self.run("SELECT course_id, version, snapshot::text FROM course_versions ORDER BY 1, 2")
+        return rows, self.run("SELECT id, content_version, etag FROM course_metadata ORDER BY 1"), objects
+
+    def restore(self, *courses: str, check_mode: bool = False, **options: t.Any) -> Options:
+        arguments = {**self.options, "documents": list(courses), **options}
+        return run_module("course_version_restore", arguments, check_mode=check_mode)
+
+    def info(self, *courses: str, **options: t.Any) -> Options:
+        return run_module("course_version_info", {**self.options, "documents": list(courses), **options})
+
+
+@pytest.fixture
+def platform(postgres: PostgresServer, database: str, moto: S3Server) -> Platform:
+    postgres.psql(database, SCHEMA)
+    return Platform(postgres, database, moto, secrets.token_hex(6))
+
+
+@pytest.fixture(scope="module")
+def published(postgres: PostgresServer, moto: S3Server) -> t.Iterator[Platform]:
+    """A platform with two versions of one course, for tests that change nothing."""
+    name = postgres.create_database()
+    postgres.psql(name, SCHEMA)
+    platform = Platform(postgres, name, moto, secrets.token_hex(6))
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    yield platform
+    postgres.drop_database(name)
+
+
+@pytest.mark.parametrize("via", ["sql", "function"])
+def test_a_restored_version_is_equal_in_tables_and_bucket(platform: Platform, via: str) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2}, HOSTILE, {"v": 4})
+    restored = platform.restore("algebra", version="3", changelog="Wrong exercises", via=via)
+    assert restored["changed"] is True
+    assert [(one["restored_from"], one["version"], one["kept_copy"]) for one in restored["documents"]] == [(3, 5, None)]
+    assert platform.versions("algebra")[-1] == (5, HOSTILE)
+    assert platform.current("algebra") == (5, 5)
+    assert json.loads(platform.published("algebra")) == HOSTILE
+    ((publisher, changelog),) = platform.run("SELECT published_by, changelog FROM course_versions WHERE version = 5")
+    assert (str(publisher), changelog) == (PUBLISHER, "Wrong exercises")
+    head = platform.bucket.client().head_object(Bucket=platform.bucket.bucket, Key=platform.key("algebra"))
+    assert (head["ContentType"], head["CacheControl"]) == ("application/json", "max-age=60")
+    assert platform.restore("algebra", version="3", via=via)["changed"] is False
+
+
+def test_a_damaged_copy_is_kept_before_the_newest_valid_version_replaces_it(platform: Platform) -> None:
+    platform.publish("algebra", {"items": [1]}, {"items": [2]}, {"items": None})
+    platform.publish("biology", {"items": [7]})
+    platform.upload("algebra", b'{"items": [2')
+    schema = {"type": "object", "properties": {"items": {"type": "array"}}, "required": ["items"]}
+    found = platform.info(json_schema=schema)
+    assert (found["count"], found["damaged"]) == (2, ["algebra"])
+    assert any("is not JSON" in finding for finding in found["documents"][0]["findings"])
+    (listed,) = platform.info("algebra", json_schema=schema)["documents"]
+    assert [(one["version"], one["valid"]) for one in listed["versions"]] == [(3, False), (2, True), (1, True)]
+    before = platform.everything()
+    planned = run_module(
+        "course_version_restore",
+        {**platform.options, "documents": ["damaged"], "json_schema": schema, "_ansible_diff": True},
+        check_mode=True,
+    )
+    assert (planned["plan"], platform.everything()) == ({"algebra": 2}, before)
+    assert '+  "items": [' in planned["diff"]["prepared"]
+    restored = platform.restore("damaged", json_schema=schema)
+    assert restored["plan"] == {"algebra": 2}
+    kept = restored["documents"][0]["kept_copy"]
+    client = platform.bucket.client()
+    assert (
+        client.get_object(Bucket=platform.bucket.bucket, Key=f"{platform.prefix}/{kept}")["Body"].read()
+        == b'{"items": [2'
+    )
+    assert json.loads(platform.published("algebra")) == {"items": [2]}
+    assert platform.restore("damaged", json_schema=schema)["changed"] is False
+
+
+def test_an_edit_of_the_published_copy_becomes_a_version_before_it_is_replaced(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.upload("algebra", b'{"v": "edited in the bucket"}')
+    restored = platform.restore("algebra")
+    assert restored["documents"][0]["kept_version"] == 3
+    assert platform.versions("algebra")[2:] == [(3, {"v": "edited in the bucket"}), (4, {"v": 2})]
+    assert platform.current("algebra") == (4, 4)
+
+
+@pytest.mark.parametrize("course", ["o'brien", "algebra/part 1", '"; DROP TABLE course_versions; --', "%s {document}"])
+def test_an_id_is_data_and_no_statement(platform: Platform, course: str) -> None:
+    platform.publish(course, {"v": 1}, {"v": 2})
+    platform.upload(course, b"")
+    assert platform.info()["damaged"] == [course]
+    platform.restore(course, version="1")
+    assert json.loads(platform.published(course)) == {"v": 1}
+
+
+def test_a_large_course_is_restored(platform: Platform) -> None:
+    content = {"text": secrets.token_hex(10 * 1024 * 1024)}
+    platform.publish("large", content, {"text": ""})
+    platform.restore("large", version="1")
+    assert json.loads(platform.published("large")) == content
+
+
+@pytest.mark.parametrize(
+    ("via", "published", "uploaded"), [("sql", True, True), ("function", True, False), ("sql", False, True)]
+)
+def test_a_publication_in_between_is_refused_and_stays(
+    platform: Platform, via: str, published: bool, uploaded: bool
+) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    with platform.server.session(platform.database) as editor:
+        editor.execute("BEGIN")
+        editor.execute("SELECT FROM course_metadata WHERE id = 'algebra' FOR UPDATE")
+        arguments = {**platform.options, "documents": ["algebra"], "version": "1", "lock_timeout": 60, "via": via}
+        process = start_module("course_version_restore", arguments)
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while platform.run(waiting) == [(0,)]:
+            assert process.poll() is None
+        if published:
+            editor.execute("UPDATE course_metadata SET content_version = 3, etag = 3 WHERE id = 'algebra'")
+            editor.execute(
+                "INSERT INTO course_versions (course_id, version, snapshot, published_by, etag) "
+                f"VALUES ('algebra', 3, '{{\"v\": 3}}', '{PUBLISHER}', 3)"
+            )
+        if uploaded:
+            platform.upload("algebra", b'{"v": 3}')
+        before = platform.everything()[2]
+        editor.execute("COMMIT")
+    output, _errors = process.communicate(timeout=60)
+    result = json.loads(output)
+    assert (result["failed"], result["error_kind"]) == (True, "conflict")
+    newest = 3 if published else 2
+    assert platform.versions("algebra")[-1] == (newest, {"v": newest})
+    assert platform.current("algebra") == (newest, newest)
+    assert platform.everything()[2] == before
+
+
+def test_two_restores_of_one_document_lose_nothing(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2}, {"v": 3})
+    ends: list[str] = []
+
+    def restore(version: str) -> None:
+        try:
+            platform.restore("algebra", version=version)
+            ends.append("restored")
+        except ModuleFailed as error:
+            ends.append(error.result["error_kind"])
+
+    threads = [threading.Thread(target=restore, args=(version,)) for version in ("1", "2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(ends) <= {"restored", "conflict"} and "restored" in ends
+    assert platform.info()["damaged"] == []
+    assert platform.versions("algebra")[:3] == [(1, {"v": 1}), (2, {"v": 2}), (3, {"v": 3})]
+
+
+def test_a_bucket_that_refuses_the_copy_leaves_the_tables_unchanged(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    before = platform.everything()
+    platform.run(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN IF NEW.version > 2 THEN NEW.snapshot := ''{}''; END IF; RETURN NEW; END'; "
+        "CREATE TRIGGER spoil BEFORE INSERT ON course_versions FOR EACH ROW EXECUTE FUNCTION spoil()"
+    )
+    with pytest.raises(ModuleFailed, match="does not have the content of version 1: a trigger") as caught:
+        platform.restore("algebra", version="1")
+    assert (caught.value.result["error_kind"], platform.everything()) == ("not_equal", before)
+
+
+def test_a_commit_that_fails_puts_the_published_copy_back(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.run(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'; "
+        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON course_versions DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    before = platform.everything()
+    with pytest.raises(ModuleFailed):
+        platform.restore("algebra", version="1")
+    assert platform.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"version": "9"}, "rows_missing", "does not have a version 9: it has 2, 1"),
+        ({"version": "newest"}, "invalid_options", "`version` must be the number of a version or last_good"),
+        ({"documents": ["unknown"]}, "rows_missing", "'unknown' has no row"),
+        ({"documents": []}, "invalid_options", "`documents` is required"),
+        ({"documents": ["algebra", "algebra"]}, "invalid_options", "more than once"),
+        ({"versions": {"table": "revisions"}}, "table_missing", "public.revisions does not exist"),
+        ({"versions": {"etag": "tag"}}, "schema_drift", "`versions.etag` must be a column"),
+        ({"metadata": {"version": "updated_at"}}, "unsupported", "must hold whole numbers, got the type timestamp"),
+        ({"key": "course.json"}, "invalid_options", "`key` must contain {document} once"),
+        ({"via": "http"}, "invalid_options", "`url` must be"),
+        ({"via": "function", "function": "missing_function"}, "query_failed", "missing_function"),
+        ({"json_schema": {"type": 7}}, "invalid_options", "`json_schema` must be a JSON Schema"),
+        ({"json_schema": {"$ref": "http://127.0.0.1:1/x"}}, "invalid_options", "not part of it"),
+        ({"max_documents": 0, "version": "1"}, "limit_exceeded", "`max_documents` allows 0"),
+    ],
+)
+def test_a_wrong_request_is_refused_and_changes_nothing(
+    published: Platform, options: Options, kind: str, message: str
+) -> None:
+    before = published.everything()
+    with pytest.raises(ModuleFailed) as caught:
+        run_module("course_version_restore", {**published.options, "documents": ["algebra"], "version": "1", **options})
+    assert caught.value.result["error_kind"] == kind, caught.value
+    assert message in caught.value.result["msg"]
+    assert published.everything() == before
+
+
+TOKEN = "a-bearer-token-of-the-service"
+
+
+@pytest.fixture
+def service(platform: Platform) -> t.Iterator[HttpSink]:
+    """The service of the application: it writes the tables, and leaves the published copy to others."""
+
+    def restore(seen: Seen) -> None:
+        if seen.path == "/restore":
+            body = json.loads(seen.body)
+            claim = f"SELECT set_config('request.jwt.claim.sub', '{PUBLISHER}', false)"
+            with platform.server.session(platform.database) as cursor:
+                cursor.execute(claim)
+                cursor.execute(
+                    "SELECT restore_course_version(%s, %s, %s)", (body["courseId"], body["version"], body["changelog"])
+                )
+
+    with http_sink(told=restore) as sink:
+        yield sink
+
+
+def test_the_service_restores_and_the_published_copy_follows(platform: Platform, service: HttpSink) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    restored = platform.restore("algebra", version="1", via="http", url=f"{service.url}/restore", token=TOKEN)
+    assert restored["documents"][0]["version"] == 3
+    assert json.loads(service.seen[0].body) == {
+        "courseId": "algebra", "version": 1, "changelog": "Restored by lifeline.recovery"
+    }  # fmt: skip
+    assert json.loads(platform.published("algebra")) == {"v": 1}
+    assert platform.info()["damaged"] == []
+    assert TOKEN not in json.dumps(restored)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(401, body='{"error": "invalid token"}'), "access_denied"),
+        (Reply(404), "object_missing"),
+        (Reply(409), "conflict"),
+        (Reply(500, body=f'{{"error": "failed with {TOKEN}"}}'), "service_failed"),
+        (Reply(slow=3), "timeout"),
+        (Reply(200, body="{}"), "not_equal"),
+    ],
+)
+def test_an_error_of_the_service_is_one_error_and_nothing_is_half_done(
+    published: Platform, reply: Reply, kind: str
+) -> None:
+    before = published.everything()
+    with http_sink() as service:
+        service.replies["/refuse"] = [reply]
+        with pytest.raises(ModuleFailed) as caught:
+            published.restore("algebra", version="1", via="http", url=f"{service.url}/refuse", token=TOKEN, timeout=1)
+    assert caught.value.result["error_kind"] == kind, caught.value
+    assert TOKEN not in json.dumps(caught.value.result)
+    assert published.everything() == before
+
+
+def test_a_lost_answer_of_a_service_that_restored_is_a_success(platform: Platform, service: HttpSink) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    service.replies["/restore"] = [Reply(slow=3)]
+    restored = platform.restore(
+        "algebra", version="1", via="http", url=f"{service.url}/restore", token=TOKEN, timeout=1
+    )
+    assert restored["documents"][0]["version"] == 3
+    assert platform.info()["damaged"] == []
+
+
+def test_lost_versions_are_rebuilt_once_from_the_published_copies(platform: Platform) -> None:
+    courses = {f"course-{number}": {"title": f"It's {number}", "text": "\\ \U0001f600"} for number in range(30)}
+    for course, content in courses.items():
+        platform.publish(course, content)
+    platform.publish("edited", {"v": 1}, {"v": 2})
+    platform.run("DELETE FROM course_versions WHERE course_id <> 'edited'")
+    platform.upload("orphan", b"{}")
+    arguments = {**platform.options, "state": "rebuilt", "publisher": PUBLISHER}
+    before = platform.everything()
+    planned = run_module("course_version_restore", arguments, check_mode=True)
+    assert (planned["rebuilt"], platform.everything()) == (30, before)
+    rebuilt = run_module("course_version_restore", arguments)
+    assert (rebuilt["rebuilt"], rebuilt["without_row"], rebuilt["with_versions"]) == (30, ["orphan"], 1)
+    assert {course: platform.versions(course) for course in courses} == {
+        course: [(1, content)] for course, content in courses.items()
+    }
+    assert platform.run("SELECT DISTINCT changelog FROM course_versions WHERE course_id <> 'edited'") == [
+        ("Rebuilt from storage backup",)
+    ]
+    assert len(platform.versions("edited")) == 2
+    assert platform.info()["damaged"] == []
+    assert run_module("course_version_restore", arguments)["changed"] is False
+
+
+def test_copies_that_are_no_version_are_named_and_the_others_are_rebuilt(platform: Platform) -> None:
+    for course in ("good", "broken", "nul"):
+        platform.publish(course, {"v": course})
+    platform.run("DELETE FROM course_versions")
+    platform.upload("broken", b"{")
+    platform.upload("nul", b'{"v": "\\u0000"}')
+    arguments = {**platform.options, "state": "rebuilt"}
+    with pytest.raises(ModuleFailed, match="`publisher` is required"):
+        run_module("course_version_restore", arguments)
+    with pytest.raises(ModuleFailed, match="2 published documents cannot be a version") as caught:
+        run_module("course_version_restore", {**arguments, "publisher": PUBLISHER})
+    assert sorted(one["document"] for one in caught.value.result["not_rebuilt"]) == ["broken", "nul"]
+    assert platform.versions("good") == [(1, {"v": "good"})]
+
+
+def test_damaged_documents_without_a_valid_version_do_not_stop_the_others(platform: Platform) -> None:
+    platform.publish("good", {"v": 1})
+    platform.publish("hopeless", {"v": 1})
+    platform.run("DELETE FROM course_versions WHERE course_id = 'hopeless'")
+    for course in ("good", "hopeless"):
+        platform.upload(course, b"")
+    with pytest.raises(ModuleFailed, match=r"1 of 2 documents were not restored. hopeless: .* no version") as caught:
+        platform.restore("damaged")
+    assert "Restored: good." in caught.value.result["msg"]
+    assert json.loads(platform.published("good")) == {"v": 1}
