@@ -250,6 +250,27 @@ def test_check_mode_tests_refusals_and_writes_nothing(source: Source, store: Dir
 
 
 @every_kind
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_store_that_cannot_be_written_is_refused_before_the_source_is_read(
+    source: Source, store: DirectoryStore, check_mode: bool
+) -> None:
+    in_the_way = Path(store.location, "app/daily")
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("a file")
+    phases: list[str] = []
+    request = {"check_mode": check_mode, "listener": lambda phase, *_moment: phases.append(phase)}
+    assert refusal(lambda: taken(source, store, **request))["error_kind"] == "store_failed"
+    assert set(phases) == {"preflight"}
+
+
+def test_check_mode_refuses_a_copy_that_cannot_be_written(store: DirectoryStore, tmp_path: Path) -> None:
+    source = FileSource(tmp_path)
+    (tmp_path / "copy").write_text("a file")
+    store.copies = [DirectoryStore(str(tmp_path / "copy"))]
+    assert refusal(lambda: taken(source, store, check_mode=True))["error_kind"] == "store_failed"
+
+
+@every_kind
 def test_success_and_failure_leave_an_audit_record(source: Source, store: DirectoryStore, tmp_path: Path) -> None:
     done = taken(source, store)
     record = audited(store)

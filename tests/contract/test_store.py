@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pwd
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import typing as t
@@ -22,9 +24,12 @@ import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import PART_SIZE, ObjectStore, read_all
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.fakes.faults import Fault, every, faulty, first, refusal
 from tests.support.servers.s3 import S3Server, moto_server, rclone_server
+
+OTHER_USER = pwd.getpwuid(65534)
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +219,37 @@ def test_a_directory_store_keeps_to_its_folder(tmp_path: Path, key: str) -> None
     store = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
     with pytest.raises(RecoveryError):
         store.put(key, [b"x"])
+
+
+@contextlib.contextmanager
+def running_as(user: int) -> t.Iterator[None]:
+    """This process as another user, with the way back to root."""
+    os.setresuid(user, user, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("folder", ["store", "store/app", "store/app/daily/objects", ""])
+def test_a_folder_of_another_user_is_named_with_the_command_that_mends_it(folder: str) -> None:
+    """The folder belongs to root: the store itself, one below, one that an earlier run left, or only the parent."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as top:
+        os.chmod(top, 0o755)
+        root = Path(top, "store")
+        made = Path(top, folder or "elsewhere")
+        made.mkdir(parents=True)
+        for path in made.parents:
+            if path.is_relative_to(root):
+                os.chown(path, OTHER_USER.pw_uid, -1)
+        with running_as(OTHER_USER.pw_uid), pytest.raises(RecoveryError) as refused:
+            DirectoryStore(str(root)).require_writable("app/daily/")
+    assert refused.value.kind == ErrorKind.ACCESS_DENIED
+    expected = (
+        f"chown -R {OTHER_USER.pw_name} {root}" if folder else f"install -d -o {OTHER_USER.pw_name} -m 750 {root}"
+    )
+    assert refused.value.next_step.endswith(expected)
 
 
 def test_a_directory_store_is_private(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ def back_up(engine: BackupEngine[_Result], store: ObjectStore) -> _Result:
     with audited(store, request.source, "backup", {"tier": request.tier}, check_mode=request.check_mode) as outcome:
         with prepared(engine, store) as run:
             if request.check_mode:
+                # A run stores its set before it copies: only the prediction stops at a copy that cannot be written.
+                for copy in store.copies:
+                    copy.require_writable(f"{request.source}/{request.tier}/")
                 return engine.predicted(run)
             result = engine.result(run, take_set(engine, run))
         outcome.update(result.audit_details())

@@ -49,6 +49,8 @@ class _Performance(t.Generic[Result_co]):
     def _require_allowed(self, plan: ChangePlan, digest: str) -> None:
         guards = self._guards
         guards.limits.require(plan.writes, plan.deletes)
+        if plan.undo_set and self._change.store is not None:
+            self._change.store.require_writable(f"{self._change.source}/undo/")
         if guards.check_mode:
             return
         # A confirmation that is given has to be of this plan, also where none is required.

@@ -76,6 +76,7 @@ class ChangePlan:
     facts: what the digest is taken of. target: the name that confirms the change. does: the verb phrase of the
     confirmation, up to that name. destroys: whether data of the target is replaced or deleted, which production has to
     confirm. elsewhere: why the name does not identify the target. writes, deletes: rows, for the limits.
+    undo_set: whether a set of the tier undo is stored first.
     """
 
     facts: t.Mapping[str, t.Any]
@@ -86,6 +87,7 @@ class ChangePlan:
     elsewhere: t.Optional[str] = None
     writes: int = 0
     deletes: int = 0
+    undo_set: bool = False
 
 
 @dataclass(frozen=True)

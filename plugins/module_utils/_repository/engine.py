@@ -170,6 +170,7 @@ def prepared(engine: BackupEngine[BackupResult], store: ObjectStore) -> t.Iterat
     with scratch_folder("lifeline-spool-", request.spool_dir) as folder, contextlib.ExitStack() as stack:
         run = BackupRun(store, request, engine.kind, folder)
         with run.timings.phase("preflight"):
+            store.require_writable(f"{request.source}/{request.tier}/")
             stack.enter_context(engine.prepared(run))
         if not run.source_is_checked:
             raise AssertionError(f"the engine {engine.kind} has not checked its source")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import re
+import shlex
 import stat
 import tempfile
 import typing as t
@@ -234,11 +236,21 @@ class DirectoryStore:
             )
 
     def require_writable(self, prefix: str) -> None:
-        folder = self._path(prefix.rstrip("/"))
-        while not os.path.exists(folder) and folder != os.path.dirname(folder):
+        folder = wanted = self._path(prefix.rstrip("/"))
+        while not os.path.lexists(folder) and folder != os.path.dirname(folder):
             folder = os.path.dirname(folder)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise self._error(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), prefix)
+        if not os.path.isdir(folder):
+            raise RecoveryError(
+                ErrorKind.STORE_FAILED,
+                f"The folder {wanted} cannot be created: {folder} is no folder.",
+                next_step="Remove the file of that name, or use another folder.",
+            )
+        with self._failures(prefix):
+            # A run of another user leaves folders of that user below the prefix.
+            below = [entry.path for entry in os.scandir(folder) if _is_folder(entry)] if folder == wanted else []
+        for path in (folder, *below):
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise self._not_writable(path)
 
     def now(self) -> datetime:
         return utc_now()
@@ -338,6 +350,21 @@ class DirectoryStore:
         except OSError as error:
             raise self._error(error, key) from None
 
+    def _not_writable(self, path: str) -> RecoveryError:
+        """The error of a folder that the user of this process may not write, with the command that mends it."""
+        user, root = _user(), shlex.quote(self._root)
+        if os.path.isdir(self._root):
+            return RecoveryError(
+                ErrorKind.ACCESS_DENIED,
+                f"{self.location} cannot be written: the user {user} may not write the folder {path}.",
+                next_step=f"Make {user} the owner of the store: chown -R {user} {root}",
+            )
+        return RecoveryError(
+            ErrorKind.ACCESS_DENIED,
+            f"The folder {self.location} does not exist, and the user {user} may not create it in {path}.",
+            next_step=f"Create the folder as root, owned by {user}: install -d -o {user} -m 750 {root}",
+        )
+
     def _error(self, error: OSError, key: str) -> RecoveryError:
         problem = f"{self.location} failed at {key}: {error.strerror}."
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -349,13 +376,23 @@ class DirectoryStore:
             )
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return RecoveryError(
-                ErrorKind.ACCESS_DENIED, problem, next_step="Grant this right to the user that runs the module."
+                ErrorKind.ACCESS_DENIED,
+                problem,
+                next_step=f"Grant the user {_user()} the right to read and write {os.path.join(self._root, key)}.",
             )
         if error.errno in _IN_THE_WAY:
             return RecoveryError(
                 ErrorKind.NAME_REFUSED, problem, next_step="Remove the file of that name, or use another folder."
             )
         return RecoveryError(ErrorKind.STORE_FAILED, problem, next_step="Check the file system, then run it again.")
+
+
+def _user() -> str:
+    """The user of this process; the number of a user without an entry, as in a container."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

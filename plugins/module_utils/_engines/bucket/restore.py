@@ -145,6 +145,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
             destroys=bool(counts.replaced),
             does=f"replaces {counts.replaced:,} files of" if counts.replaced else "restores files to",
             changes=bool(counts.written),
+            undo_set=bool(counts.replaced and self._request.undo),
         )
 
     def keep_undo(self) -> t.Mapping[str, str]:

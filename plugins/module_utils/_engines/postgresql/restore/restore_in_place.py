@@ -54,7 +54,6 @@ class InPlaceRestore(DatabaseRestore):
             )
         if toc is None:
             raise unknown_content()
-        self.store.require_writable(f"{self.request.source}/undo/")
         self._missing = self.missing_roles(None)
         if self.request.terminate_sessions:
             databases.require_right_to_end_sessions(self.admin, self.request.target_db)

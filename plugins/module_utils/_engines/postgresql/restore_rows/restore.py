@@ -145,14 +145,12 @@ class RowsRestore(Change[RowsResult]):
         self.details["tables"] = self._plan_facts()["tables"]
 
     def _require_possible(self) -> None:
-        """Raise RecoveryError for rows that the live tables cannot take, and for a store that takes no undo set."""
+        """Raise RecoveryError for rows that the live tables cannot take."""
         session = self._chosen.session
         for staged in self._touched:
             require_no_conflicts(session, staged)
         require_readable(self._conn, session.role, self._keys_to_check())
         require_unreferenced(session, self._chosen.tables, self._chosen.references)
-        if self._request.undo:
-            self._store.require_writable(f"{self._request.source}/undo/")
 
     def _plan(self) -> ChangePlan:
         changes, request = self._changes, self._request
@@ -166,6 +164,7 @@ class RowsRestore(Change[RowsResult]):
             elsewhere=elsewhere(identity_in(self._manifest), identity_of(self._facts, request.connection)),
             writes=sum(change.inserts + change.updates for change in changes),
             deletes=sum(change.deletes for change in changes),
+            undo_set=bool(self._touched and request.undo),
         )
 
     def _plan_facts(self) -> t.Dict[str, t.Any]:

@@ -169,6 +169,7 @@ class RowsRestore(Change[RowsResult]):
             elsewhere=self._elsewhere(),
             writes=sum(table.inserts + table.updates for table in self._tables),
             deletes=sum(table.deletes for table in self._tables),
+            undo_set=bool(self._touched),
         )
 
     def _facts(self) -> t.Dict[str, t.Any]:
