@@ -44,17 +44,17 @@ attributes:
   idempotent:
     support: none
     details:
-      - Every restore is a new one; V(beside) fails if the directory is not empty.
+      - Every restore is a new one; V(side_by_side) fails if the directory is not empty.
 options:
   mode:
     description:
-      - V(beside) restores into another, empty directory, and starts it on another port.
+      - V(side_by_side) restores into another, empty directory, and starts it on another port.
       - V(in_place) replaces the running cluster and keeps its directory; see RV(undo).
       - V(undo) renames the directory that V(in_place) kept to its original name, also after an interrupted recovery.
-      - V(remove) stops and deletes a cluster of V(beside).
+      - V(remove) stops and deletes a cluster of V(side_by_side).
     type: str
-    choices: [beside, in_place, undo, remove]
-    default: beside
+    choices: [side_by_side, in_place, undo, remove]
+    default: side_by_side
   data_directory:
     description:
       - Directory to restore into. For V(in_place) and V(undo) it is that of the running cluster.
@@ -63,7 +63,7 @@ options:
     required: true
   live_data_directory:
     description:
-      - Data directory of the running cluster, for V(beside); it may not exist. If it is unset, C(pg1-path) of the pgBackRest configuration is used.
+      - Data directory of the running cluster, for V(side_by_side); it may not exist. If it is unset, C(pg1-path) of the pgBackRest configuration is used.
     type: path
   target_type:
     description:
@@ -107,20 +107,20 @@ options:
     default: true
   port:
     description:
-      - Port of the cluster of V(beside). If it is unset, a free port is used.
+      - Port of the cluster of V(side_by_side). If it is unset, a free port is used.
     type: int
   listen_addresses:
     description:
-      - Addresses that the cluster of V(beside) listens on.
+      - Addresses that the cluster of V(side_by_side) listens on.
     type: str
     default: 127.0.0.1
   socket_directory:
     description:
-      - Folder of the socket of the cluster of V(beside). If it is unset, its data directory is used.
+      - Folder of the socket of the cluster of V(side_by_side). If it is unset, its data directory is used.
     type: path
   config_file:
     description:
-      - Path of C(postgresql.conf) for the cluster of V(beside), for servers that keep it outside of the data directory. If it is unset, that
+      - Path of C(postgresql.conf) for the cluster of V(side_by_side), for servers that keep it outside of the data directory. If it is unset, that
         of the running cluster is used.
     type: path
   service:
@@ -202,7 +202,7 @@ mode:
   description: The mode, as given.
   type: str
   returned: success
-  sample: beside
+  sample: side_by_side
 stanza:
   description: The stanza, as given.
   type: str
@@ -237,7 +237,7 @@ reached:
   returned: success
   sample: {state: paused, lsn: 0/A063460, at: "2026-03-01T12:39:59.309627+00:00", timeline: 1}
 port:
-  description: The port of the cluster of V(beside).
+  description: The port of the cluster of V(side_by_side).
   type: int
   returned: success
   sample: 5433
@@ -260,7 +260,7 @@ plan:
   description: The plan that check mode shows and a confirmation refers to.
   type: dict
   returned: success
-  sample: {mode: beside, stanza: main, target: just before transaction 746, backup: 20260301-020005F, timeline: 1, segments: 12}
+  sample: {mode: side_by_side, stanza: main, target: just before transaction 746, backup: 20260301-020005F, timeline: 1, segments: 12}
 plan_digest:
   description: Sixteen digits that O(recovery_confirm) may be; they change with the plan.
   type: str
@@ -295,7 +295,7 @@ from ..module_utils._pitr.target import TARGET_TYPES
 
 SPEC = ArgumentSpec(
     {
-        "mode": {"type": "str", "default": "beside", "choices": ["beside", "in_place", "undo", "remove"]},
+        "mode": {"type": "str", "default": "side_by_side", "choices": ["side_by_side", "in_place", "undo", "remove"]},
         "data_directory": {"type": "path", "required": True},
         "live_data_directory": {"type": "path"},
         "target_type": {"type": "str", "default": "latest", "choices": list(TARGET_TYPES)},

@@ -308,7 +308,7 @@ def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServ
     wish = {"target_type": "xid", "target": archived.moments["xid"], "action": "promote"}
 
     result = run_module(
-        "pg_pitr", archived.options(mode="beside", data_directory=beside, config_file=str(config), **wish)
+        "pg_pitr", archived.options(mode="side_by_side", data_directory=beside, config_file=str(config), **wish)
     )
 
     with PostgresServer(
@@ -326,7 +326,9 @@ def test_a_restore_point_cannot_add_settings_to_the_restored_server(
         cursor.execute("SELECT pg_create_restore_point(%s)", (name,))
 
     with pytest.raises(ModuleFailed, match="could add settings") as failed:
-        run_module("pg_pitr", archived.options(mode="beside", data_directory=beside, target_type="name", target=name))
+        run_module(
+            "pg_pitr", archived.options(mode="side_by_side", data_directory=beside, target_type="name", target=name)
+        )
 
     assert failed.value.result["error_kind"] == "invalid_options"
 
@@ -362,7 +364,7 @@ def test_links_of_the_servers_user_lead_root_to_no_other_file(archived: Archived
     folder.mkdir(mode=0o750)
     before = (victim.stat(), folder.stat())
     data = archived.root / "spool" / f"linked-{time.monotonic_ns()}"
-    options = archived.options(mode="beside", data_directory=str(data), target_type="immediate", action="promote")
+    options = archived.options(mode="side_by_side", data_directory=str(data), target_type="immediate", action="promote")
     for name, target in ((f"{data}.log", victim), (str(data), folder)):
         os.symlink(target, name)
         with pytest.raises(ModuleFailed) as failed:
@@ -373,7 +375,7 @@ def test_links_of_the_servers_user_lead_root_to_no_other_file(archived: Archived
         )
         Path(name).unlink(missing_ok=True)
     marker = {
-        "mode": "beside", "state": "done", "stanza": "main", "system_identifier": "1",
+        "mode": "side_by_side", "state": "done", "stanza": "main", "system_identifier": "1",
         "bin_dir": str(archived.server.bin_dir), "tablespaces": str(folder),
     }  # fmt: skip
     forged = Path(f"{data}.pitr.json")

@@ -52,7 +52,7 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
     mode = params["mode"]
     data = str(params["data_directory"]).rstrip("/")
     origin = data if mode in ("in_place", "undo") else cluster_directory(params)
-    restores = mode in ("beside", "in_place")
+    restores = mode in ("side_by_side", "in_place")
     target = parse_target(params["target_type"], params["target"], inclusive=params["inclusive"])
     spec = request_of(
         RecoverySpec,

@@ -141,7 +141,7 @@ def origin_cluster(
         raise RecoveryError(
             ErrorKind.WRONG_SERVER,
             f"{spec.origin} has {found}; the stanza {stanza.name!r} belongs to {stanza.system_identifier}.",
-            next_step="Check data_directory and stanza; or use mode beside.",
+            next_step="Check data_directory and stanza; or set `mode` to side_by_side.",
         )
     return None, None
 

@@ -96,7 +96,12 @@ def restore_side_by_side(spec: RecoverySpec, plan: Plan, start: Start, timings: 
     cluster = Cluster(spec.data, plan.bin_dir, spec.place.user, spec.login)
     tablespaces = f"{spec.data}.tablespaces"
     marker = Marker(
-        "beside", "restoring", plan.stanza.name, plan.stanza.system_identifier, plan.bin_dir, tablespaces=tablespaces
+        "side_by_side",
+        "restoring",
+        plan.stanza.name,
+        plan.stanza.system_identifier,
+        plan.bin_dir,
+        tablespaces=tablespaces,
     )
     with timings.phase("provision"):
         write_marker(spec.data, marker)
@@ -124,7 +129,7 @@ def remove_side_by_side(data: str, user: t.Optional[str], timeout: int = 60) -> 
     marker = read_marker(data)
     if marker is None and not os.path.lexists(data):
         return False
-    if marker is None or marker.mode != "beside":
+    if marker is None or marker.mode != "side_by_side":
         raise RecoveryError(
             ErrorKind.TARGET_MISSING,
             f"{data} was not created by a side-by-side restore ({marker_path(data)} does not name it).",
@@ -204,7 +209,7 @@ def _run(spec: RecoverySpec, plan: Plan, start: Start, cluster: Cluster) -> Side
     reached = wait_for_target(cluster, spec, plan, log, start.recovery_timeout)
     write_marker(
         spec.data,
-        Marker("beside", "done", plan.stanza.name, plan.stanza.system_identifier, plan.bin_dir,
+        Marker("side_by_side", "done", plan.stanza.name, plan.stanza.system_identifier, plan.bin_dir,
                tablespaces=f"{spec.data}.tablespaces"),
     )  # fmt: skip
     return SideBySide(reached, port, socket_dir or None)

@@ -105,7 +105,7 @@ RULES = (
         _backup_missing,
     ),
     Rule(
-        "backup_beside_assets",
+        "backup_in_bucket_of_assets",
         ERROR,
         "T15",
         "Backups are not in a bucket of the application.",

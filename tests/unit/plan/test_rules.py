@@ -41,7 +41,7 @@ BREAKS: list[tuple[str, dict[str, t.Any], list[str]]] = [
     ("rto_estimate", {"scenarios[3].estimate_seconds.max": "4h"}, ["scenarios[3].estimate_seconds"]),
     ("estimate_missing", {"scenarios[3].estimate_seconds": GONE}, ["scenarios[3].estimate_seconds"]),
     ("backup_missing", {"sources[2]": _NEW_SOURCE}, ["sources[2]"]),
-    ("backup_beside_assets", {"stores[0].bucket": "school-media"}, ["stores[0].bucket"]),
+    ("backup_in_bucket_of_assets", {"stores[0].bucket": "school-media"}, ["stores[0].bucket"]),
     ("backup_in_account_of_assets", {"stores[1].account": "school-production"}, ["stores[1].account"]),
     (
         "copy_elsewhere_missing",
