@@ -75,15 +75,15 @@ containers: $(VENV)/dev
 	@tests/tools/engine.sh --optional tests/tools/molecule.sh
 
 .PHONY: benchmark
-benchmark: $(VENV)/dev ## time us beside pg_dump, pg_restore and pgBackRest; SCALE=1.0 is about 1 GB
+benchmark: $(VENV)/dev ## time the collection and pg_dump, pg_restore, pgBackRest; SCALE=1.0 is about 1 GB
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.run --scale $(SCALE) --rounds $(ROUNDS) $(ARGS)
 
 .PHONY: bucketbenchmark
-bucketbenchmark: $(VENV)/dev ## time the backup of a bucket of small files beside rclone; FILES=100000
+bucketbenchmark: $(VENV)/dev ## time the backup of a bucket of small files and rclone; FILES=100000
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.buckets --files $(FILES) $(ARGS)
 
 .PHONY: d1benchmark
-d1benchmark: $(VENV)/dev ## time the backup and the restore of a database of D1 beside wrangler; ROWS=5000000
+d1benchmark: $(VENV)/dev ## time the backup and the restore of a database of D1 and wrangler; ROWS=5000000
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.d1 --rows $(ROWS) $(ARGS)
 
 .PHONY: generate

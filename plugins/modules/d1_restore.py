@@ -15,7 +15,7 @@ description:
   - With O(mode=new) the target is a database that does not exist yet, or is empty. One that was made for it is deleted when it fails.
   - With O(mode=in_place) all that is in the database is replaced as a database_restore. The bookmark of before is noted, the database is sent
     back to it when anything fails, and the result holds it for taking the restore back. In production it needs O(recovery_confirm).
-    Of a file, a copy stays beside it.
+    A file keeps a copy in its folder.
   - With O(mode=difference) only the rows that differ are written, in all tables, as a database_restore or not at all. The touched rows are first
     stored as a set of the tier V(undo), which M(lifeline.recovery.d1_restore_rows) restores to take this restore back.
   - A dump of another tool (O(src)), as C(wrangler d1 export) or the C(.dump) of the shell of SQLite write it, is loaded and mended first.
@@ -95,7 +95,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Restore the newest set beside the live database
+- name: Restore the newest set into a new database
   lifeline.recovery.d1_restore:
     account_id: 0123456789abcdef0123456789abcdef
     database: studio-platform-db-recovery

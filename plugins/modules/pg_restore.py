@@ -17,7 +17,7 @@ description:
   - The properties of the database - locale, owner, grants, connection limit, comment and settings - are restored and compared
     as well. Settings may hold secrets, so that differences name a setting and never its value.
   - Restores dumps that others made too - plain SQL (also with gzip or zstd), custom and directory archives - with a
-    C(.sha256) file beside them where there is one.
+    C(.sha256) file in their folder if there is one.
   - A dump of another tool is untrusted input. The module reads the whole dump before the module creates or changes anything,
     also in check mode. Statements that leave the database or change the server, and psql commands, are refused with
     RV(error_kind=unsafe_dump); a dump that is cut off with RV(error_kind=damaged). The message names the line.
@@ -60,7 +60,7 @@ options:
   mode:
     description:
       - V(new) makes a database that does not exist yet.
-      - V(swap) restores beside the live database, and then exchanges the names in one transaction. The old database is
+      - V(swap) restores side by side with the live database, and then exchanges the names in one transaction. The old database is
         kept, and RV(undo) has the options that undo the restore. The new database takes over the properties that the live database has
         now - locale, owner, grants, connection limit, comment, settings - and RV(properties) lists those that were changed
         since the backup. A run that is killed leaves the names, and the right to connect, unchanged.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times the backup of a bucket of many small files beside rclone, in one run."""
+"""Times the backup of a bucket of many small files and of rclone, in one run."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def main() -> None:
         remotes = rclone_remotes(Path(scratch), origin, store)
         ours = Ours(origin, store)
         note(rows, "rclone sync, all", lambda: rclone(remotes, "sync", "origin:backups/media", "store:backups/mirror"))
-        note(rows, "ours, first backup", ours.backup)
+        note(rows, "lifeline, first backup", ours.backup)
         change_files(origin, options.files, options.changed)
         note(
             rows,
             "rclone sync, 10 changed",
             lambda: rclone(remotes, "sync", "origin:backups/media", "store:backups/mirror"),
         )
-        note(rows, "ours, 10 changed", ours.backup)
+        note(rows, "lifeline, 10 changed", ours.backup)
         delete_folder(origin, "media/folder-7/")
         note(
             rows,
@@ -77,7 +77,7 @@ def main() -> None:
             lambda: rclone(remotes, "copy", "store:backups/mirror/folder-7", "origin:backups/media/folder-7"),
         )
         delete_folder(origin, "media/folder-7/")
-        note(rows, "ours, one prefix restored", lambda: ours.restore("folder-7/"))
+        note(rows, "lifeline, one prefix restored", lambda: ours.restore("folder-7/"))
     output = options.output or ROOT / "reports" / f"buckets-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.json"
     report(rows, options.files, size, output)
 
@@ -168,8 +168,8 @@ def report(rows: dict[str, Row], files: int, size: int, output: Path) -> None:
         f"{ours} / {theirs}": round(rows[ours].seconds / rows[theirs].seconds, 3)
         for theirs, ours in zip(names[::2], names[1::2])
     }
-    for words, ratio in ratios.items():
-        print(f"{words:56s}{ratio:8.3f}")
+    for label, ratio in ratios.items():
+        print(f"{label:56s}{ratio:8.3f}")
     output.parent.mkdir(parents=True, exist_ok=True)
     results = {name: row._asdict() for name, row in rows.items()}
     output.write_text(

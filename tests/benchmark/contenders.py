@@ -132,7 +132,7 @@ class Contenders:
         return {"peak": peak, "table": stored, "fetched": result["bytes_fetched"]}
 
     def _stored_size(self, set_id: str, table: str) -> int:
-        """What the rows of a table take in a set, as its manifest says."""
+        """The size of the rows of a table in a set, from its manifest."""
         key = f"ours/run{self._runs}/daily/sets/{set_id}.json"
         manifest = json.load(self._s3.client().get_object(Bucket=self._s3.bucket, Key=key)["Body"])
         return sum(entry["stored_size"] for entry in manifest["objects"] if entry["table"].split(".")[-1] == table)

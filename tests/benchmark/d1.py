@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times backup and restore of a large database of D1 beside wrangler, in one run, and tells what breaks there."""
+"""Times backup and restore of a large database of D1 beside wrangler, in one run, and reports failures of wrangler."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SCHOOL = {
 
 
 class Row(t.NamedTuple):
-    """Seconds, peak memory in bytes, and how it ended: the exit status and what was said of a failure."""
+    """Seconds, peak memory in bytes, and how it ended: the exit status and the message of a failure."""
 
     seconds: float
     peak: int
@@ -145,8 +145,8 @@ def school(rows: int) -> t.Iterator[str]:
 def ours(rows: dict[str, Row], server: D1Server, folder: Path) -> None:
     """The modules as Ansible runs them. A backup loads what it wrote and compares; a restore reads it all back."""
     what = {"source": "school", "store": {"provider": "directory", "path": str(folder / "store")}}
-    note(rows, "ours, backup of all", lambda: module("d1_backup", {**what, **server.options("plain")}))
-    note(rows, "ours, restore of all", lambda: module("d1_restore", {**what, **server.options("back")}))
+    note(rows, "lifeline, backup of all", lambda: module("d1_backup", {**what, **server.options("plain")}))
+    note(rows, "lifeline, restore of all", lambda: module("d1_restore", {**what, **server.options("back")}))
 
 
 def module(name: str, options: dict[str, t.Any]) -> Row:
@@ -190,11 +190,11 @@ class Wrangler:
         file.unlink(missing_ok=True)
 
     def _run(self, action: str, name: str, *options: str) -> Row:
-        told = self._folder / "told.txt"
+        output = self._folder / "output.txt"
         settings = {"WRANGLER_SEND_METRICS": "false", "CI": "1", "HOME": str(self._folder), "NO_COLOR": "1"}
         began = time.monotonic()
         with (
-            told.open("wb") as stream,
+            output.open("wb") as stream,
             subprocess.Popen(
                 [*self._command, action, name, "--local", *options],
                 cwd=self._folder,
@@ -210,9 +210,9 @@ class Wrangler:
             except subprocess.TimeoutExpired:
                 status = -1
                 watch.end()
-                told.write_text(f"ended after {self._limit:.0f} s")
+                output.write_text(f"ended after {self._limit:.0f} s")
         seconds = time.monotonic() - began
-        return Row(seconds, watch.peak, status, "" if status == 0 else reason(told.read_text(errors="replace")))
+        return Row(seconds, watch.peak, status, "" if status == 0 else reason(output.read_text(errors="replace")))
 
 
 def find_wrangler(folder: Path, limit: float, *, skipped: bool = False) -> Wrangler | None:
@@ -258,11 +258,11 @@ class PeakOfPrograms:
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def reason(told: str) -> str:
-    """The first line that tells of an error."""
-    lines = [_COLOURS.sub("", line).strip() for line in told.splitlines() if line.strip()]
+def reason(output: str) -> str:
+    """The first line with an error."""
+    lines = [_COLOURS.sub("", line).strip() for line in output.splitlines() if line.strip()]
     found = [line for line in lines if "error" in line.lower() or "failed" in line.lower() or "D1" in line]
-    return next(iter([*found, *lines[-1:]]), "nothing was said")[:160]
+    return next(iter([*found, *lines[-1:]]), "no message")[:160]
 
 
 def note(rows: dict[str, Row], name: str, work: t.Callable[[], Row]) -> Row:
@@ -275,16 +275,16 @@ def note(rows: dict[str, Row], name: str, work: t.Callable[[], Row]) -> Row:
 
 def report(rows: dict[str, Row], count: int, size: int, output: Path) -> None:
     pairs = {
-        "ours, backup of all": "wrangler, export of the school alone",
-        "ours, restore of all": "wrangler, execute of the school alone",
+        "lifeline, backup of all": "wrangler, export of the school alone",
+        "lifeline, restore of all": "wrangler, execute of the school alone",
     }
     ratios = {
         f"{mine} / {theirs}": round(rows[mine].seconds / rows[theirs].seconds, 3)
         for mine, theirs in pairs.items()
         if theirs in rows and rows[theirs].status == 0
     }
-    for words, ratio in ratios.items():
-        print(f"{words:72s}{ratio:8.3f}")
+    for label, ratio in ratios.items():
+        print(f"{label:72s}{ratio:8.3f}")
     output.parent.mkdir(parents=True, exist_ok=True)
     results = {name: row._asdict() for name, row in rows.items()}
     output.write_text(json.dumps({"rows": count, "bytes": size, "results": results, "ratios": ratios}, indent=2) + "\n")

@@ -73,7 +73,7 @@ class PeakMemory:
 
 
 def settle(server: PostgresServer, database: str, patience: float) -> float:
-    """Let what was written reach the disk and warm the tables, so that nobody pays for another's work.
+    """Let what was written reach the disk and warm the tables, so that no measurement includes the work of another.
 
     Returns the share of the processors that is used although nothing of the benchmark runs, after waiting for it to
     become small, at most patience seconds.

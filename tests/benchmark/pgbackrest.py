@@ -71,7 +71,7 @@ def install() -> None:
 
 
 class PgBackRest:
-    """One repository. Segments are archived only while a backup of it runs, so that nobody else pays for that."""
+    """One repository. Segments are archived only while a backup of it runs, so other measurements exclude it."""
 
     def __init__(self, server: PostgresServer, s3: S3Server | None = None) -> None:
         self._server, self._s3 = server, s3

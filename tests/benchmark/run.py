@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _pgbackrest(server: PostgresServer, stack: contextlib.ExitStack) -> dict[str, PgBackRest]:
-    """The repositories that can be had here by the name of their row; what is left out is said."""
+    """The repositories that can be had here by the name of their row; omitted repositories are printed."""
     if not is_installed():
         print("pgBackRest is not installed, so it is left out: give --install as root, or apt-get install pgbackrest")
         return {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the benchmark found, for people and as JSON: medians, ratios, bytes, peak memory, and what was aimed at."""
+"""The results of the benchmark, as text and as JSON: medians, ratios, bytes, peak memory, and targets."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.support.runner.modules import ROOT
 
 PLAN, BARE, BARE_PLAIN = "plan: pg_dump | gzip, sha256, upload", "pg_dump -Fd -j2", "pg_dump -Fd -j2 -Z0"
 PGBACKREST, PGBACKREST_S3 = "pgBackRest full, zst, 2, local folder", "pgBackRest full, zst, 2, S3 over TLS"
-OURS, OURS_FULL, CHANGED_ONCE = "ours, no fingerprint", "ours, full fingerprint", "ours, one table changed"
+OURS, OURS_FULL, CHANGED_ONCE = "lifeline, no fingerprint", "lifeline, full fingerprint", "lifeline, one table changed"
 PSQL, BARE_RESTORE = "psql < dump.sql.gz", "pg_restore -j2"
-OUR_RESTORE, OUR_RESTORE_FULL = "ours, content not compared", "ours, proved equal"
+OUR_RESTORE, OUR_RESTORE_FULL = "lifeline, content not compared", "lifeline, proved equal"
 
-PLAN_ROWS, OUR_ROWS = "plan: three students, from the dump", "ours, three students"
+PLAN_ROWS, OUR_ROWS = "plan: three students, from the dump", "lifeline, three students"
 
 Results = t.Mapping[str, t.List[Measured]]
 
@@ -49,7 +49,7 @@ _MOST_MEMORY = 200e6
 class Figure(t.NamedTuple):
     """One number to judge; most is what was aimed at, reached whether it was, both None without an aim."""
 
-    words: str
+    label: str
     value: float
     most: float | None
     reached: bool | None
@@ -58,8 +58,8 @@ class Figure(t.NamedTuple):
 def figures(results: Results) -> list[Figure]:
     """All ratios whose rows were measured, the bytes of the changed table, and the peak memory in MB."""
     found = [
-        _figure(words, _median(results[one]) / _median(results[other]), most)
-        for words, one, other, most in _RATIOS
+        _figure(label, _median(results[one]) / _median(results[other]), most)
+        for label, one, other, most in _RATIOS
         if one in results and other in results
     ]
     changed = [item.uploaded / item.table for item in results.get(CHANGED_ONCE, []) if item.table]
@@ -91,7 +91,7 @@ def print_table(results: Results) -> None:
     print()
     for figure in figures(results):
         aim = "" if figure.most is None else f"  at most {figure.most:g}: {'reached' if figure.reached else 'MISSED'}"
-        print(f"{figure.words:62s}{figure.value:8.3f}{aim}")
+        print(f"{figure.label:62s}{figure.value:8.3f}{aim}")
     worst = max(item.disturbed for items in results.values() for item in items)
     print(f"others used up to {worst:.0%} of the processors before a measurement")
 
@@ -109,15 +109,15 @@ def write(output: Path | None, scale: float, size: int, version: str, results: R
         "processors": os.cpu_count(),
         "results": {name: [asdict(item) for item in items] for name, items in results.items()},
         "medians": {name: round(_median(items), 3) for name, items in results.items()},
-        "ratios": {figure.words: figure.value for figure in figures(results) if " / " in figure.words},
+        "ratios": {figure.label: figure.value for figure in figures(results) if " / " in figure.label},
         "figures": [figure._asdict() for figure in figures(results)],
     }
     output.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written to {output}")
 
 
-def _figure(words: str, value: float, most: float | None) -> Figure:
-    return Figure(words, round(value, 3), most, None if most is None else value <= most)
+def _figure(label: str, value: float, most: float | None) -> Figure:
+    return Figure(label, round(value, 3), most, None if most is None else value <= most)
 
 
 def _median(items: t.Sequence[Measured]) -> float:

@@ -10,7 +10,7 @@ from tests.support.servers.postgres import PostgresServer
 
 #: Rows at scale 1.0, which dumps to about 1 GB. Texts are made of words in a random order, so that they
 #: compress three to four times, as real ones do.
-_WORDS = """
+_VOCABULARY = """
     CREATE FUNCTION words(seed bigint, count int) RETURNS text LANGUAGE sql IMMUTABLE AS $$
         SELECT string_agg((ARRAY['lesson','child','number','animal','story','colour','river','music','planet','forest',
             'question','answer','because','together','listen','explain','between','picture','morning','winter','the',
@@ -75,7 +75,7 @@ _INDEXES = (
 CHANGED = "bookings"
 
 
-#: Three students and, by their column, the tables that have rows of theirs to bring back.
+#: Three students and, by their column, the tables with their rows to restore.
 STUDENTS = (17, 23, 42)
 STUDENTS_LIST = ", ".join(map(str, STUDENTS))
 STUDENTS_TABLES = {"profiles": "id", "bookings": "profile"}
@@ -86,7 +86,7 @@ def make_database(server: PostgresServer, name: str, scale: float) -> int:
     server.create_database(name)
     counts = {table: max(100, int(count * scale)) for table, (_columns, _values, count) in _TABLES.items()}
     with server.session(name) as cursor:
-        cursor.execute(_WORDS)
+        cursor.execute(_VOCABULARY)
         for table, (columns, values, _count) in _TABLES.items():
             cursor.execute(f"CREATE TABLE {table} ({columns})")
             filled = values.replace("{profiles}", str(counts["profiles"])).replace("{lessons}", str(counts["lessons"]))

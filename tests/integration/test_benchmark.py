@@ -37,9 +37,9 @@ def run_target(target: str, output: Path, *variables: str, arguments: str = "") 
 
 def test_benchmark_measures_every_contender(tmp_path: Path) -> None:
     document, printed = run_target("benchmark", tmp_path / "out.json", "SCALE=0.005", "ROUNDS=1")
-    assert {"ours, full fingerprint", "ours, proved equal", "pg_restore -j2"} <= set(document["results"])
+    assert {"lifeline, full fingerprint", "lifeline, proved equal", "pg_restore -j2"} <= set(document["results"])
     assert document["ratios"]["backup with full fingerprint / the plan's way"] > 0
-    (changed,) = document["results"]["ours, one table changed"]
+    (changed,) = document["results"]["lifeline, one table changed"]
     assert changed["uploaded"] < changed["stored"]
     measured = any(name.startswith("pgBackRest") for name in document["results"])
     assert measured or "pgBackRest is not installed" in printed
@@ -47,14 +47,14 @@ def test_benchmark_measures_every_contender(tmp_path: Path) -> None:
 
 def test_bucketbenchmark_reads_only_the_changed_files_of_a_store_without_etags(tmp_path: Path) -> None:
     document, _printed = run_target("bucketbenchmark", tmp_path / "out.json", "FILES=400")
-    files = {name: row["files"] for name, row in document["results"].items() if name.startswith("ours")}
-    assert files == {"ours, first backup": 400, "ours, 10 changed": 10, "ours, one prefix restored": 2}
+    files = {name: row["files"] for name, row in document["results"].items() if name.startswith("lifeline")}
+    assert files == {"lifeline, first backup": 400, "lifeline, 10 changed": 10, "lifeline, one prefix restored": 2}
     assert len(document["ratios"]) == 3
 
 
 def test_d1benchmark_backs_up_and_restores_with_wrangler_left_out(tmp_path: Path) -> None:
     document, printed = run_target("d1benchmark", tmp_path / "out.json", "ROWS=1000", arguments="--skip wrangler")
-    assert set(document["results"]) == {"ours, backup of all", "ours, restore of all"}
+    assert set(document["results"]) == {"lifeline, backup of all", "lifeline, restore of all"}
     assert all(row["status"] == 0 for row in document["results"].values())
     assert "wrangler is left out, as --skip demands" in printed
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The folder of reports: one folder a drill, C(latest) beside them, and the history that they make."""
+"""The folder of reports: one folder for each drill, the link C(latest), and the history of the drills."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def audit_key(source: str, instant: str, operation: str) -> str:
 
 
 def audit_head_key(source: str) -> str:
-    """The document that names the newest audit record. It lies beside the records, which are never replaced."""
+    """The document that names the newest audit record. It is stored with the records, which are never replaced."""
     return f"{source}/audit-head.json"
 
 

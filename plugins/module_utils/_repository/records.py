@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small documents beside the sets of a tier, one for each set: how it was verified, and how its restore ended."""
+"""Small documents of a tier, one for each set: its verification, and the outcome of its restore."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the last restore of each set ended: one small document beside each set that was ever restored.
+"""The outcome of the last restore of each set: one small document for each restored set.
 
 Only facts of the set are recorded. A target that exists, lacks a role or is locked does not depend on the set.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of a set beside objects of a bucket: do their headers differ, and do their names exclude each other."""
+"""Comparison of files of a set with objects of a bucket: headers, and names that exclude each other."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def differing_headers(
     return differing
 
 
-#: Why a store of paths cannot hold a name beside others.
+#: Why a store of paths cannot hold a name together with others.
 EXCLUDED_FILE = "other files need a folder of that name"
 EXCLUDED_FOLDER = "another file has that name"
 
 
 def excluded_names(files: t.Iterable[t.Tuple[str, int]], refuses: t.Callable[[str, int], str]) -> t.Iterator[str]:
-    """Names that a store of paths cannot hold beside others: a file in the place of a folder that other files need.
+    """Names that a store of paths cannot hold with others: a file in the place of a folder that other files need.
 
     Where the only other file is the folder itself, as an object of no bytes, that one is left out. files are keys and
     sizes in the order of the keys, so that only the names that begin the current one are remembered.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of this host beside objects of a store: are they the same, and which folder lies where."""
+"""Comparison of files of this host with objects of a store, and the paths of folders."""
 
 from __future__ import annotations
 

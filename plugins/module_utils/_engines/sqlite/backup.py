@@ -41,7 +41,7 @@ _NOTHING_WRITTEN = "No backup set was written; earlier sets are unchanged."
 class SqliteBackupRequest(BackupRequest):
     """A backup of a database. accept_identity is for D1, because a file has no identity.
 
-    sql_name names the complete dump as one file beside the sets of the tier, with marks of strftime. attempts is how
+    sql_name names the complete dump as one file in the folder of the tier, with marks of strftime. attempts is how
     often to read again when the database changed while it was read.
     """
 
@@ -63,7 +63,7 @@ class SqliteBackupRequest(BackupRequest):
         if self.sql_name and store.sealing.encrypts:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                "sql_name would write a readable dump beside encrypted sets.",
+                "sql_name would write a readable dump of an encrypted set.",
                 left=_NOTHING_WRITTEN,
                 next_step="Remove sql_name or encrypt_to.",
             )

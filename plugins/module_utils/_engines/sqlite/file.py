@@ -119,7 +119,7 @@ class FileEngine:
         return copy
 
     def copy_to(self, path: str) -> None:
-        """The whole database as a file, as it is at one moment. The copy needs no log beside it."""
+        """A consistent copy of the database as one file, without a log."""
         end = time.monotonic() + _BUSY_SECONDS
 
         def judge(status: int, _remaining: int, _total: int) -> None:

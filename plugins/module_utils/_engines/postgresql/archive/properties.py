@@ -4,7 +4,7 @@
 
 """The properties of a database that no object in the database has: locale, owner, grants, limit, comment, settings.
 
-pg_dump writes them only for "pg_restore --create", which restores under the old name and never beside the database.
+pg_dump writes them only for "pg_restore --create", which restores under the old name and never side by side.
 The values of settings may be secrets: no message, result or log holds them.
 """
 

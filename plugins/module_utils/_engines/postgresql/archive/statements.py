@@ -152,7 +152,7 @@ class _Tokens:
         return QualifiedName(first, _plain(self.next()))
 
     def identifiers(self) -> t.Tuple[str, ...]:
-        """A list of names in parentheses; a keyword beside one, as PERIOD, is given as an empty name."""
+        """A list of names in parentheses; a keyword after a name, such as PERIOD, is given as an empty name."""
         self.skip("(")
         found = []
         while self.peek() != ")":

@@ -86,9 +86,9 @@ def replayed_structure(
 ) -> t.Tuple[Structure, bool]:
     """Recorded definitions as this server prints them, and whether the server accepted all of them.
 
-    toc holds the bytes of toc.dat. An empty database is made beside that of options and dropped again. Only definitions
-    are replayed; what of them runs code of users runs with the rights of the owner. Raises RecoveryError when that is
-    not possible.
+    toc holds the bytes of toc.dat. An empty database is created on the same server and dropped again. Only definitions
+    are replayed; code of users in them runs with the rights of the owner. Raises RecoveryError if that is not
+    possible.
     """
     with contextlib.ExitStack() as stack:
         conn = stack.enter_context(connection(options, application="lifeline.recovery structure"))
@@ -113,7 +113,7 @@ def replayed_structure(
 
 
 def merged(recorded: Definitions, replayed: Structure, current: Definitions, *, everything: bool) -> Structure:
-    """The recorded structure, in the words of the server that replayed it where the live one differs from it.
+    """The recorded structure; a definition that differs from the current one is taken from the replay.
 
     A replay may lack a part of a definition, such as a grant that the role may not make.
     Recorded objects that the replay lacks stay expected, unless everything is true: then the replay was complete and

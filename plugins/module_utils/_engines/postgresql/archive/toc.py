@@ -34,7 +34,7 @@ _SECTIONS = {2: "pre-data", 3: "data", 4: "post-data"}
 
 @dataclass(frozen=True)
 class TocEntry:
-    """One entry. file_name is the data file beside toc.dat, or empty when the entry has no data.
+    """One entry. file_name is the data file in the folder of toc.dat, or empty if the entry has no data.
 
     tablespace and access_method are empty where the entry uses the default, section where it has that of another entry,
     as a comment.
