@@ -153,10 +153,11 @@ from ..module_utils._ansible.store_requests import readable_store
 from ..module_utils._repository.audit import AuditQuery, AuditResult, read_audit
 
 SOURCE = ArgumentSpec({"source": {"type": "str", "required": True}})
+SPEC = spec_of(AuditQuery).merge(SOURCE, store_spec())
 
 
 def main() -> None:
-    module = create_module(SOURCE.merge(spec_of(AuditQuery)).merge(store_spec()))
+    module = create_module(SPEC)
 
     def work() -> AuditResult:
         query = request_of(AuditQuery, module.params, check_mode=module.check_mode)

@@ -146,23 +146,23 @@ from ..module_utils._ansible.argument_specs import store_spec
 from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import readable_store
 from ..module_utils._repository.compare_sets import SetsComparison, compare_sets
+from ..module_utils._repository.layout import TIERS
 from ..module_utils._repository.recovery_points import Selection
 
-_TIERS = ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]
 SPEC = ArgumentSpec(
     {
         "source": {"type": "str", "required": True},
         "set": {"type": "str", "required": True},
-        "tier": {"type": "str", "choices": _TIERS},
+        "tier": {"type": "str", "choices": list(TIERS)},
         "other_set": {"type": "str", "default": "latest"},
-        "other_tier": {"type": "str", "choices": _TIERS},
+        "other_tier": {"type": "str", "choices": list(TIERS)},
         "limit": {"type": "int", "default": 100},
     }
-)
+).merge(store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> SetsComparison:

@@ -221,38 +221,21 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import selection_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-)
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._ansible.store_requests import readable_store, set_selection
 from ..module_utils._core.clock import utc_now
 from ..module_utils._repository.info import InfoRequest, InfoResult, describe_sets
 
-SPEC = ArgumentSpec(
-    {
-        "rpo_seconds": {"type": "int"},
-        "window_seconds": {"type": "int", "default": 604800},
-        "days": {"type": "int", "default": 0},
-        "limit": {"type": "int", "default": 100},
-    }
-)
+SPEC = spec_of(InfoRequest).merge(selection_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> InfoResult:
-        request = InfoRequest(
-            source=params["source"],
-            tier=params["tier"],
-            selection=set_selection(params) if params["set"] or params["before"] else None,
-            rpo=params["rpo_seconds"],
-            window=params["window_seconds"],
-            limit=params["limit"],
-            days=params["days"],
-        )
+        selection = set_selection(params) if params["set"] or params["before"] else None
+        request = request_of(InfoRequest, params, check_mode=module.check_mode, selection=selection)
         store = readable_store(params, params["source"])
         # Where the clocks differ, the one that makes sets older is believed.
         return describe_sets(store, request, max(utc_now(), store.now()))

@@ -218,46 +218,24 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import store_spec
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.store_requests import (
-    audit_days,
-    opened_store,
-    retention_policy,
-)
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
+from ..module_utils._ansible.store_requests import audit_days, opened_store, retention_policy
 from ..module_utils._operations.prune import prune
 from ..module_utils._repository.clocks import agreed_now
 from ..module_utils._repository.prune import PruneRequest, prune_diff
+from ..module_utils._repository.retention import Policy
 
-SPEC = ArgumentSpec(
-    {
-        "source": {"type": "str"},
-        "tier": {"type": "str", "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]},
-        "keep_hourly": {"type": "int"},
-        "keep_daily": {"type": "int"},
-        "keep_weekly": {"type": "int"},
-        "keep_monthly": {"type": "int"},
-        "keep_yearly": {"type": "int"},
-        "keep_within_days": {"type": "float"},
-        "minimum": {"type": "int"},
-        "grace_seconds": {"type": "int", "default": 86400},
-        "audit_days": {"type": "dict", "default": {}},
-    }
-)
+DAYS = ArgumentSpec({"keep_within_days": {"type": "float"}})
+SPEC = spec_of(PruneRequest).merge(spec_of(Policy), DAYS, store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:
-        request = PruneRequest(
-            source=params["source"],
-            tier=params["tier"],
-            policy=retention_policy(params),
-            grace=params["grace_seconds"],
-            audit_days=audit_days(params),
-            check_mode=module.check_mode,
-        )
+        policy, days = retention_policy(params), audit_days(params)
+        request = request_of(PruneRequest, params, check_mode=module.check_mode, policy=policy, audit_days=days)
         store = opened_store(params)
         result = prune(store, request, agreed_now(store))
         return {**vars(result), "diff": prune_diff(result)}

@@ -133,9 +133,11 @@ from ..module_utils._ansible.store_requests import (
 from ..module_utils._repository.catalogue import find_set
 from ..module_utils._repository.thaw import ThawRequest, ThawResult, thaw_set
 
+SPEC = spec_of(ThawRequest).merge(selection_spec(), store_spec())
+
 
 def main() -> None:
-    module = create_module(spec_of(ThawRequest).merge(store_spec()).merge(selection_spec()))
+    module = create_module(SPEC)
 
     def work() -> ThawResult:
         store = opened_store(module.params)

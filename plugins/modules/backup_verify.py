@@ -164,41 +164,27 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import client_spec, selection_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import selection_spec, store_spec
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.requests import required_source
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-    store_parallel,
-)
+from ..module_utils._ansible.store_requests import readable_store, set_selection, store_parallel
 from ..module_utils._operations.verify import verify_set
 from ..module_utils._repository.catalogue import find_set
 from ..module_utils._repository.lifecycle import noted_expiring_rules
 from ..module_utils._repository.verifier import VerifyRequest
 
-SPEC = ArgumentSpec(
-    {
-        "depth": {"type": "str", "default": "decode", "choices": ["presence", "digests", "decode"]},
-        "spool_dir": {"type": "path"},
-    }
-)
+SPEC = spec_of(VerifyRequest).merge(selection_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(client_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:
         store = readable_store(params, params["source"])
         manifest = find_set(store, required_source(params), set_selection(params))
-        request = VerifyRequest(
-            depth=params["depth"],
-            spool_dir=params["spool_dir"],
-            client_bin_dir=params["client_bin_dir"],
-            parallel=store_parallel(params),
-            record=not module.check_mode,
-        )
+        parallel, record = store_parallel(params), not module.check_mode
+        request = request_of(VerifyRequest, params, check_mode=module.check_mode, parallel=parallel, record=record)
         # First, so that the notice of a rule explains objects that are missing.
         rules = noted_expiring_rules(store)
         return {**vars(verify_set(store, manifest, request)), "expiring_rules": rules}

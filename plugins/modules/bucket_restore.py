@@ -226,58 +226,24 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    confirmation_spec,
-    files_spec,
-    progress_spec,
-    selection_spec,
-    store_spec,
-)
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.requests import (
-    required_source,
-    safeguards,
-)
-from ..module_utils._ansible.store_requests import (
-    files_name,
-    opened_files,
-    readable_store,
-    set_selection,
-)
-from ..module_utils._engines.bucket.restore import (
-    BucketRestore,
-    BucketRestoreRequest,
-)
+from ..module_utils._ansible.argument_specs import files_spec, selection_spec, store_spec
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._ansible.requests import required_source
+from ..module_utils._ansible.store_requests import files_name, opened_files, readable_store, set_selection
+from ..module_utils._engines.bucket.restore import BucketRestore, BucketRestoreRequest
 from ..module_utils._operations.change import perform
 from ..module_utils._repository.catalogue import find_set
 
-SPEC = ArgumentSpec(
-    {
-        "prefixes": {"type": "list", "elements": "str", "default": []},
-        "mode": {"type": "str", "default": "missing", "choices": ["missing", "all"]},
-        "undo": {"type": "bool", "default": True},
-        "parallel_files": {"type": "int", "default": 16},
-        "spool_dir": {"type": "path"},
-    }
-)
+SPEC = spec_of(BucketRestoreRequest).merge(files_spec(), selection_spec(), store_spec())
 
 
 def main() -> None:
-    spec = SPEC.merge(files_spec()).merge(progress_spec()).merge(selection_spec()).merge(confirmation_spec())
-    module = create_module(spec.merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:
-        request = BucketRestoreRequest(
-            prefixes=tuple(params["prefixes"]),
-            mode=params["mode"],
-            target_name=files_name(params),
-            undo=params["undo"],
-            parallel=params["parallel_files"],
-            spool_dir=params["spool_dir"],
-            progress_file=params["progress_file"],
-            safeguards=safeguards(params, check_mode=module.check_mode),
-        )
+        target_name = files_name(params)
+        request = request_of(BucketRestoreRequest, params, check_mode=module.check_mode, target_name=target_name)
         files, source = opened_files(params), required_source(params)
         store = readable_store(params, source)
         manifest = find_set(store, source, set_selection(params))

@@ -175,11 +175,11 @@ from ..module_utils._documents.info import DocumentsInfo, InfoRequest, describe_
 
 SPEC = ArgumentSpec(
     {"documents": {"type": "list", "elements": "str", "default": []}, "limit": {"type": "int", "default": 1000}}
-)
+).merge(documents_spec(), files_spec(), postgres_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(documents_spec()).merge(files_spec()).merge(postgres_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> DocumentsInfo:

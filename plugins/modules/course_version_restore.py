@@ -266,12 +266,11 @@ SPEC = ArgumentSpec(
         "rebuilt_version": {"type": "str", "default": "first", "choices": ["first", "current"]},
         "source": {"type": "str"},
     }
-)
+).merge(documents_spec(), files_spec(), store_spec(), postgres_spec())
 
 
 def main() -> None:
-    spec = SPEC.merge(documents_spec()).merge(files_spec()).merge(store_spec()).merge(postgres_spec())
-    module = create_module(spec)
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> t.Union[DocumentsResult, RebuildResult]:

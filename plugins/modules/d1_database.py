@@ -89,38 +89,24 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, d1_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import d1_spec
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.databases import DatabaseRequest, ensure_database
 
-SPEC = ArgumentSpec(
-    {
-        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-        "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
-        "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
-    }
-)
+SPEC = spec_of(DatabaseRequest).merge(d1_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(confirmation_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:
-        request = DatabaseRequest(
-            database=d1_database(params),
-            present=params["state"] == "present",
-            location=params["location"],
-            jurisdiction=params["jurisdiction"],
-            environment=params["recovery_environment"],
-            confirm=params["recovery_confirm"],
-            check_mode=module.check_mode,
-        )
+        request = request_of(DatabaseRequest, params, check_mode=module.check_mode, database=d1_database(params))
         result = ensure_database(D1Api(d1_account(params)), request)
         name = f"{request.database}\n"
-        before, after = name if result.exists else "", name if request.present else ""
+        before, after = name if result.exists else "", name if request.state == "present" else ""
         return {**vars(result), "diff": {"before": before, "after": after}}
 
     run_module(module, work)

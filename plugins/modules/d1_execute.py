@@ -189,41 +189,29 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import d1_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.sqlite_requests import sql_text, sqlite_engine
-from ..module_utils._engines.sqlite.execute import (
-    ExecuteRequest,
-    ExecuteResult,
-    execute,
-)
+from ..module_utils._engines.sqlite.execute import ExecuteRequest, ExecuteResult, execute
 
-SPEC = ArgumentSpec(
+TARGET = ArgumentSpec(
     {
         "path": {"type": "path"},
         "sql": {"type": "str"},
         "src": {"type": "path"},
-        "params": {"type": "list", "elements": "raw", "default": []},
-        "read_only": {"type": "bool", "default": False},
         "exclusive": {"type": "bool", "default": False},
-        "max_rows": {"type": "int", "default": 1000},
     },
     mutually_exclusive=[["sql", "src"], ["path", "database"]],
 )
+SPEC = spec_of(ExecuteRequest).merge(TARGET, d1_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> ExecuteResult:
-        request = ExecuteRequest(
-            sql=sql_text(params),
-            params=params["params"],
-            read_only=params["read_only"],
-            most_rows=params["max_rows"],
-            check_mode=module.check_mode,
-        )
-        return execute(sqlite_engine(params, read_only=params["read_only"]), request)
+        request = request_of(ExecuteRequest, params, check_mode=module.check_mode, sql=sql_text(params))
+        return execute(sqlite_engine(params, read_only=request.read_only), request)
 
     run_module(module, work)
 

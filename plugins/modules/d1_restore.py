@@ -245,9 +245,9 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, d1_spec, selection_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.requests import required_source, safeguards
+from ..module_utils._ansible.argument_specs import d1_spec, selection_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
+from ..module_utils._ansible.requests import required_source
 from ..module_utils._ansible.sqlite_requests import (
     d1_account,
     d1_database,
@@ -259,6 +259,7 @@ from ..module_utils._ansible.store_requests import (
     store_parallel,
 )
 from ..module_utils._engines.d1.api import D1Api
+from ..module_utils._engines.d1.databases import JURISDICTIONS, LOCATIONS
 from ..module_utils._engines.d1.restore import D1Replacement, D1Restore
 from ..module_utils._engines.d1.rows import open_target
 from ..module_utils._engines.sqlite.restore import (
@@ -273,28 +274,25 @@ from ..module_utils._engines.sqlite.restore import (
 from ..module_utils._engines.sqlite.restore_rows.restore import AllRowsRestore
 from ..module_utils._operations.change import perform
 from ..module_utils._repository.catalogue import find_set
+from ..module_utils._repository.change import Limits
 from ..module_utils._repository.manifest import SQLITE_ENGINE
 
-SPEC = ArgumentSpec(
+TARGET = ArgumentSpec(
     {
         "mode": {"type": "str", "default": "new", "choices": ["new", "in_place", "difference"]},
         "triggers": {"type": "str", "default": "disable", "choices": ["disable", "fire"]},
-        "max_rows": {"type": "int"},
-        "max_deletes": {"type": "int", "default": 1000},
-        "reason": {"type": "str"},
         "src": {"type": "path"},
         "path": {"type": "path"},
-        "location": {"type": "str", "choices": ["wnam", "enam", "weur", "eeur", "apac", "oc"]},
-        "jurisdiction": {"type": "str", "choices": ["eu", "fedramp", "us"]},
-        "spool_dir": {"type": "path"},
+        "location": {"type": "str", "choices": list(LOCATIONS)},
+        "jurisdiction": {"type": "str", "choices": list(JURISDICTIONS)},
     },
     mutually_exclusive=[["path", "database"], ["src", "set"], ["src", "before"]],
 )
+SPEC = spec_of(DatabaseRestoreRequest).merge(spec_of(Limits), TARGET, d1_spec(), selection_spec(), store_spec())
 
 
 def main() -> None:
-    spec = SPEC.merge(d1_spec()).merge(selection_spec()).merge(confirmation_spec())
-    module = create_module(spec.merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> t.Any:
@@ -314,8 +312,8 @@ def main() -> None:
         return {**vars(result), "changes": result.tables, "tables": len(result.tables)}
 
     def database_restore(origin: Origin, api: t.Optional[D1Api], name: t.Optional[str]) -> DatabaseRestore:
-        guards = safeguards(params, check_mode=module.check_mode)
-        request = DatabaseRestoreRequest(name or params["path"], params["reason"], guards, params["spool_dir"])
+        target = name or params["path"]
+        request = request_of(DatabaseRestoreRequest, params, check_mode=module.check_mode, target=target)
         if api is None:
             return FileReplacement(origin, request) if params["mode"] == "in_place" else FileRestore(origin, request)
         if params["mode"] == "in_place":

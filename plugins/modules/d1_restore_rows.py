@@ -255,14 +255,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    confirmation_spec,
-    d1_spec,
-    references_option,
-    selection_spec,
-    store_spec,
-)
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import d1_spec, rows_spec, selection_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.requests import required_source
 from ..module_utils._ansible.sqlite_requests import (
     d1_account,
@@ -275,40 +269,20 @@ from ..module_utils._ansible.store_requests import (
 )
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.rows import open_target
-from ..module_utils._engines.sqlite.restore_rows.restore import RowsRestore, RowsResult
+from ..module_utils._engines.sqlite.restore_rows.restore import RowsRequest, RowsRestore, RowsResult
 from ..module_utils._operations.change import perform
 from ..module_utils._repository.catalogue import find_set
+from ..module_utils._repository.change import Limits
 
-TENANT = {
-    "table": {"type": "str", "required": True},
-    "keys": {"type": "list", "elements": "raw", "required": True, "no_log": False},
-    "columns": {"type": "list", "elements": "str", "default": []},
-}
-
-SPEC = ArgumentSpec(
-    {
-        "tenant": {"type": "dict", "options": TENANT},
-        "tables": {"type": "list", "elements": "str", "default": []},
-        "keys": {"type": "dict", "default": {}, "no_log": False},
-        "closure": {"type": "str", "default": "none", "choices": ["none", "parents", "children", "both"]},
-        "references": references_option(),
-        "mode": {"type": "str", "default": "missing", "choices": ["missing", "merge", "exact"]},
-        "triggers": {"type": "str", "default": "disable", "choices": ["disable", "fire"]},
-        "max_rows": {"type": "int"},
-        "max_deletes": {"type": "int", "default": 1000},
-        "diff_rows": {"type": "int", "default": 20},
-        "plan_only": {"type": "bool", "default": False},
-        "reason": {"type": "str"},
-        "path": {"type": "path"},
-        "spool_dir": {"type": "path"},
-    },
+FILE = ArgumentSpec(
+    {"path": {"type": "path"}, "plan_only": {"type": "bool", "default": False}},
     mutually_exclusive=[["path", "database"]],
 )
+SPEC = spec_of(RowsRequest).merge(spec_of(Limits), rows_spec(), FILE, d1_spec(), selection_spec(), store_spec())
 
 
 def main() -> None:
-    spec = SPEC.merge(d1_spec()).merge(selection_spec()).merge(confirmation_spec())
-    module = create_module(spec.merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> RowsResult:

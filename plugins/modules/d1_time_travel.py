@@ -94,37 +94,21 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, d1_spec
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.requests import optional_instant
+from ..module_utils._ansible.argument_specs import d1_spec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.sqlite_requests import d1_account, d1_database
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.databases import TimeTravelRequest, time_travel
 
-SPEC = ArgumentSpec(
-    {
-        "bookmark": {"type": "str"},
-        "to": {"type": "str"},
-        "restore": {"type": "bool", "default": False},
-    },
-    mutually_exclusive=[["bookmark", "to"]],
-)
+SPEC = spec_of(TimeTravelRequest).merge(d1_spec(), ArgumentSpec(mutually_exclusive=[["bookmark", "to"]]))
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(d1_spec()).merge(confirmation_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:
-        request = TimeTravelRequest(
-            database=d1_database(params),
-            bookmark=params["bookmark"],
-            to=optional_instant(params["to"]),
-            restore=params["restore"],
-            environment=params["recovery_environment"],
-            confirm=params["recovery_confirm"],
-            check_mode=module.check_mode,
-        )
+        request = request_of(TimeTravelRequest, params, check_mode=module.check_mode, database=d1_database(params))
         result = time_travel(D1Api(d1_account(params)), request)
         before = result.previous_bookmark or result.bookmark
         return {**vars(result), "diff": {"before": f"{before}\n", "after": f"{result.bookmark}\n"}}

@@ -112,40 +112,22 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import postgres_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.postgres_requests import maintenance_options
-from ..module_utils._drill.fault import FAULTS, FaultRequest, inject
+from ..module_utils._drill.fault import FaultRequest, FaultResult, inject
 
-SPEC = ArgumentSpec(
-    {
-        "fault": {"type": "str", "default": "database_loss", "choices": list(FAULTS)},
-        "database": {"type": "str", "required": True},
-        "system_identifier": {"type": "str", "required": True},
-        "recovery_environment": {
-            "type": "str",
-            "default": "production",
-            "choices": ["production", "staging", "sandbox"],
-        },
-    }
-)
+SPEC = spec_of(FaultRequest).merge(postgres_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()))
+    module = create_module(SPEC)
     params = module.params
-    run_module(
-        module,
-        lambda: inject(
-            FaultRequest(
-                connection=maintenance_options(params),
-                fault=params["fault"],
-                database=params["database"],
-                environment=params["recovery_environment"],
-                system_identifier=params["system_identifier"],
-                check_mode=module.check_mode,
-            )
-        ),
-    )
+
+    def work() -> FaultResult:
+        connection = maintenance_options(params)
+        return inject(request_of(FaultRequest, params, check_mode=module.check_mode, connection=connection))
+
+    run_module(module, work)
 
 
 if __name__ == "__main__":

@@ -137,41 +137,15 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._drill.evidence import read_instant
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._drill.record import PhaseRequest, record_phase
 
-SPEC = ArgumentSpec(
-    {
-        "journal": {"type": "path", "required": True},
-        "phase": {"type": "str", "required": True},
-        "event": {"type": "str", "required": True, "choices": ["start", "end", "mark"]},
-        "status": {"type": "str", "default": "ok", "choices": ["ok", "failed"]},
-        "seconds": {"type": "float"},
-        "started_at": {"type": "str"},
-        "note": {"type": "str", "default": ""},
-    }
-)
+SPEC = spec_of(PhaseRequest)
 
 
 def main() -> None:
     module = create_module(SPEC)
-    params = module.params
-    run_module(
-        module,
-        lambda: record_phase(
-            PhaseRequest(
-                journal=params["journal"],
-                phase=params["phase"],
-                event=params["event"],
-                status=params["status"],
-                note=params["note"],
-                seconds=params["seconds"],
-                started_at=read_instant(params["started_at"]),
-                check_mode=module.check_mode,
-            )
-        ),
-    )
+    run_module(module, lambda: record_phase(request_of(PhaseRequest, module.params, check_mode=module.check_mode)))
 
 
 if __name__ == "__main__":

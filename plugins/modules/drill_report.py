@@ -364,56 +364,36 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import store_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import opened_store
-from ..module_utils._drill.evidence import read_request
+from ..module_utils._drill.evidence import DrillRequest, read_evidence
+from ..module_utils._drill.model import Evidence
 from ..module_utils._drill.publish import DrillResult, publish_report
 
-SPEC = ArgumentSpec(
+RESULTS = ArgumentSpec(
     {
-        "journal": {"type": "path"},
-        "reports_dir": {"type": "path", "required": True},
-        "scenario": {"type": "str", "required": True},
-        "source": {"type": "str", "required": True},
-        "environment": {"type": "str", "default": "sandbox"},
-        "data_origin": {"type": "str", "default": "source", "choices": ["source", "sample"]},
-        "outcome": {"type": "str", "default": "ran", "choices": ["ran", "skipped", "missed"]},
-        "rto_seconds": {"type": "float"},
-        "rpo_seconds": {"type": "float"},
         "estimate_seconds": {
             "type": "dict",
             "default": {},
             "options": {"min": {"type": "raw"}, "max": {"type": "raw"}},
         },
         "plan": {"type": "dict", "default": {}},
-        "window_seconds": {"type": "float", "default": 604800},
-        "backup_set": {"type": "str"},
-        "recovery_point": {"type": "str"},
-        "set_facts": {"type": "dict", "default": {}},
-        "incident_at": {"type": "str"},
-        "recovery_points": {"type": "list", "elements": "str", "default": []},
-        "marker_at": {"type": "str"},
         "checks": {"type": "list", "elements": "dict", "default": []},
         "fingerprint": {"type": "dict"},
         "self_tests": {"type": "list", "elements": "dict", "default": []},
-        "self_tests_required": {"type": "bool", "default": True},
-        "sandbox_used": {"type": "bool", "default": True},
-        "sandbox_removed": {"type": "bool"},
-        "versions": {"type": "dict", "default": {}},
-        "notes": {"type": "list", "elements": "str", "default": []},
-        "metrics_textfile": {"type": "path"},
-        "fail_on_verdict": {"type": "bool", "default": False},
     }
 )
+SPEC = spec_of(DrillRequest).merge(RESULTS, store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()))
-    params = module.params
+    module = create_module(SPEC)
+    params, check_mode = module.params, module.check_mode
 
     def work() -> DrillResult:
         store = opened_store(params) if params["store"] else None
-        return publish_report(read_request(params, check_mode=module.check_mode), store)
+        evidence = request_of(Evidence, params, check_mode=check_mode, **read_evidence(params))
+        return publish_report(request_of(DrillRequest, params, check_mode=check_mode, evidence=evidence), store)
 
     run_module(module, work)
 

@@ -169,6 +169,7 @@ from ..module_utils._ansible.store_requests import (
     readable_store,
     set_selection,
 )
+from ..module_utils._core.confirmation import ENVIRONMENTS
 from ..module_utils._drill.copies import CopyTests, with_copy_tests
 from ..module_utils._drill.postgres_copy import (
     PostgresCopyRequest,
@@ -191,15 +192,11 @@ SPEC = ArgumentSpec(
         "restored_db": {"type": "str"},
         "system_identifier": {"type": "str"},
         "restored_path": {"type": "path"},
-        "recovery_environment": {
-            "type": "str",
-            "default": "production",
-            "choices": ["production", "staging", "sandbox"],
-        },
+        "recovery_environment": {"type": "str", "default": "production", "choices": list(ENVIRONMENTS)},
     },
     required_together=[["stanza", "repository_path"], ["restored_db", "system_identifier"]],
     mutually_exclusive=[["stanza", "source"], ["stanza", "restored_db", "restored_path"]],
-)
+).merge(selection_spec(), postgres_spec(), store_spec())
 
 
 def _copy_tests(store: ObjectStore, manifest: Manifest, params: t.Mapping[str, t.Any]) -> t.Optional[CopyTests]:
@@ -217,7 +214,7 @@ def _copy_tests(store: ObjectStore, manifest: Manifest, params: t.Mapping[str, t
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()).merge(selection_spec()).merge(postgres_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> SelfTestResult:

@@ -353,50 +353,30 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import d1_spec, files_spec, postgres_spec, selection_spec, store_spec
-from ..module_utils._ansible.check_requests import (
-    check_recorder,
-    check_target,
-    set_comparison,
-)
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.check_requests import check_recorder, check_target, set_comparison
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import optional_files
 from ..module_utils._integrity.result import Report
 from ..module_utils._integrity.run import IntegrityRequest, check_integrity
 
-SPEC = ArgumentSpec(
-    {
-        "engine": {"type": "str", "default": "postgresql", "choices": ["postgresql", "sqlite"]},
-        "path": {"type": "path"},
-        "checks": {"type": "list", "elements": "dict", "required": True},
-        "fail_on": {"type": "str", "default": "error", "choices": ["error", "warning", "never"]},
-        "sample": {"type": "int", "default": 5},
-        "timeout": {"type": "int", "default": 600},
-        "junit_path": {"type": "path"},
-        "record": {"type": "bool", "default": False},
-        "run_as": {"type": "str"},
-    }
-)
+TARGET = ArgumentSpec({"path": {"type": "path"}, "record": {"type": "bool", "default": False}})
+SPEC = spec_of(IntegrityRequest).merge(TARGET, files_spec(), d1_spec(), postgres_spec(), selection_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(
-        SPEC.merge(files_spec()).merge(d1_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
-    )
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> Report:
-        request = IntegrityRequest(
+        request = request_of(
+            IntegrityRequest,
+            params,
+            check_mode=module.check_mode,
             target=check_target(params),
-            checks=params["checks"],
-            engine=params["engine"],
-            fail_on=params["fail_on"],
-            sample=params["sample"],
-            timeout=params["timeout"],
             junit_path=None if module.check_mode else params["junit_path"],
             compare_fingerprint=set_comparison(params),
             files=optional_files(params),
             record=check_recorder(params, check_mode=module.check_mode),
-            run_as=params["run_as"],
         )
         return check_integrity(request)
 

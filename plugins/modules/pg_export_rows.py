@@ -182,55 +182,38 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import postgres_spec, rows_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.postgres_requests import connection_options
 from ..module_utils._ansible.requests import optional_instant
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    store_parallel,
-)
-from ..module_utils._engines.postgresql.restore_rows.export import (
-    ExportRequest,
-    ExportResult,
-    export_rows,
-)
+from ..module_utils._ansible.store_requests import readable_store, store_parallel
+from ..module_utils._engines.postgresql.restore_rows.export import ExportRequest, ExportResult, export_rows
 from ..module_utils._engines.postgresql.restore_rows.scope import read_references, read_roots
 from ..module_utils._repository.recovery_points import Selection
 
-SPEC = ArgumentSpec(
+ROWS = ArgumentSpec(
     {
-        "source": {"type": "str", "required": True},
-        "tier": {
-            "type": "str",
-            "default": "emergency",
-            "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"],
-        },
-        "from_source": {"type": "str"},
+        "where": {"type": "dict", "default": {}},
         "from_set": {"type": "str"},
         "from_before": {"type": "str"},
-        "spool_dir": {"type": "path"},
     }
 )
+SPEC = spec_of(ExportRequest).merge(rows_spec(), ROWS, postgres_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(rows_spec(closure="both")).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> ExportResult:
-        request = ExportRequest(
-            connection=connection_options(params),
-            source=params["source"],
-            tier=params["tier"],
-            roots=read_roots(params["tables"], params["where"], params["keys"]),
-            closure=params["closure"],
-            references=read_references(params["references"]),
-            from_source=params["from_source"],
-            from_selection=Selection(params["from_set"] or "latest", optional_instant(params["from_before"])),
-            spool_dir=params["spool_dir"],
-            parallel=store_parallel(params),
+        request = request_of(
+            ExportRequest,
+            params,
             check_mode=module.check_mode,
-            run_as=params["run_as"],
+            connection=connection_options(params),
+            roots=read_roots(params["tables"], params["where"], params["keys"]),
+            references=read_references(params["references"]),
+            from_selection=Selection(params["from_set"] or "latest", optional_instant(params["from_before"])),
+            parallel=store_parallel(params),
         )
         return export_rows(request, readable_store(params, params["source"]))
 

@@ -284,16 +284,16 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, pgbackrest_spec, postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import pgbackrest_spec, postgres_spec, store_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.pitr_requests import pitr_request
 from ..module_utils._ansible.store_requests import opened_store
-from ..module_utils._pitr.pitr import PitrResult, recover
+from ..module_utils._pitr.pitr import PitrRequest, PitrResult, recover
 from ..module_utils._pitr.plan import RecoverySpec
 from ..module_utils._pitr.side_by_side import Start
 from ..module_utils._pitr.target import TARGET_TYPES
 
-SPEC = ArgumentSpec(
+TARGET = ArgumentSpec(
     {
         "mode": {"type": "str", "default": "side_by_side", "choices": ["side_by_side", "in_place", "undo", "remove"]},
         "data_directory": {"type": "path", "required": True},
@@ -301,16 +301,15 @@ SPEC = ArgumentSpec(
         "target_type": {"type": "str", "default": "latest", "choices": list(TARGET_TYPES)},
         "target": {"type": "str"},
         "inclusive": {"type": "bool", "default": False},
-        "service": {"type": "str"},
-        "source": {"type": "str"},
-        "journal": {"type": "path"},
     }
+)
+SPEC = spec_of(PitrRequest).merge(
+    spec_of(RecoverySpec), spec_of(Start), TARGET, pgbackrest_spec(), postgres_spec(), store_spec()
 )
 
 
 def main() -> None:
-    spec = SPEC.merge(spec_of(RecoverySpec)).merge(spec_of(Start)).merge(pgbackrest_spec())
-    module = create_module(spec.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> PitrResult:

@@ -166,21 +166,17 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import client_spec, pgbackrest_spec
+from ..module_utils._ansible.argument_specs import pgbackrest_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.pitr_requests import stanza_backup_request
 from ..module_utils._pitr.backup import BackupRequest, take_backup
 
-SPEC = ArgumentSpec(
-    {
-        "live_data_directory": {"type": "path"},
-        "journal": {"type": "path"},
-    }
-)
+LIVE = ArgumentSpec({"live_data_directory": {"type": "path"}})
+SPEC = spec_of(BackupRequest).merge(LIVE, pgbackrest_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(spec_of(BackupRequest)).merge(pgbackrest_spec()).merge(client_spec()))
+    module = create_module(SPEC)
     run_module(module, lambda: take_backup(stanza_backup_request(module.params, check_mode=module.check_mode)))
 
 

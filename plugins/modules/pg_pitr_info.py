@@ -266,23 +266,16 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import pgbackrest_spec, postgres_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.pitr_requests import pitr_info_request
-from ..module_utils._pitr.info import describe
+from ..module_utils._pitr.info import InfoRequest, describe
 
-SPEC = ArgumentSpec(
-    {
-        "live_data_directory": {"type": "path"},
-        "timeline": {"type": "str", "default": "auto"},
-        "around": {"type": "str"},
-        "window_seconds": {"type": "float", "default": 300},
-        "limit": {"type": "int", "default": 100},
-    }
-)
+SERVER = ArgumentSpec({"live_data_directory": {"type": "path"}, "timeline": {"type": "str", "default": "auto"}})
+SPEC = spec_of(InfoRequest).merge(SERVER, pgbackrest_spec(), postgres_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(pgbackrest_spec()).merge(postgres_spec()))
+    module = create_module(SPEC)
     run_module(module, lambda: describe(pitr_info_request(module.params)))
 
 

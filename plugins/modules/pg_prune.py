@@ -125,41 +125,25 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, postgres_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.postgres_requests import connection_options
-from ..module_utils._ansible.requests import safeguards
 from ..module_utils._ansible.store_requests import opened_store
 from ..module_utils._core.clock import utc_now
-from ..module_utils._engines.postgresql.restore.kept import (
-    KeptPrune,
-    KeptPruneRequest,
-    KeptPruneResult,
-)
+from ..module_utils._engines.postgresql.restore.kept import KeptPrune, KeptPruneRequest, KeptPruneResult
 from ..module_utils._operations.change import perform
 
-SPEC = ArgumentSpec(
-    {
-        "keep_days": {"type": "float", "default": 14},
-        "minimum": {"type": "int", "default": 1},
-        "source": {"type": "str"},
-    }
-)
+SPEC = spec_of(KeptPruneRequest).merge(postgres_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> KeptPruneResult:
         options = connection_options(params)
-        request = KeptPruneRequest(
-            connection=options,
-            database=options.database,
-            keep_seconds=params["keep_days"] * 86400,
-            minimum=params["minimum"],
-            source=params["source"] or "",
-            safeguards=safeguards(params, check_mode=module.check_mode),
+        request = request_of(
+            KeptPruneRequest, params, check_mode=module.check_mode, connection=options, database=options.database
         )
         return perform(KeptPrune(request, utc_now(), opened_store(params) if params["store"] else None))
 

@@ -342,9 +342,11 @@ from ..module_utils._replication.info import (
 )
 from ..module_utils._replication.judge import Limits
 
+SPEC = spec_of(Limits).merge(peer_spec(), postgres_spec())
+
 
 def main() -> None:
-    module = create_module(spec_of(Limits).merge(peer_spec()).merge(postgres_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> ReplicationResult:

@@ -409,93 +409,34 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, postgres_spec, selection_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.postgres_requests import maintenance_options
-from ..module_utils._ansible.requests import journal_listener, safeguards
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-)
+from ..module_utils._ansible.store_requests import readable_store
 from ..module_utils._engines.postgresql.foreign.preparation import Preparation, new_extension
 from ..module_utils._engines.postgresql.restore.restore import restore_of
-from ..module_utils._engines.postgresql.restore.restore_request import (
-    RestoreRequest,
-    RestoreResult,
-)
+from ..module_utils._engines.postgresql.restore.restore_request import RestoreRequest, RestoreResult
 from ..module_utils._operations.change import perform
 
-SPEC = ArgumentSpec(
-    {
-        "target_db": {"type": "str", "required": True},
-        "mode": {"type": "str", "default": "new", "choices": ["new", "swap", "in_place", "undo"]},
-        "archive": {"type": "path"},
-        "skip_database_statements": {"type": "bool", "default": False},
-        "create_schemas": {"type": "list", "elements": "str", "default": []},
-        "stand_ins": {"type": "list", "elements": "str", "choices": ["supabase"], "default": []},
-        "create_extensions": {"type": "list", "elements": "str", "default": []},
-        "undo_db": {"type": "str"},
-        "jobs": {"type": "int", "default": 2},
-        "create_roles": {"type": "bool", "default": False},
-        "owner": {"type": "bool", "default": True},
-        "privileges": {"type": "bool", "default": True},
-        "rows_as": {"type": "str", "default": "owner", "choices": ["owner", "login"]},
-        "tablespaces": {"type": "bool", "default": True},
-        "skip_extensions": {"type": "list", "elements": "str", "default": []},
-        "materialized_views": {
-            "type": "str",
-            "default": "refresh",
-            "choices": ["refresh", "required", "without_data"],
-        },
-        "object_errors": {"type": "str", "default": "fail", "choices": ["fail", "report"]},
-        "locale": {"type": "str", "default": "exact", "choices": ["exact", "nearest"]},
-        "lock_timeout": {"type": "float", "default": 30},
-        "fingerprint": {"type": "str", "default": "full", "choices": ["full", "counts", "none"]},
-        "terminate_sessions": {"type": "bool", "default": False},
-        "spool_dir": {"type": "path"},
-        "journal": {"type": "path"},
-    },
+RULES = ArgumentSpec(
     mutually_exclusive=[["archive", "set"], ["archive", "before"]],
     required_if=[["mode", "undo", ["undo_db"]]],
 )
+SPEC = spec_of(RestoreRequest).merge(RULES, postgres_spec(), store_spec())
 
 
 def main() -> None:
-    spec = SPEC.merge(confirmation_spec()).merge(postgres_spec()).merge(store_spec()).merge(selection_spec())
-    module = create_module(spec)
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> RestoreResult:
-        request = RestoreRequest(
+        extensions = tuple(map(new_extension, params["create_extensions"]))
+        request = request_of(
+            RestoreRequest,
+            params,
+            check_mode=module.check_mode,
             connection=maintenance_options(params),
-            target_db=params["target_db"],
-            mode=params["mode"],
-            source=params["source"],
-            selection=set_selection(params),
-            archive=params["archive"],
-            skip_database_statements=params["skip_database_statements"],
-            undo_db=params["undo_db"],
-            jobs=params["jobs"],
-            create_roles=params["create_roles"],
-            preparation=Preparation(
-                tuple(params["create_schemas"]),
-                tuple(map(new_extension, params["create_extensions"])),
-                tuple(params["stand_ins"]),
-            ),
-            owner=params["owner"],
-            privileges=params["privileges"],
-            rows_as=params["rows_as"],
-            tablespaces=params["tablespaces"],
-            skip_extensions=tuple(params["skip_extensions"]),
-            materialized_views=params["materialized_views"],
-            object_errors=params["object_errors"],
-            locale=params["locale"],
-            lock_timeout=params["lock_timeout"],
-            fingerprint=params["fingerprint"],
-            terminate_sessions=params["terminate_sessions"],
-            spool_dir=params["spool_dir"],
-            safeguards=safeguards(params, check_mode=module.check_mode),
-            listener=journal_listener(params["journal"]),
+            preparation=request_of(Preparation, params, check_mode=module.check_mode, extensions=extensions),
         )
         return perform(restore_of(request, readable_store(params, params["source"]) if params["store"] else None))
 

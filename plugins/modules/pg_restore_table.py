@@ -264,87 +264,37 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import (
-    confirmation_spec,
-    postgres_spec,
-    rows_spec,
-    selection_spec,
-    store_spec,
-)
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.postgres_requests import (
-    column_maps,
-    connection_options,
-)
-from ..module_utils._ansible.requests import (
-    journal_listener,
-    required_source,
-    safeguards,
-)
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-    store_parallel,
-)
+from ..module_utils._ansible.argument_specs import postgres_spec, rows_spec, selection_spec, store_spec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
+from ..module_utils._ansible.postgres_requests import column_maps, connection_options
+from ..module_utils._ansible.requests import required_source
+from ..module_utils._ansible.store_requests import readable_store, store_parallel
 from ..module_utils._engines.postgresql.restore_rows.request import RowsRequest
 from ..module_utils._engines.postgresql.restore_rows.restore import RowsRestore, RowsResult
 from ..module_utils._engines.postgresql.restore_rows.scope import read_references, read_roots
 from ..module_utils._operations.change import perform
+from ..module_utils._repository.change import Limits
 
-SPEC = ArgumentSpec(
-    {
-        "mode": {"type": "str", "default": "missing", "choices": ["missing", "merge", "exact"]},
-        "into": {"type": "str"},
-        "triggers": {"type": "str", "default": "disable", "choices": ["fire", "disable"]},
-        "column_map": {"type": "dict", "default": {}},
-        "on_schema_drift": {"type": "str", "default": "fail", "choices": ["fail", "common_columns"]},
-        "max_rows": {"type": "int"},
-        "max_deletes": {"type": "int", "default": 1000},
-        "undo": {"type": "bool", "default": True},
-        "diff_rows": {"type": "int", "default": 20},
-        "plan_only": {"type": "bool", "default": False},
-        "reason": {"type": "str"},
-        "lock_timeout": {"type": "float", "default": 10},
-        "spool_dir": {"type": "path"},
-        "journal": {"type": "path"},
-    }
-)
+ROWS = ArgumentSpec({"where": {"type": "dict", "default": {}}, "plan_only": {"type": "bool", "default": False}})
+SPEC = spec_of(RowsRequest).merge(spec_of(Limits), rows_spec(), ROWS, postgres_spec(), selection_spec(), store_spec())
 
 
 def main() -> None:
-    spec = (
-        SPEC.merge(rows_spec(closure="none"))
-        .merge(confirmation_spec())
-        .merge(postgres_spec())
-        .merge(store_spec())
-        .merge(selection_spec())
-    )
-    module = create_module(spec)
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> RowsResult:
-        request = RowsRequest(
+        request = request_of(
+            RowsRequest,
+            params,
+            check_mode=module.check_mode,
             connection=connection_options(params),
             source=required_source(params),
-            selection=set_selection(params),
             roots=read_roots(params["tables"], params["where"], params["keys"]),
-            closure=params["closure"],
-            mode=params["mode"],
             references=read_references(params["references"]),
             column_map=column_maps(params["column_map"]),
-            on_schema_drift=params["on_schema_drift"],
-            triggers=params["triggers"],
-            undo=params["undo"],
-            into=params["into"],
-            reason=params["reason"],
-            lock_timeout=params["lock_timeout"],
-            spool_dir=params["spool_dir"],
             parallel=store_parallel(params),
-            safeguards=safeguards(params, check_mode=module.check_mode),
             diff_mode=module._diff,
-            diff_rows=params["diff_rows"],
-            listener=journal_listener(params["journal"]),
-            run_as=params["run_as"],
         )
         return perform(RowsRestore(request, readable_store(params, params["source"])))
 

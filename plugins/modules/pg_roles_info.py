@@ -105,11 +105,11 @@ SPEC = ArgumentSpec(
         "backup_role": {"type": "str", "default": "recovery_backup"},
         "restore_role": {"type": "str", "default": "recovery_restore"},
     }
-)
+).merge(postgres_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(postgres_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> RoleSqlResult:

@@ -250,10 +250,11 @@ PAGES = ArgumentSpec(
         },
     }
 )
+SPEC = spec_of(ProviderRequest).merge(PAGES)
 
 
 def main() -> None:
-    module = create_module(PAGES.merge(spec_of(ProviderRequest)))
+    module = create_module(SPEC)
     params = module.params
     for page in params["pages"]:
         module.no_log_values.update(secrets_of(page["url"]))

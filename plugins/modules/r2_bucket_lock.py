@@ -127,43 +127,21 @@ error_kind:
   sample: access_denied
 """
 
-from ansible.module_utils.basic import env_fallback
-
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.object_requests import lock_change, r2_bucket
-from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._core.cloudflare import API
-from ..module_utils._store.r2_locks import set_lock_rule
+from ..module_utils._ansible.object_requests import lock_change
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
+from ..module_utils._store.r2_locks import LockChange, R2Bucket, set_lock_rule
 
-SPEC = ArgumentSpec(
-    {
-        "account_id": {"type": "str", "required": True},
-        "bucket": {"type": "str", "required": True},
-        "api_token": {
-            "type": "str",
-            "required": True,
-            "no_log": True,
-            "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"]),
-        },
-        "jurisdiction": {"type": "str", "choices": ["default", "eu", "fedramp"]},
-        "api_url": {"type": "str", "default": API},
-        "rule": {"type": "str", "required": True},
-        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-        "prefix": {"type": "str", "default": ""},
-        "days": {"type": "int"},
-        "until": {"type": "str"},
-        "enabled": {"type": "bool", "default": True},
-    },
-    mutually_exclusive=[["days", "until"]],
-)
+SPEC = spec_of(R2Bucket).merge(spec_of(LockChange), ArgumentSpec(mutually_exclusive=[["days", "until"]]))
 
 
 def main() -> None:
     module = create_module(SPEC)
-    params = module.params
+    params, check_mode = module.params, module.check_mode
 
     def work() -> object:
-        result = set_lock_rule(r2_bucket(params), lock_change(params), check_mode=module.check_mode)
+        bucket = request_of(R2Bucket, params, check_mode=check_mode)
+        result = set_lock_rule(bucket, lock_change(params), check_mode=check_mode)
         return {**vars(result), "diff": {"before": {"rules": result.before}, "after": {"rules": result.rules}}}
 
     run_module(module, work)

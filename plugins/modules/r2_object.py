@@ -228,49 +228,35 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec, progress_spec
-from ..module_utils._ansible.object_requests import (
-    transfer_options,
-    transfer_request,
-)
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import files_spec
+from ..module_utils._ansible.object_requests import transfer_options
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import opened_files
-from ..module_utils._engines.bucket.transfer_request import transfer, transfer_diff
+from ..module_utils._engines.bucket.transfer import TransferOptions
+from ..module_utils._engines.bucket.transfer_request import TransferRequest, transfer, transfer_diff
 
-SPEC = ArgumentSpec(
+HEADERS = ArgumentSpec(
     {
-        "key": {"type": "str", "required": True, "no_log": False},
-        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-        "direction": {"type": "str", "choices": ["upload", "download"]},
-        "src": {"type": "path"},
-        "content": {"type": "str"},
-        "copy_from": {"type": "str"},
-        "dest": {"type": "path"},
-        "sync": {"type": "bool", "default": False},
-        "delete": {"type": "bool", "default": False},
-        "range_start": {"type": "int"},
-        "range_length": {"type": "int"},
-        "if_none_match": {"type": "bool", "default": False},
         "content_type": {"type": "str"},
         "cache_control": {"type": "str"},
         "content_disposition": {"type": "str"},
         "content_encoding": {"type": "str"},
         "metadata": {"type": "dict", "default": {}},
         "storage_class": {"type": "str"},
-        "parallel_files": {"type": "int", "default": 8},
     },
     mutually_exclusive=[["src", "content", "copy_from", "dest"]],
     required_together=[["range_start", "range_length"]],
 )
+SPEC = spec_of(TransferRequest).merge(spec_of(TransferOptions), HEADERS, files_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(progress_spec()))
-    params = module.params
+    module = create_module(SPEC)
+    params, check_mode = module.params, module.check_mode
 
     def work() -> object:
-        options = transfer_options(params, check_mode=module.check_mode)
-        result = transfer(opened_files(params), transfer_request(params), options)
+        request = request_of(TransferRequest, params, check_mode=check_mode)
+        result = transfer(opened_files(params), request, transfer_options(params, check_mode=check_mode))
         return {**vars(result), "diff": transfer_diff(result)}
 
     run_module(module, work)

@@ -128,38 +128,20 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import files_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import opened_files
-from ..module_utils._engines.bucket.describe import (
-    DescribeRequest,
-    describe_objects,
-)
+from ..module_utils._engines.bucket.describe import DescribeRequest, describe_objects
 
-SPEC = ArgumentSpec(
-    {
-        "key": {"type": "str", "no_log": False},
-        "prefix": {"type": "str"},
-        "limit": {"type": "int", "default": 1000},
-        "url_seconds": {"type": "int"},
-        "url_method": {"type": "str", "default": "get", "choices": ["get", "put"]},
-    },
-    mutually_exclusive=[["key", "prefix"]],
-    required_one_of=[["key", "prefix"]],
-)
+RULES = ArgumentSpec(mutually_exclusive=[["key", "prefix"]], required_one_of=[["key", "prefix"]])
+SPEC = spec_of(DescribeRequest).merge(RULES, files_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:
-        request = DescribeRequest(
-            key=params["key"],
-            prefix=params["prefix"],
-            limit=params["limit"],
-            url_seconds=params["url_seconds"],
-            url_upload=params["url_method"] == "put",
-        )
+        request = request_of(DescribeRequest, params, check_mode=module.check_mode)
         return describe_objects(opened_files(params), request)
 
     run_module(module, work)

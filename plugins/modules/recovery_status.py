@@ -398,39 +398,22 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import d1_spec, files_spec, postgres_spec, store_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.status_requests import status_request
 from ..module_utils._core.clock import utc_now
-from ..module_utils._status.status import Status, recovery_status
+from ..module_utils._status.status import Status, StatusRequest, recovery_status
 
-SPEC = ArgumentSpec(
+SOURCE = ArgumentSpec(
     {
-        "source": {"type": "str", "required": True},
         "engine": {"type": "str", "choices": ["postgresql", "sqlite", "bucket", "none"]},
         "path": {"type": "path"},
-        "volumes": {"type": "list", "elements": "str", "default": []},
-        "capacity_bytes": {"type": "int"},
-        "rpo_seconds": {"type": "float"},
-        "window_seconds": {"type": "float", "default": 604800},
-        "unreachable_seconds": {"type": "float", "default": 300},
-        "duration_seconds": {"type": "float", "default": 1800},
-        "size_tolerance": {"type": "float", "default": 0.2},
-        "verified_within_seconds": {"type": "float", "default": 0},
-        "checked_within_seconds": {"type": "float", "default": 0},
-        "drilled_within_seconds": {"type": "float", "default": 0},
-        "replication_lag_seconds": {"type": "float", "default": 300},
-        "archive_lag_seconds": {"type": "float", "default": 900},
-        "storage_used": {"type": "float", "default": 0.8},
-        "storage_full": {"type": "float", "default": 0.95},
-        "severities": {"type": "dict", "default": {}},
-        "state_dir": {"type": "path"},
-        "metrics_textfile": {"type": "path"},
     }
 )
+SPEC = spec_of(StatusRequest).merge(SOURCE, files_spec(), d1_spec(), postgres_spec(), store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(files_spec()).merge(d1_spec()).merge(postgres_spec()).merge(store_spec()))
+    module = create_module(SPEC)
 
     def work() -> Status:
         return recovery_status(status_request(module.params, check_mode=module.check_mode), utc_now())

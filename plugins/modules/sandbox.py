@@ -149,10 +149,11 @@ from ..module_utils._sandbox.sandbox import (
 
 ACTIONS = {"started": start, "stopped": stop, "absent": remove}
 STATE = ArgumentSpec({"state": {"type": "str", "default": "started", "choices": list(ACTIONS)}})
+SPEC = spec_of(SandboxRequest).merge(STATE)
 
 
 def main() -> None:
-    module = create_module(spec_of(SandboxRequest).merge(STATE))
+    module = create_module(SPEC)
     request = request_of(SandboxRequest, module.params, check_mode=module.check_mode)
     run_module(module, lambda: ACTIONS[module.params["state"]](request))
 

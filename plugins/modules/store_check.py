@@ -150,11 +150,11 @@ from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.store_requests import opened_store
 from ..module_utils._repository.preflight import check_store
 
-SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}})
+SPEC = ArgumentSpec({"require_lock": {"type": "bool", "default": False}}).merge(store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()), supports_check_mode=False)
+    module = create_module(SPEC, supports_check_mode=False)
     params = module.params
     run_module(module, lambda: check_store(opened_store(params), require_lock=params["require_lock"]))
 

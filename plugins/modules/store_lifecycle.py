@@ -110,11 +110,11 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         "abort_uploads_days": {"type": "int", "default": 7},
     }
-)
+).merge(store_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(store_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> object:

@@ -249,8 +249,8 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import confirmation_spec, progress_spec, store_spec, supabase_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.argument_specs import store_spec, supabase_spec
+from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.store_requests import audit_store
 from ..module_utils._ansible.supabase_requests import (
     supabase_api,
@@ -262,32 +262,22 @@ from ..module_utils._core.clock import utc_now
 from ..module_utils._operations.change import perform
 from ..module_utils._supabase.findings import listing
 from ..module_utils._supabase.points import keep_point, known_point
-from ..module_utils._supabase.recover import ProjectRestore, wait
+from ..module_utils._supabase.recover import ProjectRestore, RecoverRequest, wait
 
-SPEC = ArgumentSpec(
+ACTION = ArgumentSpec(
     {
         "action": {
             "type": "str",
             "default": "list",
             "choices": ["list", "restore", "restore_point", "undo", "wait"],
-        },
-        "to": {"type": "str"},
-        "backup_id": {"type": "int"},
-        "name": {"type": "str"},
-        "project_name": {"type": "str"},
-        "undo_first": {"type": "str", "default": "required", "choices": ["required", "try", "none"]},
-        "timeout": {"type": "int", "default": 3600},
-        "begin_timeout": {"type": "int", "default": 120},
-        "poll_seconds": {"type": "float", "default": 10},
-        "source": {"type": "str"},
-        "journal": {"type": "path"},
+        }
     }
 )
+SPEC = spec_of(RecoverRequest).merge(ACTION, supabase_spec(), store_spec())
 
 
 def main() -> None:
-    spec = SPEC.merge(supabase_spec()).merge(confirmation_spec()).merge(progress_spec())
-    module = create_module(spec.merge(store_spec()))
+    module = create_module(SPEC)
     params, action = module.params, module.params["action"]
 
     def work() -> t.Any:

@@ -147,27 +147,21 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import supabase_spec
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.supabase_requests import supabase_api
 from ..module_utils._core.clock import utc_now
 from ..module_utils._supabase.findings import Judgement, Wanted, judge
 
-SPEC = ArgumentSpec(
-    {
-        "rpo_seconds": {"type": "int"},
-        "window_days": {"type": "int", "default": 0},
-        "pitr": {"type": "bool", "default": False},
-    }
-)
+SPEC = spec_of(Wanted).merge(supabase_spec())
 
 
 def main() -> None:
-    module = create_module(SPEC.merge(supabase_spec()))
+    module = create_module(SPEC)
     params = module.params
 
     def work() -> Judgement:
         api = supabase_api(params)
-        wanted = Wanted(rpo=params["rpo_seconds"], window_days=params["window_days"], pitr=params["pitr"])
+        wanted = request_of(Wanted, params, check_mode=module.check_mode)
         return judge(api.project(), api.backups(), wanted, utc_now())
 
     run_module(module, work)

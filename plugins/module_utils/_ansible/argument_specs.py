@@ -11,8 +11,10 @@ import typing as t
 from ansible.module_utils.basic import env_fallback
 
 from .._core.cloudflare import API
+from .._pitr.program import Place
+from .._repository.recovery_points import Selection
 from .._supabase.api import API as SUPABASE_API
-from .options import ArgumentSpec
+from .options import ArgumentSpec, spec_of
 
 
 def store_spec() -> ArgumentSpec:
@@ -96,11 +98,6 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
 }
 
 
-def client_spec() -> ArgumentSpec:
-    """The client programs of PostgreSQL, for modules that log in to no server."""
-    return ArgumentSpec({"client_bin_dir": _POSTGRES_OPTIONS["client_bin_dir"]})
-
-
 def peer_spec() -> ArgumentSpec:
     """A second server, whose connection is that of the first but for what is given."""
     names = ("login_user", "login_password", "login_db", "ca_cert", "ssl_cert", "ssl_key")
@@ -119,11 +116,6 @@ def files_spec() -> ArgumentSpec:
     """A bucket of files, beside the store of backups."""
     options = {name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")}
     return ArgumentSpec({"files": {"type": "dict", "options": options}})
-
-
-def progress_spec() -> ArgumentSpec:
-    """The file with the progress of the work."""
-    return ArgumentSpec({"progress_file": {"type": "path"}})
 
 
 def d1_spec() -> ArgumentSpec:
@@ -152,65 +144,27 @@ def supabase_spec() -> ArgumentSpec:
 
 
 def selection_spec() -> ArgumentSpec:
-    return ArgumentSpec(
-        {
-            "source": {"type": "str"},
-            "tier": {"type": "str", "choices": ["hourly", "daily", "weekly", "monthly", "emergency", "undo"]},
-            "set": {"type": "str"},
-            "before": {"type": "str"},
-            "seed": {"type": "int"},
-        }
-    )
+    """The source of sets, and which of its sets."""
+    return ArgumentSpec({"source": {"type": "str"}}).merge(spec_of(Selection))
 
 
-def rows_spec(*, closure: str) -> ArgumentSpec:
-    """Which rows: tables, where, keys, closure and references; closure is the default of the option."""
-    return ArgumentSpec(
-        {
-            "tables": {"type": "list", "elements": "str", "default": []},
-            "where": {"type": "dict", "default": {}},
-            "keys": {"type": "dict", "default": {}, "no_log": False},
-            "closure": {"type": "str", "default": closure, "choices": ["none", "parents", "children", "both"]},
-            "references": references_option(),
-            "run_as": {"type": "str"},
-        }
-    )
-
-
-def references_option() -> t.Dict[str, t.Any]:
-    """References that no foreign key declares."""
+def rows_spec() -> ArgumentSpec:
+    """The selected rows, and references that no foreign key declares."""
     reference: t.Dict[str, t.Any] = {
         "table": {"type": "str", "required": True},
         "columns": {"type": "list", "elements": "str", "required": True},
         "parent": {"type": "str", "required": True},
         "parent_columns": {"type": "list", "elements": "str", "required": True},
     }
-    return {"type": "list", "elements": "dict", "default": [], "options": reference}
-
-
-def confirmation_spec() -> ArgumentSpec:
     return ArgumentSpec(
         {
-            "recovery_environment": {
-                "type": "str",
-                "default": "production",
-                "choices": ["production", "staging", "sandbox"],
-            },
-            "recovery_confirm": {"type": "str"},
+            "tables": {"type": "list", "elements": "str", "default": []},
+            "keys": {"type": "dict", "default": {}, "no_log": False},
+            "references": {"type": "list", "elements": "dict", "default": [], "options": reference},
         }
     )
 
 
 def pgbackrest_spec() -> ArgumentSpec:
     """A stanza of pgBackRest and who runs it."""
-    return ArgumentSpec(
-        {
-            "stanza": {"type": "str", "required": True},
-            "config": {"type": "path"},
-            "repository": {"type": "int", "default": 1},
-            "environment": {"type": "dict", "default": {}, "no_log": True},
-            "pgbackrest": {"type": "str", "default": "pgbackrest"},
-            "os_user": {"type": "str"},
-            "spool_dir": {"type": "path"},
-        }
-    )
+    return spec_of(Place)

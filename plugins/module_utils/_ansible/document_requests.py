@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.options import Secret
 from .._documents.publish import PublishOptions
 from .._documents.reader import Layout
 from .._documents.rebuild import RebuildRequest
@@ -66,7 +65,7 @@ def restore_request(params: Params, *, check_mode: bool, diff_mode: bool) -> Doc
         publisher=params["publisher"],
         function=params["function"],
         url=params["url"],
-        token=Secret(params["token"]) if params["token"] else None,
+        token=params["token"] or None,
         timeout=params["timeout"],
         lock_timeout=params["lock_timeout"],
     )

@@ -9,10 +9,10 @@ from __future__ import annotations
 from .._core.errors import ErrorKind, RecoveryError
 from .._engines.bucket.locations import refuse_shared_location
 from .._engines.bucket.transfer import TransferOptions
-from .._engines.bucket.transfer_request import TransferRequest
 from .._store.base import Headers, ObjectStore
 from .._store.open import StoreOptions
-from .._store.r2_locks import LockChange, R2Bucket
+from .._store.r2_locks import LockChange
+from .options import request_of
 from .requests import Params, optional_instant
 from .store_requests import opened_store
 
@@ -42,39 +42,12 @@ def transfer_options(params: Params, *, check_mode: bool) -> TransferOptions:
         content_encoding=params["content_encoding"],
         metadata={str(name).lower(): str(value) for name, value in params["metadata"].items()},
     )
-    return TransferOptions(
-        headers=headers,
-        if_none_match=params["if_none_match"],
-        delete=params["delete"],
-        parallel=params["parallel_files"],
-        check_mode=check_mode,
-    )
-
-
-def transfer_request(params: Params) -> TransferRequest:
-    names = ("direction", "src", "content", "copy_from", "dest", "sync", "range_start", "range_length", "progress_file")
-    return TransferRequest(params["key"], params["state"] == "present", **{name: params[name] for name in names})
-
-
-def r2_bucket(params: Params) -> R2Bucket:
-    return R2Bucket(
-        account_id=params["account_id"],
-        bucket=params["bucket"],
-        api_token=params["api_token"],
-        jurisdiction=params["jurisdiction"],
-        api_url=params["api_url"],
-    )
+    return request_of(TransferOptions, params, check_mode=check_mode, headers=headers)
 
 
 def lock_change(params: Params) -> LockChange:
     until = optional_instant(params["until"])
     if params["days"] is not None and params["days"] < 1:
         raise RecoveryError(ErrorKind.INVALID_OPTIONS, "days must be at least 1.", next_step="Correct it.")
-    return LockChange(
-        rule=params["rule"],
-        present=params["state"] == "present",
-        prefix=params["prefix"],
-        days=params["days"],
-        until=until.strftime("%Y-%m-%dT%H:%M:%SZ") if until else None,
-        enabled=params["enabled"],
-    )
+    text = until.strftime("%Y-%m-%dT%H:%M:%SZ") if until else None
+    return request_of(LockChange, params, check_mode=False, until=text)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ansible.module_utils.basic import env_fallback
 
-from .._core.clock import PhaseListener
+from .._core.clock import PhaseListener, parse_instant
 from .._core.options import BY_MODULE, FAMILY, FilePath, Option, Secret, options_of
 from .requests import Params, journal_listener, optional_instant
 
@@ -142,6 +142,7 @@ def _value(hint: t.Any, given: t.Any) -> t.Any:
     if dataclasses.is_dataclass(hint):
         return request_of(t.cast(t.Any, hint), given, check_mode=False)
     if t.get_origin(hint) in _LISTS:
-        values = [_value(t.get_args(hint)[0], one) for one in given]
+        element = t.get_args(hint)[0]
+        values = [parse_instant(one) if element is datetime else _value(element, one) for one in given]
         return tuple(values) if t.get_origin(hint) is tuple else values
     return given

@@ -20,19 +20,13 @@ from .._pitr.side_by_side import Start
 from .._pitr.target import Target, parse_target
 from .options import request_of
 from .postgres_requests import connection_options
-from .requests import Params, journal_listener, optional_instant
+from .requests import Params
 
 
 def stanza_place(params: Params, origin: t.Optional[str]) -> Place:
     """The stanza, and whom its programs run as. Raises RecoveryError(invalid_options) when that would be root."""
-    return Place(
-        stanza=params["stanza"],
-        config=params["config"],
-        repository=params["repository"],
-        program=params["pgbackrest"],
-        environment=_environment(params),
-        user=owner_to_run_as(origin, params["os_user"]),
-    )
+    user = owner_to_run_as(origin, params["os_user"])
+    return request_of(Place, params, check_mode=False, environment=_environment(params), user=user)
 
 
 def cluster_directory(params: Params) -> t.Optional[str]:
@@ -64,58 +58,35 @@ def pitr_request(params: Params, *, check_mode: bool) -> PitrRequest:
         data=data,
         origin=origin,
         login=server_login(params),
-        bin_dir=params["client_bin_dir"],
     )
-    return PitrRequest(
-        spec=spec,
-        start=request_of(Start, params, check_mode=check_mode),
-        service=params["service"],
-        environment=params["recovery_environment"],
-        confirm=params["recovery_confirm"],
-        source=params["source"],
-        spool_dir=params["spool_dir"],
-        listener=journal_listener(params["journal"]),
-        check_mode=check_mode,
-    )
+    start = request_of(Start, params, check_mode=check_mode)
+    return request_of(PitrRequest, params, check_mode=check_mode, spec=spec, start=start)
 
 
 def pitr_info_request(params: Params) -> InfoRequest:
     origin = cluster_directory(params)
-    spec = RecoverySpec(
+    spec = request_of(
+        RecoverySpec,
+        params,
+        check_mode=False,
         place=stanza_place(params, origin),
         target=Target("latest"),
         mode="info",
         data="",
         origin=origin,
         login=server_login(params),
-        bin_dir=params["client_bin_dir"],
-        timeline=params["timeline"],
     )
-    return InfoRequest(
-        spec, optional_instant(params["around"]), params["window_seconds"], params["limit"], params["spool_dir"]
-    )
+    return request_of(InfoRequest, params, check_mode=False, spec=spec)
 
 
 def stanza_backup_request(params: Params, *, check_mode: bool) -> BackupRequest:
-    return request_of(
-        BackupRequest,
-        params,
-        check_mode=check_mode,
-        place=stanza_place(params, cluster_directory(params)),
-        client_bin_dir=params["client_bin_dir"],
-        spool_dir=params["spool_dir"],
-        listener=journal_listener(params["journal"]),
-    )
+    place = stanza_place(params, cluster_directory(params))
+    return request_of(BackupRequest, params, check_mode=check_mode, place=place)
 
 
 def tested_stanza(params: Params) -> Place:
     """A stanza with a local repository, whose owner the programs run as."""
-    return Place(
-        stanza=params["stanza"],
-        config=params["config"],
-        environment=_environment(params),
-        user=owner_to_run_as(params["repository_path"], params["os_user"]),
-    )
+    return stanza_place(params, params["repository_path"])
 
 
 def _environment(params: Params) -> t.Dict[str, str]:

@@ -12,7 +12,6 @@ from datetime import datetime
 from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._drill.journal import JournalEvent, append_event, moment_now
-from .._repository.change import Limits, Safeguards
 
 #: The options of a module, as Ansible read them.
 Params = t.Mapping[str, t.Any]
@@ -28,17 +27,6 @@ def required_source(params: Params) -> str:
             ErrorKind.INVALID_OPTIONS, "The option source is missing.", next_step="Name the source of the backup set."
         )
     return str(params["source"])
-
-
-def safeguards(params: Params, *, check_mode: bool) -> Safeguards:
-    """The options of the confirmation fragment, `plan_only`, and the limits of a module."""
-    return Safeguards(
-        environment=params["recovery_environment"],
-        confirm=params["recovery_confirm"],
-        check_mode=check_mode,
-        plan_only=bool(params.get("plan_only")),
-        limits=Limits(params.get("max_rows"), params.get("max_deletes")),
-    )
 
 
 def journal_listener(path: t.Optional[str]) -> t.Optional[PhaseListener]:

@@ -14,10 +14,10 @@ from .._engines.d1.api import D1Api
 from .._engines.d1.engine import D1Engine
 from .._engines.sqlite.engine import Engine
 from .._engines.sqlite.file import FileEngine
-from .._engines.sqlite.restore_rows.ownership import Tenant
 from .._engines.sqlite.restore_rows.restore import RowsRequest
 from .._engines.sqlite.restore_rows.selection import TableKeys
-from .requests import Params, safeguards
+from .options import request_of
+from .requests import Params
 from .store_requests import store_parallel
 
 
@@ -68,21 +68,14 @@ def sqlite_engine(params: Params, *, read_only: bool) -> Engine:
 
 def sqlite_rows_request(params: Params, name: str, *, check_mode: bool, diff_mode: bool) -> RowsRequest:
     """The rows of a set that go into the live database of this name."""
-    tenant = params.get("tenant")
-    return RowsRequest(
+    return request_of(
+        RowsRequest,
+        params,
+        check_mode=check_mode,
         name=name,
-        tenant=Tenant(tenant["table"], tenant["keys"], tenant["columns"]) if tenant else None,
         selected=_selected_rows(params.get("tables") or (), params.get("keys") or {}),
-        closure=params.get("closure", "none"),
-        references=params.get("references", ()),
-        mode=params["mode"],
-        triggers=params["triggers"],
-        reason=params["reason"],
-        safeguards=safeguards(params, check_mode=check_mode),
-        spool_dir=params["spool_dir"],
         parallel=store_parallel(params),
         diff_mode=diff_mode,
-        diff_rows=params.get("diff_rows", 20),
     )
 
 

@@ -10,10 +10,10 @@ import typing as t
 from functools import partial
 
 from .._core.deadline import within
-from .._status.model import Thresholds
 from .._status.observe import Scope
 from .._status.server import ServerState, ask_files, ask_postgres, ask_sqlite
 from .._status.status import StatusRequest
+from .options import request_of
 from .postgres_requests import connection_options
 from .requests import Params, required_source
 from .sqlite_requests import sqlite_engine
@@ -27,35 +27,17 @@ def status_request(params: Params, *, check_mode: bool) -> StatusRequest:
     """The objects that recovery_status observes, and their thresholds; 0 is no threshold."""
     params = _impatient(params)
     asked, ask = _asked(params)
-    return StatusRequest(
-        Scope(
-            source=required_source(params),
-            store=opened_store(params) if params["store"] else None,
-            asked=asked,
-            # A server may let one in and then hang; each of the requests that a look takes has its own limit besides.
-            ask=partial(within, 3 * _LONGEST_LOOK, asked, ask) if ask else None,
-            volumes=params["volumes"],
-            capacity=params["capacity_bytes"],
-        ),
-        Thresholds(
-            rpo=params["rpo_seconds"],
-            window=params["window_seconds"],
-            unreachable=params["unreachable_seconds"],
-            duration=params["duration_seconds"] or None,
-            size_tolerance=params["size_tolerance"] or None,
-            verified_within=params["verified_within_seconds"] or None,
-            checked_within=params["checked_within_seconds"] or None,
-            drilled_within=params["drilled_within_seconds"] or None,
-            replication_lag=params["replication_lag_seconds"] or None,
-            archive_lag=params["archive_lag_seconds"] or None,
-            storage_used=params["storage_used"],
-            storage_full=params["storage_full"],
-            severities=params["severities"],
-        ),
-        state_dir=params["state_dir"],
-        metrics_textfile=params["metrics_textfile"],
+    scope = request_of(
+        Scope,
+        params,
         check_mode=check_mode,
+        source=required_source(params),
+        store=opened_store(params) if params["store"] else None,
+        asked=asked,
+        # A server may let one in and then hang; each of the requests that a look takes has its own limit besides.
+        ask=partial(within, 3 * _LONGEST_LOOK, asked, ask) if ask else None,
     )
+    return request_of(StatusRequest, params, check_mode=check_mode, scope=scope)
 
 
 def _asked(params: Params) -> t.Tuple[str, t.Optional[t.Callable[[], ServerState]]]:

@@ -18,7 +18,8 @@ from .._repository.retention import DEFAULTS, Policy
 from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
 from .ansible_module import WARNINGS
-from .requests import Params, optional_instant
+from .options import request_of
+from .requests import Params
 
 #: Errors of one store that another store may not have.
 _ANOTHER_MAY_SERVE = (
@@ -117,26 +118,21 @@ def store_parallel(params: Params) -> int:
 
 def set_selection(params: Params) -> Selection:
     """Which set the options set, before, tier and seed ask for; the latest when none is named."""
-    return Selection(
-        which=params["set"] or "latest",
-        before=optional_instant(params["before"]),
-        tier=params["tier"],
-        seed=params["seed"],
-    )
+    return request_of(Selection, params, check_mode=False)
 
 
 def retention_policy(params: Params) -> t.Optional[Policy]:
     """The policy of the keep options, or None when none of them is given."""
-    names = ("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
     within, minimum = params["keep_within_days"], params["minimum"]
     _require_bounds({"keep_within_days": within, **params["audit_days"]}, 36500)
     _require_bounds({"grace_seconds": params["grace_seconds"]}, 10**9)
-    if within is None and minimum is None and all(params[name] is None for name in names):
+    seconds = None if within is None else within * 86400
+    policy = request_of(Policy, params, check_mode=False, keep_within=seconds)
+    if replace(policy, minimum=Policy.minimum) != Policy():
+        return policy
+    if minimum is None:
         return None
-    policy = Policy(**{name: params[name] for name in names}, keep_within=None if within is None else within * 86400)
-    if minimum is not None and within is None and all(params[name] is None for name in names) and params["tier"]:
-        policy = DEFAULTS[params["tier"]]
-    return policy if minimum is None else replace(policy, minimum=minimum)
+    return replace(DEFAULTS[params["tier"]], minimum=minimum) if params["tier"] else policy
 
 
 def _require_bounds(numbers: Params, most: int) -> None:

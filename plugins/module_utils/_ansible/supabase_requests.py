@@ -10,7 +10,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._supabase.api import Access, SupabaseApi
 from .._supabase.points import Patience, PointRequest
 from .._supabase.recover import RecoverRequest
-from .requests import Params, journal_listener, optional_instant, safeguards
+from .options import request_of
+from .requests import Params
 
 
 def supabase_api(params: Params) -> SupabaseApi:
@@ -26,7 +27,7 @@ def supabase_api(params: Params) -> SupabaseApi:
 
 def supabase_patience(params: Params) -> Patience:
     """Raises RecoveryError(invalid_options) for times that cannot be waited."""
-    found = Patience(params["timeout"], params["begin_timeout"], params["poll_seconds"])
+    found = request_of(Patience, params, check_mode=False)
     if found.poll <= 0 or found.begin < 0 or found.timeout < 0:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
@@ -46,19 +47,9 @@ def supabase_recover_request(params: Params, *, check_mode: bool) -> RecoverRequ
             f"action {params['action']} was given {' and '.join(wanted) or 'no target'}.",
             next_step="Give it the name of a restore point." if undo else "Give it to, or backup_id.",
         )
-    return RecoverRequest(
-        to=optional_instant(params["to"]),
-        backup_id=params["backup_id"],
-        point=params["name"] if undo else None,
-        project_name=params["project_name"],
-        undo_first=params["undo_first"],
-        patience=supabase_patience(params),
-        safeguards=safeguards(params, check_mode=check_mode),
-        progress_file=params["progress_file"],
-        source=params["source"],
-        listener=journal_listener(params["journal"]),
-    )
+    point, patience = params["name"] if undo else None, supabase_patience(params)
+    return request_of(RecoverRequest, params, check_mode=check_mode, point=point, patience=patience)
 
 
 def supabase_point_request(params: Params, *, check_mode: bool) -> PointRequest:
-    return PointRequest(params["name"], supabase_patience(params), check_mode, params["source"])
+    return request_of(PointRequest, params, check_mode=check_mode, patience=supabase_patience(params))

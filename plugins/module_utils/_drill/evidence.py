@@ -10,31 +10,17 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import FAMILY, FilePath, option
 from .._core.severity import CHECK_STATUSES
 from .._pages.report_format import DataOrigin
 from .estimate import read_estimate
-from .model import Check, Evidence, FingerprintResult, Objectives, SelfTest
+from .model import Check, Evidence, FingerprintResult, SelfTest
 
 _Given = t.Mapping[str, t.Any]
 
 #: Types of integrity_check that can only pass when rows are there and right.
 DATA_PROVING_TYPES = ("row_count", "sql", "freshness", "references", "json", "fingerprint")
-
-_TAKEN_AS_GIVEN = (
-    "journal",
-    "reports_dir",
-    "scenario",
-    "source",
-    "environment",
-    "data_origin",
-    "backup_set",
-    "versions",
-    "set_facts",
-    "metrics_textfile",
-    "fail_on_verdict",
-)
 
 #: Offending rows that the report keeps of one check; the rest stays in the module's result.
 _SAMPLE_ROWS = 5
@@ -44,48 +30,33 @@ _SAMPLE_ROWS = 5
 class DrillRequest:
     """evidence: all but the timeline, which the journal holds. metrics_textfile: a second place for the metrics."""
 
-    journal: t.Optional[str]
-    reports_dir: str
+    reports_dir: FilePath
     scenario: str
     source: str
-    environment: str
-    evidence: Evidence
-    data_origin: str = DataOrigin.SOURCE
+    evidence: Evidence = field(metadata=FAMILY)
+    journal: t.Optional[FilePath] = None
+    environment: str = "sandbox"
+    data_origin: str = field(default=DataOrigin.SOURCE, metadata=option(choices=(DataOrigin.SOURCE, DataOrigin.SAMPLE)))
     backup_set: t.Optional[str] = None
     recovery_point: t.Optional[datetime] = None
     versions: t.Mapping[str, t.Any] = field(default_factory=dict)
     set_facts: t.Mapping[str, t.Any] = field(default_factory=dict)
-    metrics_textfile: t.Optional[str] = None
+    metrics_textfile: t.Optional[FilePath] = None
     fail_on_verdict: bool = False
     check_mode: bool = False
 
 
-def read_request(params: _Given, *, check_mode: bool) -> DrillRequest:
-    """The options of drill_report. Raises RecoveryError(invalid_options)."""
+def read_evidence(params: _Given) -> t.Dict[str, t.Any]:
+    """The fields of Evidence that results of other modules are read for. Raises RecoveryError(invalid_options)."""
     for name in ("rto_seconds", "rpo_seconds", "window_seconds"):
         if params[name] is not None and not 0 < params[name] < float("inf"):
             raise _refused(name, "a length of time must be more than zero")
-    evidence = Evidence(
-        objectives=Objectives(params["rto_seconds"], params["rpo_seconds"], params["window_seconds"]),
-        estimate=read_estimate(params["estimate_seconds"], params["plan"], params["scenario"], params["source"]),
-        outcome=params["outcome"],
-        incident_at=read_instant(params["incident_at"]),
-        recovery_points=read_instants(params["recovery_points"]),
-        marker_at=read_instant(params["marker_at"]),
-        checks=read_checks(params["checks"]),
-        fingerprint=read_fingerprint(params["fingerprint"]),
-        self_tests=read_self_tests(params["self_tests"]),
-        self_tests_required=params["self_tests_required"],
-        sandbox_used=params["sandbox_used"],
-        sandbox_removed=params["sandbox_removed"],
-        notes=tuple(params["notes"]),
-    )
-    return DrillRequest(
-        evidence=evidence,
-        recovery_point=read_instant(params["recovery_point"]),
-        check_mode=check_mode,
-        **{name: params[name] for name in _TAKEN_AS_GIVEN},
-    )
+    return {
+        "estimate": read_estimate(params["estimate_seconds"], params["plan"], params["scenario"], params["source"]),
+        "checks": read_checks(params["checks"]),
+        "fingerprint": read_fingerprint(params["fingerprint"]),
+        "self_tests": read_self_tests(params["self_tests"]),
+    }
 
 
 def read_checks(given: t.Sequence[_Given]) -> t.Tuple[Check, ...]:
@@ -117,14 +88,6 @@ def read_fingerprint(given: t.Optional[_Given]) -> t.Optional[FingerprintResult]
         equal=_answer(given, "equal", "fingerprint"),
         extra=extra,
     )
-
-
-def read_instants(given: t.Sequence[str]) -> t.Tuple[datetime, ...]:
-    return tuple(parse_instant(text) for text in given)
-
-
-def read_instant(given: t.Optional[str]) -> t.Optional[datetime]:
-    return parse_instant(given) if given else None
 
 
 def _check(item: _Given, where: str) -> Check:

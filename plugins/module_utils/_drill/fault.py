@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.clock import format_instant, utc_now
+from .._core.confirmation import ENVIRONMENTS
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import option
 from .._engines.postgresql.restore import databases
 from .._engines.postgresql.server.catalog import server_facts
 from .._engines.postgresql.server.connection import ConnectionOptions, connection
@@ -51,10 +53,10 @@ class FaultRequest:
     """connection leads to a maintenance database; system_identifier is that of the sandbox's server."""
 
     connection: ConnectionOptions
-    fault: str
     database: str
-    environment: str
     system_identifier: str
+    fault: str = field(default="database_loss", metadata=option(choices=list(FAULTS)))
+    environment: str = field(default="production", metadata=option("recovery_environment", choices=ENVIRONMENTS))
     check_mode: bool = False
 
 

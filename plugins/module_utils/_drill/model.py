@@ -10,6 +10,8 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .._core.options import FAMILY, option
+
 
 class PhaseStatus:
     """C(unknown): the phase cannot be timed, because the machine restarted or its start is lost."""
@@ -52,7 +54,7 @@ class Objectives:
 
     rto_seconds: t.Optional[float] = None
     rpo_seconds: t.Optional[float] = None
-    window_seconds: float = 7 * 86400.0
+    window_seconds: float = 7 * 86400
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,9 @@ class Evidence:
     estimate: nothing rests on it; longer than estimated is only a warning.
     """
 
-    objectives: Objectives = Objectives()
+    objectives: Objectives = field(default=Objectives(), metadata=FAMILY)
     estimate: t.Optional[Estimate] = None
-    outcome: str = "ran"
+    outcome: str = field(default="ran", metadata=option(choices=("ran", "skipped", "missed")))
     phases: t.Tuple[Phase, ...] = ()
     marks: t.Tuple[Mark, ...] = ()
     incident_at: t.Optional[datetime] = None

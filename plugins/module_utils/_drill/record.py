@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import FilePath, option
 from .journal import JournalEvent, Moment, append_event, moment_now, read_journal
 from .model import PhaseStatus
 
@@ -20,10 +21,10 @@ from .model import PhaseStatus
 class PhaseRequest:
     """seconds and started_at: of a phase that was timed elsewhere, only with C(end)."""
 
-    journal: str
+    journal: FilePath
     phase: str
-    event: str
-    status: str = PhaseStatus.OK
+    event: str = field(metadata=option(choices=("start", "end", "mark")))
+    status: str = field(default=PhaseStatus.OK, metadata=option(choices=(PhaseStatus.OK, PhaseStatus.FAILED)))
     note: str = ""
     seconds: t.Optional[float] = None
     started_at: t.Optional[datetime] = None

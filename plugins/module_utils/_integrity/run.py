@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import time
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL, FilePath, option
 from .._core.severity import ERROR, PASSED, SKIPPED, WARNING
 from .._store.base import ObjectStore
 from .check import CompareFingerprint, Connection, Context
@@ -35,15 +36,15 @@ class IntegrityRequest:
     run_as: the PostgreSQL role whose rights the checks have; None: a superuser's checks may only read.
     """
 
-    target: t.Any
-    checks: t.Sequence[t.Any]
-    engine: str = "postgresql"
-    fail_on: str = ERROR
+    target: t.Any = field(metadata=INTERNAL)
+    checks: t.Sequence[t.Any] = field(metadata=option(type=t.Sequence[t.Mapping[str, t.Any]]))
+    engine: str = field(default="postgresql", metadata=option(choices=("postgresql", "sqlite")))
+    fail_on: str = field(default=ERROR, metadata=option(choices=(ERROR, WARNING, NEVER)))
     sample: int = 5
-    timeout: int = 300
-    junit_path: t.Optional[str] = None
+    timeout: int = field(default=300, metadata=option(default=600))
+    junit_path: t.Optional[FilePath] = None
     compare_fingerprint: t.Optional[CompareFingerprint] = None
-    files: t.Optional[ObjectStore] = None
+    files: t.Optional[ObjectStore] = field(default=None, metadata=INTERNAL)
     record: t.Optional[t.Callable[[Report], None]] = None
     run_as: t.Optional[str] = None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._core.clock import PhaseListener, Timings, format_instant
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.options import INTERNAL
+from .._core.options import FilePath, option
 from .._core.process import scratch_folder
 from .program import PgBackRest, Place
 from .repository import Stanza
@@ -28,9 +28,9 @@ class BackupRequest:
     check: bool = True
     verify: bool = False
     jobs: int = 2
-    client_bin_dir: t.Optional[str] = field(default=None, metadata=INTERNAL)
-    spool_dir: t.Optional[str] = field(default=None, metadata=INTERNAL)
-    listener: t.Optional[PhaseListener] = None
+    client_bin_dir: t.Optional[FilePath] = None
+    spool_dir: t.Optional[FilePath] = None
+    listener: t.Optional[PhaseListener] = field(default=None, metadata=option("journal"))
     check_mode: bool = False
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.errors import RecoveryError
+from .._core.options import FilePath, option
 from .._core.process import scratch_folder
 from .._engines.postgresql.server.lsn import format_lsn
 from .archive import Archive
@@ -42,9 +43,9 @@ class InfoRequest:
 
     spec: RecoverySpec
     around: t.Optional[datetime] = None
-    window: float = 300.0
+    window: float = field(default=300, metadata=option("window_seconds"))
     limit: int = 100
-    spool_dir: t.Optional[str] = None
+    spool_dir: t.Optional[FilePath] = None
 
 
 @dataclass(frozen=True)

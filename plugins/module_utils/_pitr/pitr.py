@@ -11,8 +11,9 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._core.clock import PhaseListener, Timings
-from .._core.confirmation import plan_digest, require_confirmation
+from .._core.confirmation import ENVIRONMENTS, plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import FilePath, option
 from .._core.process import scratch_folder
 from .._repository.audit import audited
 from .._store.base import ObjectStore
@@ -30,12 +31,12 @@ class PitrRequest:
 
     spec: RecoverySpec
     start: Start
-    service: t.Optional[str]
-    environment: str
-    confirm: t.Optional[str]
+    service: t.Optional[str] = None
+    environment: str = field(default="production", metadata=option("recovery_environment", choices=ENVIRONMENTS))
+    confirm: t.Optional[str] = field(default=None, metadata=option("recovery_confirm"))
     source: t.Optional[str] = None
-    spool_dir: t.Optional[str] = None
-    listener: t.Optional[PhaseListener] = None
+    spool_dir: t.Optional[FilePath] = None
+    listener: t.Optional[PhaseListener] = field(default=None, metadata=option("journal"))
     check_mode: bool = False
 
 

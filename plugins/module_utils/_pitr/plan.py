@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from .._core.clock import Timings, format_instant, utc_now
 from .._core.confirmation import plan_digest
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.options import INTERNAL
+from .._core.options import INTERNAL, FilePath, option
 from .._engines.postgresql.server.lsn import format_lsn
 from .archive import Archive
 from .cluster import Cluster, ControlFile, Login, archived_after_switch, find_server
@@ -41,7 +41,7 @@ class RecoverySpec:
     mode: str = field(metadata=INTERNAL)
     data: str = field(metadata=INTERNAL)
     origin: t.Optional[str] = field(metadata=INTERNAL)
-    bin_dir: t.Optional[str] = field(default=None, metadata=INTERNAL)
+    bin_dir: t.Optional[FilePath] = field(default=None, metadata=option("client_bin_dir"))
     backup_set: t.Optional[str] = None
     timeline: str = "auto"
     action: t.Literal["pause", "promote", "shutdown"] = "pause"

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import FilePath, Secret, option
 from .._core.process import Child
 from .repository import Stanza, StoredSegment, parse_archive, parse_info
 
@@ -31,11 +32,11 @@ class Place:
     """
 
     stanza: str
-    config: t.Optional[str] = None
+    config: t.Optional[FilePath] = None
     repository: int = 1
-    program: str = "pgbackrest"
-    environment: t.Mapping[str, str] = field(default_factory=dict, repr=False)
-    user: t.Optional[str] = None
+    program: str = field(default="pgbackrest", metadata=option("pgbackrest"))
+    environment: t.Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    user: t.Optional[str] = field(default=None, metadata=option("os_user"))
 
 
 @dataclass(frozen=True)

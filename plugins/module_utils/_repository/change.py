@@ -9,10 +9,12 @@ from __future__ import annotations
 import abc
 import contextlib
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.clock import PhaseListener, Timings
+from .._core.confirmation import ENVIRONMENTS
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import BY_MODULE, FAMILY, option
 from .._store.base import ObjectStore
 from .manifest import Manifest
 
@@ -33,19 +35,19 @@ class Limits:
     """The most rows that a change may write or delete; None sets no limit."""
 
     max_rows: t.Optional[int] = None
-    max_deletes: t.Optional[int] = None
+    max_deletes: t.Optional[int] = field(default=None, metadata=option(default=1000))
 
     def require(self, writes: int, deletes: int) -> None:
         """Raise RecoveryError(limit_exceeded) if the change exceeds a limit."""
-        for option, limit, number, verb in (
+        for name, limit, number, verb in (
             ("max_rows", self.max_rows, writes, "insert or update"),
             ("max_deletes", self.max_deletes, deletes, "delete"),
         ):
             if limit is not None and number > limit:
                 raise RecoveryError(
                     ErrorKind.LIMIT_EXCEEDED,
-                    f"The restore would {verb} {number} rows, `{option}` allows {limit}.",
-                    next_step=f"Read the rows with --check --diff; if they are correct, set `{option}` to {number}.",
+                    f"The restore would {verb} {number} rows, `{name}` allows {limit}.",
+                    next_step=f"Read the rows with --check --diff; if they are correct, set `{name}` to {number}.",
                 )
 
 
@@ -57,11 +59,11 @@ class Safeguards:
     change nothing; check_mode does not need the confirmation.
     """
 
-    environment: str = "production"
-    confirm: t.Optional[str] = None
+    environment: str = field(default="production", metadata=option("recovery_environment", choices=ENVIRONMENTS))
+    confirm: t.Optional[str] = field(default=None, metadata=option("recovery_confirm"))
     check_mode: bool = False
-    plan_only: bool = False
-    limits: Limits = Limits()
+    plan_only: bool = field(default=False, metadata=BY_MODULE)
+    limits: Limits = field(default=Limits(), metadata={**FAMILY, **BY_MODULE})
 
     @property
     def acts(self) -> bool:

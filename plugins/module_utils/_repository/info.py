@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import statistics
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import option
 from .._store.base import ObjectStore
 from .catalogue import UnreadableSet, list_sets, try_sets
 from .clocks import TOLERANCE
-from .layout import SetName
+from .layout import TIERS, SetName
 from .manifest import ROWS_ENGINE, SQLITE_ROWS_ENGINE, Manifest
 from .recovery_points import Selection, is_implausible, is_safety_copy, longest_gap, missing_days, select
 from .verification import Verification, verifications
@@ -33,16 +34,16 @@ class InfoRequest:
     """Which sets to describe; rpo and window are in seconds; limit counts sets per source, newest first.
 
     Safety copies are counted separately.
-    days: each of so many days up to today must have a set; 0 and None judge no day.
+    days: each of so many days up to today must have a set; 0 judges no day.
     """
 
     source: t.Optional[str] = None
-    tier: t.Optional[str] = None
+    tier: t.Optional[str] = field(default=None, metadata=option(choices=TIERS))
     selection: t.Optional[Selection] = None
-    rpo: t.Optional[float] = None
-    window: float = 7 * 86400
+    rpo: t.Optional[float] = field(default=None, metadata=option("rpo_seconds", type=int))
+    window: float = field(default=7 * 86400, metadata=option("window_seconds", type=int))
     limit: int = 100
-    days: t.Optional[int] = None
+    days: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from .._core.clock import compact_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.name_index import NameIndex
+from .._core.options import INTERNAL, option
 from .._core.parallel import for_each
 from .._core.sizes import readable_size
 from .._store.base import ObjectInfo, ObjectStore, put_proved, read_all
@@ -53,11 +54,11 @@ class PruneRequest:
     """The sets to prune. policy is that of one tier; if it is unset, each tier has its default. grace is in seconds."""
 
     source: t.Optional[str] = None
-    tier: t.Optional[str] = None
+    tier: t.Optional[str] = field(default=None, metadata=option(choices=TIERS))
     policy: t.Optional[Policy] = None
-    grace: float = 86400
+    grace: float = field(default=86400, metadata=option("grace_seconds", type=int))
     audit_days: t.Mapping[str, float] = field(default_factory=dict)
-    parallel: int = 8
+    parallel: int = field(default=8, metadata=INTERNAL)
     check_mode: bool = False
 
 

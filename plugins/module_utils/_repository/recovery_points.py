@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
-from .layout import SetName
+from .._core.options import option
+from .layout import TIERS, SetName
 
 UNDO_TIER = "undo"
 
@@ -28,9 +29,9 @@ class Selection:
     Safety copies are only chosen when the tier or the id is given.
     """
 
-    which: str = "latest"
+    which: str = field(default="latest", metadata=option("set", default=None))
     before: t.Optional[datetime] = None
-    tier: t.Optional[str] = None
+    tier: t.Optional[str] = field(default=None, metadata=option(choices=TIERS))
     seed: t.Optional[int] = None
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL, option
 from .recovery_points import is_implausible
 
 #: Name of the rule, how many, and what two sets of one period have in common.
@@ -37,12 +38,12 @@ class Policy:
     keep_weekly: t.Optional[int] = None
     keep_monthly: t.Optional[int] = None
     keep_yearly: t.Optional[int] = None
-    keep_within: t.Optional[float] = None
-    minimum: int = 1
+    keep_within: t.Optional[float] = field(default=None, metadata=INTERNAL)
+    minimum: int = field(default=1, metadata=option(default=None))
 
     def require_sound(self) -> None:
         """Raise RecoveryError(invalid_options) for what no person can have meant."""
-        counts = [getattr(self, option) for _name, option, _period in _PERIODS]
+        counts = [getattr(self, field_name) for _name, field_name, _period in _PERIODS]
         if any(count is not None and count < 0 for count in counts) or (self.keep_within or 0) < 0:
             raise _invalid("A keep_ option is negative.", "Give 0 or more.")
         if self.minimum < 1:
@@ -110,8 +111,8 @@ def decide(set_ids: t.Iterable[str], policy: Policy, known: Known, now: datetime
         reasons[chosen].append(reason)
     for set_id in [*good, *(set_id for set_id in judged if set_id in known.failed)][: policy.minimum]:
         reasons[set_id].append("minimum")
-    for name, option, period in _PERIODS:
-        for set_id in _of_periods(judged, good, getattr(policy, option) or 0, period):
+    for name, field_name, period in _PERIODS:
+        for set_id in _of_periods(judged, good, getattr(policy, field_name) or 0, period):
             reasons[set_id].append(name)
     if policy.keep_within:
         since = now - timedelta(seconds=policy.keep_within)

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.clock import Timings
+from .._core.options import INTERNAL, FilePath, option
 from .._store.base import ObjectStore
 from .fetch import fetch_objects
 from .manifest import Manifest
@@ -24,12 +25,12 @@ class VerifyRequest:
     store. complete: False if the manifest was narrowed to one table, which is no archive that can be restored.
     """
 
-    depth: str = "decode"
-    spool_dir: t.Optional[str] = None
-    client_bin_dir: t.Optional[str] = None
-    parallel: int = 4
-    record: bool = True
-    complete: bool = True
+    depth: str = field(default="decode", metadata=option(choices=("presence", "digests", "decode")))
+    spool_dir: t.Optional[FilePath] = None
+    client_bin_dir: t.Optional[FilePath] = None
+    parallel: int = field(default=4, metadata=INTERNAL)
+    record: bool = field(default=True, metadata=INTERNAL)
+    complete: bool = field(default=True, metadata=INTERNAL)
 
 
 @dataclass(frozen=True)

@@ -141,11 +141,11 @@ def _compared(what: str, seconds: float, suffix: str, limit: float) -> str:
 def _shape(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     if facts.backup is None:
         return
-    if limits.duration is not None and facts.backup.duration_seconds > limits.duration:
+    if limits.duration and facts.backup.duration_seconds > limits.duration:
         took = readable_seconds(facts.backup.duration_seconds)
         yield "backup.slow", "", f"the newest set took {took}, more than {readable_seconds(limits.duration)}."
     change = facts.backup.size_change
-    if limits.size_tolerance is not None and change is not None and abs(change) > limits.size_tolerance:
+    if limits.size_tolerance and change is not None and abs(change) > limits.size_tolerance:
         yield (
             "backup.size",
             "",
@@ -158,7 +158,7 @@ def _verified(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     if seen.failed_set is not None:
         damaged = f", {seen.damaged} objects are damaged" if seen.damaged else ""
         yield "verify.failed", "", f"the set {seen.failed_set} was read back and is not complete{damaged}."
-    if facts.backup is None or limits.verified_within is None:
+    if facts.backup is None or not limits.verified_within:
         return
     if seen.age_seconds is None:
         yield "verify.overdue", "", "no set was ever verified."
@@ -201,7 +201,7 @@ def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     if check is not None and check.age_seconds < -CLOCKS_DIFFER:
         ahead = readable_seconds(-check.age_seconds)
         yield "check.overdue", "", f"the last checks are dated {ahead} ahead, and would hide current ones."
-    elif limits.checked_within is not None and facts.store_read:
+    elif limits.checked_within and facts.store_read:
         if check is None:
             yield "check.overdue", "", "its content was never checked."
         else:
@@ -212,7 +212,7 @@ def _drilled(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     drill = facts.drill
     if drill is not None and drill.verdict != "passed":
         yield "drill.failed", "", f"the verdict of the drill {drill.scenario} at {drill.at} is {drill.verdict}."
-    if limits.drilled_within is not None and facts.store_read:
+    if limits.drilled_within and facts.store_read:
         if drill is None:
             yield "drill.overdue", "", "its recovery was never rehearsed."
         else:
@@ -229,7 +229,7 @@ def _server(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     if standby is not None:
         if standby.streaming is False:
             yield "replication.stopped", "", "a standby does not stream."
-        elif limits.replication_lag is not None and (standby.lag_seconds or 0) > limits.replication_lag:
+        elif limits.replication_lag and (standby.lag_seconds or 0) > limits.replication_lag:
             yield (
                 "replication.lag",
                 "",
@@ -239,7 +239,7 @@ def _server(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
         if archive.failing:
             since = f" since {archive.last_archived_at}" if archive.last_archived_at else ""
             yield "archive.failing", "", f"WAL is not archived{since}."
-        elif limits.archive_lag is not None and (archive.lag_seconds or 0) > limits.archive_lag:
+        elif limits.archive_lag and (archive.lag_seconds or 0) > limits.archive_lag:
             yield (
                 "archive.lag",
                 "",

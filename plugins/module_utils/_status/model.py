@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind
+from .._core.options import option
 from .._core.severity import CRITICAL, ERROR, WARNING
 
 #: The severity of each breach, unless an option replaces it.
@@ -43,21 +44,21 @@ EVENTS: t.Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Limits at which a fact becomes a breach. Seconds and ratios; None disables the limit.
+    """Limits at which a fact becomes a breach. Seconds and ratios; None and 0 disable the limit.
 
     severities replaces those of EVENTS.
     """
 
-    rpo: t.Optional[float] = None
-    window: float = 7 * 86400
-    unreachable: float = 300
-    duration: t.Optional[float] = 1800
-    size_tolerance: t.Optional[float] = 0.2
-    verified_within: t.Optional[float] = None
-    checked_within: t.Optional[float] = None
-    drilled_within: t.Optional[float] = None
-    replication_lag: t.Optional[float] = 300
-    archive_lag: t.Optional[float] = 900
+    rpo: t.Optional[float] = field(default=None, metadata=option("rpo_seconds"))
+    window: float = field(default=7 * 86400, metadata=option("window_seconds"))
+    unreachable: float = field(default=300, metadata=option("unreachable_seconds"))
+    duration: float = field(default=1800, metadata=option("duration_seconds"))
+    size_tolerance: float = 0.2
+    verified_within: float = field(default=0, metadata=option("verified_within_seconds"))
+    checked_within: float = field(default=0, metadata=option("checked_within_seconds"))
+    drilled_within: float = field(default=0, metadata=option("drilled_within_seconds"))
+    replication_lag: float = field(default=300, metadata=option("replication_lag_seconds"))
+    archive_lag: float = field(default=900, metadata=option("archive_lag_seconds"))
     storage_used: float = 0.8
     storage_full: float = 0.95
     severities: t.Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from functools import partial
 from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
+from .._core.options import INTERNAL, option
 from .._repository.audit import AuditRecord, newest_audit
 from .._repository.catalogue import list_sets
 from .._repository.info import InfoRequest, SetInfo, describe_sets
@@ -57,11 +58,11 @@ class Scope:
     """
 
     source: str
-    store: t.Optional[ObjectStore] = None
-    asked: str = ""
+    store: t.Optional[ObjectStore] = field(default=None, metadata=INTERNAL)
+    asked: str = field(default="", metadata=INTERNAL)
     ask: t.Optional[t.Callable[[], ServerState]] = None
     volumes: t.Sequence[str] = ()
-    capacity: t.Optional[int] = None
+    capacity: t.Optional[int] = field(default=None, metadata=option("capacity_bytes"))
 
 
 @dataclass

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.openmetrics import write_metrics
+from .._core.options import FAMILY, FilePath
 from .._core.severity import SEVERITIES
 from .._core.sizes import readable_seconds
 from .judge import judge, level_of, with_last
@@ -41,10 +42,10 @@ from .openmetrics import status_metrics
 class StatusRequest:
     """The objects to observe, the thresholds, and the files for state and metrics."""
 
-    scope: Scope
-    limits: Thresholds
-    state_dir: t.Optional[str] = None
-    metrics_textfile: t.Optional[str] = None
+    scope: Scope = field(metadata=FAMILY)
+    limits: Thresholds = field(metadata=FAMILY)
+    state_dir: t.Optional[FilePath] = None
+    metrics_textfile: t.Optional[FilePath] = None
     check_mode: bool = False
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from .._core.cloudflare import API, Account, call
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL, Secret, option
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class R2Bucket:
 
     account_id: str
     bucket: str
-    api_token: str = field(repr=False)
-    jurisdiction: t.Optional[str] = None
+    api_token: Secret = field(repr=False, metadata=option(environment=("CLOUDFLARE_API_TOKEN",)))
+    jurisdiction: t.Optional[t.Literal["default", "eu", "fedramp"]] = None
     api_url: str = API
-    timeout: float = 30
+    timeout: float = field(default=30, metadata=INTERNAL)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class LockChange:
     """The wanted state of one rule. days locks each object from its upload on, until to a date; else without end."""
 
     rule: str
-    present: bool = True
+    state: t.Literal["present", "absent"] = "present"
     prefix: str = ""
     days: t.Optional[int] = None
     until: t.Optional[str] = None
@@ -68,7 +69,7 @@ def set_lock_rule(bucket: R2Bucket, change: LockChange, *, check_mode: bool) -> 
     """
     before = _rules(bucket)
     after = [rule for rule in before if rule.get("id") != change.rule]
-    if change.present:
+    if change.state == "present":
         wanted = change.as_rule()
         same = next((rule for rule in before if rule.get("id") == change.rule), None)
         if same is not None and _plain(same) == _plain(wanted):

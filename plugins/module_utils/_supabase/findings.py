@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .._core.clock import format_instant
+from .._core.options import option
 from .._core.sizes import readable_seconds
 from .answers import Backup, Backups, Project, RestorePoint
 from .course import HEALTHY
@@ -24,8 +25,8 @@ _LOST = ("FAILED", "CANCELLED")
 class Wanted:
     """rpo is in seconds and None for no check; window_days is the required reach in days, 0 for no check."""
 
-    rpo: t.Optional[float] = None
-    window_days: float = 0
+    rpo: t.Optional[float] = field(default=None, metadata=option("rpo_seconds", type=int))
+    window_days: int = 0
     pitr: bool = False
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from .._core.clock import compact_instant, utc_now
 from .._core.errors import Applied, ErrorKind, RecoveryError
+from .._core.options import FAMILY, option
 from .._repository.audit import audited
 from .._store.base import ObjectStore
 from .answers import RestorePoint
@@ -31,9 +32,9 @@ NOT_OFFERED = (ErrorKind.UNSUPPORTED, ErrorKind.ACCESS_DENIED, ErrorKind.TARGET_
 class Patience:
     """In seconds: timeout until the end, until the start, and pause between two requests."""
 
-    timeout: float = 3600
-    begin: float = 120
-    poll: float = 10
+    timeout: float = field(default=3600, metadata=option(type=int))
+    begin: float = field(default=120, metadata=option("begin_timeout", type=int))
+    poll: float = field(default=10, metadata=option("poll_seconds"))
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class PointRequest:
     """The required restore point; without a name, a new one is created. source is for the audit record."""
 
     name: t.Optional[str] = None
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = field(default_factory=Patience, metadata=FAMILY)
     check_mode: bool = False
     source: t.Optional[str] = None
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from .._core.clock import PhaseListener, Timings
 from .._core.errors import Applied, ErrorKind, RecoveryError
+from .._core.options import FAMILY, FilePath, option
 from .._core.progress import Progress
 from .._core.sizes import readable_seconds
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards
@@ -37,14 +38,14 @@ class RecoverRequest:
 
     to: t.Optional[datetime] = None
     backup_id: t.Optional[int] = None
-    point: t.Optional[str] = None
+    point: t.Optional[str] = field(default=None, metadata=option("name"))
     project_name: t.Optional[str] = None
-    undo_first: str = REQUIRED
-    patience: Patience = field(default_factory=Patience)
-    safeguards: Safeguards = field(default_factory=Safeguards)
-    progress_file: t.Optional[str] = None
+    undo_first: str = field(default=REQUIRED, metadata=option(choices=(REQUIRED, TRY, NONE)))
+    patience: Patience = field(default_factory=Patience, metadata=FAMILY)
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
+    progress_file: t.Optional[FilePath] = None
     source: t.Optional[str] = None
-    listener: t.Optional[PhaseListener] = None
+    listener: t.Optional[PhaseListener] = field(default=None, metadata=option("journal"))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..._core.clock import format_instant
 from ..._core.errors import ErrorKind, RecoveryError
+from ..._core.options import option
 from ..._store.base import ObjectInfo, ObjectStore
 from ..._store.s3 import S3Store
 from .local import DIGEST
@@ -22,11 +23,11 @@ _LONGEST_URL = 7 * 86400
 class DescribeRequest:
     """One object by key, or a listing by prefix. url_seconds asks for a URL as well."""
 
-    key: t.Optional[str] = None
+    key: t.Optional[str] = field(default=None, metadata=option(shown=True))
     prefix: t.Optional[str] = None
     limit: int = 1000
     url_seconds: t.Optional[int] = None
-    url_upload: bool = False
+    url_method: t.Literal["get", "put"] = "get"
 
 
 def describe_objects(store: ObjectStore, request: DescribeRequest) -> t.Dict[str, t.Any]:
@@ -36,7 +37,7 @@ def describe_objects(store: ObjectStore, request: DescribeRequest) -> t.Dict[str
     info = store.head(request.key)
     found: t.Dict[str, t.Any] = {"exists": info is not None, "object": _described(store, info) if info else None}
     if request.url_seconds is not None:
-        found["url"] = _url(store, request.key, request.url_seconds, upload=request.url_upload)
+        found["url"] = _url(store, request.key, request.url_seconds, upload=request.url_method == "put")
     return found
 
 

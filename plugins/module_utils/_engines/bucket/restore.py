@@ -17,6 +17,7 @@ from ..._core.digest import Tally, bare_etag
 from ..._core.errors import ErrorKind, RecoveryError
 from ..._core.name_index import NameIndex
 from ..._core.notices import note
+from ..._core.options import FAMILY, INTERNAL, FilePath, option
 from ..._core.parallel import for_each
 from ..._core.process import scratch_folder
 from ..._core.progress import Progress
@@ -59,13 +60,13 @@ class BucketRestoreRequest:
     """
 
     prefixes: t.Tuple[str, ...] = ()
-    mode: str = "missing"
-    target_name: str = ""
+    mode: t.Literal["missing", "all"] = "missing"
+    target_name: str = field(default="", metadata=INTERNAL)
     undo: bool = True
-    parallel: int = 16
-    spool_dir: t.Optional[str] = None
-    progress_file: t.Optional[str] = None
-    safeguards: Safeguards = field(default_factory=Safeguards)
+    parallel: int = field(default=16, metadata=option("parallel_files"))
+    spool_dir: t.Optional[FilePath] = None
+    progress_file: t.Optional[FilePath] = None
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from ..._core.digest import Tally, bare_etag, file_chunks, same_etag
 from ..._core.errors import ErrorKind, RecoveryError
+from ..._core.options import option
 from ..._core.parallel import for_each
 from ..._core.progress import Progress
 from ..._store.base import Headers, ObjectInfo, ObjectStore, put_shown
@@ -34,7 +35,7 @@ class TransferOptions:
     headers: Headers = field(default_factory=Headers)
     if_none_match: bool = False
     delete: bool = False
-    parallel: int = 8
+    parallel: int = field(default=8, metadata=option("parallel_files"))
     check_mode: bool = False
 
 

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..._core.errors import ErrorKind, RecoveryError
+from ..._core.options import FilePath, option
 from ..._core.progress import Progress
 from ..._store.base import ObjectStore
 from .transfer import (
@@ -31,17 +32,17 @@ from .transfer import (
 class TransferRequest:
     """One of src, content, copy_from and dest, unless the object is to be absent."""
 
-    key: str
-    present: bool = True
-    direction: t.Optional[str] = None
-    src: t.Optional[str] = None
+    key: str = field(metadata=option(shown=True))
+    state: t.Literal["present", "absent"] = "present"
+    direction: t.Optional[t.Literal["upload", "download"]] = None
+    src: t.Optional[FilePath] = None
     content: t.Optional[str] = None
     copy_from: t.Optional[str] = None
-    dest: t.Optional[str] = None
+    dest: t.Optional[FilePath] = None
     sync: bool = False
     range_start: t.Optional[int] = None
     range_length: t.Optional[int] = None
-    progress_file: t.Optional[str] = None
+    progress_file: t.Optional[FilePath] = None
 
 
 def transfer(store: ObjectStore, request: TransferRequest, options: TransferOptions) -> TransferResult:
@@ -64,7 +65,7 @@ def transfer_diff(result: TransferResult) -> t.Dict[str, str]:
 def _transfer(
     store: ObjectStore, request: TransferRequest, options: TransferOptions, progress: Progress
 ) -> TransferResult:
-    if not request.present:
+    if request.state == "absent":
         return _delete(store, request, options)
     if (request.direction or ("download" if request.dest else "upload")) == "download":
         return _download(store, request, options, progress)

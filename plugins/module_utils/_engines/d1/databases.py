@@ -7,24 +7,29 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..._core.confirmation import plan_digest, require_confirmation
+from ..._core.confirmation import ENVIRONMENTS, plan_digest, require_confirmation
 from ..._core.errors import ErrorKind, RecoveryError
+from ..._core.options import INTERNAL, option
 from .api import D1Api, D1Facts
+
+#: Where Cloudflare may create a database, and the jurisdictions that it may be limited to.
+LOCATIONS = ("wnam", "enam", "weur", "eeur", "apac", "oc")
+JURISDICTIONS = ("eu", "fedramp", "us")
 
 
 @dataclass(frozen=True)
 class DatabaseRequest:
     """A database that must exist or not. location and jurisdiction are those of a new database."""
 
-    database: str
-    present: bool = True
-    location: t.Optional[str] = None
-    jurisdiction: t.Optional[str] = None
-    environment: str = "production"
-    confirm: t.Optional[str] = None
+    database: str = field(metadata=INTERNAL)
+    state: t.Literal["present", "absent"] = "present"
+    location: t.Optional[str] = field(default=None, metadata=option(choices=LOCATIONS))
+    jurisdiction: t.Optional[str] = field(default=None, metadata=option(choices=JURISDICTIONS))
+    environment: str = field(default="production", metadata=option("recovery_environment", choices=ENVIRONMENTS))
+    confirm: t.Optional[str] = field(default=None, metadata=option("recovery_confirm"))
     check_mode: bool = False
 
 
@@ -42,12 +47,12 @@ class DatabaseResult:
 class TimeTravelRequest:
     """A state of a database: a bookmark, an instant, or the current state if both are unset."""
 
-    database: str
+    database: str = field(metadata=INTERNAL)
     bookmark: t.Optional[str] = None
     to: t.Optional[datetime] = None
     restore: bool = False
-    environment: str = "production"
-    confirm: t.Optional[str] = None
+    environment: str = field(default="production", metadata=option("recovery_environment", choices=ENVIRONMENTS))
+    confirm: t.Optional[str] = field(default=None, metadata=option("recovery_confirm"))
     check_mode: bool = False
 
 
@@ -64,14 +69,14 @@ class TravelResult:
 def ensure_database(api: D1Api, request: DatabaseRequest) -> DatabaseResult:
     """Make or delete a database. Raises RecoveryError: confirmation_required to delete, and those of the service."""
     found = api.find(request.database)
-    changed = (found is not None) != request.present
+    changed = (found is not None) != (request.state == "present")
     if found is None:
         made = None
-        if request.present and not request.check_mode:
+        if request.state == "present" and not request.check_mode:
             made = api.create(request.database, location=request.location, jurisdiction=request.jurisdiction)
         return DatabaseResult(changed, False, made, api.bookmark(made.uuid) if made else None)
     bookmark = api.bookmark(found.uuid)
-    if not request.present and not request.check_mode:
+    if request.state == "absent" and not request.check_mode:
         digest = plan_digest({"delete": found.uuid, "bookmark": bookmark})
         require_confirmation(request.environment, request.confirm, found.name, digest)
         api.delete(found.uuid)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..._core.clock import Timings
 from ..._core.errors import Applied, ErrorKind, RecoveryError
+from ..._core.options import INTERNAL, option
 from .engine import Bound, Engine, Limits, StatementResult
 from .statements import Statement, bind_exactly, shortened, split_statements
 from .values import as_json, from_json
@@ -20,10 +21,10 @@ from .values import as_json, from_json
 class ExecuteRequest:
     """Statements to run. params belong to the only statement. most_rows limits the shown rows of the last SELECT."""
 
-    sql: str
+    sql: str = field(metadata=INTERNAL)
     params: t.Sequence[t.Any] = ()
     read_only: bool = False
-    most_rows: int = 1000
+    most_rows: int = field(default=1000, metadata=option("max_rows"))
     check_mode: bool = False
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from ..._core.clock import compact_instant, utc_now
 from ..._core.errors import ErrorKind, RecoveryError
 from ..._core.notices import note
+from ..._core.options import FAMILY, INTERNAL, FilePath
 from ..._core.process import scratch_folder
 from ..._repository.change import Change, ChangePlan, Outcome, Safeguards
 from ..._repository.identity import Identity, identity_in
@@ -68,10 +69,10 @@ def of_dump(path: str) -> Origin:
 class DatabaseRestoreRequest:
     """target: the name or id of a database of D1, or the path of a file."""
 
-    target: str
+    target: str = field(metadata=INTERNAL)
     reason: t.Optional[str] = None
-    safeguards: Safeguards = field(default_factory=Safeguards)
-    spool_dir: t.Optional[str] = None
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
+    spool_dir: t.Optional[FilePath] = None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...._core.errors import ErrorKind, RecoveryError
 from ...._core.nearest import nearest
+from ...._core.options import option
 from ..server.catalog import available_extensions
 from ..server.connection import Connection, quote_identifier
 from ..server.driver import psycopg2
@@ -60,9 +61,11 @@ class NewExtension:
 class Preparation:
     """The objects that are created in the new database before a dump runs in it."""
 
-    schemas: t.Tuple[str, ...] = ()
-    extensions: t.Tuple[NewExtension, ...] = ()
-    stand_ins: t.Tuple[str, ...] = ()
+    schemas: t.Tuple[str, ...] = field(default=(), metadata=option("create_schemas"))
+    extensions: t.Tuple[NewExtension, ...] = field(
+        default=(), metadata=option("create_extensions", type=t.Tuple[str, ...])
+    )
+    stand_ins: t.Tuple[str, ...] = field(default=(), metadata=option(choices=list(_STAND_INS)))
 
     def __bool__(self) -> bool:
         return bool(self.schemas or self.extensions or self.stand_ins)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from ...._core.clock import format_instant, parse_instant
 from ...._core.errors import ErrorKind, RecoveryError
+from ...._core.options import FAMILY, INTERNAL, option
 from ...._core.sizes import readable_seconds, readable_size
 from ...._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from ...._store.base import ObjectStore
@@ -45,17 +46,17 @@ class KeptDatabase:
 
 @dataclass(frozen=True)
 class KeptPruneRequest:
-    """Remove what is older than keep_seconds, but not the newest of so many.
+    """Remove what is older than keep_days, but not the newest of so many.
 
     connection leads to the database. source: of the audit record.
     """
 
     connection: ConnectionOptions
-    database: str
-    keep_seconds: float
+    database: str = field(metadata=INTERNAL)
+    keep_days: float = 14
     minimum: int = 1
-    source: str = ""
-    safeguards: Safeguards = field(default_factory=Safeguards)
+    source: str = field(default="", metadata=option(default=None))
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class KeptPrune(Change[KeptPruneResult]):
         )
         self._kept = kept = kept_databases(self._admin, request.database, self._now)
         candidates = kept[: len(kept) - request.minimum] if request.minimum else kept
-        self._planned = planned = [one for one in candidates if one.age_seconds > request.keep_seconds]
+        self._planned = planned = [one for one in candidates if one.age_seconds > request.keep_days * 86400]
         return ChangePlan(
             {"database": request.database, "drop": [(one.name, one.oid) for one in planned]},
             request.database,
@@ -183,11 +184,11 @@ class KeptPrune(Change[KeptPruneResult]):
 
 
 def _require_sensible(request: KeptPruneRequest) -> None:
-    for name, value in (("keep_days", request.keep_seconds), ("minimum", request.minimum)):
+    for name, value in (("keep_days", request.keep_days), ("minimum", request.minimum)):
         if value < 0:
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"`{name}` must be at least 0, got {value / 86400 if name == 'keep_days' else value:g}.",
+                f"`{name}` must be at least 0, got {value:g}.",
                 left="No database was dropped.",
                 next_step=f"Correct `{name}`.",
             )

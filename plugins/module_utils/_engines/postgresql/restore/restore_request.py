@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ...._core.clock import PhaseListener
+from ...._core.options import FAMILY, INTERNAL, FilePath, option
 from ...._repository.change import Outcome, Safeguards
 from ...._repository.recovery_points import Selection
 from ..foreign.preparation import Preparation
@@ -29,30 +30,30 @@ class RestoreRequest:
 
     connection: ConnectionOptions
     target_db: str
-    mode: str = "new"
+    mode: str = field(default="new", metadata=option(choices=MODES))
     source: t.Optional[str] = None
-    selection: Selection = field(default_factory=Selection)
-    archive: t.Optional[str] = None
+    selection: Selection = field(default_factory=Selection, metadata=FAMILY)
+    archive: t.Optional[FilePath] = None
     undo_db: t.Optional[str] = None
     jobs: int = 2
     create_roles: bool = False
-    preparation: Preparation = field(default_factory=Preparation)
+    preparation: Preparation = field(default_factory=Preparation, metadata=FAMILY)
     owner: bool = True
     privileges: bool = True
     tablespaces: bool = True
     skip_extensions: t.Tuple[str, ...] = ()
-    materialized_views: str = "refresh"
-    object_errors: str = "fail"
-    locale: str = "exact"
-    rows_as: str = "owner"
+    materialized_views: t.Literal["refresh", "required", "without_data"] = "refresh"
+    object_errors: t.Literal["fail", "report"] = "fail"
+    locale: t.Literal["exact", "nearest"] = "exact"
+    rows_as: t.Literal["owner", "login"] = "owner"
     lock_timeout: float = 30
-    fingerprint: str = "full"
+    fingerprint: t.Literal["full", "counts", "none"] = "full"
     skip_database_statements: bool = False
     terminate_sessions: bool = False
-    safeguards: Safeguards = field(default_factory=Safeguards)
-    spool_dir: t.Optional[str] = None
-    parallel: int = 4
-    listener: t.Optional[PhaseListener] = None
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
+    spool_dir: t.Optional[FilePath] = None
+    parallel: int = field(default=4, metadata=INTERNAL)
+    listener: t.Optional[PhaseListener] = field(default=None, metadata=option("journal"))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 from ...._core.clock import Timings
 from ...._core.errors import ErrorKind, RecoveryError
+from ...._core.options import INTERNAL, FilePath, option
 from ...._core.process import scratch_folder
 from ...._core.sizes import readable_size
 from ...._repository.audit import write_audit
 from ...._repository.catalogue import find_set
+from ...._repository.layout import TIERS
 from ...._repository.manifest import Manifest
 from ...._repository.recovery_points import Selection
 from ...._store.base import ObjectStore, seal_for
@@ -26,7 +28,7 @@ from ..server.names import QualifiedName
 from .description import Description, SetTable
 from .local import LocalObjects
 from .merge import merge_error
-from .request import RowsRequest
+from .request import CLOSURES, RowsRequest
 from .rows_set import RowsToKeep, write_rows_set
 from .scope import Root
 from .selection import choose_rows, read_description, roots_of
@@ -41,13 +43,13 @@ class ExportRequest:
     connection: ConnectionOptions
     source: str
     roots: t.Sequence[Root]
-    tier: str = "emergency"
-    closure: str = "both"
+    tier: str = field(default="emergency", metadata=option(choices=TIERS))
+    closure: str = field(default="both", metadata=option(choices=CLOSURES))
     references: t.Sequence[Reference] = ()
     from_source: t.Optional[str] = None
     from_selection: Selection = field(default_factory=Selection)
-    spool_dir: t.Optional[str] = None
-    parallel: int = 3
+    spool_dir: t.Optional[FilePath] = None
+    parallel: int = field(default=3, metadata=INTERNAL)
     check_mode: bool = False
     run_as: t.Optional[str] = None
 

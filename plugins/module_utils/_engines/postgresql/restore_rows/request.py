@@ -10,12 +10,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ...._core.clock import PhaseListener
+from ...._core.options import FAMILY, INTERNAL, FilePath, option
 from ...._repository.change import Safeguards
 from ...._repository.recovery_points import Selection
 from ..archive.statements import Reference
 from ..server.connection import ConnectionOptions
 from ..server.names import QualifiedName
 from .scope import Root
+
+#: Which rows beyond the selected ones: those that these refer to, and those that refer to these.
+CLOSURES = ("none", "parents", "children", "both")
 
 
 @dataclass(frozen=True)
@@ -27,24 +31,26 @@ class RowsRequest:
     """
 
     connection: ConnectionOptions
-    source: str
-    selection: Selection
+    source: str = field(metadata=INTERNAL)
+    selection: Selection = field(metadata=FAMILY)
     roots: t.Sequence[Root]
-    closure: str = "none"
-    mode: str = "missing"
+    closure: str = field(default="none", metadata=option(choices=CLOSURES))
+    mode: t.Literal["missing", "merge", "exact"] = "missing"
     references: t.Sequence[Reference] = ()
-    column_map: t.Mapping[QualifiedName, t.Mapping[str, str]] = field(default_factory=dict)
-    on_schema_drift: str = "fail"
-    triggers: str = "disable"
-    safeguards: Safeguards = field(default_factory=Safeguards)
+    column_map: t.Mapping[QualifiedName, t.Mapping[str, str]] = field(
+        default_factory=dict, metadata=option(type=t.Mapping[str, t.Any])
+    )
+    on_schema_drift: t.Literal["fail", "common_columns"] = "fail"
+    triggers: t.Literal["fire", "disable"] = "disable"
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
     undo: bool = True
     into: t.Optional[str] = None
     reason: t.Optional[str] = None
-    lock_timeout: float = 10.0
-    spool_dir: t.Optional[str] = None
-    parallel: int = 3
-    read_only: bool = False
+    lock_timeout: float = 10
+    spool_dir: t.Optional[FilePath] = None
+    parallel: int = field(default=3, metadata=INTERNAL)
+    read_only: bool = field(default=False, metadata=INTERNAL)
     run_as: t.Optional[str] = None
-    diff_mode: bool = False
+    diff_mode: bool = field(default=False, metadata=INTERNAL)
     diff_rows: int = 20
-    listener: t.Optional[PhaseListener] = None
+    listener: t.Optional[PhaseListener] = field(default=None, metadata=option("journal"))

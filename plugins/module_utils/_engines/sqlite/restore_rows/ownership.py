@@ -10,9 +10,10 @@ A row that names another tenant belongs to that tenant, whatever the row refers 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...._core.errors import ErrorKind, RecoveryError
+from ...._core.options import option
 from ...._repository.row_changes import MissingKeys
 from ..engine import Bound, Engine
 from ..exact import literal
@@ -44,7 +45,7 @@ class Tenant:
     """Whose rows are meant: rows of a table by their keys, and all rows that have such a key in one of the columns."""
 
     table: str
-    keys: t.Sequence[t.Any]
+    keys: t.Sequence[t.Any] = field(metadata=option(shown=True))
     columns: t.Sequence[str] = ()
 
 

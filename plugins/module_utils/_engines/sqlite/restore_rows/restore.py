@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ...._core.errors import Applied, ErrorKind, RecoveryError
 from ...._core.notices import note
+from ...._core.options import BY_MODULE, FAMILY, INTERNAL, SUBOPTIONS, FilePath
 from ...._core.process import scratch_folder
 from ...._repository.catalogue import older_set
 from ...._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
@@ -67,18 +68,18 @@ class RowsRequest:
     name is that of the live database. diff_rows: how many rows of each kind and table a diff shows; 0 for all.
     """
 
-    name: str
-    tenant: t.Optional[Tenant] = None
+    name: str = field(metadata=INTERNAL)
+    tenant: t.Optional[Tenant] = field(default=None, metadata=SUBOPTIONS)
     selected: t.Sequence[TableKeys] = ()
-    closure: str = "none"
-    references: t.Sequence[t.Mapping[str, t.Any]] = ()
-    mode: str = "missing"
-    triggers: str = "disable"
+    closure: t.Literal["none", "parents", "children", "both"] = "none"
+    references: t.Sequence[t.Mapping[str, t.Any]] = field(default=(), metadata=BY_MODULE)
+    mode: t.Literal["missing", "merge", "exact"] = "missing"
+    triggers: t.Literal["disable", "fire"] = "disable"
     reason: t.Optional[str] = None
-    safeguards: Safeguards = field(default_factory=Safeguards)
-    spool_dir: t.Optional[str] = None
-    parallel: int = 3
-    diff_mode: bool = False
+    safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
+    spool_dir: t.Optional[FilePath] = None
+    parallel: int = field(default=3, metadata=INTERNAL)
+    diff_mode: bool = field(default=False, metadata=INTERNAL)
     diff_rows: int = 20
 
 
