@@ -13,12 +13,18 @@ from ansible.module_utils.basic import env_fallback
 from .._core.cloudflare import API
 from .._pitr.program import Place
 from .._repository.recovery_points import Selection
+from .._store.open import INHERITED, StoreOptions
 from .._supabase.api import API as SUPABASE_API
 from .options import ArgumentSpec, spec_of
 
 
 def store_spec() -> ArgumentSpec:
-    return ArgumentSpec({"store": {"type": "dict", "options": _STORE_OPTIONS}})
+    options = {
+        **_STORE_OPTIONS,
+        "copies": {"type": "list", "elements": "dict", "default": [], "options": _COPY_OPTIONS},
+        "audit_log": {"type": "dict", "options": _AUDIT_LOG_OPTIONS},
+    }
+    return ArgumentSpec({"store": {"type": "dict", "options": options}})
 
 
 def postgres_spec() -> ArgumentSpec:
@@ -27,53 +33,17 @@ def postgres_spec() -> ArgumentSpec:
     )
 
 
-_PLACE_OPTIONS: t.Dict[str, t.Any] = {
-    "provider": {
-        "type": "str",
-        "default": "aws",
-        "choices": ["aws", "r2", "minio", "supabase", "generic", "directory"],
-    },
-    "bucket": {"type": "str"},
-    "prefix": {"type": "str", "default": ""},
-    "path": {"type": "path"},
-    "endpoint_url": {"type": "str", "fallback": (env_fallback, ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])},
-    "region": {"type": "str", "fallback": (env_fallback, ["AWS_REGION", "AWS_DEFAULT_REGION"])},
-    "access_key": {"type": "str", "no_log": False, "fallback": (env_fallback, ["AWS_ACCESS_KEY_ID"])},
-    "secret_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["AWS_SECRET_ACCESS_KEY"])},
-    "session_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["AWS_SESSION_TOKEN"])},
-    "ca_bundle": {"type": "path", "fallback": (env_fallback, ["AWS_CA_BUNDLE"])},
-    "parallel": {"type": "int", "default": 3},
-    "timeout": {"type": "int", "default": 60},
-    "object_lock": {
-        "type": "dict",
-        "options": {
-            "mode": {"type": "str", "default": "governance", "choices": ["governance", "compliance"]},
-            "days": {"type": "int", "required": True},
-        },
-    },
-    "storage_class": {"type": "str"},
-}
+_STORE_OPTIONS = spec_of(StoreOptions).options
+_PLACE_OPTIONS = {name: option for name, option in _STORE_OPTIONS.items() if name not in INHERITED}
 
-#: Another store's place is never taken from the environment, which describes the first.
-_COPY_OPTIONS: t.Dict[str, t.Any] = {
+#: The environment describes the first store, so it sets no option of a copy.
+_COPY_OPTIONS = {
     name: {key: value for key, value in option.items() if key != "fallback"} for name, option in _PLACE_OPTIONS.items()
 }
 
-_STORE_OPTIONS: t.Dict[str, t.Any] = {
-    **_PLACE_OPTIONS,
-    "encrypt_to": {"type": "list", "elements": "str", "default": []},
-    "name_key": {"type": "str", "no_log": True},
-    "identity_file": {"type": "path"},
-    "require_authentic": {"type": "bool", "default": True},
-    "authentic_since": {"type": "str"},
-    "copies": {"type": "list", "elements": "dict", "default": [], "options": _COPY_OPTIONS},
-    "audit_log": {
-        "type": "dict",
-        "options": {
-            "dsn": {"type": "str", "required": True, "no_log": True},
-            "table": {"type": "str", "default": "backup_audit_log"},
-        },
-    },
+_AUDIT_LOG_OPTIONS: t.Dict[str, t.Any] = {
+    "dsn": {"type": "str", "required": True, "no_log": True},
+    "table": {"type": "str", "default": "backup_audit_log"},
 }
 
 _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {

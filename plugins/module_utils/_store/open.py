@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .._core.clock import parse_instant
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import BY_MODULE, INTERNAL, FilePath, Secret, option
 from .._core.sealing import Sealing
 from .base import ObjectStore
 from .directory import DirectoryStore
@@ -20,36 +21,45 @@ from .s3 import S3Store
 from .s3_client import LockRule, S3Settings
 
 #: Options that a copy shares with the first store.
-_INHERITED = ("encrypt_to", "name_key", "identity_file", "require_authentic", "authentic_since")
+INHERITED = ("encrypt_to", "name_key", "identity_file", "require_authentic", "authentic_since")
 
 _NEEDS_ENDPOINT = ("r2", "minio", "supabase", "generic")
+_PROVIDERS = ("aws", *_NEEDS_ENDPOINT, "directory")
 
 
 @dataclass(frozen=True)
 class StoreOptions:
     """The option C(store) of the modules. parallel counts parts in flight, timeout is in seconds."""
 
-    provider: str = "aws"
+    provider: str = field(default="aws", metadata=option(choices=_PROVIDERS))
     bucket: t.Optional[str] = None
     prefix: str = ""
-    path: t.Optional[str] = None
-    endpoint_url: t.Optional[str] = None
-    region: t.Optional[str] = None
-    access_key: t.Optional[str] = field(default=None, repr=False)
-    secret_key: t.Optional[str] = field(default=None, repr=False)
-    session_token: t.Optional[str] = field(default=None, repr=False)
-    ca_bundle: t.Optional[str] = None
+    path: t.Optional[FilePath] = None
+    endpoint_url: t.Optional[str] = field(
+        default=None, metadata=option(environment=("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    )
+    region: t.Optional[str] = field(default=None, metadata=option(environment=("AWS_REGION", "AWS_DEFAULT_REGION")))
+    access_key: t.Optional[str] = field(
+        default=None, repr=False, metadata=option(shown=True, environment=("AWS_ACCESS_KEY_ID",))
+    )
+    secret_key: t.Optional[Secret] = field(
+        default=None, repr=False, metadata=option(environment=("AWS_SECRET_ACCESS_KEY",))
+    )
+    session_token: t.Optional[Secret] = field(
+        default=None, repr=False, metadata=option(environment=("AWS_SESSION_TOKEN",))
+    )
+    ca_bundle: t.Optional[FilePath] = field(default=None, metadata=option(environment=("AWS_CA_BUNDLE",)))
     parallel: int = 3
     timeout: int = 60
-    object_lock: t.Optional[t.Mapping[str, t.Any]] = None
+    object_lock: t.Optional[t.Mapping[str, t.Any]] = field(default=None, metadata=option(type=LockRule))
     storage_class: t.Optional[str] = None
     encrypt_to: t.Sequence[str] = ()
-    name_key: t.Optional[str] = field(default=None, repr=False)
-    identity_file: t.Optional[str] = None
+    name_key: t.Optional[Secret] = field(default=None, repr=False)
+    identity_file: t.Optional[FilePath] = None
     require_authentic: bool = True
     authentic_since: t.Optional[str] = None
-    copies: t.Sequence[t.Mapping[str, t.Any]] = ()
-    attempts: int = 4
+    copies: t.Sequence[t.Mapping[str, t.Any]] = field(default=(), metadata=BY_MODULE)
+    attempts: int = field(default=4, metadata=INTERNAL)
 
 
 def open_store(options: StoreOptions) -> ObjectStore:
@@ -70,7 +80,7 @@ def open_store(options: StoreOptions) -> ObjectStore:
     store = _open_one(options)
     store.sealing = sealing
     # A copy holds the stored bytes of the first store, so it is read with the same key.
-    inherited = {name: getattr(options, name) for name in _INHERITED}
+    inherited = {name: getattr(options, name) for name in INHERITED}
     store.copies = tuple(open_store(StoreOptions(**{**copy, **inherited})) for copy in options.copies or ())
     return store
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import option
 
 try:
     import boto3
@@ -35,7 +36,7 @@ _CLASSES: t.Mapping[str, t.Optional[t.Tuple[str, ...]]] = {
 class LockRule:
     """The lock of new objects. mode: governance, or compliance, which no role can lift."""
 
-    mode: str
+    mode: str = field(metadata=option(choices=("governance", "compliance"), default="governance"))
     days: int
 
     @property
