@@ -33,7 +33,7 @@ _Chunks = t.Iterable[bytes]
 
 @dataclass(frozen=True)
 class Sealing:
-    """How the sets of a store are encrypted and read. Without recipients nothing is encrypted.
+    """Encryption and decryption of the sets of a store. If recipients are unset, nothing is encrypted.
 
     recipients: public keys, C(age1...) or C(ssh-...). name_key: a secret that object names are keyed with, and that
     authenticates manifests. identity_file: the private keys, for those who read; who only writes has none.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How two sets of one source differ: tables and definitions by their fingerprints, files by their inventories."""
+"""Differences of two sets of one source: tables and definitions by fingerprints, files by inventories."""
 
 from __future__ import annotations
 

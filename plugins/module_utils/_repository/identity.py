@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which database a set is of: the identifier of its server or service, and its name.
+"""The identity of the database of a set: the identifier of its server or service, and its name.
 
 A source is tied to it, so that another database of the same name neither continues the sets of a source nor is
 replaced by them unasked.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where things lie in a store. Listing C(sets/) is the catalogue."""
+"""Keys of objects and documents in a store. The listing of C(sets/) is the catalogue."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sql_prefix(source: str, tier: str) -> str:
 
 
 def sql_key(source: str, tier: str, name: str) -> str:
-    """Where a readable dump lies that belongs to sets of a tier. Raises RecoveryError(invalid_options)."""
+    """The key of the readable dump of sets of a tier. Raises RecoveryError(invalid_options)."""
     parts = name.split("/")
     if "" in parts or "." in parts or ".." in parts or any(ord(sign) < 32 for sign in name):
         raise RecoveryError(
@@ -77,7 +77,7 @@ def restored_prefix(source: str, tier: str) -> str:
 
 
 def restored_key(source: str, tier: str, set_id: str) -> str:
-    """How the last restore of a set ended."""
+    """The key of the outcome of the last restore of a set."""
     return f"{restored_prefix(source, tier)}{set_id}.json"
 
 
@@ -86,7 +86,7 @@ def pruned_prefix(source: str, tier: str) -> str:
 
 
 def pruned_key(source: str, tier: str, set_id: str) -> str:
-    """Where the manifest of a set stays for a while that retention took out of the catalogue."""
+    """The key of the manifest of a pruned set, which is kept for a while."""
     return f"{pruned_prefix(source, tier)}{set_id}.json"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which objects a set needs, streamed: a set of a bucket may need millions."""
+"""The objects that a set needs, streamed, because a set of a bucket may need millions."""
 
 from __future__ import annotations
 

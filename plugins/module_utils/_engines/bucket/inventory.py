@@ -183,7 +183,7 @@ class Catalogue:
             self._database.execute(_TAKE_OVER)
 
     def without_etag(self) -> int:
-        """How many files the bucket lists without an ETag."""
+        """The number of files that the bucket lists without an ETag."""
         with self._lock:
             return int(self._database.execute("SELECT count(*) FROM files WHERE etag = ''").fetchone()[0])
 
@@ -200,7 +200,7 @@ class Catalogue:
         return t.cast(t.Tuple[int, int, int, int], row)
 
     def gone(self) -> int:
-        """How many files of the last set the bucket has no more."""
+        """The number of files of the last set that the bucket no longer has."""
         with self._lock:
             return int(
                 self._database.execute("SELECT count(*) FROM old WHERE key NOT IN (SELECT key FROM files)").fetchone()[

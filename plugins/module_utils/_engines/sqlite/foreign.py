@@ -38,7 +38,7 @@ _BEYOND = ("ATTACH", "DETACH", "VACUUM")
 
 @dataclass(frozen=True)
 class StatementFault:
-    """Where a dump failed to load: line and shortened text of the statement, and what SQLite reports."""
+    """The failure of a load: line and shortened text of the statement, and the message of SQLite."""
 
     line: int
     problem: str

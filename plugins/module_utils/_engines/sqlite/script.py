@@ -40,7 +40,7 @@ SCHEMA_FILE, AFTER_FILE = "0-schema.sql", "9-after.sql"
 
 @dataclass(frozen=True)
 class TableContent:
-    """How many rows a table has, and their digest."""
+    """The number of rows of a table, and their digest."""
 
     table: str
     rows: int

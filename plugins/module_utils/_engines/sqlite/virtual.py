@@ -25,7 +25,7 @@ _VERSION = "version"
 
 
 def refilled(table: Table) -> t.Optional[str]:
-    """How a virtual table gets its content back: C(rows), C(rebuild) or C(none needed); None when it cannot."""
+    """The way to restore the content of a virtual table: C(rows), C(rebuild) or C(none needed); None if impossible."""
     module, arguments = _module(table.sql)
     if module == "fts5vocab":
         return "none needed"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which object of an archive the server refused, with its statement and the option that helps."""
+"""The object of an archive that the server refused, its statement, and the option that helps."""
 
 from __future__ import annotations
 

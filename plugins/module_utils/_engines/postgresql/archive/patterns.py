@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which tables the patterns of a backup leave in, by the rules of pg_dump.
+"""The tables that match the patterns of a backup, by the rules of pg_dump.
 
 https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-PATTERNS
 """

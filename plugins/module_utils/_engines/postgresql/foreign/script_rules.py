@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which statements of a foreign script may run: those that stay within the database that is restored.
+"""The statements of a foreign script that may run: statements within the database that is restored.
 
 The rules list what is allowed, so a statement that a later PostgreSQL adds is refused. The rules read statements, not
 effects: functions, triggers and views that the script creates run with the rights of the role that calls them.

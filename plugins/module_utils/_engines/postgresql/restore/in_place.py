@@ -64,7 +64,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class Loading:
-    """How an archive is loaded. search_path is that of the database, for code with names without a schema."""
+    """Options of the load of an archive. search_path is that of the database, for code with names without a schema."""
 
     owner: bool = True
     privileges: bool = True

@@ -29,7 +29,7 @@ from .rights import Relation, Rights, TableName, read_rights
 
 @dataclass(frozen=True)
 class Replacement:
-    """How the content of a live database is replaced by a role that owns only part of it.
+    """The plan to replace the content of a live database by a role that owns only part of it.
 
     toc: the archive without the entries that are not replayed. kept: schemas whose definitions stay. preserved: schemas
     that are emptied instead of dropped. emptied: tables of kept schemas whose rows are deleted. columns: for each

@@ -44,7 +44,7 @@ def find_changes(conn: Session, staged: Staged, mode: str) -> Changes:
 
 
 def count_differing(conn: Session, staged: Staged) -> int:
-    """How many live rows have the key of a chosen row and other values. Rows without a key have no such pair."""
+    """The number of live rows with the key of a chosen row and other values. Rows without a key have no such pair."""
     if staged.target.key is None:
         return 0
     return int(fetch_value(conn, f"SELECT count(*) FROM ({_differing(staged, '1')}) d"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How to reach a PostgreSQL server, for psycopg2 and for the client programs alike."""
+"""Connection options of a PostgreSQL server, for psycopg2 and for the client programs."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which database of PostgreSQL a connection leads to.
+"""The identity of the database of a PostgreSQL connection.
 
 The OID of the database is no part of it, because every restore gives a new one. A server that does not let the role
 read its system identifier, as some managed services do, is known by the address that the operator gave.

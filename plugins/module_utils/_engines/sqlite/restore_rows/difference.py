@@ -103,7 +103,7 @@ def compare(
     owned: Rows,
     owning: t.Optional[t.Collection[str]] = None,
 ) -> TableChange:
-    """How the live table differs from the wanted rows; owned are live rows that are too many unless wanted.
+    """The difference of the target table and the wanted rows; owned are live rows that are deleted unless wanted.
 
     owning: the columns that identify the tenant of a row.
     Raises RecoveryError(conflict) when a live row with a wanted key became a row of another tenant.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rows belong to a tenant: those that name it, and those that refer to one of these, however far.
+"""The rows of a tenant: rows that name it, and rows that refer to these, at any depth.
 
 A row that names another tenant belongs to that tenant, whatever the row refers to.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rows of a set are restored: of a tenant, of tables, by key, all, or those that an earlier restore touched."""
+"""Selections of rows of a set: a tenant, tables, keys, all rows, or rows that an earlier restore touched."""
 
 from __future__ import annotations
 
