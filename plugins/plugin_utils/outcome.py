@@ -30,28 +30,30 @@ def outcome(
     source: str = "",
     verification: t.Optional[Result] = None,
     database: str = "",
+    confirm: str = "",
+    terminate_sessions: bool = False,
 ) -> t.List[str]:
     """Five lines. verb is backup, restore, restore_rows or one of REPORTS; kind is that of the source.
 
     target is what a confirmation names. source and database: recovery_source and the database of that source, which
-    decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. Raises
-    KeyError for another verb or kind.
+    decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. confirm
+    and terminate_sessions: the options of this run. Raises KeyError for another verb or kind.
     """
     if verb in REPORTS:
         return REPORTS[verb](result, check_mode)
     if verb == "backup":
         return _backup(result, verification, check_mode)
     if verb == "restore" and "previous_bookmark" in result and "set_id" not in result:
-        return _time_travel(result, check_mode, target, source)
+        return _time_travel(result, check_mode, target, source, confirm)
     if verb == "restore" and kind == "postgresql":
-        return _restore(result, check_mode, source, database)
+        return _restore(result, check_mode, source, database, confirm, terminate_sessions)
     writers = {
         ("restore", "bucket"): _bucket,
         ("restore", "d1"): _d1,
         ("restore_rows", "postgresql"): _rows,
         ("restore_rows", "d1"): _d1,
     }
-    return writers[(verb, kind)](result, check_mode, target, source)
+    return writers[(verb, kind)](result, check_mode, target, source, confirm)
 
 
 def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) -> t.List[str]:
@@ -71,16 +73,22 @@ def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) 
     )
 
 
-def _restore(result: Result, check_mode: bool, source: str, database: str) -> t.List[str]:
+def _restore(
+    result: Result, check_mode: bool, source: str, database: str, confirm: str, terminate_sessions: bool
+) -> t.List[str]:
     if check_mode:
-        confirm = result["plan_digest"] if result["mode"] != "new" else ""
-        return _planned(result, _lost(result), _planned_way_back(result), confirm)
-    return _lines(result["summary"], _proof(result), _lost(result), _way_back(result, source, database), _after(result))
+        digest = result["plan_digest"] if result["mode"] != "new" else ""
+        sessions = 0 if terminate_sessions else (result.get("plan") or {}).get("sessions") or 0
+        return _planned(result, _lost(result), _planned_way_back(result), digest, confirm, sessions)
+    back = _way_back(result, source, database, terminate_sessions)
+    return _lines(result["summary"], _proof(result), _lost(result), back, _after(result, database))
 
 
-def _rows(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+def _rows(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     if check_mode:
-        return _planned(result, _lost_rows(result), "a set of the tier undo is taken first", result["plan_digest"])
+        return _planned(
+            result, _lost_rows(result), "a set of the tier undo is taken first", result["plan_digest"], confirm
+        )
     if not result["changed"]:
         return _unchanged(result)
     compared = (result.get("fingerprint") or {}).get("tables")
@@ -112,17 +120,17 @@ def _lost_rows(result: Result) -> str:
     return "; ".join(parts)
 
 
-def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+def _bucket(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     lost = f"changes after the set {result['set_id']}"
     lost += f"; {counted(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else ""
     if check_mode:
         return _planned(
-            result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"]
+            result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"], confirm
         )
     if not result["changed"]:
         return _unchanged(result)
     written = f"{counted(result['restored'] + result['replaced'], 'file')} confirmed after writing"
-    back = "files that were missing stay; delete them to go back"
+    back = "nothing was replaced; files that were missing were added"
     if result.get("undo"):
         back = _command(
             "restore", recovery_source=source, recovery_set=result["undo"]["set"], recovery_tier="undo",
@@ -132,7 +140,7 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str) -> t.Lis
     return _lines(result["summary"], written, lost, back, "check the application")
 
 
-def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+def _d1(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     point = result.get("recovery_point") or (f"the set {result['set_id']}" if result.get("set_id") else "the dump")
     lost = f"changes after {point}"
     if check_mode:
@@ -141,7 +149,7 @@ def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[st
             if result.get("plan_digest")
             else "nothing is replaced"
         )
-        return _planned(result, lost, first, result.get("plan_digest") or "")
+        return _planned(result, lost, first, result.get("plan_digest") or "", confirm)
     if not result["changed"]:
         return _unchanged(result)
     undo = (result.get("undo") or {}).get("set")
@@ -165,7 +173,7 @@ def _d1(result: Result, check_mode: bool, target: str, source: str) -> t.List[st
     return _lines(result["summary"], proof, lost, back, after)
 
 
-def _time_travel(result: Result, check_mode: bool, target: str, source: str) -> t.List[str]:
+def _time_travel(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     bookmark, previous = result["bookmark"], result.get("previous_bookmark")
     lost = f"changes after the bookmark {bookmark}"
     if not result["changed"]:
@@ -174,7 +182,7 @@ def _time_travel(result: Result, check_mode: bool, target: str, source: str) -> 
     if check_mode:
         done = f"Would send {target} back from the bookmark {previous} to {bookmark}."
         back = "the bookmark of before is recorded first"
-        return _planned({"summary": done}, lost, back, target)
+        return _planned({"summary": done}, lost, back, target, confirm)
     back = _command(
         "restore", recovery_source=source, recovery_target=target, recovery_to=previous, recovery_confirm=target
     )
@@ -184,9 +192,16 @@ def _time_travel(result: Result, check_mode: bool, target: str, source: str) -> 
     )
 
 
-def _planned(result: Result, lost: str, back: str, confirm: str) -> t.List[str]:
+def _planned(result: Result, lost: str, back: str, confirms: str, given: str, sessions: int = 0) -> t.List[str]:
+    """confirms: the recovery_confirm of the run; given: that of this dry run. sessions: those that would stop a run."""
     digest = f"; plan digest: {result['plan_digest']}" if result.get("plan_digest") else ""
-    return _lines(result["summary"], f"nothing was changed{digest}", lost, back, _same_command(confirm))
+    after = _same_command(confirms, given)
+    if sessions:
+        after = (
+            "stop the application, or add -e recovery_terminate_sessions=true, because the database has "
+            f"{counted(sessions, 'session')}; then {after}"
+        )
+    return _lines(result["summary"], f"nothing was changed{digest}", lost, back, after)
 
 
 def _unchanged(result: Result) -> t.List[str]:
@@ -225,14 +240,15 @@ def _planned_way_back(result: Result) -> str:
     return kept.get(result["mode"], "the database that is replaced is kept under another name")
 
 
-def _way_back(result: Result, source: str, database: str) -> str:
+def _way_back(result: Result, source: str, database: str, terminate_sessions: bool) -> str:
     undo, target = result.get("undo") or {}, result["target_db"]
+    is_copy = bool(database) and database != target
     # Where the target is not the database of the source, the name does not confirm: the digest of the plan does.
-    elsewhere = bool(database) and database != target
     common = {
         "recovery_source": source,
-        "recovery_target": target if elsewhere else "",
-        "recovery_confirm": "" if elsewhere else target,
+        "recovery_target": target if is_copy else "",
+        "recovery_confirm": "" if is_copy else target,
+        "recovery_terminate_sessions": "true" if terminate_sessions else "",
     }
     if undo.get("undo_db"):
         back = _command("restore", recovery_mode="undo", recovery_undo_db=undo["undo_db"], **common)
@@ -241,21 +257,24 @@ def _way_back(result: Result, source: str, database: str) -> str:
             "restore", recovery_mode="in_place", recovery_set=undo["set"], recovery_tier="undo", **common
         )  # fmt: skip
     else:
-        return f"nothing was replaced; to remove the copy, drop the database {target}"
-    return back + (" --check, then with the recovery_confirm that it prints" if elsewhere else "")
+        # The database of the source, which was dropped and restored, is no copy.
+        return "nothing was replaced" + (f"; to remove the copy, drop the database {target}" * (database != target))
+    return back + (" --check, then with the recovery_confirm that it prints" if is_copy else "")
 
 
-def _after(result: Result) -> str:
+def _after(result: Result, database: str) -> str:
     undo = result.get("undo") or {}
-    if result["mode"] == "new":
+    if result["mode"] == "new" and result["target_db"] != database:
         return f"check the database {result['target_db']}"
     kept = f"; drop {undo['undo_db']} when it is no longer needed" if undo.get("undo_db") else ""
     return f"check the application{kept}"
 
 
-def _same_command(confirm: str) -> str:
-    more = f" and with -e recovery_confirm={confirm}" if confirm else ""
-    return f"run the same command without --check{more}"
+def _same_command(confirms: str, given: str = "") -> str:
+    if not confirms or confirms == given:
+        return "run the same command without --check"
+    instead = f" in place of {given}" if given else ""
+    return f"run the same command without --check and with -e recovery_confirm={confirms}{instead}"
 
 
 def _command(playbook: str, **variables: t.Any) -> str:

@@ -25,7 +25,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgre
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.restore.swap import exchange
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.server.connection import connection
 from tests.support.runner.modules import ModuleFailed, run_module
-from tests.support.servers.postgres import PostgresServer, available_versions
+from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
 
 Options = dict[str, t.Any]
 
@@ -34,9 +34,9 @@ def back_up(server: PostgresServer, database: str, store: Options) -> Options:
     return run_module("pg_backup", {"source": "app", "store": store, **server.module_options(database)})
 
 
-def restore(server: PostgresServer, target: str, store: Options, **options: t.Any) -> Options:
+def restore(server: PostgresServer, target: str, store: Options, *, check: bool = False, **options: t.Any) -> Options:
     arguments = {"source": "app", "store": store, "target_db": target, **server.module_options(), **options}
-    return run_module("pg_restore", arguments)
+    return run_module("pg_restore", arguments, check_mode=check)
 
 
 def in_place(server: PostgresServer, target: str, store: Options, **options: t.Any) -> Options:
@@ -434,6 +434,35 @@ def test_a_swap_checks_the_identity_of_both_databases(postgres: PostgresServer, 
     assert caught.value.kind == "conflict"
     assert value(postgres, other, "SELECT 1") == 1
     postgres.drop_database(other)
+
+
+def test_an_undo_counts_the_sessions_of_both_databases_and_refuses_them(
+    postgres: PostgresServer, database: str, copies: str, folder_store: Options
+) -> None:
+    postgres.create_database(copies)
+    undo = {"target_db": database, "mode": "undo", "undo_db": copies, "recovery_confirm": database}
+    back_up(postgres, database, folder_store)
+    with postgres.session(database) as first, postgres.session(copies) as second:
+        first.execute("SELECT 1")
+        second.execute("SELECT 1")
+        planned = restore(postgres, database, folder_store, **undo, check=True)
+        assert planned["plan"]["sessions"] == 2
+        with pytest.raises(ModuleFailed) as caught:
+            restore(postgres, database, folder_store, **undo)
+    assert caught.value.result["error_kind"] == "target_in_use"
+
+
+def test_a_plan_refuses_prepared_transactions_that_a_rename_would_wait_for(folder_store: Options) -> None:
+    with postgres_server("15", settings={"max_prepared_transactions": "2"}) as server:
+        name, kept = server.create_database("school"), server.create_database("kept")
+        back_up(server, name, folder_store)
+        server.psql(kept, "BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'order 7'")
+        server.psql(name, "BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'order 8'")
+        for options in ({"mode": "swap"}, {"mode": "undo", "undo_db": kept}):
+            with pytest.raises(ModuleFailed) as caught:
+                restore(server, name, folder_store, **options, terminate_sessions=True, check=True)
+            assert caught.value.result["error_kind"] == "target_in_use"
+            assert "1 prepared transaction" in caught.value.result["msg"]
 
 
 def test_restores_into_one_target_exclude_each_other_whatever_they_log_in_to(

@@ -114,6 +114,34 @@ def test_a_dry_run_proves_nothing_and_prints_how_to_run() -> None:
     assert "recovery_confirm" not in of("restore", True, mode="new")[4]
 
 
+@pytest.mark.parametrize("mode", ["swap", "undo", "in_place"])
+def test_a_plan_that_sessions_would_stop_prints_the_option_that_ends_them(mode: str) -> None:
+    plan = {"sessions": 2}
+    after = of("restore", True, mode=mode, plan=plan)[4]
+    assert "stop the application, or add -e recovery_terminate_sessions=true" in after and "2 sessions" in after
+    planned = {**RESTORED, "mode": mode, "plan": plan}
+    for result, options in (({**planned, "plan": {"sessions": 0}}, {}), (planned, {"terminate_sessions": True})):
+        assert "stop the application" not in outcome(result, "restore", True, **options)[4]
+
+
+def test_a_plan_names_one_confirmation() -> None:
+    assert "-e recovery_confirm=0123 in place of school" in outcome(RESTORED, "restore", True, confirm="school")[4]
+    assert outcome(RESTORED, "restore", True, confirm="0123")[4] == "Next:  run the same command without --check"
+
+
+def test_the_way_back_ends_sessions_as_the_restore_did() -> None:
+    back = outcome(RESTORED, "restore", False, source="school", database="school", terminate_sessions=True)[3]
+    assert pasted(back)["recovery_terminate_sessions"] == "true"
+
+
+def test_no_way_back_drops_the_restored_database_of_the_source() -> None:
+    restored = {**RESTORED, "mode": "new", "undo": {}}
+    lines = outcome(restored, "restore", False, source="school", database="school")
+    assert lines[3:] == ["Back:  nothing was replaced", "Next:  check the application"]
+    copied = outcome({**restored, "target_db": "copy"}, "restore", False, source="school", database="school")
+    assert copied[3] == "Back:  nothing was replaced; to remove the copy, drop the database copy"
+
+
 def test_rows_that_differ_and_keys_that_are_not_in_the_set_are_part_of_the_result() -> None:
     tables = [{"table": "a", "differing": 4999}, {"table": "b"}]
     lines = of("restore_rows", tables=tables, missing_keys={"a": {"missing": 1}}, undo={"set": "20260301T020000Z"})

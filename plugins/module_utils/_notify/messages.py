@@ -70,7 +70,12 @@ _BY_EVENT = (
         ("restore.", "restore_rows."),
         "The target is unchanged unless the message states otherwise; find slow steps in the timings.",
     ),
-    (("source.",), "Check that the server runs and accepts connections; then decide on failover."),
+    (
+        ("source.",),
+        "If the source does not exist any more, restore it: "
+        "ansible-playbook lifeline.recovery.restore -e recovery_source=NAME. "
+        "Otherwise check that the server runs and accepts connections; then decide on failover.",
+    ),
     (("store.",), "Check the store with store_check; its keys may have expired. Until then, restore from a copy."),
     (("storage.",), "Apply retention, or enlarge the disk or the store."),
     (("replication.",), "Check the lag, the slot, and the network to the standby."),
@@ -118,12 +123,12 @@ def hint(event: Event) -> str:
     said = event.details.get("next_step") or _BY_KIND.get(str(event.details.get("error_kind") or ""))
     if said:
         return str(said)
-    return advice(event.event)
+    return advice(event.event, event.source)
 
 
-def advice(name: str) -> str:
-    """The next step for the name of an event; empty if none is known."""
-    return next((text for names, text in _BY_EVENT if name.startswith(names)), "")
+def advice(name: str, source: str = "NAME") -> str:
+    """The next step for the name of an event of a source; empty if none is known."""
+    return next((text for names, text in _BY_EVENT if name.startswith(names)), "").replace("NAME", source)
 
 
 def facts(event: Event) -> t.Dict[str, t.Any]:

@@ -30,8 +30,9 @@ def status_table(results: t.Sequence[_Result]) -> t.List[str]:
             lines += wrapped(f"KEPT: {result['source']}: the database {kept['name']} of a swap, {described}.", "")
         for breach in result["breaches"]:
             lines += wrapped(f"{breach['severity'].upper()}: {breach['message']}", "")
-            if advice(breach["event"]):
-                lines += wrapped(f"Next step: {advice(breach['event'])}", "  ")
+            next_step = advice(breach["event"], result["source"])
+            if next_step:
+                lines += wrapped(f"Next step: {next_step}", "  ")
     return lines
 
 

@@ -183,7 +183,11 @@ class DatabaseRestore(Change[RestoreResult]):
             "archive": request.archive,
             "undo_db": request.undo_db,
             "replaces": readable_size(databases.size(admin, request.target_db)) if there else None,
-            "sessions": len(databases.sessions(admin, request.target_db)) if there else 0,
+            "sessions": sum(
+                len(databases.sessions(admin, name))
+                for name in (request.target_db, request.undo_db if request.mode == "undo" else None)
+                if name
+            ),
         }
 
     def _elsewhere(self) -> t.Optional[str]:

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ...._core.errors import ErrorKind, RecoveryError, guaranteed
+from ...._core.sizes import counted
 from ..archive.properties import Locale
 from ..server.connection import (
     Connection,
@@ -271,6 +272,18 @@ def refuse_subscriptions(conn: Connection, name: str) -> None:
             f"The database {name!r} has enabled subscriptions: {names}.",
             left="It is unchanged.",
             next_step=f"Disable each of them: ALTER SUBSCRIPTION {quote_identifier(rows[0][0])} DISABLE.",
+        )
+
+
+def refuse_prepared_transactions(conn: Connection, name: str) -> None:
+    """Raise RecoveryError(target_in_use) when the database has prepared transactions, for which its rename waits."""
+    number = fetch_value(conn, "SELECT count(*) FROM pg_prepared_xacts WHERE database = %s", (name,))
+    if number:
+        raise RecoveryError(
+            ErrorKind.TARGET_IN_USE,
+            f"The database {name!r} has {counted(number, 'prepared transaction')}.",
+            left="It is unchanged.",
+            next_step="End each one of pg_prepared_xacts with COMMIT PREPARED or ROLLBACK PREPARED.",
         )
 
 

@@ -52,11 +52,15 @@ class UndoRestore(DatabaseRestore):
         databases.require_right_to_create(admin)
         for name in (request.target_db, request.undo_db):
             databases.require_right_to_rename(admin, name)
+            databases.refuse_prepared_transactions(admin, name)
             if request.terminate_sessions:
                 databases.require_right_to_end_sessions(admin, name)
 
     def prepare(self) -> None:
-        """There is nothing to fetch."""
+        """There is nothing to fetch. Without the option, sessions would keep the names."""
+        if not self.request.terminate_sessions:
+            for name in (self.request.target_db, self.request.undo_db or ""):
+                databases.refuse_sessions(self.admin, name)
 
     def act(self) -> None:
         """The exchange of the names is one transaction, which settle runs."""

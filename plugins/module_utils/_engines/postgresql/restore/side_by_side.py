@@ -58,6 +58,7 @@ class SideBySideRestore(DatabaseRestore):
         if request.mode == "swap":
             databases.require_right_to_rename(admin, request.target_db)
             databases.refuse_subscriptions(admin, request.target_db)
+            databases.refuse_prepared_transactions(admin, request.target_db)
             if request.terminate_sessions:
                 databases.require_right_to_end_sessions(admin, request.target_db)
         current = databases.find(admin, request.target_db)

@@ -115,7 +115,7 @@ def _refusal(error: BaseException, name: str, new_name: str) -> BaseException:
             ErrorKind.TARGET_IN_USE,
             f"The database {name!r} cannot be renamed: {error.diag.message_primary}.{detail}",
             left=left,
-            next_step="Stop the application, set `terminate_sessions` to true, and end prepared transactions.",
+            next_step="Stop the application, or set `terminate_sessions` to true.",
         )
     if isinstance(error, (psycopg2.errors.InvalidCatalogName, psycopg2.errors.DuplicateDatabase)):
         return RecoveryError(
