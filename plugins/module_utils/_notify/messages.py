@@ -72,7 +72,7 @@ _BY_EVENT = (
     ),
     (
         ("source.",),
-        "If the source does not exist any more, restore it: "
+        "If the source no longer exists, restore it: "
         "ansible-playbook lifeline.recovery.restore -e recovery_source=NAME. "
         "Otherwise check that the server runs and accepts connections; then decide on failover.",
     ),
