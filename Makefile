@@ -10,6 +10,7 @@ SCALE ?= 1.0
 ROUNDS ?= 3
 FILES ?= 100000
 ROWS ?= 5000000
+COURSES ?= 10000
 VENV := .venv
 BIN := $(VENV)/bin
 TREE := .cache/collections
@@ -85,6 +86,10 @@ bucketbenchmark: $(VENV)/dev ## time the backup of a bucket of small files and r
 .PHONY: d1benchmark
 d1benchmark: $(VENV)/dev ## time the backup and the restore of a database of D1 and wrangler; ROWS=5000000
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.d1 --rows $(ROWS) $(ARGS)
+
+.PHONY: coursebenchmark
+coursebenchmark: $(VENV)/dev ## time the rebuild of lost versions beside a shell loop of rclone and psql; COURSES=10000
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/$(TREE)" $(BIN)/python -m tests.benchmark.courses --courses $(COURSES) $(ARGS)
 
 .PHONY: generate
 generate: $(VENV)/dev ## write the files that are generated from code: tables in README files, docs/recovery-plan.*

@@ -39,7 +39,7 @@ from .content import parse_content
 from .published import Published, PublishedCopies
 from .reader import DocumentState, Layout, reading, tables_of
 from .schema import Validator
-from .tables import DocumentTables, MetadataRow
+from .tables import DocumentTables, MetadataRow, NewVersion
 
 _UNCHANGED = "The document is unchanged."
 _LARGEST_ANSWER = 1024 * 1024
@@ -197,13 +197,10 @@ class Publisher:
                 kept_copy = guaranteed(self._copies).keep(seen)
             else:
                 version, etag = version + 1, None if etag is None else etag + 1
-                tables.add_version(
-                    document,
-                    version,
-                    seen.data.decode(),
+                tables.add_versions(
+                    [NewVersion(document, version, seen.data.decode(), etag)],
                     publisher=self._options.publisher or target.publisher,
                     changelog=f"Published content before the restore of version {target.version}",
-                    etag=etag,
                 )
                 kept_version = version
         version, etag = version + 1, None if etag is None else etag + 1

@@ -21,6 +21,8 @@ from .tables import DocumentTables, MetadataTable, Newest, VersionsTable, find_t
 
 #: Documents whose rows one statement reads.
 _BATCH = 200
+#: Bytes of their texts that one statement reads, beyond which the next document belongs to another one.
+_BATCH_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Reader:
         return next(iter(list(self.states([document]))))
 
     def contents(self, documents: t.Sequence[str]) -> t.Iterator[t.Tuple[Newest, t.Optional[str]]]:
-        """The newest versions of these documents with their texts, one text in memory at a time."""
+        """The newest versions of these documents with their texts; some megabytes of text are in memory at a time."""
         for start in range(0, len(documents), _BATCH):
             ids = documents[start : start + _BATCH]
             batch = self.tables.newest(ids)
@@ -85,9 +87,10 @@ class Reader:
                     f"The document {min(missing)!r} has no row in the tables of documents and versions.",
                     next_step="Check `documents`: only documents that a table holds can be restored.",
                 )
-            for one in batch:
-                content = None if one.version is None else self.tables.content(one.document, one.version)
-                yield one, content
+            for group in _groups(batch):
+                texts = self.tables.contents([(one.document, one.version) for one in group if one.version is not None])
+                for one in group:
+                    yield one, texts.pop(one.document, None)
 
     def _judge(self, item: t.Tuple[Newest, t.Optional[str]]) -> DocumentState:
         newest, text = item
@@ -97,6 +100,20 @@ class Reader:
 
     def judge_text(self, text: t.Optional[str]) -> Verdict:
         return Verdict(None, "it has no content") if text is None else self.validator.judge(text)
+
+
+def _groups(batch: t.Iterable[Newest]) -> t.Iterator[t.List[Newest]]:
+    """Documents whose texts are read in one statement."""
+    group: t.List[Newest] = []
+    size = 0
+    for one in batch:
+        group.append(one)
+        size += one.size
+        if size >= _BATCH_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def findings(newest: Newest, verdict: t.Optional[Verdict], published: t.Optional[Published]) -> t.Iterator[str]:

@@ -17,9 +17,8 @@ from .._engines.postgresql.server.connection import connection
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._store.base import ObjectStore
 from .publish import refusal_of, writing_tables
-from .published import Published
 from .reader import Layout, Reader, reading
-from .tables import MetadataRow
+from .tables import MetadataRow, NewVersion
 
 #: Documents and bytes of one transaction.
 _BATCH, _BATCH_BYTES = 500, 32 * 1024 * 1024
@@ -135,46 +134,44 @@ class Rebuild(Change[RebuildResult]):
                 lambda document: (document, copies.read(document, reader.validator, keep=True)),
                 parallel=layout.parallel,
             )
-            batch: t.List[t.Tuple[str, Published]] = []
+            batch: t.Dict[str, bytes] = {}
             size = 0
             for document, published in found:
                 if published.verdict.problem:
                     self._problems.append({"document": document, "reason": published.verdict.problem})
                     continue
-                batch.append((document, published))
+                batch[document] = published.data
                 self._digests[document] = bytes.fromhex(guaranteed(published.digest))
                 size += len(published.data)
                 if len(batch) == _BATCH or size >= _BATCH_BYTES:
                     self._insert(batch)
-                    batch, size = [], 0
+                    batch, size = {}, 0
             self._insert(batch)
 
-    def _insert(self, batch: t.Sequence[t.Tuple[str, Published]]) -> None:
+    def _insert(self, batch: t.Mapping[str, bytes]) -> None:
         request, layout = self._request, self._request.layout
         if not batch:
             return
         with connection(layout.connection, application="lifeline.recovery documents", describe=refusal_of) as conn:
             run(conn, "BEGIN")
             session, tables = writing_tables(layout, conn)
-            inserted = []
-            for document, published in batch:
-                row = self._metadata.get(document)
-                version = request.number or (row.version if row else None) or 1
-                if tables.add_version(
-                    document,
-                    version,
-                    published.data.decode(),
-                    publisher=request.publisher,
-                    changelog=request.changelog,
-                    etag=row.etag if row else 1,
-                    only_first=True,
-                ):
-                    inserted.append(document)
+            # Between the plan and this transaction, the application may have published some of them.
+            versioned = {document for document, has_version in tables.known(list(batch)).items() if has_version}
+            new = [self._first_version(document, data) for document, data in batch.items() if document not in versioned]
+            if new:
+                tables.add_versions(new, publisher=request.publisher, changelog=request.changelog, only_first=True)
             drop_role(conn, session.role)
             require_nothing_deferred(conn)
             run(conn, "COMMIT")
-        self._rebuilt += len(inserted)
-        self._documents += inserted[: _LISTED - len(self._documents)]
+        self._rebuilt += len(new)
+        self._documents += [version.document for version in new[: _LISTED - len(self._documents)]]
+        for document in versioned.intersection(batch):
+            self._digests.pop(document)
+
+    def _first_version(self, document: str, data: bytes) -> NewVersion:
+        row = self._metadata.get(document)
+        version = self._request.number or (row.version if row else None) or 1
+        return NewVersion(document, version, data.decode(), row.etag if row else 1)
 
     def verify(self) -> None:
         """Read every version from the database and compare it with the published copy that it was made of."""

@@ -99,6 +99,15 @@ class MetadataRow(t.NamedTuple):
     updated_at: t.Optional[str]
 
 
+class NewVersion(t.NamedTuple):
+    """A version that is inserted; content is its text."""
+
+    document: str
+    version: int
+    content: str
+    etag: t.Optional[int]
+
+
 class Newest(t.NamedTuple):
     """The current state of a document by both tables. version: None if it has no version."""
 
@@ -239,13 +248,19 @@ class DocumentTables:
 
     def content(self, document: str, version: int) -> t.Optional[str]:
         """The text of a version; None if its content is NULL or if there is no such version."""
+        return self.contents([(document, version)]).get(document)
+
+    def contents(self, wanted: t.Sequence[t.Tuple[str, int]]) -> t.Dict[str, t.Optional[str]]:
+        """The texts of one version of each document, in one statement."""
         table = self.versions
+        document, version = table.columns["document"], table.columns["version"]
         rows = self._all(
-            f"SELECT {table['content']}::text FROM {table.sql} "
-            f"WHERE {table['document']} = %s AND {table.columns['version'].number} = %s",
-            (document, version),
+            f"SELECT v.{document.sql}::text, v.{table['content']}::text FROM {table.sql} v "
+            f"JOIN unnest(%s::{document.type}[], %s::numeric[]) w (d, n) "
+            f"ON v.{document.sql} = w.d AND v.{version.number} = w.n",
+            ([one for one, _version in wanted], [number for _document, number in wanted]),
         )
-        return rows[0][0] if rows else None
+        return {row[0]: row[1] for row in rows}
 
     def copy_version(
         self, document: str, version: int, *, to: int, publisher: t.Optional[str], changelog: str, etag: t.Optional[int]
@@ -266,29 +281,27 @@ class DocumentTables:
             (document, version),
         )
 
-    def add_version(
-        self,
-        document: str,
-        version: int,
-        content: str,
-        *,
-        publisher: t.Optional[str],
-        changelog: str,
-        etag: t.Optional[int],
-        only_first: bool = False,
+    def add_versions(
+        self, versions: t.Sequence[NewVersion], *, publisher: t.Optional[str], changelog: str, only_first: bool = False
     ) -> int:
-        """Insert a version with this content; with only_first, only if the document has none. The number of rows."""
+        """Insert versions in one statement; with only_first, those of documents that have none. The number of rows."""
         table = self.versions
         values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
-            "document": (self._parameter("document"), (document,)),
-            "version": (self._parameter("version"), (version,)),
-            "content": (self._parameter("content"), (content,)),
-            **self._described(publisher, changelog, etag),
+            name: (f"n.{name}::{table.columns[name].type}", ()) for name in NewVersion._fields if name in table
         }
-        if not only_first:
-            return self._insert(values, "", ())
-        condition = f" WHERE NOT EXISTS (SELECT FROM {table.sql} v WHERE v.{table['document']} = %s)"
-        return self._insert(values, condition, (document,))
+        for name, (sql, parameters) in self._described(publisher, changelog, None).items():
+            values[name] = (sql, parameters)
+        given = [value for version in versions for value in version]
+        rows = ", ".join(["(%s, %s, %s, %s)"] * len(versions))
+        condition = (
+            f" WHERE NOT EXISTS (SELECT FROM {table.sql} v "
+            f"WHERE v.{table['document']} = n.document::{table.columns['document'].type})"
+        )
+        return self._insert(
+            values,
+            f" FROM (VALUES {rows}) n ({', '.join(NewVersion._fields)}){condition if only_first else ''}",
+            given,
+        )
 
     def set_current(self, document: str, before: MetadataRow, version: int, etag: t.Optional[int]) -> int:
         """Make a version the current one if the row still has the etag and the version of before; 0 if it has not."""
