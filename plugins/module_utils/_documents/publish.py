@@ -24,16 +24,10 @@ from .._engines.postgresql.server.confined import (
     run,
     writing_role,
 )
-from .._engines.postgresql.server.connection import (
-    Connection,
-    connection,
-    fetch_all,
-    fetch_value,
-    query_error,
-    quote_identifier,
-)
+from .._engines.postgresql.server.connection import Connection, connection, fetch_all, fetch_value, quote_identifier
 from .._engines.postgresql.server.driver import psycopg2
 from .._engines.postgresql.server.names import parse_qualified_name
+from .._engines.postgresql.server.refusals import query_error
 from .._store.base import ObjectInfo, is_same_version
 from .content import parse_content
 from .published import Published, PublishedCopies

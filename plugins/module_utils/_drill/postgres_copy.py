@@ -21,11 +21,11 @@ from .._engines.postgresql.server.connection import (
     connection,
     fetch_all,
     fetch_value,
-    query_error,
     quote_identifier,
     quote_literal,
 )
 from .._engines.postgresql.server.driver import psycopg2
+from .._engines.postgresql.server.refusals import IN_USE, query_error
 from .._repository.manifest import Manifest
 from .._store.base import ObjectStore
 from .copies import Copy, CopyTests, Damage, run_copy_tests
@@ -175,7 +175,7 @@ def _copy(conn: t.Any, database: str, name: str) -> None:
             return
         except psycopg2.Error as error:
             # Sessions that were just closed are still seen for a moment.
-            if error.pgcode != "55006" or time.monotonic() > deadline:
+            if error.pgcode != IN_USE or time.monotonic() > deadline:
                 raise query_error(error) from None
             time.sleep(0.2)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._engines.postgresql.server.connection import Connection, fetch_all, fetch_value, query_error
+from .._engines.postgresql.server.connection import Connection, fetch_all, fetch_value
 from .._engines.postgresql.server.driver import psycopg2
+from .._engines.postgresql.server.refusals import query_error
 from .facts import STANDBY_SETTINGS, Attached, Extension, Receiver, Server, Slot
 from .lag import distance, parse_position
 

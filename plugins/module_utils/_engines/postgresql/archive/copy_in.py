@@ -19,6 +19,7 @@ from ..server.confined import SAFE_PATH, Confined, drop_role, writing_role
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
 from ..server.driver import psycopg2
 from ..server.landing import CopySource, land_rows
+from ..server.refusals import server_message
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
 from .statements import copied_columns
@@ -174,7 +175,7 @@ class Loader:
             return None
         # The context of a COPY quotes the row, so only its place is shown.
         place = re.search(r"COPY [^,]+, line \d+(?:, column [^:]+)?", error.diag.context or "")
-        reason = f"{error.diag.message_primary}" + (f", {place.group(0)}" if place else "")
+        reason = server_message(error) + (f", {place.group(0)}" if place else "")
         return ObjectFailure(f"rows of table {table.schema}.{table.tag}", reason, table.copy_statement.strip())
 
     def _copy(self, conn: Connection, table: TocEntry, rows: CopySource, search_path: str) -> t.Any:

@@ -14,6 +14,7 @@ from ...._core.errors import ErrorKind, RecoveryError
 from ..server.catalog import available_extensions
 from ..server.connection import Connection, fetch_all, fetch_value, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import refusal_reason
 from .object_errors import ObjectFailure
 from .roles import NAME, unquote
 from .toc import Toc, TocEntry
@@ -111,9 +112,8 @@ def _try(
                     within = f" WITH SCHEMA {quote_identifier(schema)}" if schema else ""
                     cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {quote_identifier(entry.tag)}{within}")
                 except psycopg2.Error as error:
-                    if error.pgcode is None:
-                        raise
-                    refused[entry.tag] = str(error.diag.message_primary)
+                    reason = refusal_reason(error)
+                    refused[entry.tag] = reason
                     cursor.execute("ROLLBACK TO SAVEPOINT extension")
             return refused, {row[0] for row in fetch_all(conn, "SELECT nspname FROM pg_namespace")}
         finally:

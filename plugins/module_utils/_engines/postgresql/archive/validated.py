@@ -17,6 +17,7 @@ from dataclasses import replace
 from ..server.confined import Confined, acting_role, drop_role
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import refusal_reason
 from .object_errors import ObjectFailure
 from .toc import Toc, TocEntry
 
@@ -93,10 +94,9 @@ def add_validated(conn: Connection, toc: Toc, entries: t.Iterable[TocEntry], *, 
                     _add_confined(conn, role, entry, {item.schema for item in about if item.schema})
                 cursor.execute("RELEASE SAVEPOINT object")
             except psycopg2.Error as error:
-                if error.pgcode is None:
-                    raise
+                reason = refusal_reason(error)
                 cursor.execute("ROLLBACK TO SAVEPOINT object")
-                failures.append(ObjectFailure(entry.title, str(error.diag.message_primary), entry.definition.strip()))
+                failures.append(ObjectFailure(entry.title, reason, entry.definition.strip()))
     return failures
 
 

@@ -18,16 +18,9 @@ from ..archive.dump import Selection
 from ..archive.structure import Structure, read_structure
 from ..server import catalog
 from ..server.confined import Session, begin_reading
-from ..server.connection import (
-    Connection,
-    ConnectionOptions,
-    connection,
-    fetch_all,
-    fetch_value,
-    query_error,
-    quote_identifier,
-)
+from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import query_error
 from ..server.row_hash import ALGORITHM, LEGACY_ALGORITHM, digest_of_rows, table_statement
 from ..server.stall import interrupt
 from ..server.table_locks import locked

@@ -16,6 +16,7 @@ from ...._core.options import option
 from ..server.catalog import available_extensions
 from ..server.connection import Connection, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import refusal_reason
 
 #: Functions, types and operators of extensions, by which the use of an extension is detected in a dump.
 _PROVIDED_BY = {
@@ -105,11 +106,9 @@ class Preparation:
             with conn.cursor() as cursor:
                 cursor.execute(f"CREATE {what}")
         except psycopg2.Error as error:
-            if error.pgcode is None:
-                raise
             raise RecoveryError(
                 ErrorKind.EXTENSIONS_MISSING,
-                f"PostgreSQL refuses to create {title}: {error.diag.message_primary}.",
+                f"PostgreSQL refuses to create {title}: {refusal_reason(error)}.",
                 next_step="Connect as a role that may create it, or leave it out.",
             ) from None
 

@@ -20,6 +20,7 @@ from ..server.connection import Connection, ConnectionOptions, connection_error,
 from ..server.driver import psycopg2
 from ..server.landing import CopySource
 from ..server.pooler import PostgresConnection
+from ..server.refusals import NO_LOCK, NO_MEMORY, NO_RIGHT, NO_ROLE, query_error, server_message
 from ..server.stall import supervise
 from .script import GuardedScript
 from .script_failures import Refused, script_refused
@@ -153,14 +154,15 @@ class _Run:
 
     def _note(self, where: str, error: t.Any, sql: bytes) -> None:
         """Keep the refusal and continue, where the statements that follow can still run."""
-        message = error.diag.message_primary or "the connection was lost"
-        refusal = _refused(where, error, message)
+        refusal = _refused(where, error)
         usable = (
             not self._conn.closed and self._conn.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
         )
         if self._one_transaction or error.pgcode is None or not usable or len(self.refused) >= _MOST:
             raise refusal from None
-        self.refused.append(Refused(where, refusal, message, sql[:_LONGEST].decode("utf-8", "replace").strip()))
+        self.refused.append(
+            Refused(where, refusal, server_message(error), sql[:_LONGEST].decode("utf-8", "replace").strip())
+        )
 
     @property
     def _without_rows(self) -> bool:
@@ -201,25 +203,18 @@ def _interruptible(conn: Connection, work: t.Callable[[], None]) -> None:
         raise failures[0]
 
 
-def _refused(where: str, error: t.Any, message: str) -> RecoveryError:
-    diagnosis = error.diag
-    hint = f" {diagnosis.message_hint}" if diagnosis.message_hint else ""
-    kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run the restore again."
-    if diagnosis.sqlstate == "42704" and message.startswith("role "):
-        kind, next_step = ErrorKind.ROLES_MISSING, "Create the role, then run the restore again."
-    elif diagnosis.sqlstate == "55P03":
-        kind, next_step = ErrorKind.LOCKED, "End the sessions that hold the tables, then run the restore again."
-    elif diagnosis.sqlstate == "42501":
-        kind, next_step = (
-            ErrorKind.ACCESS_DENIED,
-            "Connect as a role that may create these objects, or set owner to false.",
-        )
-    elif diagnosis.sqlstate == "53200":
-        next_step = "Raise max_locks_per_transaction of the server, then run the restore again."
-    return RecoveryError(
-        kind,
-        f"PostgreSQL refused {where}: {message}.{hint}",
-        left="",
-        next_step=next_step,
-        details={"message": message},
+def _refused(where: str, error: Exception) -> RecoveryError:
+    return query_error(
+        error,
+        "",
+        subject=where,
+        kind=ErrorKind.RESTORE_FAILED,
+        next_step="Correct the cause that PostgreSQL reports, then run the restore again.",
+        steps={
+            NO_ROLE: "Create the role, then run the restore again.",
+            NO_LOCK: "End the sessions that hold the tables, then run the restore again.",
+            NO_RIGHT: "Connect as a role that may create these objects, or set owner to false.",
+            NO_MEMORY: "Raise max_locks_per_transaction of the server, then run the restore again.",
+        },
+        hint=True,
     )

@@ -21,11 +21,11 @@ from ..server.connection import (
     connection,
     fetch_all,
     fetch_value,
-    query_error,
     quote_identifier,
     quote_literal,
 )
 from ..server.driver import psycopg2
+from ..server.refusals import NO_RIGHT, query_error, server_message
 
 #: The database of every server that the lock of a restore is taken in, because advisory locks are per database.
 _LOCK_DATABASE = "postgres"
@@ -173,7 +173,7 @@ def create(
         except psycopg2.Error as error:
             if error.pgcode not in _LOCALE_REFUSED:
                 raise _refused(error) from None
-            refusals.append(error.diag.message_primary)
+            refusals.append(server_message(error))
     else:
         raise RecoveryError(
             ErrorKind.UNSUPPORTED,
@@ -306,14 +306,9 @@ def execute(conn: Connection, sql: str) -> None:
         raise _refused(error) from None
 
 
-def _refused(error: t.Any) -> RecoveryError:
-    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        return RecoveryError(
-            ErrorKind.ACCESS_DENIED,
-            f"PostgreSQL refused: {error.diag.message_primary}.",
-            next_step="Connect as a superuser, or as a role with CREATEDB that owns the database.",
-        )
-    return query_error(error)
+def _refused(error: Exception) -> RecoveryError:
+    as_owner = "Connect as a superuser, or as a role with CREATEDB that owns the database."
+    return query_error(error, steps={NO_RIGHT: as_owner})
 
 
 def _locale_clause(locale: Locale, version: int) -> str:

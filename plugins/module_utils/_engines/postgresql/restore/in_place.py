@@ -30,8 +30,9 @@ from ..foreign.run_script import run_statements
 from ..foreign.script import GuardedScript
 from ..server.client import ClientPrograms
 from ..server.confined import is_superuser
-from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, query_error, quote_identifier
+from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import query_error, refusal_reason
 from . import databases
 from .collateral import Collateral, refuse_unsaved_rows
 from .large_objects import LargeObjectGuard
@@ -192,11 +193,10 @@ class LockedDatabase:
                 try:
                     cursor.execute(b"SAVEPOINT object;\n" + statement.text + b"\n;RELEASE SAVEPOINT object")
                 except psycopg2.Error as error:
-                    if error.pgcode is None:
-                        raise
+                    reason = refusal_reason(error)
                     cursor.execute("ROLLBACK TO SAVEPOINT object")
                     text = statement.text.decode("utf-8", "replace").strip()
-                    failures.append(ObjectFailure(_title(toc, text), str(error.diag.message_primary), text))
+                    failures.append(ObjectFailure(_title(toc, text), reason, text))
         return without_session_settings(failures)
 
     def _rows(self, toc: Toc, rows: RowsOf, loading: Loading) -> t.List[ObjectFailure]:

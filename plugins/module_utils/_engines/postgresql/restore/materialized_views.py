@@ -15,6 +15,7 @@ from ..archive.object_errors import ObjectFailure
 from ..archive.toc import Toc
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_value, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import server_message
 
 KIND = "MATERIALIZED VIEW DATA"
 
@@ -69,5 +70,5 @@ def _refresh(conn: Connection, name: str, search_path: str, timeout: float) -> t
             raise
         with conn.cursor() as cursor:
             cursor.execute("ROLLBACK")
-        return str(error.diag.message_primary)
+        return server_message(error)
     return None

@@ -20,6 +20,7 @@ from ..archive.properties import (
 )
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
 from ..server.driver import psycopg2
+from ..server.refusals import refusal_reason
 from . import databases
 
 _SUBSCRIPTIONS = """
@@ -45,11 +46,10 @@ def apply_properties(
             with conn.cursor() as cursor:
                 cursor.execute(statement)
         except psycopg2.Error as error:
-            if error.pgcode is None:
-                raise
+            reason = refusal_reason(error)
             # PostgreSQL quotes a value that it refuses, and the value of a setting may be a secret.
             is_secret = title.startswith("setting ")
-            reasons[title] = f"SQLSTATE {error.pgcode}" if is_secret else str(error.diag.message_primary)
+            reasons[title] = f"SQLSTATE {error.pgcode}" if is_secret else reason
             with contextlib.suppress(psycopg2.Error), conn.cursor() as cursor:
                 cursor.execute("RESET SESSION AUTHORIZATION")
     differences = property_differences(wanted, read_properties(conn, name), owner=owner, privileges=privileges)

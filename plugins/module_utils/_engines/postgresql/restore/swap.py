@@ -16,16 +16,9 @@ import threading
 import typing as t
 
 from ...._core.errors import ErrorKind, RecoveryError
-from ..server.connection import (
-    Connection,
-    ConnectionOptions,
-    connection,
-    fetch_all,
-    query_error,
-    quote_identifier,
-    quote_literal,
-)
+from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier, quote_literal
 from ..server.driver import psycopg2
+from ..server.refusals import query_error, server_message
 from .databases import OF_A_CLIENT, Database
 
 #: Seconds between two rounds of ending sessions while a rename waits for them.
@@ -113,14 +106,14 @@ def _refusal(error: BaseException, name: str, new_name: str) -> BaseException:
         detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
         return RecoveryError(
             ErrorKind.TARGET_IN_USE,
-            f"The database {name!r} cannot be renamed: {error.diag.message_primary}.{detail}",
+            f"The database {name!r} cannot be renamed: {server_message(error)}.{detail}",
             left=left,
             next_step="Stop the application, or set `terminate_sessions` to true.",
         )
     if isinstance(error, (psycopg2.errors.InvalidCatalogName, psycopg2.errors.DuplicateDatabase)):
         return RecoveryError(
             ErrorKind.CONFLICT,
-            f"Databases changed their names during the restore: {error.diag.message_primary}.",
+            f"Databases changed their names during the restore: {server_message(error)}.",
             left=left,
             next_step=f"Check which databases are called {name!r} and {new_name!r}, then run the restore again.",
         )

@@ -16,6 +16,7 @@ from ..server.connection import fetch_all, fetch_value, quote_identifier, quote_
 from ..server.driver import psycopg2
 from ..server.equality import output_text
 from ..server.landing import make_table
+from ..server.refusals import DEADLOCK, FOREIGN_KEY, NO_LOCK, NO_RIGHT, SERIALIZATION, UNIQUE, query_error
 from .staging import NUMBER, SUPPORT, Staged, analyze, equal_columns
 from .target_tables import UniqueKey, read_target_tables
 
@@ -165,32 +166,28 @@ def apply_changes(conn: Session, tables: t.Sequence[t.Tuple[Staged, Changes]]) -
         raise merge_error(error) from None
 
 
-def merge_error(error: t.Any) -> RecoveryError:
+def merge_error(error: Exception) -> RecoveryError:
     """The error of a refused statement of a merge, with the next step."""
-    diagnosis = error.diag
-    if diagnosis.message_primary is None:
-        return RecoveryError(
-            ErrorKind.UNREACHABLE,
-            "The connection to PostgreSQL was lost.",
-            left=UNTOUCHED,
-            next_step="Look whether the server runs, then run it again.",
-        )
-    message = " ".join(part.rstrip(".") + "." for part in (diagnosis.message_primary, diagnosis.message_detail) if part)
-    kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run it again."
-    if isinstance(error, psycopg2.errors.ForeignKeyViolation):
-        kind = ErrorKind.CONFLICT
-        next_step = "Set `closure` to parents or both, so that the rows that these need come back too."
-    elif isinstance(error, psycopg2.errors.UniqueViolation):
-        kind = ErrorKind.CONFLICT
-        next_step = "Leave that row out by `where` or `keys`, or change the live row that has its value."
-    elif isinstance(error, psycopg2.errors.SerializationFailure):
-        kind, next_step = ErrorKind.CONFLICT, "The rows changed during the restore: run the restore again."
-    elif isinstance(error, (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)):
-        kind, next_step = ErrorKind.LOCKED, "Wait for the session that holds the rows, or raise `lock_timeout`."
-    elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as the owner of the tables."
-    return RecoveryError(kind, f"PostgreSQL refused the rows: {message}", left=UNTOUCHED, next_step=next_step)
+    return query_error(
+        error,
+        UNTOUCHED,
+        subject="the rows",
+        kind=ErrorKind.RESTORE_FAILED,
+        next_step="Correct the cause that PostgreSQL reports, then run the restore again.",
+        steps=_STEPS,
+        detail=True,
+    )
 
+
+_LOCKED = "Wait for the session that holds the rows, or raise `lock_timeout`."
+_STEPS = {
+    FOREIGN_KEY: "Set `closure` to parents or both, so that the rows that these need are restored too.",
+    UNIQUE: "Leave that row out by `where` or `keys`, or change the live row that has its value.",
+    SERIALIZATION: "The rows changed during the restore: run the restore again.",
+    NO_LOCK: _LOCKED,
+    DEADLOCK: _LOCKED,
+    NO_RIGHT: "Connect as the owner of the tables.",
+}
 
 UNTOUCHED = "The live tables are unchanged."
 

@@ -25,6 +25,7 @@ from ..server.confined import Confined, Plain, Session, run
 from ..server.connection import Connection, fetch_value, quote_identifier
 from ..server.driver import psycopg2
 from ..server.names import QualifiedName
+from ..server.refusals import NO_OBJECT, NO_RIGHT, NO_ROLE, NO_TABLE, query_error
 
 #: Kinds of objects that belong to a table and are lost with it.
 _OWNED = frozenset(
@@ -183,15 +184,17 @@ def _is_there(conn: Connection, entry: TocEntry) -> bool:
     return bool(fetch_value(conn, sql, {"tag": entry.tag, "schema": entry.schema, "name": name}))
 
 
-def _refused(error: t.Any) -> RecoveryError:
-    kind, next_step = ErrorKind.RESTORE_FAILED, "Mend the cause that PostgreSQL names, then run it again."
-    message = error.diag.message_primary or "the connection was lost"
-    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        kind, next_step = ErrorKind.ACCESS_DENIED, "Connect as a role that may create these objects for their owner."
-    elif "role" in message and "does not exist" in message:
-        kind, next_step = ErrorKind.ROLES_MISSING, "Create the role without login, then run it again."
-    elif isinstance(error, (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedObject)):
-        next_step = "Name the table that is missing too."
-    return RecoveryError(
-        kind, f"A definition of the set was refused: {message}.", left="Nothing was made.", next_step=next_step
+def _refused(error: Exception) -> RecoveryError:
+    return query_error(
+        error,
+        "Nothing was created.",
+        subject="a definition of the set",
+        kind=ErrorKind.RESTORE_FAILED,
+        next_step="Correct the cause that PostgreSQL reports, then run the restore again.",
+        steps={
+            NO_RIGHT: "Connect as a role that may create these objects for their owner.",
+            NO_ROLE: "Create the role without login, then run the restore again.",
+            NO_TABLE: "Name the table that is missing too.",
+            NO_OBJECT: "Name the table that is missing too.",
+        },
     )

@@ -16,6 +16,7 @@ from ..server.driver import psycopg2
 from ..server.equality import equal
 from ..server.landing import CopySource, land_rows, make_table
 from ..server.names import QualifiedName
+from ..server.refusals import server_message
 from .columns import Matching
 from .description import Rows, SetTable
 from .lines import Wanted, copy_field, is_comparable, matching_lines
@@ -154,7 +155,7 @@ def require_condition(conn: Session, staged: Staged, condition: str) -> None:
     except psycopg2.Error as error:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"PostgreSQL does not understand the condition for {staged.table.name}: {error.diag.message_primary}.",
+            f"PostgreSQL does not understand the condition for {staged.table.name}: {server_message(error)}.",
             next_step="Write it with the columns of that table alone, as after WHERE.",
         ) from None
 
@@ -182,7 +183,7 @@ def load_keys(conn: Session, staged: Staged, keys: Keys) -> t.Tuple[str, ...]:
     except psycopg2.Error as error:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
-            f"A key of {staged.table.name} is no value of its column: {error.diag.message_primary}.",
+            f"A key of {staged.table.name} is no value of its column: {server_message(error)}.",
             next_step="Correct `keys`.",
         ) from None
     return columns
@@ -335,10 +336,10 @@ def copy_rows(
     except psycopg2.Error as error:
         if source.failure is not None:
             raise source.failure from None
-        if error.diag.message_primary is None:
+        if error.pgcode is None:
             raise
         raise RecoveryError(
-            ErrorKind.SCHEMA_DRIFT if error.pgcode and error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
-            f"Rows of {name} no longer fit its columns: {error.diag.message_primary}.",
+            ErrorKind.SCHEMA_DRIFT if error.pgcode[:2] in ("22", "23") else ErrorKind.RESTORE_FAILED,
+            f"Rows of {name} no longer fit its columns: {server_message(error)}.",
             next_step="Restore into another schema with `into`, and convert them there.",
         ) from None

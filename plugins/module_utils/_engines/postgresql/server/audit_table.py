@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .connection import ConnectionOptions, connection, query_error, quote_identifier
+from .connection import ConnectionOptions, connection, quote_identifier
 from .driver import psycopg2
 from .names import parse_qualified_name
+from .refusals import query_error
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS {table} (

@@ -15,6 +15,7 @@ from ...._core.errors import ErrorKind, RecoveryError
 from . import encoding
 from .driver import psycopg2, require_psycopg2
 from .pooler import PostgresConnection, prepare, refuses_startup_options, startup_options
+from .refusals import query_error
 from .stall import supervise
 
 if psycopg2 is not None:
@@ -213,30 +214,6 @@ def quote_literal(text: str) -> str:
     """A string constant with the same value for each setting of standard_conforming_strings."""
     escaped = text.replace("'", "''")
     return " E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else "'" + escaped + "'"
-
-
-def query_error(error: Exception, left: str = "Nothing was changed.") -> RecoveryError:
-    """A failed statement in the server's own words, which name no data but what the statement had."""
-    diagnosis = getattr(error, "diag", None)
-    message = getattr(diagnosis, "message_primary", None) or (str(error).strip().splitlines() or ["no reason given"])[0]
-    state = getattr(error, "pgcode", None)
-    if state is None and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-        return RecoveryError(
-            ErrorKind.UNREACHABLE,
-            f"The connection to PostgreSQL was lost: {message}.",
-            left=left,
-            next_step="Check the server and the network, then run it again.",
-        )
-    kind, next_step = _REFUSALS.get(state or "", (ErrorKind.QUERY_FAILED, ""))
-    return RecoveryError(kind, f"PostgreSQL refused a statement: {message}.", left=left, next_step=next_step)
-
-
-#: SQLSTATE of a refused statement to the kind of error and the next step.
-_REFUSALS = {
-    "42501": (ErrorKind.ACCESS_DENIED, "Connect as the owner of the object or as a superuser."),
-    "55P03": (ErrorKind.LOCKED, "Wait for the session that holds the lock, then run it again."),
-    "40P01": (ErrorKind.LOCKED, "Run it again when fewer sessions use the tables."),
-}
 
 
 def _unexpected_refusal(error: Exception) -> RecoveryError:
