@@ -147,9 +147,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import store_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import readable_store
+from ..module_utils._ansible.store_requests import readable_store, store_spec
 from ..module_utils._repository.audit import AuditQuery, AuditResult, read_audit
 
 SOURCE = ArgumentSpec({"source": {"type": "str", "required": True}})

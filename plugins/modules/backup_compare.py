@@ -142,9 +142,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import store_spec
 from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.store_requests import readable_store
+from ..module_utils._ansible.store_requests import readable_store, store_spec
 from ..module_utils._repository.compare_sets import SetsComparison, compare_sets
 from ..module_utils._repository.layout import TIERS
 from ..module_utils._repository.recovery_points import Selection

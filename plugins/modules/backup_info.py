@@ -220,9 +220,9 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import selection_spec
 from ..module_utils._ansible.options import request_of, spec_of
-from ..module_utils._ansible.store_requests import readable_store, set_selection
+from ..module_utils._ansible.store_requests import readable_store, set_selection, store_spec
 from ..module_utils._core.clock import utc_now
 from ..module_utils._repository.info import InfoRequest, InfoResult, describe_sets
 

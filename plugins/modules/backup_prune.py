@@ -217,9 +217,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import store_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import audit_days, opened_store, retention_policy
+from ..module_utils._ansible.store_requests import audit_days, opened_store, retention_policy, store_spec
 from ..module_utils._operations.prune import prune
 from ..module_utils._repository.clocks import agreed_now
 from ..module_utils._repository.prune import PruneRequest, prune_diff

@@ -164,10 +164,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import selection_spec
 from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.requests import required_source
-from ..module_utils._ansible.store_requests import readable_store, set_selection, store_parallel
+from ..module_utils._ansible.store_requests import readable_store, set_selection, store_parallel, store_spec
 from ..module_utils._operations.verify import verify_set
 from ..module_utils._repository.catalogue import find_set
 from ..module_utils._repository.lifecycle import noted_expiring_rules

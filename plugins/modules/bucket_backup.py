@@ -229,10 +229,9 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec, store_spec
 from ..module_utils._ansible.object_requests import checked_locations
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import opened_files
+from ..module_utils._ansible.store_requests import files_spec, opened_files, store_spec
 from ..module_utils._engines.bucket.backup import (
     BucketBackup,
     BucketBackupRequest,

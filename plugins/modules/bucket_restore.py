@@ -226,10 +226,17 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec, selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import selection_spec
 from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.requests import required_source
-from ..module_utils._ansible.store_requests import files_name, opened_files, readable_store, set_selection
+from ..module_utils._ansible.store_requests import (
+    files_name,
+    files_spec,
+    opened_files,
+    readable_store,
+    set_selection,
+    store_spec,
+)
 from ..module_utils._engines.bucket.restore import BucketRestore, BucketRestoreRequest
 from ..module_utils._operations.change import perform
 from ..module_utils._repository.catalogue import find_set

@@ -22,6 +22,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._files
   - lifeline.recovery._documents
 attributes:
@@ -168,9 +169,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec, postgres_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.document_requests import documents_spec, layout_of
 from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.store_requests import files_spec
 from ..module_utils._documents.info import DocumentsInfo, InfoRequest, describe_documents
 
 SPEC = ArgumentSpec(

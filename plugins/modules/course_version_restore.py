@@ -25,6 +25,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._postgres
+  - lifeline.recovery._postgres.client
   - lifeline.recovery._files
   - lifeline.recovery._store
   - lifeline.recovery._documents
@@ -241,10 +242,10 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec, postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.document_requests import documents_spec, rebuild_request, restore_request
 from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.store_requests import audit_store
+from ..module_utils._ansible.store_requests import audit_store, files_spec, store_spec
 from ..module_utils._documents.rebuild import Rebuild, RebuildResult
 from ..module_utils._documents.restore import DocumentsRestore, DocumentsResult
 from ..module_utils._operations.change import perform

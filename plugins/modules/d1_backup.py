@@ -210,10 +210,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import d1_spec, store_spec
+from ..module_utils._ansible.argument_specs import d1_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.sqlite_requests import sqlite_engine
-from ..module_utils._ansible.store_requests import opened_store, store_parallel
+from ..module_utils._ansible.store_requests import opened_store, store_parallel, store_spec
 from ..module_utils._engines.sqlite.backup import (
     SqliteBackup,
     SqliteBackupRequest,

@@ -245,7 +245,7 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import d1_spec, selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import d1_spec, selection_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.requests import required_source
 from ..module_utils._ansible.sqlite_requests import (
@@ -253,11 +253,7 @@ from ..module_utils._ansible.sqlite_requests import (
     d1_database,
     sqlite_rows_request,
 )
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-    store_parallel,
-)
+from ..module_utils._ansible.store_requests import readable_store, set_selection, store_parallel, store_spec
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.databases import JURISDICTIONS, LOCATIONS
 from ..module_utils._engines.d1.restore import D1Replacement, D1Restore

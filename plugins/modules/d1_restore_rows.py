@@ -255,7 +255,7 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import d1_spec, rows_spec, selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import d1_spec, rows_spec, selection_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.requests import required_source
 from ..module_utils._ansible.sqlite_requests import (
@@ -263,10 +263,7 @@ from ..module_utils._ansible.sqlite_requests import (
     d1_database,
     sqlite_rows_request,
 )
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-)
+from ..module_utils._ansible.store_requests import readable_store, set_selection, store_spec
 from ..module_utils._engines.d1.api import D1Api
 from ..module_utils._engines.d1.rows import open_target
 from ..module_utils._engines.sqlite.restore_rows.restore import RowsRequest, RowsRestore, RowsResult

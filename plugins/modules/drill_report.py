@@ -363,9 +363,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import store_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._ansible.store_requests import opened_store, store_spec
 from ..module_utils._drill.evidence import DrillRequest, read_evidence
 from ..module_utils._drill.model import Evidence
 from ..module_utils._drill.publish import DrillResult, publish_report

@@ -160,15 +160,12 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import postgres_spec, selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec, selection_spec
 from ..module_utils._ansible.options import ArgumentSpec
 from ..module_utils._ansible.pitr_requests import tested_stanza
 from ..module_utils._ansible.postgres_requests import maintenance_options
 from ..module_utils._ansible.requests import required_source
-from ..module_utils._ansible.store_requests import (
-    readable_store,
-    set_selection,
-)
+from ..module_utils._ansible.store_requests import readable_store, set_selection, store_spec
 from ..module_utils._core.confirmation import ENVIRONMENTS
 from ..module_utils._drill.copies import CopyTests, with_copy_tests
 from ..module_utils._drill.postgres_copy import (

@@ -352,10 +352,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import d1_spec, files_spec, postgres_spec, selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import d1_spec, postgres_spec, selection_spec
 from ..module_utils._ansible.check_requests import check_recorder, check_target, set_comparison
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import optional_files
+from ..module_utils._ansible.store_requests import files_spec, optional_files, store_spec
 from ..module_utils._integrity.result import Report
 from ..module_utils._integrity.run import IntegrityRequest, check_integrity
 

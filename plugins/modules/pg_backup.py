@@ -269,10 +269,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.postgres_requests import connection_options
-from ..module_utils._ansible.store_requests import opened_store, store_parallel
+from ..module_utils._ansible.store_requests import opened_store, store_parallel, store_spec
 from ..module_utils._engines.postgresql.backup.backup import (
     PostgresBackup,
     PostgresBackupRequest,

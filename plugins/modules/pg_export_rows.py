@@ -181,11 +181,11 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import postgres_spec, rows_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec, rows_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.postgres_requests import connection_options
 from ..module_utils._ansible.requests import optional_instant
-from ..module_utils._ansible.store_requests import readable_store, store_parallel
+from ..module_utils._ansible.store_requests import readable_store, store_parallel, store_spec
 from ..module_utils._engines.postgresql.restore_rows.export import ExportRequest, ExportResult, export_rows
 from ..module_utils._engines.postgresql.restore_rows.scope import read_references, read_roots
 from ..module_utils._repository.recovery_points import Selection

@@ -284,10 +284,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import pgbackrest_spec, postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
-from ..module_utils._ansible.pitr_requests import pitr_request
-from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._ansible.pitr_requests import pgbackrest_spec, pitr_request
+from ..module_utils._ansible.store_requests import opened_store, store_spec
 from ..module_utils._pitr.pitr import PitrRequest, PitrResult, recover
 from ..module_utils._pitr.plan import RecoverySpec
 from ..module_utils._pitr.side_by_side import Start

@@ -166,9 +166,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import pgbackrest_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
-from ..module_utils._ansible.pitr_requests import stanza_backup_request
+from ..module_utils._ansible.pitr_requests import pgbackrest_spec, stanza_backup_request
 from ..module_utils._pitr.backup import BackupRequest, take_backup
 
 LIVE = ArgumentSpec({"live_data_directory": {"type": "path"}})

@@ -265,9 +265,9 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import pgbackrest_spec, postgres_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
-from ..module_utils._ansible.pitr_requests import pitr_info_request
+from ..module_utils._ansible.pitr_requests import pgbackrest_spec, pitr_info_request
 from ..module_utils._pitr.info import InfoRequest, describe
 
 SERVER = ArgumentSpec({"live_data_directory": {"type": "path"}, "timeline": {"type": "str", "default": "auto"}})

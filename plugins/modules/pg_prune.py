@@ -125,10 +125,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.postgres_requests import connection_options
-from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._ansible.store_requests import opened_store, store_spec
 from ..module_utils._core.clock import utc_now
 from ..module_utils._engines.postgresql.restore.kept import KeptPrune, KeptPruneRequest, KeptPruneResult
 from ..module_utils._operations.change import perform

@@ -409,10 +409,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.postgres_requests import maintenance_options
-from ..module_utils._ansible.store_requests import readable_store
+from ..module_utils._ansible.store_requests import readable_store, store_spec
 from ..module_utils._engines.postgresql.foreign.preparation import Preparation, new_extension
 from ..module_utils._engines.postgresql.restore.restore import restore_of
 from ..module_utils._engines.postgresql.restore.restore_request import RestoreRequest, RestoreResult

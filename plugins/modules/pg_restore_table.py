@@ -264,11 +264,11 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import postgres_spec, rows_spec, selection_spec, store_spec
+from ..module_utils._ansible.argument_specs import postgres_spec, rows_spec, selection_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.postgres_requests import column_maps, connection_options
 from ..module_utils._ansible.requests import required_source
-from ..module_utils._ansible.store_requests import readable_store, store_parallel
+from ..module_utils._ansible.store_requests import readable_store, store_parallel, store_spec
 from ..module_utils._engines.postgresql.restore_rows.request import RowsRequest
 from ..module_utils._engines.postgresql.restore_rows.restore import RowsRestore, RowsResult
 from ..module_utils._engines.postgresql.restore_rows.scope import read_references, read_roots

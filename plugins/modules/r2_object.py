@@ -228,10 +228,9 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec
 from ..module_utils._ansible.object_requests import transfer_options
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import opened_files
+from ..module_utils._ansible.store_requests import files_spec, opened_files
 from ..module_utils._engines.bucket.transfer import TransferOptions
 from ..module_utils._engines.bucket.transfer_request import TransferRequest, transfer, transfer_diff
 

@@ -127,9 +127,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import files_spec
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
-from ..module_utils._ansible.store_requests import opened_files
+from ..module_utils._ansible.store_requests import files_spec, opened_files
 from ..module_utils._engines.bucket.describe import DescribeRequest, describe_objects
 
 RULES = ArgumentSpec(mutually_exclusive=[["key", "prefix"]], required_one_of=[["key", "prefix"]])

@@ -397,9 +397,10 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import d1_spec, files_spec, postgres_spec, store_spec
+from ..module_utils._ansible.argument_specs import d1_spec, postgres_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.status_requests import status_request
+from ..module_utils._ansible.store_requests import files_spec, store_spec
 from ..module_utils._core.clock import utc_now
 from ..module_utils._status.status import Status, StatusRequest, recovery_status
 

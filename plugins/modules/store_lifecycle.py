@@ -100,9 +100,8 @@ error_kind:
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import store_spec
 from ..module_utils._ansible.options import ArgumentSpec
-from ..module_utils._ansible.store_requests import opened_store
+from ..module_utils._ansible.store_requests import opened_store, store_spec
 from ..module_utils._repository.lifecycle import set_abort_rule
 
 SPEC = ArgumentSpec(

@@ -249,9 +249,9 @@ error_kind:
 import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
-from ..module_utils._ansible.argument_specs import store_spec, supabase_spec
+from ..module_utils._ansible.argument_specs import supabase_spec
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
-from ..module_utils._ansible.store_requests import audit_store
+from ..module_utils._ansible.store_requests import audit_store, store_spec
 from ..module_utils._ansible.supabase_requests import (
     supabase_api,
     supabase_patience,

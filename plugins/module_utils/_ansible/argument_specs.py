@@ -11,20 +11,9 @@ import typing as t
 from ansible.module_utils.basic import env_fallback
 
 from .._core.cloudflare import API
-from .._pitr.program import Place
 from .._repository.recovery_points import Selection
-from .._store.open import INHERITED, StoreOptions
 from .._supabase.api import API as SUPABASE_API
 from .options import ArgumentSpec, spec_of
-
-
-def store_spec() -> ArgumentSpec:
-    options = {
-        **_STORE_OPTIONS,
-        "copies": {"type": "list", "elements": "dict", "default": [], "options": _COPY_OPTIONS},
-        "audit_log": {"type": "dict", "options": _AUDIT_LOG_OPTIONS},
-    }
-    return ArgumentSpec({"store": {"type": "dict", "options": options}})
 
 
 def postgres_spec() -> ArgumentSpec:
@@ -32,19 +21,6 @@ def postgres_spec() -> ArgumentSpec:
         dict(_POSTGRES_OPTIONS), mutually_exclusive=[["dsn", "login_host"], ["dsn", "login_unix_socket"]]
     )
 
-
-_STORE_OPTIONS = spec_of(StoreOptions).options
-_PLACE_OPTIONS = {name: option for name, option in _STORE_OPTIONS.items() if name not in INHERITED}
-
-#: The environment describes the first store, so it sets no option of a copy.
-_COPY_OPTIONS = {
-    name: {key: value for key, value in option.items() if key != "fallback"} for name, option in _PLACE_OPTIONS.items()
-}
-
-_AUDIT_LOG_OPTIONS: t.Dict[str, t.Any] = {
-    "dsn": {"type": "str", "required": True, "no_log": True},
-    "table": {"type": "str", "default": "backup_audit_log"},
-}
 
 _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
     "dsn": {"type": "str", "no_log": True},
@@ -80,12 +56,6 @@ def peer_spec() -> ArgumentSpec:
         "ssl_mode": {"type": "str", "choices": _POSTGRES_OPTIONS["ssl_mode"]["choices"]},
     }
     return ArgumentSpec({"peer": {"type": "dict", "options": {**place, **own}}})
-
-
-def files_spec() -> ArgumentSpec:
-    """A bucket of files, beside the store of backups."""
-    options = {name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")}
-    return ArgumentSpec({"files": {"type": "dict", "options": options}})
 
 
 def d1_spec() -> ArgumentSpec:
@@ -133,8 +103,3 @@ def rows_spec() -> ArgumentSpec:
             "references": {"type": "list", "elements": "dict", "default": [], "options": reference},
         }
     )
-
-
-def pgbackrest_spec() -> ArgumentSpec:
-    """A stanza of pgBackRest and who runs it."""
-    return spec_of(Place)

@@ -18,9 +18,14 @@ from .._pitr.plan import RecoverySpec
 from .._pitr.program import Place, owner_to_run_as
 from .._pitr.side_by_side import Start
 from .._pitr.target import Target, parse_target
-from .options import request_of
+from .options import ArgumentSpec, request_of, spec_of
 from .postgres_requests import connection_options
 from .requests import Params
+
+
+def pgbackrest_spec() -> ArgumentSpec:
+    """A stanza of pgBackRest and who runs it."""
+    return spec_of(Place)
 
 
 def stanza_place(params: Params, origin: t.Optional[str]) -> Place:

@@ -16,9 +16,9 @@ from .._repository.catalogue import list_sets
 from .._repository.recovery_points import Selection
 from .._repository.retention import DEFAULTS, Policy
 from .._store.base import ObjectStore
-from .._store.open import StoreOptions, open_store
+from .._store.open import INHERITED, StoreOptions, open_store
 from .ansible_module import WARNINGS
-from .options import request_of
+from .options import ArgumentSpec, request_of, spec_of
 from .requests import Params
 
 #: Errors of one store that another store may not have.
@@ -29,6 +29,35 @@ _ANOTHER_MAY_SERVE = (
     ErrorKind.TIMEOUT,
     ErrorKind.OBJECT_MISSING,
 )
+
+
+_STORE_OPTIONS = spec_of(StoreOptions).options
+_PLACE_OPTIONS = {name: option for name, option in _STORE_OPTIONS.items() if name not in INHERITED}
+
+#: The environment describes the first store, so it sets no option of a copy.
+_COPY_OPTIONS = {
+    name: {key: value for key, value in option.items() if key != "fallback"} for name, option in _PLACE_OPTIONS.items()
+}
+
+_AUDIT_LOG_OPTIONS: t.Dict[str, t.Any] = {
+    "dsn": {"type": "str", "required": True, "no_log": True},
+    "table": {"type": "str", "default": "backup_audit_log"},
+}
+
+
+def store_spec() -> ArgumentSpec:
+    options = {
+        **_STORE_OPTIONS,
+        "copies": {"type": "list", "elements": "dict", "default": [], "options": _COPY_OPTIONS},
+        "audit_log": {"type": "dict", "options": _AUDIT_LOG_OPTIONS},
+    }
+    return ArgumentSpec({"store": {"type": "dict", "options": options}})
+
+
+def files_spec() -> ArgumentSpec:
+    """A bucket of files, beside the store of backups."""
+    options = {name: option for name, option in _PLACE_OPTIONS.items() if name not in ("object_lock", "storage_class")}
+    return ArgumentSpec({"files": {"type": "dict", "options": options}})
 
 
 def opened_store(params: Params) -> ObjectStore:
