@@ -65,7 +65,9 @@ def main() -> None:
         note(rows, f"lifeline, {options.courses}", lambda: rebuild(server, bucket))
     output = options.output or ROOT / "reports" / f"courses-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.json"
     seconds = [row.seconds for row in rows.values()]
-    print(f"seconds a course: {seconds[0] / options.loop:.4f} by the loop, {seconds[1] / options.courses:.4f} by lifeline")
+    print(
+        f"seconds a course: {seconds[0] / options.loop:.4f} by the loop, {seconds[1] / options.courses:.4f} by lifeline"
+    )
     report(rows, options.courses, size, output)
 
 
