@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils._core.calendar import recurrence
 from ..module_utils._core.errors import RecoveryError
-from ..plugin_utils.sources import BUCKET
+from ..plugin_utils.sources import BUCKET, SUPABASE
 
 Job = t.Dict[str, t.Any]
 #: Values that need no quotes in a unit of systemd.
@@ -55,7 +55,8 @@ def _of_source(source: t.Mapping[str, t.Any], times: t.Mapping[str, t.Any]) -> t
             "calendar": calendar, "paths": paths,
         }  # fmt: skip
 
-    for tier in source.get("tiers") or ["daily"]:
+    # Supabase takes the backups of a project itself.
+    for tier in [] if source["kind"] == SUPABASE else source.get("tiers") or ["daily"]:
         yield job(
             f"backup-{name}-{tier}", f"Back up {name} ({tier})", "backup", times["calendar"][tier], recovery_tier=tier
         )

@@ -41,6 +41,12 @@ def outcome(
     """
     if verb in REPORTS:
         return REPORTS[verb](result, check_mode)
+    if kind == "supabase":
+        return (
+            _point(result, check_mode, source)
+            if verb == "backup"
+            else _project(result, check_mode, target, source, confirm)
+        )
     if verb == "backup":
         return _backup(result, verification, check_mode)
     if verb == "restore" and "previous_bookmark" in result and "set_id" not in result:
@@ -190,6 +196,35 @@ def _time_travel(result: Result, check_mode: bool, target: str, source: str, con
     return _lines(
         done, f"D1 returned the bookmark {bookmark}; nothing was compared", lost, back, "check the application"
     )
+
+
+def _project(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
+    if "plan_digest" not in result:
+        return _lines(
+            result["summary"], "Supabase reported this state", "unknown", "nothing was changed", "check the application"
+        )
+    lost = f"changes after {result['target']}; Supabase keeps no bytes of storage objects"
+    undo = (result.get("undo") or {}).get("name")
+    if check_mode:
+        first = result["plan"]["undo_first"]
+        back = "nothing takes the restore back" if first == "none" else f"a restore point is created first ({first})"
+        return _planned(result, lost, back, result["plan_digest"], confirm)
+    back = result.get("without_undo") or "nothing takes the restore back"
+    if undo:
+        back = _command(
+            "restore", recovery_source=source, recovery_mode="undo", recovery_set=undo, recovery_confirm=target
+        )
+    proof = f"Supabase reports the project {result['status']}; nothing was compared"
+    return _lines(result["summary"], proof, lost, back, "check the content with check.yml before users write")
+
+
+def _point(result: Result, check_mode: bool, source: str) -> t.List[str]:
+    if check_mode:
+        return _lines(result["summary"], "nothing was stored", "nothing", "nothing to take back", _same_command(""))
+    restore = _command("restore", recovery_source=source, recovery_mode="undo", recovery_set=result["name"])
+    proof = "Supabase reports the restore point; nothing was read back"
+    lost = "Supabase keeps the restore point, and no bytes of storage objects"
+    return _lines(result["summary"], proof, lost, "a backup changes nothing in its source", f"to go back: {restore}")
 
 
 def _planned(result: Result, lost: str, back: str, confirms: str, given: str, sessions: int = 0) -> t.List[str]:

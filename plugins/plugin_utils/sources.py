@@ -12,31 +12,33 @@ from ..module_utils._core.nearest import nearest
 
 Source = t.Mapping[str, t.Any]
 
-POSTGRESQL, BUCKET, D1 = "postgresql", "bucket", "d1"
-KINDS = (POSTGRESQL, BUCKET, D1)
+POSTGRESQL, BUCKET, D1, SUPABASE = "postgresql", "bucket", "d1", "supabase"
+KINDS = (POSTGRESQL, BUCKET, D1, SUPABASE)
 
 _DATABASES = (POSTGRESQL, D1)
+#: Kinds whose backup sets are in a store. Supabase keeps the backups of a project itself.
+_SETS = (POSTGRESQL, BUCKET, D1)
 #: Each option of a source with its kinds and the value that stands for "unset". The variable recovery_<option> of the
 #: inventory is the default of all sources.
 _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "store": (KINDS, {}),
     "environment": (KINDS, "production"),
-    "tiers": (KINDS, ["daily"]),
-    "retention": (KINDS, []),
+    "tiers": (_SETS, ["daily"]),
+    "retention": (_SETS, []),
     "rpo_seconds": (KINDS, ""),
     "thresholds": (KINDS, {}),
-    "verify_depth": (KINDS, ""),
-    "verify_tier": (KINDS, ""),
-    "days_present": (KINDS, 30),
-    "size_tolerance": (KINDS, 0.2),
-    "window_seconds": (KINDS, 604800),
-    "copies": (KINDS, True),
-    "grace_seconds": (KINDS, 86400),
-    "audit_days": (KINDS, {}),
-    "abort_uploads_days": (KINDS, 0),
-    "bucket_locks": (KINDS, []),
+    "verify_depth": (_SETS, ""),
+    "verify_tier": (_SETS, ""),
+    "days_present": (_SETS, 30),
+    "size_tolerance": (_SETS, 0.2),
+    "window_seconds": (_SETS, 604800),
+    "copies": (_SETS, True),
+    "grace_seconds": (_SETS, 86400),
+    "audit_days": (_SETS, {}),
+    "abort_uploads_days": (_SETS, 0),
+    "bucket_locks": (_SETS, []),
     "database": (_DATABASES, ""),
-    "connection": (_DATABASES, {}),
+    "connection": ((*_DATABASES, SUPABASE), {}),
     "restore_connection": (_DATABASES, {}),
     "checks": (_DATABASES, []),
     "run_as": ((POSTGRESQL,), ""),
@@ -58,7 +60,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "privileges": ((POSTGRESQL,), True),
     "kept_databases": ((POSTGRESQL,), {}),
     "postgres_version": ((POSTGRESQL,), ""),
-    "sandbox_path": (KINDS, ""),
+    "sandbox_path": (_SETS, ""),
     "sql_name": ((D1,), ""),
     "location": ((D1,), ""),
     "files": ((BUCKET,), {}),
@@ -68,6 +70,10 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "archived": ((BUCKET,), "fail"),
     "state_dir": ((BUCKET,), ""),
     "allow_same_bucket": ((BUCKET,), False),
+    "project_name": ((SUPABASE,), ""),
+    "window_days": ((SUPABASE,), 0),
+    "point_in_time": ((SUPABASE,), False),
+    "undo_first": ((SUPABASE,), "required"),
 }
 #: The options of an element of recovery_sources.
 SOURCE_KEYS = ("name", "kind", *_OPTIONS)

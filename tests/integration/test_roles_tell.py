@@ -80,7 +80,7 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
         ("verify", {}, "verify", "holds no backup set"),
         ("restore", NOBODY, "restore", "127.0.0.1:1"),
         ("restore_rows", NOBODY, "restore_rows", "recovery_reason is required"),
-        ("supabase_backups", {"recovery_supabase": PROJECT}, "verify", "127.0.0.1"),
+        ("verify", {"recovery_kind": "supabase", "recovery_connection": PROJECT}, "verify", "127.0.0.1"),
     ],
 )
 def test_an_operation_that_fails_tells_why_and_fails(

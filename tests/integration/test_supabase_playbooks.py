@@ -21,30 +21,42 @@ def test_a_project_is_judged_restored_and_sent_back(tmp_path: Path, folder_store
         server.run("DELETE FROM lessons", server.latest - 60)
         variables = {
             "recovery_source": "learning",
-            "recovery_supabase": server.options(),
+            "recovery_kind": "supabase",
+            "recovery_connection": server.options(),
             "recovery_store": folder_store,
+            "recovery_window_days": 30,
             "recovery_to": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(server.latest - 61)),
-            "supabase_recovery_poll_seconds": 0.05,
+            "recovery_poll_seconds": 0.05,
             "recovery_environment": "production",
         }
-        short = play("supabase_backups", {**variables, "supabase_recovery_window_days": 30}, tmp_path)
+        judged = {name: value for name, value in variables.items() if name != "recovery_to"}
+        short = play("verify", judged, tmp_path)
         assert short.returncode != 0
         assert "30 days are required" in short.stdout
-        planned = play("supabase_restore", variables, tmp_path, "--check")
+        watched = play("status", judged, tmp_path)
+        assert watched.returncode != 0 or "WARNING: learning: The oldest" in watched.stdout
+        assert "30 days are required" in watched.stdout
+        planned = play("restore", variables, tmp_path, "--check")
         digest = re.search(r"recovery_confirm=([0-9a-f]{16})", planned.stdout)
         assert digest is not None, planned.stdout
         assert server.writes() == []
-        done = play("supabase_restore", {**variables, "recovery_confirm": digest.group(1)}, tmp_path)
+        done = play("restore", {**variables, "recovery_confirm": digest.group(1)}, tmp_path)
         assert server.rows("SELECT id FROM lessons") == [(1,)]
         point = re.search(
-            rf"supabase_recovery_action=undo -e supabase_recovery_point=(\S+) -e recovery_confirm={REF}\"", done.stdout
+            rf"-e recovery_source=learning -e recovery_mode=undo -e recovery_set=(\S+) -e recovery_confirm={REF}\"",
+            done.stdout,
         )
         assert point is not None, done.stdout
-        back = {"supabase_recovery_action": "undo", "supabase_recovery_point": point.group(1), "recovery_confirm": REF}
-        undone = play("supabase_restore", {**variables, **back}, tmp_path)
+        back = {"recovery_mode": "undo", "recovery_set": point.group(1), "recovery_confirm": REF}
+        undone = play("restore", {**judged, **back}, tmp_path)
         assert undone.returncode == 0, undone.stdout
         assert server.rows("SELECT id FROM lessons") == []
-        unread = play("supabase_restore", {**variables, "supabase_recovery_too": "x"}, tmp_path)
-        assert "There is no variable supabase_recovery_too" in unread.stdout
-        for shown in (short, planned, done, undone, unread):
+        kept = play("backup", {**judged, "recovery_restore_point": "before-migration"}, tmp_path)
+        assert kept.returncode == 0, kept.stdout
+        assert "recovery_mode=undo -e recovery_set=before-migration" in kept.stdout
+        aimless = play("restore", judged, tmp_path)
+        assert "recovery_to with an instant or recovery_set with the id of a daily backup" in aimless.stdout
+        unread = play("restore", {**variables, "recovery_project_nam": "x"}, tmp_path)
+        assert "There is no variable recovery_project_nam" in unread.stdout
+        for shown in (short, watched, planned, done, undone, unread):
             assert server.token not in shown.stdout + shown.stderr

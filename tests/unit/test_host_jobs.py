@@ -43,6 +43,7 @@ def test_each_tier_level_check_and_policy_of_a_source_is_a_job() -> None:
         "backup-media-daily",
         "verify-media-weekly",
     }
+    assert set(commands({"name": "learning", "kind": "supabase"})) == {"verify-learning-weekly"}
 
 
 def test_a_policy_for_kept_databases_confirms_their_removal_if_the_name_needs_no_quotes() -> None:

@@ -75,7 +75,7 @@ def test_one_or_several_sources_are_selected(given: t.Any, names: list[str]) -> 
     [
         ({"kind": "d1"}, "recovery_sources[2]: name is required."),
         ({"name": "school"}, "recovery_sources, school: two sources have this name."),
-        ({"name": "a", "kind": "s3"}, "recovery_sources, a: kind must be postgresql, bucket or d1, got s3."),
+        ({"name": "a", "kind": "s3"}, "recovery_sources, a: kind must be postgresql, bucket, d1 or supabase, got s3."),
         ({"name": "a", "rpo_second": 1}, "rpo_second is not an option of a source. Is rpo_seconds meant?"),
         ({"name": "a", "recovery_database": 1}, "recovery_database is not an option of a source. Is database meant?"),
         ({"name": "a", "vars": {}}, "vars is not an option of a source."),

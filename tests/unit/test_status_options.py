@@ -10,7 +10,9 @@ import typing as t
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.filter.project_status import project_status
 from ansible_collections.lifeline.recovery.plugins.filter.status_options import status_options
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.table import status_table
 
 LOGIN = {"login_host": "db"}
 
@@ -40,3 +42,23 @@ def test_thresholds_of_a_source_replace_those_of_all_sources() -> None:
         "checked_within_seconds": 93600, "storage_used": 0.5, "rpo_seconds": 0, "duration_seconds": 1,
     }  # fmt: skip
     assert status_options({"name": "x", **source}, {"checked_within_seconds": 5})["checked_within_seconds"] == 5
+
+
+@pytest.mark.parametrize(
+    ("codes", "severities", "level"),
+    [
+        ([], {}, "ok"),
+        (["window_short"], {}, "warning"),
+        (["window_short", "too_old"], {}, "critical"),
+        (["too_old"], {"backup.overdue": "error"}, "error"),
+    ],
+)
+def test_each_finding_about_a_project_is_a_breach_with_its_own_key(
+    codes: list[str], severities: dict[str, str], level: str
+) -> None:
+    judged = {"findings": [{"code": code, "message": "Bad."} for code in codes], "age_seconds": 60.0, "summary": ""}
+    source = {"name": "learning", "kind": "supabase", "thresholds": {"severities": severities}}
+    status = project_status(judged, source)
+    assert status["level"] == level
+    assert [breach["key"] for breach in status["breaches"]] == [f"learning/{code}" for code in codes]
+    assert status_table([status])[1].split()[:4] == ["learning", level, "yes", "60s"]

@@ -19,7 +19,7 @@ def test_the_rows_of_then_are_back(host: Host) -> None:
 
 
 def test_audit_records_contain_the_operations(host: Host) -> None:
-    found = in_store(host).run("find /srv/s3/backups/supabase_recovery/learning/audit -name '*.json' -exec cat {} +")
+    found = in_store(host).run("find /srv/s3/backups/supabase/learning/audit -name '*.json' -exec cat {} +")
     records = [json.loads(line) for line in found.stdout.splitlines()]
     assert {(item["operation_type"], item["status"]) for item in records} == {
         ("restore", "succeeded"),
