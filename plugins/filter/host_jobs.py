@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -14,8 +13,6 @@ from ..module_utils._core.errors import RecoveryError
 from ..plugin_utils.sources import BUCKET, SUPABASE
 
 Job = t.Dict[str, t.Any]
-#: Values that need no quotes in a unit of systemd.
-_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def host_jobs(sources: t.Sequence[t.Mapping[str, t.Any]], times: t.Mapping[str, t.Any]) -> list[Job]:
@@ -65,10 +62,8 @@ def _of_source(source: t.Mapping[str, t.Any], times: t.Mapping[str, t.Any]) -> t
     if source.get("checks") and source["kind"] != BUCKET and times.get("checks"):
         yield job(f"check-{name}", f"Check the content of {name}", "check", times["checks"], recovery_sample=0)
     if source.get("retention") and times.get("prune"):
-        database = str(source.get("database") or "")
-        # The policy for kept databases is the decision to drop them; a name that needs quotes is confirmed by hand.
-        is_confirmed = source.get("kept_databases") and _PLAIN.fullmatch(database)
-        confirm = {"recovery_confirm": database} if is_confirmed else {}
+        # The policy in the inventory is the standing confirmation of scheduled runs only.
+        confirm = {"recovery_confirmed_by_policy": True} if source.get("kept_databases") else {}
         yield job(f"prune-{name}", f"Prune the sets of {name}", "prune", times["prune"], **confirm)
 
 

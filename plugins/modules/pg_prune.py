@@ -43,6 +43,12 @@ options:
       - How many of the newest kept databases stay, whatever their age.
     type: int
     default: 1
+  confirmed_by_policy:
+    description:
+      - Whether the policy that O(keep_days) and O(minimum) state is the confirmation, for scheduled runs. O(recovery_confirm) is then not
+        required, and the audit record has C(confirmed_by).
+    type: bool
+    default: false
   source:
     description:
       - The source that the audit record is of. If O(source) or O(store) is unset, no audit record is written.

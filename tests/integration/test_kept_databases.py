@@ -123,9 +123,14 @@ def test_status_shows_what_a_swap_kept(postgres: PostgresServer, database: str, 
 def test_prune_drops_what_swaps_kept_after_a_confirmation(
     operator: Operator, postgres: PostgresServer, database: str, store: Options, keep: t.Callable[..., str]
 ) -> None:
-    old, young = keep(database, 40), keep(database, 2)
+    oldest, old, young = keep(database, 50), keep(database, 40), keep(database, 2)
     options = {**login(postgres, database), "source": "school", "store": store}
     run_module("pg_backup", options)
+    # A scheduled run is confirmed by the policy of the source, and its audit record shows the confirmation.
+    scheduled = {**options, "keep_days": 45, "confirmed_by_policy": True, "recovery_environment": "production"}
+    assert run_module("pg_prune", scheduled)["removed"] == [oldest]
+    (record, *_earlier) = run_module("audit_info", {"source": "school", "store": store})["records"]
+    assert record["details"]["confirmed_by"] == "the policy of the source"
     inventory = {
         "recovery_sources": [{"name": "school", "database": database, "connection": login(postgres, database)}],
         "recovery_source": "school",

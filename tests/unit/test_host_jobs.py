@@ -46,10 +46,12 @@ def test_each_tier_level_check_and_policy_of_a_source_is_a_job() -> None:
     assert set(commands({"name": "learning", "kind": "supabase"})) == {"verify-learning-weekly"}
 
 
-def test_a_policy_for_kept_databases_confirms_their_removal_if_the_name_needs_no_quotes() -> None:
-    source = {"name": "a", "retention": [1], "kept_databases": {"keep_days": 3}}
-    assert commands({**source, "database": "school"})["prune-a"][1] == {"recovery_confirm": "school"}
-    assert commands({**source, "database": "x -e recovery_y=z"})["prune-a"][1] == {}
+def test_the_policy_for_kept_databases_is_the_confirmation_of_a_scheduled_prune() -> None:
+    source = {"name": "a", "retention": [1], "database": "x -e recovery_y=z"}
+    assert commands({**source, "kept_databases": {"keep_days": 3}})["prune-a"][1] == {
+        "recovery_confirmed_by_policy": True
+    }
+    assert commands(source)["prune-a"][1] == {}
 
 
 def test_a_drill_has_no_source_and_jobs_have_no_secret() -> None:

@@ -48,13 +48,15 @@ class KeptDatabase:
 class KeptPruneRequest:
     """Remove what is older than keep_days, but not the newest of so many.
 
-    connection leads to the database. source: of the audit record.
+    connection leads to the database. source: of the audit record. confirmed_by_policy: the policy of the source is the
+    confirmation.
     """
 
     connection: ConnectionOptions
     database: str = field(metadata=INTERNAL)
     keep_days: float = 14
     minimum: int = 1
+    confirmed_by_policy: bool = False
     source: str = field(default="", metadata=option(default=None))
     safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
 
@@ -112,6 +114,8 @@ class KeptPrune(Change[KeptPruneResult]):
         super().__init__(request.safeguards, store, request.source)
         self._request, self._now = request, now
         self.details = {"database": request.database}
+        if request.confirmed_by_policy:
+            self.details["confirmed_by"] = "the policy of the source"
         self._dropped: t.List[str] = []
         self._in_use: t.List[str] = []
 
@@ -127,7 +131,8 @@ class KeptPrune(Change[KeptPruneResult]):
         return ChangePlan(
             {"database": request.database, "drop": [(one.name, one.oid) for one in planned]},
             request.database,
-            destroys=True,
+            # The inventory that sets the policy is the standing confirmation.
+            destroys=not request.confirmed_by_policy,
             does=f"drops {', '.join(one.name for one in planned)}, which restores kept of",
             changes=bool(planned),
         )
