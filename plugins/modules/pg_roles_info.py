@@ -91,7 +91,7 @@ summary:
   description: The result in one sentence.
   type: str
   returned: success
-  sample: The roles recovery_backup and recovery_restore lack 1 statements for school.
+  sample: The roles recovery_backup and recovery_restore need 1 statement for school.
 """
 
 from ..module_utils._ansible.ansible_module import create_module, run_module

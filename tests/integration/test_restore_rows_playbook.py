@@ -29,6 +29,30 @@ def test_the_sql_for_roles_is_printed_and_not_executed(
         assert cursor.fetchone() == (0,)
 
 
+def test_the_sql_for_roles_that_do_not_exist_yet_runs_as_it_was_written(
+    operator: Operator, postgres: PostgresServer, database: str
+) -> None:
+    """The connections of the source name roles that are missing: another login reads the catalog."""
+    login = {name: value for name, value in postgres.module_options().items() if name != "login_db"}
+    backup, restore = f"backup_of_{database}", f"Restore of {database}"
+    inventory = {
+        "recovery_database": database,
+        "recovery_connection": {**login, "login_user": backup},
+        "recovery_restore_connection": {**login, "login_user": restore},
+        "recovery_admin_connection": {"login_user": login["login_user"]},
+        "recovery_sql_path": str(operator.home / "roles.sql"),
+    }
+    done = operator.play("database_roles", inventory=inventory)
+    assert done.returncode == 0, done.stdout
+    assert "unsafe" not in done.stdout + done.stderr
+    try:
+        postgres.psql(database, (operator.home / "roles.sql").read_text())
+        again = operator.play("database_roles", inventory=inventory)
+        assert "have all rights" in again.stdout, again.stdout
+    finally:
+        postgres.psql(database, f'DROP OWNED BY "{backup}", "{restore}"; DROP ROLE "{backup}", "{restore}"')
+
+
 def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
     operator: Operator, postgres: PostgresServer, database: str, store: dict[str, t.Any]
 ) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ...._core.sizes import counted
 from .connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value, quote_identifier
 
 _BUILT_IN = ("pg_read_all_data", "pg_signal_backend")
@@ -47,15 +48,14 @@ def role_sql(options: ConnectionOptions, backup_role: str, restore_role: str) ->
         }
         notes = _notes(conn)
     number = sum(map(len, statements.values()))
+    needs = f"need {counted(number, 'statement')}" if number else "have all rights"
     return RoleSqlResult(
         changed=False,
         database=options.database,
         statements=statements,
         sql="".join(f"{line};\n" for lines in statements.values() for line in lines),
         notes=notes,
-        summary=f"The roles {backup_role} and {restore_role} lack {number} statements for {options.database}."
-        if number
-        else f"The roles {backup_role} and {restore_role} have all rights for {options.database}.",
+        summary=f"The roles {backup_role} and {restore_role} {needs} for {options.database}.",
     )
 
 
