@@ -18,8 +18,10 @@ def line(title: str, text: t.Any) -> str:
 
 def verify(result: Result, check_mode: bool) -> list[str]:
     """result: level, sources, facts and warnings of the role verify."""
+    # Check mode reads sets, and restores none.
+    verb = "would verify" if check_mode and result["level"] == "monthly" else "verified"
     return [
-        line("Done", f"verified {', '.join(result['sources'])} ({result['level']})"),
+        line("Done", f"{verb} {', '.join(result['sources'])} ({result['level']})"),
         *_lines("Proof", result["facts"], "nothing was compared"),
         *_lines("Next", result["warnings"], "no action is needed"),
     ]

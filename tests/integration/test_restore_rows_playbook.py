@@ -53,6 +53,23 @@ def test_the_sql_for_roles_that_do_not_exist_yet_runs_as_it_was_written(
         postgres.psql(database, f'DROP OWNED BY "{backup}", "{restore}"; DROP ROLE "{backup}", "{restore}"')
 
 
+def test_a_dry_run_of_the_monthly_verification_names_the_set_and_restores_nothing(
+    operator: Operator, postgres: PostgresServer, database: str
+) -> None:
+    login = {name: value for name, value in postgres.module_options().items() if name != "login_db"}
+    inventory = {
+        "recovery_source": "school",
+        "recovery_database": database,
+        "recovery_connection": login,
+        "recovery_store": {"provider": "directory", "path": str(operator.home / f"store-{database}")},
+    }
+    assert operator.play("backup", inventory=inventory).returncode == 0
+    done = operator.play("verify", "-e", "recovery_level=monthly", "--check", inventory=inventory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "would verify school (monthly)" in done.stdout
+    assert "Would restore the set" in done.stdout and "nothing was restored or compared" in done.stdout
+
+
 def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
     operator: Operator, postgres: PostgresServer, database: str, store: dict[str, t.Any]
 ) -> None:
