@@ -49,6 +49,11 @@ options:
       - Whether the sandbox runs PostgreSQL. Drills with SQLite files need only the store.
     type: bool
     default: true
+  s3:
+    description:
+      - Whether the sandbox runs an S3 server. A verification of a set in another store needs none.
+    type: bool
+    default: true
   wal_archive:
     description:
       - Whether PostgreSQL archives with pgBackRest into a folder of the sandbox, to rehearse recovery to a point in time. It is set

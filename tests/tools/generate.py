@@ -13,11 +13,12 @@ from tests.tools.module_page import module_page
 from tests.tools.plan_pages import plan_pages
 from tests.tools.report_pages import write_report_pages
 from tests.tools.role_readmes import role_readmes
+from tests.tools.store_page import store_page
 
 
 def generated() -> dict[Path, str]:
     """Each generated file of the repository and its content."""
-    return {**module_page(), **plan_pages(), **role_readmes()}
+    return {**module_page(), **plan_pages(), **role_readmes(), **store_page()}
 
 
 def stale() -> dict[Path, str]:

@@ -44,17 +44,18 @@ def _table(role: Path) -> t.Iterator[str]:
     main = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8")) or {}
     yield from ("| variable | default | meaning |", "|---|---|---|")
-    yield from _rows(main.get("options", {}), defaults)
+    yield from option_rows(main.get("options", {}), defaults)
 
 
-def _rows(options: dict[str, t.Any], defaults: dict[str, t.Any], above: str = "") -> t.Iterator[str]:
+def option_rows(options: dict[str, t.Any], defaults: dict[str, t.Any], above: str = "") -> t.Iterator[str]:
+    """Rows of name, default and meaning, from options of an argument specification or of a module's documentation."""
     for name, option in options.items():
         default = _default(defaults.get(name, option.get("default")))
         if option.get("required"):
             default = "required"
         yield f"| `{above}{name}` | {_cell(default)} | {_cell(_meaning(option))} |"
         inner = f"{above}{name}[]." if option.get("type") == "list" else f"{above}{name}."
-        yield from _rows(option.get("options", {}), {}, inner)
+        yield from option_rows(option.get("options") or option.get("suboptions", {}), {}, inner)
 
 
 def _default(value: t.Any) -> str:

@@ -42,11 +42,12 @@ class SandboxRequest:
     """path is the sandbox's folder; postgres_version a major version or C(auto).
 
     source_version: the server that the data come from, whose major version C(auto) prefers.
-    If postgres is false, there is only a store. wal_archive: the server archives with pgBackRest.
+    postgres, s3: the servers of the sandbox. wal_archive: PostgreSQL archives with pgBackRest.
     """
 
     path: FilePath
     postgres: bool = True
+    s3: bool = True
     wal_archive: bool = False
     postgres_version: str = "auto"
     source_version: t.Optional[str] = None
@@ -87,7 +88,7 @@ def start(request: SandboxRequest) -> SandboxResult:
         state = _create(request)
     if request.postgres and not is_running(state.postgres):
         _start_postgres(request, state)
-    if not is_running(state.s3):
+    if request.s3 and not is_running(state.s3):
         _start_s3(request, state)
     if not _works(request, state):
         raise RecoveryError(
@@ -103,8 +104,9 @@ def _require_programs(request: SandboxRequest) -> None:
     if request.postgres:
         require_psycopg2()
         _programs(request)
-    find_rclone()
-    require_boto3()
+    if request.s3:
+        find_rclone()
+        require_boto3()
 
 
 def _programs(request: SandboxRequest) -> PostgresPrograms:
@@ -314,7 +316,7 @@ def _settle(
 
 def _works(request: SandboxRequest, state: SandboxState) -> bool:
     database = not request.postgres or (is_running(state.postgres) and _answers_postgres(state))
-    return database and is_running(state.s3) and _answers_s3(state)
+    return database and (not request.s3 or (is_running(state.s3) and _answers_s3(state)))
 
 
 def _answers_postgres(state: SandboxState) -> bool:
@@ -338,8 +340,9 @@ def _answers_s3(state: SandboxState) -> bool:
 
 
 def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> SandboxResult:
+    store = _store(state) if request.s3 else None
     if not request.postgres:
-        return SandboxResult(changed=changed, state="started", removed=False, store=_store(state))
+        return SandboxResult(changed=changed, state="started", removed=False, store=store)
     with connection(_options(state)) as conn:
         facts = server_facts(conn)
     login = {
@@ -356,7 +359,7 @@ def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> 
         postgres_version=facts.version,
         system_identifier=facts.system_identifier,
         connection=login,
-        store=_store(state),
+        store=store,
         archive=archiving.archive_options(request.path) if state.wal_archive else None,
     )
 
