@@ -170,14 +170,12 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import postgres_spec
-from ..module_utils._ansible.document_requests import documents_spec, layout_of
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.document_requests import layout_of
+from ..module_utils._ansible.options import request_of, spec_of
 from ..module_utils._ansible.store_requests import files_spec
 from ..module_utils._documents.info import DocumentsInfo, InfoRequest, describe_documents
 
-SPEC = ArgumentSpec(
-    {"documents": {"type": "list", "elements": "str", "default": []}, "limit": {"type": "int", "default": 1000}}
-).merge(documents_spec(), files_spec(), postgres_spec())
+SPEC = spec_of(InfoRequest).merge(files_spec(), postgres_spec())
 
 
 def main() -> None:
@@ -185,7 +183,8 @@ def main() -> None:
     params = module.params
 
     def work() -> DocumentsInfo:
-        return describe_documents(InfoRequest(layout_of(params), params["documents"], params["limit"]))
+        request = request_of(InfoRequest, params, check_mode=module.check_mode, layout=layout_of(params))
+        return describe_documents(request)
 
     run_module(module, work)
 

@@ -243,9 +243,11 @@ import typing as t
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import postgres_spec
-from ..module_utils._ansible.document_requests import documents_spec, rebuild_request, restore_request
-from ..module_utils._ansible.options import ArgumentSpec
+from ..module_utils._ansible.document_requests import rebuild_request, restore_request
+from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.store_requests import audit_store, files_spec, store_spec
+from ..module_utils._documents.publish import PublishOptions
+from ..module_utils._documents.reader import Layout
 from ..module_utils._documents.rebuild import Rebuild, RebuildResult
 from ..module_utils._documents.restore import DocumentsRestore, DocumentsResult
 from ..module_utils._operations.change import perform
@@ -255,19 +257,11 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "default": "restored", "choices": ["restored", "rebuilt"]},
         "documents": {"type": "list", "elements": "str", "default": []},
         "version": {"type": "str", "default": "last_good"},
-        "via": {"type": "str", "default": "sql", "choices": ["sql", "function", "http"]},
-        "changelog": {"type": "str"},
-        "publisher": {"type": "str"},
-        "function": {"type": "str", "default": "restore_course_version"},
-        "url": {"type": "str"},
-        "token": {"type": "str", "no_log": True},
-        "timeout": {"type": "float", "default": 30},
-        "lock_timeout": {"type": "float", "default": 10},
         "max_documents": {"type": "int", "default": 10},
         "rebuilt_version": {"type": "str", "default": "first", "choices": ["first", "current"]},
         "source": {"type": "str"},
     }
-).merge(documents_spec(), files_spec(), store_spec(), postgres_spec())
+).merge(spec_of(PublishOptions), spec_of(Layout), files_spec(), store_spec(), postgres_spec())
 
 
 def main() -> None:

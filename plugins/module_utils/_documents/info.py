@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .._core.options import FAMILY
 from .._core.sizes import counted
 from .reader import DocumentState, Layout, Reader, reading, require_ids
 from .schema import Verdict
@@ -21,7 +22,7 @@ class InfoRequest:
     limit: the most documents of the result; those with findings are first.
     """
 
-    layout: Layout
+    layout: Layout = field(metadata=FAMILY)
     documents: t.Sequence[str] = ()
     limit: int = 1000
 

@@ -10,12 +10,12 @@ import json
 import time
 import typing as t
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._core.http import Answer, NoAnswer, exchange, is_url
 from .._core.notices import note
-from .._core.options import Secret
+from .._core.options import Secret, option
 from .._engines.postgresql.server.confined import (
     SAFE_PATH,
     Confined,
@@ -30,7 +30,7 @@ from .._engines.postgresql.server.names import parse_qualified_name
 from .._engines.postgresql.server.refusals import query_error
 from .._store.base import ObjectInfo, is_same_version
 from .content import parse_content
-from .published import Published, PublishedCopies
+from .published import Published
 from .reader import DocumentState, Layout, reading, tables_of
 from .schema import Validator
 from .tables import DocumentTables, MetadataRow, NewVersion
@@ -56,8 +56,8 @@ class PublishOptions:
     seconds to wait for another session.
     """
 
-    via: str = "sql"
-    changelog: str = "Restored by lifeline.recovery"
+    via: t.Literal["sql", "function", "http"] = "sql"
+    changelog: str = field(default="Restored by lifeline.recovery", metadata=option(default=None))
     publisher: t.Optional[str] = None
     function: str = "restore_course_version"
     url: t.Optional[str] = None
@@ -112,7 +112,7 @@ class Publisher:
 
     def __init__(self, layout: Layout, options: PublishOptions, validator: Validator) -> None:
         self._layout, self._options, self._validator = layout, options, validator
-        self._copies = None if layout.files is None else PublishedCopies(layout.files, layout.key)
+        self._copies = layout.copies()
 
     def publish(self, target: Target) -> Restored:
         """Raises RecoveryError: conflict if the document was published since the plan, access_denied, locked,
@@ -335,9 +335,7 @@ class Publisher:
         if planned is None or self._copies is None:
             return None
         seen = self._copies.read(target.document, self._validator, keep=True)
-        same = seen.info is planned.info is None or (
-            seen.info is not None and planned.info is not None and is_same_version(planned.info, seen.info)
-        )
+        same = is_same_version(planned.info, seen.info) if planned.info is not None else seen.info is None
         if not same:
             raise _conflict(target.document)
         return seen

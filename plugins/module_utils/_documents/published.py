@@ -90,8 +90,9 @@ class PublishedCopies:
                     next_step="Run it again.",
                 ) from None
         headers = seen.info.headers or _JSON
-        if self.store.tags(seen.key):
-            headers = replace(headers, tags=self.store.tags(seen.key))
+        tags = self.store.tags(seen.key)
+        if tags:
+            headers = replace(headers, tags=tags)
         self.store.put(seen.key, [data], replaces=seen.info, headers=headers)
         if read_all(self.store, seen.key, limit=LARGEST) != data:
             raise RecoveryError(

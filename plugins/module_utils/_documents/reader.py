@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.options import INTERNAL, SUBOPTIONS, option
 from .._core.parallel import for_each
 from .._engines.postgresql.server.confined import Session, begin_reading
 from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection
@@ -27,20 +28,25 @@ _BATCH_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Layout:
-    """Where documents live. metadata None: the database has no table of documents. files None: there is no bucket.
+    """Where documents live. metadata.table empty: the database has no table of documents. files None: there is no
+    bucket.
 
     key: the key of a published copy, with {document} in the place of the id. run_as: the role that reads and writes;
     if it is None, the owner of the tables.
     """
 
     connection: ConnectionOptions
-    versions: VersionsTable
-    metadata: t.Optional[MetadataTable]
-    files: t.Optional[ObjectStore] = None
-    key: str = "{document}.json"
+    versions: VersionsTable = field(metadata={**SUBOPTIONS, **option(default={})})
+    metadata: MetadataTable = field(metadata={**SUBOPTIONS, **option(default={})})
+    files: t.Optional[ObjectStore] = field(default=None, metadata=INTERNAL)
+    key: str = field(default="{document}.json", metadata=option(shown=True))
     json_schema: t.Optional[t.Mapping[str, t.Any]] = None
     run_as: t.Optional[str] = None
-    parallel: int = 4
+    parallel: int = field(default=8, metadata=option("parallel_files"))
+
+    def copies(self) -> t.Optional[PublishedCopies]:
+        """The published copies; None without a bucket."""
+        return None if self.files is None else PublishedCopies(self.files, self.key)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Reader:
 
     def __init__(self, layout: Layout, tables: DocumentTables, validator: Validator) -> None:
         self.layout, self.tables, self.validator = layout, tables, validator
-        self.copies = None if layout.files is None else PublishedCopies(layout.files, layout.key)
+        self.copies = layout.copies()
 
     def states(self, documents: t.Optional[t.Sequence[str]]) -> t.Iterator[DocumentState]:
         """The states of these documents, or of all, in any order; few of them are in memory at a time.
@@ -73,7 +79,8 @@ class Reader:
         return for_each(self.contents(wanted), self._judge, parallel=self.layout.parallel)
 
     def state(self, document: str) -> DocumentState:
-        return next(iter(list(self.states([document]))))
+        (state,) = self.states([document])
+        return state
 
     def contents(self, documents: t.Sequence[str]) -> t.Iterator[t.Tuple[Newest, t.Optional[str]]]:
         """The newest versions of these documents with their texts; some megabytes of text are in memory at a time."""
@@ -155,7 +162,7 @@ def reading(layout: Layout) -> t.Iterator[Reader]:
 
 def tables_of(layout: Layout, conn: Connection, session: t.Union[Session, Connection]) -> DocumentTables:
     versions = find_table(conn, layout.versions, "versions")
-    metadata = None if layout.metadata is None else find_table(conn, layout.metadata, "metadata")
+    metadata = find_table(conn, layout.metadata, "metadata") if layout.metadata.table else None
     return DocumentTables(session, versions, metadata)
 
 

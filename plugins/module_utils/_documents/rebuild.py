@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
+from .._core.options import INTERNAL, option
 from .._core.parallel import for_each
 from .._core.sizes import counted
 from .._engines.postgresql.server.confined import drop_role, require_nothing_deferred, run
@@ -18,6 +19,7 @@ from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchan
 from .._store.base import ObjectStore
 from .publish import refusal_of, writing_tables
 from .reader import Layout, Reader, reading
+from .schema import Validator
 from .tables import MetadataRow, NewVersion
 
 #: Documents and bytes of one transaction.
@@ -34,8 +36,8 @@ class RebuildRequest:
     layout: Layout
     safeguards: Safeguards
     publisher: t.Optional[str] = None
-    changelog: str = "Rebuilt from storage backup"
-    number: t.Optional[int] = 1
+    changelog: str = field(default="Rebuilt from storage backup", metadata=option(default=None))
+    number: t.Optional[int] = field(default=1, metadata=INTERNAL)
     source: t.Optional[str] = None
 
 
@@ -127,11 +129,11 @@ class Rebuild(Change[RebuildResult]):
 
     def act(self) -> None:
         layout = self._request.layout
-        with self.timings.phase("rebuild"), reading(layout) as reader:
-            copies = guaranteed(reader.copies)
+        copies, validator = guaranteed(layout.copies()), Validator(layout.json_schema)
+        with self.timings.phase("rebuild"):
             found = for_each(
                 self._wanted,
-                lambda document: (document, copies.read(document, reader.validator, keep=True)),
+                lambda document: (document, copies.read(document, validator, keep=True)),
                 parallel=layout.parallel,
             )
             batch: t.Dict[str, bytes] = {}

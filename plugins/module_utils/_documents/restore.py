@@ -18,6 +18,7 @@ from .content import Content, pretty_lines
 from .publish import Publisher, PublishOptions, Restored, Target
 from .reader import DocumentState, Layout, Reader, reading, require_ids
 from .schema import Validator
+from .tables import VersionRow
 
 LAST_GOOD = "last_good"
 _DIFF_LINES = 400
@@ -151,9 +152,10 @@ class DocumentsRestore(Change[DocumentsResult]):
         if not state.findings and newest is not None and newest.digest == content.digest:
             return None
         published = state.published
+        judged = {content.digest, *([newest.digest] if newest is not None else [])}
         unversioned = (
             published is not None and published.info is not None
-            and not self._is_versioned(reader, document, published.digest, {content.digest})
+            and not self._is_versioned(reader, document, rows, published.digest, judged)
         )  # fmt: skip
         if self._request.diff_mode:
             current = published.verdict.content if published is not None else newest
@@ -161,11 +163,13 @@ class DocumentsRestore(Change[DocumentsResult]):
         return Target(state, version, content.digest, publisher, unversioned)
 
     @staticmethod
-    def _is_versioned(reader: Reader, document: str, digest: t.Optional[str], known: t.Set[str]) -> bool:
-        """Whether a version has this content."""
-        if digest is None or digest in known:
+    def _is_versioned(
+        reader: Reader, document: str, rows: t.Sequence[VersionRow], digest: t.Optional[str], judged: t.Set[str]
+    ) -> bool:
+        """Whether a version has this content; judged: contents of versions that were read before."""
+        if digest is None or digest in judged:
             return digest is not None
-        for row in reader.tables.versions_of(document):
+        for row in rows:
             verdict = reader.judge_text(reader.tables.content(document, row.version))
             if verdict.content is not None and verdict.content.digest == digest:
                 return True

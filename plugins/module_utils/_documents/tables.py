@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, fields
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._engines.postgresql.server.connection import Connection, fetch_all, quote_identifier
 from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
 
@@ -287,10 +287,9 @@ class DocumentTables:
         """Insert versions in one statement; with only_first, those of documents that have none. The number of rows."""
         table = self.versions
         values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
-            name: (f"n.{name}::{table.columns[name].type}", ()) for name in NewVersion._fields if name in table
+            **{name: (f"n.{name}::{table.columns[name].type}", ()) for name in NewVersion._fields if name in table},
+            **self._described(publisher, changelog, None),
         }
-        for name, (sql, parameters) in self._described(publisher, changelog, None).items():
-            values[name] = (sql, parameters)
         given = [value for version in versions for value in version]
         rows = ", ".join(["(%s, %s, %s, %s)"] * len(versions))
         condition = (
@@ -305,9 +304,7 @@ class DocumentTables:
 
     def set_current(self, document: str, before: MetadataRow, version: int, etag: t.Optional[int]) -> int:
         """Make a version the current one if the row still has the etag and the version of before; 0 if it has not."""
-        table = self.metadata
-        if table is None:
-            return 1
+        table = guaranteed(self.metadata)
         changes, parameters = [f"{table['version']} = %s::{table.columns['version'].type}"], [version]
         conditions: t.List[t.Any] = [document, before.version]
         where = f"{table['document']} = %s AND {table['version']}::text IS NOT DISTINCT FROM %s::text"
