@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._core.severity import CRITICAL, WARNING
+from ..module_utils._core.severity import CRITICAL, WARNING, most_severe
 
 #: The event of each finding of supabase_backup_info, and its severity.
 _EVENTS = {
@@ -37,11 +37,10 @@ def project_status(judged: t.Mapping[str, t.Any], source: t.Mapping[str, t.Any])
                 "message": f"{name}: {finding['message']}",
             }
         )
-    ranks = ("info", "warning", "error", "critical")
     age = judged["age_seconds"]
     return {
         "source": name,
-        "level": max((one["severity"] for one in breaches), key=ranks.index, default="ok"),
+        "level": most_severe((one["severity"] for one in breaches), default="ok"),
         "reachable": True,
         "stores": [],
         "backup": None if age is None else {"age_seconds": age},
