@@ -47,6 +47,7 @@ LAYERS = [
     "_engines.postgresql.backup",
     "_engines.postgresql.restore",
     "_engines.postgresql.restore_rows",
+    "_engines.postgresql.repair",
     "_engines",
     "_replication",
     "_pitr",
@@ -94,7 +95,7 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
 #: Functions that read the options of a family.
 READERS = {
     "postgres_spec": (
-        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|status_request|pitr(_info)?_request)\b"
+        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|repair_request|status_request|pitr(_info)?_request)\b"
     ),
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
     "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|status_request)\b",

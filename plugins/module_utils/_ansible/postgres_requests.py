@@ -9,8 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._engines.postgresql.repair.rows_repair import RepairRequest
 from .._engines.postgresql.server.connection import ConnectionOptions, parse_dsn
 from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
+from .options import request_of
 from .requests import Params
 
 _KEYWORDS = {
@@ -72,6 +74,18 @@ def maintenance_options(params: Params) -> ConnectionOptions:
     """As connection_options, with the database postgres where none is named."""
     options = connection_options(params)
     return options if options.keywords.get("dbname") else options.with_database("postgres")
+
+
+def repair_request(params: Params, *, check_mode: bool, diff_mode: bool) -> RepairRequest:
+    """The options that all repairs of rows have. A module without the option state always changes rows."""
+    return request_of(
+        RepairRequest,
+        params,
+        check_mode=check_mode,
+        connection=connection_options(params),
+        reports=params.get("state") == "reported",
+        diff_mode=diff_mode,
+    )
 
 
 def column_maps(given: t.Mapping[str, t.Any]) -> t.Dict[QualifiedName, t.Dict[str, str]]:

@@ -23,14 +23,14 @@ from ..archive.dump import TOC_NAME
 from ..archive.toc import parse_toc
 from ..server import catalog
 from ..server.client import ClientPrograms, find_client
-from ..server.confined import Session, drop_role, owner_session, require_nothing_deferred, run
-from ..server.connection import Connection, connection, quote_identifier
-from ..server.driver import psycopg2
+from ..server.confined import Session, owner_session, run
+from ..server.connection import connection
 from ..server.foreign_keys import ForeignKey, count_violations
 from ..server.identity import identity_of
 from ..server.names import QualifiedName
 from . import proof
 from .description import Description, Rows
+from .guarded import before_commit, guarded_change
 from .local import LocalObjects
 from .merge import (
     UNTOUCHED,
@@ -264,22 +264,9 @@ class RowsRestore(Change[RowsResult]):
                 run_entries(making, self._client(), self._folder, self._rebuild.after)
 
     def _merge(self) -> None:
-        conn, touched = self._chosen.session, self._touched
-        silenced = self._request.triggers == "disable"
-        names = [(staged.target.name.schema, staged.target.name.name) for staged in touched]
-        before = catalog.definitions(conn.raw, names)
-        try:
-            if silenced:
-                _switch_triggers(conn.raw, touched, on=False)
-            apply_changes(conn, self._pairs)
-            if silenced:
-                _switch_triggers(conn.raw, touched, on=True)
-        except psycopg2.Error as error:
-            raise merge_error(error) from None
-        if catalog.definitions(conn.raw, names) != before:
-            raise RecoveryError(
-                ErrorKind.NOT_EQUAL, "The definition of a table changed during the merge.", left=UNTOUCHED
-            )
+        tables = [staged.target for staged in self._touched]
+        with guarded_change(self._conn, tables, silenced=self._request.triggers == "disable"):
+            apply_changes(self._chosen.session, self._pairs)
 
     def verify(self) -> None:
         with self.timings.phase("verify"):
@@ -309,9 +296,7 @@ class RowsRestore(Change[RowsResult]):
             self._equal = proof.compare_complete_tables(conn, self._chosen if exact else None, made, self._manifest)
 
     def settle(self) -> t.Mapping[str, t.Any]:
-        for role in dict.fromkeys(item.role for item in (self._chosen.session, *self._sessions)):
-            drop_role(self._conn, role)
-        require_nothing_deferred(self._conn)
+        before_commit(self._conn, [item.role for item in (self._chosen.session, *self._sessions)])
         self._is_committing = True
         run(self._conn, "COMMIT")
         return {}
@@ -375,11 +360,3 @@ def _difference(conn: Session, tables: t.Sequence[Staged], changes: t.Sequence[C
         before += was
         after += becomes
     return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
-
-
-def _switch_triggers(conn: Connection, tables: t.Sequence[Staged], *, on: bool) -> None:
-    """Triggers that people made; those of foreign keys stay on. Each gets back the state that it had."""
-    for staged in tables:
-        for name, state in staged.target.triggers:
-            word = ("ENABLE ALWAYS" if state == "A" else "ENABLE") if on else "DISABLE"
-            run(conn, f"ALTER TABLE {staged.target.name.quoted} {word} TRIGGER {quote_identifier(name)}")
