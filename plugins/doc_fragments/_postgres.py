@@ -87,3 +87,60 @@ options:
       - If it is unset, the client of the server's major version is searched in the standard folders, else the newest client.
     type: path
 """
+
+    # A second server of the same cluster.
+    PEER = r"""
+options:
+  peer:
+    description:
+      - The other server of the pair, the primary or its standby.
+      - Options that are unset are those of the first server, except host, port and socket.
+    type: dict
+    suboptions:
+      dsn:
+        description:
+          - Connection string of libpq, instead of O(peer.login_host) and the other connection options.
+        type: str
+      login_host:
+        description:
+          - Host of the server.
+        type: str
+      login_port:
+        description:
+          - Port of the server.
+        type: int
+        default: 5432
+      login_unix_socket:
+        description:
+          - Folder of a local socket, instead of O(peer.login_host).
+        type: str
+      login_user:
+        description:
+          - Role to log in as. If it is unset, that of the first server is used; both servers have the same roles.
+        type: str
+      login_password:
+        description:
+          - Password of the role. If it is unset, that of the first server is used.
+        type: str
+      login_db:
+        description:
+          - Database to connect to. If it is unset, that of the first server is used.
+        type: str
+      ssl_mode:
+        description:
+          - C(sslmode) of the connection. If it is unset, that of the first server is used.
+        type: str
+        choices: [allow, disable, prefer, require, verify-ca, verify-full]
+      ca_cert:
+        description:
+          - File of certificate authorities that must have signed the certificate of the server.
+        type: path
+      ssl_cert:
+        description:
+          - Certificate of the client.
+        type: path
+      ssl_key:
+        description:
+          - Key of O(peer.ssl_cert).
+        type: path
+"""

@@ -211,3 +211,12 @@ options:
             type: str
             default: backup_audit_log
 """
+
+    # Modules that write an audit record of a source, and read no set of it.
+    AUDITED = r"""
+options:
+  source:
+    description:
+      - The source that the audit record is of. If O(source) or O(store) is unset, no audit record is written.
+    type: str
+"""

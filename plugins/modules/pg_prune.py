@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._postgres.client
   - lifeline.recovery._store
+  - lifeline.recovery._store.audited
 attributes:
   check_mode:
     support: full
@@ -49,10 +50,6 @@ options:
         required, and the audit record has C(confirmed_by).
     type: bool
     default: false
-  source:
-    description:
-      - The source that the audit record is of. If O(source) or O(store) is unset, no audit record is written.
-    type: str
 seealso:
   - module: lifeline.recovery.pg_restore
   - module: lifeline.recovery.backup_prune

@@ -11,6 +11,8 @@ short_description: Report the lag of a PostgreSQL standby and whether it can be 
 version_added: 1.0.0
 description:
   - Reads the replication state of one server, or compares two servers. The module detects which server is the primary.
+  - If O(peer) is set, lag is measured against the position of the primary, and settings, timeline, system identifier, versions and slots
+    are compared. A peer that does not answer is a finding and not a failure, because a lost primary is a common reason to run this module.
   - Lag is returned in bytes and in seconds. On an idle primary the newest commit grows old while the standby misses no data;
     that is no lag. An unknown value is null, and never 0.
   - A streaming standby may need a moment for WAL in transfer. It gets up to a second to replay the WAL that the primary
@@ -26,61 +28,8 @@ extends_documentation_fragment:
   - lifeline.recovery._attributes.info_module
   - lifeline.recovery._postgres
   - lifeline.recovery._postgres.client
+  - lifeline.recovery._postgres.peer
 options:
-  peer:
-    description:
-      - The other server of the pair. If it is set, lag is measured against the position of the primary, and settings, timeline,
-        system identifier, versions and slots are compared.
-      - Options that are unset are those of the first server, except host, port and socket.
-      - If the peer does not answer, that is a finding and not a failure, because a lost primary is a common reason to run this module.
-    type: dict
-    suboptions:
-      dsn:
-        description:
-          - Connection string of libpq, instead of O(peer.login_host) and the other connection options.
-        type: str
-      login_host:
-        description:
-          - Host of the server.
-        type: str
-      login_port:
-        description:
-          - Port of the server.
-        type: int
-        default: 5432
-      login_unix_socket:
-        description:
-          - Folder of a local socket, instead of O(peer.login_host).
-        type: str
-      login_user:
-        description:
-          - Role to log in as. If it is unset, that of the first server is used; both servers have the same roles.
-        type: str
-      login_password:
-        description:
-          - Password of the role. If it is unset, that of the first server is used.
-        type: str
-      login_db:
-        description:
-          - Database to connect to. If it is unset, that of the first server is used.
-        type: str
-      ssl_mode:
-        description:
-          - C(sslmode) of the connection. If it is unset, that of the first server is used.
-        type: str
-        choices: [allow, disable, prefer, require, verify-ca, verify-full]
-      ca_cert:
-        description:
-          - File of certificate authorities that must have signed the certificate of the server.
-        type: path
-      ssl_cert:
-        description:
-          - Certificate of the client.
-        type: path
-      ssl_key:
-        description:
-          - Key of O(peer.ssl_cert).
-        type: path
   max_lag_bytes:
     description:
       - Limit of the lag in bytes. More lag, or an unknown lag, is a finding. If it is unset, the lag in bytes is no finding.

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 import typing as t
 
@@ -17,8 +16,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._replication.inf
     describe_replication,
 )
 from tests.support.runner.modules import ModuleFailed, run_module
-from tests.support.servers.postgres import PostgresServer, as_server_user, available_versions, postgres_server, started
-from tests.support.servers.standby import SLOT, standby_of
+from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server, started
+from tests.support.servers.standby import SLOT, standby_of, stop, until, value
 
 Pair = tuple[PostgresServer, PostgresServer]
 
@@ -44,28 +43,6 @@ def write(primary: PostgresServer, rows: int = 1) -> None:
         cursor.execute("INSERT INTO notes (filler) SELECT repeat('x', 1000) FROM generate_series(1, %s)", (rows,))
         # The servers of tests do not wait for the disk at a commit.
         cursor.execute("SET synchronous_commit = on; INSERT INTO notes (filler) VALUES ('last')")
-
-
-def until(condition: t.Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
-
-
-def value(server: PostgresServer, query: str) -> t.Any:
-    with server.session() as cursor:
-        cursor.execute(query)
-        return cursor.fetchone()[0]
-
-
-def stop(server: PostgresServer) -> None:
-    subprocess.run(
-        [str(server.bin_dir / "pg_ctl"), "-D", str(server.data_dir), "-m", "fast", "-w", "stop"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        **as_server_user(),
-    )
 
 
 def test_lag_grows_with_what_is_not_replayed_and_only_then(pair: Pair) -> None:

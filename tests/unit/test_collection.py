@@ -54,6 +54,7 @@ LAYERS = [
     "_integrity",
     "_documents",
     "_operations",
+    "_failover",
     "_drill",
     "_status",
     "_sandbox",

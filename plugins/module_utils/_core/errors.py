@@ -68,6 +68,11 @@ class ErrorKind:
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 
+    MANAGED = "managed"
+    SPLIT_BRAIN = "split_brain"
+    NOT_READY = "not_ready"
+    PROMOTION_FAILED = "promotion_failed"
+
     CHECK_FAILED = "check_failed"
     QUERY_FAILED = "query_failed"
     SERVICE_FAILED = "service_failed"

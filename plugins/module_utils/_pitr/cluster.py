@@ -36,6 +36,7 @@ class ControlFile:
     system_identifier: str
     timeline: int
     state: str
+    checkpoint_lsn: str
     limits: t.Mapping[str, str]
 
 
@@ -78,6 +79,7 @@ class Cluster:
             system_identifier=facts.get("Database system identifier", ""),
             timeline=int(facts.get("Latest checkpoint's TimeLineID", "0")),
             state=facts.get("Database cluster state", ""),
+            checkpoint_lsn=facts.get("Latest checkpoint location", ""),
             limits={name: facts[label] for name, label in _LIMITS.items() if label in facts},
         )
 

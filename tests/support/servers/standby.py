@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
 import typing as t
 from dataclasses import replace
 
@@ -37,3 +38,25 @@ def standby_of(primary: PostgresServer, *, settings: t.Mapping[str, str] | None 
     )  # fmt: skip
     with started(replace(primary, data_dir=data_dir, port=0), root, settings or {}) as server:
         yield server
+
+
+def until(condition: t.Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+
+
+def value(server: PostgresServer, query: str) -> t.Any:
+    with server.session() as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()[0]
+
+
+def stop(server: PostgresServer) -> None:
+    subprocess.run(
+        [str(server.bin_dir / "pg_ctl"), "-D", str(server.data_dir), "-m", "fast", "-w", "stop"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        **as_server_user(),
+    )
