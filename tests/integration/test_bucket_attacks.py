@@ -35,7 +35,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._repository.chan
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.prune import PruneRequest
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.recovery_points import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.retention import Policy
-from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import Headers, ObjectInfo
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectInfo
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.data.identity import make_identity
 from tests.support.runner.modules import ModuleFailed, run_module
@@ -163,11 +163,9 @@ class Acting(DirectoryStore):
     act: t.Callable[[], object] | None = None
     when = ""
 
-    def put(
-        self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: Headers | None = None
-    ) -> ObjectInfo:
+    def put(self, key: str, chunks: t.Iterable[bytes], **options: t.Any) -> ObjectInfo:
         self._happen(key)
-        return super().put(key, chunks, if_absent=if_absent, headers=headers)
+        return super().put(key, chunks, **options)
 
     def _happen(self, key: str) -> None:
         if self.act is not None and self.when in key:
@@ -458,9 +456,7 @@ def test_objects_without_any_set_in_the_listing_are_not_swept(place: Place) -> N
 
 def test_a_replaced_file_whose_put_was_lost_is_not_called_replaced(place: Place) -> None:
     class Losing(DirectoryStore):
-        def put(
-            self, key: str, chunks: t.Iterable[bytes], *, if_absent: bool = False, headers: Headers | None = None
-        ) -> ObjectInfo:
+        def put(self, key: str, chunks: t.Iterable[bytes], **_options: t.Any) -> ObjectInfo:
             size = sum(map(len, chunks))
             info = self.head(key)
             assert info is not None
@@ -473,3 +469,18 @@ def test_a_replaced_file_whose_put_was_lost_is_not_called_replaced(place: Place)
     request = BucketRestoreRequest(mode="all", target_name="x", undo=False, safeguards=Safeguards("sandbox"))
     with pytest.raises(RecoveryError, match="shows other bytes"):
         perform(BucketRestore(store, find_set(store, "media", Selection("latest")), Losing(str(place.files)), request))
+
+
+def test_a_file_that_another_client_saves_before_the_write_is_not_replaced(place: Place) -> None:
+    place.write(a="good", b="fine")
+    place.back_up()
+    place.write(a="evil", b="bad")
+    target = Acting(str(place.files))
+    target.when, target.act = "a", lambda: place.write(a="saved by a user")
+    store = DirectoryStore(str(place.store))
+    request = BucketRestoreRequest(
+        mode="all", target_name="x", undo=False, parallel=1, safeguards=Safeguards("sandbox")
+    )
+    result = perform(BucketRestore(store, find_set(store, "media", Selection("latest")), target, request))
+    assert (result["replaced"], result["left"]) == (1, 1)
+    assert place.content() == {"a": "saved by a user", "b": "fine"}

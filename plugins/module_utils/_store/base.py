@@ -256,22 +256,25 @@ def put_shown(
     size: int,
     *,
     if_absent: bool = False,
+    replaces: t.Optional[ObjectInfo] = None,
     headers: t.Optional[Headers] = None,
 ) -> ObjectInfo:
     """Store an object of that size and check it. Raises RecoveryError(store_failed) if the check fails.
+
+    if_absent and replaces as for C(ObjectStore.put).
 
     The size and the ETag prove the object. If the ETag is missing or differs, the object is read and its digest
     is compared: some stores return no ETag, and some return another one after the upload. A multipart upload has no
     ETag beforehand, so that such an object must be new or must have another ETag than before; else it is read as well.
     """
-    before = None if if_absent else store.head(key)
+    before = None if if_absent else replaces or store.head(key)
     sent = Tally()
     if isinstance(chunks, list):
         for chunk in chunks:
             sent.add(chunk)
     else:
         chunks = sent.watch(chunks)
-    put = store.put(key, chunks, if_absent=if_absent, headers=headers)
+    put = store.put(key, chunks, if_absent=if_absent, replaces=replaces, headers=headers)
     shown = store.head(key, size=size)
     problem = ""
     if shown is None or shown.size != size:

@@ -24,18 +24,17 @@ from ..._core.progress import Progress
 from ..._core.sizes import readable_size
 from ..._repository.catalogue import older_set
 from ..._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
-from ..._repository.engine import take_undo_set
 from ..._repository.fetch import plain_chunks
 from ..._repository.layout import object_key
 from ..._repository.manifest import BUCKET_ENGINE, Manifest, ObjectEntry
 from ..._repository.packing import IN_MEMORY
 from ..._repository.recovery_points import UNDO_TIER
-from ..._store.base import ARCHIVE_CLASSES, ObjectInfo, ObjectStore, put_shown, seal_for
-from .backup import BucketBackup, BucketBackupRequest
+from ..._store.base import ARCHIVE_CLASSES, Headers, ObjectInfo, ObjectStore, put_shown
 from .compare import EARLIER_HEADERS, EXCLUDED_FILE, EXCLUDED_FOLDER, differing_headers, excluded_names
 from .file_reader import listing_errors
 from .inventory import FileEntry, as_headers, mark_of, parse_line, read_line
 from .inventory_parts import inventory_lines
+from .undo import keep_files
 
 #: So many names are shown in a plan; the counts are exact.
 _SHOWN = 100
@@ -52,16 +51,27 @@ _OF_ONE_FILE = (
 _MD5 = 32
 
 
+class ChosenFiles(t.Protocol):
+    """Files that code selects by their keys. May be used from several threads."""
+
+    def __contains__(self, key: str) -> bool: ...
+
+    def may_replace(self, key: str) -> bool:
+        """Whether a file of the target that differs is replaced."""
+
+
 @dataclass(frozen=True)
 class BucketRestoreRequest:
     """The files to restore. mode: missing leaves every file of the target, all replaces files that differ.
 
-    target_name is what production has to confirm when files are replaced.
+    target_name is what production has to confirm when files are replaced. chosen: the files that are restored, instead
+    of prefixes and mode.
     """
 
     prefixes: t.Tuple[str, ...] = ()
     mode: t.Literal["missing", "all"] = "missing"
     target_name: str = field(default="", metadata=INTERNAL)
+    chosen: t.Optional[ChosenFiles] = field(default=None, metadata=INTERNAL)
     undo: bool = True
     parallel: int = field(default=16, metadata=option("parallel_files"))
     spool_dir: t.Optional[FilePath] = None
@@ -113,7 +123,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
         super().__init__(request.safeguards, store, manifest.source)
         self._store, self._manifest, self._target, self._request = store, manifest, target, request
         self.details = {"set_id": manifest.set_id, "target": target.location}
-        if not request.prefixes:
+        if not request.prefixes and request.chosen is None:
             self.restores = manifest
         progress_file = request.progress_file if request.safeguards.acts else None
         self._progress = Progress(progress_file, manifest.source)
@@ -153,21 +163,20 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
         if not (self._counts.replaced and self._request.undo):
             return {}
         with self.timings.phase("undo"):
-            keys = [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
-            seal_for(self._store, self._manifest.recipients)
-            undo = BucketBackup(
+            self._undo = keep_files(
                 self._target,
-                BucketBackupRequest(
-                    source=self._manifest.source,
-                    tier="undo",
-                    keys=keys,
-                    parallel=self._request.parallel,
-                    spool_dir=self._request.spool_dir,
-                ),
+                self._store,
+                self._manifest.source,
+                self.replaced_keys(),
+                recipients=self._manifest.recipients,
+                parallel=self._request.parallel,
+                spool_dir=self._request.spool_dir,
             )
-            taken = take_undo_set(undo, self._store)
-        self._undo = {"set": taken.set_id, "tier": "undo", "mode": "all"}
         return self._undo
+
+    def replaced_keys(self) -> t.List[str]:
+        """The files that the plan replaces."""
+        return [parse_line(line).key for _differs, line, _seen in self._planned("WHERE differs")]
 
     def act(self) -> None:
         with self.timings.phase("files"):
@@ -217,11 +226,11 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
         result = self._counts
         self._progress.phase("comparing")
         with NameIndex() as sizes, self._excluded() as excluded:
-            for prefix in self._request.prefixes or ("",):
+            for prefix in (self._request.prefixes or ("",)) if self._request.chosen is None else ():
                 sizes.add_all((item.key, item.size) for item in self._target.list(prefix))
             judged = for_each(
                 self._wanted(),
-                lambda entry: self._judge(entry, sizes.get(entry.key), excluded),
+                lambda entry: self._judge(entry, self._size_of(entry, sizes), excluded),
                 parallel=self._request.parallel,
             )
             for entry, fate, seen in judged:
@@ -256,7 +265,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
             return entry, "refused", problem
         if size is None and not (self._target.paths and entry.key.endswith("/")):
             return entry, "missing", ""
-        if size is not None and self._request.mode == "missing":
+        if size is not None and not self._may_replace(entry.key):
             return entry, "left", ""
         info = self._target.head(entry.key, size=size)
         if info is None:
@@ -352,6 +361,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
         """Whether the file differs, and was written; not when another client made or changed the file first."""
         differs, line, seen = planned
         entry = parse_line(line)
+        info: t.Optional[ObjectInfo] = None
         if differs:
             # A version that was saved after the undo was taken is in no set.
             info = self._target.head(entry.key, size=int(seen.partition(" ")[0]))
@@ -360,7 +370,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
                 return differs, False
         self._begun = True
         try:
-            shown = self._put(entry, if_absent=not differs)
+            shown = self._put(entry, info)
         except RecoveryError as error:
             self._judge_failure(entry, error)
             return differs, False
@@ -371,6 +381,9 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
 
     def _judge_failure(self, entry: FileEntry, error: RecoveryError) -> None:
         """Raise the error, unless it is about this file alone, so that the others can be restored."""
+        if error.kind == ErrorKind.CONFLICT:
+            self._counts.left += 1
+            return
         if error.kind == ErrorKind.ALREADY_EXISTS:
             if self._target.head(entry.key) is not None:
                 self._counts.left += 1
@@ -385,8 +398,11 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
             raise error
         self._failed.append(error)
 
-    def _put(self, entry: FileEntry, *, if_absent: bool) -> ObjectInfo:
-        """Write a file with its headers, or without its tags and storage class where the target refuses these."""
+    def _put(self, entry: FileEntry, info: t.Optional[ObjectInfo]) -> ObjectInfo:
+        """Write a file with its headers, or without its tags and storage class where the target refuses these.
+
+        info: the object that the file replaces. If it is None, the file must be missing.
+        """
         headers = as_headers(entry.headers)
         plain = replace(headers, storage_class=None, tags={})
         if headers.storage_class in ARCHIVE_CLASSES:
@@ -394,19 +410,23 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
             headers = replace(headers, storage_class=None)
         if headers != plain and not self._refuses_extras:
             try:
-                return put_shown(
-                    self._target, entry.key, self._content(entry), entry.size, if_absent=if_absent, headers=headers
-                )
+                return self._put_once(entry, info, headers)
             except RecoveryError as error:
                 if error.kind not in (ErrorKind.UNSUPPORTED, ErrorKind.ACCESS_DENIED):
                     raise
-        shown = put_shown(self._target, entry.key, self._content(entry), entry.size, if_absent=if_absent, headers=plain)
+        shown = self._put_once(entry, info, plain)
         if headers != plain:
             # Only now is it known that the extras were refused, and not the file.
             self._refuses_extras = True
             lost = [name for name in ("storage_class", "tags") if getattr(headers, name)]
             self._counts.headers_not_kept += [name for name in lost if name not in self._counts.headers_not_kept]
         return shown
+
+    def _put_once(self, entry: FileEntry, info: t.Optional[ObjectInfo], headers: Headers) -> ObjectInfo:
+        content = self._content(entry)
+        return put_shown(
+            self._target, entry.key, content, entry.size, if_absent=info is None, replaces=info, headers=headers
+        )
 
     def _content(self, entry: FileEntry) -> t.Union[t.List[bytes], t.Iterator[bytes]]:
         chunks = self._proved(entry)
@@ -441,7 +461,20 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
     def _lines(self) -> t.Iterator[bytes]:
         return inventory_lines(self._store, self._manifest)
 
+    def _size_of(self, entry: FileEntry, listed: NameIndex) -> t.Optional[int]:
+        """The size of the file in the target; a few chosen files are requested, all others were listed."""
+        if self._request.chosen is None:
+            return listed.get(entry.key)
+        info = self._target.head(entry.key)
+        return info.size if info else None
+
+    def _may_replace(self, key: str) -> bool:
+        chosen = self._request.chosen
+        return self._request.mode == "all" if chosen is None else chosen.may_replace(key)
+
     def _is_wanted(self, key: str) -> bool:
+        if self._request.chosen is not None:
+            return key in self._request.chosen
         return not self._request.prefixes or key.startswith(self._request.prefixes)
 
     def _planned(self, where: str = "") -> t.Iterator[t.Tuple[bool, str, str]]:
