@@ -61,19 +61,18 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.sources import (
-    SOURCE_KEYS,
+    Values,
     complete,
     faults,
     kind_of,
     listed,
     meant,
+    of_the_inventory,
     outlines,
     selected_names,
     single_source,
     value_of,
 )
-
-_FLAT = (*(f"recovery_{key}" for key in SOURCE_KEYS),)
 
 
 class LookupModule(LookupBase):
@@ -87,8 +86,8 @@ class LookupModule(LookupBase):
         selected = selected_names(list(terms) or self._templar.template(variables.get("recovery_source", "")))
         given = self.get_option("sources")
         given = self._list(variables.get("recovery_sources") if given is None else given)
-        inventory = _Values(_inventory(variables), self._templar)
-        command_line = _Values(load_extra_vars(self._loader), self._templar)
+        inventory = Values(of_the_inventory(variables), self._templar.template)
+        command_line = Values(load_extra_vars(self._loader), self._templar.template)
         if not given:
             names = selected[:1]
             sources = {name: single_source(name, inventory) for name in names}
@@ -110,7 +109,7 @@ class LookupModule(LookupBase):
             return names
         return [complete(sources[name], inventory, command_line) for name in names]
 
-    def _list(self, given: t.Any) -> list[_Values]:
+    def _list(self, given: t.Any) -> list[Values]:
         try:
             sources = listed(given, self._templar.template)
         except TypeError:
@@ -120,31 +119,4 @@ class LookupModule(LookupBase):
         wrong = faults(outlines(sources, self._templar.template))
         if wrong:
             raise AnsibleLookupError(" ".join(wrong))
-        return [_Values(one, self._templar) for one in sources]
-
-
-class _Values(t.Mapping[str, t.Any]):
-    """Variables whose values are templated when they are read."""
-
-    def __init__(self, raw: t.Mapping[str, t.Any], templar: t.Any) -> None:
-        self._raw, self._templar = raw, templar
-
-    def __getitem__(self, name: str) -> t.Any:
-        return self._templar.template(self._raw[name])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._raw
-
-    def __iter__(self) -> t.Iterator[str]:
-        return iter(self._raw)
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-
-def _inventory(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The variables that describe all sources, without what an earlier source of the same run replaced."""
-    kept = {name: variables[name] for name in _FLAT if name in variables}
-    for name in variables.get("_recovery_loaded", ()):
-        kept.pop(name, None)
-    return {**kept, **variables.get("_recovery_inventory", {})}
+        return [Values(one, self._templar.template) for one in sources]

@@ -33,6 +33,10 @@ options:
     description: Whether the playbook works on all sources if C(recovery_source) is unset.
     type: bool
     default: false
+  with_option:
+    description: An option of a source that the playbook requires, for example C(stanza).
+    type: str
+    default: ""
   role:
     description: Without O(playbook), the role whose variables are judged. If unset, the role that runs.
     type: str
@@ -61,8 +65,17 @@ from ansible import context
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 
+from ..plugin_utils.sources import (
+    Source,
+    Values,
+    listed,
+    of_the_inventory,
+    outlines,
+    selected_names,
+    selection_faults,
+    value_of,
+)
 from ..plugin_utils.sources import faults as source_faults
-from ..plugin_utils.sources import listed, outlines, selected_names, selection_faults
 from ..plugin_utils.variables import Files, ignored_requests, misspelt_extra, requests_of_one_source, unknown_names
 
 # Results of a step of a workflow are extra variables of the next step.
@@ -70,7 +83,7 @@ _CONTROLLER = ("awx_job_id", "tower_job_id")
 
 
 class LookupModule(LookupBase):
-    """Reads names of variables; values only of recovery_sources and recovery_source."""
+    """Reads names of variables; values only of recovery_sources, recovery_source and the required option."""
 
     def run(self, terms: t.Sequence[str], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         variables = variables or {}
@@ -93,21 +106,41 @@ class LookupModule(LookupBase):
         if _is_started(playbook) and not any(name in variables for name in _CONTROLLER):
             given = load_extra_vars(self._loader)
             faults += misspelt_extra(given, files) + ignored_requests(given, playbook, files)
+        template = self._templar.template
         try:
-            sources = outlines(
-                listed(variables.get("recovery_sources"), self._templar.template), self._templar.template
-            )
+            values = listed(variables.get("recovery_sources"), template)
+            sources = outlines(values, template)
         except (AttributeError, TypeError):
             return [*faults, "recovery_sources must be a list of sources, each a dictionary with at least a name."]
         faults += source_faults(sources)
         kinds = self.get_option("kinds")
         if kinds:
             selected = self._selected(variables)
-            every = self.get_option("every_source")
-            faults += selection_faults(sources, selected, kinds, every=every, playbook=playbook)
+            every, required = self.get_option("every_source"), self.get_option("with_option")
+            lacking = self._without(required, sources, values, variables) if required else ()
+            faults += selection_faults(
+                sources, selected, kinds, every=every, playbook=playbook, lacking=lacking, option=required
+            )
             chosen = [one for one in sources if (one.get("name") in selected if selected else every)]
             faults += requests_of_one_source(given, chosen)
         return faults
+
+    def _without(
+        self,
+        option: str,
+        sources: t.Iterable[Source],
+        values: t.Iterable[Source],
+        variables: t.Mapping[str, t.Any],
+    ) -> set[str]:
+        """The names of the sources whose value of the option is unset or empty. No other option is read."""
+        template = self._templar.template
+        inventory = Values(of_the_inventory(variables), template)
+        command_line = Values(load_extra_vars(self._loader), template)
+        return {
+            str(source.get("name"))
+            for source, own in zip(sources, values)
+            if not value_of(option, Values(own, template), inventory, command_line)
+        }
 
     def _selected(self, variables: t.Mapping[str, t.Any]) -> list[str]:
         return selected_names(self._templar.template(variables.get("recovery_source", "")))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -33,7 +34,7 @@ def outcome(
     confirm: str = "",
     terminate_sessions: bool = False,
 ) -> t.List[str]:
-    """Five lines. verb is backup, restore, restore_rows or one of REPORTS; kind is that of the source.
+    """Five lines. verb is backup, one of the restores or one of REPORTS; kind is that of the source.
 
     target is what a confirmation names. source and database: recovery_source and the database of that source, which
     decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. confirm
@@ -58,6 +59,7 @@ def outcome(
         ("restore", "d1"): _d1,
         ("restore_rows", "postgresql"): _rows,
         ("restore_rows", "d1"): _d1,
+        ("restore_point_in_time", "postgresql"): _cluster,
     }
     return writers[(verb, kind)](result, check_mode, target, source, confirm)
 
@@ -225,6 +227,42 @@ def _point(result: Result, check_mode: bool, source: str) -> t.List[str]:
     proof = "Supabase reports the restore point; nothing was read back"
     lost = "Supabase keeps the restore point, and no bytes of storage objects"
     return _lines(result["summary"], proof, lost, "a backup changes nothing in its source", f"to go back: {restore}")
+
+
+def _cluster(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
+    """target is the stanza."""
+    mode, directory = result["mode"], result["data_directory"]
+    if mode == "remove":
+        back = "nothing was changed" if check_mode else "restore side by side again"
+        after = _same_command("") if check_mode else "no action is needed"
+        return _lines(result["summary"], "the directory is that of a side-by-side restore", "nothing", back, after)
+    lost = f"changes after the target: {result['target']}" if result["target"] else "changes since the recovery"
+    if check_mode:
+        first = "the data directory is kept under another name"
+        back = "the running cluster is not changed" if mode == "side_by_side" else first
+        return _planned(result, lost, back, "" if mode == "side_by_side" else result["plan_digest"], confirm)
+    play = functools.partial(_command, "restore_point_in_time", recovery_source=source)
+    if mode == "side_by_side":
+        remove = play(recovery_mode="remove", pitr_restore_directory=directory)
+        back = f"the running cluster was not changed; to remove the copy: {remove}"
+        where = f"psql -h {result['socket_directory'] or 'localhost'} -p {result['port']}"
+        after = f"check the content with {where}" if result.get("port") else f"start the cluster in {directory}"
+        return _lines(result["summary"], _reached(result), lost, back, f"{after}; then restore in place or copy rows")
+    backup = _command("pitr", recovery_source=source, pitr_action="backup", pitr_type="full")
+    after = "check the application" + f"; then take a full backup: {backup}" * bool(result.get("backup_due"))
+    undo, back = result.get("undo"), "nothing was changed"
+    if undo:
+        command = play(recovery_mode="undo", recovery_data_directory=undo["data_directory"], recovery_confirm=target)
+        back = f"{command}. The former data directory {undo['kept']} stays until you remove it"
+    return _lines(result["summary"], _reached(result), lost, back, after)
+
+
+def _reached(result: Result) -> str:
+    """The WAL that recovery replayed. The content of the cluster is not compared."""
+    reached = result.get("reached")
+    if not reached:
+        return "the former data directory has its name again; nothing was compared"
+    return f"recovery replayed the WAL up to {reached['lsn']} ({reached['state']}); no rows were compared"
 
 
 def _planned(result: Result, lost: str, back: str, confirms: str, given: str, sessions: int = 0) -> t.List[str]:

@@ -60,6 +60,15 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "privileges": ((POSTGRESQL,), True),
     "kept_databases": ((POSTGRESQL,), {}),
     "postgres_version": ((POSTGRESQL,), ""),
+    "stanza": ((POSTGRESQL,), ""),
+    "pgbackrest_config": ((POSTGRESQL,), ""),
+    "pgbackrest_repository": ((POSTGRESQL,), {}),
+    "pgbackrest_cipher_pass": ((POSTGRESQL,), ""),
+    "data_directory": ((POSTGRESQL,), ""),
+    "settings_file": ((POSTGRESQL,), ""),
+    "service": ((POSTGRESQL,), ""),
+    "cluster_port": ((POSTGRESQL,), ""),
+    "socket_directory": ((POSTGRESQL,), ""),
     "sandbox_path": (_SETS, ""),
     "sql_name": ((D1,), ""),
     "location": ((D1,), ""),
@@ -78,6 +87,33 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
 #: The options of an element of recovery_sources.
 SOURCE_KEYS = ("name", "kind", *_OPTIONS)
 _PREFIX = "recovery_"
+
+
+class Values(t.Mapping[str, t.Any]):
+    """Variables whose values are templated when they are read."""
+
+    def __init__(self, raw: t.Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> None:
+        self._raw, self._template = raw, template
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self._template(self._raw[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+def of_the_inventory(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The variables that describe all sources, without those that an earlier source of the same run replaced."""
+    kept = {name: variables[name] for name in (_PREFIX + key for key in SOURCE_KEYS) if name in variables}
+    for name in variables.get("_recovery_loaded", ()):
+        kept.pop(name, None)
+    return {**kept, **variables.get("_recovery_inventory", {})}
 
 
 def listed(given: t.Any, template: t.Callable[[t.Any], t.Any]) -> list[Source]:
@@ -174,16 +210,27 @@ def _option_fault(where: str, kind: str, key: str) -> str:
 
 
 def selection_faults(
-    sources: t.Sequence[Source], selected: t.Sequence[str], kinds: t.Sequence[str], *, every: bool, playbook: str
+    sources: t.Sequence[Source],
+    selected: t.Sequence[str],
+    kinds: t.Sequence[str],
+    *,
+    every: bool,
+    playbook: str,
+    lacking: t.Collection[str] = (),
+    option: str = "",
 ) -> list[str]:
     """A sentence for each reason why the playbook cannot work on the selected sources.
 
     every: the playbook works on all sources if none is selected. Without sources, one name is required unless every.
+    lacking: the sources that have no value for the option, which the playbook requires.
     """
     by_name = {str(source.get("name")): kind_of(source) for source in sources}
-    fitting = [name for name, kind in by_name.items() if kind in kinds]
+    fitting = [name for name, kind in by_name.items() if kind in kinds and name not in lacking]
     if not selected and every:
-        return []
+        if fitting or not sources:
+            return []
+        needed = f" with the option {option}" if option else ""
+        return [f"{playbook}.yml works on sources of the kind {_either(kinds)}{needed}; recovery_sources has none."]
     if not selected and not sources:
         return ["recovery_source is required: the name of the source."]
     if not selected:
@@ -199,6 +246,8 @@ def selection_faults(
             found.append(
                 f"recovery_source {name} is of the kind {by_name[name]}; {playbook}.yml works on {_either(kinds)}."
             )
+        elif name in lacking:
+            found.append(f"recovery_source {name} has no option {option}, which {playbook}.yml requires.")
     return found
 
 

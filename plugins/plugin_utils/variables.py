@@ -30,7 +30,10 @@ _OF_ONE_SOURCE = (
     "accept_identity",
 )
 # Options that identify a source: on the command line they would replace those of several sources.
-_IDENTITIES = ("database", "connection", "restore_connection", "files", "restore_files", "sql_name")
+_IDENTITIES = (
+    *("database", "connection", "restore_connection", "files", "restore_files", "sql_name"),
+    *("stanza", "pgbackrest_config", "data_directory", "settings_file", "service"),
+)
 _PREFIX = "recovery_"
 #: Options of sources, which the lookup sources reads for each playbook.
 _SOURCE_VARIABLES = frozenset(_PREFIX + key for key in SOURCE_KEYS if key != "name")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import time
 import typing as t
@@ -17,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.clock import parse_instant, utc_now
+from tests.support.playbooks import play
 from tests.support.runner.modules import ModuleFailed, run_module, start_module
 from tests.support.servers.archived import PASSPHRASE, ArchivedServer, archived_server, can_run
 from tests.support.servers.postgres import PostgresServer
@@ -31,9 +34,9 @@ def archived() -> t.Iterator[ArchivedServer]:
 
 
 @pytest.fixture
-def beside(archived: ArchivedServer) -> t.Iterator[str]:
+def copy_path(archived: ArchivedServer) -> t.Iterator[str]:
     """A directory to restore into, in a folder that the server's user may enter."""
-    path = archived.root / f"beside-{time.monotonic_ns()}"
+    path = archived.root / f"copy-{time.monotonic_ns()}"
     yield str(path)
     run_module("pg_pitr", archived.options(mode="remove", data_directory=str(path)))
     assert not path.exists()
@@ -57,21 +60,21 @@ def targets(archived: ArchivedServer) -> dict[str, tuple[dict[str, t.Any], str]]
 
 
 @pytest.mark.parametrize("name", ["a second before", "its transaction", "after it", "a name", "an LSN"])
-def test_exactly_the_rows_of_then_come_back_beside(name: str, archived: ArchivedServer, beside: str) -> None:
+def test_exactly_the_rows_of_then_come_back_beside(name: str, archived: ArchivedServer, copy_path: str) -> None:
     options, whose = targets(archived)[name]
-    result = run_module("pg_pitr", archived.options(data_directory=beside, **options))
+    result = run_module("pg_pitr", archived.options(data_directory=copy_path, **options))
     assert result["reached"]["state"] == "paused"
     assert archived.rows(result["port"]) == archived.moments[whose]
     assert archived.has_table("public.dropped", result["port"]) is (whose != "spoiled")
     # The live server goes on, and the copy cannot write into its archive.
     assert archived.rows() == archived.moments["now"]
-    assert "archive_mode = 'off'" in (Path(beside) / "postgresql.auto.conf").read_text()
+    assert "archive_mode = 'off'" in (Path(copy_path) / "postgresql.auto.conf").read_text()
 
 
 def test_what_is_not_archived_yet_is_archived_first_and_the_end_is_promoted(
-    archived: ArchivedServer, beside: str
+    archived: ArchivedServer, copy_path: str
 ) -> None:
-    result = run_module("pg_pitr", archived.options(data_directory=beside, target_type="latest"))
+    result = run_module("pg_pitr", archived.options(data_directory=copy_path, target_type="latest"))
     assert result["reached"]["state"] == "promoted"
     assert archived.rows(result["port"]) == archived.moments["now"]
 
@@ -99,10 +102,10 @@ def test_a_target_outside_the_archive_is_refused_before_anything_stops(
     assert (started(archived), os.stat(data).st_ino, sorted(os.listdir(data.parent))) == before
 
 
-def test_without_its_server_only_what_is_archived_can_be_reached(archived: ArchivedServer, beside: str) -> None:
+def test_without_its_server_only_what_is_archived_can_be_reached(archived: ArchivedServer, copy_path: str) -> None:
     # Other tests leave timelines of their recoveries, which nobody is there to choose among.
     gone = archived.options(
-        data_directory=beside, live_data_directory="/nonexistent", os_user=archived.user, timeline="1"
+        data_directory=copy_path, live_data_directory="/nonexistent", os_user=archived.user, timeline="1"
     )
     late = utc_now().isoformat()
     with pytest.raises(ModuleFailed) as failed:
@@ -199,11 +202,11 @@ def test_a_damaged_backup_fails_in_place_and_the_old_directory_is_back(archived:
 
 
 def test_an_audit_record_tells_of_a_recovery_and_of_a_failed_one(
-    archived: ArchivedServer, beside: str, tmp_path: Path
+    archived: ArchivedServer, copy_path: str, tmp_path: Path
 ) -> None:
     place = {"source": "school", "store": {"provider": "directory", "path": str(tmp_path / "store")}}
     options, _whose = targets(archived)["a name"]
-    given = archived.options(data_directory=beside, start=False, **options, **place)
+    given = archived.options(data_directory=copy_path, start=False, **options, **place)
     assert run_module("pg_pitr", given)["reached"]["state"] == "restored"
     with pytest.raises(ModuleFailed):
         run_module("pg_pitr", given)
@@ -231,13 +234,13 @@ def test_another_cluster_is_never_replaced(archived: ArchivedServer) -> None:
     assert (other / "PG_VERSION").exists()
 
 
-def test_secrets_are_shown_to_nobody(archived: ArchivedServer, beside: str) -> None:
+def test_secrets_are_shown_to_nobody(archived: ArchivedServer, copy_path: str) -> None:
     options, _whose = targets(archived)["a name"]
-    result = run_module("pg_pitr", archived.options(data_directory=beside, **options))
+    result = run_module("pg_pitr", archived.options(data_directory=copy_path, **options))
     result.pop("invocation")
     shown = json.dumps(result) + "".join(
         path.read_text(errors="replace")
-        for path in (Path(f"{beside}.log"), Path(f"{beside}.pitr.json"), Path(beside) / "postgresql.auto.conf")
+        for path in (Path(f"{copy_path}.log"), Path(f"{copy_path}.pitr.json"), Path(copy_path) / "postgresql.auto.conf")
     )
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -298,7 +301,7 @@ def test_a_backup_is_taken_and_its_repository_verified(archived: ArchivedServer)
     assert failed.value.result["error_kind"] == "damaged"
 
 
-def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServer, beside: str) -> None:
+def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServer, copy_path: str) -> None:
     """A copy that cleans the live archive would do harm; one whose commits wait for a standby cannot be written to."""
     done = archived.root / "spool" / "ran"
     config = archived.root / "spool" / "copy.conf"
@@ -308,7 +311,7 @@ def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServ
     wish = {"target_type": "xid", "target": archived.moments["xid"], "action": "promote"}
 
     result = run_module(
-        "pg_pitr", archived.options(mode="side_by_side", data_directory=beside, config_file=str(config), **wish)
+        "pg_pitr", archived.options(mode="side_by_side", data_directory=copy_path, config_file=str(config), **wish)
     )
 
     with PostgresServer(
@@ -320,14 +323,14 @@ def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServ
 
 @pytest.mark.parametrize("name", ["x'\narchive_cleanup_command = 'false", "it's", "back\\slash", "two\nlines"])
 def test_a_restore_point_cannot_add_settings_to_the_restored_server(
-    archived: ArchivedServer, beside: str, name: str
+    archived: ArchivedServer, copy_path: str, name: str
 ) -> None:
     with archived.server.session() as cursor:
         cursor.execute("SELECT pg_create_restore_point(%s)", (name,))
 
     with pytest.raises(ModuleFailed, match="could add settings") as failed:
         run_module(
-            "pg_pitr", archived.options(mode="side_by_side", data_directory=beside, target_type="name", target=name)
+            "pg_pitr", archived.options(mode="side_by_side", data_directory=copy_path, target_type="name", target=name)
         )
 
     assert failed.value.result["error_kind"] == "invalid_options"
@@ -358,7 +361,7 @@ def test_a_message_of_an_ordinary_user_forges_no_transaction(archived: ArchivedS
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could write where the server's user may not")
 def test_links_of_the_servers_user_lead_root_to_no_other_file(archived: ArchivedServer, tmp_path: Path) -> None:
-    """The user that owns the data directory may write beside it, in the names that a recovery uses."""
+    """The user that owns the data directory may write next to it, in the names that a recovery uses."""
     victim, folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("precious")
     folder.mkdir(mode=0o750)
@@ -391,3 +394,38 @@ def test_links_of_the_servers_user_lead_root_to_no_other_file(archived: Archived
     assert [(now.st_uid, now.st_mode) for now in (victim.stat(), folder.stat())] == [
         (then.st_uid, then.st_mode) for then in before
     ]
+
+
+def printed_command(output: str, title: str) -> list[str]:
+    """The arguments of the command that an outcome prints in the line of this title."""
+    (line,) = [line.strip().strip('",') for line in output.splitlines() if line.strip().startswith(f'"{title}:')]
+    return shlex.split(line.partition("ansible-playbook lifeline.recovery.restore_point_in_time ")[2])
+
+
+def test_playbooks_select_the_cluster_by_the_name_of_the_source(
+    archived: ArchivedServer, copy_path: str, tmp_path: Path
+) -> None:
+    login = {"login_user": "postgres", "login_password": archived.server.password}
+    cluster = {"stanza": "main", "pgbackrest_config": str(archived.config)}
+    school = {"name": "school", "connection": login, **cluster}
+    shared = {
+        "recovery_environment": "sandbox",
+        "pitr_variables": {"PGBACKREST_REPO1_CIPHER_PASS": PASSPHRASE},
+        "pitr_restore_directory": copy_path,
+    }
+    several = {**shared, "recovery_sources": [{**school, "name": "other", "stanza": "other"}, school]}
+    target = ("-e", "pitr_target_type=name", "-e", "pitr_target=before_migration")
+    shown = play("pitr", {**several, "recovery_source": "school"}, tmp_path, "-e", "pitr_action=info")
+    assert (shown.returncode, "'oldest'" in shown.stdout or '"oldest"' in shown.stdout) == (0, True), shown.stdout
+    done = play("restore_point_in_time", {**several, "recovery_source": "school"}, tmp_path, *target)
+    assert done.returncode == 0, done.stdout
+    assert "no rows were compared" in done.stdout
+    (port,) = re.findall(r"psql -h \S+ -p (\d+)", done.stdout)
+    assert archived.rows(int(port)) == archived.moments["early"]
+    removed = play("restore_point_in_time", several, tmp_path, *printed_command(done.stdout, "Back"))
+    assert (removed.returncode, Path(copy_path).exists()) == (0, False), removed.stdout
+    # An inventory that describes one cluster names no source.
+    one = {**shared, "recovery_connection": login, **{f"recovery_{name}": value for name, value in cluster.items()}}
+    planned = play("restore_point_in_time", one, tmp_path, *target, "--check")
+    assert planned.returncode == 0, planned.stdout
+    assert "Would restore 'main' to" in planned.stdout

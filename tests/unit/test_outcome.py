@@ -183,3 +183,35 @@ def test_files_of_a_bucket_go_back_by_their_undo_set() -> None:
     lines = of("restore", kind="bucket", restored=1, replaced=2, undo={"set": "20260301T020000Z"}, refused=3)
     assert "3 files that the target cannot hold" in lines[2]
     assert "-e recovery_source=media -e recovery_set=20260301T020000Z -e recovery_tier=undo" in lines[3]
+
+
+CLUSTER: dict[str, t.Any] = {
+    "changed": True, "summary": "Restored.", "mode": "in_place", "stanza": "main", "data_directory": "/srv/pg",
+    "target": "just before transaction 746", "reached": {"state": "promoted", "lsn": "0/A06"}, "plan_digest": "0123",
+    "undo": {"mode": "undo", "data_directory": "/srv/pg", "kept": "/srv/pg.before"}, "backup_due": True,
+}  # fmt: skip
+
+
+def of_cluster(check_mode: bool = False, /, **changes: t.Any) -> list[str]:
+    return outcome(
+        {**CLUSTER, **changes}, "restore_point_in_time", check_mode, source="school", target="main", confirm=""
+    )
+
+
+def test_a_recovered_cluster_goes_back_to_its_former_directory_and_is_backed_up() -> None:
+    _done, proof, lost, back, after = of_cluster()
+    assert "0/A06" in proof and "no rows were compared" in proof
+    assert "just before transaction 746" in lost
+    assert pasted(back.partition(". The former")[0]) == {
+        "recovery_source": "school", "recovery_mode": "undo", "recovery_data_directory": "/srv/pg",
+        "recovery_confirm": "main",
+    }  # fmt: skip
+    assert "pitr -e recovery_source=school -e pitr_action=backup" in after
+
+
+def test_a_cluster_that_is_restored_side_by_side_needs_no_confirmation() -> None:
+    copy = {"mode": "side_by_side", "data_directory": "/srv/copy", "undo": None, "backup_due": False}
+    assert of_cluster(True, **copy, reached=None)[4].endswith("run the same command without --check")
+    assert "recovery_confirm=0123" in of_cluster(True, reached=None)[4]
+    assert "psql -h /srv/copy -p 5433" in of_cluster(**copy, port=5433, socket_directory="/srv/copy")[4]
+    assert "start the cluster in /srv/copy" in of_cluster(**copy, port=None, socket_directory=None)[4]
