@@ -421,3 +421,35 @@ def test_damaged_documents_without_a_valid_version_do_not_stop_the_others(platfo
         platform.restore("damaged")
     assert "Restored: good." in caught.value.result["msg"]
     assert json.loads(platform.published("good")) == {"v": 1}
+
+
+def test_versions_are_ordered_by_number(platform: Platform) -> None:
+    # As texts, 9 is after 10 and 12.
+    platform.publish("algebra", *({"v": number} for number in range(1, 13)))
+    listed = platform.info("algebra")["documents"][0]
+    assert [row["version"] for row in listed["versions"]] == list(range(12, 0, -1))
+    assert (listed["version"], listed["findings"]) == (12, [])
+    platform.upload("algebra", b"not JSON")
+    restored = platform.restore("algebra", version="last_good")
+    assert (restored["documents"][0]["restored_from"], restored["documents"][0]["version"]) == (12, 13)
+    assert (platform.versions("algebra")[-1], platform.current("algebra")) == ((13, {"v": 12}), (13, 13))
+
+
+def test_a_version_with_two_rows_is_no_version_to_restore(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.run("ALTER TABLE course_versions DROP CONSTRAINT course_versions_course_id_version_key")
+    repeat = (
+        "INSERT INTO course_versions (course_id, version, snapshot, published_by, etag) "
+        "SELECT course_id, version, '{\"v\": 99}', published_by, etag FROM course_versions WHERE version = 2"
+    )
+    platform.run(repeat)
+    before = platform.everything()
+    with pytest.raises(ModuleFailed) as refused:
+        platform.restore("algebra", version="2")
+    assert (refused.value.result["error_kind"], "2 rows" in str(refused.value)) == ("damaged", True)
+    assert platform.everything() == before
+    assert "2 rows of version 2" in platform.info("algebra")["documents"][0]["findings"][0]
+    restored = platform.restore("algebra", version="last_good")
+    # The published content is kept as a version first, because it is not known which row it comes from.
+    assert restored["documents"][0]["restored_from"] == 1
+    assert [content for version, content in platform.versions("algebra") if version > 2] == [{"v": 2}, {"v": 1}]

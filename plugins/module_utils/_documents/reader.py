@@ -133,6 +133,8 @@ def findings(newest: Newest, verdict: t.Optional[Verdict], published: t.Optional
         yield f"the newest version is {newest.version}, the table of documents has {newest.metadata.version}"
     elif newest.etag is not None and newest.metadata.etag not in (None, newest.etag):
         yield f"version {newest.version} has etag {newest.etag}, the table of documents has {newest.metadata.etag}"
+    if newest.rows > 1:
+        yield f"the table of versions has {newest.rows} rows of version {newest.version}"
     if verdict is not None and verdict.problem:
         yield f"version {newest.version} is not valid: {verdict.problem}"
     if published is None:

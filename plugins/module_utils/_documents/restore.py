@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
@@ -134,14 +135,18 @@ class DocumentsRestore(Change[DocumentsResult]):
             )
         chosen: t.Optional[t.Tuple[int, Content, t.Optional[str]]] = None
         problem = ""
+        counts = Counter(row.version for row in candidates)
         for row in candidates:
+            if counts[row.version] > 1:
+                problem = f"version {row.version} has {counts[row.version]} rows, so its content is not known"
+                continue
             verdict = reader.judge_text(reader.tables.content(document, row.version))
             if not verdict.problem:
                 chosen = row.version, guaranteed(verdict.content), row.publisher
                 break
             problem = f"version {row.version} is not valid: {verdict.problem}"
         if chosen is None:
-            others = f", nor is any of the {len(candidates) - 1} before it" if len(candidates) > 1 else ""
+            others = f", nor is any of the {len(counts) - 1} before it" if len(counts) > 1 else ""
             raise RecoveryError(
                 ErrorKind.DAMAGED,
                 f"{document}: {problem}{others}.",

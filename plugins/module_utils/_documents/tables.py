@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, fields
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
+from .._core.sizes import counted
 from .._engines.postgresql.server.connection import Connection, fetch_all, quote_identifier
 from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
 
@@ -109,13 +110,17 @@ class NewVersion(t.NamedTuple):
 
 
 class Newest(t.NamedTuple):
-    """The current state of a document by both tables. version: None if it has no version."""
+    """The current state of a document by both tables. version: None if it has no version.
+
+    rows: the number of rows of that version; more than one in a table whose versions have no unique key.
+    """
 
     document: str
     metadata: t.Optional[MetadataRow]
     version: t.Optional[int]
     etag: t.Optional[int]
     size: int
+    rows: int
 
 
 def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable], option: str) -> Table:
@@ -207,17 +212,19 @@ class DocumentTables:
         table = self.versions
         document, version = table.columns["document"], table.columns["version"]
         rows = self._all(
-            f"SELECT DISTINCT ON ({document.sql}) {document.sql}::text, {version.sql}::text, {self._text('etag')}, "
-            f"octet_length({table['content']}::text) FROM {table.sql} "
-            f"WHERE {document.sql} = ANY (%s::{document.type}[]) ORDER BY {document.sql}, {version.number} DESC",
+            # ORDER BY would take a name without its table for the column of the result, whose type is text.
+            f"SELECT DISTINCT ON (v.{document.sql}) v.{document.sql}::text, v.{version.sql}::text, "
+            f"{self._text('etag')}, octet_length(v.{table['content']}::text), "
+            f"count(*) OVER (PARTITION BY v.{document.sql}, v.{version.number}) FROM {table.sql} v "
+            f"WHERE v.{document.sql} = ANY (%s::{document.type}[]) ORDER BY v.{document.sql}, v.{version.number} DESC",
             (list(documents),),
         )
         found = {row[0]: row for row in rows}
         metadata = self.metadata_of(documents)
         return [
-            Newest(one, metadata.get(one), _integer(row[1]), _integer(row[2]), row[3] or 0)
+            Newest(one, metadata.get(one), _integer(row[1]), _integer(row[2]), row[3] or 0, row[4])
             for one in documents
-            for row in [found.get(one, (one, None, None, 0))]
+            for row in [found.get(one, (one, None, None, 0, 0))]
             if one in found or one in metadata
         ]
 
@@ -241,7 +248,7 @@ class DocumentTables:
         rows = self._all(
             f"SELECT {table['version']}::text, {self._text('etag')}, {self._text('publisher')}, "
             f"{self._text('changelog')}, {self._text('published_at')}, octet_length({table['content']}::text) "
-            f"FROM {table.sql} WHERE {table['document']} = %s ORDER BY {table.columns['version'].number} DESC",
+            f"FROM {table.sql} v WHERE {table['document']} = %s ORDER BY v.{table.columns['version'].number} DESC",
             (document,),
         )
         return [VersionRow(_integer(row[0]) or 0, _integer(row[1]), *row[2:]) for row in rows]
@@ -265,7 +272,10 @@ class DocumentTables:
     def copy_version(
         self, document: str, version: int, *, to: int, publisher: t.Optional[str], changelog: str, etag: t.Optional[int]
     ) -> None:
-        """Insert a version that has the content of another one, and its publisher unless another one is given."""
+        """Insert a version that has the content of another one, and its publisher unless another one is given.
+
+        Raises RecoveryError(conflict) if the table does not have exactly one row of the other version.
+        """
         table = self.versions
         values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
             "document": (table["document"], ()),
@@ -275,11 +285,18 @@ class DocumentTables:
         }
         if publisher is None and "publisher" in table:
             values["publisher"] = (table["publisher"], ())
-        self._insert(
+        inserted = self._insert(
             values,
             f" FROM {table.sql} WHERE {table['document']} = %s AND {table.columns['version'].number} = %s",
             (document, version),
         )
+        if inserted != 1:
+            raise RecoveryError(
+                ErrorKind.CONFLICT,
+                f"{counted(inserted, 'row')} of version {version} of {document} were copied, 1 was expected.",
+                left="The document is unchanged.",
+                next_step="List the versions of the document with course_version_info, then run it again.",
+            )
 
     def add_versions(
         self, versions: t.Sequence[NewVersion], *, publisher: t.Optional[str], changelog: str, only_first: bool = False
