@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import secrets
 import threading
@@ -47,10 +48,10 @@ class Platform:
     def key(self, course: str) -> str:
         return f"{self.prefix}/{course}.json"
 
-    def upload(self, course: str, data: bytes) -> None:
+    def upload(self, course: str, data: bytes, **headers: str) -> None:
         self.bucket.client().put_object(
             Bucket=self.bucket.bucket, Key=self.key(course), Body=data, ContentType="application/json",
-            CacheControl="max-age=60",
+            CacheControl="max-age=60", **headers,
         )  # fmt: skip
 
     def published(self, course: str) -> bytes:
@@ -453,3 +454,24 @@ def test_a_version_with_two_rows_is_no_version_to_restore(platform: Platform) ->
     # The published content is kept as a version first, because it is not known which row it comes from.
     assert restored["documents"][0]["restored_from"] == 1
     assert [content for version, content in platform.versions("algebra") if version > 2] == [{"v": 2}, {"v": 1}]
+
+
+def test_a_compressed_copy_is_compared_by_its_content(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.upload("algebra", gzip.compress(b'{"v": 2}'), ContentEncoding="gzip")
+    assert platform.info("algebra")["documents"][0]["findings"] == []
+    restored = platform.restore("algebra", version="1")
+    assert (restored["documents"][0]["kept_version"], restored["documents"][0]["kept_copy"]) == (None, None)
+    # The new copy is plain, and a client that was sent the old encoding with it could not read it.
+    head = platform.bucket.client().head_object(Bucket=platform.bucket.bucket, Key=platform.key("algebra"))
+    assert (head.get("ContentEncoding"), json.loads(platform.published("algebra"))) == (None, {"v": 1})
+    for data, encoding, found in (
+        (gzip.compress(b'{"v": 1}')[:-4], "gzip", "ends too early"),
+        (b'{"v": 1}', "gzip", "Content-Encoding states: The gzip data is damaged"),
+    ):
+        platform.upload("algebra", data, ContentEncoding=encoding)
+        assert found in platform.info("algebra")["documents"][0]["findings"][0]
+    platform.upload("algebra", b"\x8b\x03\x80", ContentEncoding="br")
+    with pytest.raises(ModuleFailed) as refused:
+        platform.restore(version="last_good", documents=["damaged"])
+    assert refused.value.result["error_kind"] == "unsupported"

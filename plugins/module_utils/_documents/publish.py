@@ -192,7 +192,7 @@ class Publisher:
             else:
                 version, etag = version + 1, None if etag is None else etag + 1
                 tables.add_versions(
-                    [NewVersion(document, version, seen.data.decode(), etag)],
+                    [NewVersion(document, version, seen.text.decode(), etag)],
                     publisher=self._options.publisher or target.publisher,
                     changelog=f"Published content before the restore of version {target.version}",
                 )

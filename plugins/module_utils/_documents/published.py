@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._core.clock import compact_instant, utc_now
+from .._core.codec import decompress
 from .._core.errors import ErrorKind, RecoveryError
 from .._store.base import Headers, ObjectInfo, ObjectStore, is_same_version, put_shown, read_all
 from .schema import Validator, Verdict
@@ -23,12 +24,16 @@ LARGEST = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Published:
-    """The published copy of a document. info: None if the bucket has none. data: its bytes, if they were kept."""
+    """The published copy of a document. info: None if the bucket has none. data: its bytes, if they were kept.
+
+    text: its bytes without their Content-Encoding.
+    """
 
     key: str
     info: t.Optional[ObjectInfo]
     verdict: Verdict
     data: bytes = b""
+    text: bytes = b""
 
     @property
     def digest(self) -> t.Optional[str]:
@@ -62,7 +67,11 @@ class PublishedCopies:
                 yield inner, info
 
     def read(self, document: str, validator: Validator, *, keep: bool = False) -> Published:
-        """The copy as it is, judged; keep its bytes for a restore that replaces them."""
+        """The copy as it is, judged; keep its bytes for a restore that replaces them.
+
+        Raises RecoveryError(unsupported) for an encoding that is not gzip: such a copy is not compared, so it must not
+        be replaced as a damaged one.
+        """
         key = self.key(document)
         try:
             opened = self.store.open_small(key)
@@ -73,7 +82,27 @@ class PublishedCopies:
             if error.kind != ErrorKind.OBJECT_MISSING:
                 raise
             return Published(key, None, Verdict(None, "it is missing"))
-        return Published(key, opened.info, validator.judge(data), data if keep else b"")
+        try:
+            text = b"".join(decompress([data], self._encoding(opened.info), limit=LARGEST))
+        except RecoveryError as error:
+            if error.kind != ErrorKind.DAMAGED:
+                raise
+            problem = f"its content is not what its Content-Encoding states: {error.what}".rstrip(".")
+            return Published(key, opened.info, Verdict(None, problem), data if keep else b"")
+        return Published(key, opened.info, validator.judge(text), *((data, text) if keep else ()))
+
+    def _encoding(self, info: ObjectInfo) -> str:
+        """The codec of the stored bytes; C(aws-chunked) is one of the transfer, which some clients leave behind."""
+        named = (info.headers.content_encoding if info.headers else None) or ""
+        encodings = [one.strip().lower() for one in named.split(",")]
+        found = [one for one in encodings if one not in ("", "identity", "aws-chunked")]
+        if found in ([], ["gzip"]):
+            return "gzip" if found else "none"
+        raise RecoveryError(
+            ErrorKind.UNSUPPORTED,
+            f"{info.key} in {self.store.location} has the Content-Encoding {named[:50]!r}, which cannot be compared.",
+            next_step="Publish it without an encoding or with gzip; or name the other documents in `documents`.",
+        )
 
     def write(self, seen: Published, data: bytes) -> ObjectInfo:
         """Replace the copy that was seen, or create a missing one. Raises RecoveryError(conflict) if it has changed."""
@@ -89,7 +118,8 @@ class PublishedCopies:
                     left="The object was not replaced.",
                     next_step="Run it again.",
                 ) from None
-        headers = seen.info.headers or _JSON
+        # The restored content is not encoded.
+        headers = replace(seen.info.headers or _JSON, content_encoding=None)
         tags = self.store.tags(seen.key)
         if tags:
             headers = replace(headers, tags=tags)

@@ -142,9 +142,9 @@ class Rebuild(Change[RebuildResult]):
                 if published.verdict.problem:
                     self._problems.append({"document": document, "reason": published.verdict.problem})
                     continue
-                batch[document] = published.data
+                batch[document] = published.text
                 self._digests[document] = bytes.fromhex(guaranteed(published.digest))
-                size += len(published.data)
+                size += len(published.text)
                 if len(batch) == _BATCH or size >= _BATCH_BYTES:
                     self._insert(batch)
                     batch, size = {}, 0
