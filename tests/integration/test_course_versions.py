@@ -475,3 +475,42 @@ def test_a_compressed_copy_is_compared_by_its_content(platform: Platform) -> Non
     with pytest.raises(ModuleFailed) as refused:
         platform.restore(version="last_good", documents=["damaged"])
     assert refused.value.result["error_kind"] == "unsupported"
+
+
+def test_a_restored_version_has_the_other_columns_of_its_row(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.run(
+        "ALTER TABLE course_versions ADD tenant varchar(10) DEFAULT 'none (yet)', ADD required text, "
+        "ADD made_at timestamptz DEFAULT now(), ADD number bigint GENERATED ALWAYS AS IDENTITY, "
+        "ADD digest text GENERATED ALWAYS AS (md5(snapshot::text)) STORED"
+    )
+    platform.run("UPDATE course_versions SET tenant = 'school', required = 'x', made_at = '2020-01-01'")
+    platform.run("ALTER TABLE course_versions ALTER required SET NOT NULL")
+    platform.restore("algebra", version="1")
+    others = "SELECT tenant, required, made_at > '2026-01-01', number FROM course_versions WHERE version = 3"
+    assert platform.run(others) == [("school", "x", True, 3)]
+
+
+@pytest.mark.parametrize(("kind", "ids"), [("integer", ("12", "9")), ("uuid", (PUBLISHER,))])
+def test_a_key_that_is_no_id_stops_no_other_document(platform: Platform, kind: str, ids: tuple[str, ...]) -> None:
+    for table, name in platform.run(
+        "SELECT conrelid::regclass::text, conname FROM pg_constraint "
+        "WHERE contype = 'f' AND confrelid = 'course_metadata'::regclass"
+    ):
+        platform.run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    for table, column in (("course_metadata", "id"), ("course_versions", "course_id")):
+        platform.run(f"ALTER TABLE {table} ALTER {column} TYPE {kind} USING {column}::{kind}")
+    for course in ids:
+        platform.publish(course, {"v": 1}, {"v": 2})
+    for wrong in ("not an id", "012", "1" * 30):
+        with pytest.raises(ModuleFailed) as refused:
+            platform.restore(wrong, version="1")
+        assert refused.value.result["error_kind"] == "rows_missing"
+        platform.upload(wrong, b'{"v": 1}')
+    platform.run("DELETE FROM course_versions")
+    with pytest.raises(ModuleFailed) as partly:
+        run_module("course_version_restore", {**platform.options, "state": "rebuilt", "publisher": PUBLISHER})
+    assert [one["document"] for one in partly.value.result["not_rebuilt"]] == ["012", "1" * 30, "not an id"]
+    assert platform.run("SELECT count(*) FROM course_versions") == [(len(ids),)]
+    with pytest.raises(ModuleFailed, match="3 published documents cannot be a version"):
+        run_module("course_version_restore", {**platform.options, "state": "rebuilt", "publisher": PUBLISHER})

@@ -112,6 +112,13 @@ class Rebuild(Change[RebuildResult]):
             )
 
     def _select(self, reader: Reader, documents: t.Sequence[str]) -> None:
+        versions = reader.tables.versions
+        self._problems += [
+            {"document": one, "reason": f"its key is no id of the type {versions.columns['document'].type}"}
+            for one in documents
+            if not versions.can_hold(one)
+        ]
+        documents = [one for one in documents if versions.can_hold(one)]
         if not documents:
             return
         known = reader.tables.known(documents)
@@ -207,6 +214,7 @@ class Rebuild(Change[RebuildResult]):
         return bool(self._rebuilt)
 
     def why_unchanged(self) -> Unchanged:
+        self._raise_problems()
         return Unchanged("Every published document has a version.", "Nothing is left to do.")
 
     def result(self, outcome: Outcome) -> RebuildResult:

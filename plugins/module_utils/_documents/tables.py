@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, fields
 
@@ -43,6 +44,15 @@ class MetadataTable:
 #: Columns that a table can lack if their option has its default.
 _OPTIONAL = ("publisher", "changelog", "etag", "published_at", "updated_at")
 
+#: The texts that the server prints for ids of these types; a number of 18 digits fits into bigint.
+_ID_FORMS = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "numeric"), re.compile("0|-?[1-9][0-9]{0,17}")),
+    "uuid": re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+}
+#: Defaults that are computed for each row, such as now() and nextval(): a copy of a row gets a new value.
+_COMPUTED = re.compile(r"[A-Za-z_\"]\s*\((?!\d+(,\d+)?\))|\b(CURRENT|LOCAL|SESSION)_?[A-Z]+\b", re.IGNORECASE)
+_LITERAL = re.compile(r"'([^']|'')*'")
+
 _NUMBER_TYPES = ("smallint", "integer", "bigint", "numeric")
 _TEXTS = ("text", "character varying")
 _CONTENT = ("jsonb", "json", *_TEXTS)
@@ -64,11 +74,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that exists. columns: those of the options, by the name of the option."""
+    """A table that exists. columns: those of the options, by the name of the option.
+
+    copied: the other columns, as quoted identifiers, whose values a copy of a row has too.
+    """
 
     oid: int
     name: QualifiedName
     columns: t.Mapping[str, Column]
+    copied: t.Sequence[str] = ()
 
     @property
     def sql(self) -> str:
@@ -79,6 +93,11 @@ class Table:
 
     def __contains__(self, option: str) -> bool:
         return option in self.columns
+
+    def can_hold(self, document: str) -> bool:
+        """Whether a row can have this id. A name in a bucket may be no number and no UUID."""
+        form = _ID_FORMS.get(self.columns["document"].type)
+        return form is None or form.fullmatch(document) is not None
 
 
 class VersionRow(t.NamedTuple):
@@ -145,7 +164,7 @@ def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable],
         if field.name == "table" or not wanted:
             continue
         if wanted in existing:
-            _oid, _name, kind, required = existing[wanted]
+            _oid, _name, kind, required = existing[wanted][:4]
             columns[field.name] = Column(quote_identifier(wanted).replace("%", "%%"), kind, required)
         elif field.name not in _OPTIONAL or wanted != field.default:
             raise RecoveryError(
@@ -155,7 +174,17 @@ def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable],
             )
     _require_type(name, columns, ("version", "etag"), (*_NUMBER_TYPES, *_TEXTS), "whole numbers")
     _require_type(name, columns, ("content",), _CONTENT, "JSON")
-    return Table(found[0][0], name, columns)
+    described = {getattr(options, field.name) for field in fields(options) if field.name != "table"}
+    copied = [
+        quote_identifier(column).replace("%", "%%")
+        for _oid, column, _kind, _required, default, is_key, is_generated in found
+        if column not in described and not is_key and not is_generated and not _is_computed(default)
+    ]
+    return Table(found[0][0], name, columns, copied)
+
+
+def _is_computed(default: t.Optional[str]) -> bool:
+    return default is not None and _COMPUTED.search(_LITERAL.sub("''", default)) is not None
 
 
 def _require_type(
@@ -171,10 +200,14 @@ def _require_type(
 
 
 _COLUMNS = """
-SELECT c.oid::bigint, a.attname::text, format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef
+SELECT c.oid::bigint, a.attname::text, format_type(a.atttypid, NULL), a.attnotnull AND NOT a.atthasdef,
+  pg_get_expr(d.adbin, d.adrelid),
+  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey::int[])),
+  a.attgenerated <> '' OR a.attidentity <> ''
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')
 ORDER BY a.attnum
 """
@@ -204,6 +237,7 @@ class DocumentTables:
 
     def _ids(self, table: Table, documents: t.Sequence[str]) -> t.List[t.Tuple[t.Any, ...]]:
         column = table.columns["document"]
+        documents = [document for document in documents if table.can_hold(document)]
         sql = f"SELECT DISTINCT {column.sql}::text FROM {table.sql} WHERE {column.sql} = ANY (%s::{column.type}[])"
         return self._all(sql, (list(documents),))
 
@@ -211,6 +245,7 @@ class DocumentTables:
         """The newest version and the metadata of these documents."""
         table = self.versions
         document, version = table.columns["document"], table.columns["version"]
+        documents = [one for one in documents if table.can_hold(one)]
         rows = self._all(
             # ORDER BY would take a name without its table for the column of the result, whose type is text.
             f"SELECT DISTINCT ON (v.{document.sql}) v.{document.sql}::text, v.{version.sql}::text, "
@@ -285,6 +320,7 @@ class DocumentTables:
         }
         if publisher is None and "publisher" in table:
             values["publisher"] = (table["publisher"], ())
+        values.update((name, (name, ())) for name in table.copied)
         inserted = self._insert(
             values,
             f" FROM {table.sql} WHERE {table['document']} = %s AND {table.columns['version'].number} = %s",
@@ -358,7 +394,7 @@ class DocumentTables:
         self, values: t.Mapping[str, t.Tuple[str, t.Sequence[t.Any]]], rest: str, parameters: t.Sequence[t.Any]
     ) -> int:
         table = self.versions
-        names = ", ".join(table[name] for name in values)
+        names = ", ".join(table.get(name, name) for name in values)
         expressions = ", ".join(sql for sql, _parameters in values.values())
         given = [one for _sql, some in values.values() for one in some]
         with self._session.cursor() as cursor:
