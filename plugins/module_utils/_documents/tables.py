@@ -94,6 +94,10 @@ class Table:
     def __contains__(self, option: str) -> bool:
         return option in self.columns
 
+    def sql_of(self, name: str) -> str:
+        """The identifier of the column of an option; one of `copied` is an identifier itself."""
+        return self.columns[name].sql if name in self.columns else name
+
     def can_hold(self, document: str) -> bool:
         """Whether a row can have this id. A name in a bucket may be no number and no UUID."""
         form = _ID_FORMS.get(self.columns["document"].type)
@@ -394,7 +398,7 @@ class DocumentTables:
         self, values: t.Mapping[str, t.Tuple[str, t.Sequence[t.Any]]], rest: str, parameters: t.Sequence[t.Any]
     ) -> int:
         table = self.versions
-        names = ", ".join(table.get(name, name) for name in values)
+        names = ", ".join(table.sql_of(name) for name in values)
         expressions = ", ".join(sql for sql, _parameters in values.values())
         given = [one for _sql, some in values.values() for one in some]
         with self._session.cursor() as cursor:
