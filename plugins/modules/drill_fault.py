@@ -32,18 +32,28 @@ options:
   fault:
     description:
       - V(database_loss) drops the database with all its sessions.
-      - The other faults damage the content that the role P(lifeline.recovery.sandbox#role) creates. V(rows_deleted) deletes three
-        children and the rows that a cascade deletes, V(table_truncated) truncates a table and its dependents, V(table_dropped) drops
-        a partitioned table and its dependents, V(tenant_deleted) deletes one user with all rows of the user; V(bad_update)
-        overwrites a column. V(point_in_time) is a migration that overwrites, deletes and drops in one transaction.
+      - The other faults damage the samples that the role P(lifeline.recovery.sandbox#role) creates.
+      - In the sample C(school), V(rows_deleted) deletes three children and the rows that a cascade deletes, V(table_truncated) truncates a
+        table and its dependents, V(table_dropped) drops a partitioned table and its dependents, V(tenant_deleted) deletes one user with
+        all rows of the user, V(bad_update) overwrites a column, and V(point_in_time) is a migration that overwrites, deletes and drops in
+        one transaction.
+      - In the sample C(application), V(courses_damaged) overwrites and deletes published courses in the bucket, V(course_versions_lost)
+        drops the table of versions, V(tags_lost) deletes all tags and leaves the rows that name them, V(organization_lost) deletes all
+        organizations with the roles of their users, and V(media_lost) deletes all objects of the bucket C(media).
     type: str
-    choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted, point_in_time]
+    choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted, point_in_time, courses_damaged,
+              course_versions_lost, tags_lost, organization_lost, media_lost]
     default: database_loss
   database:
     description:
       - The database that the fault damages. O(login_db) names a maintenance database; if unset, V(postgres).
     type: str
     required: true
+  sandbox_path:
+    description:
+      - Folder of the sandbox, as O(lifeline.recovery.sandbox#module:path). Required for V(courses_damaged) and V(media_lost), which damage
+        objects of the S3 server that this sandbox runs.
+    type: path
   system_identifier:
     description:
       - The identity of the sandbox's server, as M(lifeline.recovery.sandbox) returns it.

@@ -153,7 +153,8 @@ options:
   fingerprint:
     description:
       - The RV(lifeline.recovery.pg_restore#module:fingerprint) of M(lifeline.recovery.pg_restore) - C(tables), C(rows) and
-        C(equal), which is null when nothing was compared.
+        C(equal), which is null when nothing was compared. C(reference) names what the recovered data were compared with, by
+        default the fingerprint of the backup set.
     type: dict
   self_tests:
     description:
@@ -264,7 +265,7 @@ reasons:
   type: list
   elements: str
   returned: when the drill was judged
-  sample: ["Recovered in 18.4 s; the objective is 15 min.", "38 tables with 1250000 rows are equal to the backup set's fingerprint."]
+  sample: ["Recovered in 18.4 s; the objective is 15 min.", "38 tables with 1250000 rows are equal to the fingerprint of the backup set."]
 notes:
   description: Further facts for the reader, such as warnings.
   type: list

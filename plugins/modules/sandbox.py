@@ -79,6 +79,13 @@ options:
       - Name of the bucket to create on the S3 server.
     type: str
     default: backups
+  application_database:
+    description:
+      - Name of the database that an application reads. The sandbox then also runs this application, an HTTP service that serves
+        courses and media from the buckets C(courses) and C(media), which are created, and users, organizations and tags from the database.
+      - If it is empty, the sandbox runs no application. It is set when the sandbox is created.
+    type: str
+    default: ""
 seealso:
   - module: lifeline.recovery.pg_backup
 """
@@ -136,6 +143,24 @@ archive:
   type: dict
   returned: when started with O(wal_archive)
   sample: {stanza: sandbox, config: /var/tmp/lifeline-sandbox/postgres/archive/pgbackrest.conf, environment: {}}
+application:
+  description: The application. Its options C(files) hold the key, so register the result with C(no_log).
+  type: dict
+  returned: when started with O(application_database)
+  contains:
+    url:
+      description: The address of the HTTP service.
+      type: str
+      sample: http://127.0.0.1:40003
+    files:
+      description: The option C(files) of the modules, by the name of the bucket.
+      type: dict
+      sample: {courses: {bucket: courses}, media: {bucket: media}}
+    publish:
+      description: The command, without its last argument, which writes the files of the sample database into a folder with a folder per bucket.
+      type: list
+      elements: str
+      sample: [python3, -I, /var/tmp/lifeline-sandbox/application/service.py, /var/tmp/lifeline-sandbox/application/settings.json, publish]
 error_kind:
   description: Stable name of the error.
   type: str

@@ -33,9 +33,9 @@ POINT_IN_TIME = pytest.param(
 )
 D1_SCENARIOS = ["d1_loss", "d1_tenant_deleted", "d1_bad_migration"]
 #: Scenarios that differ in their fault and in the tables that are restored and compared, by name.
-ROW_SCENARIOS: dict[str, dict[str, t.Any]] = yaml.safe_load((ROOT / "roles/drill/vars/main.yml").read_text())[
-    "drill_row_scenarios"
-]
+VARIABLES = yaml.safe_load((ROOT / "roles/drill/vars/main.yml").read_text())
+ROW_SCENARIOS: dict[str, dict[str, t.Any]] = VARIABLES["drill_row_scenarios"]
+APPLICATION_SCENARIOS: list[str] = list(VARIABLES["drill_application_scenarios"])
 
 
 def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str, t.Any]]:
@@ -52,7 +52,7 @@ def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [*ROW_SCENARIOS, POINT_IN_TIME, *D1_SCENARIOS])
+@pytest.mark.parametrize("scenario", [*ROW_SCENARIOS, POINT_IN_TIME, *D1_SCENARIOS, "courses_damaged"])
 def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_estimate_seconds={"max": "0.01 s"})
     assert (code, report["verdict"], report["scenario"]) == (0, "passed", scenario)
@@ -71,6 +71,21 @@ def test_a_drill_that_recovers_nothing_fails(scenario: str, tmp_path: Path) -> N
     assert code != 0
     assert report["verdict"] == "failed"
     assert report["fingerprint"]["equal"] is False
+
+
+@pytest.mark.slow
+def test_every_scenario_of_the_application_restores_its_content(tmp_path: Path) -> None:
+    folder = f"/tmp/{tmp_path.parent.name}-{os.getpid()}-application"
+    options = {"drill_rows": 1000, "drill_reports_dir": str(tmp_path / "reports"), "drill_sandbox_path": folder}
+    variables = {"scenarios": APPLICATION_SCENARIOS, "results": str(tmp_path), **options}
+    done = play(str(ROOT / "tests/data/playbooks/application_drills.yml"), variables, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert not Path(folder).exists()
+    for scenario in APPLICATION_SCENARIOS:
+        result = json.loads((tmp_path / f"{scenario}.json").read_text())
+        # The comparison before the recovery is the one of a drill that recovers nothing.
+        assert [(test["damage"], test["caught"]) for test in result["damaged"]] == [(scenario, True)]
+        assert result["recovered"]["equal"] is True, result["recovered"]["summary"]
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from tests.support.runner.modules import ROOT, tree
 
 
 def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook with variables from a private file; its output is in the result."""
+    """Run a playbook of the collection, or a file, with variables from a private file; its output is in the result."""
     file = folder / "variables.json"
     file.write_text(json.dumps(variables))
     return subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"),
-         f"lifeline.recovery.{name}", "-e", f"@{file}", *extra],
+         name if "/" in name else f"lifeline.recovery.{name}", "-e", f"@{file}", *extra],
         capture_output=True, text=True, check=False, cwd=folder,
         env={
             **os.environ,

@@ -55,9 +55,9 @@ LAYERS = [
     "_documents",
     "_operations",
     "_failover",
+    "_sandbox",
     "_drill",
     "_status",
-    "_sandbox",
     "_ansible",
 ]
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import FAMILY, FilePath, option
 from .._core.severity import CHECK_STATUSES
+from .._pages.phrases import FINGERPRINT_REFERENCE
 from .._pages.report_format import DataOrigin
 from .estimate import read_estimate
 from .model import Check, Evidence, FingerprintResult, SelfTest
@@ -78,14 +79,15 @@ def read_self_tests(given: t.Sequence[_Given]) -> t.Tuple[SelfTest, ...]:
 
 
 def read_fingerprint(given: t.Optional[_Given]) -> t.Optional[FingerprintResult]:
-    """The comparison that pg_restore returns: C(tables), C(rows), C(equal)."""
+    """The comparison that pg_restore or drill_content returns: C(tables), C(rows), C(equal), C(reference)."""
     if not given:
         return None
-    extra = {key: value for key, value in given.items() if key not in ("tables", "rows", "equal")}
+    extra = {key: value for key, value in given.items() if key not in ("tables", "rows", "equal", "reference")}
     return FingerprintResult(
         tables=_count(given, "tables"),
         rows=_count(given, "rows"),
         equal=_answer(given, "equal", "fingerprint"),
+        reference=_text({"reference": FINGERPRINT_REFERENCE, **given}, "reference", "fingerprint"),
         extra=extra,
     )
 

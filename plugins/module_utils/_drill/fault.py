@@ -2,46 +2,86 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Disasters on purpose, in sandboxes alone."""
+"""Injects faults into sandboxes."""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.clock import format_instant, utc_now
 from .._core.confirmation import ENVIRONMENTS
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.options import option
+from .._core.options import FilePath, option
 from .._engines.postgresql.restore import databases
 from .._engines.postgresql.server.catalog import server_facts
 from .._engines.postgresql.server.connection import ConnectionOptions, connection
+from .._sandbox.sandbox import sandbox_store
 
-#: The statements of each fault in the database of the sandbox, as one transaction. database_loss has no statement.
-FAULTS: t.Mapping[str, t.Sequence[str]] = {
-    "database_loss": (),
-    "rows_deleted": (
-        "DELETE FROM public.bookings WHERE child_id IN (11, 12, 13)",
-        "DELETE FROM public.children WHERE id IN (11, 12, 13)",
+
+@dataclass(frozen=True)
+class ObjectDamage:
+    """content: what the object has afterwards; None deletes the object. Without a key, every object of the bucket."""
+
+    bucket: str
+    key: str = ""
+    content: t.Optional[bytes] = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """statements: run in the database of the sandbox, as one transaction."""
+
+    statements: t.Sequence[str] = ()
+    objects: t.Sequence[ObjectDamage] = ()
+    drops_database: bool = False
+
+
+#: Faults in the content of the samples of the sandbox, school and application.
+FAULTS: t.Mapping[str, Fault] = {
+    "database_loss": Fault(drops_database=True),
+    "rows_deleted": Fault(
+        (
+            "DELETE FROM public.bookings WHERE child_id IN (11, 12, 13)",
+            "DELETE FROM public.children WHERE id IN (11, 12, 13)",
+        )
     ),
-    "table_truncated": ("TRUNCATE public.user_progress CASCADE",),
-    "table_dropped": ("DROP TABLE public.bookings CASCADE",),
-    "bad_update": ("UPDATE public.bookings SET price = 0 WHERE room <= 2",),
+    "table_truncated": Fault(("TRUNCATE public.user_progress CASCADE",)),
+    "table_dropped": Fault(("DROP TABLE public.bookings CASCADE",)),
+    "bad_update": Fault(("UPDATE public.bookings SET price = 0 WHERE room <= 2",)),
     # A migration with several mistakes; the restore of a single table cannot undo it.
-    "point_in_time": (
-        "UPDATE public.bookings SET price = 0",
-        "DELETE FROM public.user_progress WHERE child_id % 2 = 0",
-        "ALTER TABLE public.children DROP COLUMN parent_id CASCADE",
-        "DROP TABLE public.progress_notes CASCADE",
+    "point_in_time": Fault(
+        (
+            "UPDATE public.bookings SET price = 0",
+            "DELETE FROM public.user_progress WHERE child_id % 2 = 0",
+            "ALTER TABLE public.children DROP COLUMN parent_id CASCADE",
+            "DROP TABLE public.progress_notes CASCADE",
+        )
     ),
-    "tenant_deleted": (
-        "DELETE FROM public.bookings b USING public.children c "
-        "WHERE c.id = b.child_id AND c.parent_id = md5('user7')::uuid",
-        "DELETE FROM public.course_versions v USING public.courses c "
-        "WHERE c.id = v.course_id AND c.owner_id = md5('user7')::uuid",
-        "DELETE FROM public.courses WHERE owner_id = md5('user7')::uuid",
-        "DELETE FROM auth.users WHERE id = md5('user7')::uuid",
+    "tenant_deleted": Fault(
+        (
+            "DELETE FROM public.bookings b USING public.children c "
+            "WHERE c.id = b.child_id AND c.parent_id = md5('user7')::uuid",
+            "DELETE FROM public.course_versions v USING public.courses c "
+            "WHERE c.id = v.course_id AND c.owner_id = md5('user7')::uuid",
+            "DELETE FROM public.courses WHERE owner_id = md5('user7')::uuid",
+            "DELETE FROM auth.users WHERE id = md5('user7')::uuid",
+        )
     ),
+    "courses_damaged": Fault(
+        objects=(
+            ObjectDamage("courses", "course-2.json", b'{"title": "course-2", "items": [{"id": 1, "st'),
+            ObjectDamage("courses", "course-3.json", b'{"title": "course-3"}'),
+            ObjectDamage("courses", "course-5.json", b""),
+            ObjectDamage("courses", "course-8.json"),
+        )
+    ),
+    "course_versions_lost": Fault(("DROP TABLE public.course_versions CASCADE",)),
+    # The rows that name the deleted tags in an array stay.
+    "tags_lost": Fault(("TRUNCATE public.tag_types CASCADE",)),
+    "organization_lost": Fault(("DELETE FROM public.organizations",)),
+    "media_lost": Fault(objects=(ObjectDamage("media"),)),
 }
 
 
@@ -50,11 +90,15 @@ _APPLICATION = "lifeline.recovery drill"
 
 @dataclass(frozen=True)
 class FaultRequest:
-    """connection leads to a maintenance database; system_identifier is that of the sandbox's server."""
+    """connection leads to a maintenance database; system_identifier is that of the sandbox's server.
+
+    sandbox_path: the folder of the sandbox, for faults that damage objects.
+    """
 
     connection: ConnectionOptions
     database: str
     system_identifier: str
+    sandbox_path: t.Optional[FilePath] = None
     fault: str = field(default="database_loss", metadata=option(choices=list(FAULTS)))
     environment: str = field(default="production", metadata=option("recovery_environment", choices=ENVIRONMENTS))
     check_mode: bool = False
@@ -69,10 +113,12 @@ class FaultResult:
 
 
 def inject(request: FaultRequest) -> FaultResult:
-    """Inject a fault. database_loss drops the database with its sessions; the others run their statements.
+    """Inject a fault into the database and the objects of a sandbox.
 
-    Raises RecoveryError(not_a_sandbox) unless the environment is a sandbox and the server is the one named.
+    Raises RecoveryError(not_a_sandbox) unless the environment is a sandbox, the server is the one named, and
+    sandbox_path is the folder of a sandbox if the fault damages objects.
     """
+    fault = FAULTS[request.fault]
     if request.environment != "sandbox":
         raise refused(f"recovery_environment is {request.environment!r}")
     with connection(request.connection, application=_APPLICATION) as conn:
@@ -81,15 +127,29 @@ def inject(request: FaultRequest) -> FaultResult:
             raise refused(f"the server is {found}, not the sandbox {request.system_identifier}")
         there = databases.exists(conn, request.database)
         incident_at = format_instant(utc_now())
-        statements = FAULTS[request.fault]
-        if there and not statements and not request.check_mode:
+        if fault.drops_database and there and not request.check_mode:
             databases.drop(conn, request.database)
-    if there and statements and not request.check_mode:
+    if fault.statements and there and not request.check_mode:
         options = request.connection.with_database(request.database)
         with connection(options, application=_APPLICATION) as conn, conn.cursor() as cursor:
             # Several statements in one text are one transaction.
-            cursor.execute("; ".join(statements))
-    return FaultResult(changed=there, fault=request.fault, database=request.database, incident_at=incident_at)
+            cursor.execute("; ".join(fault.statements))
+    for damage in fault.objects:
+        _damage(request, damage)
+    changed = there or bool(fault.objects)
+    return FaultResult(changed=changed, fault=request.fault, database=request.database, incident_at=incident_at)
+
+
+def _damage(request: FaultRequest, damage: ObjectDamage) -> None:
+    if not request.sandbox_path:
+        raise refused("sandbox_path, the folder of the sandbox whose objects the fault damages, is not set")
+    with contextlib.closing(sandbox_store(request.sandbox_path, damage.bucket)) as store:
+        if request.check_mode:
+            return
+        if damage.content is None:
+            store.delete([damage.key] if damage.key else [found.key for found in store.list()])
+        else:
+            store.put(damage.key, [damage.content])
 
 
 def refused(why: str) -> RecoveryError:

@@ -194,15 +194,15 @@ def _judge_data(evidence: Evidence, recovered: bool) -> t.Iterator[_Finding]:
     if fingerprint is None or fingerprint.equal is None:
         yield (
             ERROR if recovered else FAILED,
-            "The recovered data were not compared with the fingerprint of the backup set.",
+            "The recovered data were not compared with their content before the incident.",
         )
     elif not fingerprint.equal:
-        yield FAILED, "The recovered data differ from the fingerprint of the backup set."
+        yield FAILED, f"The recovered data differ from {fingerprint.reference}."
     else:
         yield (
             PASSED,
             f"{plural(fingerprint.tables, 'table')} with {plural(fingerprint.rows, 'row')} "
-            f"{'is' if fingerprint.tables == 1 else 'are'} equal to the backup set's fingerprint.",
+            f"{'is' if fingerprint.tables == 1 else 'are'} equal to {fingerprint.reference}.",
         )
     for status, phrase in (
         (ERROR, "could not run"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.options import FAMILY, option
+from .._pages.phrases import FINGERPRINT_REFERENCE
 
 
 class PhaseStatus:
@@ -80,11 +81,12 @@ class Check:
 
 @dataclass(frozen=True)
 class FingerprintResult:
-    """The recovered content against the manifest; equal is None when they could not be compared."""
+    """The recovered content against the reference; equal is None when they could not be compared."""
 
     tables: int
     rows: int
     equal: t.Optional[bool]
+    reference: str = FINGERPRINT_REFERENCE
     extra: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 

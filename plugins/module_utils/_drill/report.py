@@ -219,7 +219,8 @@ def _fingerprint(evidence: Evidence) -> t.Optional[Report]:
     result = evidence.fingerprint
     if result is None:
         return None
-    return {**result.extra, "tables": result.tables, "rows": result.rows, "equal": result.equal}
+    compared = {"tables": result.tables, "rows": result.rows, "equal": result.equal, "reference": result.reference}
+    return {**result.extra, **compared}
 
 
 def _instant(instant: t.Optional[datetime]) -> t.Optional[str]:

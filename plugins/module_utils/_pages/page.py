@@ -14,7 +14,18 @@ from .markup import Child, Markup, element, joined
 from .objective_svg import draw_objective
 from .page_parts import card, checks_table, facts_list, history_table, pill, self_test_list, set_facts
 from .page_style import STYLE
-from .phrases import HEADLINES, SIGNS, estimate_range, instant, number, plan_line, plural, span, too_few_sentence
+from .phrases import (
+    FINGERPRINT_REFERENCE,
+    HEADLINES,
+    SIGNS,
+    estimate_range,
+    instant,
+    number,
+    plan_line,
+    plural,
+    span,
+    too_few_sentence,
+)
 from .report_format import DataOrigin, Report, headline, origin_of
 from .timeline_svg import draw_timeline
 
@@ -196,7 +207,7 @@ def _fingerprint(report: Report) -> Markup:
     return card(
         "Content",
         figures,
-        element("p", f"{how} with the fingerprint in the backup set.", class_="lead"),
+        element("p", f"{how} with {fingerprint.get('reference', FINGERPRINT_REFERENCE)}.", class_="lead"),
         element("ul", [element("li", item) for item in differences], class_="notes") if differences else None,
         _set(report),
         badge=badge,

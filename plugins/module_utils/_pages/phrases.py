@@ -28,6 +28,9 @@ SIGNS = {
 #: The smallest number of drills for an estimate: the 90th percentile of fewer drills is not meaningful.
 FEWEST_DRILLS = 5
 
+#: The reference of a comparison that names none.
+FINGERPRINT_REFERENCE = "the fingerprint of the backup set"
+
 HEADLINES = {
     "passed": "Passed",
     "failed": "Failed",

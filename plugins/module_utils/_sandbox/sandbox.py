@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sandbox: a real PostgreSQL and a real S3 server in one folder, without cloud, root or container."""
+"""A sandbox: a real PostgreSQL, a real S3 server and an application in one folder, without cloud, root or container."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from .._core.process import as_user, free_port, give_to
 from .._engines.postgresql.server.catalog import server_facts
 from .._engines.postgresql.server.connection import ConnectionOptions, connection
 from .._engines.postgresql.server.driver import require_psycopg2
+from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
 from .._store.s3_client import require_boto3
-from . import archiving
+from . import application, archiving
 from .archiving import newest_version
 from .programs import PostgresPrograms, find_postgres, find_rclone, reachable_copy
 from .state import SandboxState, ServerState, is_running, load_state, process_start, save_state, stop_process
@@ -43,6 +44,7 @@ class SandboxRequest:
 
     source_version: the server that the data come from, whose major version C(auto) prefers.
     postgres, s3: the servers of the sandbox. wal_archive: PostgreSQL archives with pgBackRest.
+    application_database: the database that the application reads; without it there is no application.
     """
 
     path: FilePath
@@ -53,6 +55,7 @@ class SandboxRequest:
     source_version: t.Optional[str] = None
     postgres_bin_dir: t.Optional[FilePath] = None
     bucket: str = "backups"
+    application_database: str = ""
     check_mode: bool = False
 
 
@@ -60,7 +63,8 @@ class SandboxRequest:
 class SandboxResult:
     """connection holds login options of our modules, store their option store; both empty unless it runs.
 
-    archive holds the options of its stanza.
+    archive holds the options of its stanza, application the C(url) of the application and the option files of each of
+    its buckets.
     """
 
     changed: bool
@@ -71,6 +75,7 @@ class SandboxResult:
     connection: t.Optional[t.Mapping[str, t.Any]] = None
     store: t.Optional[t.Mapping[str, t.Any]] = None
     archive: t.Optional[t.Mapping[str, t.Any]] = None
+    application: t.Optional[t.Mapping[str, t.Any]] = None
 
 
 def start(request: SandboxRequest) -> SandboxResult:
@@ -90,6 +95,8 @@ def start(request: SandboxRequest) -> SandboxResult:
         _start_postgres(request, state)
     if request.s3 and not is_running(state.s3):
         _start_s3(request, state)
+    if state.database and not is_running(state.application):
+        _start_application(request, state)
     if not _works(request, state):
         raise RecoveryError(
             ErrorKind.SERVICE_FAILED,
@@ -100,7 +107,14 @@ def start(request: SandboxRequest) -> SandboxResult:
 
 
 def _require_programs(request: SandboxRequest) -> None:
-    """Raise RecoveryError(client_missing or library_missing) if the servers or their clients lack a requirement."""
+    """Raise RecoveryError if the servers or their clients lack a requirement: client_missing, library_missing."""
+    if request.application_database and not (request.postgres and request.s3):
+        raise RecoveryError(
+            ErrorKind.INVALID_OPTIONS,
+            "`application_database` requires both servers of the sandbox, but `postgres` or `s3` is false.",
+            left="Nothing was created.",
+            next_step="Remove postgres and s3, whose default is true.",
+        )
     if request.postgres:
         require_psycopg2()
         _programs(request)
@@ -115,10 +129,11 @@ def _programs(request: SandboxRequest) -> PostgresPrograms:
 
 
 def stop(request: SandboxRequest) -> SandboxResult:
-    """Stop both servers and check that they ended; the data stays."""
+    """Stop the servers and check that they ended; the data stays."""
     state = load_state(request.path)
-    running = state is not None and (is_running(state.postgres) or is_running(state.s3))
+    running = state is not None and any(map(is_running, state.servers))
     if state is not None and not request.check_mode:
+        stop_process(state.application, signal.SIGTERM)
         # SIGINT is PostgreSQL's fast shutdown.
         stop_process(state.postgres, signal.SIGINT)
         stop_process(state.s3, signal.SIGTERM)
@@ -146,7 +161,7 @@ def remove(request: SandboxRequest) -> SandboxResult:
     if state.socket_dir and not state.socket_dir.startswith(request.path):
         shutil.rmtree(state.socket_dir, ignore_errors=True)
     shutil.rmtree(request.path)
-    running = [server for server in (state.postgres, state.s3, *restored) if is_running(server)]
+    running = [server for server in (*state.servers, *restored) if is_running(server)]
     gone = not os.path.lexists(request.path) and not running
     return SandboxResult(changed=True, state="absent", removed=gone)
 
@@ -187,6 +202,7 @@ def _create(request: SandboxRequest) -> SandboxState:
         secret_key=secrets.token_urlsafe(30),
         bucket=request.bucket,
         wal_archive=request.wal_archive,
+        database=request.application_database,
     )
     save_state(request.path, state)
     return state
@@ -236,7 +252,8 @@ def _start_s3(request: SandboxRequest, state: SandboxState) -> None:
     # It holds backups of real data, and other users may be able to enter the folder of a sandbox, such as /tmp.
     os.makedirs(folder, mode=0o700, exist_ok=True)
     os.chmod(folder, 0o700)
-    os.makedirs(os.path.join(folder, state.bucket), mode=0o700, exist_ok=True)
+    for bucket in (state.bucket, *(application.BUCKETS if state.database else ())):
+        os.makedirs(os.path.join(folder, bucket), mode=0o700, exist_ok=True)
     state.s3 = ServerState(port=free_port(_HOST))
     # In the environment, because all users can read a command line; it is parsed as one CSV field.
     environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{state.access_key},{state.secret_key}"'}
@@ -244,6 +261,14 @@ def _start_s3(request: SandboxRequest, state: SandboxState) -> None:
     log = os.path.join(request.path, "s3.log")
     process = _spawn(arguments, log, environment, None)
     _settle(request, state, state.s3, process, log, lambda: _answers_s3(state))
+
+
+def _start_application(request: SandboxRequest, state: SandboxState) -> None:
+    state.application = ServerState(port=free_port(_HOST))
+    arguments = application.prepare(request.path, state, _HOST)
+    log = os.path.join(request.path, "application.log")
+    process = _spawn(arguments, log, dict(os.environ), None)
+    _settle(request, state, state.application, process, log, lambda: _answers_application(state))
 
 
 def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Optional[str]) -> None:
@@ -316,7 +341,8 @@ def _settle(
 
 def _works(request: SandboxRequest, state: SandboxState) -> bool:
     database = not request.postgres or (is_running(state.postgres) and _answers_postgres(state))
-    return database and (not request.s3 or (is_running(state.s3) and _answers_s3(state)))
+    objects = not request.s3 or (is_running(state.s3) and _answers_s3(state))
+    return database and objects and (not state.database or _answers_application(state))
 
 
 def _answers_postgres(state: SandboxState) -> bool:
@@ -337,6 +363,10 @@ def _answers_s3(state: SandboxState) -> bool:
         return True
     except (OSError, RecoveryError):
         return False
+
+
+def _answers_application(state: SandboxState) -> bool:
+    return is_running(state.application) and application.is_listening(_HOST, state.application.port)
 
 
 def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> SandboxResult:
@@ -361,6 +391,7 @@ def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> 
         connection=login,
         store=store,
         archive=archiving.archive_options(request.path) if state.wal_archive else None,
+        application=_application(request.path, state) if state.database else None,
     )
 
 
@@ -385,6 +416,27 @@ def _store(state: SandboxState) -> t.Dict[str, t.Any]:
         "access_key": state.access_key,
         "secret_key": state.secret_key,
     }
+
+
+def _application(path: str, state: SandboxState) -> t.Dict[str, t.Any]:
+    return {
+        "url": f"http://{_HOST}:{state.application.port}",
+        "files": {bucket: {**_store(state), "bucket": bucket} for bucket in application.BUCKETS},
+        "publish": [*application.program_command(path), "publish"],
+    }
+
+
+def sandbox_store(path: str, bucket: str) -> ObjectStore:
+    """A bucket on the S3 server of the sandbox in a folder. Raises RecoveryError(not_a_sandbox), and for no answer."""
+    state = load_state(path)
+    if state is None or not is_running(state.s3):
+        raise RecoveryError(
+            ErrorKind.NOT_A_SANDBOX,
+            f"{path} is not the folder of a sandbox with a running S3 server.",
+            left="No object was changed.",
+            next_step="Set sandbox_path to the folder of the sandbox.",
+        )
+    return open_store(StoreOptions(**{**_store(state), "bucket": bucket}))
 
 
 def _server_user() -> t.Optional[str]:

@@ -29,6 +29,8 @@ class ServerState:
 
 @dataclass
 class SandboxState:
+    """database: the one that the application reads; empty without an application."""
+
     postgres_password: str = field(repr=False)
     access_key: str
     secret_key: str = field(repr=False)
@@ -37,8 +39,15 @@ class SandboxState:
     bin_dir: str = ""
     socket_dir: str = ""
     wal_archive: bool = False
+    database: str = ""
     postgres: ServerState = field(default_factory=ServerState)
     s3: ServerState = field(default_factory=ServerState)
+    application: ServerState = field(default_factory=ServerState)
+
+    @property
+    def servers(self) -> t.Tuple[ServerState, ...]:
+        """In the order of their start."""
+        return self.postgres, self.s3, self.application
 
 
 def load_state(path: str) -> t.Optional[SandboxState]:
@@ -54,9 +63,8 @@ def load_state(path: str) -> t.Optional[SandboxState]:
             f"The state of the sandbox in {path} cannot be read: {type(error).__name__}.",
             next_step="Check that its servers ended, then remove the folder.",
         ) from None
-    return SandboxState(
-        **{**document, "postgres": ServerState(**document["postgres"]), "s3": ServerState(**document["s3"])}
-    )
+    servers = {name: ServerState(**document[name]) for name in ("postgres", "s3", "application")}
+    return SandboxState(**{**document, **servers})
 
 
 def save_state(path: str, state: SandboxState) -> None:
