@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils._core.sizes import counted
+
 Result = t.Mapping[str, t.Any]
 
 
@@ -66,11 +68,26 @@ def export(result: Result, check_mode: bool) -> list[str]:
     ]
 
 
+def validate_plan(result: Result, check_mode: bool) -> list[str]:
+    """result: that of the module validate_plan."""
+    grave = [one for one in result["findings"] if one["severity"] != "info"]
+    steps = [f"{one['path']}: {one['next_step']}" for one in grave]
+    due = [f"{one['due'] or 'no day'}: {one['name']}" for one in result["first_steps"] if not one["done"]]
+    return [
+        line("Done", result["summary"]),
+        line("Proof", f"{counted(result['rules'], 'rule')} applied to the plan; no backup and no restore was tested"),
+        *result["table"],
+        *_lines("Due", due, "no first step is open"),
+        *_lines("Next", list(dict.fromkeys(steps)), "no action is needed"),
+    ]
+
+
 REPORTS: dict[str, t.Callable[[Result, bool], list[str]]] = {
     "verify": verify,
     "prune": prune,
     "check": check,
     "export": export,
+    "validate_plan": validate_plan,
 }
 
 

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.support.data.plans import PLATFORMS, changed, plain, plan_of, sound
+from tests.support.fakes.sinks import http_sink
 from tests.support.runner.modules import ROOT, ModuleFailed, run_module, tree
 
 NOW = "2026-03-01T00:00:00Z"
@@ -123,3 +124,22 @@ def test_the_playbook_tells_what_is_wrong_and_fails(tmp_path: Path) -> None:
     assert "stores[0].bucket: " in done.stdout
     assert "when a backup of studio-platform-db fails" not in done.stdout
     assert secret not in done.stdout + done.stderr
+
+
+def test_channels_are_notified_of_a_plan_in_error_until_it_is_corrected(tmp_path: Path) -> None:
+    wrong = plan_of("studio")
+    with http_sink() as sink:
+        variables = {
+            "recovery_plan_now": NOW, "recovery_notify_state_path": str(tmp_path / "incidents.json"),
+            "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{sink.url}/hook", "details": True}],
+        }  # fmt: skip
+        codes = [
+            ansible(tmp_path, "lifeline.recovery.validate_plan", {**variables, "recovery_plan": plan}).returncode
+            for plan in (wrong, sound())
+        ]
+        sent = [
+            (one.json["event"], one.json["details"]["severity"], one.json["details"]["resolved"])
+            for one in sink.at("/hook")
+        ]
+    assert codes == [2, 0]
+    assert sent == [("validate_plan.failed", "error", False), ("validate_plan.succeeded", "info", True)]

@@ -84,6 +84,7 @@ _BY_EVENT = (
         ("provider.",),
         "The provider has an outage: read its page, start no restore at the provider until it is over, or fail over.",
     ),
+    (("validate_plan.",), "Correct the recovery plan as the findings describe, and run validate_plan.yml again."),
     (("drill.overdue",), "Run drill.yml, and check its timer."),
     (("drill.",), "Read the report of the drill and correct its cause before an incident needs the recovery."),
 )
