@@ -452,13 +452,13 @@ def test_an_undo_counts_the_sessions_of_both_databases_and_refuses_them(
     assert caught.value.result["error_kind"] == "target_in_use"
 
 
-def test_a_plan_refuses_prepared_transactions_that_a_rename_would_wait_for(folder_store: Options) -> None:
+def test_a_plan_refuses_prepared_transactions_that_a_restore_would_wait_for(folder_store: Options) -> None:
     with postgres_server("15", settings={"max_prepared_transactions": "2"}) as server:
         name, kept = server.create_database("school"), server.create_database("kept")
         back_up(server, name, folder_store)
         server.psql(kept, "BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'order 7'")
         server.psql(name, "BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'order 8'")
-        for options in ({"mode": "swap"}, {"mode": "undo", "undo_db": kept}):
+        for options in ({"mode": "swap"}, {"mode": "in_place"}, {"mode": "undo", "undo_db": kept}):
             with pytest.raises(ModuleFailed) as caught:
                 restore(server, name, folder_store, **options, terminate_sessions=True, check=True)
             assert caught.value.result["error_kind"] == "target_in_use"

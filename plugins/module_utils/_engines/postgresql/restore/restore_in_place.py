@@ -55,6 +55,7 @@ class InPlaceRestore(DatabaseRestore):
         if toc is None:
             raise unknown_content()
         self._missing = self.missing_roles(None)
+        databases.refuse_prepared_transactions(self.admin, self.request.target_db)
         if self.request.terminate_sessions:
             databases.require_right_to_end_sessions(self.admin, self.request.target_db)
         with connection(self._options, application="lifeline.recovery restore") as conn:
