@@ -276,7 +276,7 @@ def refuse_subscriptions(conn: Connection, name: str) -> None:
 
 
 def refuse_prepared_transactions(conn: Connection, name: str) -> None:
-    """Raise RecoveryError(target_in_use) when the database has prepared transactions, for which locks and a rename wait."""
+    """Raise RecoveryError(target_in_use) when the database has prepared transactions, which keep locks and the name."""
     number = fetch_value(conn, "SELECT count(*) FROM pg_prepared_xacts WHERE database = %s", (name,))
     if number:
         raise RecoveryError(
