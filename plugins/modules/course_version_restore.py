@@ -24,6 +24,7 @@ requirements:
   - jsonschema 4.18 (for O(json_schema))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
+  - lifeline.recovery._confirmation
   - lifeline.recovery._postgres
   - lifeline.recovery._postgres.client
   - lifeline.recovery._files
@@ -251,6 +252,7 @@ from ..module_utils._documents.reader import Layout
 from ..module_utils._documents.rebuild import Rebuild, RebuildResult
 from ..module_utils._documents.restore import DocumentsRestore, DocumentsResult
 from ..module_utils._operations.change import perform
+from ..module_utils._repository.change import Safeguards
 
 SPEC = ArgumentSpec(
     {
@@ -261,7 +263,7 @@ SPEC = ArgumentSpec(
         "rebuilt_version": {"type": "str", "default": "first", "choices": ["first", "current"]},
         "source": {"type": "str"},
     }
-).merge(spec_of(PublishOptions), spec_of(Layout), files_spec(), store_spec(), postgres_spec())
+).merge(spec_of(PublishOptions), spec_of(Layout), spec_of(Safeguards), files_spec(), store_spec(), postgres_spec())
 
 
 def main() -> None:

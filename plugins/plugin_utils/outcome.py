@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import functools
-import json
-import re
-import shlex
 import typing as t
 
 from ..module_utils._core.sizes import counted
+from .commands import command as _command
+from .recoveries import RECOVERIES
 from .reports import REPORTS, line
 
 Result = t.Mapping[str, t.Any]
@@ -34,7 +33,7 @@ def outcome(
     confirm: str = "",
     terminate_sessions: bool = False,
 ) -> t.List[str]:
-    """Five lines. verb is backup, one of the restores or one of REPORTS; kind is that of the source.
+    """Five lines. verb is backup, one of the restores, or one of REPORTS or RECOVERIES; kind is that of the source.
 
     target is what a confirmation names. source and database: recovery_source and the database of that source, which
     decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. confirm
@@ -42,6 +41,8 @@ def outcome(
     """
     if verb in REPORTS:
         return REPORTS[verb](result, check_mode)
+    if verb in RECOVERIES:
+        return RECOVERIES[verb](result, check_mode, source)
     if kind == "supabase":
         return (
             _point(result, check_mode, source)
@@ -348,21 +349,6 @@ def _same_command(confirms: str, given: str = "") -> str:
         return "run the same command without --check"
     instead = f" in place of {given}" if given else ""
     return f"run the same command without --check and with -e recovery_confirm={confirms}{instead}"
-
-
-def _command(playbook: str, **variables: t.Any) -> str:
-    """A command to paste. Ansible prints it within a JSON string, where double quotes would be escaped."""
-    given = "".join(_variable(name, str(value)) for name, value in variables.items() if value not in ("", None))
-    return f"ansible-playbook lifeline.recovery.{playbook}{given}"
-
-
-def _variable(name: str, value: str) -> str:
-    if re.fullmatch(r"[\w./:@+-]+", value):
-        return f" -e {name}={value}"
-    # Ansible splits name=value at blanks; a plain scalar of YAML may have them.
-    if re.fullmatch(r"[A-Za-z_][\w./@+ -]*[\w]", value):
-        return f" -e '{{{name}: {value}}}'"
-    return f" -e {shlex.quote(json.dumps({name: value}))}"
 
 
 def _some(items: t.Sequence[t.Any]) -> str:

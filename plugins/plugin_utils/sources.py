@@ -69,6 +69,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "service": ((POSTGRESQL,), ""),
     "cluster_port": ((POSTGRESQL,), ""),
     "socket_directory": ((POSTGRESQL,), ""),
+    "courses": ((POSTGRESQL,), {}),
     "sandbox_path": (_SETS, ""),
     "sql_name": ((D1,), ""),
     "location": ((D1,), ""),

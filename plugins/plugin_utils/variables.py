@@ -12,6 +12,8 @@ import re
 import typing as t
 from pathlib import Path
 
+import yaml
+
 from .sources import SOURCE_KEYS, meant
 
 # Options that define one run. A run that does not read one of them would not do what the operator requested. All other
@@ -23,11 +25,12 @@ _REQUESTS = (
     *("create_roles", "terminate_sessions", "tablespaces", "materialized_views", "object_errors", "locale", "rows_as"),
     *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
     *("location", "accept_identity", "export_path", "prefixes"),
+    *("documents", "version", "max_documents"),
 )
 # Requests that mean something for one source only.
 _OF_ONE_SOURCE = (
     *("set", "to", "target", "into", "undo_db", "archive", "confirm", "tables", "keys", "where", "tenant_table"),
-    "accept_identity",
+    *("accept_identity", "documents", "version"),
 )
 # Options that identify a source: on the command line they would replace those of several sources.
 _IDENTITIES = (
@@ -75,10 +78,23 @@ class Files:
     def read_by(self, playbook: str) -> frozenset[str]:
         """The variables that a playbook and its own roles read.
 
-        Roles that these include get what they are to do from the role that includes them.
+        Roles that these include get what they are to do from the role that includes them. Of a role with several entry
+        points, a playbook reads the variables of one.
         """
+        text = self._playbook_text(playbook)
+        entry_point = re.search(r"_role: lifeline\.recovery\.(\w+)\s+_entry_point: (\w+)", text)
+        if entry_point:
+            return _names_read(text) | self._names_of_entry_point(*entry_point.groups())
         roles = sorted(self._roles_named(playbook) & set(self.roles))
-        return _names_read(self._playbook_text(playbook) + "".join(self._role_texts[role] for role in roles))
+        return _names_read(text + "".join(self._role_texts[role] for role in roles))
+
+    def _names_of_entry_point(self, role: str, entry_point: str) -> frozenset[str]:
+        """The variables in the argument specification of an entry point, and those that their defaults read."""
+        folder = self._collection / "roles" / role
+        specifications = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]
+        defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
+        options = specifications[entry_point]["options"]
+        return _names_read("\n".join(f"{name} {defaults[name]}" for name in options))
 
     def _roles_named(self, playbook: str) -> set[str]:
         """The role of the same name, which the playbook runs for each source, and those that the playbook names."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.roles import entry_points_of, options_of
 from tests.support.runner.modules import ROOT
 from tests.tools.marked import with_part
 
@@ -41,10 +42,21 @@ def _readme(role: Path) -> str:
 
 
 def _table(role: Path) -> t.Iterator[str]:
-    main = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
+    entry_points = entry_points_of(role.name)
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8")) or {}
+    options = {
+        name: {**option, "description": _with_users(name, option, entry_points)}
+        for name, option in options_of(role.name).items()
+    }
     yield from ("| variable | default | meaning |", "|---|---|---|")
-    yield from option_rows(main.get("options", {}), defaults)
+    yield from option_rows(options, defaults)
+
+
+def _with_users(name: str, option: dict[str, t.Any], entry_points: dict[str, dict[str, t.Any]]) -> str:
+    """The description of a variable that some entry points read, with their names before it."""
+    users = [entry_point for entry_point, options in entry_points.items() if name in options]
+    named = "" if len(users) == len(entry_points) else f"({', '.join(f'C({user})' for user in users)}) "
+    return f"{named}{_text(option)}"
 
 
 def option_rows(options: dict[str, t.Any], defaults: dict[str, t.Any], above: str = "") -> t.Iterator[str]:
@@ -99,11 +111,14 @@ def _literal(text: str) -> t.Any:
 
 
 def _meaning(option: dict[str, t.Any]) -> str:
-    description = option["description"]
-    text = description if isinstance(description, str) else " ".join(description)
-    text = _CODE.sub(r"`\1`", text)
+    text = _CODE.sub(r"`\1`", _text(option))
     choices = [f"`{_shown(choice)}`" for choice in option.get("choices", ()) if choice != ""]
     return f"{text} One of {', '.join(choices)}." if choices else text
+
+
+def _text(option: dict[str, t.Any]) -> str:
+    description = option["description"]
+    return description if isinstance(description, str) else " ".join(description)
 
 
 def _shown(choice: t.Any) -> str:

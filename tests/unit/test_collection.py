@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import roles
 from tests.support.runner.modules import ROOT
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
@@ -147,12 +148,12 @@ def test_every_module_has_three_examples(module: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_documents_what_it_takes(role: str) -> None:
-    specification = yaml.safe_load(read(f"roles/{role}/meta/argument_specs.yml"))["argument_specs"]["main"]["options"]
+    specification = roles.options_of(role)
     defaults = yaml.safe_load(read(f"roles/{role}/defaults/main.yml"))
     assert list(specification) == list(defaults)
     # A default in the specification is printed when another argument is wrong, and these hold secrets.
     kinds = ("connection", "store", "files", "channels", "sources", "bucket_locks", "repository", "cipher_pass")
-    secret = {f"{role}_{kind}" for kind in kinds}
+    secret = {f"{role}_{kind}" for kind in (*kinds, "courses")}
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}
     assert plain == {name: value for name, value in defaults.items() if name not in secret}
@@ -162,21 +163,27 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_readme_of_a_role_has_an_example_playbook(role: str) -> None:
     name = f"lifeline.recovery.{role}"
-    options = yaml.safe_load(read(f"roles/{role}/meta/argument_specs.yml"))["argument_specs"]["main"]["options"]
+    options = roles.options_of(role)
     blocks = re.findall(r"```yaml\n(.*?)```", read(f"roles/{role}/README.md"), re.DOTALL)
     plays = [play for block in blocks for play in yaml.safe_load(block) if "hosts" in play]
-    used = [use for play in plays for use in play["roles"] if use["role"] == name]
-    assert used, "no example play runs the role"
-    assert [use["vars"].keys() - options.keys() for use in used] == [set()] * len(used)
+    used = [(use["role"], use["vars"]) for play in plays for use in play.get("roles", [])]
+    tasks = [task for play in plays for task in play.get("tasks", [])]
+    used += [(task["ansible.builtin.include_role"]["name"], task["vars"]) for task in tasks]
+    variables = [given.keys() for role_used, given in used if role_used == name]
+    assert variables, "no example play runs the role"
+    assert [given - options.keys() for given in variables] == [set()] * len(variables)
 
 
 #: Roles that change no source and no cluster. Other roles notify channels of their start and their result.
 SILENT = {"backup_host", "monitoring", "notify", "sandbox", "sets", "status"}
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role not in SILENT])
-def test_an_operation_runs_within_the_role_common(role: str) -> None:
-    (task,) = yaml.safe_load(read(f"roles/{role}/tasks/main.yml"))
+@pytest.mark.parametrize(
+    ("role", "entry_point"),
+    [(role, name) for role in ROLES if role not in SILENT for name in roles.entry_points_of(role)],
+)
+def test_an_operation_runs_within_the_role_common(role: str, entry_point: str) -> None:
+    (task,) = yaml.safe_load(read(f"roles/{role}/tasks/{entry_point}.yml"))
     assert task["ansible.builtin.include_role"] == {"name": "lifeline.recovery.common"}
     assert "common_event" in task["vars"]
 

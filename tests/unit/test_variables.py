@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ansible_collections.lifeline.recovery.plugins.plugin_utils.sources import SOURCE_KEYS
 from ansible_collections.lifeline.recovery.plugins.plugin_utils.variables import (
@@ -20,6 +19,7 @@ from ansible_collections.lifeline.recovery.plugins.plugin_utils.variables import
     requests_of_one_source,
     unknown_names,
 )
+from tests.support.roles import options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = Files(ROOT)
@@ -43,10 +43,7 @@ def test_every_common_variable_is_documented_and_every_documented_one_is_read() 
 
 @pytest.mark.parametrize("role", [role for role in FILES.roles if role != "common"])
 def test_a_role_knows_its_own_variables(role: str) -> None:
-    options = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
-        "options"
-    ]
-    assert unknown_names(options, FILES, [role]) == []
+    assert unknown_names(options_of(role), FILES, [role]) == []
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
@@ -89,6 +86,15 @@ def test_a_request_is_refused_by_a_playbook_that_does_not_read_it() -> None:
         "restore_rows_keys has no effect in restore.yml."
     ]
     assert ignored_requests(["recovery_tier", "recovery_before", "recovery_set"], "restore", FILES) == []
+
+
+def test_a_playbook_of_one_entry_point_refuses_requests_of_the_others() -> None:
+    given = ["recovery_documents", "recovery_set", "recovery_reason", "recovery_max_documents"]
+    assert ignored_requests(given, "recover_courses", FILES) == ["recovery_set has no effect in recover_courses.yml."]
+    assert ignored_requests(given, "recover_course_versions", FILES) == [
+        "recovery_documents has no effect in recover_course_versions.yml.",
+        "recovery_max_documents has no effect in recover_course_versions.yml.",
+    ]
 
 
 def test_a_request_of_one_source_is_refused_for_several() -> None:

@@ -42,7 +42,7 @@ def restore_request(params: Params, *, check_mode: bool, diff_mode: bool) -> Doc
         version=_version(params["version"]),
         options=request_of(PublishOptions, params, check_mode=check_mode),
         max_documents=params["max_documents"],
-        safeguards=Safeguards(check_mode=check_mode),
+        safeguards=request_of(Safeguards, params, check_mode=check_mode),
         source=params["source"],
         diff_mode=diff_mode,
     )
@@ -54,7 +54,7 @@ def rebuild_request(params: Params, *, check_mode: bool) -> RebuildRequest:
         params,
         check_mode=check_mode,
         layout=layout_of(params),
-        safeguards=Safeguards(check_mode=check_mode),
+        safeguards=request_of(Safeguards, params, check_mode=check_mode),
         number=1 if params["rebuilt_version"] == "first" else None,
     )
 

@@ -23,6 +23,7 @@ _PLAYBOOKS = {
     "backup_verify": "verify",
     "bucket_backup": "backup",
     "bucket_restore": "restore",
+    "course_version_restore": "recover_courses",
     "d1_backup": "backup",
     "d1_restore": "restore",
     "d1_restore_rows": "restore_rows",

@@ -67,7 +67,7 @@ class Rebuild(Change[RebuildResult]):
     (the others are rebuilt), and those of the connection and of the bucket.
     """
 
-    operation = "rebuild_versions"
+    operation = "recover_course_versions"
 
     def __init__(self, request: RebuildRequest, store: t.Optional[ObjectStore]) -> None:
         super().__init__(request.safeguards, store, request.source)

@@ -68,7 +68,7 @@ class DocumentsRestore(Change[DocumentsResult]):
     L(Publisher.publish). An error after some documents were restored names these.
     """
 
-    operation = "restore_version"
+    operation = "recover_courses"
 
     def __init__(self, request: DocumentsRequest, store: t.Optional[ObjectStore]) -> None:
         super().__init__(request.safeguards, store, request.source)

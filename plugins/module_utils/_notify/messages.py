@@ -67,6 +67,14 @@ _BY_EVENT = (
         "Check whether the damage still exists; if so, restore a set from before it.",
     ),
     (
+        ("recover_courses.unchanged", "recover_course_versions.unchanged"),
+        "Check whether the damage still exists; if so, list the versions of the course with course_version_info.",
+    ),
+    (
+        ("recover_courses.", "recover_course_versions."),
+        "Courses that the message does not name are unchanged; run the playbook again when its cause is corrected.",
+    ),
+    (
         ("restore.", "restore_rows."),
         "The target is unchanged unless the message states otherwise; find slow steps in the timings.",
     ),
