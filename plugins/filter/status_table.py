@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._status.table import status_table
+from ..module_utils._status.table import operations_table, status_table
 
 
 class FilterModule:
     """The state of sources for people."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"status_table": status_table}
+        return {"status_table": status_table, "operations_table": operations_table}

@@ -311,7 +311,7 @@ check:
   sample: {at: "2026-03-01T02:30:02.000+00:00", verdict: passed, age_seconds: 1800.0, failed: []}
 restore:
   description: >-
-    The newest set that a restore found equal - passed_set, passed_at; and the newest set whose last restore failed - failed_set, failed_at, error_kind,
+    The set of the last restore that was equal to its set - passed_set, passed_at; and the newest set whose last restore failed - failed_set, failed_at, error_kind,
     objects (some of the object_count that were refused or not equal) - with failed_sets, every such set. A later restore of a set that
     is equal ends this. Failures that are facts of the target, such as a missing role, are not recorded.
   type: dict
@@ -333,6 +333,15 @@ drill:
   returned: success
   sample: {at: "2026-02-01T10:00:00.000+00:00", verdict: passed, scenario: database_loss, age_seconds: 2476800.0, rto_measured_seconds: 84.2,
            rto_objective_seconds: 300.0}
+operations:
+  description: >-
+    The last run of each operation on the source by its audit record, the newest first - operation, at, age_seconds, status, performed_by and
+    host. Records of the last three months are read.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - {operation: backup, at: "2026-03-01T02:00:46.000+00:00", age_seconds: 3560.0, status: succeeded, performed_by: lifeline, host: backup1}
 replication:
   description: Whether standbys stream, and the lag of the slowest - role, streaming, standbys, lag_seconds, lag_bytes; or null without standbys.
   type: dict

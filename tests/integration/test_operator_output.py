@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -185,6 +186,7 @@ def test_status_looks_at_the_selected_source_with_the_objective_of_the_inventory
     done = operator.play("status", "-e", "recovery_source=media", inventory=inventory)
     assert done.returncode != 0
     assert "media critical - " in flat(done.stdout)
+    assert re.search(r"media backup \d{4}-\d\d-\d\d \d\d:\d\d succeeded", flat(done.stdout)), done.stdout
     assert "CRITICAL: media: the newest set is" in flat(done.stdout)
     assert "the objective is 1.0 s." in flat(done.stdout)
     assert "other" not in done.stdout

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import shutil
@@ -68,6 +69,31 @@ def test_one_dictionary_says_how_a_source_is(files: Options, folder_store: Optio
     stored = sum(path.stat().st_size for path in Path(folder_store["path"]).rglob("*") if path.is_file())
     assert found["storage"][1]["used_bytes"] == stored
     assert found["drill"] is found["replication"] is found["archive"] is None
+
+
+def test_last_run_of_each_operation_is_listed_with_its_operator(files: Options, folder_store: Options) -> None:
+    assert status(folder_store)["operations"] == []
+    for _run in range(2):
+        back_up(files, folder_store)
+    run_module("backup_verify", {"source": "media", "store": folder_store})
+    write_audit(open_store(StoreOptions(**folder_store)), "media", "restore_rows", "failed", {})
+    found = status(folder_store)["operations"]
+    assert [(one["operation"], one["status"]) for one in found] == [
+        ("restore_rows", "failed"), ("verify", "passed"), ("backup", "succeeded"),
+    ]  # fmt: skip
+    assert {(one["performed_by"], one["host"]) for one in found} == {(getpass.getuser(), socket.gethostname())}
+    assert all(0 <= one["age_seconds"] < 300 for one in found)
+
+
+def test_last_restore_is_known_by_its_instant_and_not_by_the_age_of_its_set(
+    files: Options, folder_store: Options, tmp_path: Path
+) -> None:
+    older, newer = (back_up(files, folder_store)["set_id"] for _run in range(2))
+    for name in (newer, older):
+        target = {"provider": "directory", "path": str(tmp_path / name)}
+        (tmp_path / name).mkdir()
+        run_module("bucket_restore", {"source": "media", "store": folder_store, "set": name, "files": target})
+        assert status(folder_store)["restore"]["passed_set"] == name
 
 
 def test_a_source_that_was_never_backed_up_says_so(files: Options, folder_store: Options) -> None:

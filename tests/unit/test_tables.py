@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.columns import WIDTH
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.sizes import brief_seconds, brief_size
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.table import sets_table
-from ansible_collections.lifeline.recovery.plugins.module_utils._status.table import status_table
+from ansible_collections.lifeline.recovery.plugins.module_utils._status.table import operations_table, status_table
 
 
 def result(source: str, **facts: t.Any) -> dict[str, t.Any]:
@@ -56,6 +56,19 @@ def test_status_fits_a_terminal_and_cuts_no_name() -> None:
     text = " ".join(" ".join(lines).split())
     assert "CRITICAL: school: the newest set is 26 h 12 min old" in text
     assert "KEPT: school: the database school_before_20260301t124500z of a swap" in text
+
+
+def test_last_operations_are_listed_by_source() -> None:
+    record = {"at": "2026-03-01T02:00:46.000+00:00", "status": "succeeded", "performed_by": "lifeline", "host": "b"}
+    operations = [{**record, "operation": "point_in_time_recovery"}, {**record, "operation": "backup"}]
+    lines = operations_table([result("school", operations=operations), result("project")])
+    assert [line.split() for line in lines] == [
+        ["SOURCE", "OPERATION", "ENDED", "AT", "STATUS", "BY"],
+        ["school", "point_in_time_recovery", "2026-03-01", "02:00", "succeeded", "lifeline"],
+        ["school", "backup", "2026-03-01", "02:00", "succeeded", "lifeline"],
+    ]
+    assert max(map(len, lines)) <= WIDTH
+    assert operations_table([result("school")]) == []
 
 
 def test_sets_are_listed_by_source_with_those_that_cannot_be_used() -> None:

@@ -38,6 +38,9 @@ HEAD_SCHEMA = "lifeline.recovery/audit-head/1"
 #: Operations whose records name the one before them and are named by none, for with them would go what they vouch for.
 _SHORT_LIVED = ("check",)
 
+#: Far more operations than the collection has. A store with as many invented names must not be read for hours.
+_MOST_OPERATIONS = 50
+
 _LINK = record({"key": text(longest=500), "sha256": text("[0-9a-f]{64}")})
 _RECORD = record(
     {
@@ -222,6 +225,30 @@ def newest_audit(
                     if accept is None or accept(record):
                         return record
     return None
+
+
+def newest_audits(
+    store: ObjectStore,
+    source: str,
+    now: datetime,
+    *,
+    months: int,
+    accept: t.Callable[[AuditRecord], bool],
+) -> t.Dict[str, AuditRecord]:
+    """The last record of each operation that accept takes, in so many months back from now, by operation.
+
+    A record that cannot be read is passed over.
+    """
+    found: t.Dict[str, AuditRecord] = {}
+    for month in _months(now, months):
+        for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
+            operation = _operation_of(key)
+            if operation not in found and len(found) < _MOST_OPERATIONS:
+                with contextlib.suppress(RecoveryError):
+                    record = _parsed(key, _document(key, read_all(store, key), source))
+                    if accept(record):
+                        found[operation] = record
+    return found
 
 
 _FIELDS = ("operation_type", "performed_by", "performed_at", "host", "source", "status", "details")

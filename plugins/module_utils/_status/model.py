@@ -110,7 +110,7 @@ class VerificationFact:
 
 @dataclass(frozen=True)
 class RestoreFact:
-    """The newest set that was restored and found equal, and the newest one whose last restore failed.
+    """The set of the last restore that was equal to its set, and the newest set whose last restore failed.
 
     objects names some of the object_count objects that were refused or not equal. failed_sets: every set whose last
     restore failed, newest first.
@@ -124,6 +124,18 @@ class RestoreFact:
     objects: t.Sequence[str] = ()
     object_count: int = 0
     failed_sets: t.Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class OperationFact:
+    """The last run of an operation on the source, by its audit record."""
+
+    operation: str
+    at: str
+    age_seconds: float
+    status: str
+    performed_by: str
+    host: str
 
 
 @dataclass(frozen=True)
@@ -226,6 +238,7 @@ class Facts:
     attempt: t.Optional[AttemptFact] = None
     check: t.Optional[CheckFact] = None
     drill: t.Optional[DrillFact] = None
+    operations: t.Tuple[OperationFact, ...] = ()
     replication: t.Optional[ReplicationFact] = None
     archive: t.Optional[ArchiveFact] = None
     kept: t.Tuple[KeptFact, ...] = ()

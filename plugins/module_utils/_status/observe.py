@@ -17,7 +17,7 @@ from .._core.clock import format_instant, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
 from .._core.options import INTERNAL, option
-from .._repository.audit import AuditRecord, newest_audit
+from .._repository.audit import AuditRecord, newest_audit, newest_audits
 from .._repository.catalogue import list_sets
 from .._repository.info import InfoRequest, SetInfo, describe_sets
 from .._repository.layout import SetName, check_source
@@ -31,6 +31,7 @@ from .model import (
     CheckFact,
     DrillFact,
     Facts,
+    OperationFact,
     Reach,
     RestoreFact,
     StoreFact,
@@ -46,8 +47,8 @@ _OURS = (ErrorKind.INVALID_OPTIONS, ErrorKind.LIBRARY_MISSING, ErrorKind.UNSUPPO
 #: Maximum number of manifests to read: a run each minute must cost less than the backups.
 _SETS_READ = 50
 
-#: How far back the last backup, checks and drill are searched.
-_BACKUP_MONTHS, _CHECK_MONTHS, _DRILL_MONTHS = 3, 3, 14
+#: How far back the last run of each operation is searched, and how far the last drill, which may run once a year.
+_MONTHS, _DRILL_MONTHS = 3, 14
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,7 @@ def _look_into(
         seen = replace(
             seen,
             restore=_restore(store, names),
-            attempt=_attempt(store, scope.source, now),
-            check=_check(store, scope.source, now),
-            drill=_drill(store, scope.source, now),
+            **_operations(store, scope.source, now),
             volumes=(*facts.volumes, *_used(store, scope)),
         )
         return seen, _newest(names)
@@ -244,7 +243,12 @@ def _restore(store: ObjectStore, names: t.Sequence[SetName]) -> RestoreFact:
         for outcome in restore_outcomes(store, source, tier).values()
         if (tier, outcome.set_id) in known
     ]
-    passed = max((one for one in found if not one.failed), key=lambda one: one.set_id, default=None)
+    # By the instant of the restore: an older set may have been restored last.
+    passed = max(
+        (one for one in found if not one.failed),
+        key=lambda one: (parse_instant(one.restored_at), one.set_id),
+        default=None,
+    )
     failed = sorted((one for one in found if one.failed), key=lambda one: one.set_id, reverse=True)
     return RestoreFact(
         passed_set=passed.set_id if passed else None,
@@ -258,15 +262,37 @@ def _restore(store: ObjectStore, names: t.Sequence[SetName]) -> RestoreFact:
     )
 
 
-def _attempt(store: ObjectStore, source: str, now: datetime) -> t.Optional[AttemptFact]:
-    record = newest_audit(store, source, "backup", now, months=_BACKUP_MONTHS)
-    return AttemptFact(record.performed_at, record.status, record.details.get("error_kind")) if record else None
+def _operations(store: ObjectStore, source: str, now: datetime) -> t.Dict[str, t.Any]:
+    """The facts of the audit records, by the names of the fields of Facts."""
+    newest = newest_audits(store, source, now, months=_MONTHS, accept=_is_of_source)
+    if "drill" not in newest:
+        drill = newest_audit(store, source, "drill", now, months=_DRILL_MONTHS, accept=_is_of_source)
+        newest.update({"drill": drill} if drill else {})
+    records = sorted(newest.values(), key=lambda record: parse_instant(record.performed_at), reverse=True)
+    return {
+        "attempt": _attempt(newest["backup"]) if "backup" in newest else None,
+        "check": _check(newest["check"], now) if "check" in newest else None,
+        "drill": _drill(newest["drill"], now) if "drill" in newest else None,
+        "operations": tuple(_operation(record, now) for record in records),
+    }
 
 
-def _check(store: ObjectStore, source: str, now: datetime) -> t.Optional[CheckFact]:
-    record = newest_audit(store, source, "check", now, months=_CHECK_MONTHS)
-    if record is None:
-        return None
+def _operation(record: AuditRecord, now: datetime) -> OperationFact:
+    return OperationFact(
+        operation=record.operation_type,
+        at=record.performed_at,
+        age_seconds=_seconds_since(record.performed_at, now),
+        status=record.status,
+        performed_by=record.performed_by,
+        host=record.host,
+    )
+
+
+def _attempt(record: AuditRecord) -> AttemptFact:
+    return AttemptFact(record.performed_at, record.status, record.details.get("error_kind"))
+
+
+def _check(record: AuditRecord, now: datetime) -> CheckFact:
     named = record.details.get("not_passed")
     return CheckFact(
         at=record.performed_at,
@@ -277,10 +303,7 @@ def _check(store: ObjectStore, source: str, now: datetime) -> t.Optional[CheckFa
     )
 
 
-def _drill(store: ObjectStore, source: str, now: datetime) -> t.Optional[DrillFact]:
-    record = newest_audit(store, source, "drill", now, months=_DRILL_MONTHS, accept=_is_of_source)
-    if record is None:
-        return None
+def _drill(record: AuditRecord, now: datetime) -> DrillFact:
     rto = record.details.get("rto")
     return DrillFact(
         at=record.performed_at,

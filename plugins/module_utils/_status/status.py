@@ -26,6 +26,7 @@ from .model import (
     DrillFact,
     Facts,
     KeptFact,
+    OperationFact,
     Reach,
     ReplicationFact,
     RestoreFact,
@@ -67,6 +68,7 @@ class Status:
     attempt: t.Optional[AttemptFact]
     check: t.Optional[CheckFact]
     drill: t.Optional[DrillFact]
+    operations: t.Sequence[OperationFact]
     replication: t.Optional[ReplicationFact]
     archive: t.Optional[ArchiveFact]
     kept: t.Sequence[KeptFact]
@@ -102,6 +104,7 @@ def recovery_status(request: StatusRequest, now: datetime) -> Status:
         attempt=facts.attempt,
         check=facts.check,
         drill=facts.drill,
+        operations=facts.operations,
         replication=facts.replication,
         archive=facts.archive,
         kept=facts.kept,

@@ -36,6 +36,25 @@ def status_table(results: t.Sequence[_Result]) -> t.List[str]:
     return lines
 
 
+def operations_table(results: t.Sequence[_Result]) -> t.List[str]:
+    """The last run of each operation on each source, the newest first: when, the result, and who ran it.
+
+    results: the results of the module recovery_status, one element per source. Empty if no source has a record.
+    """
+    rows = [
+        (
+            result["source"],
+            one["operation"],
+            one["at"][:16].replace("T", " "),
+            one["status"],
+            one["performed_by"],
+        )
+        for result in results
+        for one in result.get("operations") or ()
+    ]
+    return columns([("SOURCE", "OPERATION", "ENDED AT", "STATUS", "BY"), *rows]) if rows else []
+
+
 def _row(result: _Result) -> t.Tuple[str, ...]:
     backup, verification, drill = result["backup"], result["verification"], result["drill"]
     # If a store does not answer, its content is unknown.
