@@ -13,7 +13,9 @@ import pytest
 
 from tests.support.fakes.cloudflare import lock_api
 from tests.support.playbooks import play
-from tests.support.runner.modules import run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import moto_server, reading_key
 
 Options = dict[str, t.Any]
 
@@ -60,3 +62,16 @@ def test_prune_sets_the_lock_rules_of_the_bucket_and_check_mode_shows_them(media
         assert done.returncode == 0, done.stdout
         assert [(one["id"], one["prefix"]) for one in api.rules] == [("daily", "media/daily/")]
         assert api.api_token not in planned.stdout + done.stdout
+
+
+def test_a_key_that_may_not_write_is_refused_before_the_source_is_read(postgres: PostgresServer, database: str) -> None:
+    postgres.psql(database, "CREATE TABLE t (i int)")
+    with moto_server() as server, reading_key(server) as reader, postgres.session(database) as session:
+        # A backup that reads the table would wait for this lock.
+        session.execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        given = {**postgres.module_options(database), "source": "app", "store": reader.store_options(prefix="app")}
+        for check_mode in (True, False):
+            with pytest.raises(ModuleFailed) as failed:
+                run_module("pg_backup", {**given, "stall_timeout": 5}, check_mode=check_mode)
+            assert failed.value.result["error_kind"] == "access_denied"
+            assert reader.secret_key not in str(failed.value.result)

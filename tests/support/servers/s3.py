@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import boto3
@@ -121,6 +122,29 @@ def moto_server() -> t.Iterator[S3Server]:
         yield double
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def reading_key(server: S3Server) -> t.Iterator[S3Server]:
+    """A server of moto whose key may list and read, and not write. Until the end, moto refuses keys without a user."""
+    from moto import settings
+    from moto.core.responses import ActionAuthenticatorMixin
+
+    service = {"endpoint_url": server.endpoint_url, "region_name": "us-east-1"}
+    iam = boto3.client("iam", aws_access_key_id="any", aws_secret_access_key="any", **service)
+    name = f"reader-{secrets.token_hex(6)}"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    rights = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [rights]})
+    iam.put_user_policy(UserName=name, PolicyName="read", PolicyDocument=policy)
+    # moto has a switch for a process, and none for a server.
+    former = settings.INITIAL_NO_AUTH_ACTION_COUNT
+    settings.INITIAL_NO_AUTH_ACTION_COUNT, ActionAuthenticatorMixin.request_count = 0.0, 0
+    try:
+        yield replace(server, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+    finally:
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = former
 
 
 def _ready(server: S3Server) -> S3Server:
