@@ -18,6 +18,14 @@ def command(playbook: str, **variables: t.Any) -> str:
     return f"ansible-playbook lifeline.recovery.{playbook}{given}"
 
 
+def same_command(confirms: str, given: str = "") -> str:
+    """The step after a dry run. confirms: the recovery_confirm of the run; given: that of the dry run."""
+    if not confirms or confirms == given:
+        return "run the same command without --check"
+    instead = f" in place of {given}" if given else ""
+    return f"run the same command without --check and with -e recovery_confirm={confirms}{instead}"
+
+
 def _variable(name: str, value: str) -> str:
     if re.fullmatch(r"[\w./:@+-]+", value):
         return f" -e {name}={value}"

@@ -11,7 +11,9 @@ import typing as t
 
 from ..module_utils._core.sizes import counted
 from .commands import command as _command
+from .commands import same_command as _same_command
 from .recoveries import RECOVERIES
+from .releases import RELEASES
 from .reports import REPORTS, line
 
 Result = t.Mapping[str, t.Any]
@@ -33,7 +35,7 @@ def outcome(
     confirm: str = "",
     terminate_sessions: bool = False,
 ) -> t.List[str]:
-    """Five lines. verb is backup, one of the restores, or one of REPORTS or RECOVERIES; kind is that of the source.
+    """Five lines. verb is backup, a restore, or one of REPORTS, RECOVERIES and RELEASES; kind is that of the source.
 
     target is what a confirmation names. source and database: recovery_source and the database of that source, which
     decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. confirm
@@ -43,6 +45,8 @@ def outcome(
         return REPORTS[verb](result, check_mode)
     if verb in RECOVERIES:
         return RECOVERIES[verb](result, check_mode, source)
+    if verb in RELEASES:
+        return RELEASES[verb](result, check_mode, source, confirm)
     if kind == "supabase":
         return (
             _point(result, check_mode, source)
@@ -342,13 +346,6 @@ def _after(result: Result, database: str) -> str:
         return f"check the database {result['target_db']}"
     kept = f"; drop {undo['undo_db']} when it is no longer needed" if undo.get("undo_db") else ""
     return f"check the application{kept}"
-
-
-def _same_command(confirms: str, given: str = "") -> str:
-    if not confirms or confirms == given:
-        return "run the same command without --check"
-    instead = f" in place of {given}" if given else ""
-    return f"run the same command without --check and with -e recovery_confirm={confirms}{instead}"
 
 
 def _some(items: t.Sequence[t.Any]) -> str:

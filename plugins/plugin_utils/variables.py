@@ -26,16 +26,18 @@ _REQUESTS = (
     *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
     *("location", "accept_identity", "export_path", "prefixes"),
     *("documents", "version", "max_documents"),
+    *("state", "migrations", "without_transaction", "include_older"),
 )
 # Requests that mean something for one source only.
 _OF_ONE_SOURCE = (
     *("set", "to", "target", "into", "undo_db", "archive", "confirm", "tables", "keys", "where", "tenant_table"),
     *("accept_identity", "documents", "version"),
+    *("migrations", "without_transaction"),
 )
 # Options that identify a source: on the command line they would replace those of several sources.
 _IDENTITIES = (
     *("database", "connection", "restore_connection", "files", "restore_files", "sql_name"),
-    *("stanza", "pgbackrest_config", "data_directory", "settings_file", "service"),
+    *("stanza", "pgbackrest_config", "data_directory", "settings_file", "service", "migrations_path"),
 )
 _PREFIX = "recovery_"
 #: Options of sources, which the lookup sources reads for each playbook.

@@ -54,7 +54,7 @@ LAYERS = [
     "_pitr",
     "_integrity",
     "_documents",
-    "_media",
+    "_migrations",
     "_operations",
     "_failover",
     "_sandbox",
@@ -98,10 +98,11 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
 #: Functions that read the options of a family.
 READERS = {
     "postgres_spec": (
-        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|repair_request|media_restore_request|status_request|pitr(_info)?_request)\b"
+        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|repair_request|status_request"
+        r"|migrations_request|pitr(_info)?_request)\b"
     ),
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
-    "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|media_restore_request|status_request)\b",
+    "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|status_request)\b",
 }
 
 

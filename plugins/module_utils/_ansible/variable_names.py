@@ -30,6 +30,7 @@ _PLAYBOOKS = {
     "d1_time_travel": "restore",
     "integrity_check": "check",
     "pg_backup": "backup",
+    "pg_migrate": "migrate",
     "pg_restore": "restore",
     "pg_restore_table": "restore_rows",
 }

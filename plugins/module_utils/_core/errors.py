@@ -65,6 +65,8 @@ class ErrorKind:
     ARCHIVING_FAILED = "archiving_failed"
     WRONG_SERVER = "wrong_server"
     IDENTITY_CHANGED = "identity_changed"
+    MIGRATION_REFUSED = "migration_refused"
+    MIGRATION_FAILED = "migration_failed"
     CONFIRMATION_REQUIRED = "confirmation_required"
     NOT_A_SANDBOX = "not_a_sandbox"
 

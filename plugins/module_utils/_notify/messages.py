@@ -78,6 +78,12 @@ _BY_EVENT = (
         ("restore.", "restore_rows."),
         "The target is unchanged unless the message states otherwise; find slow steps in the timings.",
     ),
+    (("migrate.unchanged",), "Check that the files of the release are in the folder of the migrations."),
+    (
+        ("migrate.",),
+        "Correct the file that the message names and run migrate.yml again; each file is one transaction, so it left "
+        "nothing unless the message states otherwise.",
+    ),
     (
         ("source.",),
         "If the source no longer exists, restore it: "

@@ -17,6 +17,7 @@ class StallingProxy:
 
     budget and upload_budget: bytes from and to the server after which a connection stalls; None for no limit. A
     connection stalls for ever, new ones are forwarded while their budget is large enough, unless stall_all is set.
+    lose_answer_to: bytes to the server; a client that sends them gets no answer, and its connection ends.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,6 +26,7 @@ class StallingProxy:
         self.port = int(self._listener.getsockname()[1])
         self.budget: int | None = None
         self.upload_budget: int | None = None
+        self.lose_answer_to = b""
         self.stall_all = False
         self.connections = 0
         self.stalled = threading.Event()
@@ -44,10 +46,10 @@ class StallingProxy:
                 self.connections += 1
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
-                for pair in ((client, server, self.upload_budget), (server, client, self.budget)):
+                for pair in ((client, server, self.upload_budget, self.lose_answer_to), (server, client, self.budget)):
                     threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, budget: int | None) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, budget: int | None, last: bytes = b"") -> None:
         passed = 0
         with contextlib.suppress(OSError):
             while True:
@@ -58,6 +60,10 @@ class StallingProxy:
                 passed += len(data)
                 if self.stall_all or (budget is not None and passed > budget):
                     self.stalled.set()
+                    return
+                if last and last in data:
+                    source.shutdown(socket.SHUT_RDWR)
+                    sink.sendall(data)
                     return
                 sink.sendall(data)
 

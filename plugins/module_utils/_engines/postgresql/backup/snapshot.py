@@ -18,8 +18,8 @@ from ..server import catalog
 from ..server.confined import is_superuser
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
 from ..server.encoding import is_readable, shown
-from ..server.source_lock import lock_source
 from ..server.table_locks import TableLocks, locked
+from ..server.work_lock import lock_source
 
 #: How often a snapshot is taken again because a table was rewritten after it was taken.
 _TRIES = 5

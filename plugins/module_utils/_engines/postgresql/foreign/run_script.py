@@ -55,20 +55,20 @@ def load_script(
     everything that PostgreSQL refuses.
     Raises RecoveryError(restore_failed, roles_missing, locked, access_denied, unsafe_dump, damaged), with the line.
     """
-    with contextlib.closing(_connect(options)) as conn:
+    with contextlib.closing(plain_session(options, "lifeline.recovery restore")) as conn:
         run = _Run(conn, script, one_transaction=one_transaction, report=report)
-        _interruptible(conn, run.complete)
+        interruptible(conn, run.complete)
     return tuple(one.failure for one in run.refused)
 
 
 def run_statements(conn: Connection, script: GuardedScript) -> None:
     """Run every statement of the script within the transaction of the caller. Raises as load_script."""
-    _interruptible(conn, _Run(conn, script, one_transaction=True).run)
+    interruptible(conn, _Run(conn, script, one_transaction=True).run)
 
 
-def _connect(options: ConnectionOptions) -> Connection:
+def plain_session(options: ConnectionOptions, application: str) -> Connection:
     """A session without the fixed settings of our own queries, which would change what a script means."""
-    keywords = {**stall_keywords(options), "application_name": "lifeline.recovery restore", "client_encoding": "UTF8"}
+    keywords = {**stall_keywords(options), "application_name": application, "client_encoding": "UTF8"}
     try:
         opened = psycopg2.connect(**keywords, connection_factory=PostgresConnection)
     except psycopg2.OperationalError as error:
@@ -182,7 +182,7 @@ class _Run:
             )
 
 
-def _interruptible(conn: Connection, work: t.Callable[[], None]) -> None:
+def interruptible(conn: Connection, work: t.Callable[[], None]) -> None:
     """Run work in a thread, because a statement in libpq keeps the main thread from seeing Ctrl-C."""
     failures: t.List[BaseException] = []
 

@@ -47,6 +47,8 @@ _REACHING = re.compile(
     r"stat_reset|nextoid|extension_config_dump)|lo_(im|ex)port|dblink.*|set_config|(query|cursor)_to_xml.*|ts_stat|"
     r"xpath_table|crosstab.*|connectby|binary_upgrade_.*"
 )
+#: A subscription that creates no slot on the other server.
+_UNCONNECTED = re.compile(rb"\b(?:connect|create_slot)\s*=\s*(?:false|'false'|off|0)\b", re.IGNORECASE)
 #: Settings that let a session change system catalogs or load libraries.
 _FORBIDDEN_SETTINGS = frozenset(
     ["allow_system_table_mods", "dynamic_library_path", "session_preload_libraries", "local_preload_libraries"]
@@ -108,7 +110,8 @@ class ScriptRules:
         reason = self._reason(statement)
         if reason:
             return _refused(reason)
-        self.alone = self.alone or (statement.title if _runs_alone(statement.tokens) else "")
+        if not self.alone and (runs_alone(statement) or _adds_value(statement.tokens)):
+            self.alone = statement.title
         self._begun = self._begun or statement.tokens[0] not in ("SET", "RESET", "SELECT")
         return _ALLOWED
 
@@ -323,14 +326,28 @@ def _cluster_object(kind: str) -> str:
     return f"it changes a {kind.lower()} of the server" if kind in _CLUSTER_OBJECTS else ""
 
 
-def _runs_alone(tokens: t.Sequence[str]) -> bool:
-    first, rest = tokens[0], tokens[1:]
+def runs_alone(statement: Statement) -> bool:
+    """Whether PostgreSQL refuses the statement within a transaction (PreventInTransactionBlock in its source)."""
+    first, rest = statement.tokens[0], statement.tokens[1:]
+    concurrently = "concurrently" in statement.names
     if first == "REINDEX":
-        return "CONCURRENTLY" in rest or bool({"DATABASE", "SYSTEM", "SCHEMA"} & set(rest[:4]))
+        return concurrently or bool({"DATABASE", "SYSTEM", "SCHEMA"} & set(rest[:4]))
+    if first in ("CREATE", "DROP"):
+        if [first, *rest[:1]] == ["CREATE", "SUBSCRIPTION"]:
+            return not _UNCONNECTED.search(statement.text)
+        return (concurrently and "INDEX" in rest[:2]) or rest[:1] in (["DATABASE"], ["TABLESPACE"])
     if first == "ALTER":
-        return rest[:1] == ["TYPE"] and "ADD" in rest and "VALUE" in rest
-    concurrent = first in ("CREATE", "DROP") and "INDEX" in rest[:2] and "CONCURRENTLY" in rest[:4]
-    return first == "VACUUM" or (first == "CLUSTER" and not rest) or concurrent
+        return (
+            (concurrently and "DETACH" in rest)
+            or rest[:1] == ["SYSTEM"]
+            or (rest[:1] == ["DATABASE"] and "TABLESPACE" in rest)
+        )
+    return first == "VACUUM" or [first, *rest] in (["CLUSTER"], ["CLUSTER", "VERBOSE"], ["DISCARD", "ALL"])
+
+
+def _adds_value(tokens: t.Sequence[str]) -> bool:
+    """Whether the statement adds a value to an enum, which the same transaction cannot use."""
+    return tokens[:2] == ["ALTER", "TYPE"] and "ADD" in tokens and "VALUE" in tokens
 
 
 def _behind(tokens: t.Sequence[str], word: str) -> t.List[str]:

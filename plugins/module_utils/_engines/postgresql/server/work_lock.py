@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lock that keeps two backups of one source apart, and that a role of the application cannot take away.
+"""The lock that keeps two runs of the same work apart, and that a role of the application cannot take away.
 
-Every role that may log in may take any advisory lock. A lock of a role that could not run a backup anyway is therefore
-passed over; then the sessions of other backups are looked for by their name.
+Every role that may log in may take any advisory lock. A lock of a role that could not do the work anyway is therefore
+passed over; then the sessions of other runs are looked for by their name.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import typing as t
 from ...._core.errors import ErrorKind, RecoveryError
 from .connection import Connection, fetch_all, fetch_value
 
-_KEY = "hashtextextended('lifeline.recovery backup of ' || %(source)s, 0)"
+_KEY = "hashtextextended(%(work)s || ' of ' || %(subject)s, 0)"
 
 _TAKE = f"SELECT pg_try_advisory_lock({_KEY})"
 
-#: Roles that could run a backup: superusers, those that see every row, and those that may act as this role.
+#: Roles that could do the work: superusers, those that see every row, and those that may act as this role.
 _TRUSTED = """
     EXISTS (SELECT FROM pg_roles r
             WHERE r.oid = a.usesysid
@@ -44,7 +44,7 @@ _ANNOUNCED = f"""
     WHERE a.application_name = %(name)s AND a.datname = current_database() AND a.pid <> pg_backend_pid() AND {_TRUSTED}
 """
 
-_NAME = "SELECT 'lifeline.recovery backup ' || to_hex(hashtextextended(%(source)s, 0))"
+_NAME = "SELECT %(work)s || ' ' || to_hex(hashtextextended(%(subject)s, 0))"
 
 
 def lock_source(conn: Connection, source: str) -> t.Tuple[str, ...]:
@@ -52,27 +52,37 @@ def lock_source(conn: Connection, source: str) -> t.Tuple[str, ...]:
 
     Raises RecoveryError(backup_running).
     """
-    given: t.Dict[str, t.Any] = {"source": source}
+    return lock_work(conn, "backup", source, _backup_running)
+
+
+def lock_work(
+    conn: Connection, work: str, subject: str, running: t.Callable[[str, int], RecoveryError]
+) -> t.Tuple[str, ...]:
+    """Keep other sessions from the same work on the subject while this one lasts; notes for the operator.
+
+    work: one word, by which the sessions are named. running: the error for the subject and the process that works.
+    """
+    given: t.Dict[str, t.Any] = {"work": f"lifeline.recovery {work}", "subject": subject}
     given["name"] = fetch_value(conn, _NAME, given)
     fetch_value(conn, _ANNOUNCE, given)
     if fetch_value(conn, _TAKE, given):
-        # A backup that passed a foreign lock over has none of its own.
+        # A session that passed a foreign lock over has none of its own.
         others = fetch_all(conn, _ANNOUNCED, given)
         if others:
-            raise _running(source, [row[0] for row in others])
+            raise running(subject, others[0][0])
         return ()
     holders = fetch_all(conn, _HOLDERS, given)
     ours = [pid for pid, _role, trusted in holders if trusted]
     ours += [row[0] for row in fetch_all(conn, _ANNOUNCED, given)]
     if ours:
-        raise _running(source, ours)
+        raise running(subject, ours[0])
     roles = ", ".join(sorted({role for _pid, role, _trusted in holders}) or ["another session"])
-    return (f"The advisory lock of this source is held by {roles}, which cannot run a backup; it was passed over.",)
+    return (f"The advisory lock of {subject} is held by {roles}, which cannot run a {work}; it was passed over.",)
 
 
-def _running(source: str, pids: t.Sequence[int]) -> RecoveryError:
+def _backup_running(source: str, pid: int) -> RecoveryError:
     return RecoveryError(
         ErrorKind.BACKUP_RUNNING,
-        f"Another backup of {source!r} is running, in the session with the process id {pids[0]}.",
+        f"Another backup of {source!r} is running, in the session with the process id {pid}.",
         next_step="Wait for it to end; its session is named 'lifeline.recovery backup' in pg_stat_activity.",
     )
