@@ -11,10 +11,10 @@ from ..module_utils._integrity.plan import plan_checks
 from ..module_utils._integrity.registry import DIALECTS
 
 
-def check_mistakes(checks: t.Sequence[t.Any], engine: str = "postgresql") -> list[str]:
+def check_mistakes(checks: t.Sequence[t.Any], engine: str = "postgresql", secrets: t.Collection[str] = ()) -> list[str]:
     """Mistakes in descriptions of checks, before any of them runs."""
     try:
-        plan_checks(DIALECTS[engine].checks, checks, fingerprint_known=True)
+        plan_checks(DIALECTS[engine].checks, checks, fingerprint_known=True, secrets=secrets)
     except RecoveryError as error:
         return [error.what]
     return []

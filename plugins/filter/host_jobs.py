@@ -10,7 +10,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils._core.calendar import recurrence
 from ..module_utils._core.errors import RecoveryError
-from ..plugin_utils.sources import BUCKET, SUPABASE
+from ..plugin_utils.sources import SUPABASE
 
 Job = t.Dict[str, t.Any]
 
@@ -59,7 +59,7 @@ def _of_source(source: t.Mapping[str, t.Any], times: t.Mapping[str, t.Any]) -> t
         )
     for level, calendar in (times.get("verify") or {}).items():
         yield job(f"verify-{name}-{level}", f"Verify {name} ({level})", "verify", calendar, recovery_level=level)
-    if source.get("checks") and source["kind"] != BUCKET and times.get("checks"):
+    if source.get("checks") and times.get("checks"):
         yield job(f"check-{name}", f"Check the content of {name}", "check", times["checks"], recovery_sample=0)
     if source.get("retention") and times.get("prune"):
         # The policy in the inventory is the standing confirmation of scheduled runs only.

@@ -28,7 +28,7 @@ def status_options(source: t.Mapping[str, t.Any], thresholds: t.Mapping[str, t.A
         connection["files"] = source["files"]
     is_reached = any(connection.get(key) for key in ("login_db", "dsn", "database", "path", "files"))
     own = {key: source[key] for key in ("rpo_seconds", "size_tolerance", "window_seconds") if source.get(key, "") != ""}
-    checked = {"checked_within_seconds": _CHECKED_WITHIN_SECONDS} if source.get("checks") and kind != BUCKET else {}
+    checked = {"checked_within_seconds": _CHECKED_WITHIN_SECONDS} if source.get("checks") else {}
     return {
         **checked,
         **thresholds,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: integrity_check
-short_description: Check that the content of a database is sound
+short_description: Check that the content of a database, a bucket or a service is sound
 version_added: 1.0.0
 description:
-  - Runs a list of typed checks on a database and returns for each the expected value, the actual value, and the offending rows.
+  - Runs a list of typed checks on a database, a bucket or a service and returns for each the expected value, the actual value, and the offending rows.
   - Reads only. Each check runs in a transaction of its own that cannot write, and sees one moment of the database.
   - A check that cannot run, for want of a right or of time, has the status V(error) and never passes. A table,
     column, role or schema that is missing makes its check V(failed).
@@ -40,10 +40,11 @@ options:
     description:
       - Engine of the checked database. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
       - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql),
-        V(sql_dump) and V(objects). Names of tables have no schema there.
-      - No database is opened, and none has to be named, when all checks are of the type V(sql_dump).
+        V(sql_dump), V(objects), V(json_files) and V(http). Names of tables have no schema there.
+      - V(bucket) is a bucket without a database, with the types V(json_files) and V(http).
+      - No database is opened, and none has to be named, when all checks are of the types V(sql_dump), V(json_files) and V(http).
     type: str
-    choices: [postgresql, sqlite]
+    choices: [postgresql, sqlite, bucket]
     default: postgresql
   path:
     description:
@@ -88,8 +89,19 @@ options:
         of C(type), C(required), C(properties), C(items), C(min_items) and C(enum) with their meaning in JSON Schema.
         With C(nullable=false), NULL fails.
       - V(objects) - every file that C(query) names is in the bucket of O(files), and there is no other below C(prefix). The query
-        gives the key, and in a second column the size where it is known. With C(allow_others=true), files that no row names are
-        no failure. C(search_path) is by default V([public]).
+        gives the key, and in a second and third column the size and the digest where they are known. With C(allow_others=true), files
+        that no row names are no failure. C(search_path) is by default V([public]).
+      - V(objects) reads the files whose rows have a digest, which is hexadecimal and of C(algorithm) V(sha256) (the default), V(sha1) or
+        V(md5). With C(digest_bytes), about that many bytes are read, of files that C(seed) chooses; the result names the seed. ETags are
+        not used, because the ETag of a file that was uploaded in parts is no digest.
+      - V(json_files) - every file of the bucket of O(files) whose key begins with C(prefix) and ends with C(suffix) (by default V(.json))
+        is JSON in UTF-8 and has the C(shape), as for V(json). With C(id_path), the value at that path is the part of the key between
+        prefix and suffix. Fewer than C(min_count) files (by default V(1)) fail.
+      - V(http) - a request to C(url) with C(method) V(GET) (the default), V(HEAD) or V(POST) and its C(body) is answered with C(status) (by
+        default V(200), or a list), with C(answer_headers), with a text that C(contains) states, and within C(max_seconds). C(json) is the
+        path of a value such as V(courses[0].id), which exists, or is C(equals). Redirects are not followed. C(ca_bundle) is a file of
+        certificate authorities. At most 1 MiB of an answer is read.
+      - V(http) sends C(headers) as they are. C(token) (sent as bearer token) and the values of C(secret_headers) are names of O(secrets).
       - V(quick_check) - SQLite finds its file sound.
       - V(sql_dump) - the file C(path) on the host that runs the module is a whole dump in SQL. It has at least C(min_tables)
         statements CREATE TABLE, and the tables in the list C(present).
@@ -108,6 +120,11 @@ options:
     type: list
     elements: dict
     required: true
+  secrets:
+    description:
+      - Values that checks of the type V(http) send, by the names that the checks use. They are in no result.
+    type: dict
+    default: {}
   fail_on:
     description:
       - Status at which the module fails.
@@ -216,6 +233,25 @@ EXAMPLES = r"""
       - type: objects
         query: SELECT path, bytes FROM media
         prefix: courses/
+
+- name: Check the published courses of a bucket, and the application
+  lifeline.recovery.integrity_check:
+    engine: bucket
+    files:
+      bucket: school-media
+    secrets:
+      health: "{{ vault_health_token }}"
+    checks:
+      - type: json_files
+        prefix: courses/
+        id_path: id
+        shape: {type: object, required: [items]}
+      - type: http
+        url: https://school.example.com/api/health
+        token: health
+        json: status
+        equals: ok
+        max_seconds: 2
 
 - name: Check a restored database of D1
   lifeline.recovery.integrity_check:

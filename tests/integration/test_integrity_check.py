@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
+import ssl
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -18,6 +20,9 @@ import pytest
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
+from tests.support.fakes.sinks import Reply, http_sink
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.servers.certificate import make_certificate
 from tests.support.servers.postgres import available_versions
 
 ODD = '''"Sch ema"."Ta.ble %s ""q"""'''
@@ -962,11 +967,186 @@ def test_rows_and_files_are_reconciled(run, sql, tmp_path):
 
 
 def test_files_cannot_be_judged_without_a_bucket_or_with_other_columns(run, sql, tmp_path):
-    sql("CREATE TABLE media (path text, bytes int, kind text)")
+    sql("CREATE TABLE media (path text, bytes int, digest text, kind text)")
     (without,) = run({"type": "objects", "query": "SELECT path FROM media"})
     assert (without.status, "files" in without.message) == ("error", True)
     bucket = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
     (wide,) = run({"type": "objects", "query": "SELECT * FROM media"}, files=bucket)
-    assert (wide.status, "3 columns" in wide.message) == ("error", True)
+    assert (wide.status, "4 columns" in wide.message) == ("error", True)
     (gone,) = run({"type": "objects", "query": "SELECT path FROM nowhere"}, files=bucket)
     assert gone.status == "failed"
+
+
+def test_digests_of_files_are_compared_by_their_content(run, sql, tmp_path):
+    bucket = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
+    contents = {f"{number}.png": bytes([number]) * 1000 for number in range(40)}
+    for key, data in contents.items():
+        bucket.put(key, [data])
+    rows = ", ".join(f"('{key}', 1000, '{hashlib.sha256(data).hexdigest()}')" for key, data in contents.items())
+    sql(f"CREATE TABLE media (path text, bytes int, digest text); INSERT INTO media VALUES {rows}")
+    check = {"type": "objects", "query": "SELECT path, bytes, digest FROM media"}
+    (sound,) = run(check, files=bucket)
+    assert (sound.status, sound.actual["read"], sound.actual["read_bytes"]) == ("passed", 40, 40000)
+    # Another content of the same size.
+    bucket.put("7.png", [b"x" * 1000])
+    (found,) = run(check, files=bucket)
+    assert (found.status, found.actual["other_digest"]) == ("failed", 1)
+    assert found.sample == [{"key": "7.png", "problem": "its sha256 is not the one of the row"}]
+    (part,) = run({**check, "digest_bytes": 10000, "seed": "one"}, files=bucket)
+    (same,) = run({**check, "digest_bytes": 10000, "seed": "one"}, files=bucket)
+    assert 0 < part.actual["read"] < 25
+    assert part.actual == same.actual
+    sql("UPDATE media SET digest = encode(decode(digest, 'hex'), 'base64') WHERE path = '8.png'")
+    (other,) = run(check, files=bucket)
+    assert other.actual["other_digest"] == 2
+
+
+# Services
+
+
+@pytest.fixture(scope="module")
+def service():
+    with http_sink() as sink:
+        yield sink
+
+
+def answers(service, run, check, *replies, **settings):
+    service.replies["/"] = list(replies)
+    (result,) = run({"type": "http", "url": f"{service.url}/health?key=hidden-query", **check}, **settings)
+    return result
+
+
+def test_an_answer_is_judged_by_status_headers_content_and_time(run, service):
+    document = '{"status": "ok", "courses": [{"id": "a"}, {"id": null}]}'
+    reply = Reply(200, {"Content-Type": "application/json"}, document)
+    for check, status in (
+        ({}, "passed"),
+        ({"method": "POST", "body": "{}"}, "passed"),
+        ({"status": [201, 204]}, "failed"),
+        ({"contains": '"status": "ok"'}, "passed"),
+        ({"contains": "maintenance"}, "failed"),
+        ({"json": "status", "equals": "ok"}, "passed"),
+        ({"json": "courses[0].id", "equals": "a"}, "passed"),
+        ({"json": "courses[-1].id", "equals": None}, "passed"),
+        ({"json": "courses[0].id", "equals": "b"}, "failed"),
+        ({"json": "courses[2].id"}, "failed"),
+        ({"json": "status.length"}, "failed"),
+        ({"answer_headers": {"content-type": "application/json"}}, "passed"),
+        ({"answer_headers": {"Cache-Control": "no-store"}}, "failed"),
+    ):
+        result = answers(service, run, check, reply)
+        assert (check, result.status) == (check, status), result.message
+        assert "hidden-query" not in str(result)
+    slow = answers(service, run, {"max_seconds": 0.1}, Reply(slow=0.3))
+    assert (slow.status, "at most 0.10 s" in slow.message) == ("failed", True)
+    for broken in (Reply(body="{"), Reply(body="NaN"), Reply(body="")):
+        assert "it is not JSON" in answers(service, run, {"json": "status"}, broken).message
+    assert answers(service, run, {}, Reply(500)).status == "failed"
+    assert answers(service, run, {}, Reply(reset=True)).status == "failed"
+    large = answers(service, run, {"contains": "x"}, Reply(body="y" * (1024 * 1024 + 1)))
+    assert large.status == "error"
+
+
+def test_a_redirect_gets_no_secret(run, service):
+    with http_sink() as other:
+        moved = Reply(302, {"Location": f"{other.url}/elsewhere"})
+        check = {"token": "api", "secret_headers": {"X-Key": "key"}}
+        secrets_of_run = {"api": "hidden-token", "key": "hidden-key"}
+        result = answers(service, run, check, moved, secrets=secrets_of_run)
+        assert (result.status, other.seen) == ("failed", [])
+        assert answers(service, run, {**check, "status": 302}, moved, secrets=secrets_of_run).status == "passed"
+    assert "hidden" not in str(result)
+
+
+def test_a_secret_is_named_and_reaches_only_the_service(postgres, database, service):
+    given = {
+        **postgres.module_options(database),
+        "engine": "bucket",
+        "secrets": {"api": "hidden-token-1"},
+        "checks": [{"type": "http", "url": f"{service.url}/me", "token": "api", "contains": "never there"}],
+    }
+    with pytest.raises(ModuleFailed) as failed:
+        run_module("integrity_check", given)
+    assert failed.value.result["verdict"] == "failed"
+    assert "hidden-token-1" not in str(failed.value.result)
+    assert service.at("/me")[-1].authorization == "Bearer hidden-token-1"
+    for wrong in ({"token": "hidden-token-1"}, {"secret_headers": {"X-Key": "hidden-token-1"}}):
+        with pytest.raises(ModuleFailed) as refused:
+            run_module("integrity_check", {**given, "checks": [{"type": "http", "url": service.url, **wrong}]})
+        assert "a secret must be named as in the option secrets" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("check", "mistake"),
+    [
+        ({"url": "ftp://example.org"}, "url must be an address of http"),
+        ({"url": "https://user:pass@example.org"}, "url must not contain a user"),
+        ({"method": "PUT"}, "method must be one of GET, HEAD, POST"),
+        ({"method": "HEAD", "contains": "x"}, "an answer to HEAD has no content"),
+        ({"body": "x"}, "body needs the method POST"),
+        ({"json": "a..b"}, "is no path"),
+        ({"json": "a["}, "is no path"),
+        ({"equals": 1}, "equals needs json"),
+        ({"status": "2xx"}, "status must be a status"),
+        ({"headers": {"X-A\r\nB": "1"}}, "names of headers"),
+        ({"headers": ["X"]}, "must be a dictionary of texts"),
+        ({"timout": 3}, "unknown option 'timout'"),
+    ],
+)
+def test_an_http_check_that_is_described_wrongly_is_refused(run, check, mistake):
+    with pytest.raises(RecoveryError) as refused:
+        run({"type": "http", "url": "https://example.org", **check})
+    assert mistake in refused.value.what
+
+
+def test_certificates_are_checked_against_the_given_authority(run, tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with http_sink(tls=tls) as sink:
+        check = {"type": "http", "url": sink.url}
+        (unknown, known, missing) = run(
+            check, {**check, "ca_bundle": str(certificate)}, {**check, "ca_bundle": str(tmp_path / "none")}
+        )
+    assert statuses([unknown, known, missing]) == ["failed", "passed", "error"]
+
+
+# Files of a bucket
+
+
+def test_json_files_are_read_and_compared_with_their_shape_and_name(run, tmp_path):
+    bucket = open_store(StoreOptions(provider="directory", path=str(tmp_path)))
+    check = {
+        "type": "json_files", "prefix": "courses/", "id_path": "id",
+        "shape": {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "min_items": 1}}},
+    }  # fmt: skip
+    (empty,) = run(check, files=bucket)
+    assert (empty.status, "expected at least 1" in empty.message) == ("failed", True)
+    (allowed,) = run({**check, "min_count": 0}, files=bucket)
+    assert allowed.status == "passed"
+    for course in ("a", "b/c", "d"):
+        bucket.put(f"courses/{course}.json", [json.dumps({"id": course, "items": [1]}).encode()])
+    bucket.put("courses/readme.txt", [b"no JSON"])
+    (sound,) = run(check, files=bucket)
+    assert (sound.status, sound.actual) == ("passed", {"count": 3, "wrong": 0})
+    for name, data in {
+        "cut": b'{"id": "cut", "items": [',
+        "empty": b"",
+        "few": b'{"id": "few", "items": []}',
+        "latin": b'{"id": "latin", "items": ["\xe9"]}',
+        "nan": b'{"id": "nan", "items": [NaN]}',
+        "other": b'{"id": "another", "items": [1]}',
+        "scalar": b"5",
+    }.items():
+        bucket.put(f"courses/{name}.json", [data])
+    (found,) = run(check, files=bucket, sample=10)
+    assert (found.status, found.actual) == ("failed", {"count": 10, "wrong": 7})
+    assert {one["key"].split("/")[1]: one["problem"] for one in found.sample} == {
+        "cut.json": "it is not JSON",
+        "empty.json": "it is not JSON",
+        "few.json": "$.items has 0 items, not at least 1",
+        "latin.json": "it is not UTF-8",
+        "nan.json": "it is not JSON",
+        "other.json": "id is not the name of the file",
+        "scalar.json": "$ is of type integer, not object",
+    }

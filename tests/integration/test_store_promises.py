@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fakes.cloudflare import lock_api
+from tests.support.fakes.sinks import http_sink
 from tests.support.playbooks import play
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer
@@ -75,3 +76,25 @@ def test_a_key_that_may_not_write_is_refused_before_the_source_is_read(postgres:
                 run_module("pg_backup", {**given, "stall_timeout": 5}, check_mode=check_mode)
             assert failed.value.result["error_kind"] == "access_denied"
             assert reader.secret_key not in str(failed.value.result)
+
+
+def test_check_judges_the_files_of_a_bucket_and_its_service(media: Options, tmp_path: Path) -> None:
+    (tmp_path / "files/courses").mkdir()
+    (tmp_path / "files/courses/a.json").write_text('{"id": "a"}')
+    with http_sink() as service:
+        checks: list[Options] = [
+            {"type": "json_files", "prefix": "courses/", "id_path": "id"},
+            {"type": "http", "url": service.url, "token": "health"},
+        ]
+        variables = {**media, "recovery_checks": checks, "recovery_check_secrets": {"health": "hidden-token"}}
+        passed = play("check", variables, tmp_path, "-vvv")
+        assert passed.returncode == 0, passed.stdout
+        assert "courses/*.json: 1 file as expected" in passed.stdout
+        assert service.seen[-1].authorization == "Bearer hidden-token"
+        assert "hidden-token" not in passed.stdout + passed.stderr
+        (tmp_path / "files/courses/a.json").write_text('{"id": ')
+        failed = play("check", variables, tmp_path)
+        assert failed.returncode == 2
+        assert "it is not JSON" in failed.stdout
+        unknown = play("check", {**variables, "recovery_checks": [{"type": "row_count", "table": "t"}]}, tmp_path)
+        assert (unknown.returncode, "unknown type 'row_count'" in unknown.stdout) == (2, True)

@@ -42,6 +42,7 @@ def test_each_tier_level_check_and_policy_of_a_source_is_a_job() -> None:
     assert set(commands({"name": "media", "kind": "bucket", "checks": [1]})) == {
         "backup-media-daily",
         "verify-media-weekly",
+        "check-media",
     }
     assert set(commands({"name": "learning", "kind": "supabase"})) == {"verify-learning-weekly"}
 

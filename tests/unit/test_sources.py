@@ -80,7 +80,7 @@ def test_one_or_several_sources_are_selected(given: t.Any, names: list[str]) -> 
         ({"name": "a", "recovery_database": 1}, "recovery_database is not an option of a source. Is database meant?"),
         ({"name": "a", "vars": {}}, "vars is not an option of a source."),
         ({"name": "a", "kind": "d1", "files": {}}, "files is an option of the kind bucket; this source is of the kind"),
-        ({"name": "a", "kind": "bucket", "checks": []}, "checks is an option of the kind postgresql or d1"),
+        ({"name": "a", "kind": "bucket", "check_files": {}}, "check_files is an option of the kind postgresql or d1"),
     ],
 )
 def test_a_source_that_is_described_wrongly_is_refused(source: dict[str, t.Any], fault: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 import typing as t
 import urllib.error
 import urllib.parse
@@ -75,21 +76,35 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 _OPENER.addheaders = [("User-Agent", USER_AGENT)]
 
 
-def exchange(request: urllib.request.Request, *, timeout: float, largest: int) -> Answer:
+def _opener(ca_bundle: t.Optional[str]) -> urllib.request.OpenerDirector:
+    if ca_bundle is None:
+        return _OPENER
+    context = ssl.create_default_context(cafile=ca_bundle)
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+    opener.addheaders = _OPENER.addheaders
+    return opener
+
+
+def exchange(
+    request: urllib.request.Request, *, timeout: float, largest: int, ca_bundle: t.Optional[str] = None
+) -> Answer:
     """Send a request once and read its answer, at most largest bytes. Raises NoAnswer.
 
     timeout is in seconds for each wait; the whole of it is bounded too, for a server that drips its answer.
+    ca_bundle: a file of certificate authorities, instead of those of the system.
     """
     sent = len(request.data) if isinstance(request.data, bytes) else 0
     try:
-        return within(transfer_limit(timeout, sent + largest), "The server", lambda: _sent(request, timeout, largest))
+        return within(
+            transfer_limit(timeout, sent + largest), "The server", lambda: _sent(request, timeout, largest, ca_bundle)
+        )
     except RecoveryError:
         raise NoAnswer("TimeoutError", begun=True) from None
 
 
-def _sent(request: urllib.request.Request, timeout: float, largest: int) -> Answer:
+def _sent(request: urllib.request.Request, timeout: float, largest: int, ca_bundle: t.Optional[str]) -> Answer:
     try:
-        with _OPENER.open(request, timeout=timeout) as answer:
+        with _opener(ca_bundle).open(request, timeout=timeout) as answer:
             return _answer(answer.status, answer.headers, answer.read(largest))
     except urllib.error.HTTPError as error:
         with error:

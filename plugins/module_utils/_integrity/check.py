@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._store.base import ObjectStore
 from .options import OptionReader
@@ -53,6 +53,7 @@ class Context:
 
     sample: offending rows to return at most. deadline: the limit in monotonic seconds.
     files: the bucket whose files rows may name. ask: how the engine runs a query. run_as: the role to run it as.
+    secrets: by the names that descriptions of checks use.
     """
 
     connection: Connection
@@ -62,6 +63,7 @@ class Context:
     files: t.Optional[ObjectStore] = None
     ask: t.Optional[t.Callable[[Context, str, t.Sequence[str]], Answer]] = None
     run_as: t.Optional[str] = None
+    secrets: t.Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def require_time(self) -> None:
         """Raises CannotVerify once the deadline is over."""
@@ -95,6 +97,11 @@ class Check(abc.ABC):
     @abc.abstractmethod
     def subject(self) -> str:
         """The checked object, for the default name of the check."""
+
+    @property
+    def secrets(self) -> t.Sequence[str]:
+        """The names of the secrets that the check uses."""
+        return ()
 
     @abc.abstractmethod
     def run(self, context: Context) -> Finding:

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from .._core.errors import RecoveryError
 from .._core.nearest import suggestion
 from .._engines.postgresql.server.names import QualifiedName, parse_qualified_name
+from .json_path import JsonPath, parse_path
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
@@ -124,6 +125,29 @@ class OptionReader:
                 self.mistake(f"{key} holds a NUL character")
                 return ()
         return tuple(str(item) for item in items)
+
+    def texts_by_name(self, key: str) -> t.Mapping[str, str]:
+        """A dictionary of texts; empty if it is not set."""
+        value = self.raw(key)
+        if value is None:
+            return {}
+        if not isinstance(value, t.Mapping) or not all(
+            isinstance(one, (str, int)) and not isinstance(one, bool) for one in value.values()
+        ):
+            self.mistake(f"{key} must be a dictionary of texts")
+            return {}
+        return {str(name): str(one) for name, one in value.items()}
+
+    def path(self, key: str) -> t.Optional[JsonPath]:
+        """A path to a value of a JSON document."""
+        text = self.optional_text(key)
+        if text is None:
+            return None
+        try:
+            return parse_path(text)
+        except ValueError as error:
+            self.mistake(f"{key}: {error}")
+            return None
 
     def required_texts(self, key: str) -> t.Tuple[str, ...]:
         return self._required(key, self.texts(key)) or ()

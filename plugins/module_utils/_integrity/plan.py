@@ -30,9 +30,13 @@ class PlannedCheck:
 
 
 def plan_checks(
-    kinds: t.Mapping[str, t.Type[Check]], descriptions: t.Sequence[t.Any], *, fingerprint_known: bool
+    kinds: t.Mapping[str, t.Type[Check]],
+    descriptions: t.Sequence[t.Any],
+    *,
+    fingerprint_known: bool,
+    secrets: t.Collection[str] = (),
 ) -> t.List[PlannedCheck]:
-    """Read every description.
+    """Read every description. secrets: the names that exist.
 
     Raises RecoveryError(invalid_options) that names each mistake with its index; its details hold
     them as a list of dictionaries with index and mistake.
@@ -46,7 +50,7 @@ def plan_checks(
     planned: t.List[PlannedCheck] = []
     mistakes: t.List[t.Dict[str, t.Any]] = []
     for index, description in enumerate(descriptions):
-        found, check = _read(kinds, description, fingerprint_known)
+        found, check = _read(kinds, description, fingerprint_known, secrets)
         mistakes += [{"index": index, "mistake": text} for text in found]
         if check:
             planned.append(check)
@@ -63,7 +67,7 @@ def plan_checks(
 
 
 def _read(
-    kinds: t.Mapping[str, t.Type[Check]], description: t.Any, fingerprint_known: bool
+    kinds: t.Mapping[str, t.Type[Check]], description: t.Any, fingerprint_known: bool, secrets: t.Collection[str]
 ) -> t.Tuple[t.List[str], t.Optional[PlannedCheck]]:
     if not isinstance(description, t.Mapping):
         return ["it must be a dictionary with at least a type"], None
@@ -79,6 +83,9 @@ def _read(
     options.finish()
     if isinstance(check, Fingerprint) and not fingerprint_known and not skip:
         options.mistake("there is no backup set to compare with")
+    if not all(name in secrets for name in check.secrets):
+        # Without the value, which may be a secret in the wrong place.
+        options.mistake("a secret must be named as in the option secrets")
     if options.mistakes:
         return [f"{kind}: {text}" for text in options.mistakes], None
     return [], PlannedCheck(name or f"{kind} {check.subject}", kind, severity, skip, timeout, check)

@@ -16,6 +16,8 @@ from .dumps import PostgresDump, SqliteDump
 from .failures import explain
 from .fingerprints import Fingerprint
 from .foreign_keys import ForeignKeys
+from .http import Http
+from .json_files import JsonFiles
 from .objects import Objects
 from .queries import Freshness, Sql
 from .relations import Orphans, References
@@ -66,8 +68,10 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "foreign_keys": ForeignKeys,
             "freshness": Freshness,
             "grants": Grants,
+            "http": Http,
             "indexes": Indexes,
             "json": JsonShape,
+            "json_files": JsonFiles,
             "objects": Objects,
             "orphans": Orphans,
             "references": References,
@@ -86,6 +90,8 @@ DIALECTS: t.Mapping[str, Dialect] = {
         ask=SqliteRows,
         checks={
             "foreign_keys": SqliteForeignKeys,
+            "http": Http,
+            "json_files": JsonFiles,
             "objects": Objects,
             "orphans": SqliteOrphans,
             "quick_check": QuickCheck,
@@ -94,5 +100,13 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "sql_dump": SqliteDump,
             "tables": SqliteTables,
         },
+    ),
+    # A bucket has no database, so a check of a type that needs one is unknown.
+    "bucket": Dialect(
+        open=open_sqlite,
+        transaction=no_transaction,
+        explain=explain,
+        ask=Rows,
+        checks={"http": Http, "json_files": JsonFiles},
     ),
 }

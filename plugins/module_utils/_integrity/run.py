@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from .._core.clock import Timings
 from .._core.errors import ErrorKind, RecoveryError
-from .._core.options import INTERNAL, FilePath, option
+from .._core.options import INTERNAL, FilePath, Secret, option
 from .._core.severity import ERROR, PASSED, SKIPPED, WARNING
 from .._store.base import ObjectStore
 from .check import CompareFingerprint, Connection, Context
@@ -34,11 +34,12 @@ class IntegrityRequest:
     each statement, 0 for no limit. junit_path: where to write a JUnit report, if anywhere.
     files: the bucket whose files rows name. record: stores the report in the audit log.
     run_as: the PostgreSQL role whose rights the checks have; None: a superuser's checks may only read.
+    secrets: values that checks send, by the names that descriptions use.
     """
 
     target: t.Any = field(metadata=INTERNAL)
     checks: t.Sequence[t.Any] = field(metadata=option(type=t.Sequence[t.Mapping[str, t.Any]]))
-    engine: str = field(default="postgresql", metadata=option(choices=("postgresql", "sqlite")))
+    engine: str = field(default="postgresql", metadata=option(choices=("postgresql", "sqlite", "bucket")))
     fail_on: str = field(default=ERROR, metadata=option(choices=(ERROR, WARNING, NEVER)))
     sample: int = 5
     timeout: int = field(default=300, metadata=option(default=600))
@@ -47,6 +48,7 @@ class IntegrityRequest:
     files: t.Optional[ObjectStore] = field(default=None, metadata=INTERNAL)
     record: t.Optional[t.Callable[[Report], None]] = None
     run_as: t.Optional[str] = None
+    secrets: t.Mapping[str, Secret] = field(default_factory=dict, metadata=option(default={}), repr=False)
 
 
 def check_integrity(request: IntegrityRequest) -> Report:
@@ -65,7 +67,12 @@ def check_integrity(request: IntegrityRequest) -> Report:
         )
     dialect = DIALECTS[request.engine]
     try:
-        planned = plan_checks(dialect.checks, request.checks, fingerprint_known=request.compare_fingerprint is not None)
+        planned = plan_checks(
+            dialect.checks,
+            request.checks,
+            fingerprint_known=request.compare_fingerprint is not None,
+            secrets=request.secrets,
+        )
     except RecoveryError as error:
         # The state of the content is unknown, so the last checks must not count as the newest result.
         report = Report(ERROR, error.what, {}, [], error_kind=error.kind)
@@ -175,6 +182,7 @@ def _run_all(
                 request.files,
                 dialect.ask,
                 request.run_as,
+                request.secrets,
             )
             results.append(run_check(dialect, plan, context, timeout))
     finally:

@@ -46,6 +46,7 @@ class Seen:
     content_type: str
     body: str
     agent: str = ""
+    authorization: str = ""
 
     @property
     def json(self) -> t.Any:
@@ -104,7 +105,8 @@ def http_sink(
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             agent = self.headers.get("User-Agent") or ""
-            one = Seen(self.command, self.path, self.headers.get("Content-Type") or "", body, agent)
+            kind, authorization = (self.headers.get(name) or "" for name in ("Content-Type", "Authorization"))
+            one = Seen(self.command, self.path, kind, body, agent, authorization)
             with lock:
                 sink.seen.append(one)
                 reply = sink.reply_to(self.path)
@@ -120,7 +122,7 @@ def http_sink(
             self.end_headers()
             self.wfile.write(reply.body.encode())
 
-        do_GET = do_POST = handle_any
+        do_GET = do_HEAD = do_POST = handle_any
 
         def log_message(self, *_arguments: t.Any) -> None:
             pass
