@@ -247,10 +247,10 @@ from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.document_requests import rebuild_request, restore_request
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.store_requests import audit_store, files_spec, store_spec
-from ..module_utils._documents.publish import PublishOptions
 from ..module_utils._documents.reader import Layout
 from ..module_utils._documents.rebuild import Rebuild, RebuildResult
 from ..module_utils._documents.restore import DocumentsRestore, DocumentsResult
+from ..module_utils._documents.target import PublishOptions
 from ..module_utils._operations.change import perform
 from ..module_utils._repository.change import Safeguards
 

@@ -11,11 +11,25 @@ import json
 import secrets
 import threading
 import typing as t
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._documents.reader import Layout
+from ansible_collections.lifeline.recovery.plugins.module_utils._documents.restore import (
+    DocumentsRequest,
+    DocumentsRestore,
+)
+from ansible_collections.lifeline.recovery.plugins.module_utils._documents.tables import MetadataTable, VersionsTable
+from ansible_collections.lifeline.recovery.plugins.module_utils._documents.target import PublishOptions
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.base import ObjectInfo, Opened
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.courses import Options, Platform
 from tests.support.data.learnplay import PUBLISHER, SCHEMA
+from tests.support.fakes.faults import Fault, Rule, faulty, listing_with, refusal
 from tests.support.fakes.sinks import HttpSink, Reply, Seen, http_sink
 from tests.support.runner.modules import ModuleFailed, run_module, start_module
 from tests.support.servers.postgres import PostgresServer
@@ -439,3 +453,82 @@ def test_a_key_that_is_no_id_stops_no_other_document(platform: Platform, kind: s
     assert platform.run("SELECT count(*) FROM course_versions") == [(len(ids),)]
     with pytest.raises(ModuleFailed, match="3 published documents cannot be a version"):
         run_module("course_version_restore", {**platform.options, "state": "rebuilt", "publisher": PUBLISHER})
+
+
+class ReadsOnceWrong(DirectoryStore):
+    """A folder on a disk that fails once, at the first read after a write."""
+
+    failure: t.ClassVar[str] = ""
+    wrote = False
+
+    def put(self, key: str, *arguments: t.Any, **options: t.Any) -> ObjectInfo:
+        self.wrote = not key.endswith("Z") and type(self).failure != ""
+        return super().put(key, *arguments, **options)
+
+    def open_small(self, key: str, *, size: int | None = None) -> Opened:
+        if not self.wrote:
+            return super().open_small(key, size=size)
+        type(self).failure, failure = "", type(self).failure
+        self.wrote = False
+        if failure == "unreadable":
+            raise RecoveryError(
+                ErrorKind.STORE_FAILED, f"{self.location} failed at {key}: Input/output error.", left=""
+            )
+        return Opened(t.cast(ObjectInfo, self.head(key)), iter([b"{}"]))
+
+
+def after_a_write(fault: Fault) -> Rule:
+    """The fault for the first reading of a document after it was written, which is two requests if the first fails."""
+    seen: list[str] = []
+
+    def fault_for(line: str) -> Fault | None:
+        if not line.endswith(".json HTTP/1.1"):
+            return None
+        seen.append(line.split()[0])
+        return fault if "PUT" in seen and seen[-1] == "GET" and seen[seen.index("PUT") :].count("GET") <= 2 else None
+
+    return fault_for
+
+
+@pytest.mark.parametrize(
+    ("fault", "published"),
+    [(refusal(403, "AccessDenied"), b'{"v": "damaged'), (listing_with(b'{"v": 1}', b'{"v": 7}'), None)],
+    ids=["refused", "other bytes"],
+)
+def test_a_bucket_that_fails_after_the_write_gets_its_copy_back(
+    platform: Platform, fault: Fault, published: bytes | None
+) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    name = {"Bucket": platform.bucket.bucket, "Key": platform.key("algebra")}
+    if published is None:
+        platform.bucket.client().delete_object(**name)
+    else:
+        platform.upload("algebra", published, Tagging="kind=course")
+    before = platform.everything()
+    with faulty(platform.bucket, after_a_write(fault)) as url, pytest.raises(ModuleFailed) as caught:
+        platform.restore("algebra", version="1", files={**platform.options["files"], "endpoint_url": url})
+    assert "may have" not in caught.value.result["left"], caught.value.result
+    assert platform.everything() == before
+    if published is not None:
+        tags = platform.bucket.client().get_object_tagging(**name)["TagSet"]
+        assert tags == [{"Key": "kind", "Value": "course"}]
+
+
+@pytest.mark.parametrize(("failure", "published"), [("other bytes", b'{"v": "damaged'), ("unreadable", None)])
+def test_a_folder_that_fails_after_the_write_gets_its_copy_back(
+    platform: Platform, tmp_path: Path, failure: str, published: bytes | None
+) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    before = platform.everything()
+    if published is not None:
+        (tmp_path / "algebra.json").write_bytes(published)
+    ReadsOnceWrong.failure = failure
+    login = platform.server.options(platform.database)
+    layout = Layout(login, VersionsTable(), MetadataTable(), ReadsOnceWrong(str(tmp_path)))
+    request = DocumentsRequest(layout, ["algebra"], 1, PublishOptions(), 1, Safeguards())
+    with pytest.raises(RecoveryError) as error:
+        perform(DocumentsRestore(request, None))
+    assert (error.value.kind, "unchanged" in error.value.left) == ("store_failed", True)
+    assert platform.everything() == before
+    files = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    assert files == ({} if published is None else {"algebra.json": published})

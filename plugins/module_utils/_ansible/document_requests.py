@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._documents.publish import PublishOptions
 from .._documents.reader import Layout
 from .._documents.rebuild import RebuildRequest
 from .._documents.restore import LAST_GOOD, DocumentsRequest
+from .._documents.target import PublishOptions
 from .._repository.change import Safeguards
 from .options import request_of
 from .postgres_requests import connection_options

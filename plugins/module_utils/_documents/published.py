@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass, replace
 
 from .._core.clock import compact_instant, utc_now
-from .._core.errors import ErrorKind, RecoveryError
-from .._store.base import Headers, ObjectInfo, ObjectStore, is_same_version, put_shown, read_all
+from .._core.errors import ErrorKind, RecoveryError, guaranteed
+from .._store.base import Headers, ObjectInfo, ObjectStore, changed_error, is_same_version, put_shown
 from .._store.plain import plain_content
 from .schema import Validator, Verdict
 
@@ -91,34 +92,23 @@ class PublishedCopies:
             return Published(key, opened.info, Verdict(None, problem), data if keep else b"")
         return Published(key, opened.info, validator.judge(text), *((data, text) if keep else ()))
 
-    def write(self, seen: Published, data: bytes) -> ObjectInfo:
-        """Replace the copy that was seen, or create a missing one. Raises RecoveryError(conflict) if it has changed."""
-        if seen.info is None:
-            try:
-                return put_shown(self.store, seen.key, [data], len(data), if_absent=True, headers=_JSON)
-            except RecoveryError as error:
-                if error.kind != ErrorKind.ALREADY_EXISTS:
-                    raise
-                raise RecoveryError(
-                    ErrorKind.CONFLICT,
-                    f"{seen.key} in {self.store.location} was published during the restore.",
-                    left="The object was not replaced.",
-                    next_step="Run it again.",
-                ) from None
-        # The restored content is not encoded.
-        headers = replace(seen.info.headers or _JSON, content_encoding=None)
-        tags = self.store.tags(seen.key)
-        if tags:
-            headers = replace(headers, tags=tags)
-        self.store.put(seen.key, [data], replaces=seen.info, headers=headers)
-        if read_all(self.store, seen.key, limit=LARGEST) != data:
+    def read_to_replace(self, document: str, validator: Validator) -> Published:
+        """The copy with its bytes and its tags, so that it can be replaced and put back.
+
+        Raises RecoveryError(unsupported) for a copy that is too large to be kept.
+        """
+        seen = self.read(document, validator, keep=True)
+        if seen.info is not None and seen.info.size > LARGEST:
             raise RecoveryError(
-                ErrorKind.STORE_FAILED,
-                f"{self.store.location} accepted {seen.key}, but shows other bytes.",
-                left="",
-                next_step="Check the store, then run it again.",
+                ErrorKind.UNSUPPORTED,
+                f"{seen.key} in {self.store.location} is larger than {LARGEST} bytes, so it cannot be kept.",
+                left=f"{document} is unchanged.",
+                next_step="Copy the object to another key and delete it, then run it again.",
             )
-        return t.cast(ObjectInfo, self.store.head(seen.key))
+        tags = self.store.tags(seen.key) if seen.info is not None else {}
+        if seen.info is None or not tags:
+            return seen
+        return replace(seen, info=replace(seen.info, headers=replace(seen.info.headers or _JSON, tags=tags)))
 
     def keep(self, seen: Published) -> str:
         """Store the bytes of a copy under a second key, which is returned."""
@@ -127,14 +117,109 @@ class PublishedCopies:
         put_shown(self.store, key, [seen.data], len(seen.data), if_absent=True, headers=headers)
         return key
 
-    def put_back(self, seen: Published, written: t.Optional[ObjectInfo]) -> None:
-        """Restore the copy that was seen, if the bucket still has the version that this restore has written."""
-        if written is None:
-            return
-        if seen.info is not None:
-            self.store.put(seen.key, [seen.data], replaces=written, headers=seen.info.headers or _JSON)
-        elif is_same_version(written, self.store.head(seen.key)):
-            self.store.delete([seen.key])
+
+class ObjectChanges:
+    """The changes of one restore in the bucket, which no transaction takes back."""
+
+    def __init__(self, copies: t.Optional[PublishedCopies]) -> None:
+        self._copies = copies
+        self._created: t.List[str] = []
+        self._replacement: t.Optional[Replacement] = None
+
+    def keep(self, seen: Published) -> str:
+        """Store the copy under a second key, which is returned."""
+        key = guaranteed(self._copies).keep(seen)
+        self._created.append(key)
+        return key
+
+    def replace(self, seen: Published, data: bytes) -> None:
+        """Replace the copy that was seen, or create a missing one. Raises RecoveryError(conflict) if it has changed."""
+        self._replacement = Replacement(guaranteed(self._copies).store, seen, data)
+        self._replacement.make()
+
+    def put_back(self, error: RecoveryError) -> RecoveryError:
+        """Take the changes back; the error, which states what could not be taken back."""
+        if self._replacement is not None:
+            error = self._replacement.put_back(error)
+        if self._created:
+            # A copy that stays is one more copy of the former content.
+            with contextlib.suppress(RecoveryError):
+                guaranteed(self._copies).store.delete(self._created)
+        return error
+
+
+class Replacement:
+    """The replacement of the published copy that was seen by other bytes, which can be put back."""
+
+    def __init__(self, store: ObjectStore, seen: Published, data: bytes) -> None:
+        self._store, self._seen, self._data = store, seen, data
+        self._written: t.Optional[ObjectInfo] = None
+
+    def make(self) -> None:
+        """Raises RecoveryError(conflict) if the copy is no longer the one that was seen."""
+        seen, data = self._seen, self._data
+        if seen.info is None:
+            try:
+                self._written = self._store.put(seen.key, [data], if_absent=True, headers=_JSON)
+            except RecoveryError as error:
+                if error.kind != ErrorKind.ALREADY_EXISTS:
+                    raise
+                raise changed_error(seen.key, self._store.location) from None
+        else:
+            # The restored content is not encoded.
+            headers = replace(seen.info.headers or _JSON, content_encoding=None)
+            self._written = self._store.put(seen.key, [data], replaces=seen.info, headers=headers)
+        shown = self._shown()
+        if shown is None or shown[1] != data:
+            raise RecoveryError(
+                ErrorKind.STORE_FAILED,
+                f"{self._store.location} accepted {seen.key}, but "
+                f"{'does not show it' if shown is None else 'shows other bytes'}.",
+                left="",
+                next_step="Check the store, then run it again.",
+            )
+
+    def put_back(self, error: RecoveryError) -> RecoveryError:
+        """Restore the copy that was seen; the error, which states if that failed.
+
+        Another program's copy is not replaced. After an error of the store, the stored bytes decide.
+        """
+        try:
+            problem = self._put_back()
+        except RecoveryError as second:
+            problem = second.what
+        if not problem:
+            return error if error.left else error.restated(left="The published copy is unchanged.")
+        return error.restated(
+            left=f"The published copy {self._seen.key} may have the restored content: {problem}",
+            next_step="List the document with course_version_info, then run it again.",
+        )
+
+    def _put_back(self) -> str:
+        """Why the copy that was seen is not back; empty if it is."""
+        seen, shown = self._seen, self._shown()
+        before = None if seen.info is None else seen.data
+        if (None if shown is None else shown[1]) == before:
+            return ""
+        if shown is not None and shown[1] != self._data and not is_same_version(shown[0], self._written):
+            return "another session has published it." if self._written else ""
+        if before is None:
+            self._store.delete([seen.key])
+        elif shown is None:
+            self._store.put(seen.key, [before], if_absent=True, headers=seen.info.headers if seen.info else _JSON)
+        else:
+            self._store.put(seen.key, [before], replaces=shown[0], headers=seen.info.headers if seen.info else _JSON)
+        shown = self._shown()
+        return "" if (None if shown is None else shown[1]) == before else "the store does not show the former bytes."
+
+    def _shown(self) -> t.Optional[t.Tuple[ObjectInfo, bytes]]:
+        try:
+            opened = self._store.open_small(self._seen.key)
+            return opened.info, b"".join(opened.chunks)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.OBJECT_MISSING:
+                raise
+            return None
 
 
 _JSON = Headers(content_type="application/json")

@@ -17,8 +17,9 @@ from .._engines.postgresql.server.confined import Session, begin_reading
 from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection
 from .._store.base import ObjectStore
 from .published import Published, PublishedCopies
+from .rows import DocumentTables, Newest
 from .schema import Validator, Verdict
-from .tables import DocumentTables, MetadataTable, Newest, VersionsTable, find_table
+from .tables import MetadataTable, VersionsTable, find_table
 
 #: Documents whose rows one statement reads.
 _BATCH = 200

@@ -19,8 +19,8 @@ from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchan
 from .._store.base import ObjectStore
 from .publish import refusal_of, writing_tables
 from .reader import Layout, Reader, reading
+from .rows import MetadataRow, NewVersion
 from .schema import Validator
-from .tables import MetadataRow, NewVersion
 
 #: Documents and bytes of one transaction.
 _BATCH, _BATCH_BYTES = 500, 32 * 1024 * 1024

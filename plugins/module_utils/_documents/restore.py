@@ -16,10 +16,12 @@ from .._core.sizes import counted
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._store.base import ObjectStore
 from .content import Content, pretty_lines
-from .publish import Publisher, PublishOptions, Restored, Target
+from .publish import TransactionPublisher
 from .reader import DocumentState, Layout, Reader, reading, require_ids
+from .rows import VersionRow
 from .schema import Validator
-from .tables import VersionRow
+from .service import ServicePublisher
+from .target import PublishOptions, Restored, Target
 
 LAST_GOOD = "last_good"
 _DIFF_LINES = 400
@@ -65,7 +67,7 @@ class DocumentsRestore(Change[DocumentsResult]):
     """Restores documents, each in one transaction; one that fails does not stop the others.
 
     Raises RecoveryError: rows_missing, damaged if a version is not valid, limit_exceeded, conflict, and those of
-    L(Publisher.publish). An error after some documents were restored names these.
+    publishers. An error after some documents were restored names these.
     """
 
     operation = "recover_courses"
@@ -191,7 +193,8 @@ class DocumentsRestore(Change[DocumentsResult]):
 
     def act(self) -> None:
         request = self._request
-        publisher = Publisher(request.layout, request.options, Validator(request.layout.json_schema))
+        publisher_of = ServicePublisher if request.options.via == "http" else TransactionPublisher
+        publisher = publisher_of(request.layout, request.options, Validator(request.layout.json_schema))
         with self.timings.phase("publish"):
             for target in self._targets:
                 try:
