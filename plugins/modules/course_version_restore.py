@@ -54,7 +54,8 @@ options:
   documents:
     description:
       - Ids of the documents. Required if O(state=restored).
-      - The single value V(damaged) selects every document that M(lifeline.recovery.course_version_info) reports as damaged.
+      - The single value V(damaged) selects every document that M(lifeline.recovery.course_version_info) reports as damaged, and the single value
+        V(all) every document.
     type: list
     elements: str
     default: []
@@ -105,6 +106,16 @@ options:
       - Seconds to wait for a document that another session publishes.
     type: float
     default: 10
+  version_above:
+    description:
+      - The highest number of a version that clients may know. New versions get higher numbers.
+      - Set it after the database was restored to an earlier point, because browsers and caches that know a higher number take the restored
+        content for older. With O(documents=all), every document whose version is not higher is published again.
+    type: int
+  etag_above:
+    description:
+      - The highest etag that clients may know, as O(version_above).
+    type: int
   max_documents:
     description:
       - The most documents that one run restores.
@@ -145,6 +156,17 @@ EXAMPLES = r"""
     files:
       bucket: courses
   diff: true
+
+- name: Raise versions and etags above those that clients know, after the database was restored to an earlier point
+  lifeline.recovery.course_version_restore:
+    documents: all
+    version_above: 41
+    etag_above: 57
+    max_documents: 10000
+    login_db: learnplay
+    login_unix_socket: /run/postgresql
+    files:
+      bucket: courses
 
 - name: Rebuild lost versions from the published copies
   lifeline.recovery.course_version_restore:

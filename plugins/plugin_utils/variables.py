@@ -25,7 +25,7 @@ _REQUESTS = (
     *("create_roles", "terminate_sessions", "tablespaces", "materialized_views", "object_errors", "locale", "rows_as"),
     *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
     *("location", "accept_identity", "export_path", "prefixes"),
-    *("documents", "version", "max_documents"),
+    *("documents", "version", "version_above", "etag_above", "max_documents"),
     *("state", "migrations", "without_transaction", "include_older"),
 )
 # Requests that mean something for one source only.

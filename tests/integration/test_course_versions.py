@@ -228,6 +228,7 @@ def test_a_commit_that_fails_puts_the_published_copy_back(platform: Platform) ->
         ({"metadata": {"version": "updated_at"}}, "unsupported", "must hold whole numbers, got the type timestamp"),
         ({"key": "course.json"}, "invalid_options", "`key` must contain {document} once"),
         ({"via": "http"}, "invalid_options", "`url` must be"),
+        ({"via": "function", "etag_above": 7}, "invalid_options", "require `via: sql`"),
         ({"via": "function", "function": "missing_function"}, "query_failed", "missing_function"),
         ({"json_schema": {"type": 7}}, "invalid_options", "`json_schema` must be a JSON Schema"),
         ({"json_schema": {"$ref": "http://127.0.0.1:1/x"}}, "invalid_options", "not part of it"),
@@ -532,3 +533,36 @@ def test_a_folder_that_fails_after_the_write_gets_its_copy_back(
     assert platform.everything() == before
     files = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
     assert files == ({} if published is None else {"algebra.json": published})
+
+
+def test_a_document_without_a_row_of_its_own_is_restored_with_it_or_refused_by_name(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.publish("biology", {"v": 1})
+    platform.run("ALTER TABLE course_versions DROP CONSTRAINT course_versions_course_id_fkey")
+    platform.run("DELETE FROM course_metadata")
+    assert platform.info()["damaged"] == ["algebra", "biology"]
+    platform.restore("algebra", version="1")
+    assert platform.current("algebra") == (3, 3)
+    platform.run("ALTER TABLE course_metadata ADD title text")
+    platform.run("UPDATE course_metadata SET title = 'x'; ALTER TABLE course_metadata ALTER title SET NOT NULL")
+    before = platform.everything()
+    with pytest.raises(ModuleFailed, match="has no row of biology, and a new row needs values of title"):
+        platform.restore("damaged")
+    assert platform.everything() == before
+    assert platform.info()["damaged"] == ["biology"]
+
+
+def test_numbers_are_raised_above_those_that_clients_know(platform: Platform) -> None:
+    for course in ("algebra", "biology"):
+        platform.publish(course, {"v": 1}, {"v": course})
+    platform.publish("chemistry", *({"v": number} for number in range(9)))
+    copies = platform.everything()[2]
+    above = {"version_above": 7, "etag_above": 8}
+    planned = platform.restore("all", check_mode=True, **above)
+    assert (planned["plan"], platform.current("algebra")) == ({"algebra": 2, "biology": 2}, (2, 2))
+    platform.restore("all", **above)
+    assert [platform.current(course) for course in ("algebra", "biology", "chemistry")] == [(8, 9), (8, 9), (9, 9)]
+    assert platform.versions("biology")[-1] == (8, {"v": "biology"})
+    assert platform.everything()[2] == copies
+    assert platform.restore("all", **above)["changed"] is False
+    assert platform.info()["damaged"] == []

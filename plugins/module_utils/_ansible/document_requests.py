@@ -19,7 +19,7 @@ from .postgres_requests import connection_options
 from .requests import Params
 from .store_requests import optional_files
 
-DAMAGED = "damaged"
+DAMAGED, ALL = "damaged", "all"
 
 
 def layout_of(params: Params) -> Layout:
@@ -34,11 +34,12 @@ def restore_request(params: Params, *, check_mode: bool, diff_mode: bool) -> Doc
     documents: t.Sequence[str] = params["documents"]
     if not documents:
         raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, "`documents` is required: ids of documents, or damaged.", next_step="Set it."
+            ErrorKind.INVALID_OPTIONS, "`documents` is required: ids of documents, damaged or all.", next_step="Set it."
         )
     return DocumentsRequest(
         layout=layout_of(params),
-        documents=None if list(documents) == [DAMAGED] else documents,
+        documents=None if list(documents) in ([DAMAGED], [ALL]) else documents,
+        every=list(documents) == [ALL],
         version=_version(params["version"]),
         options=request_of(PublishOptions, params, check_mode=check_mode),
         max_documents=params["max_documents"],

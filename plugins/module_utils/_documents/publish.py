@@ -53,6 +53,9 @@ class TransactionPublisher:
             session, tables = writing_tables(self._layout, conn)
             before = tables.metadata_of([target.document], lock=True).get(target.document)
             _require_same(target, before, tables)
+            if before is None and tables.metadata is not None:
+                newest = target.state.newest
+                before = tables.add_metadata(target.document, newest.version, newest.etag)
             seen = read_planned_copy(self._copies, target, self._validator)
             outside = ObjectChanges(self._copies)
             with _put_back_after_failure(outside):
@@ -81,7 +84,7 @@ class TransactionPublisher:
                 f"{target.version}: a trigger or the function changed it.",
                 left=_UNCHANGED,
             )
-        if seen is not None:
+        if seen is not None and seen.digest != target.digest:
             outside.replace(seen, text.encode())
         return restored
 
@@ -109,8 +112,9 @@ class TransactionPublisher:
         outside: ObjectChanges,
     ) -> Restored:
         newest, document = target.state.newest, target.document
-        version = max(newest.version or 0, (before.version if before else 0) or 0)
-        etags = [etag for etag in (newest.etag, before.etag if before else None) if etag is not None]
+        above = self._options
+        version = max(newest.version or 0, (before.version if before else 0) or 0, above.version_above or 0)
+        etags = [etag for etag in (newest.etag, before.etag if before else None, above.etag_above) if etag is not None]
         etag = max(etags) if etags else None
         kept_version = kept_copy = None
         if target.unversioned and seen is not None:
@@ -207,7 +211,7 @@ def _require_same(target: Target, metadata: t.Optional[MetadataRow], tables: Doc
     now = tables.newest([target.document])
     if not now or (now[0].version, now[0].etag) != (planned.version, planned.etag):
         raise conflict_of(target.document)
-    if metadata is not None and planned.metadata is not None and metadata[:2] != planned.metadata[:2]:
+    if metadata is not None and (planned.metadata is None or metadata[:2] != planned.metadata[:2]):
         raise conflict_of(target.document)
 
 

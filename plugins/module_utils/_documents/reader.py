@@ -104,7 +104,8 @@ class Reader:
         newest, text = item
         verdict = None if newest.version is None else self.judge_text(text)
         published = self.copies.read(newest.document, self.validator) if self.copies is not None else None
-        return DocumentState(newest.document, newest, verdict, published, tuple(findings(newest, verdict, published)))
+        found = findings(newest, verdict, published, has_metadata=self.tables.metadata is not None)
+        return DocumentState(newest.document, newest, verdict, published, tuple(found))
 
     def judge_text(self, text: t.Optional[str]) -> Verdict:
         return Verdict(None, "it has no content") if text is None else self.validator.judge(text)
@@ -124,10 +125,13 @@ def _groups(batch: t.Iterable[Newest]) -> t.Iterator[t.List[Newest]]:
         yield group
 
 
-def findings(newest: Newest, verdict: t.Optional[Verdict], published: t.Optional[Published]) -> t.Iterator[str]:
+def findings(
+    newest: Newest, verdict: t.Optional[Verdict], published: t.Optional[Published], *, has_metadata: bool
+) -> t.Iterator[str]:
     """The damage of a document, and the differences between its tables and its published copy."""
     if newest.metadata is None:
-        pass
+        if has_metadata:
+            yield "the table of documents has no row of it"
     elif newest.version is None and (newest.metadata.version or 0) > 1:
         yield f"the table of documents has version {newest.metadata.version}, the table of versions has none"
     elif newest.version is not None and newest.metadata.version != newest.version:

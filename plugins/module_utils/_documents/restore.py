@@ -18,7 +18,7 @@ from .._store.base import ObjectStore
 from .content import Content, pretty_lines
 from .publish import TransactionPublisher
 from .reader import DocumentState, Layout, Reader, reading, require_ids
-from .rows import VersionRow
+from .rows import Newest, VersionRow
 from .schema import Validator
 from .service import ServicePublisher
 from .target import PublishOptions, Restored, Target
@@ -29,9 +29,11 @@ _DIFF_LINES = 400
 
 @dataclass(frozen=True)
 class DocumentsRequest:
-    """documents: ids, or None for those that are damaged. version: a number, or None for the newest valid one.
+    """documents: ids, or None for those that are damaged, or for all. version: a number, or None for the newest
+    valid one.
 
-    max_documents: the most documents that are changed. diff_mode: whether the result shows the changes as text.
+    max_documents: the most documents that are changed. diff_mode: whether the result shows the changes as text. every:
+    whether None means all documents.
     """
 
     layout: Layout
@@ -42,6 +44,7 @@ class DocumentsRequest:
     safeguards: Safeguards
     source: t.Optional[str] = None
     diff_mode: bool = False
+    every: bool = False
 
 
 class NotRestored(t.NamedTuple):
@@ -88,7 +91,8 @@ class DocumentsRestore(Change[DocumentsResult]):
             require_ids(request.documents)
         with self.timings.phase("plan"), reading(request.layout) as reader:
             states = reader.states(request.documents)
-            wanted = [state for state in states if request.documents is not None or state.findings]
+            self._require_etag(reader)
+            wanted = [state for state in states if request.documents is not None or request.every or state.findings]
             wanted.sort(key=lambda state: state.document)
             for state in wanted:
                 self._choose(reader, state)
@@ -156,8 +160,10 @@ class DocumentsRestore(Change[DocumentsResult]):
             )
         version, content, publisher = chosen
         newest = state.verdict.content if state.verdict is not None else None
-        if not state.findings and newest is not None and newest.digest == content.digest:
+        is_sound = not state.findings and newest is not None and newest.digest == content.digest
+        if is_sound and self._is_above(state.newest):
             return None
+        self._require_insertable(reader, state)
         published = state.published
         judged = {content.digest, *([newest.digest] if newest is not None else [])}
         unversioned = (
@@ -168,6 +174,32 @@ class DocumentsRestore(Change[DocumentsResult]):
             current = published.verdict.content if published is not None else newest
             self._diff.append((document, pretty_lines(current) if current else [], pretty_lines(content)))
         return Target(state, version, content.digest, publisher, unversioned)
+
+    def _is_above(self, newest: Newest) -> bool:
+        """Whether version and etag are higher than the numbers that clients may know."""
+        options = self._request.options
+        version, etag = options.version_above, options.etag_above
+        etags = (newest.etag, newest.metadata.etag if newest.metadata else None)
+        return (version is None or (newest.version or 0) > version) and (
+            etag is None or max((one for one in etags if one is not None), default=0) > etag
+        )
+
+    def _require_etag(self, reader: Reader) -> None:
+        tables = (reader.tables.versions, reader.tables.metadata)
+        if self._request.options.etag_above is not None and not any(table and "etag" in table for table in tables):
+            raise RecoveryError(ErrorKind.INVALID_OPTIONS, "`etag_above` requires a column of the etag in a table.")
+
+    def _require_insertable(self, reader: Reader, state: DocumentState) -> None:
+        """Raise RecoveryError(rows_missing) if the document needs a row that this restore cannot write."""
+        metadata = reader.tables.metadata
+        if metadata is None or state.newest.metadata is not None or not metadata.needed:
+            return
+        needed = ", ".join(metadata.needed)
+        raise RecoveryError(
+            ErrorKind.ROWS_MISSING,
+            f"{metadata.name} has no row of {state.document}, and a new row needs values of {needed}.",
+            next_step="Restore the row from a backup set with restore_rows.yml, then run it again.",
+        )
 
     @staticmethod
     def _is_versioned(
@@ -251,7 +283,7 @@ class DocumentsRestore(Change[DocumentsResult]):
         if self._failed:
             # Only damaged documents that have no valid version are left.
             self._raise_failures()
-        if self._request.documents is None:
+        if self._request.documents is None and not self._request.every:
             return Unchanged("No document is damaged.", "Nothing is left to do.")
         return Unchanged("The documents have the content of these versions already.", "Nothing is left to do.")
 

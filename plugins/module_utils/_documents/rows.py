@@ -199,6 +199,21 @@ class DocumentTables:
             given,
         )
 
+    def add_metadata(self, document: str, version: t.Optional[int], etag: t.Optional[int]) -> MetadataRow:
+        """Insert the row of a document that has versions and no row in the table of documents."""
+        table = guaranteed(self.metadata)
+        given = {"document": document, "version": version, "etag": etag}
+        values = {table[name]: value for name, value in given.items() if name in table and value is not None}
+        names, parameters = list(values), list(values.values())
+        expressions = ["%s"] * len(names)
+        if "updated_at" in table and table.columns["updated_at"].required:
+            names, expressions = [*names, table["updated_at"]], [*expressions, "now()"]
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table.sql} ({', '.join(names)}) VALUES ({', '.join(expressions)})", parameters
+            )
+        return self.metadata_of([document])[document]
+
     def set_current(self, document: str, before: MetadataRow, version: int, etag: t.Optional[int]) -> int:
         """Make a version the current one if the row still has the etag and the version of before; 0 if it has not."""
         table = guaranteed(self.metadata)

@@ -75,13 +75,15 @@ class Column:
 class Table:
     """A table that exists. columns: those of the options, by the name of the option.
 
-    copied: the other columns, as quoted identifiers, whose values a copy of a row has too.
+    copied: the other columns, as quoted identifiers, whose values a copy of a row has too. needed: the names of the
+    other columns that a new row must have a value for.
     """
 
     oid: int
     name: QualifiedName
     columns: t.Mapping[str, Column]
     copied: t.Sequence[str] = ()
+    needed: t.Sequence[str] = ()
 
     @property
     def sql(self) -> str:
@@ -141,7 +143,12 @@ def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable],
         for _oid, column, _kind, _required, default, is_key, is_generated in found
         if column not in described and not is_key and not is_generated and not _is_computed(default)
     ]
-    return Table(found[0][0], name, columns, copied)
+    needed = [
+        column
+        for _oid, column, _kind, required, _default, _is_key, is_generated in found
+        if required and column not in described and not is_generated
+    ]
+    return Table(found[0][0], name, columns, copied, needed)
 
 
 def _is_computed(default: t.Optional[str]) -> bool:

@@ -22,7 +22,8 @@ from .schema import Validator
 class PublishOptions:
     """How versions are published. via: sql, function or http. publisher: the id of a user; None for the user of the
     version that is restored. function: of the database. url, token, timeout: of the HTTP service. lock_timeout: the
-    seconds to wait for another session.
+    seconds to wait for another session. version_above, etag_above: the highest numbers that clients may know; those of
+    new versions are higher.
     """
 
     via: t.Literal["sql", "function", "http"] = "sql"
@@ -33,9 +34,16 @@ class PublishOptions:
     token: t.Optional[Secret] = None
     timeout: float = 30
     lock_timeout: float = 10
+    version_above: t.Optional[int] = None
+    etag_above: t.Optional[int] = None
 
     def require_valid(self) -> None:
         """Raise RecoveryError(invalid_options) for options that cannot be meant together."""
+        if self.via != "sql" and (self.version_above, self.etag_above) != (None, None):
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS,
+                f"`version_above` and `etag_above` require `via: sql`, got {self.via}: the application has its numbers.",
+            )
         if self.via != "http":
             return
         if not self.url or not is_url(self.url):
