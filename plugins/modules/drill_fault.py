@@ -39,10 +39,11 @@ options:
         one transaction.
       - In the sample C(application), V(courses_damaged) overwrites and deletes published courses in the bucket, V(course_versions_lost)
         drops the table of versions, V(tags_lost) deletes all tags and leaves the rows that name them, V(organization_lost) deletes all
-        organizations with the roles of their users, and V(media_lost) deletes all objects of the bucket C(media).
+        organizations with the roles of their users, and V(media_lost) deletes all objects of the bucket C(media). V(bad_migration) drops a
+        column and a function, and overwrites rows. V(everything_lost) drops the database and deletes all objects of both buckets.
     type: str
     choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted, point_in_time, courses_damaged,
-              course_versions_lost, tags_lost, organization_lost, media_lost]
+              course_versions_lost, tags_lost, organization_lost, media_lost, bad_migration, everything_lost]
     default: database_loss
   database:
     description:
@@ -51,8 +52,8 @@ options:
     required: true
   sandbox_path:
     description:
-      - Folder of the sandbox, as O(lifeline.recovery.sandbox#module:path). Required for V(courses_damaged) and V(media_lost), which damage
-        objects of the S3 server that this sandbox runs.
+      - Folder of the sandbox, as O(lifeline.recovery.sandbox#module:path). Required for V(courses_damaged), V(media_lost) and
+        V(everything_lost), which damage objects of the S3 server that this sandbox runs.
     type: path
   system_identifier:
     description:

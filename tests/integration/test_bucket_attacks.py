@@ -484,3 +484,20 @@ def test_a_file_that_another_client_saves_before_the_write_is_not_replaced(place
     result = perform(BucketRestore(store, find_set(store, "media", Selection("latest")), target, request))
     assert (result["replaced"], result["left"]) == (1, 1)
     assert place.content() == {"a": "saved by a user", "b": "fine"}
+
+
+def test_a_chosen_file_that_came_back_is_left_unless_it_may_be_replaced(place: Place) -> None:
+    class Chosen(dict[str, bool]):
+        def may_replace(self, key: str) -> bool:
+            return self[key]
+
+    place.write(a="good", b="good", c="good", d="good")
+    place.back_up()
+    place.write(a="newer", b="newer", d="newer")
+    (place.files / "c").unlink()
+    store, target = DirectoryStore(str(place.store)), DirectoryStore(str(place.files))
+    chosen = Chosen(a=False, b=True, c=False)
+    request = BucketRestoreRequest(chosen=chosen, target_name="x", undo=False, safeguards=Safeguards("sandbox"))
+    result = perform(BucketRestore(store, find_set(store, "media", Selection("latest")), target, request))
+    assert (result["restored"], result["replaced"], result["left"]) == (1, 1, 1)
+    assert place.content() == {"a": "newer", "b": "good", "c": "good", "d": "newer"}

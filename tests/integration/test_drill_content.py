@@ -31,6 +31,14 @@ DAMAGE = {
         "Organizations", "Roles of users", "Tags", "organization/learnplay", "organization/o-brien",
         "login/editor@example.org", "login/user1@example.org", "catalog/own-tag-1",
     },
+    "bad_migration": {
+        "Current content of each course", "Published versions", "Columns and constraints", "Schemas and functions",
+        "Triggers and row security",
+        "catalog/tag-9", "catalog/own-tag-1",
+    },
+    "everything_lost": {
+        *(query["name"] for query in VARIABLES["drill_application_queries"]), *VARIABLES["drill_application_pages"],
+    },
     "media_lost": {
         "buckets/media", "media/Lesson%202.mp4", "media/audio/Lesson%201.mp3", "media/images/Lesson%203.png",
     },

@@ -54,6 +54,7 @@ LAYERS = [
     "_pitr",
     "_integrity",
     "_documents",
+    "_media",
     "_migrations",
     "_operations",
     "_failover",
@@ -98,11 +99,11 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
 #: Functions that read the options of a family.
 READERS = {
     "postgres_spec": (
-        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|repair_request|status_request"
-        r"|migrations_request|pitr(_info)?_request)\b"
+        r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|repair_request"
+        r"|media_restore_request|migrations_request|status_request|pitr(_info)?_request)\b"
     ),
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
-    "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|status_request)\b",
+    "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|media_restore_request|status_request)\b",
 }
 
 

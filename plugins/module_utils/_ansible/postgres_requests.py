@@ -76,15 +76,16 @@ def maintenance_options(params: Params) -> ConnectionOptions:
     return options if options.keywords.get("dbname") else options.with_database("postgres")
 
 
-def repair_request(params: Params, *, check_mode: bool, diff_mode: bool) -> RepairRequest:
-    """The options that all repairs of rows have. A module without the option state always changes rows."""
+def repair_request(params: Params, *, check_mode: bool, diff_mode: bool, **composed: t.Any) -> RepairRequest:
+    """The options that all repairs of rows have; composed are the fields that code sets."""
     return request_of(
         RepairRequest,
         params,
         check_mode=check_mode,
         connection=connection_options(params),
-        reports=params.get("state") == "reported",
+        reports=params["state"] == "reported",
         diff_mode=diff_mode,
+        **composed,
     )
 
 

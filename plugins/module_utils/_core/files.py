@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import typing as t
 
 
-def replace_file(path: str, content: str, mode: int) -> None:
-    """Replace the file in one step, so that a reader sees the old or the new one. Raises OSError.
+def replace_file(path: str, content: t.Union[str, t.Iterable[str]], mode: int) -> None:
+    """Replace the file in one step, so that a reader sees the old or the new one. content: a text, or its lines.
+
+    Raises OSError.
 
     Root keeps the owner of the file, or gives the file to the owner of the folder, because that user writes it next.
     """
@@ -20,7 +23,7 @@ def replace_file(path: str, content: str, mode: int) -> None:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(content)
+            stream.writelines([content] if isinstance(content, str) else content)
             stream.flush()
             os.fchmod(descriptor, mode)
             hand_over(descriptor, path)

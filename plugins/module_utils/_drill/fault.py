@@ -82,6 +82,17 @@ FAULTS: t.Mapping[str, Fault] = {
     "tags_lost": Fault(("TRUNCATE public.tag_types CASCADE",)),
     "organization_lost": Fault(("DELETE FROM public.organizations",)),
     "media_lost": Fault(objects=(ObjectDamage("media"),)),
+    "bad_migration": Fault(
+        (
+            "ALTER TABLE public.course_metadata DROP COLUMN tag_ids CASCADE",
+            "UPDATE public.course_versions SET snapshot = snapshot - 'items'",
+            "DROP FUNCTION public.restore_course_version(text, int, text)",
+            "CREATE SCHEMA supabase_migrations",
+            "CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, name text)",
+            "INSERT INTO supabase_migrations.schema_migrations (version, name) VALUES ('20260301120000', 'cleanup')",
+        )
+    ),
+    "everything_lost": Fault(objects=(ObjectDamage("courses"), ObjectDamage("media")), drops_database=True),
 }
 
 

@@ -35,6 +35,7 @@ from .base import (
     is_same_version,
 )
 from .parts import Part, PartReader
+from .s3_bucket import Bucket
 from .s3_client import S3Settings, make_client, require_able
 from .s3_errors import StoreRefusal, is_transient, store_error
 from .s3_headers import arguments_of, described, etag_of
@@ -414,6 +415,11 @@ class S3Store:
             self._call("put_bucket_lifecycle_configuration", _RULES, LifecycleConfiguration=document)
         else:
             self._call("delete_bucket_lifecycle", _RULES)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The bucket itself."""
+        return Bucket(self._call, self._settings.region)
 
     def presigned_url(self, key: str, *, seconds: int, upload: bool = False) -> str:
         """A URL with which every holder can read, or write, the object for some seconds. It is a secret."""

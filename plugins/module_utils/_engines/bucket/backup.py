@@ -25,6 +25,7 @@ from ..._repository.manifest import BUCKET_ENGINE, Manifest
 from ..._repository.packing import where_smaller
 from ..._repository.writer import SetWriter
 from ..._store.base import ARCHIVE_CLASSES, TIERING_CLASS, ObjectStore
+from ..._store.s3 import S3Store
 from .file_reader import FileReader, Listed, listing_errors
 from .gaps import Gaps
 from .inventory import KEPT_HEADERS, Catalogue, FileEntry, headers_of, parse_line
@@ -166,6 +167,7 @@ class BucketBackup:
                 "headers": list(KEPT_HEADERS),
                 "not_covered": self._gaps.sentences(),
                 "prefixes": list(request.prefixes),
+                "bucket": self._origin.bucket.settings() if isinstance(self._origin, S3Store) else {},
             },
             sizes={"plain": counts.size, "stored": self._stored_size(), "uploaded": counts.uploaded},
         )

@@ -31,8 +31,13 @@ def part_lines(
     """The lines of all parts of a role."""
     for part in manifest.objects:
         if part.role == role:
-            # Not splitlines, which also ends a line at a carriage return within one.
-            yield from filter(None, _part(store, part, state_dir).split(b"\n"))
+            yield from lines_of(store, part, state_dir)
+
+
+def lines_of(store: ObjectStore, part: ObjectEntry, state_dir: t.Optional[str] = None) -> t.Iterator[bytes]:
+    """The lines of one part."""
+    # Not splitlines, which also ends a line at a carriage return within one.
+    return filter(None, _part(store, part, state_dir).split(b"\n"))
 
 
 def add_inventory(

@@ -64,7 +64,7 @@ class RowsInsertion(RowsRepair):
 
     def find(self) -> t.Tuple[str, t.Mapping[str, t.Any]]:
         self._given = self.given()
-        self._filled = {name: self._filling(name) for name in self._unfilled()}
+        self._filled = {name: self.filling(name) for name in self._unfilled()}
         self._query = self.missing(self._given)
         make_table(self.session, MISSING, self._query)
         self.count = run(self.session, f"INSERT INTO {MISSING} {self._query}")
@@ -140,7 +140,7 @@ class RowsInsertion(RowsRepair):
         names = [row[0] for row in fetch_all(self.conn, _REQUIRED, (self.target.oid,))]
         return [name for name in names if name not in {one.column.name for one in self._given}]
 
-    def _filling(self, name: str) -> str:
+    def filling(self, name: str) -> str:
         """The expression of a required column without a default: a new UUID for a key."""
         column = self.column("values", name)
         if column.type == "uuid" and self.target.key is not None and self.target.key.columns == (name,):

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field
 
@@ -15,16 +14,16 @@ from ...._core.options import FAMILY, SUBOPTIONS
 from ...._store.base import ObjectStore
 from ..restore_rows.scope import read_roots
 from ..server.catalog_columns import CatalogColumn
-from ..server.connection import fetch_all, fetch_value, quote_identifier, quote_literal
+from ..server.connection import fetch_all, quote_identifier
 from ..server.driver import psycopg2
 from ..server.equality import equal, output_text
 from ..server.refusals import server_message
+from .constants import constant, invalid
 from .insertion import Given, RowsInsertion
 from .rows_repair import RepairRequest
 
 _PARENT = "for_each.table"
 _SHOWN = quote_identifier("lifeline shown")
-_JSON = ("json", "jsonb")
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,10 @@ class RequiredRows(RowsInsertion):
         found = []
         for name, value in request.values.items():
             column = self.column("values", name)
-            found.append(Given(column, self._constant(column, value), column.compared))
+            found.append(Given(column, constant(self.session, column, value), column.compared))
         for name, source in (each.columns if each else {}).items():
             if name in request.values:
-                raise _invalid(f"The column {name} must be in `values` or in `for_each.columns`, got both.")
+                raise invalid(f"The column {name} must be in `values` or in `for_each.columns`, got both.")
             column, parent = self.column("for_each.columns", name), self._parent_column(source)
             found.append(Given(column, f"p.{parent.quoted}", parent.compared))
         self._match = self._matched({one.column.name for one in found})
@@ -112,14 +111,14 @@ class RequiredRows(RowsInsertion):
         wanted = list(request.match) or default
         missing = [name for name in wanted if name not in given]
         if missing or not wanted:
-            raise _invalid(
+            raise invalid(
                 "`match` must name columns that `values` or `for_each.columns` set, "
                 f"got {', '.join(missing) or 'none'}.",
                 "Without `match`, a row exists if its primary key does.",
             )
         null = [name for name in wanted if name in request.values and request.values[name] is None]
         if null:
-            raise _invalid(f"The column {null[0]} of `match` must have a value, got null.")
+            raise invalid(f"The column {null[0]} of `match` must have a value, got null.")
         return wanted
 
     def _parent_column(self, name: str) -> CatalogColumn:
@@ -143,55 +142,8 @@ class RequiredRows(RowsInsertion):
         try:
             fetch_all(self.session, f"EXPLAIN {query}")
         except psycopg2.Error as error:
-            raise _invalid(
+            raise invalid(
                 f"PostgreSQL does not understand `for_each.where`: {server_message(error)}.",
                 "Write it with the columns of that table alone, as after WHERE.",
             ) from None
         return f"({query})"
-
-    def _constant(self, column: CatalogColumn, value: t.Any) -> str:
-        """A value as a constant, which the input function of the type of the column reads."""
-        if value is None:
-            return f"NULL::{column.type}"
-        text = _text(value, is_array=column.compared.category == "A", is_json=self._is_json(column))
-        if text is None or "\0" in text:
-            raise _invalid(f"`values` cannot hold {value!r} for the column {column.name} of the type {column.type}.")
-        constant = f"{quote_literal(text)}::{column.type}"
-        try:
-            fetch_value(self.session, f"SELECT {output_text(constant)}")
-        except psycopg2.Error as error:
-            raise _invalid(f"`values` has no value of the column {column.name}: {server_message(error)}.") from None
-        return constant
-
-    def _is_json(self, column: CatalogColumn) -> bool:
-        sql = "SELECT typname::text FROM pg_type WHERE oid = %s"
-        return column.compared.built_in and fetch_value(self.conn, sql, (column.compared.oid,)) in _JSON
-
-
-def _text(value: t.Any, *, is_array: bool, is_json: bool) -> t.Optional[str]:
-    """The text of a value of YAML; None for a list or dictionary that the column cannot hold."""
-    if is_json and not isinstance(value, str):
-        return json.dumps(value)
-    if isinstance(value, list) and is_array:
-        items = [_element(item) for item in value]
-        return None if None in items else f"{{{','.join(map(str, items))}}}"
-    if isinstance(value, (list, dict)):
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _element(value: t.Any) -> t.Optional[str]:
-    """An element of the text of an array."""
-    if value is None:
-        return "NULL"
-    text = _text(value, is_array=True, is_json=False)
-    if text is None or isinstance(value, list):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _invalid(what: str, next_step: str = "Correct the options.") -> RecoveryError:
-    return RecoveryError(ErrorKind.INVALID_OPTIONS, what, next_step=next_step)
