@@ -42,7 +42,7 @@ class PublishOptions:
         if self.via != "sql" and (self.version_above, self.etag_above) != (None, None):
             raise RecoveryError(
                 ErrorKind.INVALID_OPTIONS,
-                f"`version_above` and `etag_above` require `via: sql`, got {self.via}: the application has its numbers.",
+                f"`version_above` and `etag_above` require `via: sql`, got {self.via}.",
             )
         if self.via != "http":
             return
