@@ -97,6 +97,9 @@ options:
       - V(json_files) - every file of the bucket of O(files) whose key begins with C(prefix) and ends with C(suffix) (by default V(.json))
         is JSON in UTF-8 and has the C(shape), as for V(json). With C(id_path), the value at that path is the part of the key between
         prefix and suffix. Fewer than C(min_count) files (by default V(1)) fail.
+      - V(sample) - C(rows) random rows of C(table) (by default V(10)) can be read, their C(columns) are neither null nor blank, and
+        C(condition) is true for them. C(seed) chooses the same rows again; the result names it. Rows are shown as the first 12 digits of
+        HMAC-SHA-256 of seed and key. An empty table is not verified.
       - V(http) - a request to C(url) with C(method) V(GET) (the default), V(HEAD) or V(POST) and its C(body) is answered with C(status) (by
         default V(200), or a list), with C(answer_headers), with a text that C(contains) states, and within C(max_seconds). C(json) is the
         path of a value such as V(courses[0].id), which exists, or is C(equals). Redirects are not followed. C(ca_bundle) is a file of

@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
+from ansible_collections.lifeline.recovery.plugins.module_utils._integrity import row_sample
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.fakes.sinks import Reply, http_sink
@@ -835,6 +836,7 @@ def test_every_kind_of_check_runs_on_every_version(servers, version):
         {"type": "indexes"},
         {"type": "constraints"},
         {"type": "json", "table": "c", "column": "doc", "shape": {"required": ["a"]}},
+        {"type": "sample", "table": "c", "columns": "id"},
         {"type": "fingerprint"},
     ]
 
@@ -999,6 +1001,54 @@ def test_digests_of_files_are_compared_by_their_content(run, sql, tmp_path):
     sql("UPDATE media SET digest = encode(decode(digest, 'hex'), 'base64') WHERE path = '8.png'")
     (other,) = run(check, files=bucket)
     assert other.actual["other_digest"] == 2
+
+
+# Random rows
+
+
+def test_random_rows_are_complete_and_the_seed_chooses_them_again(run, sql):
+    sql(
+        "CREATE TABLE people (id int, part text, email text, age int, PRIMARY KEY (id, part));"
+        "INSERT INTO people SELECT g, 'p' || g % 3, 'mail ' || g, g FROM generate_series(1, 500) g"
+    )
+    check = {"type": "sample", "table": "people", "columns": ["email", "age"], "condition": "age > 0", "seed": "one"}
+    first, second, other = run(check, check, {**check, "seed": "two"})
+    assert (first.status, first.actual) == ("passed", {"rows": 10, "complete": 10, "seed": "one"})
+    sql("UPDATE people SET email = E' \\t\\n' WHERE id <= 250; UPDATE people SET age = -1 WHERE id > 250")
+    first, second, other = run(check, check, {**check, "seed": "two"}, sample=20)
+    assert (first.status, first.actual["complete"], len(first.sample)) == ("failed", 0, 10)
+    assert first.sample == second.sample
+    assert {one["row"] for one in first.sample}.isdisjoint(one["row"] for one in other.sample)
+    assert {one["problem"] for one in first.sample} <= {"email has no value", "the condition does not hold"}
+    assert all(len(one["row"]) == 12 for one in first.sample)
+    sql("DELETE FROM people")
+    assert statuses(run(check, {**check, "table": "peopel"}, {**check, "columns": ["mail"]})) == [
+        "error", "failed", "failed",
+    ]  # fmt: skip
+    sql("CREATE TABLE keyless (id int); INSERT INTO keyless VALUES (1)")
+    (without,) = run({"type": "sample", "table": "keyless"})
+    assert (without.status, "primary key" in without.message) == ("error", True)
+
+
+def test_a_sample_of_a_large_table_does_not_read_all_of_it(run, sql, monkeypatch):
+    monkeypatch.setattr(row_sample, "_SMALL", 64 * 1024)
+    sql(
+        "CREATE TABLE events (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
+        "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (20000);"
+        "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (20000) TO (50000);"
+        "INSERT INTO events SELECT g, repeat('x', 100) FROM generate_series(1, 40000) g"
+    )
+    check = {"type": "sample", "table": "events", "columns": ["note"], "rows": 25, "seed": "one"}
+    first, second = run(check, check)
+    assert (first.status, first.actual) == ("passed", {"rows": 25, "complete": 25, "seed": "one"})
+    sql("UPDATE events SET note = NULL WHERE id % 2 = 0")
+    first, second = run(check, check, sample=25)
+    assert first.status == "failed"
+    assert first.sample == second.sample
+    # Deleted rows leave pages without rows, so that a small part of the table may have none.
+    sql("DELETE FROM events WHERE id <> 7")
+    (last,) = run(check)
+    assert (last.status, last.message) == ("passed", "Read 1 random row of public.events: complete are 1 (seed one).")
 
 
 # Services

@@ -21,6 +21,7 @@ from .json_files import JsonFiles
 from .objects import Objects
 from .queries import Freshness, Sql
 from .relations import Orphans, References
+from .row_sample import RowSample
 from .security import Grants, RowSecurity
 from .sequences import Sequences
 from .session import Rows, open_session, read_only_transaction
@@ -77,6 +78,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "references": References,
             "rls": RowSecurity,
             "row_count": RowCount,
+            "sample": RowSample,
             "sequences": Sequences,
             "sql": Sql,
             "sql_dump": PostgresDump,
