@@ -49,6 +49,7 @@ LAYERS = [
     "_engines.postgresql.restore",
     "_engines.postgresql.restore_rows",
     "_engines.postgresql.repair",
+    "_engines.postgresql.writes",
     "_engines",
     "_replication",
     "_pitr",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._engines.postgresql.repair.rows_repair import RepairRequest
@@ -42,6 +43,16 @@ def connection_options(params: Params) -> ConnectionOptions:
         keywords["sslmode"] = params["ssl_mode"]
     keywords.setdefault("connect_timeout", str(params["connect_timeout"]))
     return ConnectionOptions(keywords, params["client_bin_dir"], stall_timeout=params["stall_timeout"])
+
+
+def login_options(params: Params, login: Params) -> ConnectionOptions:
+    """The connection of the options with another role."""
+    options = connection_options(params)
+    keywords = {name: value for name, value in options.keywords.items() if name not in ("user", "password")}
+    keywords["user"] = login["login_user"]
+    if login["login_password"]:
+        keywords["password"] = login["login_password"]
+    return replace(options, keywords=keywords)
 
 
 def peer_options(params: Params) -> t.Optional[ConnectionOptions]:

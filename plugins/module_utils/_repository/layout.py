@@ -104,6 +104,11 @@ def audit_head_key(source: str) -> str:
     return f"{source}/audit-head.json"
 
 
+def states_prefix(source: str, name: str) -> str:
+    """The prefix of the numbered states of one thing of a source."""
+    return f"{source}/states/{name}/"
+
+
 class SetName(t.NamedTuple):
     source: str
     tier: str

@@ -31,6 +31,8 @@ _SETTINGS: t.Mapping[str, str] = {
     "bytea_output": "hex",
     "xmloption": "content",
     "row_security": "off",
+    # A database that is read-only during maintenance is restored nonetheless; transactions that only read declare it.
+    "default_transaction_read_only": "off",
     # Our queries spend their time in functions that compiling does not touch.
     "jit": "off",
 }
