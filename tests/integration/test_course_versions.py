@@ -107,6 +107,14 @@ def test_a_damaged_copy_is_kept_before_the_newest_valid_version_replaces_it(plat
     assert platform.restore("damaged", json_schema=schema)["changed"] is False
 
 
+def test_a_store_that_answers_a_request_for_tags_with_the_object_is_restored(platform: Platform, s3: S3Server) -> None:
+    platform.bucket = s3
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    platform.upload("algebra", b'{"items": [2')
+    platform.restore("damaged")
+    assert json.loads(platform.published("algebra")) == {"v": 2}
+
+
 def test_an_edit_of_the_published_copy_becomes_a_version_before_it_is_replaced(platform: Platform) -> None:
     platform.publish("algebra", {"v": 1}, {"v": 2})
     platform.upload("algebra", b'{"v": "edited in the bucket"}')
