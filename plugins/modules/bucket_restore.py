@@ -163,7 +163,9 @@ undo:
   returned: success
   sample: {set: 20260301T121500Z, tier: undo, mode: all}
 unchanged:
-  description: Why nothing was changed, as C(reason) and C(next_step); null if something was.
+  description: >-
+    Why nothing was changed, as C(reason) and C(next_step), with C(earlier_set) and C(earlier_tier), the next older set or null; null if
+    something was changed.
   type: dict
   returned: success
   sample:
@@ -179,6 +181,11 @@ plan_digest:
   type: str
   returned: success
   sample: 0123456789abcdef
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 missing_files:
   description: Names of up to a hundred files that were missing.
   type: list

@@ -193,7 +193,9 @@ undo:
   returned: success
   sample: {bookmark: 00000002-00000000-00004c6d-0d2b7a1f90f6b4f8d5b3f2a1c0e9d8c7}
 unchanged:
-  description: Why nothing was changed, as C(reason) and C(next_step); null if something was.
+  description: >-
+    Why nothing was changed, as C(reason) and C(next_step), with C(earlier_set) and C(earlier_tier), the next older set or null; null if
+    something was changed.
   type: dict
   returned: success
   sample: null
@@ -217,6 +219,11 @@ plan_digest:
   type: str
   returned: success
   sample: ''
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 not_covered:
   description:
     - Virtual tables that are empty, because the set does not hold them, or that a restore of rows neither compares nor fills.

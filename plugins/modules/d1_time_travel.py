@@ -81,6 +81,11 @@ previous_bookmark:
   type: str
   returned: success
   sample: 00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 message:
   description: Message of the service.
   type: str

@@ -194,6 +194,11 @@ plan_digest:
   type: str
   returned: success
   sample: 3f1c9a0b5d7e2468
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 undo:
   description: The options that take a change of the ledger back. Empty if O(state) is V(applied) or V(rolled_back).
   type: dict

@@ -266,6 +266,11 @@ plan_digest:
   type: str
   returned: success
   sample: 3f1c9a0b5d7e2468
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 timings:
   description: Seconds per phase.
   type: dict

@@ -230,6 +230,11 @@ plan_digest:
   type: str
   returned: success
   sample: 96348ae91561bf1b
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 summary:
   description: The result in a sentence.
   type: str

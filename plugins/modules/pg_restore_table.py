@@ -198,7 +198,9 @@ missing_keys:
   returned: success
   sample: {public.children: {missing: 1, wanted: 3, keys: ["23"]}}
 unchanged:
-  description: Why nothing was changed, as C(reason) and C(next_step); null if something was.
+  description: >-
+    Why nothing was changed, as C(reason) and C(next_step), with C(earlier_set) and C(earlier_tier), the next older set or null; null if
+    something was changed.
   type: dict
   returned: success
   sample:
@@ -245,6 +247,11 @@ plan_digest:
   type: str
   returned: success
   sample: 3f1c9a0b5d7e2468
+confirmation:
+  description: The value that O(recovery_confirm) must have in a run with the same options; empty if the run needs no other value.
+  type: str
+  returned: success
+  sample: ""
 timings:
   description: Seconds per phase.
   type: dict

@@ -18,8 +18,8 @@ def command(playbook: str, **variables: t.Any) -> str:
     return f"ansible-playbook lifeline.recovery.{playbook}{given}"
 
 
-def same_command(confirms: str, given: str = "") -> str:
-    """The step after a dry run. confirms: the recovery_confirm of the run; given: that of the dry run."""
+def same_command(confirms: str = "", given: str = "") -> str:
+    """The step after a dry run. confirms: the recovery_confirm that the run needs; given: that of the dry run."""
     if not confirms or confirms == given:
         return "run the same command without --check"
     instead = f" in place of {given}" if given else ""

@@ -10,8 +10,7 @@ import functools
 import typing as t
 
 from ..module_utils._core.sizes import counted
-from .commands import command as _command
-from .commands import same_command as _same_command
+from .commands import command, same_command
 from .recoveries import RECOVERIES
 from .releases import RELEASES
 from .reports import REPORTS, line
@@ -71,7 +70,7 @@ def outcome(
 
 def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) -> t.List[str]:
     if check_mode:
-        return _lines(result["summary"], "nothing was stored", "nothing", "nothing to take back", _same_command(""))
+        return _lines(result["summary"], "nothing was stored", "nothing", "nothing to take back", same_command())
     read = (verification or {}).get("summary")
     coverage = result.get("coverage") or {}
     left_out = [*coverage.get("not_covered", ()), *result.get("not_covered", ())]
@@ -82,7 +81,7 @@ def _backup(result: Result, verification: t.Optional[Result], check_mode: bool) 
         + (f"; kept as text and not proved: {_some(unproved)}" if unproved else ""),
         f"the set does not hold {_some(left_out)}" if left_out else "nothing that the backup knows of",
         "a backup changes nothing in its source",
-        f"rehearse a restore: {_command('verify', recovery_source=result['source'], recovery_level='monthly')}",
+        f"rehearse a restore: {command('verify', recovery_source=result['source'], recovery_level='monthly')}",
     )
 
 
@@ -90,20 +89,17 @@ def _restore(
     result: Result, check_mode: bool, source: str, database: str, confirm: str, terminate_sessions: bool
 ) -> t.List[str]:
     if check_mode:
-        digest = result["plan_digest"] if result["mode"] != "new" else ""
         sessions = 0 if terminate_sessions else (result.get("plan") or {}).get("sessions") or 0
-        return _planned(result, _lost(result), _planned_way_back(result), digest, confirm, sessions)
+        return _planned(result, _lost(result), _planned_way_back(result), confirm, sessions)
     back = _way_back(result, source, database, terminate_sessions)
     return _lines(result["summary"], _proof(result), _lost(result), back, _after(result, database))
 
 
 def _rows(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
-    if check_mode:
-        return _planned(
-            result, _lost_rows(result), "a set of the tier undo is taken first", result["plan_digest"], confirm
-        )
     if not result["changed"]:
         return _unchanged(result)
+    if check_mode:
+        return _planned(result, _lost_rows(result), "a set of the tier undo is taken first", confirm)
     compared = (result.get("fingerprint") or {}).get("tables")
     tested = (result.get("foreign_keys") or {}).get("checked", 0)
     proof = f"{counted(tested, 'foreign key')} tested, each row compared with the set"
@@ -111,7 +107,7 @@ def _rows(result: Result, check_mode: bool, target: str, source: str, confirm: s
     undo, created = (result.get("undo") or {}).get("set"), result.get("created_tables") or ()
     if undo:
         inserted = sum(table.get("inserts", 0) for table in result.get("tables") or ())
-        back = _command(
+        back = command(
             "restore_rows", recovery_source=source, recovery_set=undo, recovery_tier="undo", recovery_mode="exact",
             recovery_confirm=target, recovery_reason="Undo of the restore",
             recovery_max_deletes=inserted if inserted > _MAX_DELETES else None,
@@ -136,16 +132,14 @@ def _lost_rows(result: Result) -> str:
 def _bucket(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     lost = f"changes after the set {result['set_id']}"
     lost += f"; {counted(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else ""
-    if check_mode:
-        return _planned(
-            result, lost, "files that are replaced are kept in a set of the tier undo", result["plan_digest"], confirm
-        )
     if not result["changed"]:
         return _unchanged(result)
+    if check_mode:
+        return _planned(result, lost, "files that are replaced are kept in a set of the tier undo", confirm)
     written = f"{counted(result['restored'] + result['replaced'], 'file')} confirmed after writing"
     back = "nothing was replaced; files that were missing were added"
     if result.get("undo"):
-        back = _command(
+        back = command(
             "restore", recovery_source=source, recovery_set=result["undo"]["set"], recovery_tier="undo",
             recovery_mode="all", recovery_confirm=target,
         )  # fmt: skip
@@ -156,25 +150,25 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str, confirm:
 def _d1(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     point = result.get("recovery_point") or (f"the set {result['set_id']}" if result.get("set_id") else "the dump")
     lost = f"changes after {point}"
+    if not result["changed"]:
+        return _unchanged(result)
     if check_mode:
         first = (
             "the way back is recorded before anything is changed"
             if result.get("plan_digest")
             else "nothing is replaced"
         )
-        return _planned(result, lost, first, result.get("plan_digest") or "", confirm)
-    if not result["changed"]:
-        return _unchanged(result)
+        return _planned(result, lost, first, confirm)
     undo = (result.get("undo") or {}).get("set")
     proof, after = "the database was compared with the set", "check the application"
     if undo:
-        back = _command(
+        back = command(
             "restore_rows", recovery_source=source, recovery_set=undo, recovery_tier="undo",
             recovery_confirm=target, recovery_reason="Undo of the restore",
         )  # fmt: skip
         proof = "the rows of the set are in the database, and its foreign keys hold"
     elif result.get("previous_bookmark"):
-        back = _command(
+        back = command(
             "restore", recovery_source=source, recovery_target=target, recovery_to=result["previous_bookmark"],
             recovery_confirm=target,
         )  # fmt: skip
@@ -195,8 +189,8 @@ def _time_travel(result: Result, check_mode: bool, target: str, source: str, con
     if check_mode:
         done = f"Would send {target} back from the bookmark {previous} to {bookmark}."
         back = "the bookmark of before is recorded first"
-        return _planned({"summary": done}, lost, back, target, confirm)
-    back = _command(
+        return _planned({**result, "summary": done}, lost, back, confirm)
+    back = command(
         "restore", recovery_source=source, recovery_target=target, recovery_to=previous, recovery_confirm=target
     )
     done = f"Sent the database {target} back in time, in place."
@@ -215,10 +209,10 @@ def _project(result: Result, check_mode: bool, target: str, source: str, confirm
     if check_mode:
         first = result["plan"]["undo_first"]
         back = "nothing takes the restore back" if first == "none" else f"a restore point is created first ({first})"
-        return _planned(result, lost, back, result["plan_digest"], confirm)
+        return _planned(result, lost, back, confirm)
     back = result.get("without_undo") or "nothing takes the restore back"
     if undo:
-        back = _command(
+        back = command(
             "restore", recovery_source=source, recovery_mode="undo", recovery_set=undo, recovery_confirm=target
         )
     proof = f"Supabase reports the project {result['status']}; nothing was compared"
@@ -227,8 +221,8 @@ def _project(result: Result, check_mode: bool, target: str, source: str, confirm
 
 def _point(result: Result, check_mode: bool, source: str) -> t.List[str]:
     if check_mode:
-        return _lines(result["summary"], "nothing was stored", "nothing", "nothing to take back", _same_command(""))
-    restore = _command("restore", recovery_source=source, recovery_mode="undo", recovery_set=result["name"])
+        return _lines(result["summary"], "nothing was stored", "nothing", "nothing to take back", same_command())
+    restore = command("restore", recovery_source=source, recovery_mode="undo", recovery_set=result["name"])
     proof = "Supabase reports the restore point; nothing was read back"
     lost = "Supabase keeps the restore point, and no bytes of storage objects"
     return _lines(result["summary"], proof, lost, "a backup changes nothing in its source", f"to go back: {restore}")
@@ -239,26 +233,26 @@ def _cluster(result: Result, check_mode: bool, target: str, source: str, confirm
     mode, directory = result["mode"], result["data_directory"]
     if mode == "remove":
         back = "nothing was changed" if check_mode else "restore side by side again"
-        after = _same_command("") if check_mode else "no action is needed"
+        after = same_command() if check_mode else "no action is needed"
         return _lines(result["summary"], "the directory is that of a side-by-side restore", "nothing", back, after)
     lost = f"changes after the target: {result['target']}" if result["target"] else "changes since the recovery"
     if check_mode:
         first = "the data directory is kept under another name"
         back = "the running cluster is not changed" if mode == "side_by_side" else first
-        return _planned(result, lost, back, "" if mode == "side_by_side" else result["plan_digest"], confirm)
-    play = functools.partial(_command, "restore_point_in_time", recovery_source=source)
+        return _planned(result, lost, back, confirm)
+    play = functools.partial(command, "restore_point_in_time", recovery_source=source)
     if mode == "side_by_side":
         remove = play(recovery_mode="remove", pitr_restore_directory=directory)
         back = f"the running cluster was not changed; to remove the copy: {remove}"
         where = f"psql -h {result['socket_directory'] or 'localhost'} -p {result['port']}"
         after = f"check the content with {where}" if result.get("port") else f"start the cluster in {directory}"
         return _lines(result["summary"], _reached(result), lost, back, f"{after}; then restore in place or copy rows")
-    backup = _command("pitr", recovery_source=source, pitr_action="backup", pitr_type="full")
+    backup = command("pitr", recovery_source=source, pitr_action="backup", pitr_type="full")
     after = "check the application" + f"; then take a full backup: {backup}" * bool(result.get("backup_due"))
     undo, back = result.get("undo"), "nothing was changed"
     if undo:
-        command = play(recovery_mode="undo", recovery_data_directory=undo["data_directory"], recovery_confirm=target)
-        back = f"{command}. The former data directory {undo['kept']} stays until you remove it"
+        undoing = play(recovery_mode="undo", recovery_data_directory=undo["data_directory"], recovery_confirm=target)
+        back = f"{undoing}. The former data directory {undo['kept']} stays until you remove it"
     return _lines(result["summary"], _reached(result), lost, back, after)
 
 
@@ -270,10 +264,10 @@ def _reached(result: Result) -> str:
     return f"recovery replayed the WAL up to {reached['lsn']} ({reached['state']}); no rows were compared"
 
 
-def _planned(result: Result, lost: str, back: str, confirms: str, given: str, sessions: int = 0) -> t.List[str]:
-    """confirms: the recovery_confirm of the run; given: that of this dry run. sessions: those that would stop a run."""
+def _planned(result: Result, lost: str, back: str, given: str, sessions: int = 0) -> t.List[str]:
+    """given: the recovery_confirm of this dry run. sessions: those that would stop a run."""
     digest = f"; plan digest: {result['plan_digest']}" if result.get("plan_digest") else ""
-    after = _same_command(confirms, given)
+    after = same_command(result["confirmation"], given)
     if sessions:
         after = (
             "stop the application, or add -e recovery_terminate_sessions=true, because the database has "
@@ -288,7 +282,11 @@ def _unchanged(result: Result) -> t.List[str]:
     for part in (why["reason"], why["next_step"]):
         done = done.replace(part, "").strip()
     lost = f"{counted(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else "nothing"
-    return _lines(done, why["reason"], lost, "nothing was changed", why["next_step"])
+    after = why["next_step"]
+    if why.get("earlier_set"):
+        again = f"-e recovery_set={why['earlier_set']} -e recovery_tier={why['earlier_tier']}"
+        after += f" To try that set, run the same command with {again}"
+    return _lines(done, why["reason"], lost, "nothing was changed", after)
 
 
 def _proof(result: Result) -> str:
@@ -329,9 +327,9 @@ def _way_back(result: Result, source: str, database: str, terminate_sessions: bo
         "recovery_terminate_sessions": "true" if terminate_sessions else "",
     }
     if undo.get("undo_db"):
-        back = _command("restore", recovery_mode="undo", recovery_undo_db=undo["undo_db"], **common)
+        back = command("restore", recovery_mode="undo", recovery_undo_db=undo["undo_db"], **common)
     elif undo.get("set"):
-        back = _command(
+        back = command(
             "restore", recovery_mode="in_place", recovery_set=undo["set"], recovery_tier="undo", **common
         )  # fmt: skip
     else:

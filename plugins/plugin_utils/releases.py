@@ -22,7 +22,7 @@ def migrate(result: Result, check_mode: bool, source: str, confirm: str) -> list
     elif check_mode:
         proof = f"nothing was changed; plan digest: {result['plan_digest']}"
         back = "an emergency set is taken first, unless recovery_emergency is false"
-        after = same_command(result["plan_digest"], confirm)
+        after = same_command(result["confirmation"], confirm)
     else:
         proof = "; ".join(filter(None, ["the ledger was read again and is equal to the files", result["verdict"]]))
         back, after = "no emergency set was taken", "check the application"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core.sizes import counted
+from .commands import same_command
 
 Result = t.Mapping[str, t.Any]
 
@@ -30,14 +31,20 @@ def verify(result: Result, check_mode: bool) -> list[str]:
 
 
 def prune(result: Result, check_mode: bool) -> list[str]:
-    """result: summaries and removed, the number of removed sets, of the role prune."""
-    back = "nothing was removed"
+    """result of the role prune: summaries; removed, the number of removed sets; dropped, the dropped databases.
+
+    changed: whether anything is removed or dropped. confirmation: the recovery_confirm that dropping requires.
+    """
+    back = []
     if result["removed"]:
-        back = "move the manifest of a removed set from pruned/ to sets/ within the grace period"
+        back.append("move the manifest of a removed set from pruned/ to sets/ within the grace period")
+    if result["dropped"]:
+        back.append(f"dropped databases cannot be restored: {', '.join(result['dropped'])}")
+    plans = check_mode and result["changed"]
     return [
         *_lines("Done", result["summaries"], "nothing to prune"),
-        line("Back", "nothing was changed" if check_mode else back),
-        line("Next", "run the same command without --check" if check_mode else "no action is needed"),
+        *_lines("Back", [] if check_mode else back, "nothing was changed" if check_mode else "nothing was removed"),
+        line("Next", same_command(result["confirmation"]) if plans else "no action is needed"),
     ]
 
 
@@ -62,9 +69,7 @@ def export(result: Result, check_mode: bool) -> list[str]:
             "Proof", [] if check_mode else [*proof, "each file was compared with its digest"], "nothing was written"
         ),
         line("Back", f"delete the folder {result['folder']}; an export changes no source"),
-        line(
-            "Next", "run the same command without --check" if check_mode else "check it: sha256sum --check SHA256SUMS"
-        ),
+        line("Next", same_command() if check_mode else "check it: sha256sum --check SHA256SUMS"),
     ]
 
 

@@ -125,8 +125,8 @@ def test_in_place_keeps_the_old_directory_and_undo_gives_it_back(archived: Archi
     with pytest.raises(ModuleFailed) as refused:
         run_module("pg_pitr", given)
     assert refused.value.result["error_kind"] == "confirmation_required"
-    plan = run_module("pg_pitr", {**given, "recovery_confirm": "main"}, check_mode=True)
-    result = run_module("pg_pitr", {**given, "recovery_confirm": plan["plan_digest"]})
+    plan = run_module("pg_pitr", given, check_mode=True)
+    result = run_module("pg_pitr", {**given, "recovery_confirm": plan["confirmation"]})
     try:
         assert archived.rows() == archived.moments[whose]
         assert result["reached"]["timeline"] > 1

@@ -280,6 +280,7 @@ def test_a_restore_that_changes_nothing_gives_the_compared_reason(live: Town) ->
     late = live.restore(tables=["tree"], mode="merge")
     assert "are equal in 63 rows that were asked for" in late["unchanged"]["reason"]
     assert f"the next older set is {missing['set_id']} (daily)" in late["unchanged"]["next_step"]
+    assert (late["unchanged"]["earlier_set"], late["unchanged"]["earlier_tier"]) == (missing["set_id"], "daily")
     nothing = live.restore(where={"tree": "id > 1000"}, mode="merge")
     assert "holds no row that was asked for" in nothing["unchanged"]["reason"]
     done = live.restore(tables=["tree"], mode="merge", set=missing["set_id"])

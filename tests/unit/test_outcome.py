@@ -18,6 +18,7 @@ from ansible_collections.lifeline.recovery.plugins.plugin_utils.outcome import o
 EQUAL = {"equal": True, "mode": "full", "tables": 2, "rows": 7}
 RESTORED: dict[str, t.Any] = {
     "changed": True, "summary": "Restored.", "mode": "swap", "target_db": "school", "plan_digest": "0123",
+    "confirmation": "0123",
     "fingerprint": EQUAL,
     "recovery_point": "2026-03-01T02:00:00Z", "undo": {"mode": "undo", "undo_db": "school_before"}, "not_restored": [],
     "not_covered": [], "set_id": "20260301T020000Z",
@@ -111,7 +112,7 @@ def test_a_dry_run_proves_nothing_and_prints_how_to_run() -> None:
     lines = of("restore", True, fingerprint={})
     assert "nothing was changed; plan digest: 0123" in lines[1]
     assert "without --check and with -e recovery_confirm=0123" in lines[4]
-    assert "recovery_confirm" not in of("restore", True, mode="new")[4]
+    assert "recovery_confirm" not in of("restore", True, mode="new", confirmation="")[4]
 
 
 @pytest.mark.parametrize("mode", ["swap", "undo", "in_place"])
@@ -126,7 +127,8 @@ def test_a_plan_that_sessions_would_stop_prints_the_option_that_ends_them(mode: 
 
 def test_a_plan_names_one_confirmation() -> None:
     assert "-e recovery_confirm=0123 in place of school" in outcome(RESTORED, "restore", True, confirm="school")[4]
-    assert outcome(RESTORED, "restore", True, confirm="0123")[4] == "Next:  run the same command without --check"
+    accepted = {**RESTORED, "confirmation": ""}
+    assert outcome(accepted, "restore", True, confirm="0123")[4] == "Next:  run the same command without --check"
 
 
 def test_the_way_back_ends_sessions_as_the_restore_did() -> None:
@@ -167,6 +169,26 @@ def test_run_without_changes_gives_the_reason(verb: str, kind: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_run_without_changes_prints_the_set_to_try_and_no_confirmation(check_mode: bool) -> None:
+    unchanged = {"reason": "a", "next_step": "b.", "earlier_set": "20260228T020000Z", "earlier_tier": "daily"}
+    after = of("restore_rows", check_mode, changed=False, unchanged=unchanged, undo={}, confirmation="")[4]
+    assert after.endswith("run the same command with -e recovery_set=20260228T020000Z -e recovery_tier=daily")
+    assert "recovery_confirm" not in after and "--check" not in after
+
+
+def prune(check_mode: bool, **result: t.Any) -> list[str]:
+    empty = {"summaries": ["Would prune."], "removed": 0, "dropped": [], "changed": False, "confirmation": ""}
+    return outcome({**empty, **result}, "prune", check_mode)
+
+
+def test_a_prune_without_expired_sets_needs_no_run() -> None:
+    assert prune(True)[-2:] == ["Back:  nothing was changed", "Next:  no action is needed"]
+    dropped = {"dropped": ["school_before"], "changed": True, "confirmation": "0123"}
+    assert prune(True, **dropped)[-1].endswith("without --check and with -e recovery_confirm=0123")
+    assert prune(False, **dropped)[-2] == "Back:  dropped databases cannot be restored: school_before"
+
+
 def test_a_backup_that_was_not_read_back_does_not_claim_it() -> None:
     assert "was not read back" in of("backup", source="school")[1]
     lines = outcome(
@@ -188,6 +210,7 @@ def test_files_of_a_bucket_go_back_by_their_undo_set() -> None:
 CLUSTER: dict[str, t.Any] = {
     "changed": True, "summary": "Restored.", "mode": "in_place", "stanza": "main", "data_directory": "/srv/pg",
     "target": "just before transaction 746", "reached": {"state": "promoted", "lsn": "0/A06"}, "plan_digest": "0123",
+    "confirmation": "0123",
     "undo": {"mode": "undo", "data_directory": "/srv/pg", "kept": "/srv/pg.before"}, "backup_due": True,
 }  # fmt: skip
 
@@ -210,7 +233,13 @@ def test_a_recovered_cluster_goes_back_to_its_former_directory_and_is_backed_up(
 
 
 def test_a_cluster_that_is_restored_side_by_side_needs_no_confirmation() -> None:
-    copy = {"mode": "side_by_side", "data_directory": "/srv/copy", "undo": None, "backup_due": False}
+    copy = {
+        "mode": "side_by_side",
+        "confirmation": "",
+        "data_directory": "/srv/copy",
+        "undo": None,
+        "backup_due": False,
+    }
     assert of_cluster(True, **copy, reached=None)[4].endswith("run the same command without --check")
     assert "recovery_confirm=0123" in of_cluster(True, reached=None)[4]
     assert "psql -h /srv/copy -p 5433" in of_cluster(**copy, port=5433, socket_directory="/srv/copy")[4]

@@ -20,6 +20,17 @@ def plan_digest(plan: t.Mapping[str, t.Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def missing_confirmation(
+    environment: str, confirm: t.Optional[str], target: str, digest: str, elsewhere: t.Optional[str] = None
+) -> str:
+    """The digest if require_confirmation would refuse these arguments, otherwise an empty string."""
+    try:
+        require_confirmation(environment, confirm, target, digest, elsewhere=elsewhere)
+    except RecoveryError:
+        return digest
+    return ""
+
+
 def require_confirmation(
     environment: str,
     confirm: t.Optional[str],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .._core.confirmation import plan_digest, require_confirmation
+from .._core.confirmation import missing_confirmation, plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.notices import note
 from .._repository.audit import write_audit
@@ -39,12 +39,14 @@ class _Performance(t.Generic[Result_co]):
                 plan = change.plan()
                 digest = plan_digest(plan.facts) if plan.facts else ""
                 self._changed = plan.changes
+                confirmation = ""
                 if plan.changes:
+                    confirmation = self._missing_confirmation(plan, digest)
                     self._require_allowed(plan, digest)
                     if self._guards.acts:
                         self._act()
             unchanged = None if self._changed else change.why_unchanged()
-            return change.result(Outcome(self._changed, digest, self._undo, unchanged))
+            return change.result(Outcome(self._changed, digest, confirmation, self._undo, unchanged))
 
     def _require_allowed(self, plan: ChangePlan, digest: str) -> None:
         guards = self._guards
@@ -53,9 +55,18 @@ class _Performance(t.Generic[Result_co]):
             self._change.store.require_writable(f"{self._change.source}/undo/")
         if guards.check_mode:
             return
+        require_confirmation(
+            self._environment(plan), guards.confirm, plan.target, digest, plan.does, elsewhere=plan.elsewhere
+        )
+
+    def _missing_confirmation(self, plan: ChangePlan, digest: str) -> str:
+        return missing_confirmation(
+            self._environment(plan), self._guards.confirm, plan.target, digest, elsewhere=plan.elsewhere
+        )
+
+    def _environment(self, plan: ChangePlan) -> str:
         # A confirmation that is given has to be of this plan, also where none is required.
-        environment = guards.environment if plan.destroys else "sandbox"
-        require_confirmation(environment, guards.confirm, plan.target, digest, plan.does, elsewhere=plan.elsewhere)
+        return self._guards.environment if plan.destroys else "sandbox"
 
     def _act(self) -> None:
         change = self._change

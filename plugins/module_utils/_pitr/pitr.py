@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._core.clock import PhaseListener, Timings
-from .._core.confirmation import ENVIRONMENTS, plan_digest, require_confirmation
+from .._core.confirmation import ENVIRONMENTS, missing_confirmation, plan_digest, require_confirmation
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import FilePath, option
 from .._core.process import scratch_folder
@@ -57,6 +57,7 @@ class PitrResult:
     backup_due: bool = False
     plan: t.Mapping[str, t.Any] = field(default_factory=dict)
     plan_digest: str = ""
+    confirmation: str = ""
     timings: t.Mapping[str, float] = field(default_factory=dict)
 
 
@@ -90,12 +91,14 @@ def _restore(request: PitrRequest, timings: Timings) -> PitrResult:
             else:
                 refuse_occupied(spec, request.start)
             plan = make_plan(spec, scratch)
-            if in_place:
-                require_confirmation(request.environment, request.confirm, spec.place.stanza, plan.digest)
-            elif request.confirm is not None:
-                require_confirmation("sandbox", request.confirm, spec.place.stanza, plan.digest, "restores")
+            # A confirmation that is given has to be of this plan, also where none is required.
+            environment = request.environment if in_place else "sandbox"
+            confirming = (environment, request.confirm, spec.place.stanza, plan.digest)
+            if not request.check_mode:
+                require_confirmation(*confirming, "replaces" if in_place else "restores")
         if request.check_mode:
-            return _result(request, plan, timings, f"Would restore {plan.stanza.name!r} to {spec.target.description}.")
+            done = f"Would restore {plan.stanza.name!r} to {spec.target.description}."
+            return replace(_result(request, plan, timings, done), confirmation=missing_confirmation(*confirming))
         plan = settle_plan(spec, plan, scratch, timings)
     if in_place:
         return _in_place(request, plan, timings)
@@ -133,8 +136,9 @@ def _undo(request: PitrRequest, timings: Timings) -> PitrResult:
             f"{spec.data} belongs to the stanza {marker.stanza!r}, not to {spec.place.stanza!r}.",
             next_step="Check stanza and data_directory.",
         )
-    if marker is not None:
-        require_confirmation(request.environment, request.confirm, spec.place.stanza, plan_digest(plan))
+    confirming = (request.environment, request.confirm, spec.place.stanza, plan_digest(plan))
+    if marker is not None and not request.check_mode:
+        require_confirmation(*confirming)
     marker, aside = undo_in_place(
         spec.data, spec.place.user, request.service, spec.place.environment, timings, check_mode=request.check_mode
     )
@@ -150,6 +154,7 @@ def _undo(request: PitrRequest, timings: Timings) -> PitrResult:
         backup_due=True,
         plan=plan,
         plan_digest=plan_digest(plan),
+        confirmation=missing_confirmation(*confirming) if request.check_mode else "",
         timings=timings.as_dict(),
     )
 

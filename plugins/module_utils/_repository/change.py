@@ -16,6 +16,7 @@ from .._core.confirmation import ENVIRONMENTS
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import BY_MODULE, FAMILY, option
 from .._store.base import ObjectStore
+from .layout import SetName
 from .manifest import Manifest
 
 #: Kinds of errors that are facts of the set, or that may be.
@@ -94,21 +95,35 @@ class ChangePlan:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """Why a change left the target unchanged, and the next step of the operator."""
+    """Why a change left the target unchanged, and the next step of the operator.
+
+    earlier_set and earlier_tier: the next older set of the source, if it may have what this set lacks.
+    """
 
     reason: str
     next_step: str
+    earlier_set: t.Optional[str] = None
+    earlier_tier: t.Optional[str] = None
+
+    @classmethod
+    def for_lack_of(cls, older: t.Optional[SetName], reason: str, check: str = "") -> Unchanged:
+        """For a set that lacks what is restored. check: what to check before an older set is tried."""
+        named = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
+        next_step = " ".join(filter(None, [check, f"Choose an earlier set with `before` or `set`{named}."]))
+        return cls(reason, next_step, older.set_id if older else None, older.tier if older else None)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The fields of every result of a change. undo: the options that take the change back; empty where nothing does.
 
-    unchanged: why nothing was changed; None if something was.
+    unchanged: why nothing was changed; None if something was. confirmation: the recovery_confirm that a run with the
+    same options must have; empty if the run needs no other.
     """
 
     changed: bool
     plan_digest: str
+    confirmation: str
     undo: t.Mapping[str, t.Any]
     unchanged: t.Optional[Unchanged]
 

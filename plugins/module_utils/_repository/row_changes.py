@@ -57,24 +57,22 @@ def why_unchanged(changes: t.Sequence[Changes], chosen: Manifest, older: t.Optio
     """The reason why rows of the set change nothing. older: the next older set that an operator can choose."""
     origin = f"The set {chosen.set_id} of {chosen.recovery_point}"
     number = _count(sum(change.chosen for change in changes), "row")
-    next_older = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
-    earlier = f"Choose an earlier set with `before` or `set`{next_older}."
     if chosen.tier == UNDO_TIER:
         return Unchanged(
             f"{origin} and the database are equal: the restore that the set takes back was taken back already.",
             "Nothing is left to do.",
         )
     if not any(change.chosen for change in changes):
-        return Unchanged(f"{origin} holds no row that was asked for.", f"Check `where` and `tables`. {earlier}")
+        return Unchanged.for_lack_of(older, f"{origin} holds no row that was asked for.", "Check `where` and `tables`.")
     if any(change.differing for change in changes):
         return Unchanged(
             f"{number} that were asked for are in the database already. {left_rows(changes)}",
             "Set `mode` to merge to put them back as they are in the set.",
         )
-    return Unchanged(
+    return Unchanged.for_lack_of(
+        older,
         f"{origin} and the database are equal in {number} that were asked for: "
         "the set was taken after the damage, or these rows are no longer damaged.",
-        earlier,
     )
 
 

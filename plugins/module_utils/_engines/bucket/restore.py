@@ -503,10 +503,8 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
         counts = self._counts
         origin = f"The set {self._manifest.set_id} of {self._manifest.recovery_point}"
         older = older_set(self._store, self._manifest)
-        next_older = f"; the next older set is {older.set_id} ({older.tier})" if older else ""
-        earlier = f"Choose an earlier set with `before` or `set`{next_older}."
         if not counts.files:
-            return Unchanged(f"{origin} holds no file that was asked for.", f"Check `prefixes`. {earlier}")
+            return Unchanged.for_lack_of(older, f"{origin} holds no file that was asked for.", "Check `prefixes`.")
         if counts.refused and not (counts.equal or counts.left):
             return Unchanged("The target cannot hold any file that was asked for.", "Restore to another bucket.")
         if counts.left and self._request.mode == "missing":
@@ -522,8 +520,8 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
                 "the restore that the set takes back was taken back already.",
                 "Nothing is left to do.",
             )
-        return Unchanged(
+        return Unchanged.for_lack_of(
+            older,
             f"{counts.equal:,} files are equal to the set, which was taken at {self._manifest.recovery_point}, "
             "after the damage, or these files are no longer damaged.",
-            earlier,
         )

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..._core.confirmation import ENVIRONMENTS, plan_digest, require_confirmation
+from ..._core.confirmation import ENVIRONMENTS, missing_confirmation, plan_digest, require_confirmation
 from ..._core.errors import ErrorKind, RecoveryError
 from ..._core.options import INTERNAL, option
 from .api import D1Api, D1Facts
@@ -58,12 +58,16 @@ class TimeTravelRequest:
 
 @dataclass(frozen=True)
 class TravelResult:
-    """previous_bookmark undoes the restore; it is also predicted in check mode."""
+    """previous_bookmark undoes the restore; it is also predicted in check mode.
+
+    confirmation: the recovery_confirm that a run with the same options must have; empty if the run needs no other.
+    """
 
     changed: bool
     bookmark: str
     previous_bookmark: t.Optional[str] = None
     message: str = ""
+    confirmation: str = ""
 
 
 def ensure_database(api: D1Api, request: DatabaseRequest) -> DatabaseResult:
@@ -99,9 +103,10 @@ def time_travel(api: D1Api, request: TimeTravelRequest) -> TravelResult:
         )
     if wanted == now:
         return TravelResult(False, now)
-    if request.check_mode:
-        return TravelResult(True, wanted, now)
     digest = plan_digest({"database": found.uuid, "bookmark": wanted})
+    if request.check_mode:
+        confirmation = missing_confirmation(request.environment, request.confirm, found.name, digest)
+        return TravelResult(True, wanted, now, confirmation=confirmation)
     require_confirmation(request.environment, request.confirm, found.name, digest)
     done = api.restore(found.uuid, wanted)
     return TravelResult(True, done.bookmark, done.previous_bookmark, done.message)
