@@ -191,8 +191,8 @@ class MediaRestore(Change[t.Dict[str, t.Any]]):
                 try:
                     restore.act()
                 except RecoveryError as error:
-                    changed = bool(error.details.get("changed")) or self.has_changed()
-                    raise error.restated(details={**error.details, "changed": changed}) from None
+                    # A former set may have restored files, or the bucket was created.
+                    raise error.restated(details={"changed": True} if self.has_changed() else {}) from None
 
     def verify(self) -> None:
         """Request every restored file again, and compare it with its row."""
