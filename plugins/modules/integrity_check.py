@@ -40,7 +40,7 @@ options:
     description:
       - Engine of the checked database. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
       - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql),
-        V(sql_dump), V(objects), V(json_files) and V(http). Names of tables have no schema there.
+        V(sql_dump), V(objects), V(json_files), V(monotonic) and V(http). Names of tables have no schema there.
       - V(bucket) is a bucket without a database, with the types V(json_files) and V(http).
       - No database is opened, and none has to be named, when all checks are of the types V(sql_dump), V(json_files) and V(http).
     type: str
@@ -100,6 +100,11 @@ options:
       - V(sample) - C(rows) random rows of C(table) (by default V(10)) can be read, their C(columns) are neither null nor blank, and
         C(condition) is true for them. C(seed) chooses the same rows again; the result names it. Rows are shown as the first 12 digits of
         HMAC-SHA-256 of seed and key. An empty table is not verified.
+      - V(monotonic) - the number of rows of C(table), the maximum of its C(column), or the number that C(query) gives is not less than in the
+        earlier runs for O(source), which O(record) keeps in O(store). Without an earlier run nothing is compared, and the check is V(skipped).
+        A smaller number fails in every run until it is restored, or accepted by C(accept_decrease), which is the reason, such as a
+        restore of an earlier state. A reason accepts one decrease. A value belongs to a database, and to a table and column or a query,
+        whatever the check is called. C(search_path) is by default V([public]).
       - V(http) - a request to C(url) with C(method) V(GET) (the default), V(HEAD) or V(POST) and its C(body) is answered with C(status) (by
         default V(200), or a list), with C(answer_headers), with a text that C(contains) states, and within C(max_seconds). C(json) is the
         path of a value such as V(courses[0].id), which exists, or is C(equals). Redirects are not followed. C(ca_bundle) is a file of
@@ -157,7 +162,8 @@ options:
     type: path
   record:
     description:
-      - Write an audit record to O(store) with the verdict of the checks of O(source) and the names of those that did not pass. It holds no rows.
+      - Write an audit record to O(store) with the verdict of the checks of O(source) and the names of those that did not pass. It holds no rows,
+        but the numbers that checks of the type V(monotonic) compare.
       - M(lifeline.recovery.recovery_status) reads the state of the content and the time of the last check from it.
       - Nothing is recorded in check mode.
     type: bool
@@ -224,6 +230,8 @@ EXAMPLES = r"""
     checks:
       - type: foreign_keys
       - type: sequences
+      - type: monotonic
+        table: public.course_versions
 
 - name: Compare the files of a bucket with the rows of courses
   lifeline.recovery.integrity_check:
@@ -392,7 +400,7 @@ error_kind:
 
 from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import d1_spec, postgres_spec, selection_spec
-from ..module_utils._ansible.check_requests import check_recorder, check_target, set_comparison
+from ..module_utils._ansible.check_requests import check_history, check_recorder, check_target, set_comparison
 from ..module_utils._ansible.options import ArgumentSpec, request_of, spec_of
 from ..module_utils._ansible.store_requests import files_spec, optional_files, store_spec
 from ..module_utils._integrity.result import Report
@@ -407,6 +415,7 @@ def main() -> None:
     params = module.params
 
     def work() -> Report:
+        history = check_history(params)
         request = request_of(
             IntegrityRequest,
             params,
@@ -415,7 +424,8 @@ def main() -> None:
             junit_path=None if module.check_mode else params["junit_path"],
             compare_fingerprint=set_comparison(params),
             files=optional_files(params),
-            record=check_recorder(params, check_mode=module.check_mode),
+            record=check_recorder(params, history, check_mode=module.check_mode),
+            history=history,
         )
         return check_integrity(request)
 

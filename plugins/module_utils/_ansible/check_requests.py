@@ -10,6 +10,7 @@ import typing as t
 
 from .._core.severity import PASSED, SKIPPED
 from .._engines.postgresql.restore.proof import Rules, compare_with
+from .._integrity.history import AuditHistory
 from .._integrity.result import Report
 from .._repository.audit import write_audit
 from .._repository.catalogue import find_set
@@ -45,7 +46,16 @@ def set_comparison(params: Params) -> t.Optional[t.Callable[[t.Any], t.List[t.Di
     return compare
 
 
-def check_recorder(params: Params, *, check_mode: bool) -> t.Optional[t.Callable[[Report], None]]:
+def check_history(params: Params) -> t.Optional[AuditHistory]:
+    """The results of earlier checks of the source, or None if store or source is unset."""
+    if not params["store"] or not params["source"]:
+        return None
+    return AuditHistory(lambda: opened_store(params), check_source(params["source"]))
+
+
+def check_recorder(
+    params: Params, history: t.Optional[AuditHistory], *, check_mode: bool
+) -> t.Optional[t.Callable[[Report], None]]:
     """A function that writes an audit record with the failed checks, without rows; None if `record` is false."""
     if not params["record"]:
         return None
@@ -54,6 +64,8 @@ def check_recorder(params: Params, *, check_mode: bool) -> t.Optional[t.Callable
     def record(report: Report) -> None:
         wrong = [check.name for check in report.checks if check.status not in (PASSED, SKIPPED)]
         details: t.Dict[str, t.Any] = {"summary": report.summary, "counts": dict(report.counts), "not_passed": wrong}
+        if history and history.measured:
+            details["measured"] = history.measured
         if report.error_kind:
             details["error_kind"] = report.error_kind
         write_audit(store, source, "check", report.verdict, details)

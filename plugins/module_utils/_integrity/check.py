@@ -10,6 +10,7 @@ import abc
 import time
 import typing as t
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from .._store.base import ObjectStore
 from .options import OptionReader
@@ -39,6 +40,28 @@ class Answer(t.Protocol):
         """The number of the remaining rows."""
 
 
+@dataclass(frozen=True)
+class Value:
+    """A number that later runs are compared with, and when it was found.
+
+    accepted: the reason for which an operator last accepted a smaller number.
+    """
+
+    number: Decimal
+    at: str
+    accepted: t.Optional[str] = None
+
+
+class History(t.Protocol):
+    """The values of earlier runs, by the key of a measure."""
+
+    def find(self, key: str) -> t.Optional[Value]:
+        """The newest value. Raises CannotVerify for a damaged one, and RecoveryError if it cannot be read."""
+
+    def keep(self, key: str, subject: str, value: Value) -> None:
+        """Record a value with the results of this run."""
+
+
 class NotThere(Exception):
     """An object that the check needs does not exist: the check has failed."""
 
@@ -54,6 +77,7 @@ class Context:
     sample: offending rows to return at most. deadline: the limit in monotonic seconds.
     files: the bucket whose files rows may name. ask: how the engine runs a query. run_as: the role to run it as.
     secrets: by the names that descriptions of checks use.
+    history: the values of earlier runs on the source.
     """
 
     connection: Connection
@@ -64,6 +88,7 @@ class Context:
     ask: t.Optional[t.Callable[[Context, str, t.Sequence[str]], Answer]] = None
     run_as: t.Optional[str] = None
     secrets: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    history: t.Optional[History] = None
 
     def require_time(self) -> None:
         """Raises CannotVerify once the deadline is over."""

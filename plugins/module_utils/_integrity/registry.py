@@ -18,6 +18,7 @@ from .fingerprints import Fingerprint
 from .foreign_keys import ForeignKeys
 from .http import Http
 from .json_files import JsonFiles
+from .monotonic import Monotonic, SqliteMonotonic
 from .objects import Objects
 from .queries import Freshness, Sql
 from .relations import Orphans, References
@@ -73,6 +74,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "indexes": Indexes,
             "json": JsonShape,
             "json_files": JsonFiles,
+            "monotonic": Monotonic,
             "objects": Objects,
             "orphans": Orphans,
             "references": References,
@@ -94,6 +96,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "foreign_keys": SqliteForeignKeys,
             "http": Http,
             "json_files": JsonFiles,
+            "monotonic": SqliteMonotonic,
             "objects": Objects,
             "orphans": SqliteOrphans,
             "quick_check": QuickCheck,

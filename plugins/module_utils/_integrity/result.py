@@ -16,9 +16,12 @@ Sample = t.Sequence[t.Mapping[str, t.Any]]
 
 @dataclass(frozen=True)
 class Finding:
-    """The finding of one check before its severity is applied. sample: offending rows, at most as many as requested."""
+    """The finding of one check before its severity is applied. sample: offending rows, at most as many as requested.
 
-    holds: bool
+    holds: None if there was nothing to compare, so that the check has neither passed nor failed.
+    """
+
+    holds: t.Optional[bool]
     expected: t.Any
     actual: t.Any
     message: str
@@ -58,6 +61,8 @@ class Report:
 
 def weigh(finding: Finding, severity: str) -> str:
     """The status of a check that ran; one of severity warning never fails a run by default."""
+    if finding.holds is None:
+        return SKIPPED
     if finding.holds:
         return PASSED
     return WARNING if severity == WARNING else FAILED
@@ -73,7 +78,7 @@ def count_statuses(results: t.Iterable[CheckResult]) -> t.Dict[str, int]:
 def judge(results: t.Sequence[CheckResult], *, warnings_fail: bool = False) -> str:
     """The verdict: failed if a check failed, error if a check could not run.
 
-    A run in which no check ran is an error: an unread database is not a sound one.
+    A run in which no check compared anything is an error: an unread database is not a sound one.
     """
     statuses = {result.status for result in results}
     if FAILED in statuses or (warnings_fail and WARNING in statuses):
@@ -95,5 +100,5 @@ def summarise(results: t.Sequence[CheckResult]) -> str:
     if phrases:
         return f"Of {total}, {'; '.join(phrases)}."
     if skipped == len(results):
-        return f"Of {total}, none ran."
+        return f"Of {total}, none ran or had anything to compare."
     return f"{total} passed." if not skipped else f"Of {total}, {len(results) - skipped} passed and {skipped} skipped."

@@ -16,7 +16,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import INTERNAL, FilePath, Secret, option
 from .._core.severity import ERROR, PASSED, SKIPPED, WARNING
 from .._store.base import ObjectStore
-from .check import CompareFingerprint, Connection, Context
+from .check import CompareFingerprint, Connection, Context, History
 from .junit import prepare_junit, write_junit
 from .plan import PlannedCheck, plan_checks
 from .registry import DIALECTS, Dialect
@@ -35,6 +35,7 @@ class IntegrityRequest:
     files: the bucket whose files rows name. record: stores the report in the audit log.
     run_as: the PostgreSQL role whose rights the checks have; None: a superuser's checks may only read.
     secrets: values that checks send, by the names that descriptions use.
+    history: the values of earlier runs on the source, if it has a store.
     """
 
     target: t.Any = field(metadata=INTERNAL)
@@ -49,6 +50,7 @@ class IntegrityRequest:
     record: t.Optional[t.Callable[[Report], None]] = None
     run_as: t.Optional[str] = None
     secrets: t.Mapping[str, Secret] = field(default_factory=dict, metadata=option(default={}), repr=False)
+    history: t.Optional[History] = field(default=None, metadata=INTERNAL)
 
 
 def check_integrity(request: IntegrityRequest) -> Report:
@@ -183,6 +185,7 @@ def _run_all(
                 dialect.ask,
                 request.run_as,
                 request.secrets,
+                request.history,
             )
             results.append(run_check(dialect, plan, context, timeout))
     finally:

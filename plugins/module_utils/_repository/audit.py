@@ -204,6 +204,26 @@ def read_audit(store: ObjectStore, source: str, query: AuditQuery) -> AuditResul
     return AuditResult(records, total, "broken" if breaks else "intact", breaks)
 
 
+def recent_audits(
+    store: ObjectStore, source: str, operation: str, now: datetime, *, months: int
+) -> t.Iterator[AuditRecord]:
+    """The records of an operation in so many months back from now, the newest first, each read on demand.
+
+    A record that is damaged, or was removed after the listing, is passed over. Raises RecoveryError as the store does.
+    """
+    for month in _months(now, months):
+        for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
+            if _operation_of(key) != operation:
+                continue
+            try:
+                record = _parsed(key, _document(key, read_all(store, key), source))
+            except RecoveryError as error:
+                if error.kind not in (ErrorKind.DAMAGED, ErrorKind.OBJECT_MISSING):
+                    raise
+                continue
+            yield record
+
+
 def newest_audit(
     store: ObjectStore,
     source: str,
@@ -213,18 +233,9 @@ def newest_audit(
     months: int,
     accept: t.Optional[t.Callable[[AuditRecord], bool]] = None,
 ) -> t.Optional[AuditRecord]:
-    """The last record of an operation that accept takes, in so many months back from now, or None.
-
-    Only keys and records up to that one are read. A record that cannot be read is passed over.
-    """
-    for month in _months(now, months):
-        for key in sorted((item.key for item in store.list(f"{audit_prefix(source)}{month}/")), reverse=True):
-            if _operation_of(key) == operation:
-                with contextlib.suppress(RecoveryError):
-                    record = _parsed(key, _document(key, read_all(store, key), source))
-                    if accept is None or accept(record):
-                        return record
-    return None
+    """The last record of an operation that accept takes, in so many months back from now, or None."""
+    records = recent_audits(store, source, operation, now, months=months)
+    return next((record for record in records if accept is None or accept(record)), None)
 
 
 def newest_audits(
