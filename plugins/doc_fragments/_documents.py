@@ -89,11 +89,6 @@ options:
           - Column of the instant of the last publication.
         type: str
         default: updated_at
-  key:
-    description:
-      - Key of the published copy in the bucket O(files), with C({document}) in the place of the id.
-    type: str
-    default: "{document}.json"
   json_schema:
     description:
       - A JSON Schema that the content of a valid version matches. If it is unset, every JSON text is valid.
@@ -109,4 +104,14 @@ options:
       - How many published copies are read in parallel.
     type: int
     default: 8
+"""
+
+    # The published copies in a bucket.
+    COPIES = r"""
+options:
+  key:
+    description:
+      - Key of the published copy in the bucket O(files), with C({document}) in the place of the id.
+    type: str
+    default: "{document}.json"
 """

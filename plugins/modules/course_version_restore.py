@@ -29,7 +29,9 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres.client
   - lifeline.recovery._files
   - lifeline.recovery._store
+  - lifeline.recovery._store.audited
   - lifeline.recovery._documents
+  - lifeline.recovery._documents.copies
 attributes:
   check_mode:
     support: full
@@ -62,6 +64,8 @@ options:
   version:
     description:
       - Number of the version to restore, or V(last_good) for the newest version that is valid.
+      - V(before) undoes the last restore of damaged copies. It puts the newest object C(KEY.before-INSTANT) back as the published copy, with its
+        headers. The tables stay unchanged. O(documents) must be ids.
     type: str
     default: last_good
   via:
@@ -127,10 +131,6 @@ options:
     type: str
     choices: [first, current]
     default: first
-  source:
-    description:
-      - Name of the source in the audit log of O(store). If it is unset, no audit record is written.
-    type: str
 seealso:
   - module: lifeline.recovery.course_version_info
   - module: lifeline.recovery.pg_restore_table
@@ -157,6 +157,15 @@ EXAMPLES = r"""
       bucket: courses
   diff: true
 
+- name: Restore the copy that the last restore replaced
+  lifeline.recovery.course_version_restore:
+    documents: [algebra-1]
+    version: before
+    login_db: learnplay
+    login_unix_socket: /run/postgresql
+    files:
+      bucket: courses
+
 - name: Raise versions and etags above those that clients know, after the database was restored to an earlier point
   lifeline.recovery.course_version_restore:
     documents: all
@@ -181,14 +190,23 @@ EXAMPLES = r"""
 RETURN = r"""
 documents:
   description:
-    - The restored documents, each with the new version, and C(kept_version) or C(kept_copy) where the former published content is.
+    - The restored documents, each with the new version, C(former_version), and C(kept_version) or C(kept_copy) where the former published
+      content is. If O(version=before), C(restored_copy) is the object that was put back.
     - If O(state=rebuilt), the ids of the first 1000 documents.
   type: list
   elements: raw
   returned: success
-  sample: [{document: algebra-1, restored_from: 3, version: 6, etag: 6, kept_version: null, kept_copy: algebra-1.json.before-20260301T101500Z}]
+  sample:
+    - document: algebra-1
+      restored_from: 3
+      version: 6
+      etag: 6
+      kept_version: null
+      kept_copy: algebra-1.json.before-20260301T101500Z
+      former_version: 5
+      restored_copy: null
 plan:
-  description: The version of each document that is restored. Only if O(state=restored).
+  description: The version of each document that is restored, or the key of its former copy. Only if O(state=restored).
   type: dict
   returned: success
   sample: {algebra-1: 3}
@@ -241,7 +259,7 @@ confirmation:
   returned: success
   sample: ""
 undo:
-  description: Empty. The former content is a version or an object, as RV(documents) lists.
+  description: Empty. RV(documents) lists the version or the object that has the former content of each document.
   type: dict
   returned: success
   sample: {}
@@ -273,7 +291,7 @@ from ..module_utils._ansible.ansible_module import create_module, run_module
 from ..module_utils._ansible.argument_specs import postgres_spec
 from ..module_utils._ansible.document_requests import rebuild_request, restore_request
 from ..module_utils._ansible.options import ArgumentSpec, spec_of
-from ..module_utils._ansible.store_requests import audit_store, files_spec, store_spec
+from ..module_utils._ansible.store_requests import files_spec, opened_store, store_spec
 from ..module_utils._documents.reader import Layout
 from ..module_utils._documents.rebuild import Rebuild, RebuildResult
 from ..module_utils._documents.restore import DocumentsRestore, DocumentsResult
@@ -298,7 +316,7 @@ def main() -> None:
     params = module.params
 
     def work() -> t.Union[DocumentsResult, RebuildResult]:
-        store = audit_store(params)
+        store = opened_store(params) if params["store"] else None
         if params["state"] == "rebuilt":
             return perform(Rebuild(rebuild_request(params, check_mode=module.check_mode), store))
         request = restore_request(params, check_mode=module.check_mode, diff_mode=module._diff)

@@ -14,7 +14,7 @@ import typing as t
 
 def command(playbook: str, **variables: t.Any) -> str:
     """A command to paste. Ansible prints it within a JSON string, where double quotes would be escaped."""
-    given = "".join(_variable(name, str(value)) for name, value in variables.items() if value not in ("", None))
+    given = "".join(_variable(name, value) for name, value in variables.items() if value not in ("", None))
     return f"ansible-playbook lifeline.recovery.{playbook}{given}"
 
 
@@ -26,7 +26,10 @@ def same_command(confirms: str = "", given: str = "") -> str:
     return f"run the same command without --check and with -e recovery_confirm={confirms}{instead}"
 
 
-def _variable(name: str, value: str) -> str:
+def _variable(name: str, given: t.Any) -> str:
+    value = str(given)
+    if isinstance(given, list):
+        return f" -e {shlex.quote(json.dumps({name: given}))}"
     if re.fullmatch(r"[\w./:@+-]+", value):
         return f" -e {name}={value}"
     # Ansible splits name=value at blanks; a plain scalar of YAML may have them.

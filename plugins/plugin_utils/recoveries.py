@@ -9,12 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core.sizes import counted
-from .commands import command
+from .commands import command, same_command
 from .reports import line
 
 Result = t.Mapping[str, t.Any]
 _SHOWN = 3
-_AGAIN = "run the same command without --check"
 
 
 def courses(result: Result, check_mode: bool, source: str) -> list[str]:
@@ -23,25 +22,31 @@ def courses(result: Result, check_mode: bool, source: str) -> list[str]:
         return _unchanged(result["unchanged"])
     if check_mode:
         proof = f"nothing was changed; plan digest: {result['plan_digest']}"
-        return _lines(result["summary"], proof, "nothing", "the former content stays a version or a copy", _AGAIN)
+        back = "the former content stays a version or a copy"
+        return _lines(result["summary"], proof, "nothing", back, same_command(result["confirmation"]))
     restored = result["documents"]
     proof = f"tables and published copy of {counted(len(restored), 'course')} read again and equal to the version"
-    return _lines(result["summary"], proof, "nothing", _former(restored), "load a restored course in the application")
+    if any(one["restored_copy"] for one in restored):
+        proof = f"published copy of {counted(len(restored), 'course')} read again and equal to the former copy"
+    back = _back(restored, source)
+    return _lines(result["summary"], proof, "nothing", back, "load a restored course in the application")
 
 
-def _former(restored: t.Sequence[Result]) -> str:
-    """Where the former content of restored courses is."""
-    kept = [
-        f"{one['document']} as version {one['kept_version']}"
-        if one["kept_version"]
-        else f"{one['document']} as {one['kept_copy']}"
-        for one in restored
-        if one["kept_version"] or one["kept_copy"]
-    ]
-    if not kept:
-        return "the former content of each course is its version before the new one"
-    more = f" and {len(kept) - _SHOWN} more" if len(kept) > _SHOWN else ""
-    return f"the former published content is kept: {', '.join(kept[:_SHOWN])}{more}"
+def _back(restored: t.Sequence[Result], source: str) -> str:
+    """The command that takes back the restore of a course, or the place of the former content of several."""
+    if len(restored) == 1:
+        document, version = restored[0]["document"], _former(restored[0])
+        # A text would be split at its commas.
+        ids = [document] if "," in document else document
+        return command("recover_courses", recovery_source=source, recovery_documents=ids, recovery_version=version)
+    named = [f"{one['document']} to {_former(one)}" for one in restored[:_SHOWN]]
+    more = f" and {len(restored) - _SHOWN} more" if len(restored) > _SHOWN else ""
+    return f"restore with recovery_version {', '.join(named)}{more}"
+
+
+def _former(one: Result) -> t.Any:
+    """The version with the former content of a course; before if it is in a kept copy."""
+    return "before" if one["kept_copy"] else one["kept_version"] or one["former_version"]
 
 
 def course_versions(result: Result, check_mode: bool, source: str) -> list[str]:
@@ -51,7 +56,7 @@ def course_versions(result: Result, check_mode: bool, source: str) -> list[str]:
     back = f"rows that were inserted: {_undo(source, undo)}" if undo else "existing versions were not changed"
     if check_mode:
         back = "existing versions are not changed"
-        return _lines(result["summary"], "nothing was changed", "nothing", back, _AGAIN)
+        return _lines(result["summary"], "nothing was changed", "nothing", back, same_command())
     damaged = documents.get("damaged_count") or 0
     repair = command("recover_courses", recovery_source=source, recovery_documents="damaged")
     lost = "versions that neither the set nor the bucket has"

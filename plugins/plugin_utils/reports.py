@@ -32,6 +32,7 @@ def verify(result: Result, check_mode: bool) -> list[str]:
 
 def prune(result: Result, check_mode: bool) -> list[str]:
     """result of the role prune: summaries; removed, the number of removed sets; dropped, the dropped databases.
+    copies: the deleted copies of documents.
 
     changed: whether anything is removed or dropped. confirmation: the recovery_confirm that dropping requires.
     """
@@ -40,6 +41,8 @@ def prune(result: Result, check_mode: bool) -> list[str]:
         back.append("move the manifest of a removed set from pruned/ to sets/ within the grace period")
     if result["dropped"]:
         back.append(f"dropped databases cannot be restored: {', '.join(result['dropped'])}")
+    if result.get("copies"):
+        back.append(f"deleted copies cannot be restored: {', '.join(result['copies'][:3])}")
     plans = check_mode and result["changed"]
     return [
         *_lines("Done", result["summaries"], "nothing to prune"),

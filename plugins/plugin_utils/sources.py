@@ -72,6 +72,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "cluster_port": ((POSTGRESQL,), ""),
     "socket_directory": ((POSTGRESQL,), ""),
     "courses": ((POSTGRESQL,), {}),
+    "kept_copies": ((POSTGRESQL,), {}),
     "migrations_path": ((POSTGRESQL,), ""),
     "ledger": ((POSTGRESQL,), "supabase_migrations.schema_migrations"),
     "ignored_ledgers": ((POSTGRESQL,), []),

@@ -236,6 +236,8 @@ def test_a_commit_that_fails_puts_the_published_copy_back(platform: Platform) ->
         ({"metadata": {"version": "updated_at"}}, "unsupported", "must hold whole numbers, got the type timestamp"),
         ({"key": "course.json"}, "invalid_options", "`key` must contain {document} once"),
         ({"via": "http"}, "invalid_options", "`url` must be"),
+        ({"version": "before", "documents": ["damaged"]}, "invalid_options", "must be ids of documents"),
+        ({"version": "before", "files": None}, "invalid_options", "`files` is required"),
         ({"via": "function", "etag_above": 7}, "invalid_options", "require `via: sql`"),
         ({"via": "function", "function": "missing_function"}, "query_failed", "missing_function"),
         ({"json_schema": {"type": 7}}, "invalid_options", "`json_schema` must be a JSON Schema"),
@@ -574,3 +576,58 @@ def test_numbers_are_raised_above_those_that_clients_know(platform: Platform) ->
     assert platform.everything()[2] == copies
     assert platform.restore("all", **above)["changed"] is False
     assert platform.info()["damaged"] == []
+
+
+def test_the_copy_that_a_restore_replaced_is_put_back(platform: Platform) -> None:
+    platform.publish("algebra", {"v": 1}, {"v": 2})
+    with pytest.raises(ModuleFailed, match="has no former copy of algebra"):
+        platform.restore("algebra", version="before")
+    for damaged in (b"first damage", b"second damage"):
+        platform.upload("algebra", damaged, Tagging="kind=course")
+        platform.restore("damaged")
+    before = platform.everything()
+    planned = platform.restore("algebra", version="before", check_mode=True)
+    assert (".before-" in planned["plan"]["algebra"], platform.everything()) == (True, before)
+    restored = platform.restore("algebra", version="before")["documents"][0]
+    assert (restored["restored_copy"], restored["kept_copy"]) == (planned["plan"]["algebra"], None)
+    assert platform.published("algebra") == b"second damage"
+    assert platform.everything()[:2] == before[:2]
+    name = {"Bucket": platform.bucket.bucket, "Key": platform.key("algebra")}
+    head = platform.bucket.client().head_object(**name)
+    assert (head["CacheControl"], platform.bucket.client().get_object_tagging(**name)["TagSet"]) == (
+        "max-age=60", [{"Key": "kind", "Value": "course"}]
+    )  # fmt: skip
+    assert platform.restore("algebra", version="before")["changed"] is False
+    # The content that is replaced now is in no version, so that it is kept too.
+    platform.upload("algebra", b"third damage")
+    assert platform.restore("algebra", version="before")["documents"][0]["kept_copy"]
+    platform.restore("algebra", version="before")
+    assert platform.published("algebra") == b"third damage"
+
+
+def test_former_copies_are_pruned_by_age_and_the_newest_of_each_document_stays(platform: Platform) -> None:
+    keys = {
+        "algebra.json.before-20200101T000000Z", "algebra.json.before-20200102T000000Z",
+        "algebra.json.before-20200102T000000Z-2", "biology.json.before-20200101T000000Z",
+        "chemistry.json.before-20991231T235959Z", "algebra.json", "notes.before-20200101T000000Z",
+        "algebra.json.before-x",
+    }  # fmt: skip
+
+    def stored() -> set[str]:
+        return {key.partition("/")[2] for key in platform.everything()[2]}
+
+    for key in keys:
+        platform.bucket.client().put_object(Bucket=platform.bucket.bucket, Key=f"{platform.prefix}/{key}", Body=b"x")
+    arguments = {"files": platform.options["files"]}
+    planned = run_module("course_version_prune", arguments, check_mode=True)
+    assert stored() == keys
+    done = run_module("course_version_prune", arguments)
+    removed = {"algebra.json.before-20200101T000000Z", "algebra.json.before-20200102T000000Z"}
+    assert set(planned["removed"]) == set(done["removed"]) == removed
+    assert stored() == keys - removed
+    assert run_module("course_version_prune", arguments)["changed"] is False
+    run_module("course_version_prune", {**arguments, "minimum": 0})
+    assert stored() == {
+        "algebra.json", "notes.before-20200101T000000Z", "algebra.json.before-x",
+        "chemistry.json.before-20991231T235959Z",
+    }  # fmt: skip

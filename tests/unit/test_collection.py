@@ -104,7 +104,9 @@ READERS = {
         r"|media_restore_request|migrations_request|status_request|pitr(_info)?_request)\b"
     ),
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
-    "files_spec": r"\b(opened_files|optional_files|layout_of|restore_request|media_restore_request|status_request)\b",
+    "files_spec": (
+        r"\b(opened_files|optional_files|layout_of|prune_request|restore_request|media_restore_request|status_request)\b"
+    ),
 }
 
 

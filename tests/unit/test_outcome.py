@@ -244,3 +244,19 @@ def test_a_cluster_that_is_restored_side_by_side_needs_no_confirmation() -> None
     assert "recovery_confirm=0123" in of_cluster(True, reached=None)[4]
     assert "psql -h /srv/copy -p 5433" in of_cluster(**copy, port=5433, socket_directory="/srv/copy")[4]
     assert "start the cluster in /srv/copy" in of_cluster(**copy, port=None, socket_directory=None)[4]
+
+
+@pytest.mark.parametrize(
+    ("document", "kept", "version"),
+    [
+        ("it's", {}, 4), ("a, b", {"kept_version": 5}, 5), ("{{ x }}", {"kept_copy": "x.json.before-1"}, "before"),
+    ],
+)  # fmt: skip
+def test_the_way_back_of_a_restored_course_is_a_command(document: str, kept: dict[str, t.Any], version: t.Any) -> None:
+    where = {"former_version": 4, "kept_version": None, "kept_copy": None, "restored_copy": None}
+    result = {"unchanged": None, "summary": "Restored.", "documents": [{"document": document, **where, **kept}]}
+    assert pasted(outcome(result, "recover_courses", False, source="learnplay")[3]) == {
+        "recovery_source": "learnplay",
+        "recovery_documents": [document] if "," in document else document,
+        "recovery_version": str(version),
+    }

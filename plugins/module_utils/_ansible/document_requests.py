@@ -9,15 +9,16 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._documents.prune import CopiesPruneRequest
 from .._documents.reader import Layout
 from .._documents.rebuild import RebuildRequest
-from .._documents.restore import LAST_GOOD, DocumentsRequest
+from .._documents.restore import BEFORE, LAST_GOOD, DocumentsRequest
 from .._documents.target import PublishOptions
 from .._repository.change import Safeguards
 from .options import request_of
 from .postgres_requests import connection_options
 from .requests import Params
-from .store_requests import optional_files
+from .store_requests import opened_files, optional_files
 
 DAMAGED, ALL = "damaged", "all"
 
@@ -60,11 +61,25 @@ def rebuild_request(params: Params, *, check_mode: bool) -> RebuildRequest:
     )
 
 
-def _version(text: str) -> t.Optional[int]:
+def prune_request(params: Params, *, check_mode: bool) -> CopiesPruneRequest:
+    """Raises RecoveryError for a bucket that is missing or cannot be opened."""
+    return request_of(
+        CopiesPruneRequest,
+        params,
+        check_mode=check_mode,
+        files=opened_files(params),
+        safeguards=Safeguards(check_mode=check_mode),
+    )
+
+
+def _version(text: str) -> t.Union[int, t.Literal["before"], None]:
+    if text == BEFORE:
+        return BEFORE
     if text == LAST_GOOD:
         return None
     if not text.isascii() or not text.isdigit():
         raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, f"`version` must be the number of a version or {LAST_GOOD}, got {text!r}."
+            ErrorKind.INVALID_OPTIONS,
+            f"`version` must be the number of a version or {LAST_GOOD} or {BEFORE}, got {text!r}.",
         )
     return int(text)

@@ -55,8 +55,10 @@ def parse_content(data: t.Union[bytes, str]) -> Content:
     return Content(len(raw), hashlib.sha256(encoded).hexdigest(), value)
 
 
-def pretty_lines(content: Content) -> t.List[str]:
-    """The document as indented lines, for a diff that people read."""
+def pretty_lines(content: t.Optional[Content]) -> t.List[str]:
+    """The document as indented lines, for a diff that people read; none without a document."""
+    if content is None:
+        return []
     return json.dumps(content.value, sort_keys=True, indent=2, ensure_ascii=False, default=float).splitlines()
 
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import typing as t
 
-from .._core.errors import ErrorKind, RecoveryError
+from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._engines.postgresql.server.confined import (
     SAFE_PATH,
     Confined,
@@ -25,10 +25,10 @@ from .._engines.postgresql.server.names import parse_qualified_name
 from .._engines.postgresql.server.refusals import query_error
 from .content import parse_content
 from .published import ObjectChanges, Published
-from .reader import Layout, tables_of
+from .reader import Layout, Reader, tables_of
 from .rows import DocumentTables, MetadataRow, NewVersion
 from .schema import Validator
-from .target import PublishOptions, Restored, Target, conflict_of, read_planned_copy
+from .target import PublishOptions, Restored, Target, conflict_of, read_planned_copy, version_problems
 
 _UNCHANGED = "The document is unchanged."
 
@@ -65,6 +65,11 @@ class TransactionPublisher:
             self._commit(conn, target, outside)
             return restored
 
+    @staticmethod
+    def problems(reader: Reader, target: Target, restored: Restored) -> t.List[str]:
+        """The differences between the restored document and its version."""
+        return version_problems(reader, target, restored)
+
     def _write(
         self,
         conn: Connection,
@@ -76,7 +81,7 @@ class TransactionPublisher:
     ) -> Restored:
         write = self._by_function if self._options.via == "function" else self._by_statements
         restored = write(conn, tables, target, before, seen, outside)
-        text = tables.content(target.document, restored.version)
+        text = tables.content(target.document, guaranteed(restored.version))
         if text is None or parse_content(text).digest != target.digest:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL,
@@ -139,7 +144,7 @@ class TransactionPublisher:
         )
         if before is not None and tables.set_current(document, before, version, etag) != 1:
             raise conflict_of(document)
-        return Restored(document, target.version, version, etag, kept_version, kept_copy)
+        return Restored(document, target.version, version, etag, kept_version, kept_copy, newest.version)
 
     def _by_function(
         self,
@@ -179,7 +184,8 @@ class TransactionPublisher:
                 next_step="Restore with `via: sql`.",
             )
         kept = outside.keep(seen) if target.unversioned and seen is not None else None
-        return Restored(target.document, target.version, newest.version, newest.etag, None, kept)
+        former = target.state.newest.version
+        return Restored(target.document, target.version, newest.version, newest.etag, None, kept, former)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -17,6 +19,9 @@ from .._store.plain import plain_content
 from .schema import Validator, Verdict
 
 DOCUMENT = "{document}"
+
+#: After the key of a published copy, the rest of the key of its former content.
+_KEPT = re.compile(r"\.before-([0-9]{8}T[0-9]{6}Z)(-[0-9]+)?")
 
 #: Bytes of one document: what jsonb can hold.
 #: https://www.postgresql.org/docs/current/datatype-json.html
@@ -113,10 +118,55 @@ class PublishedCopies:
 
     def keep(self, seen: Published) -> str:
         """Store the bytes of a copy under a second key, which is returned."""
-        key = f"{seen.key}.before-{compact_instant(utc_now())}"
+        first = f"{seen.key}.before-{compact_instant(utc_now())}"
         headers = seen.info.headers if seen.info else None
-        put_shown(self.store, key, [seen.data], len(seen.data), if_absent=True, headers=headers)
+        for number in itertools.count(1):
+            key = first if number == 1 else f"{first}-{number}"
+            try:
+                put_shown(self.store, key, [seen.data], len(seen.data), if_absent=True, headers=headers)
+                break
+            except RecoveryError as error:
+                if error.kind != ErrorKind.ALREADY_EXISTS:
+                    raise
         return key
+
+    def kept_of(self, document: str) -> t.List[KeptCopy]:
+        """The former copies of a document, oldest first."""
+        key = self.key(document)
+        return sorted(
+            (one for one in self._kept(f"{key}.before-") if one.document == document), key=lambda one: one.order
+        )
+
+    def kept(self) -> t.List[KeptCopy]:
+        """The former copies of all documents, oldest first."""
+        return sorted(self._kept(self._prefix), key=lambda one: one.order)
+
+    def _kept(self, prefix: str) -> t.Iterator[KeptCopy]:
+        for info in self.store.list(prefix):
+            key, _dot, instant = info.key.rpartition(".before-")
+            found = _KEPT.fullmatch(f".before-{instant}")
+            document = key[len(self._prefix) : len(key) - len(self._suffix)]
+            if found and document and key.endswith(self._suffix):
+                yield KeptCopy(document, info, found[1], int((found[2] or "-1")[1:]))
+
+    def read_kept(self, kept: KeptCopy) -> t.Tuple[bytes, Headers]:
+        """The bytes of a former copy, and its headers with its tags."""
+        opened = self.store.open_small(kept.info.key)
+        data = b"".join(opened.chunks)
+        return data, replace(opened.info.headers or _JSON, tags=self.store.tags(kept.info.key))
+
+
+class KeptCopy(t.NamedTuple):
+    """The former content of a published copy, which a restore kept at that instant."""
+
+    document: str
+    info: ObjectInfo
+    instant: str
+    number: int
+
+    @property
+    def order(self) -> t.Tuple[str, int, str]:
+        return self.instant, self.number, self.document
 
 
 class ObjectChanges:
@@ -133,9 +183,12 @@ class ObjectChanges:
         self._created.append(key)
         return key
 
-    def replace(self, seen: Published, data: bytes) -> None:
-        """Replace the copy that was seen, or create a missing one. Raises RecoveryError(conflict) if it has changed."""
-        self._replacement = Replacement(guaranteed(self._copies).store, seen, data)
+    def replace(self, seen: Published, data: bytes, headers: t.Optional[Headers] = None) -> None:
+        """Replace the copy that was seen, or create a missing one. Raises RecoveryError(conflict) if it has changed.
+
+        headers: of the new copy; if they are None, those of the copy that was seen.
+        """
+        self._replacement = Replacement(guaranteed(self._copies).store, seen, data, headers)
         self._replacement.make()
 
     def put_back(self, error: RecoveryError) -> RecoveryError:
@@ -152,8 +205,11 @@ class ObjectChanges:
 class Replacement:
     """The replacement of the published copy that was seen by other bytes, which can be put back."""
 
-    def __init__(self, store: ObjectStore, seen: Published, data: bytes) -> None:
+    def __init__(self, store: ObjectStore, seen: Published, data: bytes, headers: t.Optional[Headers]) -> None:
         self._store, self._seen, self._data = store, seen, data
+        # Restored content is not encoded.
+        former = seen.info.headers if seen.info is not None else None
+        self._headers = headers or replace(former or _JSON, content_encoding=None)
         self._written: t.Optional[ObjectInfo] = None
 
     def make(self) -> None:
@@ -161,15 +217,13 @@ class Replacement:
         seen, data = self._seen, self._data
         if seen.info is None:
             try:
-                self._written = self._store.put(seen.key, [data], if_absent=True, headers=_JSON)
+                self._written = self._store.put(seen.key, [data], if_absent=True, headers=self._headers)
             except RecoveryError as error:
                 if error.kind != ErrorKind.ALREADY_EXISTS:
                     raise
                 raise changed_error(seen.key, self._store.location) from None
         else:
-            # The restored content is not encoded.
-            headers = replace(seen.info.headers or _JSON, content_encoding=None)
-            self._written = self._store.put(seen.key, [data], replaces=seen.info, headers=headers)
+            self._written = self._store.put(seen.key, [data], replaces=seen.info, headers=self._headers)
         shown = self._shown()
         if shown is None or shown[1] != data:
             raise RecoveryError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import INTERNAL, SUBOPTIONS, option
@@ -63,6 +63,12 @@ class DocumentState:
     published: t.Optional[Published]
     findings: t.Sequence[str] = field(default_factory=tuple)
 
+    def without_contents(self) -> DocumentState:
+        """The state without the values of its contents, for a plan that holds many documents."""
+        verdict = self.verdict and self.verdict.without_value()
+        published = self.published and replace(self.published, verdict=self.published.verdict.without_value())
+        return replace(self, verdict=verdict, published=published)
+
 
 class Reader:
     """Reads documents in one transaction that only reads."""
@@ -106,6 +112,10 @@ class Reader:
         published = self.copies.read(newest.document, self.validator) if self.copies is not None else None
         found = findings(newest, verdict, published, has_metadata=self.tables.metadata is not None)
         return DocumentState(newest.document, newest, verdict, published, tuple(found))
+
+    def judge_version(self, document: str, version: int) -> Verdict:
+        """The content of a version, and whether it is valid."""
+        return self.judge_text(self.tables.content(document, version))
 
     def judge_text(self, text: t.Optional[str]) -> Verdict:
         return Verdict(None, "it has no content") if text is None else self.validator.judge(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from dataclasses import replace
 
 from .._core.errors import ErrorKind, RecoveryError
 from .content import Content, parse_content
@@ -28,6 +29,9 @@ class Verdict(t.NamedTuple):
 
     content: t.Optional[Content]
     problem: str
+
+    def without_value(self) -> Verdict:
+        return self._replace(content=self.content and replace(self.content, value=None))
 
 
 class Validator:

@@ -15,9 +15,9 @@ from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._core.http import Answer, NoAnswer, exchange
 from .._core.notices import note
 from .published import ObjectChanges
-from .reader import DocumentState, Layout, reading
+from .reader import DocumentState, Layout, Reader, reading
 from .schema import Validator
-from .target import PublishOptions, Restored, Target, conflict_of, read_planned_copy
+from .target import PublishOptions, Restored, Target, conflict_of, read_planned_copy, version_problems
 
 _UNCHANGED = "The document is unchanged."
 _LARGEST_ANSWER = 1024 * 1024
@@ -69,9 +69,13 @@ class ServicePublisher:
             note(f"The request for {target.document} failed ({problem.what}), but the version was restored.")
         if self._copies is not None and guaranteed(state.published).digest != target.digest:
             self._write_copy(target, text)
-        return Restored(
-            target.document, target.version, guaranteed(state.newest.version), state.newest.etag, None, kept
-        )
+        newest, former = state.newest, target.state.newest.version
+        return Restored(target.document, target.version, guaranteed(newest.version), newest.etag, None, kept, former)
+
+    @staticmethod
+    def problems(reader: Reader, target: Target, restored: Restored) -> t.List[str]:
+        """The differences between the restored document and its version."""
+        return version_problems(reader, target, restored)
 
     def _write_copy(self, target: Target, text: str) -> None:
         copies = guaranteed(self._copies)

@@ -13,8 +13,8 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.http import is_url
 from .._core.options import Secret, option
 from .._store.base import is_same_version
-from .published import Published, PublishedCopies
-from .reader import DocumentState
+from .published import KeptCopy, Published, PublishedCopies
+from .reader import DocumentState, Reader
 from .schema import Validator
 
 
@@ -59,6 +59,7 @@ class Target:
     """A document that is restored: its state in the plan, the version, the digest of the version's content.
 
     unversioned: the published copy has a content that no version has, so that the restore keeps it first.
+    kept: the former copy that is put back; version and digest are then those of the newest version.
     """
 
     state: DocumentState
@@ -66,22 +67,47 @@ class Target:
     digest: str
     publisher: t.Optional[str]
     unversioned: bool
+    kept: t.Optional[KeptCopy] = None
 
     @property
     def document(self) -> str:
         return self.state.document
 
+    @property
+    def name(self) -> t.Union[int, str]:
+        """The number of the version, or the key of the former copy."""
+        return self.version if self.kept is None else self.kept.info.key
+
+    @property
+    def title(self) -> str:
+        return f"version {self.version}" if self.kept is None else f"the former copy {self.kept.info.key}"
+
 
 @dataclass(frozen=True)
 class Restored:
-    """A document that was restored, as a new version. kept_version, kept_copy: where its former content is."""
+    """A document that was restored, as a new version. kept_version, kept_copy: where its former content is.
+
+    former_version: the current one before. restored_from: None if the copy restored_copy was put back.
+    """
 
     document: str
-    restored_from: int
-    version: int
+    restored_from: t.Optional[int]
+    version: t.Optional[int]
     etag: t.Optional[int]
     kept_version: t.Optional[int] = None
     kept_copy: t.Optional[str] = None
+    former_version: t.Optional[int] = None
+    restored_copy: t.Optional[str] = None
+
+
+class Publisher(t.Protocol):
+    """Restores planned documents, one after the other."""
+
+    def publish(self, target: Target) -> Restored:
+        """Restore a document completely, or leave it unchanged and raise RecoveryError."""
+
+    def problems(self, reader: Reader, target: Target, restored: Restored) -> t.List[str]:
+        """The differences between a restored document and what it was restored to, as clauses."""
 
 
 def read_planned_copy(
@@ -96,6 +122,19 @@ def read_planned_copy(
     if not same:
         raise conflict_of(target.document)
     return seen
+
+
+def version_problems(reader: Reader, target: Target, restored: Restored) -> t.List[str]:
+    """The differences between a restored document and its version, in the tables and in the bucket."""
+    state = reader.state(target.document)
+    source = reader.judge_version(target.document, target.version).content
+    found = state.verdict.content if state.verdict is not None else None
+    problems = [*state.findings]
+    if state.newest.version != restored.version:
+        problems.append(f"the newest version is {state.newest.version}, not {restored.version}")
+    elif found is None or source is None or not found.digest == source.digest == target.digest:
+        problems.append(f"its content is not that of version {target.version}")
+    return problems
 
 
 def conflict_of(document: str) -> RecoveryError:
