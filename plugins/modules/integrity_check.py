@@ -40,7 +40,7 @@ options:
     description:
       - Engine of the checked database. V(sqlite) is a file (O(path)) or a database of Cloudflare D1 (O(database)).
       - For V(sqlite) there are the types V(row_count), V(tables), V(orphans), V(foreign_keys), V(quick_check), V(sql),
-        V(sql_dump), V(objects), V(json_files), V(monotonic) and V(http). Names of tables have no schema there.
+        V(sql_dump), V(sample), V(objects), V(json_files), V(monotonic) and V(http). Names of tables have no schema there.
       - V(bucket) is a bucket without a database, with the types V(json_files) and V(http).
       - No database is opened, and none has to be named, when all checks are of the types V(sql_dump), V(json_files) and V(http).
     type: str
@@ -99,7 +99,8 @@ options:
         prefix and suffix. Fewer than C(min_count) files (by default V(1)) fail.
       - V(sample) - C(rows) random rows of C(table) (by default V(10)) can be read, their C(columns) are neither null nor blank, and
         C(condition) is true for them. C(seed) chooses the same rows again; the result names it. Rows are shown as the first 12 digits of
-        HMAC-SHA-256 of seed and key. An empty table is not verified.
+        HMAC-SHA-256 of seed and key. An empty table is not verified. Of a large table not all rows have the same chance - PostgreSQL samples
+        its pages, and for V(engine=sqlite) a row after a gap of row numbers is more likely.
       - V(monotonic) - the number of rows of C(table), the maximum of its C(column), or the number that C(query) gives is not less than in the
         earlier runs for O(source), which O(record) keeps in O(store). Without an earlier run nothing is compared, and the check is V(skipped).
         A smaller number fails in every run until it is restored, or accepted by C(accept_decrease), which is the reason, such as a

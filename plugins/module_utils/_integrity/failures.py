@@ -15,13 +15,15 @@ from .check import CannotVerify, NotThere
 #: undefined_table, undefined_column, invalid_schema_name.
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NOT_THERE = ("42P01", "42703", "3F000")
+#: data_corrupted, index_corrupted.
+_DAMAGED = ("XX001", "XX002")
 _NO_RIGHT = "42501"
 _CANCELLED = "57014"
 _READ_ONLY = "25006"
 
 
 def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str, str]:
-    """Status and message for an error of a check: failed if an object is missing, error otherwise.
+    """Status and message for an error of a check: failed if an object is missing or damaged, error otherwise.
 
     show_values: whether a message of the server may be repeated if it quotes a value of a row.
     """
@@ -37,6 +39,8 @@ def explain(error: Exception, *, timeout: int, show_values: bool) -> t.Tuple[str
     said = message if show_values or code is None else f"condition {code}, whose text is not shown with sample 0"
     if code in _NOT_THERE:
         return FAILED, f"An object of the check does not exist: {said}."
+    if code in _DAMAGED:
+        return FAILED, f"The server cannot read its own data: {said}."
     if code == _NO_RIGHT and "row-level security" in message:
         return ERROR, f"Row-level security would hide rows from this role, which needs BYPASSRLS: {said}."
     if code == _NO_RIGHT:

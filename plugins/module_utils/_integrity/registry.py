@@ -37,6 +37,7 @@ from .sqlite import (
     no_transaction,
     open_sqlite,
 )
+from .sqlite_sample import SqliteRowSample
 from .structure import Constraints, Indexes
 
 
@@ -101,6 +102,7 @@ DIALECTS: t.Mapping[str, Dialect] = {
             "orphans": SqliteOrphans,
             "quick_check": QuickCheck,
             "row_count": SqliteRowCount,
+            "sample": SqliteRowSample,
             "sql": Sql,
             "sql_dump": SqliteDump,
             "tables": SqliteTables,

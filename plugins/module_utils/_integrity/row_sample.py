@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from .._core.sizes import counted
 from .._engines.postgresql.server.connection import fetch_value, quote_identifier, quote_literal
 from .._engines.postgresql.server.equality import output_text
-from .._engines.postgresql.server.names import QualifiedName
 from .catalog import TABLES, find_columns, primary_key, readable_relation
 from .check import CannotVerify, Check, Context
 from .options import OptionReader
@@ -33,16 +32,18 @@ SELECT greatest(pg_relation_size(c.oid),
 FROM pg_class c WHERE c.oid = %s
 """
 _HASHED = 12
+#: Unlike the name of a column, which would stand for the row.
+_ROW = '"row of lifeline.recovery"'
 
 
 @dataclass(frozen=True)
 class RowSample(Check):
     """rows: how many are read. columns: those that must not be null or blank; all columns of a row are read.
 
-    condition: an expression that is true for every row.
+    table: of the engine. condition: an expression that is true for every row.
     """
 
-    table: QualifiedName
+    table: t.Any
     columns: t.Tuple[str, ...]
     condition: t.Optional[str]
     schemas: t.Tuple[str, ...]
@@ -53,7 +54,7 @@ class RowSample(Check):
     def read(cls, options: OptionReader) -> RowSample:
         rows = options.integer("rows", minimum=1)
         return cls(
-            options.table("table"),
+            cls._table(options),
             options.texts("columns"),
             options.optional_text("condition"),
             options.texts("search_path") or ("public",),
@@ -61,11 +62,22 @@ class RowSample(Check):
             options.optional_text("seed") or secrets.token_hex(4),
         )
 
+    @staticmethod
+    def _table(options: OptionReader) -> t.Any:
+        return options.table("table")
+
     @property
     def subject(self) -> str:
         return str(self.table)
 
     def run(self, context: Context) -> Finding:
+        found = self._drawn(context)
+        if not found:
+            raise CannotVerify(f"{self.table} has no row, so no row was read.")
+        return self._judge(context, found)
+
+    def _drawn(self, context: Context) -> t.Sequence[t.Sequence[t.Any]]:
+        """The rows that the seed chooses: key, size, whether the condition holds, whether each column has no value."""
         conn = context.connection
         relation = readable_relation(conn, self.table, TABLES)
         if relation.kind == "f":
@@ -81,34 +93,31 @@ class RowSample(Check):
         while len(found) < self.rows and share < 100:
             share = min(100.0, share * 8)
             found = self._rows(context, keys, problems, share)
-        if not found:
-            raise CannotVerify(f"{self.table} has no row, so no row was read.")
-        return self._judge(context, found)
+        return found
 
     def _rows(
         self, context: Context, keys: t.Sequence[str], problems: t.Sequence[str], share: float
     ) -> t.List[t.Tuple[t.Any, ...]]:
-        """The rows that the seed chooses: key, whether the condition holds, whether a column has no value."""
         texts = ", ".join(output_text(quote_identifier(name)) for name in keys)
         drawn = f"pg_catalog.md5(pg_catalog.concat({quote_literal(self.seed)}, pg_catalog.json_build_array({texts})))"
         number = int.from_bytes(hashlib.sha256(self.seed.encode("utf-8", "surrogatepass")).digest()[:3], "big")
         sampled = f" TABLESAMPLE SYSTEM ({share:.4f}) REPEATABLE ({number})" if share < 100 else ""
-        holds = f"coalesce(({self.condition}), false)" if self.condition else "true"
-        # The whole row is converted to text, so that a value that cannot be read fails the check.
-        listed = ", ".join(["pg_catalog.length(pg_catalog.concat(r)) > 0", holds, *problems])
-        query = (
-            f"SELECT pg_catalog.json_build_array({texts})::text, {listed} FROM {self.table.quoted} r{sampled} "
-            f"ORDER BY {drawn} LIMIT {self.rows}"
-        )
+        # The end of a line also ends a comment.
+        holds = f"coalesce(({self.condition}\n), false)" if self.condition else "true"
+        # A chosen row is converted to text, so that a value that cannot be read fails the check. Other rows are only
+        # chosen from: their values outside of the row may be far larger than the table.
+        listed = ", ".join([f"pg_catalog.length(pg_catalog.concat({_ROW}))", holds, *problems])
+        chosen = f"SELECT * FROM {self.table.quoted} {_ROW}{sampled} ORDER BY {drawn} LIMIT {self.rows}"
+        query = f"SELECT pg_catalog.json_build_array({texts})::text, {listed} FROM ({chosen}) {_ROW}"
         rows = Rows(context, query, self.schemas)
         found = list(rows)
         rows.close()
         return found
 
-    def _judge(self, context: Context, found: t.Sequence[t.Tuple[t.Any, ...]]) -> Finding:
+    def _judge(self, context: Context, found: t.Sequence[t.Sequence[t.Any]]) -> Finding:
         sample: t.List[t.Dict[str, t.Any]] = []
         complete = 0
-        for key, _is_read, holds, *missing in found:
+        for key, _size, holds, *missing in found:
             problems = [f"{name} has no value" for name, is_missing in zip(self.columns, missing) if is_missing]
             problems += [] if holds else ["the condition does not hold"]
             complete += not problems

@@ -45,17 +45,22 @@ class SqliteSession:
         self.engine.close()
 
 
+def reading_statement(query: str) -> str:
+    """A query of the operator. Raises CannotVerify unless it is one statement that only reads."""
+    try:
+        statements = list(split_statements(query))
+    except RecoveryError as error:
+        raise CannotVerify(error.what) from None
+    if len(statements) != 1 or not statements[0].reads_only:
+        raise CannotVerify("The query must be one statement that only reads.")
+    return statements[0].text
+
+
 class SqliteRows:
     """The rows of a query of the operator. Raises CannotVerify if it does more than read."""
 
     def __init__(self, context: Context, query: str, _schemas: t.Sequence[str]) -> None:
-        try:
-            statements = list(split_statements(query))
-        except RecoveryError as error:
-            raise CannotVerify(error.what) from None
-        if len(statements) != 1 or not statements[0].reads_only:
-            raise CannotVerify("The query must be one statement that only reads.")
-        (answer,) = context.connection.engine.run([Bound(statements[0].text, reads_only=True)])
+        (answer,) = context.connection.engine.run([Bound(reading_statement(query), reads_only=True)])
         self.columns: t.List[str] = list(answer.columns)
         self._rows = [tuple(row) for row in answer.rows]
 
