@@ -123,6 +123,7 @@ options:
     type: bool
     default: false
 seealso:
+  - module: lifeline.recovery.maintenance_step
   - module: lifeline.recovery.pg_restore
   - module: lifeline.recovery.pg_restore_table
 """

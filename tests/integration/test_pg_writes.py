@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import secrets
-import signal
 import time
 import typing as t
 from dataclasses import dataclass, replace
@@ -36,6 +34,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgre
 )
 from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
+from tests.support.kills import Call, killed_at
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers import supabase_project
 from tests.support.servers.postgres import PostgresServer, available_versions
@@ -254,39 +253,11 @@ def test_any_privileges_and_settings_are_restored_exactly(
         assert (app.catalogs(), list(done.differences)) == (before, []), (lines, means)
 
 
-def killed_at(moment: int, change: t.Callable[[], t.Any]) -> bool:
-    """Make a change in a process that is killed at a moment; false if the change has fewer moments.
-
-    The moments are those before and after each commit, and before and after each document that is stored.
-    """
-    child = os.fork()
-    if child == 0:
-        moments = itertools.count(1)
-
-        def die() -> None:
-            if next(moments) == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def execute(cursor: t.Any, statement: str, *parameters: t.Any) -> t.Any:
-            with contextlib.ExitStack() as stack:
-                if statement == "COMMIT":
-                    die()
-                    stack.callback(die)
-                return execute_of(cursor, statement, *parameters)
-
-        def put(store: t.Any, *arguments: t.Any, **named: t.Any) -> t.Any:
-            die()
-            stored = put_of(store, *arguments, **named)
-            die()
-            return stored
-
-        execute_of, SupervisedCursor.execute = SupervisedCursor.execute, execute
-        put_of, DirectoryStore.put = DirectoryStore.put, put
-        try:
-            change()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+#: The calls that change something: documents of the store, and commits.
+_CALLS = (
+    Call(DirectoryStore, "put"),
+    Call(SupervisedCursor, "execute", lambda _cursor, statement, *_parameters: statement == "COMMIT"),
+)
 
 
 def test_a_stop_and_an_end_that_are_killed_at_any_moment_are_undone(app: Application) -> None:
@@ -314,7 +285,7 @@ def test_a_stop_and_an_end_that_are_killed_at_any_moment_are_undone(app: Applica
         for moment in itertools.count(1):
             if change is allow:
                 perform_when_free(stop)
-            killed = killed_at(moment, lambda one=change: perform(one()))
+            killed = killed_at(moment, lambda one=change: perform(one()), _CALLS)
             perform_when_free(allow)
             assert app.catalogs() == before, (change, moment)
             if not killed:

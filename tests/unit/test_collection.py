@@ -37,6 +37,7 @@ LAYERS = [
     "_plan",
     "_store",
     "_repository",
+    "_maintenance",
     "_supabase",
     "_engines.bucket",
     "_engines.sqlite",
