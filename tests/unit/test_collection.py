@@ -38,6 +38,7 @@ LAYERS = [
     "_store",
     "_repository",
     "_maintenance",
+    "_git",
     "_supabase",
     "_engines.bucket",
     "_engines.sqlite",

@@ -17,8 +17,9 @@ from collections import OrderedDict
 
 from .._core.codec import decompress
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.program import run
 from .._engines.postgresql.server.lsn import format_lsn
-from .program import PgBackRest, run
+from .program import PgBackRest
 from .repository import Stanza, StoredSegment
 from .wal import Segment, TimelineSpan, is_segment, on_path, parse_history, parse_segment, segment_name
 from .waldump import Change, Reading, parse_waldump

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import as_user, give_to
-from .program import Done, run
+from .._core.program import Done, run
 
 _BIN_DIRS = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/usr/local/pgsql-{major}/bin")
 _PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_waldump", "psql")

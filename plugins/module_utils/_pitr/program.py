@@ -10,13 +10,12 @@ import os
 import pwd
 import re
 import shutil
-import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import FilePath, Secret, option
-from .._core.process import Child
+from .._core.program import Done, run
 from .repository import Stanza, StoredSegment, parse_archive, parse_info
 
 #: The first version of pgBackRest that knows a major version of PostgreSQL, newest first; from its release notes.
@@ -37,35 +36,6 @@ class Place:
     program: str = field(default="pgbackrest", metadata=option("pgbackrest"))
     environment: t.Mapping[str, Secret] = field(default_factory=dict, repr=False)
     user: t.Optional[str] = field(default=None, metadata=option("os_user"))
-
-
-@dataclass(frozen=True)
-class Done:
-    """code is the exit code; output is standard output, errors the last lines of standard error."""
-
-    code: int
-    output: bytes
-    errors: str
-
-
-def run(
-    arguments: t.Sequence[str], environment: t.Mapping[str, str], user: t.Optional[str], stdin: t.Optional[int] = None
-) -> Done:
-    """Run a program to its end. It is killed with this process."""
-    with tempfile.TemporaryFile() as output:
-        given: t.Dict[str, t.Any] = {} if stdin is None else {"stdin": stdin}
-        try:
-            with Child(arguments, environment, stdout=output.fileno(), user=user, **given) as child:
-                errors = list(child.lines())[-30:]
-                code = child.wait()
-        except FileNotFoundError:
-            raise RecoveryError(
-                ErrorKind.CLIENT_MISSING,
-                f"The program {arguments[0]} is missing on this host.",
-                next_step=f"Install the package that has {os.path.basename(arguments[0])}.",
-            ) from None
-        output.seek(0)
-        return Done(code, output.read(), "\n".join(errors))
 
 
 def owner_to_run_as(path: t.Optional[str], wanted: t.Optional[str]) -> t.Optional[str]:

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from .._core.documents import parse_json
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.process import give_to
+from .._core.program import run
 from .._engines.postgresql.server.lsn import parse_lsn
 from .cluster import Cluster
 from .plan import Plan, RecoverySpec
-from .program import PgBackRest, run
+from .program import PgBackRest
 from .target import recovery_options
 
 #: Errors of queries to a server that is starting or accepts no sessions yet.
