@@ -199,3 +199,23 @@ def test_misspelt_checks_of_a_restore_are_refused_before_it_begins(operator: Ope
     told = flat(done.stdout + done.stderr)
     assert "did you mean 'row_count'?" in told
     assert "Nothing was changed. Correct restore_checks." in told
+
+
+def test_a_failed_run_ends_with_error_state_and_next_step(operator: Operator, store: Options) -> None:
+    inventory = {
+        "recovery_store": store, "recovery_source": "school", "recovery_database": "school",
+        "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1, "login_user": "a", "login_password": "4711"},
+    }  # fmt: skip
+    done = operator.play("backup", inventory=inventory)
+    assert done.returncode == 2, done.stdout
+    lines = [line.strip().strip('",') for line in done.stdout.partition("PLAY RECAP")[0].splitlines()]
+    lines = [line for line in lines if re.match("(Error|State|Next):", line)]
+    assert [line.split(":")[0] for line in lines] == ["Error", "State", "Next"], done.stdout
+    assert "127.0.0.1:1/school cannot be reached" in lines[0]
+    several = {**inventory, "recovery_sources": [{"name": "school"}, {"name": "media"}]}
+    both = operator.play("backup", "-e", "recovery_source=school,media", inventory=several)
+    last = both.stdout.rpartition("TASK [Fail because a source failed]")[2]
+    assert [name for name in ("school", "media") if f'"{name}: PostgreSQL at 127.0.0.1:1' in last] == [
+        "school",
+        "media",
+    ]
