@@ -204,7 +204,7 @@ def test_misspelt_checks_of_a_restore_are_refused_before_it_begins(operator: Ope
 def test_a_failed_run_ends_with_error_state_and_next_step(operator: Operator, store: Options) -> None:
     inventory = {
         "recovery_store": store, "recovery_source": "school", "recovery_database": "school",
-        "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1, "login_user": "a", "login_password": "4711"},
+        "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1, "login_user": "a", "login_password": "47"},
     }  # fmt: skip
     done = operator.play("backup", inventory=inventory)
     assert done.returncode == 2, done.stdout
