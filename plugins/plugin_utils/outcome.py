@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ..module_utils._core.sizes import counted
+from ..module_utils._core.sizes import counted, first_of
 from .commands import command, same_command
 from .recoveries import RECOVERIES
 from .releases import RELEASES
@@ -347,8 +347,7 @@ def _after(result: Result, database: str) -> str:
 
 
 def _some(items: t.Sequence[t.Any]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(map(str, items[:_SHOWN])) + more
+    return first_of([str(item) for item in items], _SHOWN)
 
 
 def _lines(*texts: str) -> t.List[str]:

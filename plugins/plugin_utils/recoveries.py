@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._core.sizes import counted
+from ..module_utils._core.sizes import counted, first_of
 from .commands import command, same_command
 from .reports import line
 
@@ -39,9 +39,8 @@ def _back(restored: t.Sequence[Result], source: str) -> str:
         # A text would be split at its commas.
         ids = [document] if "," in document else document
         return command("recover_courses", recovery_source=source, recovery_documents=ids, recovery_version=version)
-    named = [f"{one['document']} to {_former(one)}" for one in restored[:_SHOWN]]
-    more = f" and {len(restored) - _SHOWN} more" if len(restored) > _SHOWN else ""
-    return f"restore with recovery_version {', '.join(named)}{more}"
+    named = [f"{one['document']} to {_former(one)}" for one in restored]
+    return f"restore with recovery_version {first_of(named, _SHOWN)}"
 
 
 def _former(one: Result) -> t.Any:

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Byte counts as people read them."""
+"""Numbers, and lists of names, as people read them."""
 
 from __future__ import annotations
+
+import typing as t
 
 
 def readable_size(size: float) -> str:
@@ -49,3 +51,9 @@ def brief_size(size: float) -> str:
 def counted(number: int, noun: str) -> str:
     """C(1 file), C(3 files)."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def first_of(names: t.Sequence[str], most: int, *, separator: str = ", ") -> str:
+    """The first names of a list: C(a, b and 3 more)."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more

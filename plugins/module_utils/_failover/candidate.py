@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import RecoveryError
-from .._core.sizes import counted
+from .._core.sizes import counted, first_of
 from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
 from .._replication.facts import Server
 from .._replication.judge import Finding
@@ -171,6 +171,4 @@ def judge_candidate(
 
 
 def _listed(names: t.Sequence[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMES])
-    rest = len(names) - _MOST_NAMES
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return first_of(names, _MOST_NAMES)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.sizes import readable_seconds, readable_size
-from .._engines.postgresql.server.lsn import format_lsn, parse_lsn
+from .._engines.postgresql.server.lsn import parse_lsn
 from .._replication.facts import Server
 
 #: The states of a control file after a clean stop of a primary.
@@ -125,7 +125,3 @@ def require_acceptable(loss: Loss, max_loss_seconds: float, allow_data_loss: t.O
         "for which the loss is accepted.",
         details={"loss_bytes": loss.bytes, "loss_seconds": loss.seconds},
     )
-
-
-def position(value: t.Optional[int]) -> str:
-    return "unknown" if value is None else format_lsn(value)

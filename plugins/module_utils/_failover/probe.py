@@ -12,7 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
-from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection, fetch_value
+from .._engines.postgresql.server.catalog import system_identifier
+from .._engines.postgresql.server.connection import ConnectionOptions, connection
 from .._replication.queries import in_recovery
 
 #: Errors of a server that does not answer; a refused login is an answer.
@@ -25,7 +26,6 @@ CREATE TEMPORARY TABLE lifeline_write_probe (written_at timestamptz) ON COMMIT D
 INSERT INTO pg_temp.lifeline_write_probe VALUES (clock_timestamp());
 COMMIT
 """
-_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def probe_old_primary(options: t.Optional[ConnectionOptions]) -> t.Optional[OldP
     try:
         with connection(options) as conn:
             state = "standby" if in_recovery(conn) else "primary"
-            return OldPrimary(state, system_identifier=_identifier(conn))
+            return OldPrimary(state, system_identifier=system_identifier(conn))
     except RecoveryError as error:
         return OldPrimary("silent" if error.kind in _SILENT else "refused", error.what)
 
@@ -73,12 +73,3 @@ def probe_write(options: ConnectionOptions, timeout: float) -> float:
             next_step="Run ALTER SYSTEM SET synchronous_standby_names = '' and SELECT pg_reload_conf().",
         )
     return round(time.monotonic() - began, 3)
-
-
-def _identifier(conn: Connection) -> t.Optional[str]:
-    try:
-        return t.cast(str, fetch_value(conn, _IDENTIFIER))
-    except Exception as error:
-        if getattr(error, "pgcode", None) != "42501":
-            raise
-        return None

@@ -20,7 +20,7 @@ from .._engines.postgresql.server.driver import psycopg2
 from .._engines.postgresql.server.refusals import NO_RIGHT, query_error
 from .._replication.facts import Server
 from .._replication.judge import Finding, judge_standby
-from .._replication.lag import goal_of, measure
+from .._replication.lag import format_position, goal_of, measure
 from .._replication.managers import find_manager
 from .._replication.queries import in_recovery, read_server
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
@@ -31,7 +31,6 @@ from .losses import (
     StoppedPrimary,
     loss_after_outage,
     loss_after_stop,
-    position,
     require_acceptable,
     require_stopped,
 )
@@ -115,7 +114,9 @@ class Promotion(Change[PromoteResult]):
         self._loss = self._judge_loss(standby)
         candidate = read_candidate(conn, request.server, standby.major)
         self._require_ready(standby, candidate, old)
-        self.details.update(self._facts(standby, candidate), replayed_lsn=position(standby.replayed))
+        self.details.update(
+            self._facts(standby, candidate), replayed_lsn=format_position(standby.replayed) or "unknown"
+        )
         return ChangePlan(self._facts(standby, candidate), self._target, True, "promotes")
 
     def act(self) -> None:
@@ -157,7 +158,7 @@ class Promotion(Change[PromoteResult]):
             system_identifier=after.system_identifier,
             timeline_before=before.timeline if before else None,
             timeline=self._after.timeline if self._after else None,
-            replayed_lsn=position(before.replayed if before else None),
+            replayed_lsn=format_position(before.replayed if before else None) or "unknown",
             loss_is_proven=self._loss.is_proven,
             loss_bytes=self._loss.bytes,
             loss_seconds=self._loss.seconds,
@@ -236,7 +237,6 @@ class Promotion(Change[PromoteResult]):
         end = time.monotonic() + (request.wait_seconds if self.safeguards.acts else request.settle_seconds)
         stable_since, seen = time.monotonic(), standby.received
         while True:
-            standby = read_server(conn, request.server.place)
             now = time.monotonic()
             if standby.received != seen:
                 stable_since, seen = now, standby.received
@@ -246,6 +246,7 @@ class Promotion(Change[PromoteResult]):
             if quiet or now >= end or standby.paused or request.accept_split_brain:
                 return standby
             time.sleep(_POLL)
+            standby = read_server(conn, request.server.place)
 
     def _require_fenced(self, standby: Server, old: t.Optional[OldPrimary]) -> None:
         request = self._request

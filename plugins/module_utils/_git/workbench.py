@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import FAMILY, FilePath, option
+from .._core.sizes import first_of
 from .._repository.change import Safeguards
 from .client import Remote, printable
 from .clone import Clone, Commit
@@ -194,11 +195,10 @@ class Workbench:
         return "\n".join([*lines, *(["", self._request.reason] if self._request.reason else []), ""])
 
     def _conflict(self, commit: Commit, files: t.Sequence[str]) -> RecoveryError:
-        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
         return RecoveryError(
             ErrorKind.CONFLICT,
             f"{commit.title} cannot be taken back, because later commits changed the same lines of "
-            f"{', '.join(files[:_NAMED])}{more}.",
+            f"{first_of(files, _NAMED)}.",
             left=f"The branch {self._clone.branch} of the remote is unchanged.",
             next_step="Take the later commits back too (OLDER..NEWER), or revert it by hand.",
             details={"conflicts": list(files[:_LISTED])},

@@ -20,7 +20,7 @@ from .check import CannotVerify, Check, Context, Value
 from .history import LONGEST_NUMBER, LONGEST_REASON
 from .options import OptionReader
 from .result import Finding
-from .values import plain_value
+from .values import plain_value, query_subject
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ class Monotonic(Check):
     @property
     def subject(self) -> str:
         if self.query:
-            line = " ".join(self.query.split())
-            return line if len(line) <= 60 else line[:59] + "\N{HORIZONTAL ELLIPSIS}"
+            return query_subject(self.query)
         return f"{self.table} (maximum of {self.column})" if self.column else str(self.table)
 
     def run(self, context: Context) -> Finding:

@@ -20,7 +20,7 @@ from .check import Answer, CannotVerify, Check, Context
 from .options import OptionReader, as_number
 from .result import Finding
 from .session import Rows
-from .values import plain_value, same_value
+from .values import plain_value, query_subject, same_value
 
 _EXPECTATIONS = ("equals", "rows", "empty", "min", "max")
 
@@ -62,8 +62,7 @@ class Sql(Check):
 
     @property
     def subject(self) -> str:
-        line = " ".join(self.query.split())
-        return line if len(line) <= 60 else line[:59] + "\N{HORIZONTAL ELLIPSIS}"
+        return query_subject(self.query)
 
     def run(self, context: Context) -> Finding:
         rows = context.query(self.query, self.schemas)

@@ -66,5 +66,11 @@ def _as_boolean(value: t.Any) -> t.Optional[bool]:
     return True if word in _TRUE else False if word in _FALSE else None
 
 
+def query_subject(query: str) -> str:
+    """The beginning of a query on one line, as the name of its check."""
+    line = " ".join(query.split())
+    return line if len(line) <= 60 else line[:59] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.sizes import first_of
 from .files import Folder, MigrationFile
 from .script import shortened
 
@@ -69,8 +70,7 @@ def require_newest(versions: t.Collection[str], recorded: t.Collection[str]) -> 
 
 def listed(names: t.Sequence[str]) -> str:
     """The first names of a list."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(shortened, names[:_NAMED])) + more
+    return first_of([shortened(name) for name in names], _NAMED)
 
 
 def _order(version: str) -> t.Tuple[int, int, str]:

@@ -11,7 +11,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from .._core.clock import parse_instant
-from .._core.sizes import readable_seconds
+from .._core.sizes import first_of, readable_seconds
 
 #: A sign and a word for each status, so that colour never carries the meaning alone.
 SIGNS = {
@@ -97,8 +97,7 @@ def as_text(value: t.Any) -> str:
 
 def named(names: t.Sequence[str], most: int = 3) -> str:
     """The first names of a list, each cut to a readable length, and how many more there are."""
-    shown = ", ".join(compact(name, 72) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    return first_of([compact(name, 72) for name in names], most)
 
 
 def exceeded_sentence(measured: float, longest: float) -> str:

@@ -10,6 +10,7 @@ import typing as t
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from .._core.sizes import first_of
 from .model import INDICATORS, OF_COMPONENT, OVER, RUNNING, Component, Incident, PageContent, PageState, WantedPage
 
 #: Maximum number of entries of a list.
@@ -115,10 +116,10 @@ def _without_groups_of(affected: t.Iterable[Component]) -> t.List[Component]:
 def _why(missing: t.Sequence[str], affected: t.Sequence[Component]) -> str:
     parts = []
     if missing:
-        parts.append(f"It has no component {_listed([repr(one) for one in missing])}.")
+        parts.append(f"It has no component {first_of([repr(one) for one in missing], _NAMED)}.")
     strange = [one.name for one in affected if one.status not in OF_COMPONENT]
     if strange:
-        parts.append(f"The status of {_listed(strange)} is unknown to this collection.")
+        parts.append(f"The status of {first_of(strange, _NAMED)} is unknown to this collection.")
     return " ".join(parts)
 
 
@@ -135,7 +136,7 @@ def _sentence(
     # The most severe component first, with the start of the incident that affects it.
     grave = sorted(affected, key=lambda one: -INDICATORS.index(OF_COMPONENT.get(one.status, "unknown")))
     if grave and indicator != "unknown":
-        said = _listed([f"{one.name} {_STATES.get(one.status, 'is')} ({one.status})" for one in grave])
+        said = first_of([f"{one.name} {_STATES.get(one.status, 'is')} ({one.status})" for one in grave], _NAMED)
         ids, names = {grave[0].id, grave[0].group_id} - {""}, {grave[0].name}
         touching = [
             one
@@ -157,11 +158,6 @@ def _sentence(
 def _since(incidents: t.Sequence[Incident]) -> str:
     begun = min((one.started_at or one.starts_at or "" for one in incidents), default="")
     return f" since {begun}" if begun else ""
-
-
-def _listed(texts: t.Sequence[str]) -> str:
-    rest = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-    return ", ".join(texts[:_NAMED]) + rest
 
 
 def _shown_component(one: Component, all_of_them: t.Sequence[Component]) -> t.Dict[str, t.Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._engines.postgresql.server.catalog import system_identifier
 from .._engines.postgresql.server.connection import Connection, fetch_all, fetch_value
 from .._engines.postgresql.server.driver import psycopg2
 from .._engines.postgresql.server.refusals import query_error
@@ -98,13 +99,12 @@ def _read(conn: Connection, place: str) -> Server:
         allowed = _may(conn, "pg_control_checkpoint()") and _may(conn, "pg_control_recovery()")
         known = [received_timeline, fetch_value(conn, _STANDBY_TIMELINE) if allowed else None]
         timeline = max((number for number in known if number), default=None)
-    identifier = "SELECT system_identifier::text FROM pg_control_system()"
     return Server(
         place=place,
         in_recovery=recovering,
         server_version=version.split()[0],
         now=now,
-        system_identifier=fetch_value(conn, identifier) if _may(conn, "pg_control_system()") else None,
+        system_identifier=system_identifier(conn),
         timeline=timeline,
         settings=dict(
             fetch_all(

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from .._core.clock import parse_instant
 from .._core.severity import most_severe, most_severe_first
-from .._core.sizes import readable_seconds
+from .._core.sizes import first_of, readable_seconds
 from .._repository.info import CLOCKS_DIFFER
 from .model import EVENTS, Breach, Facts, Reach, Thresholds
 
@@ -193,9 +193,7 @@ def _checked(facts: Facts, limits: Thresholds, _now: datetime) -> _Found:
     elif check is not None and check.verdict == "error":
         yield "check.error", "", f"the checks at {check.at} could not run, so that the state of its content is unknown."
     elif check is not None and check.verdict != "passed":
-        named = ", ".join(check.failed[:_NAMED]) + (
-            f" and {len(check.failed) - _NAMED} more" * (len(check.failed) > _NAMED)
-        )
+        named = first_of(check.failed, _NAMED)
         content = f"found its content unsound{f' ({named})' if named else ''}"
         yield "check.failed", "", f"the checks at {check.at} {content}."
     if check is not None and check.age_seconds < -CLOCKS_DIFFER:

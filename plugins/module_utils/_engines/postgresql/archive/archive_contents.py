@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._core.errors import ErrorKind, RecoveryError
+from ...._core.sizes import first_of
 from ...._repository.manifest import Manifest
 from .copy_in import copy_target
 from .toc import Toc
@@ -27,10 +28,9 @@ def require_restorable(manifest: Manifest, toc: Toc) -> None:
     """Raise RecoveryError(damaged) when the archive lacks what its own entries need."""
     problems = missing_parts(toc, {entry.path for entry in manifest.objects if entry.role == "data"})
     if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise RecoveryError(
             ErrorKind.DAMAGED,
-            f"The set {manifest.set_id} would not restore: {'; '.join(problems[:5])}{more}.",
+            f"The set {manifest.set_id} would not restore: {first_of(problems, 5, separator='; ')}.",
             next_step="Use another set, and back the source up again.",
             details={"problems": problems},
             damaged=[manifest.object_at("toc.dat").key],

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from ...._core.errors import ErrorKind, RecoveryError
+from ...._core.sizes import first_of
 from ..archive.object_errors import ObjectFailure
 from ..server.names import QualifiedName, parse_qualified_name
 from .preparation import proposed
@@ -65,8 +66,7 @@ def script_refused(refused: t.Sequence[Refused], created: t.Collection[Qualified
         what = f"PostgreSQL refused {len(refused)} statements of the dump: {named}{more}."
     kind, next_step = first.kind, first.next_step
     if lacking:
-        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
-        what += f" The dump refers to these and does not hold them: {', '.join(lacking[:_NAMED])}{more}."
+        what += f" The dump refers to these and does not hold them: {first_of(lacking, _NAMED)}."
     if kind == ErrorKind.RESTORE_FAILED:
         options = proposed(lacking, [one.statement for one in refused])
         helps = [f"set `{name}` to {value}" for name, value in options.items() if value]

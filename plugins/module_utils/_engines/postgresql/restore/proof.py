@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ...._core.clock import Timings
 from ...._core.errors import ErrorKind, RecoveryError
+from ...._core.sizes import first_of
 from ...._repository.fetch import read_object
 from ...._repository.fingerprint import Comparison, Fingerprint, compare
 from ...._repository.manifest import Manifest
@@ -133,7 +134,7 @@ class Proof:
             for item in self.fingerprint.get("differences", [])
         ]
         found += [f"{item['name']} has {item['rows']} rows without parent" for item in self.foreign_keys["violated"]]
-        return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        return first_of(found, 3, separator="; ")
 
 
 def prove(

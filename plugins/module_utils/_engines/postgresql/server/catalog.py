@@ -112,16 +112,22 @@ def available_extensions(conn: Connection) -> t.Set[str]:
     return {str(row[0]) for row in fetch_all(conn, "SELECT name FROM pg_catalog.pg_available_extensions")}
 
 
+def system_identifier(conn: Connection) -> t.Optional[str]:
+    """The identifier that a cluster and its standbys share; None if the role may not read it."""
+    if not fetch_value(conn, "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"):
+        return None
+    return t.cast(str, fetch_value(conn, "SELECT system_identifier::text FROM pg_control_system()"))
+
+
 def server_facts(conn: Connection) -> ServerFacts:
     with conn.cursor() as cursor:
         cursor.execute("""
             SELECT current_setting('server_version'), current_setting('server_version_num')::int, version(),
-                   d.datname, pg_encoding_to_char(d.encoding), d.datcollate, pg_is_in_recovery(),
-                   has_function_privilege('pg_control_system()', 'EXECUTE')
+                   d.datname, pg_encoding_to_char(d.encoding), d.datcollate, pg_is_in_recovery()
             FROM pg_database d WHERE d.datname = current_database()
         """)
-        version, number, long_version, database, encoding, collation, in_recovery, may_identify = cursor.fetchone()
-    identifier = fetch_value(conn, "SELECT system_identifier::text FROM pg_control_system()") if may_identify else None
+        version, number, long_version, database, encoding, collation, in_recovery = cursor.fetchone()
+    identifier = system_identifier(conn)
     # Row hashes depend on it; version() names the platform the server was built for.
     order = "big" if any(part in long_version for part in ("s390", "powerpc64-", "ppc64-", "sparc")) else "little"
     return ServerFacts(version, number, identifier, database, encoding, collation, order, in_recovery)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...._core.sizes import counted
+from ...._core.sizes import counted, first_of
 from ..server.connection import Connection, fetch_all, fetch_value
 from .means import DEFAULT_READ_ONLY, GRANTS, NO_LOGIN, TRIGGERS
 
@@ -41,7 +41,7 @@ def other_writers(
         found.append("read_only is a default: a session can request a transaction that writes, as PostgREST does.")
     subscriptions = [row[0] for row in fetch_all(conn, _SUBSCRIPTIONS)] if TRIGGERS not in means else []
     if subscriptions:
-        found.append(f"The enabled subscription {_some(subscriptions)} writes: disable it.")
+        found.append(f"The enabled subscription {first_of(subscriptions, _SHOWN)} writes: disable it.")
     prepared = int(fetch_value(conn, _PREPARED))
     if prepared:
         found.append(f"{counted(prepared, 'prepared transaction')} of pg_prepared_xacts can be committed.")
@@ -52,7 +52,9 @@ def other_writers(
     if GRANTS in means and TRIGGERS not in means:
         functions = [row[0] for row in fetch_all(conn, _DEFINERS, (list(roles),))]
         if functions:
-            found.append(f"{_some(functions)} run with the rights of their owner (SECURITY DEFINER): use triggers.")
+            found.append(
+                f"{first_of(functions, _SHOWN)} run with the rights of their owner (SECURITY DEFINER): use triggers."
+            )
     if NO_LOGIN in means:
         found += [
             f"{counted(number, 'session')} of {role} in the database {database} continue, and {role} cannot log in "
@@ -60,8 +62,3 @@ def other_writers(
             for database, role, number in elsewhere
         ]
     return found
-
-
-def _some(names: t.Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
