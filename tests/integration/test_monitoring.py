@@ -315,7 +315,8 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     assert "CRITICAL: school: it has no backup set. Run a backup." in done.stdout
     assert "  Next step: Check that the timer runs" in done.stdout
     # The table is the last thing that is printed before the reason of the failure, and fits a terminal.
-    table = next(number for number, line in enumerate(lines) if "SOURCE " in line)
+    # The last runs are printed above it, with the sources in their first column too.
+    table = next(number for number, line in enumerate(lines) if re.search(r"SOURCE +LEVEL ", line))
     (last,) = [line for line in lines[table:] if line.startswith("TASK")]
     assert "Fail if a source has a breach or its state is unknown" in last
     end = next(number for number, line in enumerate(lines) if number > table and line.startswith("}"))
