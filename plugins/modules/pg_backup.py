@@ -87,13 +87,16 @@ options:
     default: []
   exclude_tables:
     description:
-      - Leave out tables that match these patterns, definition and rows.
+      - Leave out tables that match these patterns, definition and rows, with their partitions and inheritance children.
+      - A name without a schema applies to the schemas of the search path. A name that matches no table is refused; a
+        pattern that matches no table is reported in the notes of RV(coverage).
     type: list
     elements: str
     default: []
   exclude_table_data:
     description:
-      - Leave out the rows of tables that match these patterns, for example of logs.
+      - Leave out the rows of tables that match these patterns, for example of logs, with the rows of their partitions and
+        inheritance children. Names are read as those of O(exclude_tables).
     type: list
     elements: str
     default: []

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.dump import Selection
+from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.selection import Selection
 from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgresql.archive.structure import (
     structure_of,
 )

@@ -17,21 +17,12 @@ from ...._core.process import Child
 from ..server.client import ClientPrograms
 from ..server.connection import ConnectionOptions
 from ..server.programs import start_program
+from .selection import DumpScope
 from .toc import Toc, TocEntry, parse_toc
 
 TOC_NAME = "toc.dat"
 
 _NO_SET = "No backup set was written; earlier sets are unchanged."
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The part of a database that is dumped. Patterns are those of pg_dump; tables are given as C(schema.table)."""
-
-    include_schemas: t.Tuple[str, ...] = ()
-    exclude_schemas: t.Tuple[str, ...] = ()
-    exclude_tables: t.Tuple[str, ...] = ()
-    exclude_table_data: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class DumpedFile:
 
 def dump_arguments(
     client: ClientPrograms,
-    selection: Selection,
+    scope: DumpScope,
     *,
     jobs: int,
     snapshot: str,
@@ -71,17 +62,7 @@ def dump_arguments(
         f"--lock-wait-timeout={int(lock_timeout * 1000)}",
         f"--encoding={client_encoding(encoding)}",
         f"--file={folder}",
-        *selection_arguments(selection),
-    ]
-
-
-def selection_arguments(selection: Selection) -> t.List[str]:
-    """The options of pg_dump that take exactly what the selection names."""
-    return [
-        *(f"--schema={pattern}" for pattern in selection.include_schemas),
-        *(f"--exclude-schema={pattern}" for pattern in selection.exclude_schemas),
-        *(f"--exclude-table={pattern}" for pattern in selection.exclude_tables),
-        *(f"--exclude-table-data={pattern}" for pattern in selection.exclude_table_data),
+        *scope.arguments(client.major),
     ]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables that match the patterns of a backup, by the rules of pg_dump.
+"""The tables and schemas that match the patterns of a backup, by the rules of pg_dump.
 
 https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-PATTERNS
 """
@@ -12,34 +12,44 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .dump import Selection
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_WILD = re.compile(r"[*?|()\[\]{}+^\\]")
 
 
-def is_dumped(selection: Selection, schema: str, name: str) -> bool:
-    """Whether pg_dump writes the definition of a table, for which it locks the table."""
-    if selection.include_schemas and not any(_is_schema(pattern, schema) for pattern in selection.include_schemas):
-        return False
-    return not (
-        any(_is_schema(pattern, schema) for pattern in selection.exclude_schemas)
-        or any(is_table(pattern, schema, name) for pattern in selection.exclude_tables)
-    )
+Match = t.Callable[[str, str], bool]
 
 
-def has_rows_dumped(selection: Selection, schema: str, name: str) -> bool:
-    """Whether pg_dump writes the rows of a table."""
-    return is_dumped(selection, schema, name) and not any(
-        is_table(pattern, schema, name) for pattern in selection.exclude_table_data
-    )
+def table_matcher(pattern: str, path: t.Sequence[str], names: t.Collection[t.Tuple[str, str]]) -> Match:
+    """Whether pg_dump applies a pattern for tables to a schema and name.
 
-
-def is_table(pattern: str, schema: str, name: str) -> bool:
-    """Whether a pattern for tables is meant; one without a schema is taken for every schema."""
+    A pattern without a schema applies to tables that are found without one: path lists the schemas of the search path,
+    and names the tables of the database.
+    """
     *schemas, last = _expressions(pattern)
-    return _matches(last, name) and (not schemas or _matches(schemas[-1], schema))
+    if schemas:
+        return lambda schema, name: _matches(last, name) and _matches(schemas[-1], schema)
+
+    def is_found(schema: str, name: str) -> bool:
+        if not _matches(last, name):
+            return False
+        return next((place for place in path if (place, name) in names), None) == schema
+
+    return is_found
 
 
-def _is_schema(pattern: str, schema: str) -> bool:
+def is_schema(pattern: str, schema: str) -> bool:
+    """Whether pg_dump applies a pattern for schemas to a schema."""
     return _matches(_expressions(pattern)[-1], schema)
+
+
+def is_name(pattern: str) -> bool:
+    """Whether a pattern names one object: outside quotes it holds no letter with a meaning in patterns."""
+    return _WILD.search(_QUOTED.sub("", pattern)) is None
+
+
+def unquoted(pattern: str) -> t.Tuple[str, ...]:
+    """The parts of a pattern that is a name, as the catalog spells them."""
+    return tuple(re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in _expressions(pattern))
 
 
 def _matches(expression: str, name: str) -> bool:

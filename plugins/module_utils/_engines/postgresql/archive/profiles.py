@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .dump import Selection
+from .selection import Selection
 
 #: Source: the data and schema dumps of https://github.com/supabase/cli (1d1e7191). Other than these, a set holds the
 #: definitions of auth, storage and supabase_functions, which tables, policies and triggers of the application refer

@@ -23,9 +23,10 @@ from ...._core.errors import ErrorKind, RecoveryError
 from ...._core.process import scratch_folder
 from ..server.client import ClientPrograms, find_client
 from ..server.connection import ConnectionOptions, connection, fetch_all, fetch_value, quote_identifier
-from .dump import TOC_NAME, Selection, client_encoding, dump_failure, read_toc, selection_arguments, start_dump
+from .dump import TOC_NAME, client_encoding, dump_failure, read_toc, start_dump
 from .load import load_archive
 from .object_errors import ObjectFailure
+from .selection import DumpScope, Selection, read_path, read_relations
 from .toc import Toc, TocEntry, write_list
 from .validated import load_section
 
@@ -161,6 +162,8 @@ def _digest(texts: t.Iterable[str]) -> str:
 
 def _dump(client: ClientPrograms, options: ConnectionOptions, selection: Selection, parent: str, encoding: str) -> Toc:
     folder = os.path.join(parent, "live")
+    with connection(options, application="lifeline.recovery structure") as conn:
+        scope = DumpScope(selection, read_relations(conn, read_path(conn)))
     arguments = [
         client.path("pg_dump"),
         "--format=directory",
@@ -170,7 +173,7 @@ def _dump(client: ClientPrograms, options: ConnectionOptions, selection: Selecti
         "--lock-wait-timeout=60s",
         f"--encoding={client_encoding(encoding)}",
         f"--file={folder}",
-        *selection_arguments(selection),
+        *scope.arguments(client.major),
     ]
     with start_dump(arguments, options) as child:
         complaints = list(child.lines())

@@ -21,8 +21,8 @@ from ...._repository.engine import BackupRequest, BackupResult, BackupRun
 from ...._repository.layout import TIERS
 from ...._repository.manifest import DATABASE_ENGINE, Manifest
 from ...._repository.writer import SetWriter
-from ..archive.dump import Selection
 from ..archive.profiles import with_profile
+from ..archive.selection import Selection
 from ..server.catalog import Table
 from ..server.client import ClientPrograms, find_client
 from ..server.connection import ConnectionOptions
@@ -77,12 +77,13 @@ class PostgresBackup:
 
     @contextlib.contextmanager
     def prepared(self, run: BackupRun) -> t.Iterator[None]:
-        options = self._connection
+        options, request = self._connection, self.request
         with held_snapshot(
             options,
-            self.request.source,
-            self.request.lock_timeout,
+            request.source,
+            request.lock_timeout,
             self._selection,
+            request.selection,
             lambda facts: run.require_source(identity_of(facts, options)),
         ) as held:
             self._held = held
@@ -115,7 +116,6 @@ class PostgresBackup:
             held,
             client,
             run.folder,
-            selection=self._selection,
             profile=request.profile,
             level=request.fingerprint,
             jobs=request.jobs,

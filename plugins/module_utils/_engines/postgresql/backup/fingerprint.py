@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ...._core.errors import ErrorKind, RecoveryError
 from ...._core.parallel import in_sessions
 from ...._repository.fingerprint import Fingerprint, SequenceFingerprint, TableFingerprint
-from ..archive.dump import Selection
+from ..archive.selection import Selection
 from ..archive.structure import Structure, read_structure
 from ..server import catalog
 from ..server.confined import Session, begin_reading

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...._core.errors import ErrorKind, RecoveryError
-from ..archive.dump import Selection
-from ..archive.patterns import has_rows_dumped, is_dumped
+from ..archive.selection import DumpScope, Selection, read_path, read_relations
 from ..server import catalog
 from ..server.confined import is_superuser
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, fetch_value
@@ -45,7 +44,10 @@ _NAMES = """
 
 @dataclass(frozen=True)
 class HeldSnapshot:
-    """An exported snapshot; it lasts as long as the context that gave it. notes: what the operator should read."""
+    """An exported snapshot; it lasts as long as the context that gave it. notes: what the operator should read.
+
+    scope: the relations that a dump of the snapshot holds.
+    """
 
     snapshot: str
     recovery_point: datetime
@@ -54,6 +56,7 @@ class HeldSnapshot:
     tables: t.Tuple[catalog.Table, ...]
     notes: t.Tuple[str, ...]
     locks: TableLocks
+    scope: DumpScope
 
     def require_visible_rows(self) -> None:
         """Raise RecoveryError(locked) when a table was rewritten since the snapshot, which sees it empty.
@@ -80,14 +83,16 @@ def held_snapshot(
     options: ConnectionOptions,
     source: str,
     lock_timeout: float,
-    selection: t.Optional[Selection] = None,
+    selection: Selection,
+    named: Selection,
     check: t.Callable[[catalog.ServerFacts], None] = lambda facts: None,
 ) -> t.Iterator[HeldSnapshot]:
     """Lock the source against a second backup, wait for locked tables, and export a snapshot of the database.
 
-    lock_timeout, in seconds, bounds the wait for all tables that selection leaves in. check may refuse the server.
+    lock_timeout, in seconds, bounds the wait for all tables that selection leaves in; named is the part of selection
+    that the operator wrote, whose names must exist. check may refuse the server.
     Raises RecoveryError: transaction_pooler, backup_running, locked, unreachable, access_denied, target_missing,
-    unsupported.
+    unsupported, invalid_options.
     """
     refuse_pooler(options)
     with connection(options, application="lifeline.recovery backup") as conn:
@@ -96,8 +101,10 @@ def held_snapshot(
         if facts.encoding == "SQL_ASCII":
             _refuse_unreadable_names(conn)
         notes = (*lock_source(conn, source), *_superuser_note(conn, options))
-        taken = selection or Selection()
-        locks = TableLocks(conn, lock_timeout, lambda schema, name: is_dumped(taken, schema, name))
+        path = read_path(conn)
+        scope = DumpScope(selection, read_relations(conn, path))
+        notes = (*notes, *scope.require_known(named))
+        locks = TableLocks(conn, lock_timeout, scope.is_dumped)
         for attempt in range(_TRIES):
             locks.begin()
             recovery_point = fetch_value(conn, "SELECT clock_timestamp()")
@@ -110,11 +117,13 @@ def held_snapshot(
                 raise _rewritten(rewritten)
         snapshot = fetch_value(conn, "SELECT pg_export_snapshot()")
         lsn = fetch_value(conn, _LSN)
+        # Read again in the snapshot: a partition may have been added during the wait for locks.
+        scope = DumpScope(selection, read_relations(conn, path))
         names = [
-            (table.schema, table.name) for table in locks.tables if has_rows_dumped(taken, table.schema, table.name)
+            (table.schema, table.name) for table in locks.tables if scope.has_rows_dumped(table.schema, table.name)
         ]
         tables = tuple(catalog.user_tables(conn, names))
-        yield HeldSnapshot(snapshot, recovery_point, lsn, facts, tables, notes, locks)
+        yield HeldSnapshot(snapshot, recovery_point, lsn, facts, tables, notes, locks, scope)
 
 
 def refuse_blind(tables: t.Iterable[catalog.Table], options: ConnectionOptions) -> None:

@@ -16,9 +16,10 @@ from dataclasses import asdict
 from ...._core.clock import Timings
 from ...._core.errors import ErrorKind, RecoveryError
 from ...._core.progress import Progress
+from ...._core.sizes import first_of
 from ...._repository.fingerprint import Fingerprint
 from ...._repository.writer import SetWriter
-from ..archive.dump import Selection, dump_arguments, dump_roles, follow_dump, start_dump
+from ..archive.dump import dump_arguments, dump_roles, follow_dump, start_dump
 from ..archive.profiles import PROFILES
 from ..archive.properties import PROPERTIES_FILE, read_properties
 from ..archive.structure import structure_of
@@ -45,7 +46,6 @@ class SnapshotDump:
         client: ClientPrograms,
         folder: str,
         *,
-        selection: Selection,
         profile: str,
         level: str,
         jobs: int,
@@ -54,7 +54,7 @@ class SnapshotDump:
         progress: Progress,
     ) -> None:
         self._options, self._held, self._client, self._folder = options, held, client, folder
-        self._selection, self._profile, self._level = selection, profile, level
+        self._profile, self._level = profile, level
         self._jobs, self._lock_timeout = jobs, lock_timeout
         self._timings, self._progress = timings, progress
         self._stop = threading.Event()
@@ -68,7 +68,7 @@ class SnapshotDump:
         folder = os.path.join(self._folder, "dump")
         arguments = dump_arguments(
             self._client,
-            self._selection,
+            self._held.scope,
             jobs=self._jobs,
             snapshot=self._held.snapshot,
             lock_timeout=self._lock_timeout,
@@ -121,6 +121,9 @@ class SnapshotDump:
         toc = self.toc
         left_out = [str(rows) for rows in self.left_out]
         missing = [*PROFILES[self._profile].not_covered, *left_out]
+        without_rows = self._held.scope.missing_rows()
+        if without_rows:
+            missing.append(f"rows of {first_of([str(name) for name in without_rows], 10)}, which the backup leaves out")
         if self._roles_refused is not None:
             missing.append(f"roles and memberships ({self._roles_refused})")
         return {
@@ -133,7 +136,7 @@ class SnapshotDump:
             "extensions": sorted(entry.tag for entry in toc.of_kind("EXTENSION")),
             "roles": self._roles_refused is None,
             "profile": self._profile,
-            "excluded": asdict(self._selection),
+            "excluded": asdict(self._held.scope.selection),
             "not_covered": missing,
             "notes": [*self._held.notes, *(f"Not in the set: {rows}." for rows in left_out)],
         }

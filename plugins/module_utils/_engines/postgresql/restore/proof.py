@@ -17,8 +17,9 @@ from ...._repository.fetch import read_object
 from ...._repository.fingerprint import Comparison, Fingerprint, compare
 from ...._repository.manifest import Manifest
 from ...._store.base import ObjectStore
-from ..archive.dump import TOC_NAME, Selection
+from ..archive.dump import TOC_NAME
 from ..archive.partition_trees import with_merged_partitions
+from ..archive.selection import Selection
 from ..archive.structure import (
     OWNERS,
     PRIVILEGES,

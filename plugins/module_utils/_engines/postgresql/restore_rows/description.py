@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...._core.documents import read_document
 from ...._core.errors import ErrorKind, RecoveryError
@@ -58,7 +58,8 @@ class SetTable:
 class Description:
     """All tables of a set by name, partitioned ones with the rows of their partitions, and all references.
 
-    is_database: this describes the live database, so its rows are not in objects.
+    is_database: this describes the live database, so its rows are not in objects. incomplete: partitioned tables of
+    which the set holds the rows of some partitions only, each with a partition that it holds no rows of.
     """
 
     set_id: str
@@ -66,6 +67,7 @@ class Description:
     references: t.Tuple[Reference, ...]
     partitions: t.Mapping[QualifiedName, QualifiedName]
     is_database: bool = False
+    incomplete: t.Mapping[QualifiedName, QualifiedName] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -87,6 +89,13 @@ class Description:
                 ErrorKind.TABLE_MISSING,
                 f"The set {self.set_id} has the table {name} without rows, because the backup left them out.",
                 next_step="Choose a set that was taken without excluding them.",
+            )
+        if name in self.incomplete:
+            raise RecoveryError(
+                ErrorKind.TABLE_MISSING,
+                f"The set {self.set_id} has the table {name} without the rows of its partition "
+                f"{self.incomplete[name]}, because the backup left them out.",
+                next_step="Name the partitions that the set has rows of, or choose a set taken without excluding any.",
             )
         return found
 
@@ -119,7 +128,25 @@ def describe(manifest: Manifest, toc: Toc) -> Description:
         {name: SetTable(name, columns.get(name, ()), keys.get(name, ()), tuple(found)) for name, found in rows.items()},
         tuple(reference for reference in references if reference),
         partitions,
+        incomplete=_incomplete(toc, rows, partitions),
     )
+
+
+def _incomplete(
+    toc: Toc, rows: t.Mapping[QualifiedName, t.Sequence[Rows]], partitions: t.Mapping[QualifiedName, QualifiedName]
+) -> t.Dict[QualifiedName, QualifiedName]:
+    """Partitioned tables with a partition without rows in the set, and that partition."""
+    found: t.Dict[QualifiedName, QualifiedName] = {}
+    parents = set(partitions.values())
+    for item in toc.of_kind("TABLE"):
+        partition = QualifiedName(item.schema, item.tag)
+        if rows[partition] or partition in parents or "PARTITION BY" in item.definition:
+            continue
+        parent = partitions.get(partition)
+        while parent is not None:
+            found.setdefault(parent, partition)
+            parent = partitions.get(parent)
+    return found
 
 
 def describe_rows(manifest: Manifest, document: bytes) -> Description:
