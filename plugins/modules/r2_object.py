@@ -75,6 +75,13 @@ options:
       - With O(sync=true), also delete objects or files of the target that the origin does not have.
     type: bool
     default: false
+  archived:
+    description:
+      - How a download with O(sync=true) treats objects in an archive storage class, which cannot be read. V(fail) refuses
+        the download before a file is written. V(skip) leaves these objects out, and RV(files_archived) counts them.
+    type: str
+    choices: [fail, skip]
+    default: fail
   range_start:
     description:
       - Download from this byte on, with O(range_length).
@@ -220,6 +227,17 @@ unchanged:
   type: int
   returned: success
   sample: 41
+files_archived:
+  description: With O(sync=true), how many objects a download left out because they are in an archive storage class.
+  type: int
+  returned: success
+  sample: 0
+archived_files:
+  description: The keys of the first 100 objects that RV(files_archived) counts.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 error_kind:
   description: A stable name of what went wrong.
   type: str

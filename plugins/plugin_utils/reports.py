@@ -71,6 +71,10 @@ def export(result: Result, check_mode: bool) -> list[str]:
         *_lines(
             "Proof", [] if check_mode else [*proof, "each file was compared with its digest"], "nothing was written"
         ),
+        *[
+            line("Lost", f"{name}: the export does not hold {', '.join(parts)}")
+            for name, parts in facts["not_exported"].items()
+        ],
         line("Back", f"delete the folder {result['folder']}; an export changes no source"),
         line("Next", same_command() if check_mode else "check it: sha256sum --check SHA256SUMS"),
     ]

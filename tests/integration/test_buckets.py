@@ -383,6 +383,34 @@ def test_a_set_in_an_archive_is_made_readable_first(tmp_path: Path) -> None:
     assert (files / "a").read_text() == "a" * 100
 
 
+def test_a_download_leaves_archived_files_out_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    with moto_server() as server:
+        client = server.client()
+        for key, kind in (("a", "STANDARD"), ("b", "GLACIER"), ("c/d", "DEEP_ARCHIVE")):
+            client.put_object(Bucket=server.bucket, Key=key, Body=key.encode(), StorageClass=kind)
+        arguments = {"key": "", "dest": str(folder), "sync": True, "files": server.store_options()}
+        for check_mode in (True, False):
+            with pytest.raises(ModuleFailed) as caught:
+                run_module("r2_object", arguments, check_mode=check_mode)
+            assert caught.value.result["error_kind"] == "archived"
+            assert caught.value.result["archived_files"] == ["b", "c/d"]
+            assert not folder.exists()
+        arguments = {**arguments, "archived": "skip", "delete": True}
+        for check_mode in (True, False):
+            done = run_module("r2_object", arguments, check_mode=check_mode)
+            assert (done["created"], done["files_archived"]) == ([str(folder / "a")], 2)
+            assert done["archived_files"] == ["b", "c/d"]
+        assert [path.name for path in folder.iterdir()] == ["a"]
+        # The file of an archived object stays, equal or not.
+        (folder / "b").write_text("older")
+        again = run_module("r2_object", arguments)
+        assert (again["changed"], again["unchanged"], again["deleted"], again["files_archived"]) == (False, 1, [], 2)
+        (folder / "b").write_text("b")
+        assert run_module("r2_object", arguments)["unchanged"] == 2
+    assert (folder / "b").read_text() == "b"
+
+
 def versions(server: S3Server) -> list[tuple[str, str]]:
     listed = server.client().list_object_versions(Bucket=server.bucket, Prefix="media/daily/")
     return [(item["Key"], item["VersionId"]) for item in listed["Versions"]]

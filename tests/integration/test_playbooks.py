@@ -23,6 +23,7 @@ from tests.support.playbooks import play
 from tests.support.runner.modules import run_module
 from tests.support.servers.d1 import d1_server
 from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.s3 import moto_server
 
 
 @pytest.fixture
@@ -423,11 +424,16 @@ def test_a_source_among_many_is_known_by_its_name_alone(inventory: dict[str, t.A
 
 def test_a_bucket_is_exported_as_what_it_is(inventory: dict[str, t.Any], tmp_path: Path) -> None:
     content = make_bucket(tmp_path / "bucket")
-    files = {"provider": "directory", "path": str(tmp_path / "bucket")}
-    variables = {**inventory, "recovery_source": "media", "recovery_files": files}
-    done = play("export", {**variables, "recovery_export_path": str(tmp_path / "export")}, tmp_path)
+    with moto_server() as server:
+        for name, data in content.items():
+            server.client().put_object(Bucket=server.bucket, Key=name, Body=data)
+        server.client().put_object(Bucket=server.bucket, Key="old", Body=b"old", StorageClass="GLACIER")
+        variables = {**inventory, "recovery_source": "media", "recovery_files": server.store_options()}
+        variables |= {"recovery_archived": "skip", "recovery_export_path": str(tmp_path / "export")}
+        done = play("export", variables, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert content_of(tmp_path / "export/files/media") == content
+    assert "media: the export does not hold 1 file in an archive storage class" in done.stdout
     assert not (tmp_path / "export/sets").exists()
 
 
@@ -441,7 +447,7 @@ def test_everything_is_exported_into_one_folder(
         "recovery_export_path": str(folder),
         "recovery_source": "",
         "recovery_sources": [
-            {"name": "school"},
+            {"name": "school", "exclude_table_data": ["public.bookings"]},
             {"name": "media", "files": {"provider": "directory", "path": str(tmp_path / "bucket")}},
         ],
     }
@@ -451,6 +457,7 @@ def test_everything_is_exported_into_one_folder(
     told = json.loads((folder / "export.json").read_text())
     assert (told["files"], told["bytes"]) == ({"media": 3}, {"media": 2014})
     assert told["databases"][0]["source"] == "school"
+    assert "rows of public.bookings, public.bookings_2025" in str(told["not_exported"]["school"])
     checked = subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True, capture_output=True
     )

@@ -65,13 +65,14 @@ def test_a_misspelt_check_is_named_with_the_nearest_known_name() -> None:
 
 def test_an_export_is_described_by_its_sets_and_files() -> None:
     database = {"source": "school", "set_id": "20260301T020000Z", "rows": 7, "timings": {}}
-    files = {"source": "media", "created": ["a", "b"], "bytes_transferred": 9}
+    files = {"source": "media", "created": ["a", "b"], "bytes_transferred": 9, "files_archived": 3}
     assert export_facts([database, files]) == {
         "databases": [{"source": "school", "set_id": "20260301T020000Z", "rows": 7}],
         "files": {"media": 2},
         "bytes": {"media": 9},
+        "not_exported": {"media": ["3 files in an archive storage class"]},
     }
-    assert export_facts([]) == {"databases": [], "files": {}, "bytes": {}}
+    assert export_facts([]) == {"databases": [], "files": {}, "bytes": {}, "not_exported": {}}
 
 
 def test_audit_records_and_differences_are_lines() -> None:

@@ -21,27 +21,36 @@ from ..._core.errors import ErrorKind, RecoveryError
 from ..._core.options import option
 from ..._core.parallel import for_each
 from ..._core.progress import Progress
-from ..._store.base import Headers, ObjectInfo, ObjectStore, put_shown
+from ..._core.sizes import counted, first_of
+from ..._store.base import ARCHIVE_CLASSES, TIERING_CLASS, Headers, ObjectInfo, ObjectStore, put_shown
 from ..._store.directory import DirectoryStore
 from ..._store.s3 import S3Store
 from .compare import EXCLUDED_FILE, excluded_names
+from .gaps import SHOWN
 from .local import DIGEST, PARTIAL, Digests, digests_of, is_same, local_digests, refuse_way_out, walk
 
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """Options of a transfer. if_none_match refuses to replace an object; delete is for sync only."""
+    """Options of a transfer. if_none_match refuses to replace an object; delete and archived are for sync only.
+
+    archived: C(skip) leaves out objects in an archive storage class, C(fail) refuses them before a file is written.
+    """
 
     headers: Headers = field(default_factory=Headers)
     if_none_match: bool = False
     delete: bool = False
+    archived: t.Literal["fail", "skip"] = "fail"
     parallel: int = field(default=8, metadata=option("parallel_files"))
     check_mode: bool = False
 
 
 @dataclass
 class TransferResult:
-    """One object, or the files of a sync by what becomes of them. bytes_transferred is what was sent or fetched."""
+    """One object, or the files of a sync by what becomes of them. bytes_transferred is what was sent or fetched.
+
+    files_archived objects were left out; archived_files are the keys of some.
+    """
 
     changed: bool = False
     key: t.Optional[str] = None
@@ -55,6 +64,8 @@ class TransferResult:
     updated: t.List[str] = field(default_factory=list)
     deleted: t.List[str] = field(default_factory=list)
     unchanged: int = 0
+    files_archived: int = 0
+    archived_files: t.List[str] = field(default_factory=list)
 
 
 def upload_file(
@@ -277,7 +288,8 @@ def sync_down(
 ) -> TransferResult:
     """Make the files of a folder those of the objects below prefix. Files without an object go only with delete.
 
-    Keys that the folder cannot hold are refused, all together, before anything is written.
+    Keys that the folder cannot hold, and archived objects, are refused, all together, before anything is written.
+    Where archived objects are left out, their files stay unchanged.
     """
     prefix = _as_folder(prefix)
     result = TransferResult(path=folder, key=prefix)
@@ -292,35 +304,75 @@ def sync_down(
     def judge(item: t.Tuple[str, ObjectInfo]) -> t.Tuple[str, ObjectInfo, bool]:
         path, info = item
         digests = local_digests(path)
-        return path, info, digests is not None and is_same(store, info, digests)
+        try:
+            return path, info, digests is not None and is_same(store, info, digests)
+        except RecoveryError as error:
+            if error.kind != ErrorKind.ARCHIVED:
+                raise
+            return path, info, False
 
+    judged = list(for_each(sorted(there.items()), judge, parallel=options.parallel))
+    archived = _archived(store, [info for _path, info, same in judged if not same], options)
     wanted = []
-    for path, info, same in for_each(sorted(there.items()), judge, parallel=options.parallel):
+    for path, info, same in judged:
         if same:
             result.unchanged += 1
-        else:
+        elif info.key not in archived:
             wanted.append((path, info))
             (result.updated if path in present else result.created).append(path)
     progress.phase("fetching", total_items=len(wanted), total_bytes=sum(info.size for _path, info in wanted))
     quiet = Progress(None, "")
 
-    def fetch(item: t.Tuple[str, ObjectInfo]) -> int:
+    def fetch(item: t.Tuple[str, ObjectInfo]) -> t.Tuple[str, str, t.Optional[int]]:
         path, info = item
-        fetched = download_file(store, info.key, path, options, quiet).bytes_transferred
+        try:
+            fetched: t.Optional[int] = download_file(store, info.key, path, options, quiet).bytes_transferred
+        except RecoveryError as error:
+            # Some stores reveal the archive only when they refuse the object.
+            if error.kind != ErrorKind.ARCHIVED or options.archived != "skip":
+                raise
+            fetched = None
         progress.add(1, info.size)
-        return fetched
+        return path, info.key, fetched
 
     if not options.check_mode:
         with _counted("fetched") as count:
-            for size in for_each(wanted, fetch, parallel=options.parallel):
+            for path, key, size in for_each(wanted, fetch, parallel=options.parallel):
+                if size is None:
+                    archived.add(key)
+                    (result.updated if path in present else result.created).remove(path)
+                    continue
                 count()
                 result.bytes_transferred += size
+    result.files_archived, result.archived_files = len(archived), sorted(archived)[:SHOWN]
     if options.delete:
         result.deleted = sorted(present - set(there))
         if not options.check_mode:
             for path in result.deleted:
                 os.unlink(path)
     return _sorted(result)
+
+
+def _archived(store: ObjectStore, listed: t.Sequence[ObjectInfo], options: TransferOptions) -> t.Set[str]:
+    """The keys of the listed objects that cannot be read. Raises RecoveryError(archived) unless they are left out."""
+
+    def is_archived(info: ObjectInfo) -> t.Tuple[str, bool]:
+        found = store.head(info.key)
+        return info.key, found is not None and found.archived
+
+    doubtful = [info for info in listed if info.storage_class in (*ARCHIVE_CLASSES, TIERING_CLASS)]
+    keys = {key for key, archived in for_each(doubtful, is_archived, parallel=options.parallel) if archived}
+    if keys and options.archived != "skip":
+        raise RecoveryError(
+            ErrorKind.ARCHIVED,
+            f"{counted(len(keys), 'file')} of {store.location} in an archive storage class cannot be read: "
+            f"{first_of(sorted(keys), 10)}.",
+            left="No file was written.",
+            next_step="Set archived=skip (recovery_archived for the playbook) to leave them out, or have the provider "
+            "restore them to a readable class.",
+            details={"files_archived": len(keys), "archived_files": sorted(keys)[:SHOWN]},
+        )
+    return keys
 
 
 def sync_diff(result: TransferResult) -> t.Dict[str, str]:
