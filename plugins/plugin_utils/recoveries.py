@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The end of a run that recovers a part of an application: its courses and their versions."""
+"""The end of a run that concerns an application: its courses, their versions, and its maintenance."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typing as t
 
 from ..module_utils._core.sizes import counted, first_of
 from .commands import command, same_command
+from .maintenance import outcome_lines
 from .reports import line
 
 Result = t.Mapping[str, t.Any]
@@ -87,4 +88,5 @@ def _lines(*texts: str) -> list[str]:
 RECOVERIES: dict[str, t.Callable[[Result, bool, str], list[str]]] = {
     "recover_courses": courses,
     "recover_course_versions": course_versions,
+    "maintenance": outcome_lines,
 }

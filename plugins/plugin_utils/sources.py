@@ -73,6 +73,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "socket_directory": ((POSTGRESQL,), ""),
     "courses": ((POSTGRESQL,), {}),
     "kept_copies": ((POSTGRESQL,), {}),
+    "maintenance_steps": (KINDS, []),
     "migrations_path": ((POSTGRESQL,), ""),
     "ledger": ((POSTGRESQL,), "supabase_migrations.schema_migrations"),
     "ignored_ledgers": ((POSTGRESQL,), []),

@@ -26,7 +26,7 @@ _REQUESTS = (
     *("stand_ins", "create_schemas", "create_extensions", "skip_database_statements", "owner", "privileges"),
     *("location", "accept_identity", "export_path", "prefixes"),
     *("documents", "version", "version_above", "etag_above", "max_documents"),
-    *("state", "migrations", "without_transaction", "include_older"),
+    *("state", "migrations", "without_transaction", "include_older", "maintenance"),
 )
 # Requests that mean something for one source only.
 _OF_ONE_SOURCE = (

@@ -78,6 +78,14 @@ _BY_EVENT = (
         ("restore.", "restore_rows."),
         "The target is unchanged unless the message states otherwise; find slow steps in the timings.",
     ),
+    (
+        ("maintenance_on.",),
+        "Steps that began were ended again unless the message states otherwise; correct the cause, and begin again.",
+    ),
+    (
+        ("maintenance_off.",),
+        "The application may still be stopped; correct the cause, and run maintenance.yml with maintenance_action=off.",
+    ),
     (("migrate.unchanged",), "Check that the files of the release are in the folder of the migrations."),
     (
         ("migrate.",),
