@@ -15,7 +15,8 @@ description:
     or, if it is damaged, as the object C(KEY.before-INSTANT) of the bucket.
   - Each document is one transaction. The row of the document is locked, its etag is compared, and the published copy is replaced only while it
     is the one that was read, so that a publication in between is refused and stays.
-  - With O(state=rebuilt), every document that has no version gets a first one from its published copy. Existing versions stay unchanged.
+  - With O(state=rebuilt), every document that has no version gets a first one from its published copy, and every document whose current
+    version by the table of documents is lost gets that one. Existing versions stay unchanged.
 author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
@@ -49,7 +50,8 @@ options:
   state:
     description:
       - V(restored) publishes a version again.
-      - V(rebuilt) inserts a first version of every document that has none, from its published copy.
+      - V(rebuilt) inserts a first version of every document that has none, and the current version of every document that has only older
+        ones, both from the published copy.
     type: str
     choices: [restored, rebuilt]
     default: restored
@@ -127,7 +129,7 @@ options:
     default: 10
   rebuilt_version:
     description:
-      - V(first) numbers rebuilt versions 1. V(current) gives them the number that the table of documents has.
+      - V(first) numbers the first version of a document 1. V(current) gives it the number that the table of documents has.
     type: str
     choices: [first, current]
     default: first
@@ -221,8 +223,13 @@ rebuilt:
   type: int
   returned: success
   sample: 10000
+current:
+  description: The number of rebuilt versions whose document has older versions. Only if O(state=rebuilt).
+  type: int
+  returned: success
+  sample: 4
 with_versions:
-  description: The number of published documents that have versions. Only if O(state=rebuilt).
+  description: The number of published documents that have their current version. Only if O(state=rebuilt).
   type: int
   returned: success
   sample: 0

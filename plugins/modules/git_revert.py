@@ -203,7 +203,7 @@ confirmation:
   returned: success
   sample: ""
 undo:
-  description: The options that take the revert back - RV(undo.commits) and RV(undo.branch).
+  description: The options that take the revert back - C(commits) and C(branch).
   type: dict
   returned: success
   sample: {commits: [9012345f60718293a4b5c6d7e8f94f2a9c1b7d3e], branch: main}

@@ -59,7 +59,7 @@ options:
     default: {}
   match:
     description:
-      - Columns that identify a row: a row exists if the table has one with the same values in them.
+      - Columns that identify a row. A row exists if the table has one with the same values in them.
       - If it is unset, these are the columns of O(for_each.columns), or those of the primary key without O(for_each).
     type: list
     elements: str

@@ -311,9 +311,9 @@ check:
   sample: {at: "2026-03-01T02:30:02.000+00:00", verdict: passed, age_seconds: 1800.0, failed: []}
 restore:
   description: >-
-    The set of the last restore that was equal to its set - passed_set, passed_at; and the newest set whose last restore failed - failed_set, failed_at, error_kind,
-    objects (some of the object_count that were refused or not equal) - with failed_sets, every such set. A later restore of a set that
-    is equal ends this. Failures that are facts of the target, such as a missing role, are not recorded.
+    The set of the last restore that was equal to its set - passed_set, passed_at; and the newest set whose last restore failed -
+    failed_set, failed_at, error_kind, objects (some of the object_count that were refused or not equal) - with failed_sets, every
+    such set. A later restore of a set that is equal ends this. Failures that are facts of the target, such as a missing role, are not recorded.
   type: dict
   returned: success
   sample:

@@ -263,6 +263,15 @@ def test_objects_that_show_folders_come_back(media: Media) -> None:
     assert media.restore_to_folder(mode="all")["changed"] is False
 
 
+def test_folders_are_counted_when_their_files_are_restored_first(media: Media) -> None:
+    for number in range(40):
+        media.put(f"{number}/", b"")
+        media.put(f"{number}/a", b"a")
+    media.back_up()
+    restored = media.restore_to_folder(parallel_files=16)
+    assert (restored["restored"], restored["left"]) == (80, 0)
+
+
 #: Keys that no folder holds beside the good ones, and good ones that look odd.
 REFUSED = {
     "../../escape.txt": "part of dots",

@@ -60,7 +60,7 @@ def cases(
 
 
 def execute(path: str, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as file, file:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
         for statement in statements:
             file.execute(statement)
 

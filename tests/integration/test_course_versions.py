@@ -347,6 +347,23 @@ def test_lost_versions_are_rebuilt_once_from_the_published_copies(platform: Plat
     assert run_module("course_version_restore", arguments)["changed"] is False
 
 
+def test_the_lost_current_version_of_a_document_with_older_ones_is_rebuilt(platform: Platform) -> None:
+    """The table of versions comes from a backup that is older than the last publication."""
+    contents = [{"v": 1}, {"v": 2}, {"v": 3}]
+    platform.publish("recent", *contents)
+    platform.publish("sound", *contents)
+    platform.publish("without", {"v": 1})
+    platform.run("DELETE FROM course_versions WHERE (course_id, version) IN (('recent', 3), ('without', 1))")
+    arguments = {**platform.options, "state": "rebuilt", "publisher": PUBLISHER}
+    for check_mode in (True, False):
+        rebuilt = run_module("course_version_restore", arguments, check_mode=check_mode)
+        assert (rebuilt["rebuilt"], rebuilt["current"], rebuilt["with_versions"]) == (2, 1, 1)
+        assert "the first version of 1 document and the current version of 1 document" in rebuilt["summary"]
+    assert sorted(platform.versions("recent")) == [(number, {"v": number}) for number in (1, 2, 3)]
+    assert platform.info()["damaged"] == []
+    assert run_module("course_version_restore", arguments)["changed"] is False
+
+
 def test_copies_that_are_no_version_are_named_and_the_others_are_rebuilt(platform: Platform) -> None:
     for course in ("good", "broken", "nul"):
         platform.publish(course, {"v": course})

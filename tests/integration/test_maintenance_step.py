@@ -258,10 +258,9 @@ def processes(tmp_path: Path) -> t.Iterator[tuple[Options, t.Callable[..., str]]
     options: Options = {"program": str(folder / ".bin/pm2"), "home": str(tmp_path / "pm2")}
 
     def call(*arguments: str) -> str:
-        return subprocess.run(
-            [options["program"], *arguments], env={"PATH": "/usr/local/bin:/usr/bin:/bin", "PM2_HOME": options["home"],
-            "SECRET": TOKEN}, check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PM2_HOME": options["home"], "SECRET": TOKEN}
+        command = [options["program"], *arguments]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
     script = tmp_path / "app.js"
     script.write_text("setInterval(() => {}, 1000)")

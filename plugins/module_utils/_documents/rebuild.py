@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rebuilds lost versions: the first version of every document that has none, from its published copy."""
+"""Rebuilds lost versions from published copies: a first one of documents without any, and lost current ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchan
 from .._store.base import ObjectStore
 from .publish import refusal_of, writing_tables
 from .reader import Layout, Reader, reading
-from .rows import MetadataRow, NewVersion
+from .rows import Known, MetadataRow, NewVersion
 from .schema import Validator
 
 #: Documents and bytes of one transaction.
@@ -29,8 +29,8 @@ _LISTED = 1000
 
 @dataclass(frozen=True)
 class RebuildRequest:
-    """publisher: the id of the user who is named as publisher. number: that of the rebuilt version; None for the
-    version of the table of documents.
+    """publisher: the id of the user who is named as publisher. number: that of a document's first version; None for
+    the version of the table of documents.
     """
 
     layout: Layout
@@ -47,9 +47,11 @@ class RebuildResult(Outcome):
 
     without_row: published copies whose document has no row in the table of documents. not_rebuilt: copies that are
     not valid. behind: documents whose current version by the table of documents is higher than the rebuilt one.
+    current: those of the new versions whose document has older versions.
     """
 
     rebuilt: int
+    current: int
     documents: t.Sequence[str]
     with_versions: int
     without_row: t.Sequence[str]
@@ -73,8 +75,10 @@ class Rebuild(Change[RebuildResult]):
         super().__init__(request.safeguards, store, request.source)
         self._request = request
         self._wanted: t.List[str] = []
+        #: Documents whose current version is lost, and an older one is not: the table of versions is from a backup.
+        self._outdated: t.Set[str] = set()
         self._metadata: t.Dict[str, MetadataRow] = {}
-        self._with_versions = self._rebuilt = self._behind = 0
+        self._with_versions = self._rebuilt = self._current = self._behind = 0
         self._without_row: t.List[str] = []
         self._documents: t.List[str] = []
         #: Of the published copies that were read, by document: what the versions in the database are compared with.
@@ -122,17 +126,18 @@ class Rebuild(Change[RebuildResult]):
         if not documents:
             return
         known = reader.tables.known(documents)
-        # Without a table of documents, any id can have versions.
-        default = None if reader.tables.metadata is not None else False
-        wanted = [document for document in documents if known.get(document, default) is False]
-        self._with_versions += sum(known.values())
+        wanted = [document for document, one in known.items() if not one.is_complete]
+        self._with_versions += len(known) - len(wanted)
         self._wanted += wanted
+        self._outdated.update(document for document in wanted if known[document].version is not None)
         if reader.tables.metadata is not None:
             self._without_row += [document for document in documents if document not in known]
-            rows = reader.tables.metadata_of(wanted)
-            self._metadata.update(rows)
-            number = self._request.number
-            self._behind += sum(number is not None and (row.version or 0) > number for row in rows.values())
+            self._metadata.update(reader.tables.metadata_of(wanted))
+            self._behind += sum(map(self._is_behind, wanted))
+
+    def _is_behind(self, document: str) -> bool:
+        number, row = self._request.number, self._metadata.get(document)
+        return bool(number and row and (row.version or 0) > number and document not in self._outdated)
 
     def act(self) -> None:
         layout = self._request.layout
@@ -165,21 +170,32 @@ class Rebuild(Change[RebuildResult]):
             run(conn, "BEGIN")
             session, tables = writing_tables(layout, conn)
             # Between the plan and this transaction, the application may have published some of them.
-            versioned = {document for document, has_version in tables.known(list(batch)).items() if has_version}
-            new = [self._first_version(document, data) for document, data in batch.items() if document not in versioned]
+            known = tables.known(list(batch))
+            new = [self._version_of(one, data) for one, data in batch.items() if not self._is_published(one, known)]
             if new:
-                tables.add_versions(new, publisher=request.publisher, changelog=request.changelog, only_first=True)
+                tables.add_versions(new, publisher=request.publisher, changelog=request.changelog, only_newest=True)
             drop_role(conn, session.role)
             require_nothing_deferred(conn)
             run(conn, "COMMIT")
         self._rebuilt += len(new)
+        self._current += sum(version.document in self._outdated for version in new)
         self._documents += [version.document for version in new[: _LISTED - len(self._documents)]]
-        for document in versioned.intersection(batch):
+        for document in set(batch).difference(version.document for version in new):
             self._digests.pop(document)
 
-    def _first_version(self, document: str, data: bytes) -> NewVersion:
+    def _is_published(self, document: str, known: t.Mapping[str, Known]) -> bool:
+        """Whether the application published a version since the plan was made."""
+        now, row = known.get(document), self._metadata.get(document)
+        if now is None or now.is_complete:
+            return now is not None
+        return (
+            now.version is not None and document not in self._outdated or now.current != (row.version if row else None)
+        )
+
+    def _version_of(self, document: str, data: bytes) -> NewVersion:
         row = self._metadata.get(document)
-        version = self._request.number or (row.version if row else None) or 1
+        first = None if document in self._outdated else self._request.number
+        version = first or (row.version if row else None) or 1
         return NewVersion(document, version, data.decode(), row.etag if row else 1)
 
     def verify(self) -> None:
@@ -215,11 +231,17 @@ class Rebuild(Change[RebuildResult]):
 
     def why_unchanged(self) -> Unchanged:
         self._raise_problems()
-        return Unchanged("Every published document has a version.", "Nothing is left to do.")
+        return Unchanged("Every published document has its current version.", "Nothing is left to do.")
+
+    def _counts(self) -> t.Tuple[int, int]:
+        """The number of new versions, and of those whose document has older ones."""
+        if self.safeguards.acts:
+            return self._rebuilt, self._current
+        return len(self._wanted), len(self._outdated)
 
     def result(self, outcome: Outcome) -> RebuildResult:
         does = "Rebuilt" if self.safeguards.acts else "Would rebuild"
-        count = self._rebuilt if self.safeguards.acts else len(self._wanted)
+        count, current = self._counts()
         notes = []
         if self._without_row:
             notes.append(
@@ -231,14 +253,11 @@ class Rebuild(Change[RebuildResult]):
                 "`rebuilt_version` to current to number these as before."
             )
         files = self._request.layout.files
-        summary = (
-            outcome.unchanged.reason
-            if outcome.unchanged
-            else f"{does} the first version of {counted(count, 'document')}."
-        )
+        summary = outcome.unchanged.reason if outcome.unchanged else f"{does} {_named(count - current, current)}."
         return RebuildResult(
             **vars(outcome),
             rebuilt=count,
+            current=current,
             documents=self._documents if self.safeguards.acts else self._wanted[:_LISTED],
             with_versions=self._with_versions,
             without_row=self._without_row[:_LISTED],
@@ -248,3 +267,8 @@ class Rebuild(Change[RebuildResult]):
             summary=" ".join([summary, *notes]),
             timings=self.timings.as_dict(),
         )
+
+
+def _named(first: int, current: int) -> str:
+    parts = [("first", first), ("current", current)]
+    return " and ".join(f"the {name} version of {counted(count, 'document')}" for name, count in parts if count)

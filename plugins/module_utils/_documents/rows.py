@@ -43,6 +43,18 @@ class NewVersion(t.NamedTuple):
     etag: t.Optional[int]
 
 
+class Known(t.NamedTuple):
+    """A document that exists. version: its newest version. current: that of the table of documents. None: it has none."""
+
+    version: t.Optional[int]
+    current: t.Optional[int]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has versions, up to its current one."""
+        return self.version is not None and self.version >= (self.current or 0)
+
+
 class Newest(t.NamedTuple):
     """The current state of a document by both tables. version: None if it has no version.
 
@@ -72,18 +84,19 @@ class DocumentTables:
             row[0] for row in self._all(f'SELECT id FROM (SELECT DISTINCT id FROM ({sql}) d) i ORDER BY id COLLATE "C"')
         ]
 
-    def known(self, documents: t.Sequence[str]) -> t.Dict[str, bool]:
-        """The documents that exist: those with a row in the table of documents, and whether they have a version."""
-        versions = {row[0] for row in self._ids(self.versions, documents)}
+    def known(self, documents: t.Sequence[str]) -> t.Dict[str, Known]:
+        """The documents that exist: those with a row in the table of documents, or with a version if there is none."""
+        table = self.versions
+        document, number = table.columns["document"], table.columns["version"].number
+        rows = self._all(
+            f"SELECT {document.sql}::text, max({number})::text FROM {table.sql} "
+            f"WHERE {document.sql} = ANY (%s::{document.type}[]) GROUP BY {document.sql}",
+            ([one for one in documents if table.can_hold(one)],),
+        )
+        newest = {row[0]: _integer(row[1]) for row in rows}
         if self.metadata is None:
-            return {document: document in versions for document in documents}
-        return {row[0]: row[0] in versions for row in self._ids(self.metadata, documents)}
-
-    def _ids(self, table: Table, documents: t.Sequence[str]) -> t.List[t.Tuple[t.Any, ...]]:
-        column = table.columns["document"]
-        documents = [document for document in documents if table.can_hold(document)]
-        sql = f"SELECT DISTINCT {column.sql}::text FROM {table.sql} WHERE {column.sql} = ANY (%s::{column.type}[])"
-        return self._all(sql, (list(documents),))
+            return {one: Known(newest.get(one), None) for one in documents}
+        return {one: Known(newest.get(one), row.version) for one, row in self.metadata_of(documents).items()}
 
     def newest(self, documents: t.Sequence[str]) -> t.List[Newest]:
         """The newest version and the metadata of these documents."""
@@ -113,6 +126,7 @@ class DocumentTables:
         if table is None:
             return {}
         column = table.columns["document"]
+        documents = [one for one in documents if table.can_hold(one)]
         parts = [f"{table[name]}::text" if name in table else "NULL" for name in ("version", "etag", "updated_at")]
         rows = self._all(
             f"SELECT {column.sql}::text, {', '.join(parts)} FROM {table.sql} "
@@ -179,9 +193,12 @@ class DocumentTables:
             )
 
     def add_versions(
-        self, versions: t.Sequence[NewVersion], *, publisher: t.Optional[str], changelog: str, only_first: bool = False
+        self, versions: t.Sequence[NewVersion], *, publisher: t.Optional[str], changelog: str, only_newest: bool = False
     ) -> int:
-        """Insert versions in one statement; with only_first, those of documents that have none. The number of rows."""
+        """Insert versions in one statement. The number of rows.
+
+        only_newest: leave out versions of documents that have this number or a higher one.
+        """
         table = self.versions
         values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
             **{name: (f"n.{name}::{table.columns[name].type}", ()) for name in NewVersion._fields if name in table},
@@ -191,11 +208,12 @@ class DocumentTables:
         rows = ", ".join(["(%s, %s, %s, %s)"] * len(versions))
         condition = (
             f" WHERE NOT EXISTS (SELECT FROM {table.sql} v "
-            f"WHERE v.{table['document']} = n.document::{table.columns['document'].type})"
+            f"WHERE v.{table['document']} = n.document::{table.columns['document'].type} "
+            f"AND v.{table.columns['version'].number} >= n.version::numeric)"
         )
         return self._insert(
             values,
-            f" FROM (VALUES {rows}) n ({', '.join(NewVersion._fields)}){condition if only_first else ''}",
+            f" FROM (VALUES {rows}) n ({', '.join(NewVersion._fields)}){condition if only_newest else ''}",
             given,
         )
 

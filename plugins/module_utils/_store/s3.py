@@ -37,7 +37,7 @@ from .base import (
 from .parts import Part, PartReader
 from .s3_bucket import Bucket
 from .s3_client import S3Settings, make_client, require_able
-from .s3_errors import StoreRefusal, is_transient, store_error
+from .s3_errors import StoreRefusal, is_transient, is_unanswered, store_error
 from .s3_headers import arguments_of, described, etag_of
 from .s3_small import SmallRequests
 
@@ -611,7 +611,10 @@ class S3Store:
             return self._clients[accepted]
 
     def _call(self, operation: str, key: str, *, accepted: str = "", **arguments: t.Any) -> t.Any:
-        """One request; transient errors are retried, beyond the retries of botocore."""
+        """One request. It is retried if the store is busy or does not answer; each try has its own limit.
+
+        Raises RecoveryError; for a store that stays busy, the error names its last answer.
+        """
         attempt, began = 0, time.monotonic()
         client = self._client_for(accepted)
         while True:
@@ -620,7 +623,7 @@ class S3Store:
             self.requests += 1
             try:
                 return within(
-                    self._limit(arguments),
+                    transfer_limit(self._timeout, len(arguments.get("Body", b""))),
                     self.location,
                     lambda: getattr(client, operation)(Bucket=self._bucket, **arguments),
                 )
@@ -631,15 +634,12 @@ class S3Store:
                     raise self._changed(key) from None
                 missing = "IfMatch" in arguments and mapped.kind == ErrorKind.OBJECT_MISSING
                 if conditional and (missing or mapped.kind == ErrorKind.ALREADY_EXISTS):
-                    raise _Exists(key, self.location, retried=attempt > 1 or _retried(error)) from None
-                if not is_transient(error) or time.monotonic() - began > self._patience:
+                    raise _Exists(key, self.location, retried=attempt > 1) from None
+                is_busy = is_transient(error)
+                is_first = attempt < self._attempts and (is_busy or is_unanswered(error))
+                if not is_first and not (is_busy and time.monotonic() - began <= self._patience):
                     raise mapped from None
                 _pause(attempt)
-
-    def _limit(self, arguments: t.Mapping[str, t.Any]) -> float:
-        """Seconds for all tries of a request; botocore limits its pauses to 20 seconds."""
-        size = len(arguments.get("Body", b""))
-        return self._attempts * transfer_limit(self._timeout, size) + min(60.0, 4.0 * self._timeout)
 
     def _changed(self, key: str) -> RecoveryError:
         return RecoveryError(
@@ -660,11 +660,6 @@ class S3Store:
 def _fits(answer: t.Mapping[str, t.Any], size: t.Optional[int], start: int) -> bool:
     length = answer.get("ContentLength")
     return length is not None and size in (None, start + length)
-
-
-def _retried(error: BaseException) -> bool:
-    response: t.Mapping[str, t.Any] = getattr(error, "response", {})
-    return bool(response.get("ResponseMetadata", {}).get("RetryAttempts"))
 
 
 def _pause(attempt: int) -> None:

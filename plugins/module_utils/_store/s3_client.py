@@ -48,7 +48,7 @@ class LockRule:
 class S3Settings:
     """The location of the bucket. parallel limits the parts in flight of all uploads; timeout is in seconds.
 
-    attempts is the number of tries after transient errors.
+    attempts is the number of tries of a request that gets no answer; a busy store may be asked more often.
     """
 
     provider: str
@@ -123,7 +123,8 @@ def make_client(settings: S3Settings, accepted: str = "") -> t.Any:
         # Otherwise URLs get the old signature version, which R2 refuses.
         signature_version="s3v4",
         s3={"addressing_style": "auto" if settings.provider == "aws" else "path"},
-        retries={"mode": "standard", "max_attempts": settings.attempts},
+        # S3Store retries, and knows the last answer when it gives up.
+        retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=min(settings.timeout, 10),
         read_timeout=settings.timeout,
         max_pool_connections=settings.parallel * 2 + 16,

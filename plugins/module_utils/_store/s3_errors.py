@@ -114,11 +114,16 @@ class StoreRefusal(RecoveryError):
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a retry may help; timeouts are excluded, because botocore has tried those four times."""
+    """Whether the store answered that it is busy, or closed the connection."""
     code, status = _code(error)
     if code:
         return code in _PASSING_CODES or status in (429, 500, 502, 503, 504)
     return type(error).__name__ in ("ConnectionClosedError", "ProtocolError", "IncompleteRead")
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Whether the store did not answer."""
+    return type(error).__name__ in _UNREACHABLE
 
 
 def store_error(error: BaseException, location: str, key: str) -> RecoveryError:

@@ -263,7 +263,7 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
             problem = EXCLUDED_FOLDER if entry.key.endswith("/") else EXCLUDED_FILE
         if problem:
             return entry, "refused", problem
-        if size is None and not (self._target.paths and entry.key.endswith("/")):
+        if size is None and not self._is_folder(entry.key):
             return entry, "missing", ""
         if size is not None and not self._may_replace(entry.key):
             return entry, "left", ""
@@ -424,9 +424,14 @@ class BucketRestore(Change[t.Dict[str, t.Any]]):
 
     def _put_once(self, entry: FileEntry, info: t.Optional[ObjectInfo], headers: Headers) -> ObjectInfo:
         content = self._content(entry)
+        # The folder of a file that is restored in parallel may be made first, and holds nothing that could be replaced.
+        if_absent = info is None and not self._is_folder(entry.key)
         return put_shown(
-            self._target, entry.key, content, entry.size, if_absent=info is None, replaces=info, headers=headers
+            self._target, entry.key, content, entry.size, if_absent=if_absent, replaces=info, headers=headers
         )
+
+    def _is_folder(self, key: str) -> bool:
+        return self._target.paths and key.endswith("/")
 
     def _content(self, entry: FileEntry) -> t.Union[t.List[bytes], t.Iterator[bytes]]:
         chunks = self._proved(entry)
