@@ -188,9 +188,8 @@ class Rebuild(Change[RebuildResult]):
         now, row = known.get(document), self._metadata.get(document)
         if now is None or now.is_complete:
             return now is not None
-        return (
-            now.version is not None and document not in self._outdated or now.current != (row.version if row else None)
-        )
+        has_first = now.version is not None and document not in self._outdated
+        return has_first or now.current != (row.version if row else None)
 
     def _version_of(self, document: str, data: bytes) -> NewVersion:
         row = self._metadata.get(document)

@@ -44,7 +44,7 @@ class NewVersion(t.NamedTuple):
 
 
 class Known(t.NamedTuple):
-    """A document that exists. version: its newest version. current: that of the table of documents. None: it has none."""
+    """A document that exists. version: its newest one, or None. current: that of the table of documents, or None."""
 
     version: t.Optional[int]
     current: t.Optional[int]
