@@ -19,7 +19,7 @@ options:
   access_token:
     description:
       - Personal access token, or an OAuth token with the scopes C(projects:read), C(database:read) and, for changes,
-        C(database:write). If it is unset, E(SUPABASE_ACCESS_TOKEN) is used.
+        C(database:write). Edge functions need C(edge_functions:read) and C(edge_functions:write). If it is unset, E(SUPABASE_ACCESS_TOKEN) is used.
     type: str
   api_url:
     description:

@@ -23,6 +23,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._confirmation
+  - lifeline.recovery._git
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -43,23 +44,6 @@ options:
       - Address of the repository - V(https://), V(ssh://), V(user@host:path) - or the absolute path of a repository of this host.
     type: str
     required: true
-  username:
-    description:
-      - User name for an address of https. GitHub accepts any name with a token.
-    type: str
-    default: git
-  password:
-    description:
-      - Password or token for an address of https.
-    type: str
-  ssh_key_file:
-    description:
-      - Private key for an address of ssh. If it is unset, the keys and the agent of the user are used.
-    type: path
-  known_hosts_file:
-    description:
-      - File of known host keys. If it is unset, that of the user is used. Unknown hosts are refused.
-    type: path
   branch:
     description:
       - Branch whose commits are taken back. If it is unset, it is the default branch of the remote.
@@ -102,15 +86,6 @@ options:
       - Mail address of the author of the commits.
     type: str
     default: lifeline.recovery@localhost
-  timeout:
-    description:
-      - Seconds after which one run of git is ended.
-    type: float
-    default: 600
-  spool_dir:
-    description:
-      - Folder for the temporary clone, which holds the complete history of the branch. If it is unset, it is the temporary folder of the host.
-    type: path
   source:
     description:
       - Name of the source whose audit log gets a record of the run, which needs O(store).

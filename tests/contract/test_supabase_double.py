@@ -24,7 +24,7 @@ from tests.support.fakes.supabase import REF, Fault, supabase_server
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.schemas import Schema, check, fields, strict
 
-_GIVEN = Path(__file__).parent / "data" / "supabase_backups.json"
+_DATA = Path(__file__).parent / "data"
 _PATH = "/v1/projects/{ref}"
 
 Exchange = dict[str, t.Any]
@@ -55,8 +55,8 @@ NOT_ALWAYS = {"info", "error"}
 class Document:
     """The document, asked for one exchange at a time."""
 
-    def __init__(self) -> None:
-        self._document = json.loads(_GIVEN.read_text())
+    def __init__(self, name: str) -> None:
+        self._document = json.loads((_DATA / name).read_text())
 
     def operations(self) -> set[str]:
         return {f"{method} {path}" for path, methods in self._document["paths"].items() for method in methods}
@@ -112,7 +112,7 @@ class Document:
 
 @pytest.fixture(scope="module")
 def document() -> Document:
-    return Document()
+    return Document("supabase_backups.json")
 
 
 @pytest.fixture(scope="module")

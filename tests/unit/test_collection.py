@@ -39,6 +39,7 @@ LAYERS = [
     "_repository",
     "_maintenance",
     "_git",
+    "_release",
     "_supabase",
     "_engines.bucket",
     "_engines.sqlite",

@@ -16,13 +16,18 @@ from .requests import Params
 
 def supabase_api(params: Params) -> SupabaseApi:
     """Raises RecoveryError(invalid_options) when the token is missing or the ref is none."""
+    return SupabaseApi(supabase_access(params))
+
+
+def supabase_access(params: Params) -> Access:
+    """Raises RecoveryError(invalid_options) when the token is missing."""
     if not params["access_token"]:
         raise RecoveryError(
             ErrorKind.INVALID_OPTIONS,
             "The option access_token is missing.",
             next_step="Give it, or set SUPABASE_ACCESS_TOKEN.",
         )
-    return SupabaseApi(Access(params["project_ref"], params["access_token"], params["api_url"], params["api_timeout"]))
+    return Access(params["project_ref"], params["access_token"], params["api_url"], params["api_timeout"])
 
 
 def supabase_patience(params: Params) -> Patience:

@@ -89,21 +89,23 @@ def ask(
     judge: Judge,
     *,
     query: t.Optional[t.Mapping[str, t.Any]] = None,
-    body: t.Optional[t.Mapping[str, t.Any]] = None,
+    body: t.Any = None,
     headers: t.Optional[t.Mapping[str, str]] = None,
     repeatable: bool = True,
+    binary: bool = False,
 ) -> t.Any:
-    """The document of a good answer to one request.
+    """The document of a good answer to one request; if binary, its bytes.
 
-    A request that is not repeatable is sent again only if the service reports that nothing was begun. Raises
-    RecoveryError: unreachable, or the error of judge; of a request that is not repeatable, applied is no or unknown.
+    body is sent as JSON, bytes are sent unchanged with the Content-Type of headers. A request that is not repeatable is
+    sent again only if the service reports that nothing was begun. Raises RecoveryError: unreachable, or the error of
+    judge; of a request that is not repeatable, applied is no or unknown.
     """
     request = _request(service, method, path, query, body, headers)
     began, attempt = time.monotonic(), 0
     while True:
         attempt += 1
         try:
-            return _once(service, request, judge)
+            return _once(service, request, judge, binary)
         except _Refused as refused:
             begun, error = refused.refusal.begun, refused.refusal.error
             again = begun is Begun.NO or (begun is Begun.MAYBE and repeatable)
@@ -138,7 +140,7 @@ def _request(
     method: str,
     path: str,
     query: t.Optional[t.Mapping[str, t.Any]],
-    body: t.Optional[t.Mapping[str, t.Any]],
+    body: t.Any,
     headers: t.Optional[t.Mapping[str, str]],
 ) -> urllib.request.Request:
     if urllib.parse.urlsplit(service.url).scheme not in ("http", "https"):
@@ -155,7 +157,7 @@ def _request(
     return urllib.request.Request(
         f"{service.url.rstrip('/')}/{path}{asked}",
         method=method,
-        data=None if body is None else json.dumps(body).encode(),
+        data=body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
         headers={
             "Authorization": f"Bearer {service.token}",
             "Content-Type": "application/json",
@@ -164,7 +166,7 @@ def _request(
     )
 
 
-def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.Any:
+def _once(service: Service, request: urllib.request.Request, judge: Judge, binary: bool) -> t.Any:
     try:
         given = exchange(request, timeout=service.timeout, largest=LARGEST_ANSWER)
     except NoAnswer as error:
@@ -179,7 +181,9 @@ def _once(service: Service, request: urllib.request.Request, judge: Judge) -> t.
         raise _Refused(Refusal(rejected, Begun.REFUSED))
     good = 200 <= given.status < 300
     document: t.Any = None
-    if given.body or not (good and given.status in service.without_body):
+    if binary and good:
+        document = given.body
+    elif given.body or not (good and given.status in service.without_body):
         try:
             document = json.loads(given.body)
         except (ValueError, RecursionError):

@@ -74,13 +74,13 @@ class RestorePoint:
 
 def read_project(document: t.Any) -> Project:
     """Raises RecoveryError(service_failed) if it is not a project."""
-    with_database = _of(document, dict, "project")
+    with_database = of_kind(document, dict, "project")
     database = with_database.get("database") or {}
     return Project(
-        ref=_text(with_database, "ref"),
-        name=_text(with_database, "name"),
+        ref=text_of(with_database, "ref"),
+        name=text_of(with_database, "name"),
         region=str(with_database.get("region", "")),
-        status=_text(with_database, "status"),
+        status=text_of(with_database, "status"),
         created_at=_instant(with_database.get("created_at")),
         host=str(database.get("host", "")),
         version=str(database.get("version", "")),
@@ -89,10 +89,10 @@ def read_project(document: t.Any) -> Project:
 
 def read_backups(document: t.Any) -> Backups:
     """Raises RecoveryError(service_failed) if it is not a list of backups."""
-    given = _of(document, dict, "list of backups")
+    given = of_kind(document, dict, "list of backups")
     if not isinstance(given.get("pitr_enabled"), bool):
-        raise _unexpected("pitr_enabled")
-    found = [_backup(item) for item in _of(given.get("backups"), list, "list of backups")]
+        raise unexpected_answer("pitr_enabled")
+    found = [_backup(item) for item in of_kind(given.get("backups"), list, "list of backups")]
     physical = given.get("physical_backup_data") or {}
     earliest, latest = (physical.get(f"{name}_physical_backup_date_unix") for name in ("earliest", "latest"))
     known = isinstance(earliest, int) and isinstance(latest, int) and 0 < earliest <= latest
@@ -108,33 +108,33 @@ def read_point(document: t.Any) -> t.Optional[RestorePoint]:
     """None if there is none. Raises RecoveryError(service_failed) if it is not a restore point."""
     if not document:
         return None
-    given = _of(document, dict, "restore point")
-    return RestorePoint(_text(given, "name"), _text(given, "status"), _instant(given.get("completed_on")))
+    given = of_kind(document, dict, "restore point")
+    return RestorePoint(text_of(given, "name"), text_of(given, "status"), _instant(given.get("completed_on")))
 
 
 def read_health(document: t.Any) -> t.Dict[str, bool]:
     """Services by their names, and whether each is healthy. Raises RecoveryError(service_failed)."""
-    given = [_of(item, dict, "service") for item in _of(document, list, "list of services")]
-    return {_text(item, "name"): item.get("status") == "ACTIVE_HEALTHY" for item in given}
+    given = [of_kind(item, dict, "service") for item in of_kind(document, list, "list of services")]
+    return {text_of(item, "name"): item.get("status") == "ACTIVE_HEALTHY" for item in given}
 
 
 def _backup(item: t.Any) -> Backup:
-    given = _of(item, dict, "backup")
+    given = of_kind(item, dict, "backup")
     taken_at = _instant(given.get("inserted_at"))
     if taken_at is None:
-        raise _unexpected("inserted_at")
-    return Backup(given.get("id"), bool(given.get("is_physical_backup")), _text(given, "status"), taken_at)
+        raise unexpected_answer("inserted_at")
+    return Backup(given.get("id"), bool(given.get("is_physical_backup")), text_of(given, "status"), taken_at)
 
 
-def _text(document: t.Mapping[str, t.Any], name: str) -> str:
+def text_of(document: t.Mapping[str, t.Any], name: str) -> str:
     if not isinstance(document.get(name), str):
-        raise _unexpected(name)
+        raise unexpected_answer(name)
     return str(document[name])
 
 
-def _of(value: t.Any, kind: type, what: str) -> t.Any:
+def of_kind(value: t.Any, kind: type, what: str) -> t.Any:
     if not isinstance(value, kind):
-        raise _unexpected(what)
+        raise unexpected_answer(what)
     return value
 
 
@@ -150,10 +150,10 @@ def _unix(seconds: t.Any) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, timezone.utc)
     except (TypeError, ValueError, OverflowError, OSError):
-        raise _unexpected("physical_backup_data") from None
+        raise unexpected_answer("physical_backup_data") from None
 
 
-def _unexpected(what: str) -> RecoveryError:
+def unexpected_answer(what: str) -> RecoveryError:
     return RecoveryError(
         ErrorKind.SERVICE_FAILED,
         f"Supabase's answer has no valid {what}.",

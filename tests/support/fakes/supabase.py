@@ -109,7 +109,9 @@ class SupabaseServer:
     def writes(self) -> list[str]:
         return [item for item in self.requests if not item.startswith("GET")]
 
-    def handle(self, method: str, target: str, authorization: str, data: bytes) -> tuple[Fault | None, _Answer | None]:
+    def handle(
+        self, method: str, target: str, authorization: str, data: bytes, kind: str = "application/json"
+    ) -> tuple[Fault | None, _Answer | None]:
         """The fault that befalls a request, and its answer; None for a connection that closes."""
         parts = urllib.parse.urlsplit(target)
         place = parts.path.removeprefix(f"/v1/projects/{REF}").removeprefix("/database/backups").strip("/")
@@ -126,7 +128,7 @@ class SupabaseServer:
                 answer = None if early == "drop" else (int(early), {"message": "by rule"})
             else:
                 query = {name: values[-1] for name, values in urllib.parse.parse_qs(parts.query).items()}
-                answer = self._answer(line, parts.path, query, authorization, json.loads(data) if data else None)
+                answer = self._answer(line, parts.path, query, authorization, self.read(kind, data))
                 late = fault.after if fault else ""
                 if late:
                     answer = None if late == "drop" else (int(late), {"message": "by rule"})
@@ -136,12 +138,16 @@ class SupabaseServer:
                         "method": method,
                         "path": parts.path,
                         "query": dict(urllib.parse.parse_qsl(parts.query)),
-                        "body": json.loads(data) if data else None,
+                        "body": self.read(kind, data),
                         "status": answer[0],
                         "answer": answer[1],
                     }
                 )
         return fault, answer
+
+    def read(self, kind: str, data: bytes) -> t.Any:
+        """The body of a request."""
+        return json.loads(data) if data else None
 
     def _answer(self, line: str, path: str, query: dict[str, str], authorization: str, body: t.Any) -> _Answer:
         if authorization != f"Bearer {self.token}":
@@ -259,10 +265,19 @@ def _text(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.12Z")
 
 
+_Server = t.TypeVar("_Server", bound=SupabaseServer)
+
+
 @contextlib.contextmanager
 def supabase_server(folder: Path, port: int = 0) -> t.Iterator[SupabaseServer]:
     """The API, started in a moment."""
-    api = SupabaseServer(folder)
+    with serving(SupabaseServer(folder), port) as api:
+        yield api
+
+
+@contextlib.contextmanager
+def serving(api: _Server, port: int = 0) -> t.Iterator[_Server]:
+    """An API on loopback."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -271,16 +286,27 @@ def supabase_server(folder: Path, port: int = 0) -> t.Iterator[SupabaseServer]:
         def do_POST(self) -> None:
             self._handle("POST")
 
+        def do_PUT(self) -> None:
+            self._handle("PUT")
+
+        def do_PATCH(self) -> None:
+            self._handle("PATCH")
+
+        def do_DELETE(self) -> None:
+            self._handle("DELETE")
+
         def _handle(self, method: str) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            fault, answer = api.handle(method, self.path, self.headers.get("Authorization", ""), data)
+            kind = self.headers.get("Content-Type", "")
+            fault, answer = api.handle(method, self.path, self.headers.get("Authorization", ""), data, kind)
             if fault:
                 time.sleep(fault.slow)
             if answer is None:
                 self.close_connection = True
                 return
             status, document = answer
-            text = b"" if document is None else json.dumps(document).encode()
+            text = document if isinstance(document, bytes) else json.dumps(document).encode()
+            text = b"" if document is None else text
             self.send_response(status)
             if fault and fault.retry_after:
                 self.send_header("Retry-After", fault.retry_after)
