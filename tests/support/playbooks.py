@@ -6,28 +6,66 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
-from tests.support.runner.modules import ROOT, tree
+from tests.support.runner.modules import ROOT, module_server, tree
+from tests.support.runner.run import describe_run
+from tests.support.runner.server import WarmServer
+
+# Ansible reads its settings while it is imported.
+_SETTINGS = ("ANSIBLE_", "PYTHON", "LC_", "LANG", "HOME", "USER", "TERM", "COLUMNS", "NO_COLOR", "PAGER", "EDITOR")
 
 
 def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook of the collection, or a file, with variables from a private file; its output is in the result."""
     file = folder / "variables.json"
     file.write_text(json.dumps(variables))
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"),
-         name if "/" in name else f"lifeline.recovery.{name}", "-e", f"@{file}", *extra],
-        capture_output=True, text=True, check=False, cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree()),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
+    return run_playbook(
+        ["-i", str(ROOT / "inventories/sandbox"), name if "/" in name else f"lifeline.recovery.{name}",
+         "-e", f"@{file}", *extra],
+        folder,
+        command_environment(),
     )  # fmt: skip
+
+
+def command_environment() -> dict[str, str]:
+    """The environment of the tests, with the settings by which Ansible finds the collection."""
+    return {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(tree()),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def run_playbook(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook in a folder, as `subprocess.run` does, in a process that has loaded Ansible."""
+    settings = tuple(sorted((name, value) for name, value in environment.items() if name.startswith(_SETTINGS)))
+    program = [str(Path(sys.executable).parent / "ansible-playbook"), *arguments]
+    run = {
+        **describe_run(arguments=program, tasks=module_server().path),
+        "cwd": str(folder),
+        "environment": environment,
+    }
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        with _server(settings).start(run, [0, output.fileno(), errors.fileno()]) as connection:
+            status = connection.recv(1)
+        output.seek(0)
+        errors.seek(0)
+        printed, complained = output.read().decode(), errors.read().decode()
+    if not status:
+        raise AssertionError(f"ansible-playbook crashed: {printed}{complained}")
+    return subprocess.CompletedProcess(program, status[0], printed, complained)
+
+
+@functools.lru_cache(maxsize=None)
+def _server(settings: tuple[tuple[str, str], ...]) -> WarmServer:
+    others = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+    return WarmServer("warm_playbooks.py", {**others, **dict(settings)})

@@ -6,18 +6,18 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
-import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import typing as t
 from pathlib import Path
+
+from tests.support.runner.run import describe_run
+from tests.support.runner.server import WarmServer
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,7 +35,7 @@ def run_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: bool 
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
         given.write(_input(arguments, check_mode))
         given.seek(0)
-        output = _warm().run(_program(name), given.fileno(), errors.fileno())
+        output = _run_warm(_program(name), given.fileno(), errors.fileno())
         errors.seek(0)
         return parse_result(output, errors.read())
 
@@ -59,38 +59,24 @@ def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: boo
     return process
 
 
-class _Warm:
-    """Runs modules in children of a process that has loaded their imports, tests/support/runner/warm.py."""
-
-    def __init__(self) -> None:
-        self._ask, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/support/runner/warm.py")], stdin=theirs.fileno(), env=_with_tree()
-        )
-        theirs.close()
-        atexit.register(self._end)
-
-    def run(self, program: str, given: int, errors: int) -> bytes:
-        """What a run printed; it has ended, and so has all that it started and that could still print."""
-        # What a child of our own would inherit.
-        inherited = {"cwd": os.getcwd(), "largest_file": resource.getrlimit(resource.RLIMIT_FSIZE)}
-        message = json.dumps({"module": program, "environment": _with_tree(), **inherited}).encode()
-        ours, theirs = os.pipe()
-        with open(ours, "rb") as output:
-            try:
-                socket.send_fds(self._ask, [message], [given, theirs, errors])
-            finally:
-                os.close(theirs)
-            return output.read()
-
-    def _end(self) -> None:
-        self._ask.close()
-        self._process.wait()
-
-
 @functools.lru_cache(maxsize=None)
-def _warm() -> _Warm:
-    return _Warm()
+def module_server() -> WarmServer:
+    """The process that runs modules, also those of playbooks."""
+    return WarmServer("warm.py", _with_tree())
+
+
+def _run_warm(program: str, given: int, errors: int) -> bytes:
+    """What a run printed; it has ended, and so has all that it started and that could still print."""
+    run = describe_run(module=program)
+    run["environment"] = _with_tree()
+    ours, theirs = os.pipe()
+    with open(ours, "rb") as output:
+        try:
+            connection = module_server().start(run, [given, theirs, errors])
+        finally:
+            os.close(theirs)
+        with connection:
+            return output.read()
 
 
 def _program(name: str) -> str:

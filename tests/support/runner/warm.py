@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process that has loaded the imports of modules and forks for each run, which saves half a second each time.
+"""A process that has loaded imports and forks for each run; tests/support/runner/server.py starts it.
 
-Reads from the socket that is its standard input: one message a run, JSON with C(module), C(cwd), C(environment) and
-C(largest_file), the limits of a file's size, and the three files that become the run's standard ones. It ends when the
-socket does.
+Its standard input is the socket that it listens on. A client connects, sends three files that become the run's standard
+ones, then the run as JSON (tests/support/runner/run.py), and receives the exit status as one byte. A run that crashed
+sends none. The process ends when the pipe whose number is its first argument has no writer.
 """
 
 from __future__ import annotations
@@ -19,69 +19,105 @@ import os
 import pkgutil
 import resource
 import runpy
+import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
+import time
 import traceback
+import typing as t
 
-from ansible_collections.lifeline.recovery.plugins import module_utils
+from tests.support.runner.run import LIMITS
 
-_LONGEST = 1 << 20
-
-
-def _load() -> None:
-    for found in pkgutil.walk_packages(module_utils.__path__, f"{module_utils.__name__}."):
-        importlib.import_module(found.name)
+_Run = dict[str, t.Any]
 
 
-def _next_run(asked: socket.socket) -> str:
-    """Returns in a child, with the name of the module that the child runs."""
-    while True:
-        message, files, _flags, _sender = socket.recv_fds(asked, _LONGEST, 3)
-        if not message:
-            os._exit(0)
+def serve(run: t.Callable[[_Run], None]) -> None:
+    """Fork for each connection and run it in the child."""
+    listening, alive = socket.socket(fileno=os.dup(0)), int(sys.argv[1])
+    # A collection of garbage in a child would copy the memory that it shares with this process.
+    gc.freeze()
+    # The kernel reaps children that a parent ignores. An interruption ends the client, and this process with it.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while alive not in select.select([listening, alive], [], [])[0]:
+        connection, _ = listening.accept()
         if os.fork() == 0:
-            break
-        for file in files:
-            os.close(file)
-    run = json.loads(message)
+            listening.close()
+            os.close(alive)
+            _end(connection, _status(run, _entered(connection)))
+        connection.close()
+
+
+def _entered(connection: socket.socket) -> _Run:
+    """Receive the run and become what a new process with its environment would be."""
+    _byte, files, _flags, _address = socket.recv_fds(connection, 1, 3)
+    with connection.makefile("rb") as sent:
+        run: _Run = json.load(sent)
     os.setsid()
-    asked.close()
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    for number in (signal.SIGCHLD, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_FSIZE, run["largest_file"])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name, number in LIMITS.items():
+        resource.setrlimit(number, run["limits"][name])
+    os.umask(run["umask"])
     os.chdir(run["cwd"])
     os.environ.clear()
     os.environ.update(run["environment"])
-    return str(run["module"])
+    time.tzset()
+    tempfile.tempdir = None
+    return run
 
 
-def _run(module: str) -> None:
-    """Run a module and end as Python does, except that objects are not freed: that would copy the shared memory."""
-    sys.argv = [module]
-    status = 0
+def _status(run: t.Callable[[_Run], None], given: _Run) -> int:
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        run(given)
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
-        status = 1
+        return 1
+    return 0
+
+
+def _end(connection: socket.socket, status: int) -> t.NoReturn:
+    """End as Python does, except that objects are not freed: that would copy the shared memory."""
     threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)
+    connection.send(bytes([status & 255]))
+    os._exit(status & 255)
+
+
+def _load_modules() -> None:
+    from ansible.module_utils._internal._ansiballz import _loader  # noqa: F401
+
+    from ansible_collections.lifeline.recovery.plugins import module_utils
+
+    for found in pkgutil.walk_packages(module_utils.__path__, f"{module_utils.__name__}."):
+        importlib.import_module(found.name)
+
+
+def _run_module(run: _Run) -> None:
+    sys.argv = [run["module"]]
+    if "parameters" in run:
+        from ansible.module_utils._internal._ansiballz import _loader
+
+        _loader.run_module(
+            json_params=run["parameters"].encode(), profile=run["profile"], module_fqn=run["module"],
+            modlib_path="", extensions={},
+        )  # fmt: skip
+    else:
+        runpy.run_module(run["module"], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _load()
-    # A collection of garbage in a child would copy the memory that it shares with this process.
-    gc.freeze()
-    # The kernel reaps children that a parent ignores.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    _run(_next_run(socket.socket(fileno=os.dup(0))))
+    _load_modules()
+    serve(_run_module)

@@ -1,0 +1,50 @@
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Starts and asks the processes that fork for each run, tests/support/runner/warm.py."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+from tests.support.runner.run import start_run
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+class WarmServer:
+    """A process that has loaded the imports of its program and runs it in children."""
+
+    def __init__(self, program: str, environment: t.Mapping[str, str]) -> None:
+        self._folder = tempfile.mkdtemp(prefix="lifeline-warm-", dir="/tmp")
+        self.path = f"{self._folder}/runs"
+        # The end of this process closes its end of the pipe, also when it is killed.
+        alive, self._writer = os.pipe()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(self.path)
+            listening.listen(64)
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name(program)), str(alive)],
+                stdin=listening.fileno(), stdout=subprocess.DEVNULL, pass_fds=[alive],
+                env={**environment, "PYTHONPATH": os.pathsep.join([str(_ROOT), environment.get("PYTHONPATH", "")])},
+            )  # fmt: skip
+        os.close(alive)
+        atexit.register(self._end)
+
+    def start(self, run: t.Mapping[str, t.Any], files: t.Sequence[int]) -> socket.socket:
+        """Start a run with these standard files. The exit status is what the connection receives."""
+        return start_run(self.path, run, files)
+
+    def _end(self) -> None:
+        os.close(self._writer)
+        self._process.wait()
+        shutil.rmtree(self._folder)
