@@ -13,6 +13,7 @@ from ..module_utils._core.sizes import counted, first_of
 from .commands import command, same_command
 from .recoveries import RECOVERIES
 from .releases import RELEASES
+from .repairs import REPAIRS
 from .reports import REPORTS, line
 
 Result = t.Mapping[str, t.Any]
@@ -34,16 +35,19 @@ def outcome(
     confirm: str = "",
     terminate_sessions: bool = False,
 ) -> t.List[str]:
-    """Five lines. verb is backup, a restore, or one of REPORTS, RECOVERIES and RELEASES; kind is that of the source.
+    """Five lines. verb is backup, a restore, or one of REPORTS, RECOVERIES, REPAIRS and RELEASES.
 
-    target is what a confirmation names. source and database: recovery_source and the database of that source, which
-    decide what a pasted command works on. verification is the result of backup_verify, if a set was read back. confirm
-    and terminate_sessions: the options of this run. Raises KeyError for another verb or kind.
+    kind is that of the source. target is what a confirmation names. source and database: recovery_source and the
+    database of that source, which decide what a pasted command works on. verification is the result of backup_verify,
+    if a set was read back. confirm and terminate_sessions: the options of this run. Raises KeyError for another verb
+    or kind.
     """
     if verb in REPORTS:
         return REPORTS[verb](result, check_mode)
     if verb in RECOVERIES:
         return RECOVERIES[verb](result, check_mode, source)
+    if verb in REPAIRS:
+        return REPAIRS[verb](result, check_mode, source, target, confirm)
     if verb in RELEASES:
         return RELEASES[verb](result, check_mode, source, confirm)
     if kind == "supabase":

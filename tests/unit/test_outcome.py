@@ -260,3 +260,21 @@ def test_the_way_back_of_a_restored_course_is_a_command(document: str, kept: dic
         "recovery_documents": [document] if "," in document else document,
         "recovery_version": str(version),
     }
+
+
+def test_an_unconfirmed_removal_of_ids_is_not_reported_as_done() -> None:
+    found = {"rows": [{"key": {"id": "algebra"}, "dropped": ["7c9e"]}], "plan_digest": "0123", "undo": {}, "count": 1}
+    rows = {"undo": {"set": "20260301T020000Z"}, "tables": [{"inserts": 1500}]}
+    result = {"changed": True, "summary": "Restored.", "rows": rows, "migrated": {}, "references": found, "waits": True}
+    lines = outcome(result, "recover_tags", False, source="app", target="school")
+    assert lines[2] == "Lost:  nothing; courses keep ids without a tag: algebra (7c9e)"
+    assert lines[4] == "Next:  to remove these ids, run the same command with -e recovery_confirm=0123"
+    given = pasted(lines[3])
+    assert (given["recovery_max_deletes"], given["recovery_confirm"], given["recovery_mode"]) == (
+        "1500",
+        "school",
+        "exact",
+    )
+    removed = outcome({**result, "waits": False}, "recover_tags", False, source="app", target="school")
+    assert removed[2] == "Lost:  ids without a tag: algebra (7c9e)"
+    assert outcome(result, "recover_tags", True, source="app", target="school")[1] == "Proof: nothing was changed"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lost versions are back, and the damaged course has the content of its newest version."""
+"""Lost versions, tags, organizations and media are back; a damaged course has its newest version."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ def test_the_damaged_copy_was_replaced_and_kept(host: Host) -> None:
     assert json.loads(host.file("/srv/courses/algebra.json").content_string) == {"v": 2}
     assert host.run("cat /srv/courses/algebra.json.before-*").stdout == '{"v": 2'
     assert nothing_left(host)
+
+
+def test_organizations_tags_and_media_are_as_before(host: Host) -> None:
+    tag = "00000000-0000-0000-0000-00000000000"
+    assert sql(host, "learnplay", "SELECT DISTINCT tag_ids FROM course_metadata") == f"{{{tag}4,{tag}3}}"
+    assert sql(host, "learnplay", "SELECT slug || ' ' || role FROM organizations, user_roles") == "learnplay viewer"
+    assert host.file("/srv/media/cover.png").content_string == "cover"
+    assert (
+        sql(host, "learnplay", "SELECT string_agg(path, ' ' ORDER BY path) FROM media_assets") == "cover.png orphan.png"
+    )

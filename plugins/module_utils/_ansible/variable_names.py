@@ -29,8 +29,11 @@ _PLAYBOOKS = {
     "d1_restore_rows": "restore_rows",
     "d1_time_travel": "restore",
     "integrity_check": "check",
+    "media_reconcile": "recover_media",
+    "pg_array_references": "recover_tags",
     "pg_backup": "backup",
     "pg_migrate": "migrate",
+    "pg_required_rows": "recover_organization",
     "pg_restore": "restore",
     "pg_restore_table": "restore_rows",
 }

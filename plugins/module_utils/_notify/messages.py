@@ -75,6 +75,14 @@ _BY_EVENT = (
         "Courses that the message does not name are unchanged; run the playbook again when its cause is corrected.",
     ),
     (
+        ("recover_tags.unchanged", "recover_organization.unchanged", "recover_media.unchanged"),
+        "Check whether the damage still exists; if so, run the checks of the source with check.yml.",
+    ),
+    (
+        ("recover_tags.", "recover_organization.", "recover_media."),
+        "Steps before a failed one stay in effect; run the playbook again when its cause is corrected.",
+    ),
+    (
         ("restore.", "restore_rows."),
         "The target is unchanged unless the message states otherwise; find slow steps in the timings.",
     ),
