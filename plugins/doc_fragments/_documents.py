@@ -14,7 +14,7 @@ options:
   versions:
     description:
       - The table of versions, which has one row for each version of a document, and the names of its columns.
-      - Columns of publisher, changelog, etag and time that the table lacks are not used, unless they are named here.
+      - Columns of publisher, changelog, etag, time and key that the table lacks are not used, unless they are named here.
     type: dict
     default: {}
     suboptions:
@@ -35,9 +35,15 @@ options:
         default: version
       content:
         description:
-          - Column of the content, of the type C(jsonb), C(json) or C(text).
+          - Column of the content, of the type C(jsonb), C(json) or C(text). If the table lacks it, every version is an object.
         type: str
         default: snapshot
+      storage_path:
+        description:
+          - Column of the key, below the prefix of O(files), of an object that holds the content of a version whose row has no content.
+            A restored version has the same object. Metadata of a version in another column is never read as its content.
+        type: str
+        default: storage_path
       publisher:
         description:
           - Column of the user who published the version.

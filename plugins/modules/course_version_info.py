@@ -138,6 +138,7 @@ documents:
           changelog: New exercises
           published_at: "2026-03-01 10:15:00+00"
           size: 48213
+          storage_path: null
           digest: 0f343b0931126a20f133d67c2b018a3b0a2b4e6f6e0a9f0f9f3b4c5d6e7f8a9b
           valid: true
           problem: ""

@@ -103,8 +103,8 @@ options:
     type: str
   timeout:
     description:
-      - Seconds to wait for the answer of the service. If there is none, the document is read again as long, to find out whether the
-        version was restored.
+      - Seconds to wait for the answer of the service or for the end of the function. If the service does not answer, the document is
+        read again for this time to find out whether the version was restored.
     type: float
     default: 30
   lock_timeout:

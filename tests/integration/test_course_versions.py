@@ -230,6 +230,8 @@ def test_a_commit_that_fails_puts_the_published_copy_back(platform: Platform) ->
         ({"version": "newest"}, "invalid_options", "`version` must be the number of a version or last_good"),
         ({"documents": ["unknown"]}, "rows_missing", "'unknown' has no row"),
         ({"documents": []}, "invalid_options", "`documents` is required"),
+        ({"documents": ["alge\x00bra"]}, "invalid_options", "An id is a text of at least one character, without NUL."),
+        ({"json_schema": {"required": ["title"]}}, "damaged", "version 1 is not valid: it does not match the schema"),
         ({"documents": ["algebra", "algebra"]}, "invalid_options", "more than once"),
         ({"versions": {"table": "revisions"}}, "table_missing", "public.revisions does not exist"),
         ({"versions": {"etag": "tag"}}, "schema_drift", "`versions.etag` must be a column"),
@@ -321,6 +323,112 @@ def test_a_lost_answer_of_a_service_that_restored_is_a_success(platform: Platfor
     )
     assert restored["documents"][0]["version"] == 3
     assert platform.info()["damaged"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("RAISE EXCEPTION 'there is no such version'", "query_failed"),
+        ("RAISE insufficient_privilege", "access_denied"),
+        ("RAISE unique_violation", "conflict"),
+        ("PERFORM pg_sleep(30)", "timeout"),
+        ("RETURN", "not_equal"),
+        ("UPDATE course_metadata SET content_version = 3; INSERT INTO course_versions (course_id, version, snapshot, "
+         "published_by) SELECT course_id, 3, '{\"title\": \"metadata\"}', published_by FROM course_versions LIMIT 1",
+         "not_equal"),
+        ("INSERT INTO course_versions (course_id, version, snapshot, published_by) "
+         "SELECT course_id, 3, snapshot, published_by FROM course_versions WHERE version = 1", "not_equal"),
+    ],
+    ids=["refused", "no right", "duplicate", "slow", "does nothing", "other content", "rows do not agree"],
+)  # fmt: skip
+def test_an_error_of_the_function_is_one_error_and_nothing_is_half_done(
+    published: Platform, body: str, kind: str
+) -> None:
+    before = published.everything()
+    name = f"fails_{secrets.token_hex(4)}"
+    published.run(f"CREATE FUNCTION {name}(text, int, text) RETURNS void LANGUAGE plpgsql AS $f$ BEGIN {body}; END $f$")
+    with pytest.raises(ModuleFailed) as caught:
+        published.restore("algebra", version="1", via="function", function=name, timeout=1)
+    assert caught.value.result["error_kind"] == kind, caught.value
+    assert "The document is unchanged." in caught.value.result["msg"]
+    assert published.everything() == before
+
+
+def as_objects(platform: Platform, course: str, *contents: t.Any, prefix: str = "versions") -> None:
+    """Publish versions whose content is an object of the bucket, beside metadata that is no content."""
+    for number, content in enumerate(contents, 1):
+        path = f"{prefix}/{course}/{number}.json"
+        platform.bucket.client().put_object(
+            Bucket=platform.bucket.bucket, Key=f"{platform.prefix}/{path}", Body=json.dumps(content).encode()
+        )
+        platform.run(
+            "INSERT INTO course_metadata (id, content_version, etag) VALUES (%(id)s, %(n)s, %(n)s) "
+            "ON CONFLICT (id) DO UPDATE SET content_version = %(n)s, etag = %(n)s",
+            {"id": course, "n": number},
+        )
+        platform.run(
+            "INSERT INTO course_versions (course_id, version, storage_path, metadata_snapshot, published_by, etag) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (course, number, path, json.dumps({"title": "metadata"}), PUBLISHER, number),
+        )
+        platform.upload(course, json.dumps(content).encode())
+
+
+@pytest.mark.parametrize("via", ["sql", "http"])
+@pytest.mark.parametrize("mixed", [False, True], ids=["objects only", "objects and rows"])
+def test_a_version_in_an_object_is_restored_and_metadata_is_never_content(
+    platform: Platform, service: HttpSink, mixed: bool, via: str
+) -> None:
+    platform.run("ALTER TABLE course_versions ADD storage_path text, ADD metadata_snapshot jsonb")
+    change = "ALTER snapshot DROP NOT NULL" if mixed else "DROP snapshot"
+    platform.run(f"ALTER TABLE course_versions {change}")
+    platform.run("DROP FUNCTION restore_course_version")
+    platform.run(
+        "CREATE FUNCTION restore_course_version(c text, v int, why text) RETURNS void LANGUAGE sql AS $$ "
+        "UPDATE course_metadata SET content_version = content_version + 1, etag = etag + 1 WHERE id = c; "
+        "INSERT INTO course_versions (course_id, version, storage_path, metadata_snapshot, published_by, etag) "
+        "SELECT c, m.content_version, o.storage_path, o.metadata_snapshot, o.published_by, m.etag "
+        "FROM course_versions o JOIN course_metadata m ON m.id = c WHERE o.course_id = c AND o.version = v $$"
+    )
+    as_objects(platform, "o'brien/1", HOSTILE, {"v": 2}, {"v": 3})
+    as_objects(platform, "lost", {"v": 1}, {"v": 2})
+    client, bucket = platform.bucket.client(), platform.bucket.bucket
+    client.delete_object(Bucket=bucket, Key=f"{platform.prefix}/versions/lost/2.json")
+    client.delete_object(Bucket=bucket, Key=platform.key("o'brien/1"))
+    platform.run(
+        "UPDATE course_versions SET storage_path = '../../etc/passwd' WHERE course_id = 'lost' AND version = 1"
+    )
+    found = {one["document"]: one for one in platform.info("o'brien/1", "lost")["documents"]}
+    assert found["o'brien/1"]["findings"] == ["the published copy is missing"]
+    assert [(one["valid"], one["size"] > 0) for one in found["o'brien/1"]["versions"]] == [(True, True)] * 3
+    assert found["lost"]["findings"] == ["version 2 is not valid: of its object versions/lost/2.json, it is missing"]
+    rows = platform.run("SELECT course_id, version, storage_path FROM course_versions ORDER BY 1, 2")
+    with pytest.raises(ModuleFailed, match="nor is any of the 1 before it") as caught:
+        platform.restore("lost", version="last_good")
+    assert caught.value.result["error_kind"] == "damaged"
+    assert platform.run("SELECT course_id, version, storage_path FROM course_versions ORDER BY 1, 2") == rows
+    assert json.loads(platform.published("lost")) == {"v": 2}
+    service_options = {"url": f"{service.url}/restore", "token": TOKEN} if via == "http" else {}
+    platform.restore("o'brien/1", version="1", via=via, **service_options)
+    assert json.loads(platform.published("o'brien/1")) == HOSTILE
+    ((path, metadata),) = platform.run(
+        "SELECT storage_path, metadata_snapshot FROM course_versions WHERE course_id = 'o''brien/1' AND version = 4"
+    )
+    assert (path, metadata) == ("versions/o'brien/1/1.json", {"title": "metadata"})
+    assert platform.info("o'brien/1")["documents"][0]["findings"] == []
+    if mixed:
+        # The content in the row has priority over the object.
+        platform.run('UPDATE course_versions SET snapshot = \'{"v": "inline"}\' WHERE version = 2')
+        platform.restore("o'brien/1", version="2")
+        assert json.loads(platform.published("o'brien/1")) == {"v": "inline"}
+    else:
+        # The edited copy cannot become a row, so that it is kept beside.
+        platform.upload("o'brien/1", b'{"v": "edited"}')
+        restored = platform.restore("o'brien/1", version="2")["documents"][0]
+        kept = client.get_object(Bucket=bucket, Key=f"{platform.prefix}/{restored['kept_copy']}")["Body"].read()
+        assert (kept, json.loads(platform.published("o'brien/1"))) == (b'{"v": "edited"}', {"v": 2})
+        with pytest.raises(ModuleFailed, match="has only keys of objects"):
+            run_module("course_version_restore", {**platform.options, "state": "rebuilt", "publisher": PUBLISHER})
 
 
 def test_lost_versions_are_rebuilt_once_from_the_published_copies(platform: Platform) -> None:

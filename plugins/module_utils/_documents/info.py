@@ -88,7 +88,7 @@ def _described(state: DocumentState, reader: Reader, *, with_versions: bool) -> 
         described["versions"] = [
             {
                 **row._asdict(),
-                **_judged(reader.judge_text(reader.tables.content(state.document, row.version)), row.size),
+                **_judged(reader.judge_version(state.document, row.version), row.size),
             }
             for row in reader.tables.versions_of(state.document)
         ]
@@ -97,7 +97,7 @@ def _described(state: DocumentState, reader: Reader, *, with_versions: bool) -> 
 
 def _judged(verdict: Verdict, size: t.Optional[int]) -> t.Dict[str, t.Any]:
     return {
-        "size": size,
+        "size": verdict.content.size if size is None and verdict.content else size,
         "digest": verdict.content.digest if verdict.content else None,
         "valid": not verdict.problem,
         "problem": verdict.problem,

@@ -23,14 +23,15 @@ from .._engines.postgresql.server.connection import Connection, connection, fetc
 from .._engines.postgresql.server.driver import psycopg2
 from .._engines.postgresql.server.names import parse_qualified_name
 from .._engines.postgresql.server.refusals import query_error
-from .content import parse_content
 from .published import ObjectChanges, Published
-from .reader import Layout, Reader, tables_of
+from .reader import Layout, Reader, read_stored, tables_of
 from .rows import DocumentTables, MetadataRow, NewVersion
 from .schema import Validator
 from .target import PublishOptions, Restored, Target, conflict_of, read_planned_copy, version_problems
 
 _UNCHANGED = "The document is unchanged."
+#: SQLSTATE of a statement that ran longer than statement_timeout.
+_CANCELLED = "57014"
 
 
 class TransactionPublisher:
@@ -81,8 +82,9 @@ class TransactionPublisher:
     ) -> Restored:
         write = self._by_function if self._options.via == "function" else self._by_statements
         restored = write(conn, tables, target, before, seen, outside)
-        text = tables.content(target.document, guaranteed(restored.version))
-        if text is None or parse_content(text).digest != target.digest:
+        stored = tables.content(target.document, guaranteed(restored.version))
+        verdict, data = read_stored(stored, self._copies, self._validator)
+        if verdict.content is None or verdict.content.digest != target.digest:
             raise RecoveryError(
                 ErrorKind.NOT_EQUAL,
                 f"Version {restored.version} of {target.document} does not have the content of version "
@@ -90,7 +92,7 @@ class TransactionPublisher:
                 left=_UNCHANGED,
             )
         if seen is not None and seen.digest != target.digest:
-            outside.replace(seen, text.encode())
+            outside.replace(seen, data)
         return restored
 
     @staticmethod
@@ -123,7 +125,7 @@ class TransactionPublisher:
         etag = max(etags) if etags else None
         kept_version = kept_copy = None
         if target.unversioned and seen is not None:
-            if seen.verdict.content is None:
+            if seen.verdict.content is None or "content" not in tables.versions:
                 kept_copy = outside.keep(seen)
             else:
                 version, etag = version + 1, None if etag is None else etag + 1
@@ -164,9 +166,14 @@ class TransactionPublisher:
                 "SELECT set_config('request.jwt.claim.sub', %s, true), set_config('request.jwt.claims', %s, true)",
                 (publisher, claims),
             )
-        tables.call(
+        milliseconds = f"{max(1, int(self._options.timeout * 1000))}ms"
+        fetch_value(conn, "SELECT set_config('statement_timeout', %s, true)", (milliseconds,))
+        # A confined session keeps the settings that it began with.
+        limited = Confined(conn, tables.session.role, path=tables.session.path)
+        DocumentTables(limited, tables.versions, tables.metadata).call(
             parse_qualified_name(self._options.function), target.document, target.version, self._options.changelog
         )
+        fetch_value(conn, "SELECT set_config('statement_timeout', '0', true)")
         (newest,) = tables.newest([target.document])
         if newest.version is None or newest.version <= (target.state.newest.version or 0):
             raise RecoveryError(
@@ -231,6 +238,13 @@ def refusal_of(error: t.Any) -> RecoveryError:
             f"Another session has published a version: {error.diag.message_primary}.",
             left=_UNCHANGED,
             next_step="Run it again.",
+        )
+    if state == _CANCELLED:
+        return RecoveryError(
+            ErrorKind.TIMEOUT,
+            f"The function did not end within `timeout`: {error.diag.message_primary}.",
+            left=_UNCHANGED,
+            next_step="Raise `timeout`, or restore with `via: sql`.",
         )
     refusal = query_error(error, left=_UNCHANGED)
     if state in ("23502", "23503"):

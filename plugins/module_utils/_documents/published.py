@@ -78,7 +78,12 @@ class PublishedCopies:
         Raises RecoveryError(unsupported) for an encoding that is not gzip: such a copy is not compared, so it must not
         be replaced as a damaged one.
         """
-        key = self.key(document)
+        return self.read_object(self.key(document), validator, keep=keep)
+
+    def read_object(self, key: str, validator: Validator, *, keep: bool = False) -> Published:
+        """As read, for the key of an object. A key that the bucket cannot hold is that of a missing object."""
+        if self.store.refuses(key, 0):
+            return Published(key, None, Verdict(None, "it is missing"))
         try:
             opened = self.store.open_small(key)
             if opened.info.size > LARGEST:

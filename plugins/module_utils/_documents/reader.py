@@ -17,7 +17,7 @@ from .._engines.postgresql.server.confined import Session, begin_reading
 from .._engines.postgresql.server.connection import Connection, ConnectionOptions, connection
 from .._store.base import ObjectStore
 from .published import Published, PublishedCopies
-from .rows import DocumentTables, Newest
+from .rows import DocumentTables, Newest, Stored
 from .schema import Validator, Verdict
 from .tables import MetadataTable, VersionsTable, find_table
 
@@ -89,8 +89,8 @@ class Reader:
         (state,) = self.states([document])
         return state
 
-    def contents(self, documents: t.Sequence[str]) -> t.Iterator[t.Tuple[Newest, t.Optional[str]]]:
-        """The newest versions of these documents with their texts; some megabytes of text are in memory at a time."""
+    def contents(self, documents: t.Sequence[str]) -> t.Iterator[t.Tuple[Newest, Stored]]:
+        """The newest versions of these documents with their contents; a few megabytes are in memory at a time."""
         for start in range(0, len(documents), _BATCH):
             ids = documents[start : start + _BATCH]
             batch = self.tables.newest(ids)
@@ -102,23 +102,41 @@ class Reader:
                     next_step="Check `documents`: only documents that a table holds can be restored.",
                 )
             for group in _groups(batch):
-                texts = self.tables.contents([(one.document, one.version) for one in group if one.version is not None])
+                versions = [(one.document, one.version) for one in group if one.version is not None]
+                contents = self.tables.contents(versions)
                 for one in group:
-                    yield one, texts.pop(one.document, None)
+                    yield one, contents.pop(one.document, Stored())
 
-    def _judge(self, item: t.Tuple[Newest, t.Optional[str]]) -> DocumentState:
-        newest, text = item
-        verdict = None if newest.version is None else self.judge_text(text)
+    def _judge(self, item: t.Tuple[Newest, Stored]) -> DocumentState:
+        newest, stored = item
+        verdict = None if newest.version is None else self.judge_content(stored)
         published = self.copies.read(newest.document, self.validator) if self.copies is not None else None
         found = findings(newest, verdict, published, has_metadata=self.tables.metadata is not None)
         return DocumentState(newest.document, newest, verdict, published, tuple(found))
 
     def judge_version(self, document: str, version: int) -> Verdict:
         """The content of a version, and whether it is valid."""
-        return self.judge_text(self.tables.content(document, version))
+        return self.judge_content(self.tables.content(document, version))
 
-    def judge_text(self, text: t.Optional[str]) -> Verdict:
-        return Verdict(None, "it has no content") if text is None else self.validator.judge(text)
+    def judge_content(self, stored: Stored) -> Verdict:
+        return read_stored(stored, self.copies, self.validator)[0]
+
+
+def read_stored(stored: Stored, copies: t.Optional[PublishedCopies], validator: Validator) -> t.Tuple[Verdict, bytes]:
+    """The content of a version, judged, and its bytes; from an object of the bucket if the row has no text.
+
+    Metadata beside the content in the row is never content.
+    """
+    if stored.text is not None:
+        return validator.judge(stored.text), stored.text.encode("utf-8", "surrogatepass")
+    if not stored.path:
+        return Verdict(None, "it has no content"), b""
+    if copies is None:
+        return Verdict(None, f"its content is the object {stored.path}, and `files` is not set"), b""
+    found = copies.read_object(stored.path, validator, keep=True)
+    if found.verdict.problem:
+        return found.verdict._replace(problem=f"of its object {stored.path}, {found.verdict.problem}"), found.text
+    return found.verdict, found.text
 
 
 def _groups(batch: t.Iterable[Newest]) -> t.Iterator[t.List[Newest]]:

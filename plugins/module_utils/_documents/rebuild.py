@@ -90,6 +90,7 @@ class Rebuild(Change[RebuildResult]):
         if layout.files is None:
             raise RecoveryError(ErrorKind.INVALID_OPTIONS, "`files` is required if `state` is rebuilt.")
         with self.timings.phase("plan"), reading(layout) as reader:
+            self._require_content(reader)
             self._require_publisher(reader)
             batch: t.List[str] = []
             for document, _info in guaranteed(reader.copies).documents():
@@ -113,6 +114,18 @@ class Rebuild(Change[RebuildResult]):
                 ErrorKind.INVALID_OPTIONS,
                 f"`publisher` is required: the column {column.sql} of {reader.tables.versions.name} holds a user.",
                 next_step="Set it to the id of the user who is responsible for the rebuilt versions.",
+            )
+
+    @staticmethod
+    def _require_content(reader: Reader) -> None:
+        versions = reader.tables.versions
+        if "content" not in versions:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                f"`state: rebuilt` writes the content of versions into rows, and {versions.name} has only keys of "
+                "objects.",
+                next_step="Restore the rows of the table from a backup set with restore_rows.yml, and missing objects "
+                "with bucket_restore.",
             )
 
     def _select(self, reader: Reader, documents: t.Sequence[str]) -> None:
@@ -200,8 +213,8 @@ class Rebuild(Change[RebuildResult]):
     def verify(self) -> None:
         """Read every version from the database and compare it with the published copy that it was made of."""
         with self.timings.phase("verify"), reading(self._request.layout) as reader:
-            for newest, text in reader.contents(list(self._digests)):
-                found = reader.judge_text(text).content
+            for newest, stored in reader.contents(list(self._digests)):
+                found = reader.judge_content(stored).content
                 if found is None or bytes.fromhex(found.digest) != self._digests[newest.document]:
                     self.equal = False
                     raise RecoveryError(

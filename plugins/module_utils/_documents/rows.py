@@ -24,6 +24,14 @@ class VersionRow(t.NamedTuple):
     changelog: t.Optional[str]
     published_at: t.Optional[str]
     size: t.Optional[int]
+    storage_path: t.Optional[str] = None
+
+
+class Stored(t.NamedTuple):
+    """The content of a version: its text, or the key of the object that holds it. The text of a row has priority."""
+
+    text: t.Optional[str] = None
+    path: t.Optional[str] = None
 
 
 class MetadataRow(t.NamedTuple):
@@ -73,7 +81,7 @@ class DocumentTables:
     """Statements over both tables, run in a session whose transaction the caller opens."""
 
     def __init__(self, session: t.Any, versions: Table, metadata: t.Optional[Table]) -> None:
-        self._session, self.versions, self.metadata = session, versions, metadata
+        self.session, self.versions, self.metadata = session, versions, metadata
 
     def documents(self) -> t.List[str]:
         """The ids of all documents, in their order."""
@@ -106,7 +114,7 @@ class DocumentTables:
         rows = self._all(
             # ORDER BY would take a name without its table for the column of the result, whose type is text.
             f"SELECT DISTINCT ON (v.{document.sql}) v.{document.sql}::text, v.{version.sql}::text, "
-            f"{self._text('etag')}, octet_length(v.{table['content']}::text), "
+            f"{self._text('etag')}, octet_length({self._text('content')}), "
             f"count(*) OVER (PARTITION BY v.{document.sql}, v.{version.number}) FROM {table.sql} v "
             f"WHERE v.{document.sql} = ANY (%s::{document.type}[]) ORDER BY v.{document.sql}, v.{version.number} DESC",
             (list(documents),),
@@ -140,27 +148,29 @@ class DocumentTables:
         table = self.versions
         rows = self._all(
             f"SELECT {table['version']}::text, {self._text('etag')}, {self._text('publisher')}, "
-            f"{self._text('changelog')}, {self._text('published_at')}, octet_length({table['content']}::text) "
+            f"{self._text('changelog')}, {self._text('published_at')}, octet_length({self._text('content')}), "
+            f"{self._text('storage_path')} "
             f"FROM {table.sql} v WHERE {table['document']} = %s ORDER BY v.{table.columns['version'].number} DESC",
             (document,),
         )
         return [VersionRow(_integer(row[0]) or 0, _integer(row[1]), *row[2:]) for row in rows]
 
-    def content(self, document: str, version: int) -> t.Optional[str]:
-        """The text of a version; None if its content is NULL or if there is no such version."""
-        return self.contents([(document, version)]).get(document)
+    def content(self, document: str, version: int) -> Stored:
+        """The content of a version; it has neither text nor path if it is NULL or if there is no such version."""
+        return self.contents([(document, version)]).get(document, Stored())
 
-    def contents(self, wanted: t.Sequence[t.Tuple[str, int]]) -> t.Dict[str, t.Optional[str]]:
-        """The texts of one version of each document, in one statement."""
+    def contents(self, wanted: t.Sequence[t.Tuple[str, int]]) -> t.Dict[str, Stored]:
+        """The contents of one version of each document, in one statement."""
         table = self.versions
         document, version = table.columns["document"], table.columns["version"]
         rows = self._all(
-            f"SELECT v.{document.sql}::text, v.{table['content']}::text FROM {table.sql} v "
+            f"SELECT v.{document.sql}::text, {self._text('content', 'v.')}, {self._text('storage_path', 'v.')} "
+            f"FROM {table.sql} v "
             f"JOIN unnest(%s::{document.type}[], %s::numeric[]) w (d, n) "
             f"ON v.{document.sql} = w.d AND v.{version.number} = w.n",
             ([one for one, _version in wanted], [number for _document, number in wanted]),
         )
-        return {row[0]: row[1] for row in rows}
+        return {row[0]: Stored(*row[1:]) for row in rows}
 
     def copy_version(
         self, document: str, version: int, *, to: int, publisher: t.Optional[str], changelog: str, etag: t.Optional[int]
@@ -170,10 +180,20 @@ class DocumentTables:
         Raises RecoveryError(conflict) if the table does not have exactly one row of the other version.
         """
         table = self.versions
+        contents = [name for name in ("content", "storage_path") if name in table and not table.columns[name].unique]
+        if not contents:
+            raise RecoveryError(
+                ErrorKind.UNSUPPORTED,
+                f"The column {table['storage_path']} of {table.name} is unique, so a new version cannot have the "
+                f"object of version {version}.",
+                left="The document is unchanged.",
+                next_step="Restore with `via: http` or `via: function`.",
+            )
         values: t.Dict[str, t.Tuple[str, t.Sequence[t.Any]]] = {
             "document": (table["document"], ()),
             "version": (self._parameter("version"), (to,)),
-            "content": (table["content"], ()),
+            # Objects of versions are immutable, so that two versions can share one.
+            **{name: (table[name], ()) for name in contents},
             **self._described(publisher, changelog, etag),
         }
         if publisher is None and "publisher" in table:
@@ -226,7 +246,7 @@ class DocumentTables:
         expressions = ["%s"] * len(names)
         if "updated_at" in table and table.columns["updated_at"].required:
             names, expressions = [*names, table["updated_at"]], [*expressions, "now()"]
-        with self._session.cursor() as cursor:
+        with self.session.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {table.sql} ({', '.join(names)}) VALUES ({', '.join(expressions)})", parameters
             )
@@ -245,7 +265,7 @@ class DocumentTables:
             conditions.append(before.etag)
         if "updated_at" in table:
             changes.append(f"{table['updated_at']} = now()")
-        with self._session.cursor() as cursor:
+        with self.session.cursor() as cursor:
             cursor.execute(f"UPDATE {table.sql} SET {', '.join(changes)} WHERE {where}", (*parameters, *conditions))
             return int(cursor.rowcount)
 
@@ -274,19 +294,19 @@ class DocumentTables:
         names = ", ".join(table.sql_of(name) for name in values)
         expressions = ", ".join(sql for sql, _parameters in values.values())
         given = [one for _sql, some in values.values() for one in some]
-        with self._session.cursor() as cursor:
+        with self.session.cursor() as cursor:
             cursor.execute(f"INSERT INTO {table.sql} ({names}) SELECT {expressions}{rest}", (*given, *parameters))
             return int(cursor.rowcount)
 
     def _parameter(self, option: str) -> str:
         return f"%s::{self.versions.columns[option].type}"
 
-    def _text(self, option: str) -> str:
-        return f"{self.versions[option]}::text" if option in self.versions else "NULL::text"
+    def _text(self, option: str, alias: str = "") -> str:
+        return f"{alias}{self.versions[option]}::text" if option in self.versions else "NULL::text"
 
     def _all(self, sql: str, parameters: t.Any = None) -> t.List[t.Tuple[t.Any, ...]]:
         # Without parameters, psycopg2 leaves doubled percent signs as they are.
-        return fetch_all(self._session, sql if parameters else sql.replace("%%", "%"), parameters)
+        return fetch_all(self.session, sql if parameters else sql.replace("%%", "%"), parameters)
 
 
 def _integer(text: t.Optional[str]) -> t.Optional[int]:

@@ -15,7 +15,7 @@ from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._core.http import Answer, NoAnswer, exchange
 from .._core.notices import note
 from .published import ObjectChanges
-from .reader import DocumentState, Layout, Reader, reading
+from .reader import DocumentState, Layout, Reader, read_stored, reading
 from .schema import Validator
 from .target import PublishOptions, Restored, Target, conflict_of, read_planned_copy, version_problems
 
@@ -77,11 +77,11 @@ class ServicePublisher:
         """The differences between the restored document and its version."""
         return version_problems(reader, target, restored)
 
-    def _write_copy(self, target: Target, text: str) -> None:
+    def _write_copy(self, target: Target, text: bytes) -> None:
         copies = guaranteed(self._copies)
         changes = ObjectChanges(copies)
         try:
-            changes.replace(copies.read_to_replace(target.document, self._validator), text.encode())
+            changes.replace(copies.read_to_replace(target.document, self._validator), text)
         except RecoveryError as error:
             failure = changes.put_back(error)
             raise failure.restated(
@@ -129,13 +129,13 @@ class ServicePublisher:
         text = " ".join(str(reason).split())[:200] if isinstance(reason, str) else ""
         return f" ({text.replace(str(self._options.token), '********')})" if text else ""
 
-    def _after_request(self, target: Target, *, wait: bool) -> t.Tuple[DocumentState, str]:
+    def _after_request(self, target: Target, *, wait: bool) -> t.Tuple[DocumentState, bytes]:
         """The state after a request; with wait, looked at until the document changed or the timeout is over."""
         until = time.monotonic() + (self._options.timeout if wait else 0)
         while True:
             with reading(self._layout) as reader:
                 state = reader.state(target.document)
                 if (state.newest.version or 0) > (target.state.newest.version or 0) or time.monotonic() >= until:
-                    text = reader.tables.content(target.document, state.newest.version or 0)
-                    return state, text or ""
+                    stored = reader.tables.content(target.document, state.newest.version or 0)
+                    return state, read_stored(stored, self._copies, self._validator)[1]
             time.sleep(_LOOK)

@@ -17,7 +17,10 @@ from .._engines.postgresql.server.names import QualifiedName, parse_qualified_na
 
 @dataclass(frozen=True)
 class VersionsTable:
-    """The table of versions: one row for each version of a document, and its columns."""
+    """The table of versions: one row for each version of a document, and its columns.
+
+    A row without content has its content in an object of the bucket, whose key is in storage_path.
+    """
 
     table: str = "course_versions"
     document: str = "course_id"
@@ -27,6 +30,7 @@ class VersionsTable:
     changelog: str = "changelog"
     etag: str = "etag"
     published_at: str = "created_at"
+    storage_path: str = "storage_path"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class MetadataTable:
 
 
 #: Columns that a table can lack if their option has its default.
-_OPTIONAL = ("publisher", "changelog", "etag", "published_at", "updated_at")
+_OPTIONAL = ("publisher", "changelog", "etag", "published_at", "storage_path", "updated_at")
 
 #: The texts that the server prints for ids of these types; a number of 18 digits fits into bigint.
 _ID_FORMS = {
@@ -59,11 +63,15 @@ _CONTENT = ("jsonb", "json", *_TEXTS)
 
 @dataclass(frozen=True)
 class Column:
-    """A column as a quoted identifier, in a statement with parameters, with its type and whether it needs a value."""
+    """A column as a quoted identifier, in a statement with parameters, with its type and whether it needs a value.
+
+    unique: whether it is a part of a unique key.
+    """
 
     sql: str
     type: str
     required: bool
+    unique: bool = False
 
     @property
     def number(self) -> str:
@@ -127,8 +135,11 @@ def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable],
         if field.name == "table" or not wanted:
             continue
         if wanted in existing:
-            _oid, _name, kind, required = existing[wanted][:4]
-            columns[field.name] = Column(quote_identifier(wanted).replace("%", "%%"), kind, required)
+            _oid, _name, kind, required, _default, is_key, _is_generated = existing[wanted]
+            columns[field.name] = Column(quote_identifier(wanted).replace("%", "%%"), kind, required, is_key)
+        elif field.name == "content" and wanted == field.default and _path_of(options) in existing:
+            # Each version is an object of the bucket.
+            continue
         elif field.name not in _OPTIONAL or wanted != field.default:
             raise RecoveryError(
                 ErrorKind.SCHEMA_DRIFT,
@@ -137,6 +148,7 @@ def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable],
             )
     _require_type(name, columns, ("version", "etag"), (*_NUMBER_TYPES, *_TEXTS), "whole numbers")
     _require_type(name, columns, ("content",), _CONTENT, "JSON")
+    _require_type(name, columns, ("storage_path",), _TEXTS, "keys of objects")
     described = {getattr(options, field.name) for field in fields(options) if field.name != "table"}
     copied = [
         quote_identifier(column).replace("%", "%%")
@@ -149,6 +161,10 @@ def find_table(conn: Connection, options: t.Union[VersionsTable, MetadataTable],
         if required and column not in described and not is_generated
     ]
     return Table(found[0][0], name, columns, copied, needed)
+
+
+def _path_of(options: t.Union[VersionsTable, MetadataTable]) -> str:
+    return options.storage_path if isinstance(options, VersionsTable) else ""
 
 
 def _is_computed(default: t.Optional[str]) -> bool:

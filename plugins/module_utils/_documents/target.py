@@ -21,7 +21,8 @@ from .schema import Validator
 @dataclass(frozen=True)
 class PublishOptions:
     """How versions are published. via: sql, function or http. publisher: the id of a user; None for the user of the
-    version that is restored. function: of the database. url, token, timeout: of the HTTP service. lock_timeout: the
+    version that is restored. function: of the database. url, token: of the HTTP service. timeout: of the
+    service or of the function, in seconds. lock_timeout: the
     seconds to wait for another session. version_above, etag_above: the highest numbers that clients may know; those of
     new versions are higher.
     """
