@@ -63,11 +63,15 @@ class Health:
             return "its answer does not contain `health_body`"
         return ""
 
-    def require_proof(self, poll: float) -> bool:
-        """Request until the answer is as expected; False if there is no request. Raises RecoveryError(check_failed)."""
+    def require_proof(self, poll: float, at_most: t.Optional[float] = None) -> bool:
+        """Request until the answer is as expected; False if there is no request. Raises RecoveryError(check_failed).
+
+        at_most: seconds instead of health_timeout.
+        """
         if not self.is_set:
             return False
-        deadline = time.monotonic() + self.health_timeout
+        limit = self.health_timeout if at_most is None else at_most
+        deadline = time.monotonic() + limit
         while True:
             problem = self.problem()
             if not problem:
@@ -75,7 +79,7 @@ class Health:
             if time.monotonic() >= deadline:
                 raise RecoveryError(
                     ErrorKind.CHECK_FAILED,
-                    f"`health_url` was not as expected within {self.health_timeout:g} seconds: {problem}.",
+                    f"`health_url` was not as expected within {limit:g} seconds: {problem}.",
                     next_step="Check the answer of `health_url`, then run it again.",
                 )
             time.sleep(poll)
