@@ -170,8 +170,8 @@ from ..module_utils._ansible.options import ArgumentSpec, spec_of
 from ..module_utils._ansible.pitr_requests import pgbackrest_spec, stanza_backup_request
 from ..module_utils._pitr.backup import BackupRequest, take_backup
 
-LIVE = ArgumentSpec({"live_data_directory": {"type": "path"}})
-SPEC = spec_of(BackupRequest).merge(LIVE, pgbackrest_spec())
+RUNNING = ArgumentSpec({"live_data_directory": {"type": "path"}})
+SPEC = spec_of(BackupRequest).merge(RUNNING, pgbackrest_spec())
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was done is on record, and what retention takes is told before it goes."""
+"""Each operation is on record, and pruning lists the sets before it removes them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_record_that_was_changed_or_taken_away_is_missed(folder: Path, folder_
     assert audit(folder_store)["chain"] == "intact"
 
 
-def test_what_retention_took_away_excuses_no_record_that_is_kept_longer(folder: Path, folder_store: Options) -> None:
+def test_pruned_audit_records_hide_no_missing_younger_record(folder: Path, folder_store: Options) -> None:
     store = open_store(StoreOptions(**folder_store))
     write_audit(store, "media", "check", "passed", {})
     back_up(folder, folder_store)
@@ -126,7 +126,7 @@ def test_records_go_to_a_table_as_well_and_a_lost_table_stops_nothing(
     assert "a-secret-of-the-table" not in json.dumps(result)
 
 
-def test_the_plan_is_shown_and_changes_nothing_until_it_is_carried_out(folder: Path, folder_store: Options) -> None:
+def test_a_dry_run_of_prune_shows_the_plan_and_changes_nothing(folder: Path, folder_store: Options) -> None:
     taken = []
     for number in range(3):
         (folder / "first").write_text(str(number))
@@ -169,7 +169,7 @@ def test_a_verified_set_outlives_unverified_ones(folder: Path, folder_store: Opt
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         ({"keep_daily": 1}, "none is named"),
         ({"tier": "daily", "keep_daily": -1}, "negative"),
@@ -177,10 +177,10 @@ def test_a_verified_set_outlives_unverified_ones(folder: Path, folder_store: Opt
     ],
 )
 def test_a_policy_that_cannot_be_meant_removes_nothing(
-    folder: Path, folder_store: Options, options: Options, words: str
+    folder: Path, folder_store: Options, options: Options, text: str
 ) -> None:
     back_up(folder, folder_store)
     before = keys_in(folder_store)
-    with pytest.raises(ModuleFailed, match=words):
+    with pytest.raises(ModuleFailed, match=text):
         run_module("backup_prune", {"source": "media", "store": folder_store, **options})
     assert keys_in(folder_store) == before

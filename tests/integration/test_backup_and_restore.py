@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A database backed up and restored is the database that was there."""
+"""A restored database equals the database that was backed up."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_newer_server_restores_an_older_set(servers: t.Callable[[str], Postgre
     older.drop_database(database)
 
 
-def test_what_was_written_after_the_snapshot_is_not_in_the_set(
+def test_rows_written_after_the_snapshot_are_not_in_the_set(
     postgres: PostgresServer, school: str, folder_store: Options
 ) -> None:
     taken = back_up(postgres, school, folder_store)
@@ -107,7 +107,7 @@ def test_a_difference_of_one_value_is_found(postgres: PostgresServer, school: st
     postgres.drop_database(kept)
 
 
-def test_swap_keeps_the_old_database_and_undo_brings_it_back(
+def test_swap_keeps_the_old_database_and_undo_restores_it(
     postgres: PostgresServer, school: str, folder_store: Options
 ) -> None:
     back_up(postgres, school, folder_store)
@@ -149,7 +149,7 @@ def test_production_needs_the_name_or_the_plan(postgres: PostgresServer, school:
     assert caught.value.result["plan_digest"] == planned["plan_digest"]
     another = run_module("pg_restore", {**arguments, "mode": "in_place"}, check_mode=True)
     assert another["plan_digest"] != planned["plan_digest"]
-    # People go on working while somebody reads the plan.
+    # The application keeps writing while the operator reads the plan.
     postgres.psql(school, "CREATE TABLE public.later AS SELECT generate_series(1, 100000) AS id")
     assert run_module("pg_restore", arguments, check_mode=True)["plan"]["replaces"] != planned["plan"]["replaces"]
     done = run_module("pg_restore", {**arguments, "recovery_confirm": planned["plan_digest"]})
@@ -211,7 +211,7 @@ def test_a_sidecar_that_disagrees_stops_the_restore(postgres: PostgresServer, tm
     assert caught.value.result["error_kind"] == "damaged"
 
 
-def test_the_catalogue_tells_age_change_and_verification(
+def test_the_catalogue_returns_age_change_and_verification(
     postgres: PostgresServer, school: str, folder_store: Options
 ) -> None:
     first = back_up(postgres, school, folder_store)

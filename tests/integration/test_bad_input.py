@@ -138,7 +138,7 @@ def test_a_role_that_row_security_blinds(postgres: PostgresServer, small: str, f
     postgres.psql(small, f"DROP OWNED BY {role}; DROP ROLE {role};")
 
 
-def test_a_second_backup_at_once(postgres: PostgresServer, small: str, folder_store: Options) -> None:
+def test_a_second_backup_in_parallel_is_refused(postgres: PostgresServer, small: str, folder_store: Options) -> None:
     with postgres.session(small) as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended('lifeline.recovery backup of ' || 'school', 0))")
         result = failure("pg_backup", backup_arguments(postgres, small, folder_store))
@@ -320,7 +320,7 @@ def test_no_secret_is_in_argv_result_log_or_file(
 
 
 def sessions(server: PostgresServer) -> int:
-    """Sessions of ours that remain, after a moment for those that end."""
+    """Sessions of the collection that remain, after a moment for those that end."""
     for _try in range(50):
         with server.session() as cursor:
             cursor.execute(

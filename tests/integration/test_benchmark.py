@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The benchmarks run, small, as make starts them. What they measure is not judged here."""
+"""The benchmarks run, small, as make starts them. Their measurements are not judged."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was found by attacking buckets, one test each: races, changed settings, odd files, wrong wishes."""
+"""Faults found by attacking buckets, one test each: races, changed settings, odd files, wrong options."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_undo_of_an_encrypted_set_is_encrypted_as_well(place: Place, tmp_pat
 
 
 @pytest.mark.parametrize("parallel", [0, -1])
-def test_nobody_at_work_is_refused(place: Place, parallel: int) -> None:
+def test_a_backup_without_workers_is_refused(place: Place, parallel: int) -> None:
     place.write(a="one")
     result = refused(lambda: place.back_up(parallel_files=parallel))
     assert (result["error_kind"], result["what"]) == (
@@ -173,7 +173,7 @@ class Acting(DirectoryStore):
             act()
 
 
-def test_what_a_backup_takes_up_again_is_not_pruned_under_it(place: Place) -> None:
+def test_prune_keeps_objects_that_a_running_backup_uses_again(place: Place) -> None:
     store = Acting(str(place.store))
     request = BucketBackupRequest("media")
     origin = DirectoryStore(str(place.files))
@@ -199,7 +199,7 @@ def test_metadata_that_is_not_ascii_comes_back(place: Place) -> None:
     with moto_server() as server:
         client, files = server.client(), server.store_options(prefix="media")
         url = client.generate_presigned_url("put_object", Params={"Bucket": server.bucket, "Key": "media/a"})
-        # As raw UTF-8, which http.client sends when it is told as Latin-1.
+        # As raw UTF-8, which http.client sends for text that is decoded as Latin-1.
         named = {"x-amz-meta-name": "\u00dcbung".encode().decode("latin-1"), "Content-Type": "text/plain"}
         request = urllib.request.Request(url, data=b"text", headers=named, method="PUT")
         urllib.request.build_opener().open(request).close()
@@ -278,7 +278,7 @@ def test_a_folder_in_the_way_is_no_success(place: Place) -> None:
     assert result["changed"] is True
 
 
-def test_what_was_saved_after_the_undo_is_not_overwritten(place: Place) -> None:
+def test_files_saved_after_the_undo_are_not_overwritten(place: Place) -> None:
     store, target = Acting(str(place.store)), DirectoryStore(str(place.files))
     place.write(a="good", b="good too")
     back_up(BucketBackup(target, BucketBackupRequest("media")), store)
@@ -337,19 +337,19 @@ def test_names_of_one_place_are_known_as_one(s3: S3Server, place: Place, tmp_pat
 
 def test_check_mode_writes_nothing_at_all(place: Place, tmp_path: Path) -> None:
     place.write(a="one")
-    told = tmp_path / "progress"
+    returned = tmp_path / "progress"
     arguments = {
         "source": "media",
         "files": {"provider": "directory", "path": str(place.files)},
         "store": {"provider": "directory", "path": str(place.store)},
-        "progress_file": str(told),
+        "progress_file": str(returned),
     }
     run_module("bucket_backup", arguments, check_mode=True)
-    assert not told.exists()
+    assert not returned.exists()
     assert not place.store.exists()
 
 
-def test_what_killed_writers_left_is_removed_after_a_day(place: Place) -> None:
+def test_leftovers_of_killed_writers_are_removed_after_a_day(place: Place) -> None:
     place.write(a="one")
     place.back_up()
     old, new = (place.store / "media/daily" / f".unfinished-{name}" for name in ("aaaaaaaa", "bbbbbbbb"))

@@ -227,7 +227,7 @@ def test_mode_all_restores_headers_that_differ(media: Media, other: Options) -> 
     assert undone["header_files"] == ["page"]
 
 
-def test_what_a_target_refuses_beside_the_bytes_is_named_and_the_files_come_back(media: Media) -> None:
+def test_headers_that_a_target_refuses_are_named_and_the_files_are_restored(media: Media) -> None:
     for name in ("a", "b"):
         media.put(name, b"text", StorageClass="STANDARD_IA", Tagging="class=x")
     media.back_up()
@@ -285,7 +285,7 @@ REFUSED = {
 GOOD = ("a.txt", "k/child", "k!", " blanks ", "-n", "$(touch x)", "\u00fc" * 127, "z.txt")
 
 
-def test_what_a_folder_cannot_hold_is_named_before_the_rest_is_restored(media: Media) -> None:
+def test_files_that_a_folder_cannot_hold_are_named_before_the_rest_is_restored(media: Media) -> None:
     for key in (*REFUSED, *GOOD):
         media.put(key, key.encode())
     media.back_up()
@@ -302,7 +302,7 @@ def test_what_a_folder_cannot_hold_is_named_before_the_rest_is_restored(media: M
     assert (again["changed"], again["refused"], again["equal"]) == (False, len(REFUSED), len(GOOD))
 
 
-def test_what_lies_in_the_way_in_a_folder_stops_no_other_file_and_is_no_success(media: Media) -> None:
+def test_obstacles_in_a_folder_stop_no_other_file_and_fail_the_restore(media: Media) -> None:
     for key in ("a", "b/c", "d", "e"):
         media.put(key)
     media.back_up()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of a bucket come back as they were, whatever happened to the bucket since."""
+"""The files of a bucket are restored unchanged, after any change of the bucket."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ def restore(bucket: Bucket, store: Options, **options: t.Any) -> Options:
     return run_module("bucket_restore", arguments, check_mode=check_mode)
 
 
-def test_what_was_deleted_comes_back_and_what_is_new_stays(
-    bucket: Bucket, folder_store: Options, content: Files
-) -> None:
+def test_deleted_files_are_restored_and_new_files_stay(bucket: Bucket, folder_store: Options, content: Files) -> None:
     bucket.put(content)
     taken = back_up(bucket, folder_store)
     assert (taken["files"], taken["files_changed"], taken["objects_uploaded"]) == (7, 7, 6)
@@ -194,7 +192,7 @@ def test_an_object_that_the_store_lost_is_read_again(bucket: Bucket, folder_stor
     assert verified["objects"] == 7
 
 
-def test_a_file_whose_listing_tells_another_second_than_itself_is_read_once(
+def test_a_file_whose_listing_has_another_second_than_its_head_is_read_once(
     bucket: Bucket, s3: S3Server, folder_store: Options
 ) -> None:
     bucket.put({"rounded up": b"x", "as well": b"y"})

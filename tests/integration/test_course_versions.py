@@ -275,7 +275,7 @@ def service(platform: Platform) -> t.Iterator[HttpSink]:
                     "SELECT restore_course_version(%s, %s, %s)", (body["courseId"], body["version"], body["changelog"])
                 )
 
-    with http_sink(told=restore) as sink:
+    with http_sink(keep=restore) as sink:
         yield sink
 
 

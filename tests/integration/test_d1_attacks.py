@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows of others stay as they are, and what is told of a restore is true, however odd the database is."""
+"""Rows of other tenants stay unchanged, and the result of a restore is true, however odd the database is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TENANTS = "CREATE TABLE tenants(id TEXT PRIMARY KEY, name); INSERT INTO tenants 
 NORTH = {"table": "tenants", "keys": ["north"], "columns": ["tenant_id"]}
 
 
-class Live:
+class Target:
     """A file that is backed up once, damaged, and restored."""
 
     def __init__(self, folder: Path, sql: str) -> None:
@@ -50,13 +50,13 @@ class Live:
         return [tuple(x.decode() if isinstance(x, bytes) else x for x in row) for row in found]
 
     def restore(self, **options: t.Any) -> Options:
-        wish = {"path": str(self.path), "source": "s", "store": self.store, "recovery_environment": "sandbox"}
+        requested = {"path": str(self.path), "source": "s", "store": self.store, "recovery_environment": "sandbox"}
         tenant = dict(options.pop("tenant", None) or {})
         if not tenant and options.get("tier") != "undo":
-            return run_module("d1_restore", {**wish, **options})
+            return run_module("d1_restore", {**requested, **options})
         if tenant:
             options = {"mode": tenant.pop("mode", "merge"), "tenant": tenant, **options}
-        return run_module("d1_restore_rows", {**wish, "reason": "a drill", **options})
+        return run_module("d1_restore_rows", {**requested, "reason": "a drill", **options})
 
     def refused(self, **options: t.Any) -> str:
         before = self.dump()
@@ -73,16 +73,16 @@ class Live:
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> t.Callable[[str], Live]:
-    return lambda sql: Live(tmp_path, sql)
+def target(tmp_path: Path) -> t.Callable[[str], Target]:
+    return lambda sql: Target(tmp_path, sql)
 
 
-Make = t.Callable[[str], Live]
+Make = t.Callable[[str], Target]
 
 
 @pytest.mark.parametrize("mode", ["missing", "merge", "exact"])
-def test_a_number_that_was_given_to_somebody_else_is_a_conflict(live: Make, mode: str) -> None:
-    here = live(
+def test_a_number_that_another_tenant_got_is_a_conflict(target: Make, mode: str) -> None:
+    here = target(
         TENANTS + "CREATE TABLE b(id INTEGER PRIMARY KEY, tenant_id TEXT, note);"
         "INSERT INTO b VALUES (1, 'south', 's'), (2, 'north', 'n')"
     )
@@ -90,16 +90,16 @@ def test_a_number_that_was_given_to_somebody_else_is_a_conflict(live: Make, mode
     assert here.refused(tenant={**NORTH, "mode": mode}) == "conflict"
 
 
-def test_a_row_that_was_moved_to_somebody_else_is_a_conflict(live: Make) -> None:
-    here = live(
+def test_a_row_that_was_moved_to_another_tenant_is_a_conflict(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, v); INSERT INTO u VALUES ('1', 'north', 1)"
     )
-    here.run("UPDATE u SET tenant_id = 'south', v = 'theirs now'")
+    here.run("UPDATE u SET tenant_id = 'south', v = 'moved now'")
     assert here.refused(tenant=NORTH) == "conflict"
 
 
-def test_a_row_whose_reference_was_only_emptied_comes_back(live: Make) -> None:
-    here = live(
+def test_a_row_whose_reference_was_only_emptied_comes_back(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id REFERENCES tenants(id));"
         "CREATE TABLE b(id INTEGER PRIMARY KEY, u REFERENCES u(id) ON DELETE SET NULL);"
         "INSERT INTO u VALUES ('u1', 'north'); INSERT INTO b VALUES (1, 'u1')"
@@ -109,8 +109,8 @@ def test_a_row_whose_reference_was_only_emptied_comes_back(live: Make) -> None:
     assert here.rows("SELECT * FROM b") == [(1, "u1")]
 
 
-def test_a_table_that_replaces_on_conflict_loses_nobody_s_row(live: Make) -> None:
-    here = live(
+def test_a_table_that_replaces_on_conflict_loses_no_row_of_other_tenants(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, email TEXT UNIQUE ON CONFLICT REPLACE);"
         "INSERT INTO u VALUES ('n1', 'north', 'a@x')"
     )
@@ -118,8 +118,8 @@ def test_a_table_that_replaces_on_conflict_loses_nobody_s_row(live: Make) -> Non
     assert here.refused(tenant=NORTH) == "conflict"
 
 
-def test_another_tenant_that_refers_to_a_row_of_this_one_is_not_taken_along(live: Make) -> None:
-    here = live(
+def test_another_tenant_that_refers_to_a_row_of_this_one_is_not_taken_along(target: Make) -> None:
+    here = target(
         "CREATE TABLE tenants(id TEXT PRIMARY KEY, name, created_by TEXT REFERENCES users(id));"
         "CREATE TABLE users(id TEXT PRIMARY KEY, tenant_id TEXT REFERENCES tenants(id));"
         "CREATE TABLE b(id INTEGER PRIMARY KEY, tenant_id TEXT REFERENCES tenants(id), v);"
@@ -135,8 +135,8 @@ def test_another_tenant_that_refers_to_a_row_of_this_one_is_not_taken_along(live
     assert here.rows("SELECT id, v FROM b ORDER BY id") == [(2, "paid"), (3, "new")]
 
 
-def test_integer_primary_key_desc_is_no_row_number(live: Make) -> None:
-    here = live(
+def test_integer_primary_key_desc_is_no_row_number(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id INTEGER PRIMARY KEY DESC, tenant_id TEXT, v);"
         "INSERT INTO u(rowid, id, tenant_id, v) VALUES (5, 10, 'north', 1), (9, 20, 'south', 2), (77, 30, 'north', 3)"
     )
@@ -160,8 +160,8 @@ def test_integer_primary_key_desc_is_no_row_number(live: Make) -> None:
         ),
     ],
 )
-def test_no_row_is_lost_between_pages_whatever_its_key_is(live: Make, tmp_path: Path, schema: str, text: str) -> None:
-    here = live(
+def test_no_row_is_lost_between_pages_whatever_its_key_is(target: Make, tmp_path: Path, schema: str, text: str) -> None:
+    here = target(
         f"CREATE TABLE u({schema}) WITHOUT ROWID; WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c"
         f" WHERE n < 40) INSERT INTO u SELECT {text}, n FROM c"
     )
@@ -171,8 +171,8 @@ def test_no_row_is_lost_between_pages_whatever_its_key_is(live: Make, tmp_path: 
     assert back.execute("SELECT count(*), sum(v) FROM u").fetchone() == (40, 820)
 
 
-def test_a_key_of_another_type_or_case_finds_what_refers_to_it(live: Make) -> None:
-    here = live(
+def test_a_key_of_another_type_or_case_finds_what_refers_to_it(target: Make) -> None:
+    here = target(
         "CREATE TABLE tenants(id INTEGER PRIMARY KEY); INSERT INTO tenants VALUES (1), (2);"
         "CREATE TABLE log(id INTEGER PRIMARY KEY, tenant_id, what);"
         "INSERT INTO log VALUES (1, 1, 'a'), (2, '1', 'b'), (3, 2, 'c');"
@@ -185,8 +185,8 @@ def test_a_key_of_another_type_or_case_finds_what_refers_to_it(live: Make) -> No
     assert here.rows("SELECT id FROM doc") == [(1,)]
 
 
-def test_references_are_followed_as_the_parent_compares(live: Make) -> None:
-    here = live(
+def test_references_are_followed_as_the_parent_compares(target: Make) -> None:
+    here = target(
         "CREATE TABLE tenants(id TEXT PRIMARY KEY COLLATE NOCASE); INSERT INTO tenants VALUES ('north');"
         "CREATE TABLE u(id INTEGER PRIMARY KEY, t TEXT REFERENCES tenants(id));"
         "INSERT INTO u VALUES (1, 'NORTH'), (2, 'north')"
@@ -196,8 +196,8 @@ def test_references_are_followed_as_the_parent_compares(live: Make) -> None:
     assert here.rows("SELECT * FROM u ORDER BY id") == [(1, "NORTH"), (2, "north")]
 
 
-def test_tenants_that_differ_by_case_alone_are_two(live: Make) -> None:
-    here = live(
+def test_tenants_that_differ_by_case_alone_are_two(target: Make) -> None:
+    here = target(
         "CREATE TABLE tenants(id TEXT PRIMARY KEY); INSERT INTO tenants VALUES ('Ab'), ('aB');"
         "CREATE TABLE u(id INTEGER PRIMARY KEY, tenant_id TEXT COLLATE NOCASE, v);"
         "INSERT INTO u VALUES (1, 'Ab', 1), (2, 'aB', 2)"
@@ -207,8 +207,8 @@ def test_tenants_that_differ_by_case_alone_are_two(live: Make) -> None:
     assert here.rows("SELECT id, v FROM u ORDER BY id") == [(1, 1), (2, "changed"), (3, "new")]
 
 
-def test_a_delete_that_would_take_somebody_else_s_row_along_is_a_conflict(live: Make) -> None:
-    here = live(
+def test_a_delete_that_cascades_to_another_tenant_is_a_conflict(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE p(id TEXT PRIMARY KEY COLLATE NOCASE, tenant_id);"
         "CREATE TABLE c(id INTEGER PRIMARY KEY, tenant_id, p TEXT REFERENCES p(id) ON DELETE CASCADE)"
     )
@@ -216,8 +216,8 @@ def test_a_delete_that_would_take_somebody_else_s_row_along_is_a_conflict(live: 
     assert here.refused(tenant={**NORTH, "mode": "exact"}) == "conflict"
 
 
-def test_an_update_that_would_change_somebody_else_s_row_is_a_conflict(live: Make) -> None:
-    here = live(
+def test_an_update_that_cascades_to_another_tenant_is_a_conflict(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE p(id TEXT PRIMARY KEY, tenant_id TEXT, code TEXT UNIQUE);"
         "INSERT INTO p VALUES ('p1', 'north', 'A');"
         "CREATE TABLE c(id INTEGER PRIMARY KEY, who TEXT, code TEXT REFERENCES p(code) ON UPDATE SET NULL)"
@@ -229,8 +229,8 @@ def test_an_update_that_would_change_somebody_else_s_row_is_a_conflict(live: Mak
     assert here.refused(tenant=NORTH) == "conflict"
 
 
-def test_rows_told_apart_by_number_are_undone_by_number(live: Make) -> None:
-    here = live(
+def test_rows_identified_by_number_are_undone_by_number(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, v);"
         "INSERT INTO u VALUES (NULL, 'north', 'null'), ('1', 'south', 's1'), ('2', 'south', 's2'), ('n', 'north', 'n')"
     )
@@ -242,8 +242,8 @@ def test_rows_told_apart_by_number_are_undone_by_number(live: Make) -> None:
 
 
 @pytest.mark.parametrize("value", ["9e999", "CAST(x'61ff' AS TEXT)", "x'00ff'", "1.5", "9223372036854775807"])
-def test_whatever_the_key_is_the_undo_finds_it(live: Make, value: str) -> None:
-    here = live(
+def test_whatever_the_key_is_the_undo_finds_it(target: Make, value: str) -> None:
+    here = target(
         TENANTS
         + f"CREATE TABLE u(id PRIMARY KEY, tenant_id TEXT) WITHOUT ROWID; INSERT INTO u VALUES ({value}, 'north')"
     )
@@ -254,8 +254,8 @@ def test_whatever_the_key_is_the_undo_finds_it(live: Make, value: str) -> None:
     assert here.rows("SELECT count(*) FROM u") == [(0,)]
 
 
-def test_parents_without_a_primary_key_come_along_and_go_again(live: Make) -> None:
-    here = live(
+def test_parents_without_a_primary_key_come_along_and_go_again(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE plans(code TEXT UNIQUE, v, up TEXT REFERENCES plans(code));"
         "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, plan TEXT REFERENCES plans(code));"
         "INSERT INTO plans VALUES ('gold', 1, NULL), ('free', 2, 'gold'); INSERT INTO u VALUES ('n', 'north', 'free')"
@@ -270,8 +270,8 @@ def test_parents_without_a_primary_key_come_along_and_go_again(live: Make) -> No
     assert here.rows("SELECT code FROM plans") == [("other",)]
 
 
-def test_a_parent_that_is_there_is_not_written_again(live: Make) -> None:
-    here = live(
+def test_a_parent_that_is_there_is_not_written_again(target: Make) -> None:
+    here = target(
         "CREATE TABLE tenants(id INTEGER PRIMARY KEY); INSERT INTO tenants VALUES (1);"
         "CREATE TABLE plans(id TEXT PRIMARY KEY COLLATE NOCASE); INSERT INTO plans VALUES ('gold');"
         "CREATE TABLE u(id INTEGER PRIMARY KEY, tenant_id TEXT REFERENCES tenants(id), plan TEXT REFERENCES plans(id));"
@@ -283,8 +283,8 @@ def test_a_parent_that_is_there_is_not_written_again(live: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["-wal", "-journal", "-shm"])
-def test_files_of_an_earlier_database_are_not_taken_into_a_new_one(live: Make, name: str) -> None:
-    here = live(TENANTS)
+def test_files_of_an_earlier_database_are_not_taken_into_a_new_one(target: Make, name: str) -> None:
+    here = target(TENANTS)
     here.path.unlink()
     Path(f"{here.path}{name}").write_bytes(b"old")
     with pytest.raises(ModuleFailed, match="earlier database"):
@@ -295,14 +295,14 @@ def test_files_of_an_earlier_database_are_not_taken_into_a_new_one(live: Make, n
 @pytest.mark.parametrize(
     "text", ["", "SELECT 1;", "-- nothing", "CREATE TABLE t (x); CREATE TABLE u (y)", "CREATE TEMP TABLE t (x);"]
 )
-def test_a_dump_that_is_empty_or_cut_off_replaces_nothing(live: Make, tmp_path: Path, text: str) -> None:
-    here = live(TENANTS)
+def test_a_dump_that_is_empty_or_cut_off_replaces_nothing(target: Make, tmp_path: Path, text: str) -> None:
+    here = target(TENANTS)
     dump = tmp_path / "dump.sql"
     dump.write_text(text)
     before = here.dump()
     with pytest.raises(ModuleFailed) as caught:
-        wish = {"path": str(here.path), "src": str(dump), "mode": "in_place", "recovery_environment": "sandbox"}
-        run_module("d1_restore", wish)
+        requested = {"path": str(here.path), "src": str(dump), "mode": "in_place", "recovery_environment": "sandbox"}
+        run_module("d1_restore", requested)
     assert (caught.value.result["error_kind"], here.dump()) == ("damaged", before)
 
 
@@ -314,15 +314,15 @@ def test_a_dump_that_is_empty_or_cut_off_replaces_nothing(live: Make, tmp_path: 
         "CREATE TABLE h(x REFERENCES g(x), y REFERENCES g(nope))",
     ],
 )
-def test_references_that_came_later_or_are_odd_do_no_harm(live: Make, change: str) -> None:
-    here = live(TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT); INSERT INTO u VALUES ('n', 'north')")
+def test_references_that_came_later_or_are_odd_do_no_harm(target: Make, change: str) -> None:
+    here = target(TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT); INSERT INTO u VALUES ('n', 'north')")
     here.run(f"DELETE FROM u; {change}")
     here.restore(tenant=NORTH)
     assert here.rows("SELECT id FROM u") == [("n",)]
 
 
-def test_a_value_that_a_stray_row_holds_comes_back_in_mode_exact(live: Make) -> None:
-    here = live(
+def test_a_value_that_a_stray_row_holds_comes_back_in_mode_exact(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, email TEXT UNIQUE, boss TEXT REFERENCES u(id));"
         "INSERT INTO u VALUES ('n1', 'north', 'a@x', NULL), ('n2', 'north', 'b@x', 'n1')"
     )
@@ -334,8 +334,8 @@ def test_a_value_that_a_stray_row_holds_comes_back_in_mode_exact(live: Make) -> 
     assert here.rows("SELECT id, email, boss FROM u ORDER BY id") == [("n1", "a@x", None), ("n2", "b@x", "n1")]
 
 
-def test_long_values_keep_their_rules_and_their_index(live: Make) -> None:
-    here = live(
+def test_long_values_keep_their_rules_and_their_index(target: Make) -> None:
+    here = target(
         TENANTS + "CREATE TABLE d(id INTEGER PRIMARY KEY, tenant_id TEXT, j TEXT CHECK (json_valid(j)));"
         "CREATE VIRTUAL TABLE f USING fts5(j, content='d', content_rowid='id');"
         "CREATE TRIGGER f_in AFTER INSERT ON d BEGIN INSERT INTO f(rowid, j) VALUES (new.id, new.j); END;"
@@ -349,8 +349,8 @@ def test_long_values_keep_their_rules_and_their_index(live: Make) -> None:
     assert here.rows("SELECT count(*) FROM d") == [(0,)]
 
 
-def test_an_undo_touches_nothing_that_was_worked_on_since(live: Make, tmp_path: Path) -> None:
-    here = live(
+def test_an_undo_touches_nothing_that_was_worked_on_since(target: Make, tmp_path: Path) -> None:
+    here = target(
         TENANTS + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, v); INSERT INTO u VALUES ('n1', 'north', 1)"
     )
     here.run("DELETE FROM u")
@@ -365,8 +365,8 @@ def test_an_undo_touches_nothing_that_was_worked_on_since(live: Make, tmp_path: 
         here.restore(**{**done["undo"], "mode": "in_place"})
 
 
-def test_a_trigger_that_only_has_the_word_of_a_full_text_table_is_silenced(live: Make) -> None:
-    here = live(
+def test_a_trigger_that_only_has_the_word_of_a_full_text_table_is_silenced(target: Make) -> None:
+    here = target(
         TENANTS
         + "CREATE TABLE u(id TEXT PRIMARY KEY, tenant_id TEXT, v); CREATE TABLE stats(n); INSERT INTO stats VALUES (0);"
         "CREATE VIRTUAL TABLE v USING fts5(x);"
@@ -379,8 +379,8 @@ def test_a_trigger_that_only_has_the_word_of_a_full_text_table_is_silenced(live:
     assert done["not_covered"] == ["v"]
 
 
-def test_a_copy_beside_a_file_is_for_whom_the_file_is_for(live: Make) -> None:
-    here = live(TENANTS + "PRAGMA user_version = 7; PRAGMA application_id = 9;")
+def test_a_copy_beside_a_file_is_for_whom_the_file_is_for(target: Make) -> None:
+    here = target(TENANTS + "PRAGMA user_version = 7; PRAGMA application_id = 9;")
     here.run("PRAGMA user_version = 8")
     here.path.chmod(0o600)
     copies = [here.restore(mode="in_place")["previous_path"] for _again in range(2)]

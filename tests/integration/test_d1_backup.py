@@ -143,7 +143,7 @@ def test_the_torture_database_comes_back_exactly(
         run(target, "SELECT t FROM parent WHERE id = 'p5'")["rows"]
         == run(tortured, "SELECT t FROM parent WHERE id = 'p5'")["rows"]
     )
-    # The trigger works, and the counter goes on where it was.
+    # The trigger works, and the counter continues at its value.
     run(target, "INSERT INTO child(parent, v) VALUES ('p1', 42)")
     assert run(target, "SELECT max(id) AS id FROM child")["rows"] == [{"id": 2**53 + 4}]
     file = tmp_path / "restored.sqlite"
@@ -151,7 +151,7 @@ def test_the_torture_database_comes_back_exactly(
     assert sqlite3.connect(file).execute("SELECT n FROM parent WHERE id = 'p1'").fetchone() == (2**53 + 1,)
 
 
-def test_what_is_not_empty_is_refused_and_what_failed_leaves_nothing(
+def test_a_database_with_rows_is_refused_and_a_failed_restore_leaves_nothing(
     d1: D1Server, small: Options, folder_store: Options, tmp_path: Path
 ) -> None:
     back_up(small, folder_store)
@@ -168,60 +168,62 @@ def test_what_is_not_empty_is_refused_and_what_failed_leaves_nothing(
         assert run_module("d1_database", other, check_mode=True)["exists"] is False
 
 
-def test_what_is_in_a_database_is_replaced_and_can_be_taken_back(
+def test_the_content_of_a_database_is_replaced_and_can_be_undone(
     d1: D1Server, small: Options, folder_store: Options
 ) -> None:
     back_up(small, folder_store)
-    live = d1.options(f"live-{secrets.token_hex(4)}")
-    run_module("d1_database", live)
+    original = d1.options(f"live-{secrets.token_hex(4)}")
+    run_module("d1_database", original)
     run(
-        live,
+        original,
         "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p(id)); INSERT INTO p VALUES (1);"
         "INSERT INTO c VALUES (1); CREATE VIEW v AS SELECT * FROM c; CREATE VIRTUAL TABLE f USING fts5(x);"
         "CREATE TABLE t (other); CREATE TRIGGER g AFTER INSERT ON c BEGIN SELECT 1; END",
     )
-    wish = {**live, "mode": "in_place"}
-    digest = run_module("d1_restore", {**wish, "source": "studio", "store": folder_store}, check_mode=True)[
+    requested = {**original, "mode": "in_place"}
+    digest = run_module("d1_restore", {**requested, "source": "studio", "store": folder_store}, check_mode=True)[
         "plan_digest"
     ]
-    assert refused(lambda: restore(wish, folder_store))["error_kind"] == "confirmation_required"
-    assert run(live, "SELECT count(*) AS n FROM c")["rows"] == [{"n": 1}]
-    done = restore(wish, folder_store, recovery_confirm=digest)
-    assert [row["x"] for row in run(live, "SELECT x FROM t ORDER BY id")["rows"]] == ["a", 2, None]
-    names = run(live, "SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")["rows"]
+    assert refused(lambda: restore(requested, folder_store))["error_kind"] == "confirmation_required"
+    assert run(original, "SELECT count(*) AS n FROM c")["rows"] == [{"n": 1}]
+    done = restore(requested, folder_store, recovery_confirm=digest)
+    assert [row["x"] for row in run(original, "SELECT x FROM t ORDER BY id")["rows"]] == ["a", 2, None]
+    names = run(original, "SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")["rows"]
     assert [row["name"] for row in names] == ["t"]
     run_module(
         "d1_time_travel",
-        {**live, "bookmark": done["previous_bookmark"], "restore": True, "recovery_confirm": live["database"]},
+        {**original, "bookmark": done["previous_bookmark"], "restore": True, "recovery_confirm": original["database"]},
     )
-    assert run(live, "SELECT count(*) AS n FROM v")["rows"] == [{"n": 1}]
+    assert run(original, "SELECT count(*) AS n FROM v")["rows"] == [{"n": 1}]
     d1.rules()
-    restore(wish, folder_store, recovery_confirm=live["database"])
+    restore(requested, folder_store, recovery_confirm=original["database"])
     asked = len(d1.requests())
     for at in range(4, asked):
-        before = run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"]
+        before = run(original, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"]
         d1.rules({"at": at, "before": "denied"})
-        result = refused(lambda: restore(wish, folder_store, recovery_confirm=live["database"]))
+        result = refused(lambda: restore(requested, folder_store, recovery_confirm=original["database"]))
         d1.rules()
         assert "is unchanged" in result["msg"]
-        assert run(live, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"] == before
+        assert run(original, "SELECT group_concat(name) AS names FROM sqlite_schema")["rows"] == before
 
 
-def test_an_import_that_goes_on_when_nobody_is_told_of_it_is_taken_back(d1: D1Server, small: Options) -> None:
-    live = d1.options(f"live-{secrets.token_hex(4)}")
-    run_module("d1_database", live)
-    run(live, "CREATE TABLE precious (x)")
+def test_an_import_that_continues_without_an_answer_is_undone(d1: D1Server, small: Options) -> None:
+    original = d1.options(f"live-{secrets.token_hex(4)}")
+    run_module("d1_database", original)
+    run(original, "CREATE TABLE precious (x)")
     dump = Path(small["path"]).with_name("dump.sql")
     # More than one batch takes, so that it is imported.
     dump.write_text("CREATE TABLE t (x);" + "INSERT INTO t VALUES (1);\n" * 250)
-    wish = {**live, "mode": "in_place", "src": str(dump), "recovery_confirm": live["database"]}
+    requested = {**original, "mode": "in_place", "src": str(dump), "recovery_confirm": original["database"]}
     d1.rules({"at": 6, "slow": 3}, {"at": 7, "before": "denied"})
-    result = refused(lambda: run_module("d1_restore", wish))
+    result = refused(lambda: run_module("d1_restore", requested))
     assert d1.requests()[4:7] == ["POST import"] * 3
     d1.rules()
     assert "was sent back" in result["msg"]
     time.sleep(3)
-    assert run(live, "SELECT name FROM sqlite_schema WHERE name IN ('t', 'precious')")["rows"] == [{"name": "precious"}]
+    assert run(original, "SELECT name FROM sqlite_schema WHERE name IN ('t', 'precious')")["rows"] == [
+        {"name": "precious"}
+    ]
 
 
 def test_an_export_that_d1_refuses_is_mended_and_restored(d1: D1Server, tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_a_dump_of_the_shell_with_full_text_is_restored(d1: D1Server, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (EXPORT[:-20] + "'", "has no end"),
         ("BEGIN TRANSACTION;\nCREATE TABLE t (x);\n", "cut off"),
@@ -264,12 +266,12 @@ def test_a_dump_of_the_shell_with_full_text_is_restored(d1: D1Server, tmp_path: 
         ("CREATE TABLE t (", "incomplete"),
     ],
 )
-def test_a_dump_that_is_cut_off_or_broken_makes_nothing(d1: D1Server, tmp_path: Path, text: str, words: str) -> None:
+def test_a_dump_that_is_cut_off_or_broken_makes_nothing(d1: D1Server, tmp_path: Path, text: str, message: str) -> None:
     dump = tmp_path / "dump.sql"
     dump.write_text(text)
     target = d1.options(f"none-{secrets.token_hex(4)}")
     result = refused(lambda: run_module("d1_restore", {**target, "src": str(dump)}))
-    assert (result["error_kind"], words in result["msg"]) == ("damaged", True), result["msg"]
+    assert (result["error_kind"], message in result["msg"]) == ("damaged", True), result["msg"]
     assert run_module("d1_database", target, check_mode=True)["exists"] is False
 
 
@@ -327,12 +329,12 @@ class Restless(FileEngine):
     def run(self, batch: t.Any) -> t.Any:
         if self._times and "LIMIT" in batch[0].text:
             self._times -= 1
-            self._other.execute("INSERT INTO t (x) VALUES ('meanwhile')")
+            self._other.execute("INSERT INTO t (x) VALUES ('in between')")
         return super().run(batch)
 
 
 @pytest.mark.parametrize(("times", "attempts", "allow"), [(1, 3, False), (9, 3, False), (9, 2, True)])
-def test_a_database_that_changes_is_read_anew_and_then_refused(
+def test_a_database_that_changes_is_read_again_and_then_refused(
     small: Options, tmp_path: Path, times: int, attempts: int, allow: bool
 ) -> None:
     store = DirectoryStore(str(tmp_path / "store"))
@@ -346,7 +348,9 @@ def test_a_database_that_changes_is_read_anew_and_then_refused(
     assert taken.consistent is not allow
 
 
-def test_an_empty_database_and_one_that_is_not_there(d1: D1Server, folder_store: Options, tmp_path: Path) -> None:
+def test_an_empty_database_is_backed_up_and_a_missing_one_is_refused(
+    d1: D1Server, folder_store: Options, tmp_path: Path
+) -> None:
     empty = d1.options(f"empty-{secrets.token_hex(4)}")
     run_module("d1_database", empty)
     assert back_up(empty, folder_store)["tables"] == 0

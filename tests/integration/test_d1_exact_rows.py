@@ -130,7 +130,7 @@ def test_definitions_of_d1_are_compared_as_well(d1: D1Server, database: tuple[Na
     assert restored["summary"].endswith(", proved equal.")
 
 
-def test_a_set_of_an_earlier_version_says_that_it_recorded_rows_only(
+def test_a_set_of_an_earlier_version_reports_that_it_recorded_rows_only(
     d1: D1Server, database: tuple[NativeD1, str], tmp_path: Path
 ) -> None:
     native, name = database
@@ -147,8 +147,8 @@ def forget_structure(tier: Path, set_id: str) -> None:
     document = json.loads(manifest.read_text())
     (entry,) = [item for item in document["objects"] if item["role"] == "content"]
     path = tier.parent.parent / entry["key"]
-    told = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()))
-    plain = json.dumps({"tables": told["tables"]}).encode()
+    returned = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()))
+    plain = json.dumps({"tables": returned["tables"]}).encode()
     stored = zstandard.ZstdCompressor().compress(plain)
     path.chmod(0o600)
     path.write_bytes(stored)

@@ -65,7 +65,7 @@ def value_of(where: Options, sql: str, **options: t.Any) -> t.Any:
     return value
 
 
-def test_statements_run_and_tell_what_they_did(either: Options) -> None:
+def test_statements_run_and_return_their_changes(either: Options) -> None:
     made = run(
         either,
         "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT); -- a comment; with a semicolon\n"
@@ -134,7 +134,7 @@ def test_a_batch_is_applied_as_a_whole_or_not_at_all(either: Options) -> None:
     assert value_of(either, "SELECT count(*) FROM t") == 0
 
 
-def test_what_stands_between_begin_and_commit_goes_together(either: Options) -> None:
+def test_statements_between_begin_and_commit_run_together(either: Options) -> None:
     run(either, "CREATE TABLE t (x UNIQUE)")
     sql = "INSERT INTO t VALUES (0); BEGIN; INSERT INTO t VALUES (1); INSERT INTO t VALUES (1); COMMIT;"
     result = refused(either, sql)
@@ -163,11 +163,11 @@ def test_read_only_refuses_what_writes_before_anything_runs(either: Options, sql
     assert value_of(either, "SELECT replace(x, 1, 2) FROM t -- DELETE\n", read_only=True) == "2"
 
 
-def test_check_mode_tells_what_it_would_run_and_writes_nothing(either: Options) -> None:
+def test_check_mode_returns_the_statements_and_writes_nothing(either: Options) -> None:
     run(either, "CREATE TABLE t (x)")
-    told = run(either, "INSERT INTO t VALUES (1); SELECT * FROM t", check_mode=True)
-    assert (told["changed"], told["executed"]) == (True, False)
-    assert [item["kind"] for item in told["statements"]] == ["write", "read"]
+    returned = run(either, "INSERT INTO t VALUES (1); SELECT * FROM t", check_mode=True)
+    assert (returned["changed"], returned["executed"]) == (True, False)
+    assert [item["kind"] for item in returned["statements"]] == ["write", "read"]
     assert value_of(either, "SELECT count(*) FROM t", check_mode=True) == 0
 
 
@@ -186,7 +186,7 @@ def test_check_mode_tells_what_it_would_run_and_writes_nothing(either: Options) 
         ("SELECT ?", {"params": [[1]]}),
     ],
 )
-def test_what_cannot_be_meant_is_refused(either: Options, sql: str, options: Options) -> None:
+def test_contradicting_options_are_refused(either: Options, sql: str, options: Options) -> None:
     assert refused(either, sql, **options)["error_kind"] == "invalid_options"
 
 
@@ -214,7 +214,7 @@ def test_a_long_file_goes_in_batches(either: Options, tmp_path: Path) -> None:
         run_module("d1_execute", {**either, "src": str(tmp_path / "missing.sql")})
 
 
-def test_a_file_and_a_database_that_are_not_there(d1: D1Server, tmp_path: Path) -> None:
+def test_a_missing_file_and_a_missing_database_are_refused(d1: D1Server, tmp_path: Path) -> None:
     assert refused({"path": str(tmp_path / "missing")}, "SELECT 1", read_only=True)["error_kind"] == "target_missing"
     (tmp_path / "text").write_text("no database" * 1000)
     assert refused({"path": str(tmp_path / "text")}, "SELECT 1")["error_kind"] == "unreachable"
@@ -238,7 +238,7 @@ def count(database: Options) -> int:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, *fault.items())))
-def test_whatever_befalls_a_request_the_database_is_before_or_after_and_it_is_said_which(
+def test_after_any_fault_the_database_is_before_or_after_and_the_result_reports_which(
     d1: D1Server, database: Options, fault: Options
 ) -> None:
     sql = "BEGIN; INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); COMMIT;"

@@ -36,15 +36,15 @@ SELECT (SELECT count(*) FROM tenants) AS tenants, count(*) AS users, sum(id) AS 
 FROM users
 """
 
-WISHES: t.Mapping[str, tuple[str, Options]] = {
+REQUESTS: t.Mapping[str, tuple[str, Options]] = {
     "a tenant": ("d1_restore_rows", {"tenant": {"table": "tenants", "keys": [1]}, "mode": "merge"}),
     "in place": ("d1_restore", {"mode": "in_place"}),
-    "what differs": ("d1_restore", {"mode": "difference"}),
+    "only differences": ("d1_restore", {"mode": "difference"}),
 }
 
 
 @pytest.fixture(params=["file", "d1"])
-def live(request: pytest.FixtureRequest, tmp_path: Path) -> Options:
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Options:
     options: Options = {"path": str(tmp_path / "live.sqlite")}
     if request.param == "d1":
         options = request.getfixturevalue("d1").options(f"killed-{secrets.token_hex(4)}")
@@ -76,24 +76,26 @@ def timed(name: str, options: Options) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", WISHES)
-def test_a_killed_restore_leaves_the_database_before_or_after(live: Options, folder_store: Options, kind: str) -> None:
-    run_module("d1_backup", {**live, "source": "studio", "store": folder_store})
-    whole = run(live, SUMS)
-    confirm = live.get("database") or live["path"]
-    wish = {**live, "source": "studio", "store": folder_store, "recovery_confirm": confirm, **WISHES[kind][1]}
-    module = WISHES[kind][0]
-    run(live, DAMAGE)
-    damaged = run(live, SUMS)
-    took = timed(module, wish)
-    after = run(live, SUMS)
-    assert after == (whole if kind != "a tenant" else after) != damaged
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_a_killed_restore_leaves_the_database_before_or_after(
+    target: Options, folder_store: Options, kind: str
+) -> None:
+    run_module("d1_backup", {**target, "source": "studio", "store": folder_store})
+    complete = run(target, SUMS)
+    confirm = target.get("database") or target["path"]
+    requested = {**target, "source": "studio", "store": folder_store, "recovery_confirm": confirm, **REQUESTS[kind][1]}
+    module = REQUESTS[kind][0]
+    run(target, DAMAGE)
+    damaged = run(target, SUMS)
+    took = timed(module, requested)
+    after = run(target, SUMS)
+    assert after == (complete if kind != "a tenant" else after) != damaged
     for number in range(_KILLS):
-        run(live, DAMAGE)
-        assert run(live, SUMS) == damaged
+        run(target, DAMAGE)
+        assert run(target, SUMS) == damaged
         # Later runs are quicker than the first; most of their time goes into starting.
-        running = killed_at(module, wish, took * (0.2 + 0.8 * number / _KILLS))
-        left = run(live, SUMS)
+        running = killed_at(module, requested, took * (0.2 + 0.8 * number / _KILLS))
+        left = run(target, SUMS)
         assert left in (damaged, after), (number, running)
-        run_module(module, wish)
-        assert run(live, SUMS) == after
+        run_module(module, requested)
+        assert run(target, SUMS) == after

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of a database of D1 that goes out and in again by D1's own export and import, and by ours."""
+"""A D1 database after the export and import of D1 itself, and after a backup and restore of the collection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_name(stem: str) -> str:
 class Trap(t.NamedTuple):
     """A database, how to look at what matters in it, and what its own export and import make of that.
 
-    refused is what the import says; else comes is what is seen afterwards.
+    refused: the error of the import; otherwise comes: the content afterwards.
     """
 
     made: str
@@ -132,7 +132,7 @@ def values(native: NativeD1, database: str, query: str) -> list[t.Any]:
 
 
 def by_ours(d1: D1Server, database: str, store: Options) -> str:
-    """A database that this one was restored to from a backup of ours."""
+    """A database that this one was restored to from a backup of the collection."""
     target = new_name("ours")
     run_module("d1_backup", {**d1.options(database), "source": database, "store": store})
     run_module("d1_restore", {**d1.options(target), "source": database, "store": store})
@@ -140,7 +140,7 @@ def by_ours(d1: D1Server, database: str, store: Options) -> str:
 
 
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS.keys())
-def test_what_comes_back_natively_and_by_ours(
+def test_content_after_the_native_way_and_after_a_restore(
     d1: D1Server, native: NativeD1, folder_store: Options, tmp_path: Path, trap: Trap
 ) -> None:
     made = new_name("made")
@@ -164,7 +164,7 @@ def test_what_comes_back_natively_and_by_ours(
         assert values(native, target, trap.seen) == list(trap.comes)
 
 
-def test_full_text_search_cannot_be_exported_and_comes_back_by_ours(
+def test_full_text_search_cannot_be_exported_and_is_restored_from_a_set(
     d1: D1Server, native: NativeD1, folder_store: Options
 ) -> None:
     made = new_name("made")
@@ -172,13 +172,13 @@ def test_full_text_search_cannot_be_exported_and_comes_back_by_ours(
     native.query(made, "CREATE TABLE t (x); CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('found again')")
     with pytest.raises(Refused, match=r"cannot export databases with Virtual Tables \(fts5\)"):
         native.export(made)
-    # Without it in the list the others can be, and the search is lost.
+    # If the list leaves the search out, the other tables are exported, and the search is lost.
     assert b"VIRTUAL" not in native.export(made, tables=["t"])
     found = "SELECT count(*) FROM f WHERE f MATCH 'again'"
     assert values(native, by_ours(d1, made, folder_store), found) == [1]
 
 
-def test_nobody_is_answered_during_an_export_and_a_backup_of_ours_waits_for_it(
+def test_no_request_is_answered_during_an_export_and_a_backup_waits_for_its_end(
     d1: D1Server, native: NativeD1, folder_store: Options
 ) -> None:
     made = new_name("made")
@@ -197,7 +197,7 @@ def test_nobody_is_answered_during_an_export_and_a_backup_of_ours_waits_for_it(
 
 
 @pytest.mark.parametrize(
-    ("sql", "words"),
+    ("sql", "text"),
     [
         ("CREATE TABLE t (x); INSERT INTO other VALUES (1);", "no such table: other"),
         ("CREATE TABLE t (x); INSERT INTO t VALUES ('cut", "unrecognized token"),
@@ -209,13 +209,13 @@ def test_nobody_is_answered_during_an_export_and_a_backup_of_ours_waits_for_it(
         ),
     ],
 )
-def test_a_refused_import_changes_nothing(native: NativeD1, tmp_path: Path, sql: str, words: str) -> None:
+def test_a_refused_import_changes_nothing(native: NativeD1, tmp_path: Path, sql: str, text: str) -> None:
     made = new_name("made")
     native.create(made)
     native.query(made, "CREATE TABLE before (x)")
     file = tmp_path / "import.sql"
     file.write_text(sql)
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(Refused, match=text):
         native.import_file(made, file)
     names = values(native, made, "SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")
     assert names == ["before"]
@@ -229,9 +229,9 @@ def test_an_import_adds_to_what_is_there_and_can_be_taken_back(d1: D1Server, nat
     before = native.call("GET", f"/{made}/time_travel/bookmark")["bookmark"]
     file = tmp_path / "import.sql"
     file.write_text("INSERT INTO t VALUES (2); -- the end")
-    told = native.import_file(made, file)
-    assert told["result"]["num_queries"] == 1
-    assert told["result"]["final_bookmark"] > before
+    returned = native.import_file(made, file)
+    assert returned["result"]["num_queries"] == 1
+    assert returned["result"]["final_bookmark"] > before
     assert values(native, made, "SELECT x FROM t") == [first, 2]
     native.call("POST", f"/{made}/time_travel/restore?bookmark={before}")
     assert values(native, made, "SELECT x FROM t") == [first]

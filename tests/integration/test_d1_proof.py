@@ -20,7 +20,7 @@ from tests.support.servers.d1.native import NativeD1
 
 Options = dict[str, t.Any]
 
-#: What the engine itself says of a database, but for shadow tables, whose bytes depend on how they were filled.
+#: The state of a database by the engine itself, without shadow tables, whose bytes depend on how they were filled.
 SCHEMA = (
     "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'"
     " AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY 1, 2"
@@ -94,13 +94,15 @@ def test_parents_that_are_gone_stand_in_during_the_restore(d1: D1Server, tmp_pat
         ],
     )
     taken = one.back_up()
-    for told in ("refers to the table gone", "refers to the table old", "k of parent, which has no unique index"):
-        assert told in warnings(taken)
+    for returned in ("refers to the table gone", "refers to the table old", "k of parent, which has no unique index"):
+        assert returned in warnings(taken)
     assert one.restore()["summary"].endswith(", proved equal.")
     assert one.seen(one.back_name) == one.seen(one.name)
 
 
-def test_what_this_sqlite_cannot_read_is_kept_as_text_and_not_called_equal(d1: D1Server, tmp_path: Path) -> None:
+def test_statements_that_this_sqlite_cannot_read_are_kept_as_text_and_not_called_equal(
+    d1: D1Server, tmp_path: Path
+) -> None:
     one = Round(
         d1,
         tmp_path,
@@ -238,7 +240,7 @@ def test_rows_that_d1_cannot_hold_are_refused_before_a_database_is_made(d1: D1Se
     target = d1.options(f"proof-{secrets.token_hex(4)}")
     with pytest.raises(ModuleFailed) as caught:
         run_module("d1_restore", {"source": "app", "store": store, **target}, check_mode=True)
-    for told in ("2 rows of c refer to missing rows of p.", "e refers to k of p, which is not unique."):
-        assert told in warnings(taken)
-        assert told in caught.value.result["what"]
+    for returned in ("2 rows of c refer to missing rows of p.", "e refers to k of p, which is not unique."):
+        assert returned in warnings(taken)
+        assert returned in caught.value.result["what"]
     assert caught.value.result["error_kind"] == "unsupported"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One tenant comes back with all that belongs to it, nobody else's rows are touched, and it can be taken back."""
+"""One tenant is restored with its rows, no row of other tenants is touched, and the restore can be undone."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ NORTH = {"table": "tenants", "keys": ["north"], "columns": ["tenant_id"]}
 
 
 @pytest.fixture(params=["file", "d1"])
-def live(request: pytest.FixtureRequest, tmp_path: Path) -> Options:
+def original(request: pytest.FixtureRequest, tmp_path: Path) -> Options:
     """A file, or a database of D1, with the tables of a studio."""
     options: Options = {"path": str(tmp_path / "live.sqlite")}
     if request.param == "d1":
@@ -121,13 +121,13 @@ def back_up(where: Options, store: Options) -> None:
 
 
 def restore(where: Options, store: Options, *, check_mode: bool = False, **options: t.Any) -> Options:
-    wish = {**where, "source": "studio", "store": store, "reason": "a drill", **options}
-    if wish.get("mode") == "difference":
-        return run_module("d1_restore", wish, check_mode=check_mode)
-    tenant = dict(wish.get("tenant") or {})
+    requested = {**where, "source": "studio", "store": store, "reason": "a drill", **options}
+    if requested.get("mode") == "difference":
+        return run_module("d1_restore", requested, check_mode=check_mode)
+    tenant = dict(requested.get("tenant") or {})
     if tenant:
-        wish.update(mode=tenant.pop("mode", "merge"), references=tenant.pop("references", []), tenant=tenant)
-    return run_module("d1_restore_rows", wish, check_mode=check_mode)
+        requested.update(mode=tenant.pop("mode", "merge"), references=tenant.pop("references", []), tenant=tenant)
+    return run_module("d1_restore_rows", requested, check_mode=check_mode)
 
 
 def refused(work: t.Callable[[], object]) -> Options:
@@ -144,109 +144,109 @@ def sums(result: Options) -> tuple[int, ...]:
     )
 
 
-def test_a_deleted_tenant_comes_back_and_can_be_taken_back(live: Options, folder_store: Options) -> None:
-    back_up(live, folder_store)
-    before = state(live)
-    run(live, GONE)
-    gone = state(live)
-    foreseen = restore(live, folder_store, tenant=NORTH, check_mode=True, _ansible_diff=True)
-    assert (state(live), foreseen["undo"], sums(foreseen)) == (gone, {}, (14, 0, 0))
+def test_a_deleted_tenant_comes_back_and_can_be_taken_back(original: Options, folder_store: Options) -> None:
+    back_up(original, folder_store)
+    before = state(original)
+    run(original, GONE)
+    gone = state(original)
+    foreseen = restore(original, folder_store, tenant=NORTH, check_mode=True, _ansible_diff=True)
+    assert (state(original), foreseen["undo"], sums(foreseen)) == (gone, {}, (14, 0, 0))
     assert 'users: {"id": "n1", "tenant_id": "north", "email": "n1@n"}\n' in foreseen["diff"]["after"]
     assert foreseen["diff"]["before"] == ""
-    done = restore(live, folder_store, tenant=NORTH)
+    done = restore(original, folder_store, tenant=NORTH)
     assert (sums(done), done["rows"], done["changed"]) == ((14, 0, 0), 14, True)
-    back = state(live)
+    back = state(original)
     extra = [set(now) - set(then) for now, then in zip(back, before)]
     assert [len(rows) for rows in extra] == [1, 0, 0, 0, 1, 0]
     assert all(set(then) <= set(now) for now, then in zip(back, before))
     # Full text follows its trigger, the counter does not count twice, and both triggers are there again.
-    assert run(live, "SELECT rowid AS id FROM found WHERE found MATCH 'swim'") == [{"id": 2}]
-    assert run(live, "SELECT users FROM tenants WHERE id = 'north'") == [{"users": 2}]
-    names = run(live, "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+    assert run(original, "SELECT rowid AS id FROM found WHERE found MATCH 'swim'") == [{"id": 2}]
+    assert run(original, "SELECT users FROM tenants WHERE id = 'north'") == [{"users": 2}]
+    names = run(original, "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
     assert [row["name"] for row in names] == ["counted", "found_in", "found_out"]
-    again = restore(live, folder_store, tenant=NORTH)
+    again = restore(original, folder_store, tenant=NORTH)
     assert (again["changed"], again["undo"]) == (False, {})
     assert "and the database are equal in" in again["summary"]
-    run(live, "UPDATE users SET email = id WHERE tenant_id = 'north'")
-    left = restore(live, folder_store, tenant={**NORTH, "mode": "missing"})
+    run(original, "UPDATE users SET email = id WHERE tenant_id = 'north'")
+    left = restore(original, folder_store, tenant={**NORTH, "mode": "missing"})
     assert left["changed"] is False
     assert "differ from the set and are left unchanged; `mode` merge restores them" in left["summary"]
-    run(live, "UPDATE users SET email = id || '@n' WHERE tenant_id = 'north'")
-    confirm = name_of(live)
-    assert refused(lambda: restore(live, folder_store, **done["undo"]))["error_kind"] == "confirmation_required"
-    undone = restore(live, folder_store, **done["undo"], recovery_confirm=confirm)
-    assert (state(live), sums(undone)) == (gone, (0, 0, 14))
-    again = refused(lambda: restore(live, folder_store, **done["undo"]))
+    run(original, "UPDATE users SET email = id || '@n' WHERE tenant_id = 'north'")
+    confirm = name_of(original)
+    assert refused(lambda: restore(original, folder_store, **done["undo"]))["error_kind"] == "confirmation_required"
+    undone = restore(original, folder_store, **done["undo"], recovery_confirm=confirm)
+    assert (state(original), sums(undone)) == (gone, (0, 0, 14))
+    again = refused(lambda: restore(original, folder_store, **done["undo"]))
     assert (again["error_kind"], undone["undo"]["set"] in again["msg"]) == ("conflict", True)
-    restore(live, folder_store, **undone["undo"], recovery_confirm=confirm)
-    assert state(live) == back
+    restore(original, folder_store, **undone["undo"], recovery_confirm=confirm)
+    assert state(original) == back
 
 
-def test_what_a_tenant_did_since_is_put_back_in_mode_exact_only(live: Options, folder_store: Options) -> None:
-    back_up(live, folder_store)
-    before = state(live)
+def test_later_changes_of_a_tenant_are_replaced_in_mode_exact_only(original: Options, folder_store: Options) -> None:
+    back_up(original, folder_store)
+    before = state(original)
     run(
-        live,
+        original,
         "INSERT INTO users VALUES ('n9', 'north', 'n9@n'); INSERT INTO bookings VALUES (99, 'north', 'n9', 'stray');"
         "UPDATE users SET email = 'changed' WHERE id = 'n1'; INSERT INTO log VALUES ('north', 'in');"
         "UPDATE bookings SET note = hex(zeroblob(60000)) WHERE id = 2; DELETE FROM users WHERE id = 'n2' AND 0",
     )
-    changed = state(live)
-    assert sums(restore(live, folder_store, tenant={**NORTH, "mode": "missing"})) == (0, 0, 0)
-    merged = restore(live, folder_store, tenant=NORTH, recovery_confirm=name_of(live))
+    changed = state(original)
+    assert sums(restore(original, folder_store, tenant={**NORTH, "mode": "missing"})) == (0, 0, 0)
+    merged = restore(original, folder_store, tenant=NORTH, recovery_confirm=name_of(original))
     assert sums(merged) == (0, 3, 0)
-    wish = {"tenant": {**NORTH, "mode": "exact"}, "recovery_confirm": name_of(live)}
-    limited = refused(lambda: restore(live, folder_store, **wish, max_deletes=2))
+    requested = {"tenant": {**NORTH, "mode": "exact"}, "recovery_confirm": name_of(original)}
+    limited = refused(lambda: restore(original, folder_store, **requested, max_deletes=2))
     assert (limited["error_kind"], "`max_deletes` to 3" in limited["msg"]) == ("limit_exceeded", True)
-    done = restore(live, folder_store, **wish)
-    assert (sums(done), state(live)) == ((0, 0, 3), before)
+    done = restore(original, folder_store, **requested)
+    assert (sums(done), state(original)) == ((0, 0, 3), before)
     for undo in (done["undo"], merged["undo"]):
-        restore(live, folder_store, **undo, recovery_confirm=name_of(live))
-    assert state(live) == changed
+        restore(original, folder_store, **undo, recovery_confirm=name_of(original))
+    assert state(original) == changed
 
 
-def test_the_difference_of_a_whole_database_is_all_that_is_written(live: Options, folder_store: Options) -> None:
-    back_up(live, folder_store)
-    before = state(live)
-    run(live, GONE)
-    foreseen = restore(live, folder_store, mode="difference", check_mode=True)
-    done = restore(live, folder_store, mode="difference", recovery_confirm=foreseen["plan_digest"])
-    assert (sums(done), state(live)) == ((14, 0, 2), before)
-    run(live, "ALTER TABLE log DROP COLUMN what")
-    assert refused(lambda: restore(live, folder_store, mode="difference"))["error_kind"] == "schema_drift"
+def test_the_difference_of_a_whole_database_is_all_that_is_written(original: Options, folder_store: Options) -> None:
+    back_up(original, folder_store)
+    before = state(original)
+    run(original, GONE)
+    foreseen = restore(original, folder_store, mode="difference", check_mode=True)
+    done = restore(original, folder_store, mode="difference", recovery_confirm=foreseen["plan_digest"])
+    assert (sums(done), state(original)) == ((14, 0, 2), before)
+    run(original, "ALTER TABLE log DROP COLUMN what")
+    assert refused(lambda: restore(original, folder_store, mode="difference"))["error_kind"] == "schema_drift"
 
 
 def test_a_large_tenant_comes_back_by_one_import(d1: D1Server, folder_store: Options) -> None:
-    live = d1.options(f"large-{secrets.token_hex(4)}")
-    run_module("d1_database", live)
+    original = d1.options(f"large-{secrets.token_hex(4)}")
+    run_module("d1_database", original)
     run(
-        live,
+        original,
         "CREATE TABLE tenants (id INTEGER PRIMARY KEY, name); CREATE TABLE users (id INTEGER PRIMARY KEY,"
         "tenant INTEGER REFERENCES tenants(id) ON DELETE CASCADE, name); INSERT INTO tenants VALUES (1, 1), (2, 2);"
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 9000)"
         "INSERT INTO users SELECT n, 1 + n % 2, 'user ' || n FROM c",
     )
-    back_up(live, folder_store)
-    before = run(live, "SELECT * FROM users ORDER BY id")
-    run(live, "DELETE FROM tenants WHERE id = 1")
+    back_up(original, folder_store)
+    before = run(original, "SELECT * FROM users ORDER BY id")
+    run(original, "DELETE FROM tenants WHERE id = 1")
     d1.rules()
     # A key that a template made a text of is found as well.
-    done = restore(live, folder_store, tenant={"table": "tenants", "keys": ["1"]})
+    done = restore(original, folder_store, tenant={"table": "tenants", "keys": ["1"]})
     assert (done["rows"], "POST import" in d1.requests()) == (4501, True)
-    assert run(live, "SELECT * FROM users ORDER BY id") == before
+    assert run(original, "SELECT * FROM users ORDER BY id") == before
     assert len(d1.requests()) < 80
 
 
-def test_rows_by_key_come_back_with_the_closure_that_is_asked_for(live: Options, folder_store: Options) -> None:
-    back_up(live, folder_store)
-    run(live, GONE)
-    gone = state(live)
+def test_rows_by_key_come_back_with_the_closure_that_is_asked_for(original: Options, folder_store: Options) -> None:
+    back_up(original, folder_store)
+    run(original, GONE)
+    gone = state(original)
     keys = {"users": ["n1", "none"]}
     children = [{"table": "log", "columns": ["tenant_id"], "parent": "users", "parent_columns": ["tenant_id"]}]
     found = {}
     for closure in ("parents", "children", "both"):
         options = {"keys": keys, "closure": closure, "references": children}
-        done = restore(live, folder_store, **options, check_mode=True)
+        done = restore(original, folder_store, **options, check_mode=True)
         found[closure] = {item["table"]: item["inserts"] for item in done["tables"] if item["inserts"]}
         assert done["missing_keys"] == {"users": {"missing": 1, "wanted": 2, "keys": ["'none'"]}}
         assert "Not in the set: 1 of 2 keys of users: 'none'." in done["summary"]
@@ -254,12 +254,12 @@ def test_rows_by_key_come_back_with_the_closure_that_is_asked_for(live: Options,
     assert found["children"] == {"users": 1, "bookings": 2, "notes": 3, "log": 3}
     # By the reference of the options, the log refers to both users of the tenant.
     assert found["both"] == {**found["children"], **found["parents"], "users": 2}
-    done = restore(live, folder_store, keys=keys, closure="both")
+    done = restore(original, folder_store, keys=keys, closure="both")
     assert (sums(done), done["undo"]["mode"]) == ((8, 0, 0), "exact")
-    again = restore(live, folder_store, keys=keys, closure="both")
+    again = restore(original, folder_store, keys=keys, closure="both")
     assert (again["changed"], "are equal in 6 rows" in again["unchanged"]["reason"]) == (False, True)
-    undone = restore(live, folder_store, **done["undo"], recovery_confirm=name_of(live))
-    assert (state(live), sums(undone)) == (gone, (0, 0, 8))
+    undone = restore(original, folder_store, **done["undo"], recovery_confirm=name_of(original))
+    assert (state(original), sums(undone)) == (gone, (0, 0, 8))
 
 
 def test_only_selected_rows_change_and_a_limit_counts_only_these(file: Options, folder_store: Options) -> None:
@@ -293,9 +293,9 @@ def test_only_selected_rows_change_and_a_limit_counts_only_these(file: Options, 
 
 
 @pytest.mark.parametrize(
-    ("tenant", "kind", "words"),
+    ("tenant", "kind", "message"),
     [
-        ({"table": "nobody", "keys": [1]}, "invalid_options", "no table nobody"),
+        ({"table": "absent", "keys": [1]}, "invalid_options", "no table absent"),
         ({"table": "tenants", "keys": []}, "invalid_options", "as many values"),
         ({"table": "tenants", "keys": [["north", 1]]}, "invalid_options", "as many values"),
         ({"table": "tenants", "keys": ["north", "west"]}, "invalid_options", "no row of tenants with the key 'west'"),
@@ -319,18 +319,18 @@ def test_only_selected_rows_change_and_a_limit_counts_only_these(file: Options, 
     ],
 )
 def test_a_wish_that_cannot_be_meant_is_refused_in_a_sentence(
-    file: Options, folder_store: Options, tenant: Options, kind: str, words: str
+    file: Options, folder_store: Options, tenant: Options, kind: str, message: str
 ) -> None:
     back_up(file, folder_store)
     run(file, GONE)
     gone = state(file)
     result = refused(lambda: restore(file, folder_store, tenant=tenant))
-    assert (result["error_kind"], words in result["msg"]) == (kind, True), result["msg"]
+    assert (result["error_kind"], message in result["msg"]) == (kind, True), result["msg"]
     assert state(file) == gone
 
 
 @pytest.mark.parametrize(
-    ("damage", "mode", "kind", "words"),
+    ("damage", "mode", "kind", "message"),
     [
         ("DROP TABLE notes", "merge", "schema_drift", "no table notes"),
         ("ALTER TABLE users RENAME COLUMN email TO mail", "merge", "schema_drift", "no column email"),
@@ -350,8 +350,8 @@ def test_a_wish_that_cannot_be_meant_is_refused_in_a_sentence(
         ),
     ],
 )
-def test_what_stands_in_the_way_is_named_and_nothing_is_changed(
-    file: Options, folder_store: Options, damage: str, mode: str, kind: str, words: str
+def test_obstacles_are_named_and_nothing_is_changed(
+    file: Options, folder_store: Options, damage: str, mode: str, kind: str, message: str
 ) -> None:
     back_up(file, folder_store)
     run(file, f"DELETE FROM bookings WHERE user = 'n1'; {damage}")
@@ -359,7 +359,7 @@ def test_what_stands_in_the_way_is_named_and_nothing_is_changed(
     result = refused(
         lambda: restore(file, folder_store, tenant={**NORTH, "mode": mode}, recovery_confirm=name_of(file))
     )
-    assert (result["error_kind"], words in result["msg"]) == (kind, True), result["msg"]
+    assert (result["error_kind"], message in result["msg"]) == (kind, True), result["msg"]
     assert "Nothing was changed." in result["msg"]
     assert b"".join(line.encode() for line in sqlite3.connect(file["path"]).iterdump()) == held
 
@@ -392,7 +392,7 @@ def test_a_row_that_was_given_to_the_tenant_since_is_left_alone(file: Options, f
     )
 
 
-def test_triggers_fire_when_that_is_asked_for_and_the_proof_tells(file: Options, folder_store: Options) -> None:
+def test_triggers_fire_on_request_and_the_proof_reports_it(file: Options, folder_store: Options) -> None:
     back_up(file, folder_store)
     run(file, GONE)
     result = refused(lambda: restore(file, folder_store, tenant=NORTH, triggers="fire"))
@@ -427,8 +427,8 @@ def test_an_undo_set_is_no_backup(file: Options, folder_store: Options, tmp_path
     assert refused(lambda: restore(file, folder_store, **done["undo"], tenant=NORTH))["error_kind"] == "invalid_options"
     missing = {"path": str(tmp_path / "missing.sqlite")}
     assert refused(lambda: restore(missing, folder_store, tenant=NORTH))["error_kind"] == "target_missing"
-    told = run_module("audit_info", {"source": "studio", "store": folder_store})["records"]
-    assert {item["operation_type"] for item in told} >= {"restore_rows", "backup"}
+    returned = run_module("audit_info", {"source": "studio", "store": folder_store})["records"]
+    assert {item["operation_type"] for item in returned} >= {"restore_rows", "backup"}
 
 
 FAULTS = [
@@ -448,40 +448,40 @@ FAULTS = [
 def test_after_a_fault_at_any_request_the_tenant_is_there_or_not(
     d1: D1Server, tmp_path: Path, number: int, fault: Options
 ) -> None:
-    live = d1.options(f"faulty-{secrets.token_hex(4)}")
-    run_module("d1_database", live)
-    run(live, STUDIO)
+    original = d1.options(f"faulty-{secrets.token_hex(4)}")
+    run_module("d1_database", original)
+    run(original, STUDIO)
     store = DirectoryStore(str(tmp_path / "store"))
-    operation.back_up(SqliteBackup(target_of(live).engine, SqliteBackupRequest("studio")), store)
-    run(live, GONE)
+    operation.back_up(SqliteBackup(target_of(original).engine, SqliteBackupRequest("studio")), store)
+    run(original, GONE)
 
     def restore_here() -> None:
         # Sets are named by the second, and this is quicker.
         shutil.rmtree(tmp_path / "store" / "studio" / "undo", ignore_errors=True)
         request = RowsRequest("studio", Tenant("tenants", ["north"], ["tenant_id"]), mode="merge", safeguards=SANDBOX)
-        perform(RowsRestore(store, find_set(store, "studio", Selection()), target_of(live), request))
+        perform(RowsRestore(store, find_set(store, "studio", Selection()), target_of(original), request))
 
     lost = [Bound(item.text) for item in split_statements(GONE) if "after" not in item.text and "new" not in item.text]
-    gone = state(live)
+    gone = state(original)
     d1.rules()
     restore_here()
-    asked, back = len(d1.requests()), state(live)
+    asked, back = len(d1.requests()), state(original)
     # Each fault at every third request, all of them together at every one.
     for at in range(1 + number % 3, asked + 1, 3):
-        target_of(live).engine.run(lost)
-        assert state(live) == gone
+        target_of(original).engine.run(lost)
+        assert state(original) == gone
         d1.rules({"at": at, **fault})
         try:
             restore_here()
             d1.rules()
-            assert state(live) == back
+            assert state(original) == back
         except RecoveryError as error:
             d1.rules()
-            now = state(live)
+            now = state(original)
             assert now in (gone, back), at
             assert ("Nothing was changed" in str(error)) <= (now == gone), str(error)
             restore_here()
-            assert state(live) == back
+            assert state(original) == back
 
 
 def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path) -> None:
@@ -493,7 +493,7 @@ def test_a_restore_meets_a_tenant_that_is_at_work(file: Options, tmp_path: Path)
     asked = 0
 
     class Restless:
-        """The live file, which somebody writes to after it was compared."""
+        """The live file, which another session writes to after it was compared."""
 
         limits, location, loses_bytes, identity = target.engine.limits, target.engine.location, False, None
         run, bookmark, close = target.engine.run, target.engine.bookmark, target.engine.close
@@ -525,7 +525,7 @@ DAMAGE = st.lists(st.tuples(st.sampled_from("dui"), st.integers(0, 13), st.integ
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, damage=DAMAGE)
-def test_whatever_happened_exact_brings_the_tenant_back_and_undo_takes_it_back(
+def test_after_any_change_mode_exact_restores_the_tenant_and_undo_reverts_it(
     tmp_path: Path, rows: list[tuple[int, int | None, t.Any]], damage: list[tuple[str, int, int]]
 ) -> None:
     folder = tmp_path / secrets.token_hex(4)
@@ -562,8 +562,8 @@ def test_whatever_happened_exact_brings_the_tenant_back_and_undo_takes_it_back(
             made.execute("INSERT INTO loose VALUES (?, 'new')", (tenant,))
     damaged, others = held("1"), held("tenant <> 1")
     target = open_target(None, None, path)
-    wish = RowsRequest("s", Tenant("tenant", [1], ["tenant"]), mode="exact", safeguards=SANDBOX)
-    done = perform(RowsRestore(store, find_set(store, "s", Selection("latest")), target, wish))
+    requested = RowsRequest("s", Tenant("tenant", [1], ["tenant"]), mode="exact", safeguards=SANDBOX)
+    done = perform(RowsRestore(store, find_set(store, "s", Selection("latest")), target, requested))
     assert (held("tenant = 1"), held("tenant <> 1")) == (before, others)
     assert made.execute("PRAGMA foreign_key_check").fetchall() == []
     if done.undo:

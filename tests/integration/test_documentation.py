@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that the documentation gives do what it says."""
+"""The commands of the documentation do what the documentation promises."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ def test_an_encrypted_set_in_a_bucket_is_restored_by_hand(
 
 
 def test_a_set_of_d1_is_restored_by_hand(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
-    live = tmp_path / "live.sqlite"
-    with contextlib.closing(sqlite3.connect(live)) as made:
+    original = tmp_path / "live.sqlite"
+    with contextlib.closing(sqlite3.connect(original)) as made:
         made.executescript(
             "CREATE TABLE c (p REFERENCES p(id)); CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1);"
             "INSERT INTO c VALUES (1); CREATE VIEW v AS SELECT * FROM c"
         )
-    run_module("d1_backup", {"path": str(live), "source": "school", "store": folder_store})
+    run_module("d1_backup", {"path": str(original), "source": "school", "store": folder_store})
     environment = {**os.environ, "STORE": folder_store["path"], "SOURCE": "school", "WORK": str(tmp_path)}
     subprocess.run(commands_of("docs/restore-by-hand.md", 3), env=environment, check=True, capture_output=True)
     with contextlib.closing(sqlite3.connect(tmp_path / "restored.sqlite")) as back:

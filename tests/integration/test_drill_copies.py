@@ -42,7 +42,7 @@ def value(server: PostgresServer, database: str, query: str) -> t.Any:
 
 
 def self_tests_of(server: PostgresServer, database: str, store: Options, **options: t.Any) -> Options:
-    """The self-test of a database that is as its set says."""
+    """The self-test of a database that equals its set."""
     run_module("pg_backup", {"source": database, "store": store, **server.module_options(database)})
     login = server.module_options()
     login.pop("login_db", None)

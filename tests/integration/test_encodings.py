@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases whose encoding is not UTF-8 come back as they were, byte by byte."""
+"""Databases whose encoding is not UTF-8 are restored unchanged, byte by byte."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is encrypted tells nothing to who holds no key, and comes back for who does."""
+"""An encrypted set reveals nothing without a key, and is restored with it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_encrypted_set_is_restored_with_the_identity_alone(
 
 
 @pytest.mark.parametrize("wrong", ["none", "another", "missing", "no key"])
-def test_without_the_right_identity_nothing_is_restored_and_the_reason_is_said(
+def test_without_the_right_identity_nothing_is_restored_and_the_error_names_the_reason(
     postgres: PostgresServer, school: str, sealed: Options, tmp_path: Path, wrong: str
 ) -> None:
     back_up(postgres, school, sealed)
@@ -148,7 +148,7 @@ def test_every_recipient_can_read(
         assert run_module("backup_verify", {"source": "school", "store": reading, **bin_dir(postgres)})["rows"] > 1000
 
 
-def test_a_new_recipient_gets_everything_anew(
+def test_a_new_recipient_gets_every_object_again(
     postgres: PostgresServer, school: str, sealed: Options, folder_store: Options, tmp_path: Path
 ) -> None:
     back_up(postgres, school, sealed)
@@ -198,7 +198,7 @@ def test_undo_sets_of_rows_are_encrypted_too(
 
 
 @pytest.mark.parametrize("recipient", ["age1nonsense", "a private key"])
-def test_what_is_no_recipient_is_refused_before_anything_is_written(
+def test_an_invalid_recipient_is_refused_before_anything_is_written(
     postgres: PostgresServer, database: str, folder_store: Options, owner: Identity, recipient: str
 ) -> None:
     given = owner.secret if recipient == "a private key" else recipient

@@ -147,7 +147,7 @@ def test_a_listing_that_lags_behind_loses_nothing(s3: S3Server, store: Options, 
         pruned = {"source": "school", "tier": "daily", "keep_daily": 1, "store": stale}
         run_module("backup_prune", pruned)
         assert run_module("backup_verify", {"source": "school", "store": stale, "depth": "digests"})["set_id"] == third
-    # What the listing hid was not pruned with the others, and is still whole.
+    # The set that the listing hid was not pruned with the others, and is still complete.
     assert verified(store) == [third, second]
     assert first_set not in (second, third)
 
@@ -182,7 +182,7 @@ def test_a_clock_that_is_wrong_by_an_hour(s3: S3Server, store: Options, source: 
     with behind(s3, store, matching("", clock_wrong_by(timedelta(hours=hours)))) as wrong:
         newest = source.back_up(wrong)["set_id"]
         info = run_module("backup_info", {"source": "school", "store": wrong, "rpo_seconds": 1800})
-        # The store says that an hour has passed, or the clock of this host is an hour behind: not called good.
+        # By the store an hour has passed, or the clock of this host is an hour behind: not called good.
         assert info["sources"][0]["rpo_met"] is (hours < 0)
         pruned = run_module(
             "backup_prune",
@@ -194,7 +194,7 @@ def test_a_clock_that_is_wrong_by_an_hour(s3: S3Server, store: Options, source: 
     assert verified(store) == [newest]
 
 
-def test_a_full_disk_keeps_what_was_there(folder_store: Options, tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_existing_sets(folder_store: Options, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "small").write_text("small")

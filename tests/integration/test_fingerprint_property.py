@@ -83,7 +83,7 @@ def test_values_that_two_rows_exchange_are_seen_by_the_digest_but_not_by_the_for
         ("regtype", "integer", "bigint"),
     ],
 )
-def test_values_that_hash_alike_are_told_apart(session: t.Any, kind: str, value: str, other: str) -> None:
+def test_values_that_hash_alike_are_distinguished(session: t.Any, kind: str, value: str, other: str) -> None:
     digests = []
     for text in (value, other):
         with session.cursor() as cursor:
@@ -116,8 +116,8 @@ def _insert(cursor: t.Any, rng: random.Random, columns: list[str]) -> None:
 
 def _change_rows(cursor: t.Any, rng: random.Random, columns: list[str]) -> None:
     number = rng.randrange(len(columns))
-    places = _places(cursor)
-    one, other = (rng.choice(places) for _place in range(2)) if places else (None, None)
+    positions = _positions(cursor)
+    one, other = (rng.choice(positions) for _place in range(2)) if positions else (None, None)
     action = rng.choice(("exchange", "exchange", "shuffle", "change", "drop", "add", "double"))
     if one is None or action == "add":
         _insert(cursor, rng, columns)
@@ -144,7 +144,7 @@ def _change_rows(cursor: t.Any, rng: random.Random, columns: list[str]) -> None:
         cursor.execute("INSERT INTO public.t SELECT * FROM public.t WHERE ctid = %s", (one,))
 
 
-def _places(cursor: t.Any) -> list[str]:
+def _positions(cursor: t.Any) -> list[str]:
     cursor.execute("SELECT ctid::text FROM public.t")
     return [row[0] for row in cursor.fetchall()]
 

@@ -51,7 +51,7 @@ SELECT lo_from_bytea(7001, '\x00010a5c');
 
 
 @dataclass(frozen=True)
-class Live:
+class Target:
     """A database that a hostile dump must not touch, on its server."""
 
     server: PostgresServer
@@ -80,7 +80,7 @@ class Live:
             cursor.execute("SELECT count(*) FROM a")
             return int(cursor.fetchone()[0])
 
-    def refused(self, archive: Path, kind: str, *words: str, mode: str = "new", **options: t.Any) -> Options:
+    def refused(self, archive: Path, kind: str, *message: str, mode: str = "new", **options: t.Any) -> Options:
         """Restore and check mode fail alike, and leave the server unchanged."""
         before = self.state()
         target = "copy_of_it" if mode == "new" else self.database
@@ -93,66 +93,66 @@ class Live:
         assert [result["error_kind"] for result in results] == [kind, kind], results
         assert results[0]["msg"] == results[1]["msg"]
         assert self.state() == before
-        for word in words:
+        for word in message:
             assert word in results[0]["msg"], results[0]["msg"]
         return results[0]
 
 
 @pytest.fixture(scope="module")
-def live(postgres: PostgresServer) -> t.Iterator[Live]:
+def original(postgres: PostgresServer) -> t.Iterator[Target]:
     """One database for all tests: a dump that a test restores or refuses leaves the database unchanged."""
-    yield from _live(postgres)
+    yield from _target(postgres)
 
 
-def _live(server: PostgresServer) -> t.Iterator[Live]:
+def _target(server: PostgresServer) -> t.Iterator[Target]:
     name = server.create_database(f"live_{secrets.token_hex(4)}")
     server.psql(name, CONTENT)
-    yield Live(server, name)
+    yield Target(server, name)
     server.drop_database(name)
 
 
-def fingerprint(live: Live, database: str) -> str:
+def fingerprint(original: Target, database: str) -> str:
     """The dump of a database by the server's own pg_dump, which two equal databases have in common."""
-    command = [str(live.server.bin_dir / "pg_dump"), "--no-comments", database]
+    command = [str(original.server.bin_dir / "pg_dump"), "--no-comments", database]
     text = subprocess.run(
-        command, env=live.server.options(database).environment(), check=True, stdout=subprocess.PIPE
+        command, env=original.server.options(database).environment(), check=True, stdout=subprocess.PIPE
     ).stdout.decode()
     return "\n".join(line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
 
 
-def test_dump_that_drops_its_database_is_refused(live: Live, tmp_path: Path) -> None:
-    plain = live.dump(tmp_path / "plain.sql", "--create", "--clean", "--if-exists")
+def test_dump_that_drops_its_database_is_refused(original: Target, tmp_path: Path) -> None:
+    plain = original.dump(tmp_path / "plain.sql", "--create", "--clean", "--if-exists")
     packed = tmp_path / "live.sql.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     for mode in ("new", "swap"):
-        result = live.refused(packed, "unsafe_dump", "DROP DATABASE", "skip_database_statements", mode=mode)
+        result = original.refused(packed, "unsafe_dump", "DROP DATABASE", "skip_database_statements", mode=mode)
         assert "line " in result["msg"]
 
 
-def test_dump_of_a_cluster_is_refused(live: Live, tmp_path: Path) -> None:
-    dump = live.dump(tmp_path / "all.sql", "--clean", program="pg_dumpall")
+def test_dump_of_a_cluster_is_refused(original: Target, tmp_path: Path) -> None:
+    dump = original.dump(tmp_path / "all.sql", "--clean", program="pg_dumpall")
     for mode in ("new", "swap"):
-        live.refused(dump, "unsafe_dump", "dump of a cluster", mode=mode)
-        live.refused(dump, "unsafe_dump", "dump of a cluster", mode=mode, skip_database_statements=True)
+        original.refused(dump, "unsafe_dump", "dump of a cluster", mode=mode)
+        original.refused(dump, "unsafe_dump", "dump of a cluster", mode=mode, skip_database_statements=True)
 
 
 @pytest.mark.parametrize("options", [("--create",), ("--create", "--clean", "--if-exists")])
 def test_create_dump_is_restored_without_its_database_statements(
-    live: Live, tmp_path: Path, options: tuple[str, ...]
+    original: Target, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    live.server.psql(
-        live.database,
-        f"ALTER DATABASE {live.database} SET work_mem = '5MB'; COMMENT ON DATABASE {live.database} IS 'x; y';"
-        f"GRANT CONNECT ON DATABASE {live.database} TO postgres",
+    original.server.psql(
+        original.database,
+        f"ALTER DATABASE {original.database} SET work_mem = '5MB'; COMMENT ON DATABASE {original.database} IS 'x; y';"
+        f"GRANT CONNECT ON DATABASE {original.database} TO postgres",
     )
-    dump = live.dump(tmp_path / "dump.sql", *options)
-    live.server.psql(live.database, "INSERT INTO a VALUES (0, 'written after the dump')")
+    dump = original.dump(tmp_path / "dump.sql", *options)
+    original.server.psql(original.database, "INSERT INTO a VALUES (0, 'written after the dump')")
     try:
-        live.restore(dump, "copy_of_create", skip_database_statements=True)
-        assert (live.rows(), live.rows("copy_of_create")) == (401, 400)
+        original.restore(dump, "copy_of_create", skip_database_statements=True)
+        assert (original.rows(), original.rows("copy_of_create")) == (401, 400)
     finally:
-        live.server.drop_database("copy_of_create")
-        live.server.psql(live.database, "DELETE FROM a WHERE id = 0")
+        original.server.drop_database("copy_of_create")
+        original.server.psql(original.database, "DELETE FROM a WHERE id = 0")
 
 
 EXTRA = [
@@ -166,69 +166,69 @@ EXTRA = [
 ]
 
 
-def test_skipping_covers_one_database_only(live: Live, tmp_path: Path) -> None:
-    whole = live.dump(tmp_path / "dump.sql", "--create").read_text()
+def test_skipping_covers_one_database_only(original: Target, tmp_path: Path) -> None:
+    complete = original.dump(tmp_path / "dump.sql", "--create").read_text()
     dump = tmp_path / "changed.sql"
     for extra in EXTRA:
-        dump.write_text(whole.replace("\nCREATE DATABASE", f"\n{extra.format(live.database)}CREATE DATABASE", 1))
-        live.refused(dump, "unsafe_dump", skip_database_statements=True)
+        dump.write_text(complete.replace("\nCREATE DATABASE", f"\n{extra.format(original.database)}CREATE DATABASE", 1))
+        original.refused(dump, "unsafe_dump", skip_database_statements=True)
 
 
-def test_hostile_statement_is_refused(live: Live, tmp_path: Path) -> None:
+def test_hostile_statement_is_refused(original: Target, tmp_path: Path) -> None:
     marker, dump = tmp_path / "marker", tmp_path / "dump.sql"
     hostile = [
         sql for sql, word in HOSTILE if word in ("\\!", "\\set", "\\copy", "\\o", "\\connect", "\\q", "\\g", "program")
     ]
     assert len(hostile) > 8
     for number, sql in enumerate(hostile):
-        dump.write_text("CREATE TABLE first (id int);\n\n" + sql.format(marker=marker, database=live.database))
-        live.refused(dump, "unsafe_dump", "line 3", mode="swap" if number % 2 else "new")
+        dump.write_text("CREATE TABLE first (id int);\n\n" + sql.format(marker=marker, database=original.database))
+        original.refused(dump, "unsafe_dump", "line 3", mode="swap" if number % 2 else "new")
     assert not marker.exists()
 
 
-def test_hostile_statement_does_not_hide_in_a_real_dump(live: Live, tmp_path: Path) -> None:
-    whole = live.dump(tmp_path / "dump.sql").read_text()
+def test_hostile_statement_does_not_hide_in_a_real_dump(original: Target, tmp_path: Path) -> None:
+    complete = original.dump(tmp_path / "dump.sql").read_text()
     dump = tmp_path / "changed.sql.gz"
     for place, sql in (("\nCOPY", "\\! id"), ("\n-- PostgreSQL database dump complete", "DROP DATABASE postgres;")):
-        dump.write_bytes(gzip.compress(whole.replace(place, f"\n{sql}{place}", 1).encode()))
-        live.refused(dump, "unsafe_dump", mode="swap")
+        dump.write_bytes(gzip.compress(complete.replace(place, f"\n{sql}{place}", 1).encode()))
+        original.refused(dump, "unsafe_dump", mode="swap")
 
 
-def test_archive_with_hostile_entry_is_refused(live: Live, tmp_path: Path) -> None:
-    archive = live.dump(tmp_path / "dump.custom", "-Fc", "-Z0")
+def test_archive_with_hostile_entry_is_refused(original: Target, tmp_path: Path) -> None:
+    archive = original.dump(tmp_path / "dump.custom", "-Fc", "-Z0")
     content = archive.read_bytes()
     found = b"CREATE VIEW public.long_name_of_a_view AS"
     assert found in content
     hostile = b"CREATE ROLE intruder SUPERUSER; SELECT  "
     archive.write_bytes(content.replace(found, hostile + b" " * (len(found) - len(hostile))))
-    live.refused(archive, "unsafe_dump", "CREATE ROLE")
+    original.refused(archive, "unsafe_dump", "CREATE ROLE")
     archive.write_bytes(content[: len(content) // 2])
-    live.refused(archive, "damaged")
+    original.refused(archive, "damaged")
 
 
-def test_every_cut_of_a_dump_is_refused(live: Live, tmp_path: Path) -> None:
-    whole = live.dump(
+def test_every_cut_of_a_dump_is_refused(original: Target, tmp_path: Path) -> None:
+    complete = original.dump(
         tmp_path / "dump.sql", "--no-owner", "--no-privileges", "--clean", "--if-exists", "--schema=public"
     ).read_bytes()
-    end = len(whole.rstrip(b"-\n"))
-    if b"\\unrestrict" in whole:
-        end = len(whole.rstrip())
+    end = len(complete.rstrip(b"-\n"))
+    if b"\\unrestrict" in complete:
+        end = len(complete.rstrip())
     cut = tmp_path / "cut.sql"
     # In the preamble, in rows, in the last row, in a function, between statements, before and in the last line.
-    places = [60, whole.index(b"\\."), end // 2, whole.index(b"END $_$"), end - 1]
-    for place in places:
-        cut.write_bytes(whole[:place])
-        live.refused(cut, "damaged")
-    cut.write_bytes(whole[: end * 9 // 10])
-    live.refused(cut, "damaged", mode="swap")
+    positions = [60, complete.index(b"\\."), end // 2, complete.index(b"END $_$"), end - 1]
+    for place in positions:
+        cut.write_bytes(complete[:place])
+        original.refused(cut, "damaged")
+    cut.write_bytes(complete[: end * 9 // 10])
+    original.refused(cut, "damaged", mode="swap")
     packed = tmp_path / "cut.sql.gz"
-    packed.write_bytes(gzip.compress(whole[: end // 2]))
-    live.refused(packed, "damaged", mode="swap")
-    for content in (gzip.compress(whole)[:-30], zstandard.compress(whole)[:-30]):
+    packed.write_bytes(gzip.compress(complete[: end // 2]))
+    original.refused(packed, "damaged", mode="swap")
+    for content in (gzip.compress(complete)[:-30], zstandard.compress(complete)[:-30]):
         packed.write_bytes(content)
-        live.refused(packed, "damaged")
-    cut.write_bytes(whole[whole.index(b"\nCOPY ") :])
-    live.refused(cut, "damaged")
+        original.refused(packed, "damaged")
+    cut.write_bytes(complete[complete.index(b"\nCOPY ") :])
+    original.refused(cut, "damaged")
 
 
 @pytest.mark.parametrize(
@@ -247,62 +247,62 @@ def test_every_cut_of_a_dump_is_refused(live: Live, tmp_path: Path) -> None:
         ("-Fd", "--inserts"),
     ],
 )
-def test_honest_dump_is_restored(live: Live, tmp_path: Path, options: tuple[str, ...]) -> None:
-    dump = live.dump(tmp_path / "dump", *options)
-    live.restore(dump, "copy_of_honest")
+def test_honest_dump_is_restored(original: Target, tmp_path: Path, options: tuple[str, ...]) -> None:
+    dump = original.dump(tmp_path / "dump", *options)
+    original.restore(dump, "copy_of_honest")
     try:
-        assert fingerprint(live, "copy_of_honest") == fingerprint(live, live.database)
+        assert fingerprint(original, "copy_of_honest") == fingerprint(original, original.database)
     finally:
-        live.server.drop_database("copy_of_honest")
+        original.server.drop_database("copy_of_honest")
 
 
 @pytest.mark.parametrize("version", ["16", "18"])
 def test_dump_of_other_versions_is_restored(
     servers: t.Callable[[str], PostgresServer], tmp_path: Path, version: str
 ) -> None:
-    for live in _live(servers(version)):
+    for original in _target(servers(version)):
         for options in ((), ("--inserts",), ("-Fc",)):
-            dump = live.dump(tmp_path / f"dump{len(options)}", *options)
-            live.restore(dump, "copy_of_version")
-            same = fingerprint(live, "copy_of_version") == fingerprint(live, live.database)
-            live.server.drop_database("copy_of_version")
+            dump = original.dump(tmp_path / f"dump{len(options)}", *options)
+            original.restore(dump, "copy_of_version")
+            same = fingerprint(original, "copy_of_version") == fingerprint(original, original.database)
+            original.server.drop_database("copy_of_version")
             assert same
 
 
-def test_sections_and_the_dump_of_a_script_without_comments_are_restored(live: Live, tmp_path: Path) -> None:
+def test_sections_and_the_dump_of_a_script_without_comments_are_restored(original: Target, tmp_path: Path) -> None:
     parts = [
-        live.dump(tmp_path / section, f"--section={section}").read_bytes()
+        original.dump(tmp_path / section, f"--section={section}").read_bytes()
         for section in ("pre-data", "data", "post-data")
     ]
     dump = tmp_path / "joined.sql"
     dump.write_bytes(b"".join(parts))
-    live.restore(dump, "copy_of_parts")
-    same = fingerprint(live, "copy_of_parts") == fingerprint(live, live.database)
-    live.server.drop_database("copy_of_parts")
+    original.restore(dump, "copy_of_parts")
+    same = fingerprint(original, "copy_of_parts") == fingerprint(original, original.database)
+    original.server.drop_database("copy_of_parts")
     assert same
     # The Supabase CLI removes the comments, and appends a statement.
-    plain = live.dump(dump).read_text()
+    plain = original.dump(dump).read_text()
     lines = [line for line in plain.splitlines() if not line.startswith(("--", "\\restrict", "\\unrestrict"))]
     dump.write_text("\ufeff" + "\r\n".join(["SET session_replication_role = replica;", *lines, "RESET ALL;", ""]))
-    live.restore(dump, "copy_of_parts")
-    rows = live.rows("copy_of_parts")
-    live.server.drop_database("copy_of_parts")
+    original.restore(dump, "copy_of_parts")
+    rows = original.rows("copy_of_parts")
+    original.server.drop_database("copy_of_parts")
     assert rows == 400
 
 
-def test_script_of_unknown_origin_is_one_transaction(live: Live, tmp_path: Path) -> None:
+def test_script_of_unknown_origin_is_one_transaction(original: Target, tmp_path: Path) -> None:
     dump = tmp_path / "script.sql"
     good = "BEGIN;\nCREATE TABLE a (id int);\nINSERT INTO a VALUES (1);\nCOMMIT;\nSELECT txid_current();\n"
     dump.write_text(good + "CREATE TABLE later AS SELECT 1 AS x;\n")
-    live.restore(dump, "copy_of_unknown")
-    with live.server.session("copy_of_unknown") as cursor:
+    original.restore(dump, "copy_of_unknown")
+    with original.server.session("copy_of_unknown") as cursor:
         cursor.execute("SELECT count(DISTINCT xmin::text) FROM pg_class WHERE relname IN ('a', 'later')")
         assert cursor.fetchone() == (1,)
-    live.server.drop_database("copy_of_unknown")
+    original.server.drop_database("copy_of_unknown")
     dump.write_text(good + "CREATE INDEX CONCURRENTLY ON a (id);\nVACUUM a;\n")
-    live.restore(dump, "copy_of_unknown")
-    assert live.rows("copy_of_unknown") == 1
-    live.server.drop_database("copy_of_unknown")
+    original.restore(dump, "copy_of_unknown")
+    assert original.rows("copy_of_unknown") == 1
+    original.server.drop_database("copy_of_unknown")
     for damaged in (
         good + "BEGIN;\nINSERT INTO a VALUES (2);\n",
         good + "INSERT INTO a VALUES (2)",
@@ -310,55 +310,55 @@ def test_script_of_unknown_origin_is_one_transaction(live: Live, tmp_path: Path)
         "-- nothing\n",
     ):
         dump.write_text(damaged)
-        live.refused(dump, "damaged")
+        original.refused(dump, "damaged")
     dump.write_text(good + "ROLLBACK;\n")
-    live.refused(dump, "unsafe_dump", "takes back")
+    original.refused(dump, "unsafe_dump", "takes back")
     dump.write_bytes(("\ufeff" + good).encode("utf-16-le"))
-    live.refused(dump, "damaged", "UTF-16")
+    original.refused(dump, "damaged", "UTF-16")
 
 
 def test_mode_in_place_refuses_before_the_undo_set_and_keeps_one_transaction(
     postgres: PostgresServer, tmp_path: Path, folder_store: Options
 ) -> None:
-    for live in _live(postgres):
-        good = live.dump(tmp_path / "good", "-Fd")
+    for original in _target(postgres):
+        good = original.dump(tmp_path / "good", "-Fd")
         place: Options = {"mode": "in_place", "source": "x", "store": folder_store, "terminate_sessions": True}
-        live.refused(live.dump(tmp_path / "plain.sql", "--create"), "unsupported", **place)
+        original.refused(original.dump(tmp_path / "plain.sql", "--create"), "unsupported", **place)
         found, hostile = b"CREATE VIEW public.long_name_of_a_view AS", b"CREATE ROLE intruder SUPERUSER; SELECT  "
         toc = good / "toc.dat"
         content = toc.read_bytes()
         toc.write_bytes(content.replace(found, hostile + b" " * (len(found) - len(hostile))))
-        live.refused(good, "unsafe_dump", "CREATE ROLE", **place)
+        original.refused(good, "unsafe_dump", "CREATE ROLE", **place)
         assert not list((tmp_path / "store").rglob("sets/*"))
         # The large objects of the archive stand between BEGIN and COMMIT; the statement behind them fails.
         index, unknown = b"btree (lower(v))", b"btree (lowex(v))"
         assert index in content
         toc.write_bytes(content.replace(index, unknown))
-        before = live.state()
+        before = original.state()
         with pytest.raises(ModuleFailed, match="lowex"):
-            live.restore(good, live.database, recovery_confirm=live.database, **place)
-        assert live.state() == before
+            original.restore(good, original.database, recovery_confirm=original.database, **place)
+        assert original.state() == before
 
 
 @pytest.mark.parametrize("version", ["15", "18"])
 def test_no_cut_of_a_real_dump_is_complete(
     servers: t.Callable[[str], PostgresServer], tmp_path: Path, version: str
 ) -> None:
-    for live in _live(servers(version)):
-        live.server.psql(live.database, "DELETE FROM a WHERE id > 60")
+    for original in _target(servers(version)):
+        original.server.psql(original.database, "DELETE FROM a WHERE id > 60")
         for options in ((), ("--inserts",)):
-            whole = live.dump(tmp_path / "dump.sql", *options).read_bytes()
-            assert inspect_script([whole]).one_transaction is False
-            end = len(whole.rstrip(b"-\n"))
-            last = whole.index(b"-- PostgreSQL database dump complete")
+            complete = original.dump(tmp_path / "dump.sql", *options).read_bytes()
+            assert inspect_script([complete]).one_transaction is False
+            end = len(complete.rstrip(b"-\n"))
+            last = complete.index(b"-- PostgreSQL database dump complete")
             for place in [*range(1, end, 61), *range(last - 60, end)]:
                 with pytest.raises(RecoveryError) as caught:
-                    inspect_script([whole[:place]])
+                    inspect_script([complete[:place]])
                 assert caught.value.kind == "damaged", (place, str(caught.value))
 
 
-def test_a_function_cannot_change_how_text_is_read(live: Live, tmp_path: Path) -> None:
-    before = live.state()
+def test_a_function_cannot_change_how_text_is_read(original: Target, tmp_path: Path) -> None:
+    before = original.state()
     dump = tmp_path / "script.sql"
     dump.write_text(
         "CREATE FUNCTION h() RETURNS text LANGUAGE sql AS "
@@ -366,25 +366,25 @@ def test_a_function_cannot_change_how_text_is_read(live: Live, tmp_path: Path) -
         "SELECT '\\'; CREATE ROLE intruder; --';\n"
     )
     with pytest.raises(ModuleFailed) as caught:
-        live.restore(dump, "copy_of_hidden")
+        original.restore(dump, "copy_of_hidden")
     assert caught.value.result["error_kind"] == "unsafe_dump"
-    assert live.state() == before
+    assert original.state() == before
 
 
-def test_error_of_the_server_names_the_line_and_no_row(live: Live, tmp_path: Path) -> None:
+def test_error_of_the_server_names_the_line_and_no_row(original: Target, tmp_path: Path) -> None:
     dump = tmp_path / "script.sql"
     dump.write_text("SET client_encoding = 'LATIN1';\nCREATE TABLE a (id int primary key);\n")
     with dump.open("ab") as stream:
         stream.write(b"COPY a FROM stdin;\n1\n1\n\\.\nSELECT '\xe4\xf6';\n")
     with pytest.raises(ModuleFailed) as caught:
-        live.restore(dump, "copy_of_error")
+        original.restore(dump, "copy_of_error")
     result = caught.value.result
     assert (result["error_kind"], "line 3, COPY A" in result["msg"]) == ("restore_failed", True), result["msg"]
     assert "(id)=(1)" not in result["msg"]
 
 
-def test_integrity_check_names_what_pg_restore_refuses(live: Live, tmp_path: Path) -> None:
-    dump = live.dump(tmp_path / "all.sql", program="pg_dumpall")
+def test_integrity_check_names_what_pg_restore_refuses(original: Target, tmp_path: Path) -> None:
+    dump = original.dump(tmp_path / "all.sql", program="pg_dumpall")
     arguments = {"checks": [{"type": "sql_dump", "path": str(dump)}], "fail_on": "never"}
     found = run_module("integrity_check", arguments)["checks"][0]
     assert (found["status"], "pg_restore refuses it: line" in found["message"]) == ("passed", True), found

@@ -248,7 +248,7 @@ def test_foreign_keys_reads_what_the_constraint_reads(run, sql):
     assert [item["table"] for item in run({"type": "foreign_keys"})[0].actual] == ["public.users"]
 
 
-def test_foreign_keys_keeps_to_its_schemas_and_says_when_one_is_missing(run, sql):
+def test_foreign_keys_keeps_to_its_schemas_and_names_a_missing_one(run, sql):
     sql("""
         CREATE SCHEMA app; CREATE TABLE app.p (id int PRIMARY KEY); CREATE TABLE app.c (id int REFERENCES app.p);
         SET session_replication_role = replica; INSERT INTO app.c VALUES (1)
@@ -604,7 +604,7 @@ def test_indexes_must_be_valid_and_named_ones_present(postgres, database, run, s
     assert "is not valid" in result.message
 
 
-def test_constraints_left_not_valid_are_told_with_the_rows_that_break_them(run, sql):
+def test_constraints_left_not_valid_are_reported_with_the_rows_that_break_them(run, sql):
     sql("CREATE TABLE t (id int CHECK (id > 0)); INSERT INTO t VALUES (1), (50), (60)")
     assert statuses(run({"type": "constraints"})) == ["passed"]
 
@@ -623,7 +623,7 @@ def test_constraints_left_not_valid_are_told_with_the_rows_that_break_them(run, 
     assert statuses(run({"type": "constraints", "allow_not_valid": True})) == ["passed"]
 
 
-# What could not be verified, and runs as a whole
+# Checks that cannot be verified, and complete runs
 
 
 def test_a_missing_table_or_column_fails_with_the_nearest_name(run, sql):
@@ -691,7 +691,7 @@ def test_rows_hidden_by_row_level_security_are_an_error_and_no_empty_table(run, 
     assert results[2].message.startswith(hidden)
 
 
-def test_a_check_that_takes_too_long_is_an_error_and_the_others_go_on(run, sql):
+def test_a_check_that_takes_too_long_is_an_error_and_the_others_continue(run, sql):
     sql("CREATE TABLE t ()")
 
     results = run(
@@ -718,7 +718,7 @@ def test_sample_zero_keeps_every_value_of_a_row_out_of_the_result(run, sql):
     sql("""
         CREATE TABLE people (mail text PRIMARY KEY, boss text, doc text, tags text[]);
         INSERT INTO people VALUES ('ada@example.com', 'eve@example.com', 'eve@example.com', '{eve@example.com}');
-        CREATE FUNCTION telling(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'bad row %', $1; END $$
+        CREATE FUNCTION printing(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'bad row %', $1; END $$
     """)
 
     results = run(
@@ -730,7 +730,7 @@ def test_sample_zero_keeps_every_value_of_a_row_out_of_the_result(run, sql):
         {"type": "sql", "name": "c", "query": "SELECT mail FROM people", "rows": ["x"]},
         {"type": "sql", "name": "d", "query": "SELECT mail::int FROM people", "equals": 1},
         {"type": "freshness", "query": "SELECT mail FROM people", "max_age": 1},
-        {"type": "sql", "name": "e", "query": "SELECT telling(mail) FROM people", "equals": 1},
+        {"type": "sql", "name": "e", "query": "SELECT printing(mail) FROM people", "equals": 1},
         {"type": "sql", "name": "f", "query": "SELECT mail::regclass::text FROM people", "equals": 1},
         {"type": "sql", "name": "g", "query": "SELECT current_setting(mail) FROM people", "equals": 1},
         sample=0,
@@ -802,7 +802,7 @@ def test_an_unreachable_server_leaves_every_check_unverified_in_junit(postgres, 
     assert ET.parse(junit).getroot().find("testsuite").get("errors") == "1"
 
 
-def test_a_junit_file_that_cannot_be_written_is_told_before_anything_runs(postgres, database, tmp_path):
+def test_a_junit_file_that_cannot_be_written_is_reported_before_anything_runs(postgres, database, tmp_path):
     with pytest.raises(RecoveryError, match="No check was run"):
         check_integrity(
             IntegrityRequest(
@@ -928,7 +928,7 @@ def test_the_module_gives_the_report_when_it_passes_and_when_it_fails(postgres, 
     assert postgres.password not in json.dumps([{**outcome, "invocation": None} for outcome in (good, bad, quiet)])
 
 
-def test_the_module_tells_mistakes_with_their_index(postgres, database):
+def test_the_module_reports_mistakes_with_their_index(postgres, database):
     outcome = call_module({**postgres.module_options(database), "checks": [{"type": "indexes"}, {"type": "row_count"}]})
 
     assert outcome["error_kind"] == "invalid_options"

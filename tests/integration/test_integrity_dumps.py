@@ -96,7 +96,7 @@ def test_a_dump_of_the_shell_ends_with_commit(shell_dump: Path) -> None:
     assert check(shell_dump)["status"] == "failed"
 
 
-def test_what_d1_would_refuse_is_told_and_is_no_failure(dump: Write) -> None:
+def test_statements_that_d1_would_refuse_are_reported_and_are_no_failure(dump: Write) -> None:
     found = check(dump(EXPORT + f"INSERT INTO tenant VALUES('t2','{'long ' * 40_000}'), ('t3','a\0b');\n"), sample=9)
     assert found["status"] == "passed", found
     assert set(found["actual"]["refused_by_d1"]) == {
@@ -111,7 +111,7 @@ def test_what_d1_would_refuse_is_told_and_is_no_failure(dump: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"", "no statement"),
         (b"CREATE TABLE t (x);\nINSERT INTO t VALUES('\xff\xfe');\n", "UTF-8"),
@@ -124,12 +124,12 @@ def test_what_d1_would_refuse_is_told_and_is_no_failure(dump: Write) -> None:
         (b"CREATE TABLE t (x);\nINSERT INTO t VALUES ('cut", "in line 2 has no end"),
     ],
 )
-def test_what_is_no_whole_dump_fails(tmp_path: Path, content: bytes, words: str) -> None:
+def test_an_incomplete_dump_fails(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "dump.sql"
     path.write_bytes(content)
     found = check(path)
     assert found["status"] == "failed", found
-    assert words in found["message"]
+    assert message in found["message"]
     assert "a secret" not in found["message"] + str(check(path, sample=0))
 
 
@@ -138,7 +138,7 @@ def test_a_huge_line_is_read(dump: Write) -> None:
     assert found["status"] == "passed", found["message"]
 
 
-def test_what_cannot_be_read_is_an_error_and_no_database_is_asked_for(tmp_path: Path, dump: Write) -> None:
+def test_an_unreadable_dump_is_an_error_and_no_database_is_required(tmp_path: Path, dump: Write) -> None:
     for engine in ("sqlite", "postgresql"):
         assert check(tmp_path / "missing.sql", engine=engine)["status"] == "error"
         assert check(tmp_path, engine=engine)["status"] == "error"
@@ -176,28 +176,28 @@ def test_a_plain_dump_of_pg_dump(postgres: PostgresServer, database: str, tmp_pa
         },
         check=True,
     )
-    wish: Options = {"engine": "postgresql", "min_tables": 3, "present": ['"My ""Table"', "u", "s.t"]}
-    found = check(path, **wish)
+    requested: Options = {"engine": "postgresql", "min_tables": 3, "present": ['"My ""Table"', "u", "s.t"]}
+    found = check(path, **requested)
     assert (found["status"], found["actual"]["tables"]) == ("passed", 3), found
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     packed = tmp_path / "dump.sql.gz"
-    packed.write_bytes(gzip.compress(whole))
-    assert check(packed, **wish)["status"] == "passed"
+    packed.write_bytes(gzip.compress(complete))
+    assert check(packed, **requested)["status"] == "passed"
     packed.write_bytes(packed.read_bytes()[:-20])
-    assert check(packed, **wish)["status"] == "failed"
+    assert check(packed, **requested)["status"] == "failed"
     # Newer releases frame the dump in a pair of lines, older ones do not.
-    bare = re.sub(rb"\\(un)?restrict .*\n\n", b"", whole)
+    bare = re.sub(rb"\\(un)?restrict .*\n\n", b"", complete)
     framed = bare.replace(b"\nSET ", b"\n\\restrict abc\n\nSET ", 1) + b"\\unrestrict abc\n\n"
     for content, status in (
         (bare, "passed"),
         (framed, "passed"),
-        (whole[: int(len(whole) * 0.9)], "failed"),
-        (whole[whole.index(b"COPY") :], "failed"),
-        (whole.replace(b"CREATE TABLE s.t", b"CREATE TABLE s.other"), "failed"),
-        (whole + b"SELECT 1;\n", "failed"),
+        (complete[: int(len(complete) * 0.9)], "failed"),
+        (complete[complete.index(b"COPY") :], "failed"),
+        (complete.replace(b"CREATE TABLE s.t", b"CREATE TABLE s.other"), "failed"),
+        (complete + b"SELECT 1;\n", "failed"),
         (b"", "failed"),
     ):
         path.write_bytes(content)
-        assert check(path, **wish)["status"] == status, content[-200:]
+        assert check(path, **requested)["status"] == status, content[-200:]
     path.write_bytes(b"PGDMP" + b"\0" * 600)
     assert check(path, engine="postgresql")["status"] == "error"

@@ -59,31 +59,31 @@ def test_a_policy_drops_old_databases_after_a_confirmation_and_no_other(
     bystanders = [keep(f"{database}_copy", 90), f"{database}_before_christmas"]
     with postgres.session("postgres") as cursor:
         cursor.execute(f'CREATE DATABASE "{bystanders[1]}"')
-    wish = {**login(postgres, database), "keep_days": 14, "source": "school", "store": store}
-    planned = run_module("pg_prune", wish, check_mode=True)
+    requested = {**login(postgres, database), "keep_days": 14, "source": "school", "store": store}
+    planned = run_module("pg_prune", requested, check_mode=True)
     assert planned["removed"] == [old, undone]
     assert planned["diff"]["after"].startswith(young)
     assert {old, undone, young} <= names(postgres)
     with pytest.raises(ModuleFailed) as caught:
-        run_module("pg_prune", wish)
+        run_module("pg_prune", requested)
     assert caught.value.result["error_kind"] == "confirmation_required"
     assert f"This drops {old}, {undone}, which restores kept of '{database}' in production" in str(caught.value)
     assert {old, undone, young} <= names(postgres)
-    # What appears after the plan was read is not confirmed by its digest.
+    # A database that appears after the plan was read is not confirmed by its digest.
     late = keep(database, 50)
     with pytest.raises(ModuleFailed):
-        run_module("pg_prune", {**wish, "recovery_confirm": planned["plan_digest"]})
+        run_module("pg_prune", {**requested, "recovery_confirm": planned["plan_digest"]})
     with postgres.session(old):
-        done = run_module("pg_prune", {**wish, "recovery_confirm": database})
+        done = run_module("pg_prune", {**requested, "recovery_confirm": database})
     assert (sorted(done["removed"]), done["in_use"]) == (sorted([late, undone]), [old])
     assert {young, old, database, *bystanders} <= names(postgres)
-    assert run_module("pg_prune", {**wish, "recovery_confirm": database})["removed"] == [old]
-    assert run_module("pg_prune", {**wish, "keep_days": 0})["changed"] is False
+    assert run_module("pg_prune", {**requested, "recovery_confirm": database})["removed"] == [old]
+    assert run_module("pg_prune", {**requested, "keep_days": 0})["changed"] is False
     (record, *_rest) = run_module("audit_info", {"source": "school", "store": store, "operation": "prune"})["records"]
     assert record["details"]["dropped"] == [old]
     postgres.drop_database(bystanders[1])
     with pytest.raises(ModuleFailed, match="`keep_days` must be at least 0, got -1"):
-        run_module("pg_prune", {**wish, "keep_days": -1})
+        run_module("pg_prune", {**requested, "keep_days": -1})
 
 
 def test_a_name_that_may_be_of_two_databases_is_left_alone(
@@ -95,10 +95,10 @@ def test_a_name_that_may_be_of_two_databases_is_left_alone(
             cursor.execute(f'CREATE DATABASE "{stem}{end}"')
     try:
         name = keep(f"{stem}{'a' * 12}", 40)
-        wish = {**login(postgres, f"{stem}{'a' * 12}"), "minimum": 0, "recovery_environment": "sandbox"}
-        assert run_module("pg_prune", wish)["removed"] == []
+        requested = {**login(postgres, f"{stem}{'a' * 12}"), "minimum": 0, "recovery_environment": "sandbox"}
+        assert run_module("pg_prune", requested)["removed"] == []
         postgres.drop_database(f"{stem}{'b' * 12}")
-        assert run_module("pg_prune", wish)["removed"] == [name]
+        assert run_module("pg_prune", requested)["removed"] == [name]
     finally:
         for end in ("a" * 12, "b" * 12):
             postgres.drop_database(f"{stem}{end}")

@@ -67,7 +67,7 @@ def test_killed_backups_leave_no_set_that_does_not_verify(postgres: PostgresServ
     for number in range(KILLS):
         process = start_module("pg_backup", arguments)
         time.sleep(chance.uniform(0.05, length * 1.1))
-        completed += kill_something(process, whole=number % 2 == 0)
+        completed += kill_something(process, complete=number % 2 == 0)
         wait_until_quiet(postgres, spool)
     done = run_module("pg_backup", arguments)
     sets = run_module("backup_info", {"source": "school", "store": store, "limit": 1000})["sets"]
@@ -81,13 +81,13 @@ def test_killed_backups_leave_no_set_that_does_not_verify(postgres: PostgresServ
         )
 
 
-def kill_something(process: t.Any, *, whole: bool) -> int:
+def kill_something(process: t.Any, *, complete: bool) -> int:
     """Kill the module, or one of its children; 1 when the backup was complete nevertheless."""
     children = [child for child in psutil.Process(process.pid).children(recursive=True) if _is_dump(child)]
-    if whole or not children:
+    if complete or not children:
         os.kill(process.pid, signal.SIGKILL)
     else:
-        # It may end by itself just now; then the backup goes on.
+        # It may end by itself just now; then the backup continues.
         with contextlib.suppress(psutil.NoSuchProcess):
             children[0].kill()
     process.communicate(timeout=60)

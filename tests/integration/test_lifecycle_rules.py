@@ -126,7 +126,7 @@ def test_rules_that_may_not_be_read_are_not_called_safe(backups: Backups) -> Non
     assert "NOT checked" in checked["summary"]
 
 
-def test_the_abort_of_uploads_is_set_beside_the_rules_that_are_there(backups: Backups) -> None:
+def test_the_abort_of_uploads_is_added_to_the_existing_rules(backups: Backups) -> None:
     backups.set_rules(rule("logs/"), EXPIRING["of a source"])
     before = backups.rules()
     assert backups.lifecycle(check_mode=True)["changed"] is True

@@ -241,7 +241,7 @@ CASES = [
         ["2163m"],
         ["2172m"],
     ),
-    # The page is silent for a while, and then says that it is over.
+    # The page is silent for a while, and then reports the end.
     (
         "LifelineProviderOutage",
         "error",
@@ -332,7 +332,7 @@ def test_a_person_sees_all_sources_at_a_glance(tmp_path: Path, folder_store: dic
     assert "nothing to watch" in refused.stdout
 
 
-def test_a_source_that_nobody_can_look_at_is_told_and_hides_no_other(
+def test_a_source_that_cannot_be_observed_is_reported_and_hides_no_other(
     tmp_path: Path, folder_store: dict[str, t.Any]
 ) -> None:
     Path(folder_store["path"]).mkdir()
@@ -359,7 +359,7 @@ def test_a_source_that_nobody_can_look_at_is_told_and_hides_no_other(
         assert ended[0].startswith("Resolved: ")
 
 
-def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:
+def test_findings_of_a_server_stay_open_when_it_is_unreachable(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:
     Path(folder_store["path"]).mkdir()
     state = tmp_path / "incidents.json"
     channels = [{"name": "hook", "type": "webhook", "url": "http://127.0.0.1:1/", "timeout": 1}]
@@ -386,7 +386,7 @@ def test_what_was_known_of_a_server_is_not_over_when_it_is_gone(tmp_path: Path, 
     assert "school/replication.stopped" in json.loads(state.read_text())["incidents"]
 
 
-def test_a_run_of_pgbackrest_leaves_how_it_ended_and_when_one_went_well(tmp_path: Path) -> None:
+def test_a_run_of_pgbackrest_records_its_result_and_the_last_success(tmp_path: Path) -> None:
     def run(result: str) -> str:
         subprocess.run(
             [str(ROOT / "roles/pitr/files/pitr-metrics"), str(tmp_path), "school", "incr"],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Events reach real servers, and failures of these reach nobody's work."""
+"""Events reach real servers, and a failure of a server stops no operation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def undelivered(description: dict[str, t.Any]) -> str:
     return caught.value.reason
 
 
-def test_every_type_of_channel_is_told(web: HttpSink, post: SmtpSink) -> None:
+def test_every_type_of_channel_is_notified(web: HttpSink, post: SmtpSink) -> None:
     channels = [
         hook(web),
         {"name": "slack", "type": "slack", "url": f"{web.url}/slack"},
@@ -103,7 +103,7 @@ def test_every_type_of_channel_is_told(web: HttpSink, post: SmtpSink) -> None:
 @pytest.mark.parametrize(
     "reply", [Reply(500), Reply(503), Reply(429, {"Retry-After": "0"}), Reply(reset=True), Reply(slow=1)]
 )
-def test_what_passes_is_tried_again(web: HttpSink, reply: Reply) -> None:
+def test_a_transient_refusal_is_retried(web: HttpSink, reply: Reply) -> None:
     web.replies["/hook"] = [reply, reply]
     assert deliver(hook(web, timeout=0.3)) == "HTTP 200"
     assert len(web.seen) == 3
@@ -112,13 +112,13 @@ def test_what_passes_is_tried_again(web: HttpSink, reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 302])
-def test_what_was_refused_is_not_tried_again_and_no_redirect_is_followed(web: HttpSink, status: int) -> None:
+def test_a_refusal_is_not_retried_and_no_redirect_is_followed(web: HttpSink, status: int) -> None:
     web.replies["/hook"] = [Reply(status, {"Location": f"{web.url}/elsewhere"})]
     assert undelivered(hook(web)) == f"HTTP {status}"
     assert len(web.seen) == 1
 
 
-def test_who_asks_for_a_long_wait_is_not_waited_for(web: HttpSink) -> None:
+def test_a_channel_that_requests_a_long_wait_is_skipped(web: HttpSink) -> None:
     later = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     web.replies["/hook"] = [Reply(429, {"Retry-After": "3600"}), Reply(503, {"Retry-After": later})]
     for status in (429, 503):
@@ -126,7 +126,7 @@ def test_who_asks_for_a_long_wait_is_not_waited_for(web: HttpSink) -> None:
     assert len(web.seen) == 2
 
 
-def test_a_heartbeat_that_is_not_known_there_is_not_taken_for_told(web: HttpSink) -> None:
+def test_an_unknown_heartbeat_does_not_count_as_notified(web: HttpSink) -> None:
     web.replies["/beat"] = [Reply(body="OK (not found)")]
     assert "does not know the heartbeat" in undelivered({"name": "beat", "type": "heartbeat", "url": f"{web.url}/beat"})
 
@@ -169,7 +169,7 @@ def test_mail_servers_that_put_off_or_refuse(post: SmtpSink) -> None:
     assert "STARTTLS" in undelivered(mail(post, security="starttls"))
 
 
-def test_what_stands_in_is_told_once_while_the_first_is_asked_again(
+def test_a_fallback_channel_is_notified_once_while_the_first_is_retried(
     web: HttpSink, post: SmtpSink, tmp_path: Path
 ) -> None:
     channels = [hook(web, fallback="second", timeout=1), hook(web, "second", fallback="mail", events=["no.*"])]
@@ -189,7 +189,7 @@ def test_what_stands_in_is_told_once_while_the_first_is_asked_again(
     assert [len(web.at("/hook")), len(post.letters)] == [8, 2]
 
 
-def test_who_does_not_answer_is_not_asked_for_each_event(web: HttpSink) -> None:
+def test_a_silent_channel_is_not_tried_for_each_event(web: HttpSink) -> None:
     web.replies["/hook"] = [Reply(reset=True)] * 9
     events = [{"key": str(one), "event": "a.breach"} for one in range(3)]
     result = run_module("notify", {"source": "school", "events": events, "channels": [hook(web)]})
@@ -213,7 +213,7 @@ def test_a_failing_channel_fails_nothing_unless_strict_and_no_secret_shows(web: 
     assert SECRET not in json.dumps(caught.value.result)
 
 
-def test_runs_at_the_same_time_tell_once(web: HttpSink, tmp_path: Path) -> None:
+def test_parallel_runs_notify_once(web: HttpSink, tmp_path: Path) -> None:
     options = {**FAILED, "channels": [hook(web)], "state_path": str(tmp_path / "state.json")}
     web.replies["/hook"] = [Reply(slow=0.5)]
     for process in [start_module("notify", options) for _one in range(3)]:
@@ -225,7 +225,7 @@ def test_runs_at_the_same_time_tell_once(web: HttpSink, tmp_path: Path) -> None:
     assert SECRET not in state.read_text()
 
 
-def test_a_memory_that_cannot_be_used_silences_nobody(web: HttpSink, tmp_path: Path) -> None:
+def test_an_unusable_state_file_silences_no_channel(web: HttpSink, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text('{"incidents": [')
     options = {**FAILED, "channels": [hook(web)], "state_path": str(state)}
@@ -239,7 +239,7 @@ def test_a_memory_that_cannot_be_used_silences_nobody(web: HttpSink, tmp_path: P
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave files to others")
-def test_what_root_remembers_belongs_to_whose_folder_it_is(web: HttpSink, tmp_path: Path) -> None:
+def test_the_state_file_of_root_belongs_to_the_owner_of_its_folder(web: HttpSink, tmp_path: Path) -> None:
     """Else one look by root would end the memory of the user that looks every minute."""
     folder = tmp_path / "home"
     folder.mkdir()
@@ -318,7 +318,7 @@ def play(playbook: str, variables: dict[str, t.Any], folder: Path, *more: str) -
     return process.returncode, output
 
 
-#: A job as roles write it: the block is the work, and what is told at its end depends on how it went.
+#: A job as roles write it: the block is the work, and the event at its end depends on its result.
 JOB = """
 - hosts: localhost
   gather_facts: false
@@ -397,7 +397,7 @@ def test_wrong_channels_are_seen_and_fail_no_work(tmp_path: Path) -> None:
     assert SECRET not in output
 
 
-def test_work_that_failed_stays_failed_when_nobody_could_be_told(job: str, tmp_path: Path) -> None:
+def test_failed_work_stays_failed_when_no_channel_can_be_notified(job: str, tmp_path: Path) -> None:
     channels = [{"name": "a", "type": "slack", "url": "{{ vault_of_nobody }}"}]
     code, output = play(job, {"work": "false", "recovery_channels": channels}, tmp_path)
     assert code == 2

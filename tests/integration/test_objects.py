@@ -162,7 +162,7 @@ def cut_off(size: int) -> Rule:
     return matching("^GET .*/object", lambda _line: answers.pop() if answers else Fault(cut_after=0))
 
 
-def test_a_download_goes_on_where_it_was_cut(s3: S3Server, tmp_path: Path) -> None:
+def test_a_download_continues_where_it_was_cut(s3: S3Server, tmp_path: Path) -> None:
     options = s3.store_options(prefix=tmp_path.name)
     src, dest = tmp_path / "src", tmp_path / "dest"
     src.write_bytes(LARGE)
@@ -178,7 +178,7 @@ def test_a_download_goes_on_where_it_was_cut(s3: S3Server, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dest", "src"]
 
 
-def test_a_partial_download_of_another_version_is_begun_anew(moto: S3Server, kept: Options, tmp_path: Path) -> None:
+def test_a_partial_download_of_another_version_starts_again(moto: S3Server, kept: Options, tmp_path: Path) -> None:
     act(kept, "object", content="old " * 1000)
     with faulty(moto, cut_off(900)) as url:
         refused({**kept, "endpoint_url": url, "timeout": 1}, "object", dest=str(tmp_path / "dest"))
@@ -188,7 +188,7 @@ def test_a_partial_download_of_another_version_is_begun_anew(moto: S3Server, kep
     assert (tmp_path / "dest").read_text() == "new " * 1000
 
 
-def test_what_is_not_as_its_digest_says_never_becomes_the_file(moto: S3Server, kept: Options, tmp_path: Path) -> None:
+def test_bytes_with_another_digest_never_become_the_file(moto: S3Server, kept: Options, tmp_path: Path) -> None:
     act(kept, "object", content="whole")
     (tmp_path / "dest").write_text("before")
     spoiled = Fault(rewrite=lambda answer: answer.replace(b"\r\n\r\nwhole", b"\r\n\r\nwhose"))
@@ -222,7 +222,7 @@ def make_folder(folder: Path) -> dict[str, bytes]:
     return content
 
 
-def test_a_folder_goes_up_and_comes_down_and_check_mode_tells_what_would_change(files: Options, tmp_path: Path) -> None:
+def test_a_folder_is_uploaded_and_downloaded_and_check_mode_lists_the_changes(files: Options, tmp_path: Path) -> None:
     folder, other = tmp_path / "folder", tmp_path / "other"
     content = make_folder(folder)
     foreseen = act(files, "site/", src=str(folder), sync=True, check_mode=True)
@@ -297,7 +297,7 @@ def test_a_url_reads_and_writes_for_a_while(kept: Options) -> None:
         info(kept, key="object", url_seconds=700_000)
 
 
-def test_what_is_stored_packed_stays_packed(kept: Options, moto: S3Server, tmp_path: Path) -> None:
+def test_packed_objects_stay_packed(kept: Options, moto: S3Server, tmp_path: Path) -> None:
     packed = gzip.compress(b"text " * 1000, mtime=0)
     moto.client().put_object(Bucket=moto.bucket, Key=f"{kept['prefix']}/page.css", Body=packed, ContentEncoding="gzip")
     act(kept, "page.css", dest=str(tmp_path / "page.css"))
@@ -325,7 +325,7 @@ def test_wishes_that_do_not_go_together_are_refused(files: Options, tmp_path: Pa
 
 
 @pytest.mark.parametrize("provider", ["r2", "supabase"])
-def test_what_a_provider_refuses_is_never_sent(kept: Options, moto: S3Server, provider: str) -> None:
+def test_options_that_a_provider_refuses_are_never_sent(kept: Options, moto: S3Server, provider: str) -> None:
     sent: list[str] = []
 
     def note(line: str) -> None:
@@ -339,12 +339,12 @@ def test_what_a_provider_refuses_is_never_sent(kept: Options, moto: S3Server, pr
     assert not [line for line in sent if "tagging" in line or "acl" in line or "retention" in line]
 
 
-def test_progress_is_told_while_it_lasts(s3: S3Server, tmp_path: Path) -> None:
-    src, told = tmp_path / "src", tmp_path / "progress.json"
+def test_progress_is_reported_while_it_lasts(s3: S3Server, tmp_path: Path) -> None:
+    src, returned = tmp_path / "src", tmp_path / "progress.json"
     src.write_bytes(LARGE)
-    act(s3.store_options(prefix=tmp_path.name), "object", src=str(src), progress_file=str(told))
-    assert told.exists()
-    assert "object" in told.read_text()
+    act(s3.store_options(prefix=tmp_path.name), "object", src=str(src), progress_file=str(returned))
+    assert returned.exists()
+    assert "object" in returned.read_text()
 
 
 @pytest.mark.parametrize("module", ["r2_object", "r2_object_info", "bucket_backup", "bucket_restore"])
@@ -363,9 +363,9 @@ def test_a_folder_is_only_itself_and_never_emptied_by_mistake(kept: Options, mot
     assert (sent["deleted"], len(sent["created"])) == ([], 4)
     assert act(kept, "site", src=str(folder), sync=True, delete=True)["changed"] is False
     (tmp_path / "nothing").mkdir()
-    for wish in ({"src": str(tmp_path / "nothing")}, {"dest": str(folder)}):
-        key = "site" if "src" in wish else "mistyped"
-        assert "would go" in refused(kept, key, sync=True, delete=True, **wish)["msg"]
+    for requested in ({"src": str(tmp_path / "nothing")}, {"dest": str(folder)}):
+        key = "site" if "src" in requested else "mistyped"
+        assert "would go" in refused(kept, key, sync=True, delete=True, **requested)["msg"]
     assert info(kept, prefix="site/")["total"] == 4
     assert (folder / "a.txt").exists()
 
@@ -403,21 +403,21 @@ def test_a_partial_download_that_is_not_what_it_seems_is_fetched_again(
     assert fetched["resumed_from"] == 0
 
 
-def test_a_file_that_changes_while_it_is_sent_leaves_the_object_as_it_was(kept: Options, tmp_path: Path) -> None:
+def test_a_file_that_changes_while_it_is_sent_leaves_the_object_unchanged(kept: Options, tmp_path: Path) -> None:
     src = tmp_path / "src"
     src.write_text("before")
     act(kept, "object", src=str(src))
     store = open_store(StoreOptions(**kept))
     src.write_text("second")
-    told = Progress(None, "x")
+    returned = Progress(None, "x")
 
     def spoil(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
         src.write_text("third!")
         yield from chunks
 
-    told.watch = spoil  # type: ignore[method-assign]
+    returned.watch = spoil  # type: ignore[method-assign]
     with pytest.raises(RecoveryError, match="changed"):
-        upload_file(store, "object", str(src), TransferOptions(), told)
+        upload_file(store, "object", str(src), TransferOptions(), returned)
     assert act(kept, "object", dest=str(tmp_path / "dest"))["size"] == 6
     assert (tmp_path / "dest").read_text() == "before"
 

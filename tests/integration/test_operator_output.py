@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What playbooks leave and print for an ordinary user whose collection is installed and not writable."""
+"""Files and output of playbooks for an ordinary user whose collection is installed and not writable."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_an_export_takes_the_sources_of_the_inventory_to_a_relative_path(
     done = operator.play("export", inventory=inventory)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"exported school, media to {operator.home}/out" in flat(done.stdout)
-    told = json.loads((operator.home / "out/export.json").read_text())
-    assert (told["databases"][0]["source"], told["databases"][0]["rows"]) == ("school", 2)
-    assert told["files"] == {"media": 1}
+    returned = json.loads((operator.home / "out/export.json").read_text())
+    assert (returned["databases"][0]["source"], returned["databases"][0]["rows"]) == ("school", 2)
+    assert returned["files"] == {"media": 1}
     assert (operator.home / "out/files/media/first").read_text() == "first"
     assert postgres.password not in done.stdout
     again = operator.play("export", "-e", "recovery_source=media", inventory=inventory)
@@ -118,10 +118,10 @@ def test_a_misspelt_check_is_a_fault_of_the_configuration_and_no_damage(operator
         }  # fmt: skip
         done = operator.play("check", inventory=inventory)
         assert done.returncode != 0
-        (told,) = [one.json for one in web.at("/hook")]
+        (returned,) = [one.json for one in web.at("/hook")]
     assert "did you mean 'row_count'?" in flat(done.stdout + done.stderr)
-    assert (told["event"], told["details"]["severity"]) == ("check.misconfigured", "error")
-    assert told["details"]["hint"] == "Correct these entries of checks."
+    assert (returned["event"], returned["details"]["severity"]) == ("check.misconfigured", "error")
+    assert returned["details"]["hint"] == "Correct these entries of checks."
     found = run_module("recovery_status", {"source": "school", "engine": "none", "store": store})
     assert {one["event"]: one["severity"] for one in found["breaches"]} == {
         "backup.missing": "critical", "check.misconfigured": "error"
@@ -196,9 +196,9 @@ def test_misspelt_checks_of_a_restore_are_refused_before_it_begins(operator: Ope
     inventory = {"recovery_store": store, "recovery_source": "school", "recovery_database": "school"}
     done = operator.play("restore", inventory={**inventory, "restore_checks": [{"type": "row_cuont"}]})
     assert done.returncode != 0
-    told = flat(done.stdout + done.stderr)
-    assert "did you mean 'row_count'?" in told
-    assert "Nothing was changed. Correct restore_checks." in told
+    returned = flat(done.stdout + done.stderr)
+    assert "did you mean 'row_count'?" in returned
+    assert "Nothing was changed. Correct restore_checks." in returned
 
 
 def test_a_failed_run_ends_with_error_state_and_next_step(operator: Operator, store: Options) -> None:

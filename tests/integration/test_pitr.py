@@ -66,12 +66,12 @@ def test_exactly_the_rows_of_then_come_back_beside(name: str, archived: Archived
     assert result["reached"]["state"] == "paused"
     assert archived.rows(result["port"]) == archived.moments[whose]
     assert archived.has_table("public.dropped", result["port"]) is (whose != "spoiled")
-    # The live server goes on, and the copy cannot write into its archive.
+    # The live server continues, and the copy cannot write into its archive.
     assert archived.rows() == archived.moments["now"]
     assert "archive_mode = 'off'" in (Path(copy_path) / "postgresql.auto.conf").read_text()
 
 
-def test_what_is_not_archived_yet_is_archived_first_and_the_end_is_promoted(
+def test_wal_that_is_not_archived_is_archived_first_and_the_end_is_promoted(
     archived: ArchivedServer, copy_path: str
 ) -> None:
     result = run_module("pg_pitr", archived.options(data_directory=copy_path, target_type="latest"))
@@ -80,7 +80,7 @@ def test_what_is_not_archived_yet_is_archived_first_and_the_end_is_promoted(
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         ({"target_type": "time", "target": "2020-01-01T00:00:00Z"}, "before the end of the oldest backup"),
         ({"target_type": "time", "target": "2999-01-01T00:00:00Z"}, "in the future"),
@@ -91,19 +91,19 @@ def test_what_is_not_archived_yet_is_archived_first_and_the_end_is_promoted(
     ],
 )
 def test_a_target_outside_the_archive_is_refused_before_anything_stops(
-    options: dict[str, t.Any], words: str, archived: ArchivedServer
+    options: dict[str, t.Any], text: str, archived: ArchivedServer
 ) -> None:
     data = archived.server.data_dir
     before = started(archived), os.stat(data).st_ino, sorted(os.listdir(data.parent))
     with pytest.raises(ModuleFailed) as failed:
         run_module("pg_pitr", archived.options(mode="in_place", data_directory=str(data), **options))
     assert failed.value.result["error_kind"] == "outside_archive"
-    assert words in failed.value.result["msg"]
+    assert text in failed.value.result["msg"]
     assert (started(archived), os.stat(data).st_ino, sorted(os.listdir(data.parent))) == before
 
 
 def test_without_its_server_only_what_is_archived_can_be_reached(archived: ArchivedServer, copy_path: str) -> None:
-    # Other tests leave timelines of their recoveries, which nobody is there to choose among.
+    # Other tests leave timelines of their recoveries, and no operator chooses among them.
     gone = archived.options(
         data_directory=copy_path, live_data_directory="/nonexistent", os_user=archived.user, timeline="1"
     )
@@ -173,7 +173,7 @@ def test_a_damaged_segment_is_noticed_before_anything_stops(damage: str, archive
         if damage == "missing":
             segment.unlink()
         elif damage == "another":
-            # It can be read without an error, only that it is not what its name says.
+            # It can be read without an error, but it is not the file that its name promises.
             segment.write_bytes(segments[-3].read_bytes())
         else:
             data = bytearray(segment.read_bytes())
@@ -201,7 +201,7 @@ def test_a_damaged_backup_fails_in_place_and_the_old_directory_is_back(archived:
     assert archived.rows() == archived.moments["now"]
 
 
-def test_an_audit_record_tells_of_a_recovery_and_of_a_failed_one(
+def test_a_recovery_and_a_failed_one_leave_audit_records(
     archived: ArchivedServer, copy_path: str, tmp_path: Path
 ) -> None:
     place = {"source": "school", "store": {"provider": "directory", "path": str(tmp_path / "store")}}
@@ -217,7 +217,7 @@ def test_an_audit_record_tells_of_a_recovery_and_of_a_failed_one(
     ]
 
 
-def test_a_sandbox_that_should_archive_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sandbox_that_should_archive_names_the_missing_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ModuleFailed) as failed:
         run_module("sandbox", {"path": str(tmp_path / "sandbox"), "wal_archive": True})
@@ -234,7 +234,7 @@ def test_another_cluster_is_never_replaced(archived: ArchivedServer) -> None:
     assert (other / "PG_VERSION").exists()
 
 
-def test_secrets_are_shown_to_nobody(archived: ArchivedServer, copy_path: str) -> None:
+def test_secrets_are_shown_in_no_result(archived: ArchivedServer, copy_path: str) -> None:
     options, _whose = targets(archived)["a name"]
     result = run_module("pg_pitr", archived.options(data_directory=copy_path, **options))
     result.pop("invocation")
@@ -308,10 +308,10 @@ def test_settings_of_the_backup_cannot_act_through_a_copy(archived: ArchivedServ
     commands = ("archive_cleanup_command", "recovery_end_command")
     config.write_text("".join(f"{name} = 'touch {done}'\n" for name in commands) + "synchronous_standby_names = 'x'\n")
     archived.own(config.parent)
-    wish = {"target_type": "xid", "target": archived.moments["xid"], "action": "promote"}
+    requested = {"target_type": "xid", "target": archived.moments["xid"], "action": "promote"}
 
     result = run_module(
-        "pg_pitr", archived.options(mode="side_by_side", data_directory=copy_path, config_file=str(config), **wish)
+        "pg_pitr", archived.options(mode="side_by_side", data_directory=copy_path, config_file=str(config), **requested)
     )
 
     with PostgresServer(

@@ -68,7 +68,7 @@ def test_backup_verify_check_and_restore(postgres: PostgresServer, inventory: di
         assert inventory["recovery_store"]["secret_key"] not in text
 
 
-def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_passes(
+def test_a_failed_check_is_reported_without_rows_and_is_an_incident_until_one_passes(
     postgres: PostgresServer, inventory: dict[str, t.Any], folder_store: dict[str, t.Any], tmp_path: Path
 ) -> None:
     login = {**inventory["recovery_connection"], "login_db": inventory["recovery_database"]}
@@ -91,18 +91,18 @@ def test_a_check_that_fails_is_told_without_rows_and_is_an_incident_until_one_pa
         Path(folder_store["path"]).mkdir()
         failed = play("check", variables, tmp_path)
         assert failed.returncode == 2, failed.stdout
-        # What looks at the source from then on knows of it: the incident is one, and goes on.
+        # Later observations of the source know of it: the incident is the same, and continues.
         watched = play("status", {**variables, "status_fail_on": "never"}, tmp_path)
         assert watched.returncode == 0, watched.stdout
         assert "school: the checks at" in watched.stdout
-        told = [one for one in web.at("/hook") if one.json["event"].startswith("check.")]
-        assert [one.json["event"] for one in told] == ["check.failed"]
+        returned = [one for one in web.at("/hook") if one.json["event"].startswith("check.")]
+        assert [one.json["event"] for one in returned] == ["check.failed"]
         assert names
-        assert not [name for name in names if name in told[0].body]
+        assert not [name for name in names if name in returned[0].body]
         variables["recovery_checks"] = [{"type": "foreign_keys"}]
         assert play("check", variables, tmp_path).returncode == 0
-        told = [one.json["event"] for one in web.at("/hook") if one.json["event"].startswith("check.")]
-        assert told == ["check.failed", "check.succeeded"]
+        returned = [one.json["event"] for one in web.at("/hook") if one.json["event"].startswith("check.")]
+        assert returned == ["check.failed", "check.succeeded"]
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,10 @@ def test_every_source_is_judged_and_one_that_fails_hides_no_other(
     assert not list(sandboxes.iterdir())
     (files / "large").write_bytes(os.urandom(100_000))
     assert play("backup", media, tmp_path).returncode == 0
-    late = [{"name": "nobody"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
+    late = [{"name": "unknown"}, {"name": "school", "rpo_seconds": 0}, {"name": "media"}]
     done = play("verify", {**everything, "recovery_sources": late}, tmp_path)
     assert done.returncode != 0
-    assert "nobody in backups: The store holds no backup set of the source 'nobody'" in done.stdout
+    assert "unknown in backups: The store holds no backup set of the source 'unknown'" in done.stdout
     assert "school in backups: the longest gap" in done.stdout
     # A judgement has one severity in all playbooks: growth is a warning, and fails no verification.
     assert "WARNING: media in backups: the newest set differs in size" in done.stdout
@@ -248,7 +248,9 @@ def test_a_source_with_a_store_of_its_own_is_verified_there(
     assert store["secret_key"] not in done.stdout
 
 
-def test_a_store_that_is_gone_is_told_although_its_copy_serves(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
+def test_an_unreachable_store_is_reported_although_its_copy_serves(
+    folder_store: dict[str, t.Any], tmp_path: Path
+) -> None:
     files, copy = tmp_path / "bucket", tmp_path / "copy"
     make_bucket(files)
     media = {
@@ -302,9 +304,11 @@ def test_a_set_that_does_not_restore_is_found_by_the_monthly_verification(
 
 def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
     with d1_server() as server, http_sink() as web:
-        live = server.options("studio")
-        run_module("d1_database", live)
-        run_module("d1_execute", {**live, "sql": "CREATE TABLE t (x); INSERT INTO t VALUES ('a'), (9007199254740993)"})
+        original = server.options("studio")
+        run_module("d1_database", original)
+        run_module(
+            "d1_execute", {**original, "sql": "CREATE TABLE t (x); INSERT INTO t VALUES ('a'), (9007199254740993)"}
+        )
         connection = server.options()
         variables = {
             "recovery_source": "studio",
@@ -345,12 +349,12 @@ def test_a_database_of_d1_is_backed_up_verified_and_restored(folder_store: dict[
         assert connection["api_token"] not in text
 
 
-def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
-    live = {"path": str(tmp_path / "studio.sqlite")}
+def test_a_tenant_of_d1_is_restored_and_the_restore_is_undone(folder_store: dict[str, t.Any], tmp_path: Path) -> None:
+    original = {"path": str(tmp_path / "studio.sqlite")}
     run_module(
         "d1_execute",
         {
-            **live,
+            **original,
             "sql": "CREATE TABLE tenants (id TEXT PRIMARY KEY);"
             "CREATE TABLE bookings (id INTEGER PRIMARY KEY, tenant_id);"
             "INSERT INTO tenants VALUES ('north'), ('south'); INSERT INTO bookings VALUES (1, 'north'), (2, 'south')",
@@ -359,15 +363,15 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     variables = {
         "recovery_source": "studio",
         "recovery_kind": "d1",
-        "recovery_connection": live,
+        "recovery_connection": original,
         "recovery_store": folder_store,
         "recovery_environment": "production",
     }
     tenant = {"recovery_tenant_table": "tenants", "recovery_tenant_keys": ["north"]}
-    bookings = {**live, "sql": "SELECT id FROM bookings ORDER BY id"}
+    bookings = {**original, "sql": "SELECT id FROM bookings ORDER BY id"}
     assert play("backup", variables, tmp_path).returncode == 0
     run_module(
-        "d1_execute", {**live, "sql": "DELETE FROM bookings WHERE id = 1; DELETE FROM tenants WHERE id = 'north'"}
+        "d1_execute", {**original, "sql": "DELETE FROM bookings WHERE id = 1; DELETE FROM tenants WHERE id = 'north'"}
     )
     misspelled = play("restore_rows", {**variables, **tenant, "restore_rows_befor": "2020-01-01"}, tmp_path)
     assert "There is no variable restore_rows_befor." in misspelled.stdout
@@ -376,11 +380,11 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     )
     reason = {"recovery_reason": "A tenant was deleted by mistake."}
     assert "recovery_tenant_keys are required" in play("restore_rows", {**variables, **reason}, tmp_path).stdout
-    wish = {**variables, **tenant, **reason, "recovery_tenant_columns": ["tenant_id"]}
-    foreseen = play("restore_rows", wish, tmp_path, "--check", "--diff")
+    requested = {**variables, **tenant, **reason, "recovery_tenant_columns": ["tenant_id"]}
+    foreseen = play("restore_rows", requested, tmp_path, "--check", "--diff")
     assert foreseen.returncode == 0, foreseen.stdout
     assert '+bookings: {"id": 1, "tenant_id": "north"}' in foreseen.stdout
-    done = play("restore_rows", wish, tmp_path)
+    done = play("restore_rows", requested, tmp_path)
     assert done.returncode == 0, done.stdout
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 1}, {"id": 2}]
     undo = re.search(r"recovery_set=(\S+?Z)", done.stdout)
@@ -389,12 +393,12 @@ def test_a_tenant_of_d1_is_brought_back_and_taken_back(folder_store: dict[str, t
     checked = play("check", {**variables, "recovery_sources": [described], "recovery_database": "studio"}, tmp_path)
     assert checked.returncode == 0, checked.stdout
     # The name of a database does no harm beside a file, and a target is a file then.
-    beside = {**variables, "recovery_database": "studio", "recovery_target": str(tmp_path / "beside.sqlite")}
-    assert play("restore", beside, tmp_path).returncode == 0
+    neighbour = {**variables, "recovery_database": "studio", "recovery_target": str(tmp_path / "beside.sqlite")}
+    assert play("restore", neighbour, tmp_path).returncode == 0
     assert (tmp_path / "beside.sqlite").exists()
     back = {**variables, **reason, "recovery_tier": "undo"}
     assert "recovery_tier=undo with recovery_set" in play("restore_rows", back, tmp_path).stdout
-    confirmed = {**back, "recovery_set": undo[1], "recovery_confirm": live["path"]}
+    confirmed = {**back, "recovery_set": undo[1], "recovery_confirm": original["path"]}
     done = play("restore_rows", confirmed, tmp_path)
     assert done.returncode == 0, done.stdout
     assert run_module("d1_execute", bookings)["rows"] == [{"id": 2}]
@@ -454,10 +458,10 @@ def test_everything_is_exported_into_one_folder(
     done = play("export", variables, tmp_path, "-v")
     assert done.returncode == 0, done.stdout + done.stderr
     assert content_of(folder / "files/media") == content
-    told = json.loads((folder / "export.json").read_text())
-    assert (told["files"], told["bytes"]) == ({"media": 3}, {"media": 2014})
-    assert told["databases"][0]["source"] == "school"
-    assert "rows of public.bookings, public.bookings_2025" in str(told["not_exported"]["school"])
+    returned = json.loads((folder / "export.json").read_text())
+    assert (returned["files"], returned["bytes"]) == ({"media": 3}, {"media": 2014})
+    assert returned["databases"][0]["source"] == "school"
+    assert "rows of public.bookings, public.bookings_2025" in str(returned["not_exported"]["school"])
     checked = subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True, capture_output=True
     )
@@ -496,20 +500,20 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
     assert play("backup", inventory, tmp_path).returncode == 0
     before = count()
     delete("WHERE id IN (11, 12)")
-    wish = {
+    requested = {
         **inventory,
         "restore_rows_keys": {"children": [11, 12]},
         "restore_rows_closure": "children",
         "recovery_reason": "An administrator deleted two children.",
     }
-    refused = play("restore_rows", {**wish, "recovery_reason": ""}, tmp_path)
+    refused = play("restore_rows", {**requested, "recovery_reason": ""}, tmp_path)
     assert refused.returncode != 0
     assert "recovery_reason is required" in refused.stdout
-    planned = play("restore_rows", wish, tmp_path, "--check", "--diff")
+    planned = play("restore_rows", requested, tmp_path, "--check", "--diff")
     assert planned.returncode == 0, planned.stdout
     assert "public.children: id='11'" in planned.stdout
     assert count() != before
-    done = play("restore_rows", wish, tmp_path)
+    done = play("restore_rows", requested, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
     delete("WHERE parent_id = md5('user9')::uuid")
@@ -523,15 +527,15 @@ def test_rows_and_tenants_come_back(postgres: PostgresServer, inventory: dict[st
         "recovery_reason": "A user's rows were deleted by mistake.",
         "recovery_confirm": database,
     }
-    nobody = play("restore_rows", {**tenant, "recovery_tenant_keys": []}, tmp_path)
-    assert "recovery_tenant_table and recovery_tenant_keys belong together" in nobody.stdout
+    unknown = play("restore_rows", {**tenant, "recovery_tenant_keys": []}, tmp_path)
+    assert "recovery_tenant_table and recovery_tenant_keys belong together" in unknown.stdout
     done = play("restore_rows", tenant, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
     with postgres.session(database) as cursor:
         cursor.execute("DROP TABLE public.bookings CASCADE")
-    wish = {**inventory, "restore_rows_tables": ["bookings"], "recovery_reason": "x"}
-    done = play("restore_rows", wish, tmp_path)
+    requested = {**inventory, "restore_rows_tables": ["bookings"], "recovery_reason": "x"}
+    done = play("restore_rows", requested, tmp_path)
     assert done.returncode == 0, done.stdout
     assert count() == before
     # The newest set holds the rows of an undo; a whole set is restored all the same.

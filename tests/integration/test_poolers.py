@@ -46,7 +46,7 @@ def modules(server: PostgresServer, database: str, port: int, store: Options) ->
 
 
 def settings_of(server: PostgresServer, database: str, port: int) -> list[tuple[str, ...]]:
-    """What each pooled session shows: so many connections at once that every server session is among them."""
+    """The values of each pooled session, with so many parallel connections that every server session is among them."""
     keywords = {**server.options(database).keywords, "port": str(port)}
     shown = "SELECT " + ", ".join(f"current_setting('{name}')" for name in _SHOWN)
     with contextlib.ExitStack() as stack:

@@ -44,13 +44,13 @@ def played(web: HttpSink, **replies: str | Reply) -> None:
 
 @contextlib.contextmanager
 def hanging() -> t.Iterator[str]:
-    """The URL of a server that takes connections and says nothing."""
+    """The URL of a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 class _Rude(http.server.BaseHTTPRequestHandler):
-    """Sends an answer that is far too large, one that drips, or one only when five have asked at once."""
+    """Sends an answer that is far too large, one that drips, or one only after five parallel requests."""
 
     def do_GET(self) -> None:
         server = t.cast("_RudeServer", self.server)
@@ -103,7 +103,7 @@ def test_pages_are_asked_and_judged(tmp_path: Path) -> None:
         played(web, **RECORDED)
         pages = [page("supabase", web, "API*"), page("github", web), page("cloudflare", web, "R2")]
         given = {"pages": pages, "metrics_textfile": str(metrics)}
-        told = run_module("provider_status", given, check_mode=True)
+        returned = run_module("provider_status", given, check_mode=True)
         assert not metrics.exists()
         assert {one.path for one in web.seen} == {f"/{name}/api/v2/summary.json" for name in RECORDED}
         done = run_module("provider_status", given)
@@ -134,12 +134,12 @@ def test_pages_are_asked_and_judged(tmp_path: Path) -> None:
     assert done["pages"][0]["checked_at"].endswith("+00:00")
     assert set(done["timings"]) == {"ask", "total"}
     changing = ("timings", "pages", "invocation")
-    assert {**told, **dict.fromkeys(changing)} == {**done, **dict.fromkeys(changing)}
+    assert {**returned, **dict.fromkeys(changing)} == {**done, **dict.fromkeys(changing)}
     assert 'lifeline_provider_level{provider="supabase"} 3\n' in metrics.read_text()
     assert metrics.stat().st_mode & 0o777 == 0o644
 
 
-def test_what_is_no_page_is_unknown_and_says_why() -> None:
+def test_an_invalid_page_is_unknown_and_names_the_reason() -> None:
     wrong = {
         "moved": Reply(301, {"Location": "https://me:hidden-word@new.example/api/v2/summary.json?key=hidden-word"}),
         "broken": Reply(500, body=RECORDED["github"]),
@@ -212,7 +212,7 @@ def test_a_play_can_be_stopped_from_a_level_on() -> None:
 @pytest.mark.parametrize(
     "url", ["http://me:a-secret-word@127.0.0.1:1/github/", "http://127.0.0.1:1/?token=a-secret-word"]
 )
-def test_what_is_secret_in_an_address_is_refused_and_not_shown(url: str) -> None:
+def test_a_secret_in_an_address_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ModuleFailed, match="has a login or a query") as caught:
         run_module("provider_status", {"pages": [{"name": "github", "url": url}]})
     assert "a-secret-word" not in json.dumps(caught.value.result)
@@ -238,7 +238,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
     assert levels == ["major", "unknown", "unknown"]
 
 
-def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
+def test_status_shows_the_providers_and_notifies_of_start_and_end_once(
     tmp_path: Path, folder_store: dict[str, t.Any]
 ) -> None:
     (tmp_path / "files").mkdir()
@@ -263,13 +263,13 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
             web.seen.clear()
             done = play("status", variables, tmp_path)
             assert done.returncode == 0, done.stdout
-            # Whatever providers say, the sources are shown, and last.
+            # With any answer of the providers, the sources are shown, and last.
             assert re.search(r"media +ok +yes", done.stdout)
             of_providers = [found.start() for found in re.finditer("Provider |Providers:|Status pages", done.stdout)]
             assert done.stdout.index("SOURCE") > max(of_providers, default=0)
             return done.stdout
 
-        def told() -> list[tuple[str, str, bool]]:
+        def returned() -> list[tuple[str, str, bool]]:
             return [
                 (one.json["event"], one.json["source"], one.json["message"].startswith("Resolved: "))
                 for one in web.at("/hook")
@@ -283,44 +283,42 @@ def test_status_shows_the_providers_and_tells_of_them_once_and_of_the_end(
         assert "Provider supabase: major - { { lookup('pipe', 'echo ran') }} (identified) since 2026" in shown
         assert shown.count("Next step: The provider has an outage: read its page") == 3
         assert "Provider git:" not in shown
-        assert told() == [
+        assert returned() == [
             ("provider.outage", "github", False),
             ("provider.outage", "supabase", False),
             ("provider.degraded", "cloudflare", False),
         ]
         assert 'level{provider="github"} 2' in (tmp_path / "lifeline@providers.prom").read_text()
 
-        # What goes on is told nobody again. Of a silent page nothing ends, though all is well on git, which begins it.
+        # An outage that continues is not notified again. A silent page ends no incident, although its first part works.
         played(web, github=Reply(500), cloudflare=well)
         assert "Provider github: unknown - it answers with HTTP 500." in look()
-        assert told() == [("provider.degraded", "cloudflare", True)]
+        assert returned() == [("provider.degraded", "cloudflare", True)]
 
         played(web, github=well, supabase=well)
         assert "Providers: all operational" in look()
-        assert told() == [("provider.outage", "github", True), ("provider.outage", "supabase", True)]
+        assert returned() == [("provider.outage", "github", True), ("provider.outage", "supabase", True)]
 
-        # A page that is written wrong hides no source either, and is ours to mend.
+        # A page that is configured wrong hides no source either, and the operator corrects it.
         variables["recovery_status_pages"][0]["name"] = "no name"
         assert "Status pages cannot be asked: 'no name' is not a valid name of a page." in look()
-        assert told() == [("status.failed", "provider", False)]
+        assert returned() == [("status.failed", "provider", False)]
         variables["recovery_status_pages"] = ["https://status.example"]
         assert "Status pages cannot be asked: " in look()
-        assert told() == []
+        assert returned() == []
 
-        # What is asked no more is over, and leaves nothing behind.
+        # The incident of a page that is no longer read is over, and leaves nothing behind.
         variables["recovery_status_pages"] = [page("github", web)]
         played(web, github=down)
         look()
-        assert told() == [("status.failed", "provider", True), ("provider.outage", "github", False)]
+        assert returned() == [("status.failed", "provider", True), ("provider.outage", "github", False)]
         variables["recovery_status_pages"] = None
         look()
-        assert told() == [("provider.outage", "github", True)]
+        assert returned() == [("provider.outage", "github", True)]
         assert not (tmp_path / "lifeline@providers.prom").exists()
 
 
-def test_a_source_that_is_named_like_what_pages_tell_keeps_its_incidents(
-    tmp_path: Path, folder_store: dict[str, t.Any]
-) -> None:
+def test_a_source_that_is_named_like_a_page_keeps_its_incidents(tmp_path: Path, folder_store: dict[str, t.Any]) -> None:
     Path(folder_store["path"]).mkdir()
     with http_sink() as web:
         played(web, status=RECORDED["supabase"])

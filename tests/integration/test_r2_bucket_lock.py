@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""Lock rules of R2 are merged with those that are there."""
+"""Lock rules of R2 are merged with the existing ones."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_rule_that_was_accepted_and_is_not_there_is_not_called_set(api: LockAp
         ({"api_url": "nonsense"}, "invalid_options"),
     ],
 )
-def test_what_cannot_be_done_is_said(api: LockApi, options: dict[str, t.Any], kind: str) -> None:
+def test_an_impossible_rule_is_refused_with_the_reason(api: LockApi, options: dict[str, t.Any], kind: str) -> None:
     result = refused(api, **options)
     assert result["error_kind"] == kind
     assert "a-wrong-token" not in json.dumps(result)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""recovery_status tells what is there, and what is gone, of a real server and a real store."""
+"""recovery_status reports what exists and what is missing, of a real server and a real store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def back_up(files: Options, store: Options, **options: t.Any) -> Options:
     return run_module("bucket_backup", {"source": "media", "files": files, "store": store, **options})
 
 
-def test_one_dictionary_says_how_a_source_is(files: Options, folder_store: Options, tmp_path: Path) -> None:
+def test_one_dictionary_holds_the_state_of_a_source(files: Options, folder_store: Options, tmp_path: Path) -> None:
     made = back_up(files, folder_store)
     run_module("backup_verify", {"source": "media", "store": folder_store})
     found = status(
@@ -96,7 +96,7 @@ def test_last_restore_is_known_by_its_instant_and_not_by_the_age_of_its_set(
         assert status(folder_store)["restore"]["passed_set"] == name
 
 
-def test_a_source_that_was_never_backed_up_says_so(files: Options, folder_store: Options) -> None:
+def test_a_source_without_a_backup_is_reported(files: Options, folder_store: Options) -> None:
     Path(folder_store["path"]).mkdir()
     assert events(status(folder_store, files={"provider": "directory", "path": "/nowhere"})) == {
         "source.unreachable": "critical",
@@ -125,7 +125,7 @@ def test_safety_copies_are_no_recovery_points_of_a_source(files: Options, folder
         run_module("bucket_restore", {**info, "files": files})
 
 
-def test_a_failed_backup_is_told_until_the_next_one_succeeds(files: Options, folder_store: Options) -> None:
+def test_a_failed_backup_is_reported_until_the_next_one_succeeds(files: Options, folder_store: Options) -> None:
     back_up(files, folder_store)
     shutil.move(files["path"], files["path"] + ".away")
     with pytest.raises(ModuleFailed):
@@ -148,7 +148,7 @@ def test_size_is_held_against_the_median_and_not_the_last(files: Options, folder
     assert found["backup"]["size_change"] < -0.2
 
 
-def test_damage_that_a_verification_found_stays_told(files: Options, folder_store: Options) -> None:
+def test_damage_that_a_verification_found_stays_reported(files: Options, folder_store: Options) -> None:
     back_up(files, folder_store)
     for path in Path(folder_store["path"]).rglob("objects/*/*"):
         path.write_bytes(b"x" * path.stat().st_size)
@@ -168,7 +168,7 @@ def test_a_drill_is_known_by_its_record(files: Options, folder_store: Options) -
     assert found["level"] == "ok"
     write_audit(store, "media", "drill", "failed", details)
     assert events(status(folder_store)) == {"drill.failed": "error"}
-    # A drill of generated data says nothing of the source, whatever its verdict.
+    # A drill of generated data proves nothing about the source, with any verdict.
     write_audit(store, "media", "drill", "passed", {**details, "data_origin": "sample"})
     assert events(status(folder_store)) == {"drill.failed": "error"}
     write_audit(store, "media", "drill", "passed", {**details, "data_origin": "source"})
@@ -190,7 +190,7 @@ def test_checks_are_known_by_their_record_which_names_no_row(
     back_up(files, folder_store)
     database = tmp_path / "school.sqlite"
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.executescript("CREATE TABLE tags (name TEXT); INSERT INTO tags VALUES ('told-to-nobody')")
+        connection.executescript("CREATE TABLE tags (name TEXT); INSERT INTO tags VALUES ('never-shown')")
     asked: Options = {
         "engine": "sqlite",
         "path": str(database),
@@ -243,7 +243,7 @@ def test_a_record_that_is_none_hides_nothing(files: Options, folder_store: Optio
 
 
 @pytest.mark.parametrize("checks", [[{"type": "quick_check"}], [{"type": "row_count", "table": "gone", "min": 1}]])
-def test_checks_that_cannot_be_recorded_fail_and_say_both(tmp_path: Path, checks: list[Options]) -> None:
+def test_checks_that_cannot_be_recorded_fail_with_both_reasons(tmp_path: Path, checks: list[Options]) -> None:
     database = tmp_path / "school.sqlite"
     sqlite3.connect(database).close()
     (tmp_path / "file").write_text("")
@@ -256,7 +256,7 @@ def test_checks_that_cannot_be_recorded_fail_and_say_both(tmp_path: Path, checks
     assert failed.value.result["checks"][0]["status"] == ("passed" if len(checks[0]) == 1 else "failed")
 
 
-def test_what_does_not_answer_is_a_fact_that_lasts(files: Options, tmp_path: Path) -> None:
+def test_an_unreachable_part_is_a_fact_that_lasts(files: Options, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     with rclone_server() as server:
         store = {**server.store_options(prefix="p"), "timeout": 5}
@@ -270,12 +270,12 @@ def test_what_does_not_answer_is_a_fact_that_lasts(files: Options, tmp_path: Pat
     again = status(store, **options, unreachable_seconds=0)
     assert events(again) == {"store.unreachable": "critical"}
     assert again["stores"][0]["reach"]["since"] == since
-    # Nobody remembers without a folder: then the first time counts.
+    # If there is no folder for the state, the first time counts.
     assert events(status(store, files=files)) == {"store.unreachable": "critical"}
     assert store["secret_key"] not in str(again) + "".join(p.read_text() for p in (tmp_path / "state").iterdir())
 
 
-def test_what_a_store_said_last_stays_while_it_does_not_answer(
+def test_the_last_answer_of_a_store_stays_while_it_does_not_answer(
     files: Options, folder_store: Options, tmp_path: Path
 ) -> None:
     options = {"files": files, "state_dir": str(tmp_path / "state"), "unreachable_seconds": 0}
@@ -294,8 +294,8 @@ def test_what_a_store_said_last_stays_while_it_does_not_answer(
 def test_a_copy_is_looked_at_by_itself(files: Options, folder_store: Options, tmp_path: Path) -> None:
     copy = {"provider": "directory", "path": str(tmp_path / "copy")}
     back_up(files, {**folder_store, "copies": [copy]})
-    whole = status({**folder_store, "copies": [copy]}, rpo_seconds=60)
-    assert [store["newest"] is not None for store in whole["stores"]] == [True, True]
+    complete = status({**folder_store, "copies": [copy]}, rpo_seconds=60)
+    assert [store["newest"] is not None for store in complete["stores"]] == [True, True]
     shutil.rmtree(copy["path"])
     Path(copy["path"]).mkdir()
     assert events(status({**folder_store, "copies": [copy]}, rpo_seconds=60)) == {"store.behind": "error"}
@@ -328,7 +328,7 @@ def test_a_backup_that_was_not_let_in_is_one_that_failed(
         run_module("pg_backup", {**login, "source": "media", "store": folder_store})
 
 
-def test_wal_that_cannot_be_archived_is_told() -> None:
+def test_wal_that_cannot_be_archived_is_reported() -> None:
     settings = {"archive_mode": "on", "archive_command": "false", "max_wal_senders": "2", "wal_level": "replica"}
     with postgres_server(available_versions()[0], settings=settings) as server:
         with server.session() as cursor:
@@ -343,7 +343,7 @@ def test_wal_that_cannot_be_archived_is_told() -> None:
         assert found["archive"]["waiting"] >= 1
 
 
-def test_a_standby_that_stops_is_told() -> None:
+def test_a_standby_that_stops_is_reported() -> None:
     with postgres_server(available_versions()[0]) as server:
         assert status(None, **server.module_options())["replication"] is None
         with standby_of(server) as standby:
@@ -387,7 +387,7 @@ def test_metrics_are_for_the_collector_and_check_mode_writes_nothing(
         ({"engine": "postgresql", "dsn": "no dsn"}, "not a PostgreSQL connection string"),
     ],
 )
-def test_what_makes_no_sense_is_refused(folder_store: Options, options: Options, sentence: str) -> None:
+def test_contradicting_options_are_refused(folder_store: Options, options: Options, sentence: str) -> None:
     Path(folder_store["path"]).mkdir()
     with pytest.raises(ModuleFailed, match=sentence):
         status(folder_store, **options)
@@ -417,7 +417,7 @@ def silent() -> t.Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_store_that_hangs_is_told_within_a_minute_and_not_for_its_copy(silent: str, tmp_path: Path) -> None:
+def test_a_store_that_hangs_is_reported_within_a_minute_and_not_for_its_copy(silent: str, tmp_path: Path) -> None:
     hangs = {"provider": "generic", "bucket": "b", "region": "x", "access_key": "a", "secret_key": "b"}
     store = {**hangs, "endpoint_url": silent, "copies": [{**hangs, "endpoint_url": "http://127.0.0.1:1"}]}
     with start_module("recovery_status", {"source": "media", "store": store, "state_dir": str(tmp_path)}) as process:
@@ -458,7 +458,7 @@ def hanging(postgres: PostgresServer) -> t.Iterator[int]:
         over.set()
 
 
-def test_a_server_that_hangs_after_the_login_is_told_within_a_minute(
+def test_a_server_that_hangs_after_the_login_is_reported_within_a_minute(
     postgres: PostgresServer, database: str, hanging: int, tmp_path: Path
 ) -> None:
     login = {**postgres.module_options(database), "login_port": hanging}
@@ -507,7 +507,7 @@ def test_a_shallower_look_does_not_cover_damage_up(files: Options, folder_store:
     assert events(status(folder_store)) == {"verify.failed": "critical"}
 
 
-def test_what_was_found_goes_with_the_error_when_it_cannot_be_remembered(tmp_path: Path) -> None:
+def test_findings_are_in_the_error_when_the_state_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     metrics = tmp_path / "media.prom"
     nowhere = {"provider": "directory", "path": str(tmp_path / "nowhere")}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is said of a standby is so: its lag, its slot, and whether it could be promoted."""
+"""The report on a standby is true: its lag, its slot, and whether it could be promoted."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def pair() -> t.Iterator[Pair]:
 
 
 def look(server: PostgresServer, peer: PostgresServer | None = None, **options: t.Any) -> dict[str, t.Any]:
-    beside = {"peer": {"login_host": "127.0.0.1", "login_port": peer.port}} if peer else {}
-    return run_module("pg_replication_info", {**server.module_options(), **beside, **options})
+    neighbour = {"peer": {"login_host": "127.0.0.1", "login_port": peer.port}} if peer else {}
+    return run_module("pg_replication_info", {**server.module_options(), **neighbour, **options})
 
 
 def write(primary: PostgresServer, rows: int = 1) -> None:
@@ -120,7 +120,7 @@ def test_a_primary_that_is_gone_leaves_lag_unknown(pair: Pair) -> None:
     assert failure.value.result["error_kind"] == "unreachable"
 
 
-def test_a_slot_that_nobody_uses_is_found_and_then_lost(pair: Pair) -> None:
+def test_an_unused_slot_is_found_and_then_lost(pair: Pair) -> None:
     primary, standby = pair
     used = look(primary, standby)
     assert [(slot["name"], slot["active"], slot["invalidated"]) for slot in used["slots"]] == [(SLOT, True, False)]
@@ -174,11 +174,11 @@ def test_another_cluster_is_not_taken_for_the_primary(pair: Pair, postgres: Post
     assert seen["ready"] is False
     assert any("of another cluster" in sentence for sentence in seen["blockers"])
     assert seen["msg"] == " ".join(seen["findings"])
-    # What another cluster has written says nothing of this one.
+    # The WAL of another cluster proves nothing about this one.
     assert 400_000 < seen["lag_bytes"] < 2_000_000
 
 
-def test_a_promoted_standby_is_on_another_timeline_and_two_writers_are_told(pair: Pair) -> None:
+def test_a_promoted_standby_is_on_another_timeline_and_two_writers_are_reported(pair: Pair) -> None:
     primary, standby = pair
     with standby.session() as cursor:
         cursor.execute("SELECT pg_promote()")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever the schema and the damage: rows come back as they were, or nothing changes."""
+"""With any schema and damage, rows are restored unchanged, or nothing changes."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def _damage(cursor: t.Any, plan: Plan) -> None:
-    """What an application or a person might do; what foreign keys forbid does not happen."""
+    """Changes that an application or a person might make; changes that foreign keys forbid do not happen."""
     for kind, table, number in plan.damage:
         _key, extra, _references = plan.tables[table]
         null = ", NULL" if extra == 5 else ""
@@ -217,7 +217,7 @@ def test_after_missing_all_rows_of_the_set_are_there_and_no_other_changed(postgr
 
 @settings(_SETTINGS, max_examples=3)
 @given(plan=plans())
-def test_a_backend_that_dies_at_any_statement_leaves_the_database_as_it_was(
+def test_a_backend_that_dies_at_any_statement_leaves_the_database_unchanged(
     postgres: PostgresServer, plan: Plan
 ) -> None:
     with _damaged(postgres, plan) as (database, store, before, damaged):
@@ -236,7 +236,7 @@ def test_a_backend_that_dies_at_any_statement_leaves_the_database_as_it_was(
 
 
 def _die_at(patch: pytest.MonkeyPatch, server: PostgresServer, place: int) -> list[int]:
-    """End the backend of a session before its statement of this number; the list tells of deaths."""
+    """End the backend of a session before its statement of this number; the list holds the ended ones."""
     deaths: list[int] = []
     numbers = itertools.count()
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every operation tells that it began, and how it ended; a channel that is broken changes nothing."""
+"""Every operation notifies of its start and its result; a broken channel changes nothing."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def variables(tmp_path: Path, folder_store: Options, web: HttpSink) -> Options:
     }
 
 
-def told(web: HttpSink) -> list[Options]:
+def returned(web: HttpSink) -> list[Options]:
     return [one.json for one in web.at("/hook")]
 
 
-def test_a_backup_its_verification_and_its_retention_tell(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+def test_a_backup_its_verification_and_its_retention_notify(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     for playbook in ("backup", "verify", "prune"):
         done = play(playbook, variables, tmp_path)
         assert done.returncode == 0, done.stdout
         assert "dead" in done.stdout
     operations = ("backup", "verify", "prune")
-    assert [one["event"] for one in told(web)] == [
+    assert [one["event"] for one in returned(web)] == [
         f"{name}.{word}" for name in operations for word in ("started", "succeeded")
     ]
-    assert {one["source"] for one in told(web)} == {"media"}
-    assert told(web)[1]["details"]["set_id"] in told(web)[1]["message"]
+    assert {one["source"] for one in returned(web)} == {"media"}
+    assert returned(web)[1]["details"]["set_id"] in returned(web)[1]["message"]
 
 
-NOBODY = {
+UNREACHABLE = {
     "recovery_kind": "postgresql", "recovery_database": "x",
     "recovery_connection": {"login_host": "127.0.0.1", "login_port": 1},
 }  # fmt: skip
@@ -70,7 +70,7 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
     ("playbook", "change", "event", "sentence"),
     [
         ("backup", NOWHERE, "backup", "The folder /nowhere does not exist"),
-        ("backup", NOBODY, "backup", "127.0.0.1:1"),
+        ("backup", UNREACHABLE, "backup", "127.0.0.1:1"),
         (
             "backup",
             {"recovery_kind": "d1", "recovery_connection": {"path": "/nowhere.sqlite"}},
@@ -78,22 +78,22 @@ PROJECT = {"project_ref": "a" * 20, "access_token": "not-shown", "api_url": "htt
             "/nowhere.sqlite",
         ),
         ("verify", {}, "verify", "holds no backup set"),
-        ("restore", NOBODY, "restore", "127.0.0.1:1"),
-        ("restore_rows", NOBODY, "restore_rows", "recovery_reason is required"),
+        ("restore", UNREACHABLE, "restore", "127.0.0.1:1"),
+        ("restore_rows", UNREACHABLE, "restore_rows", "recovery_reason is required"),
         ("verify", {"recovery_kind": "supabase", "recovery_connection": PROJECT}, "verify", "127.0.0.1"),
     ],
 )
-def test_an_operation_that_fails_tells_why_and_fails(
+def test_an_operation_that_fails_notifies_of_the_reason_and_fails(
     tmp_path: Path, variables: Options, web: HttpSink, playbook: str, change: Options, event: str, sentence: str
 ) -> None:
     done = play(playbook, {**variables, "recovery_environment": "production", **change}, tmp_path)
     assert done.returncode == 2, done.stdout
     # A restore of rows that is refused did not start.
     started = [] if playbook == "restore_rows" else [f"{event}.started"]
-    assert [one["event"] for one in told(web)] == [*started, f"{event}.failed"]
-    assert sentence in told(web)[-1]["message"]
+    assert [one["event"] for one in returned(web)] == [*started, f"{event}.failed"]
+    assert sentence in returned(web)[-1]["message"]
     assert sentence in done.stdout
-    assert "not-shown" not in done.stdout + done.stderr + str(told(web))
+    assert "not-shown" not in done.stdout + done.stderr + str(returned(web))
 
 
 def test_a_channel_with_a_misspelt_option_or_a_wrong_value_silences_no_other(
@@ -104,7 +104,7 @@ def test_a_channel_with_a_misspelt_option_or_a_wrong_value_silences_no_other(
     variables["recovery_channels"] = [wrong, late, variables["recovery_channels"][0]]
     done = play("backup", variables, tmp_path)
     assert done.returncode == 0, done.stdout
-    assert [one["event"] for one in told(web)] == ["backup.started", "backup.succeeded"]
+    assert [one["event"] for one in returned(web)] == ["backup.started", "backup.succeeded"]
     assert "after_seconds of channel late must be a number. Write it as 900." in done.stdout
     assert "The channel duty has ulr, which is no option of a channel." in done.stdout
     assert "not-shown" not in done.stdout + done.stderr
@@ -120,34 +120,34 @@ def test_the_role_knows_all_options_of_a_channel() -> None:
     assert known == list(documented["options"]["channels"]["suboptions"])
 
 
-def test_check_mode_tells_nobody(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+def test_check_mode_notifies_no_channel(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     assert play("backup", variables, tmp_path, "--check").returncode == 0
-    assert told(web) == []
+    assert returned(web) == []
 
 
 @pytest.mark.parametrize(
-    ("channels", "told_why"),
+    ("channels", "reasons"),
     [(None, False), (5, True), ("{{ not_defined }}", True), ("{{ lookup('ansible.builtin.file', '/nowhere') }}", True)],
 )
 def test_channels_that_cannot_be_read_stop_no_backup(
-    tmp_path: Path, variables: Options, channels: t.Any, told_why: bool
+    tmp_path: Path, variables: Options, channels: t.Any, reasons: bool
 ) -> None:
     done = play("backup", {**variables, "recovery_channels": channels}, tmp_path)
     assert done.returncode == 0, done.stdout
-    assert ("channels cannot be read" in done.stdout) is told_why
+    assert ("channels cannot be read" in done.stdout) is reasons
 
 
-def test_an_error_with_braces_is_told_as_it_is(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+def test_an_error_with_braces_is_notified_unchanged(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     braces = "/nowhere {{ '{{ 7 * 7 }} {% set' }} \"quoted\" 'twice' \u00e9\n second"
     files = {"recovery_files": {"provider": "directory", "path": braces}}
     done = play("backup", {**variables, **files}, tmp_path)
     assert done.returncode == 2, done.stdout
-    assert "{{ 7 * 7 }} {% set" in told(web)[1]["message"]
+    assert "{{ 7 * 7 }} {% set" in returned(web)[1]["message"]
     assert "{{ 7 * 7 }} {% set" in done.stdout
 
 
 @pytest.mark.slow
-def test_a_drill_that_cannot_report_is_told_and_fails(tmp_path: Path, variables: Options, web: HttpSink) -> None:
+def test_a_drill_that_cannot_report_is_notified_and_fails(tmp_path: Path, variables: Options, web: HttpSink) -> None:
     reports = tmp_path / "reports"
     (reports / "latest").mkdir(parents=True)
     (reports / "latest/in-the-way").write_text("")
@@ -160,7 +160,7 @@ def test_a_drill_that_cannot_report_is_told_and_fails(tmp_path: Path, variables:
     }
     done = play("drill", {**variables, "recovery_environment": "sandbox", **drill}, tmp_path)
     assert done.returncode == 2, done.stdout
-    own = [one for one in told(web) if one["event"].startswith("drill.")]
+    own = [one for one in returned(web) if one["event"].startswith("drill.")]
     assert [one["event"] for one in own] == ["drill.started", "drill.failed"]
     assert own[1]["message"] in done.stdout
     assert not own[1]["message"].startswith("[DRILL]")

@@ -127,7 +127,7 @@ def _delete(cursor: t.Any, table: str, condition: str) -> None:
 
 
 def _leave_out(sample: Sample) -> t.NoReturn:
-    """Skip where Debian's packages are out of reach; fail where LIFELINE_REQUIRE_SAMPLES says that they must be."""
+    """Skip where Debian's packages are out of reach; fail where LIFELINE_REQUIRE_SAMPLES requires them."""
     reason = f"the package {sample.package} cannot be downloaded here: apt-get update, and look at apt-get download"
     if os.environ.get("LIFELINE_REQUIRE_SAMPLES") == "1":
         pytest.fail(reason)

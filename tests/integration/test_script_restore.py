@@ -116,7 +116,7 @@ def test_a_dump_of_one_schema_names_all_that_it_lacks(project: Project) -> None:
     assert reported["fingerprint"]["equal"] is None
     assert any("CREATE POLICY" in item["object"] for item in reported["not_restored"])
     assert project.value("SELECT count(*) FROM public.plain", project.copy) == 2
-    # The error proposed values that bring everything else back: rows, defaults and policies.
+    # The error proposed values that restore everything else: rows, defaults and policies.
     assert "`stand_ins` to ['supabase']" in error["next_step"]
     project.server.drop_database(project.copy)
     helped = project.restore(

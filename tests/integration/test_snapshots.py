@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A backup waits for tables that others write anew, and never saves them empty."""
+"""A backup waits for tables that other sessions rewrite, and never saves them empty."""
 
 from __future__ import annotations
 

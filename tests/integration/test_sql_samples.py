@@ -31,7 +31,7 @@ def read(path: Path) -> str:
 
 
 def cut_by_sqlite(text: str) -> list[str]:
-    """Pieces that end where SQLite says that a statement is complete."""
+    """Pieces that end where a statement is complete by SQLite."""
     pieces, start = [], 0
     for at, char in enumerate(text):
         if char == ";" and sqlite3.complete_statement(text[start : at + 1]):
@@ -66,7 +66,7 @@ def test_statements_end_where_sqlite_ends_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
-def test_the_beginning_of_a_file_is_complete_where_sqlite_says_so(path: Path) -> None:
+def test_the_beginning_of_a_file_is_complete_where_sqlite_agrees(path: Path) -> None:
     text = read(path)
     ends = [at for at, char in enumerate(text) if char in ";\n"]
     for at in {*ends[:: max(1, len(ends) // 200)], len(text)}:
@@ -114,7 +114,7 @@ def test_a_statement_at_a_time_does_what_the_whole_file_does(folder: Path) -> No
             list(split_statements(text))
         except RecoveryError:
             continue
-        whole, said = outcome(state, lambda copy, text=text: copy.executescript(text))
+        complete, said = outcome(state, lambda copy, text=text: copy.executescript(text))
         apart, said_too = outcome(state, lambda copy, text=text: a_statement_at_a_time(copy, text))
-        assert (said_too, shape(apart)) == (said, shape(whole)), path.name
-        state = whole
+        assert (said_too, shape(apart)) == (said, shape(complete)), path.name
+        state = complete

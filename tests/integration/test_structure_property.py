@@ -222,8 +222,8 @@ def _kind(line: str) -> str | None:
     """The kind of an entry in a list of pg_restore: its words in capitals."""
     if line.startswith(";") or not line.strip():
         return None
-    words = line.split(" ")[3:]
-    kind = " ".join(word for word in words if word.isupper() and word.isalpha())
+    message = line.split(" ")[3:]
+    kind = " ".join(word for word in message if word.isupper() and word.isalpha())
     # The comment of an extension is made by CREATE EXTENSION as well.
     return None if kind == "COMMENT EXTENSION" else kind
 
@@ -271,7 +271,7 @@ _CHANGEABLE = """
 
 @pytest.mark.usefixtures("one_replay")
 def test_every_flag_right_and_owner_in_the_catalogs_is_compared(postgres: PostgresServer, everything: t.Any) -> None:
-    """The catalogs themselves say what can be changed: each boolean column, each list of rights, each owner."""
+    """The catalogs themselves list the changes: each boolean column, each list of rights, each owner."""
     database, recorded = everything
     unnoticed, tried = [], []
     with postgres.session(database) as cursor:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A project of Supabase is restored to what it was, once, and what goes wrong on the way is said."""
+"""A project of Supabase is restored to its former state, once, and failures on the way are reported."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ def test_the_rows_of_a_second_before_come_back_and_the_undo_takes_them_back(serv
 
 
 def test_check_mode_shows_the_plan_and_sends_nothing(server: SupabaseServer) -> None:
-    wish = {"action": "restore", "to": instant(server.latest - 101)}
-    foreseen = act(server, **wish, check_mode=True)
+    requested = {"action": "restore", "to": instant(server.latest - 101)}
+    foreseen = act(server, **requested, check_mode=True)
     assert (foreseen["changed"], foreseen["plan"]["project"]) == (True, REF)
     act(server, action="restore_point", name="before", check_mode=True)
     assert server.writes() == []
-    assert refused(server, **wish)["plan_digest"] == foreseen["plan_digest"]
+    assert refused(server, **requested)["plan_digest"] == foreseen["plan_digest"]
     assert failed_restore(server, recovery_confirm="learning")["error_kind"] == "confirmation_required"
-    other = {**wish, "to": instant(server.latest - 102)}
+    other = {**requested, "to": instant(server.latest - 102)}
     assert refused(server, **other, recovery_confirm=foreseen["plan_digest"])["error_kind"] == "confirmation_required"
     assert server.writes() == []
-    act(server, **wish, recovery_confirm=foreseen["plan_digest"])
+    act(server, **requested, recovery_confirm=foreseen["plan_digest"])
     assert server.rows(LESSONS) == [(1,), (2,), (3,)]
 
 
@@ -179,7 +179,7 @@ def test_a_request_whose_answer_was_lost_is_watched_and_not_sent_again(server: S
     assert server.writes() == ["POST restore-point", "POST restore-pitr"]
 
 
-def test_a_request_that_never_arrived_is_not_said_to_have_done_nothing(server: SupabaseServer) -> None:
+def test_a_request_without_an_answer_is_not_reported_as_without_effect(server: SupabaseServer) -> None:
     server.faults = [Fault("POST restore-pitr", before="drop")]
     result = failed_restore(server, begin_timeout=0)
     assert (result["error_kind"], result["applied"], result["status"]) == ("timeout", "unknown", "ACTIVE_HEALTHY")
@@ -194,7 +194,7 @@ def test_a_lost_answer_is_not_taken_for_a_restore_by_another_state(server: Supab
     assert failed_restore(server, begin_timeout=0)["applied"] == "unknown"
 
 
-def test_too_many_requests_are_asked_again_as_the_service_says(server: SupabaseServer) -> None:
+def test_too_many_requests_are_retried_when_the_service_allows(server: SupabaseServer) -> None:
     server.faults = [
         Fault("GET project", before="429", retry_after="0"),
         Fault("POST restore-pitr", before="429", retry_after="1"),
@@ -217,7 +217,7 @@ def test_too_many_requests_are_asked_again_as_the_service_says(server: SupabaseS
         ("302", "service_failed", "failed at a restore"),
     ],
 )
-def test_each_refusal_is_said_in_one_sentence(server: SupabaseServer, status: str, kind: str, said: str) -> None:
+def test_each_refusal_is_one_sentence(server: SupabaseServer, status: str, kind: str, said: str) -> None:
     server.faults = [Fault("POST restore-pitr", before=status)]
     result = failed_restore(server)
     assert (result["error_kind"], result["applied"], result["changed"]) == (kind, "no", False)
@@ -249,7 +249,7 @@ def test_a_restore_of_another_that_began_first_is_reported(server: SupabaseServe
     assert result["undo"]["name"] in result["left"]
 
 
-def test_a_restore_that_failed_is_final_and_says_the_way_back(server: SupabaseServer) -> None:
+def test_a_failed_restore_is_final_and_names_the_undo(server: SupabaseServer) -> None:
     server.course = ("RESTORING", "RESTORE_FAILED")
     result = failed_restore(server)
     assert (result["error_kind"], result["status"], result["changed"]) == ("restore_failed", "RESTORE_FAILED", True)
@@ -260,7 +260,7 @@ def test_a_restore_that_failed_is_final_and_says_the_way_back(server: SupabaseSe
     assert server.rows(LESSONS) == []
 
 
-def test_who_gave_up_on_waiting_knows_the_state_and_can_go_on(server: SupabaseServer) -> None:
+def test_a_wait_that_timed_out_returns_the_state_and_can_continue(server: SupabaseServer) -> None:
     server.course, server.point_course = ("RESTORING",) * 4 + ("ACTIVE_HEALTHY",), ("AVAILABLE",)
     result = failed_restore(server, timeout=0)
     assert (result["error_kind"], result["status"], result["applied"]) == ("timeout", "RESTORING", "yes")
@@ -285,8 +285,8 @@ def test_looking_that_fails_does_not_end_the_wait(server: SupabaseServer, tmp_pa
 def test_a_token_that_expires_during_the_wait_leaves_the_restore_running(server: SupabaseServer) -> None:
     server.course = ("RESTORING",) * 3
     token = server.token
-    wish = {**server.options(), **QUICK, **CONFIRMED, "action": "restore", "to": instant(server.latest - 101)}
-    with start_module("supabase_backup", wish) as process:
+    requested = {**server.options(), **QUICK, **CONFIRMED, "action": "restore", "to": instant(server.latest - 101)}
+    with start_module("supabase_backup", requested) as process:
         while "POST restore-pitr" not in server.requests:
             time.sleep(0.01)
         server.token = "sbp_another"
@@ -299,10 +299,10 @@ def test_a_token_that_expires_during_the_wait_leaves_the_restore_running(server:
     assert "the service continues it" in result["left"]
 
 
-def test_who_interrupts_the_wait_is_told_that_the_restore_goes_on(server: SupabaseServer) -> None:
+def test_an_interrupted_wait_reports_that_the_restore_continues(server: SupabaseServer) -> None:
     server.course = ("RESTORING",) * 1000
-    wish = {**server.options(), **QUICK, **CONFIRMED, "action": "restore", "to": instant(server.latest - 101)}
-    with start_module("supabase_backup", wish) as process:
+    requested = {**server.options(), **QUICK, **CONFIRMED, "action": "restore", "to": instant(server.latest - 101)}
+    with start_module("supabase_backup", requested) as process:
         while server.status != "RESTORING":
             time.sleep(0.01)
         time.sleep(0.3)
@@ -352,7 +352,7 @@ def test_options_that_cannot_be_meant_are_refused(server: SupabaseServer, option
     assert server.requests == []
 
 
-def test_what_was_done_is_in_the_audit_records_and_the_token_nowhere(
+def test_operations_are_in_the_audit_records_and_the_token_is_in_none(
     server: SupabaseServer, folder_store: dict[str, t.Any], tmp_path: Path
 ) -> None:
     kept = {"source": "learning", "store": folder_store}
@@ -404,10 +404,10 @@ def codes(server: SupabaseServer, **options: t.Any) -> list[str]:
 
 def test_backups_are_listed_and_judged(server: SupabaseServer) -> None:
     wanted = {"rpo_seconds": 3600, "window_days": 7, "pitr": True}
-    told = info(server, **wanted)
-    assert (told["ok"], told["findings"], len(told["backups"])) == (True, [], 7)
-    assert told["window"]["seconds"] == server.latest - server.earliest
-    assert act(server)["backups"][0]["id"] == told["backups"][0]["id"]
+    returned = info(server, **wanted)
+    assert (returned["ok"], returned["findings"], len(returned["backups"])) == (True, [], 7)
+    assert returned["window"]["seconds"] == server.latest - server.earliest
+    assert act(server)["backups"][0]["id"] == returned["backups"][0]["id"]
     assert codes(server, window_days=14) == ["window_short"]
     server.backups[0]["status"] = "FAILED"
     assert codes(server, **wanted) == ["newest_failed"]

@@ -66,8 +66,8 @@ def test_backup_refuses_a_role_that_row_security_blinds(old: PostgresServer, fol
 
 def test_manifest_names_what_the_profile_leaves_out(backed_up: tuple[Options, Options]) -> None:
     left_out = " ".join(backed_up[1]["coverage"]["not_covered"])
-    for words in ("vault", "realtime", "bytes of storage objects", "edge functions", "log of cron jobs"):
-        assert words in left_out
+    for text in ("vault", "realtime", "bytes of storage objects", "edge functions", "log of cron jobs"):
+        assert text in left_out
 
 
 @pytest.fixture(scope="module")

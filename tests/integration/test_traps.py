@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What recovery plans get wrong, run as they say, and beside it what happens here."""
+"""Mistakes of recovery plans, run as the plans describe them, and the result of the collection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_broken_restore_that_psql_calls_a_success_is_refused(
     assert caught.value.result["error_kind"] == "restore_failed"
 
 
-def test_a_dump_of_one_schema_has_no_users_but_ours_says_what_it_holds(
+def test_a_dump_of_one_schema_has_no_users_and_a_set_names_its_content(
     postgres: PostgresServer, database: str, folder_store: Options, tmp_path: Path
 ) -> None:
     load_school(postgres, database)
@@ -49,12 +49,12 @@ def test_a_dump_of_one_schema_has_no_users_but_ours_says_what_it_holds(
         env=postgres.options(database).environment(), check=True,
     )  # fmt: skip
     assert "COPY auth.users" not in dump.read_text()
-    whole = run_module("pg_backup", {"source": "school", "store": folder_store, **postgres.module_options(database)})
+    complete = run_module("pg_backup", {"source": "school", "store": folder_store, **postgres.module_options(database)})
     part = run_module(
         "pg_backup",
         {"source": "part", "store": folder_store, "include_schemas": ["public"], **postgres.module_options(database)},
     )
-    assert "auth" in whole["coverage"]["schemas"]
+    assert "auth" in complete["coverage"]["schemas"]
     assert part["coverage"]["schemas"] == ["public"]
     assert part["coverage"]["excluded"]["include_schemas"] == ["public"]
 
@@ -150,11 +150,14 @@ def test_a_good_export_of_d1_has_no_commit_to_look_for(tmp_path: Path) -> None:
     export.write_text("PRAGMA defer_foreign_keys=TRUE;\nCREATE TABLE tenants (id);\nINSERT INTO tenants VALUES('a');\n")
     naive = f"tail -1 {export} | grep -q 'COMMIT;'"
     assert subprocess.run(["sh", "-c", naive], check=False).returncode != 0
-    wish: Options = {"engine": "sqlite", "checks": [{"type": "sql_dump", "path": str(export), "present": ["tenants"]}]}
-    assert run_module("integrity_check", wish)["verdict"] == "passed"
+    requested: Options = {
+        "engine": "sqlite",
+        "checks": [{"type": "sql_dump", "path": str(export), "present": ["tenants"]}],
+    }
+    assert run_module("integrity_check", requested)["verdict"] == "passed"
     export.write_text(export.read_text()[:-10])
     with pytest.raises(ModuleFailed, match="1 failed"):
-        run_module("integrity_check", wish)
+        run_module("integrity_check", requested)
 
 
 def test_content_that_must_exist_once_does_not_come_twice(
@@ -193,8 +196,8 @@ def test_rows_cannot_be_picked_from_a_dump_but_from_a_set(
     login = postgres.module_options(database)
     run_module("pg_backup", {"source": "school", "store": folder_store, **login})
     psql(postgres, database, "-c", "DELETE FROM public.bookings WHERE child_id = 5")
-    wish = {"source": "school", "store": folder_store, "where": {"bookings": "child_id = 5"}}
-    assert run_module("pg_restore_table", {**wish, **login})["tables"][0]["inserts"] == 3
+    requested = {"source": "school", "store": folder_store, "where": {"bookings": "child_id = 5"}}
+    assert run_module("pg_restore_table", {**requested, **login})["tables"][0]["inserts"] == 3
 
 
 def test_truncating_a_table_to_reload_it_empties_its_dependents_but_a_merge_does_not(
@@ -206,8 +209,8 @@ def test_truncating_a_table_to_reload_it_empties_its_dependents_but_a_merge_does
     count = ["-c", "SELECT count(*) FROM public.user_progress"]
     rows = psql(postgres, database, *count).stdout
     psql(postgres, database, "-c", "UPDATE public.children SET name = 'wrong'")
-    wish = {"source": "school", "store": folder_store, "tables": ["children"], "mode": "exact"}
-    merged = run_module("pg_restore_table", {**wish, "recovery_environment": "sandbox", **login})
+    requested = {"source": "school", "store": folder_store, "tables": ["children"], "mode": "exact"}
+    merged = run_module("pg_restore_table", {**requested, "recovery_environment": "sandbox", **login})
     assert merged["fingerprint"]["equal"] is True
     assert psql(postgres, database, *count).stdout == rows
     copied = tmp_path / "children"

@@ -67,7 +67,7 @@ def test_a_store_of_files_may_be_written_and_one_that_is_not_mounted_stops_no_un
     assert options(units / "status.service")["ReadWritePaths"] == "/var/lib/lifeline -/var/lib/node-exporter"
 
 
-def test_a_drill_knows_whom_to_tell(units: Path) -> None:
+def test_a_drill_has_the_channels_of_the_host(units: Path) -> None:
     assert options(units / "backup.service")["ExecStart"].split(" -e ")[1:] == [
         "@/etc/lifeline/school.yml",
         "recovery_source=school",

@@ -34,20 +34,20 @@ class Shop:
     """A source of SQLite in a store whose files the tests change as the owner of the store could."""
 
     def __init__(self, root: Path, store: Options, folder: Path) -> None:
-        self.store, self.folder, self.live = store, folder, root / "live.sqlite"
+        self.store, self.folder, self.file = store, folder, root / "live.sqlite"
         self.outside = root / "outside"
         self.outside.mkdir()
         # The owner of the store uses the store, so that no cache of the server hides what was changed.
         self.direct = open_store(StoreOptions(**store))
-        with sqlite3.connect(self.live) as made:
+        with sqlite3.connect(self.file) as made:
             made.executescript(
                 "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO item VALUES (1, 'a')"
             )
 
     def back_up(self, **store: t.Any) -> Options:
-        with sqlite3.connect(self.live) as made:
+        with sqlite3.connect(self.file) as made:
             made.execute("INSERT INTO item (name) VALUES (hex(randomblob(20)))")
-        return self.run("d1_backup", {"path": str(self.live)}, **store)
+        return self.run("d1_backup", {"path": str(self.file)}, **store)
 
     def run(self, module: str, options: Options, **store: t.Any) -> Options:
         return run_module(module, {"source": "shop", "store": {**self.store, **store}, **options})
@@ -78,7 +78,7 @@ class Shop:
         self.write(self.manifest(set_id), json.dumps(document))
 
     def put_object(self, entry: Options, stored: bytes) -> None:
-        """Replace the bytes of an object, and have its entry say so."""
+        """Replace the bytes of an object, and correct its entry."""
         self.write(entry["key"], stored)
         entry.update(stored_size=len(stored), stored_sha256=hashlib.sha256(stored).hexdigest())
 
@@ -128,7 +128,7 @@ def test_no_name_in_a_manifest_leads_to_a_file_outside(shop: Shop, tmp_path: Pat
 
 @pytest.mark.parametrize("codec", ["zstd", "gzip", "none"])
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_unpacking_stops_at_the_size_that_the_manifest_says(
+def test_unpacking_stops_at_the_size_of_the_manifest(
     local_shop: Shop, tmp_path: Path, codec: str, encrypted: bool
 ) -> None:
     shop = local_shop
@@ -156,7 +156,7 @@ def test_unpacking_stops_at_the_size_that_the_manifest_says(
     assert files_below(shop.outside) == set()
 
 
-#: What the statements of a set or a dump must not do, and what the refusal says.
+#: Actions that the statements of a set or a dump must not take, and the refusal.
 HOSTILE_STATEMENTS = [
     ("ATTACH '{other}' AS x", "not authorized|authorization denied|no place"),
     ("COMMIT; VACUUM INTO '{other}'; BEGIN", "not authorized|authorization denied|no place"),
@@ -253,7 +253,7 @@ def test_a_database_of_postgresql_is_refused_with_the_same_names(
         assert caught.value.result["error_kind"] != "unexpected", caught.value.result
 
 
-#: What an owner of a store, or a broken disk, leaves of a manifest.
+#: Manifests as an owner of a store or a broken disk leaves them.
 DAMAGE: t.Mapping[str, t.Callable[[str], str]] = {
     "half": lambda text: text[: len(text) // 2],
     "wrong type": lambda text: json.dumps({**json.loads(text), "recovery_point": 5}),
@@ -297,15 +297,15 @@ def test_objects_that_only_an_unreadable_set_describes_are_not_overwritten(local
     shop = local_shop
     taken = shop.back_up()["set_id"]
     kept = shop.read(taken)
-    with sqlite3.connect(shop.live) as made:
+    with sqlite3.connect(shop.file) as made:
         before = made.execute("SELECT * FROM item").fetchall()
     shop.back_up()
     shop.write(shop.manifest(taken), "{")
     # The content of the first set once more, in another codec.
-    with sqlite3.connect(shop.live) as made:
+    with sqlite3.connect(shop.file) as made:
         made.execute("DELETE FROM item")
         made.executemany("INSERT INTO item VALUES (?, ?)", before)
-    again = shop.run("d1_backup", {"path": str(shop.live), "compression": "gzip"})
+    again = shop.run("d1_backup", {"path": str(shop.file), "compression": "gzip"})
     shop.write(shop.manifest(taken), kept)
     for set_id in (taken, again["set_id"]):
         assert shop.verify(set_id)["status"] == "passed"
@@ -331,7 +331,7 @@ def test_a_set_of_the_future_is_never_the_latest_and_stays(local_shop: Shop) -> 
         future: "kept",
     }
     assert pruned["implausible"] == [f"shop/daily/{future}"] and future in pruned["summary"]
-    # Who names it gets it.
+    # If the set is named, it is returned.
     assert shop.restore(set=future)["set_id"] == future
 
 
@@ -403,7 +403,7 @@ def test_with_a_key_no_manifest_can_be_forged_stripped_moved_or_replayed(shop: S
     assert shop.restore()["set_id"] == second
 
 
-def test_sets_without_a_code_are_read_only_where_the_operator_says_so(local_shop: Shop) -> None:
+def test_sets_without_a_code_are_read_only_where_the_operator_allows_it(local_shop: Shop) -> None:
     shop = local_shop
     old = shop.back_up()["set_id"]
     shop.store["name_key"] = NAME_KEY
@@ -415,7 +415,7 @@ def test_sets_without_a_code_are_read_only_where_the_operator_says_so(local_shop
         shop.run("d1_restore", {"path": str(shop.outside / "b"), "set": old}, require_authentic=False)["set_id"] == old
     )
     refused(lambda: shop.run("backup_verify", {}, authentic_since="2020-01-01T00:00:00Z"))
-    # A code that is there and wrong is refused whatever the options say.
+    # A code that exists and is wrong is refused with any options.
     shop.change(old, lambda document: document.update(mac="0" * 64))
     refused(lambda: shop.run("backup_verify", {}, require_authentic=False))
     # The next backup continues, names the set, and is authentic.
@@ -436,7 +436,7 @@ def test_a_copy_keeps_the_code_and_an_encrypted_set_has_one(local_shop: Shop, tm
         result = run_module("backup_verify", {"source": "shop", "store": store, "depth": "decode"})
         assert (result["set_id"], result["status"]) == (taken, "passed")
         assert run_module("backup_info", {"source": "shop", "store": store})["sets"][0]["authentic"] is True
-    # A reader without the key reads, and says that nothing was checked.
+    # A reader without the key reads, and reports that nothing was checked.
     keyless = {**copy, "identity_file": str(identity.file)}
     assert run_module("backup_info", {"source": "shop", "store": keyless})["sets"][0]["authentic"] is None
 
@@ -463,7 +463,7 @@ def test_the_newest_audit_record_cannot_be_removed_unnoticed(shop: Shop, key: st
     shop.write(newest, changed)
     shop.write(head, kept_head)
     assert newest in json.dumps(shop.run("audit_info", {})["breaks"])
-    # Who writes a fitting head needs the key.
+    # A valid head can only be written with the key.
     document = json.loads(kept_head)
     document["newest"]["sha256"] = hashlib.sha256(changed.encode()).hexdigest()
     shop.write(head, json.dumps(document))

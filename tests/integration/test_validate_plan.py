@@ -55,7 +55,7 @@ def test_a_plan_with_errors_fails_with_all_findings(platform: str) -> None:
     assert len(result["table"]) == len(result["findings"]) == sum(result["counts"].values())
 
 
-def test_what_fails_is_chosen() -> None:
+def test_fail_on_selects_the_severity_that_fails() -> None:
     warned = plain(changed(sound(), {"drills[3].last": None}))
     assert run_module("validate_plan", {"plan": warned, "now": NOW})["counts"]["warning"] == 1
     with pytest.raises(ModuleFailed, match="has 1 warning"):
@@ -65,7 +65,7 @@ def test_what_fails_is_chosen() -> None:
     assert [finding["id"] for finding in result["findings"]] == ["drill_overdue"]
 
 
-def test_what_will_be_overdue_is_told_by_another_day() -> None:
+def test_the_option_now_reports_what_will_be_overdue() -> None:
     later = run_module("validate_plan", {"plan": plain(sound()), "now": "2026-05-01", "fail_on": "never"})
     assert {finding["id"] for finding in later["findings"]} == {"drill_overdue", "review_overdue"}
 
@@ -113,7 +113,7 @@ def test_the_playbook_finds_the_plan_of_the_inventory_sound(tmp_path: Path) -> N
     assert "The plan of School has no finding" in done.stdout
 
 
-def test_the_playbook_tells_what_is_wrong_and_fails(tmp_path: Path) -> None:
+def test_the_playbook_prints_the_findings_and_fails(tmp_path: Path) -> None:
     plan = changed(plan_of("studio"), {"channels": []})
     del plan["channels"]
     secret = "https://hooks.example.org/a-secret-of-tests"

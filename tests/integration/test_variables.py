@@ -81,7 +81,7 @@ def test_variables_of_other_sources_may_be_undefined(operator: Operator) -> None
 
 
 def test_no_variable_of_a_source_reaches_the_next_one(operator: Operator, folder_store: dict[str, t.Any]) -> None:
-    """A playbook of the user imports ours for one source after the other."""
+    """A playbook of the user imports the playbook of the collection for one source after the other."""
     bucket = operator.home / "files-of-three"
     bucket.mkdir()
     (bucket / "a").write_text("a")

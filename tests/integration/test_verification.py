@@ -144,19 +144,19 @@ def test_each_level_verifies_the_newest_full_set_after_each_operation(operator: 
     for operation in (estate.restore_rows, lambda: estate.back_up("emergency"), estate.restore_in_place):
         time.sleep(1.1)
         operation()
-        told = verified(operator, estate)
-        assert told.startswith("rc=0"), told
+        returned = verified(operator, estate)
+        assert returned.startswith("rc=0"), returned
         for name, set_id in newest.items():
-            assert told.count(f"Set {set_id} of {name}: ") == len(LEVELS), told
+            assert returned.count(f"Set {set_id} of {name}: ") == len(LEVELS), returned
             # The monthly level restored it, because the source has no other full set.
-            assert f"The set {set_id} was chosen by the seed" in told, told
-        assert "are equal" in told
-        assert f"restored into PostgreSQL {estate.postgres.version.split('.')[0]}" in told
+            assert f"The set {set_id} was chosen by the seed" in returned, returned
+        assert "are equal" in returned
+        assert f"restored into PostgreSQL {estate.postgres.version.split('.')[0]}" in returned
 
 
 def test_safety_copies_alone_are_no_backup(operator: Operator, estate: Estate) -> None:
     estate.back_up("emergency")
-    told = verified(operator, estate)
-    assert told.startswith("rc=2"), told
+    returned = verified(operator, estate)
+    assert returned.startswith("rc=2"), returned
     for name in ("school", "media", "studio"):
-        assert f"No backup set of '{name}' matches latest" in told
+        assert f"No backup set of '{name}' matches latest" in returned

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A month of sets: a day without one is found, and a set of chance is restored and compared."""
+"""A month of sets: a day without one is found, and a random set is restored and compared."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def test_a_month_without_a_gap_passes_and_one_with_a_gap_fails(
 ) -> None:
     newest = date.fromisoformat(month([*range(31, 20, -1), *range(18, 8, -1), *range(7, -1, -1)])[-1])
     # Before the week that the recovery point objective is judged in, and for most of a month in the month before.
-    passed, told = verified(folder_store, tmp_path)
+    passed, returned = verified(folder_store, tmp_path)
     gap = [(newest - timedelta(days=back)).isoformat() for back in (20, 19, 8)]
     assert not passed
-    assert f"there is no backup set of {', '.join(gap)}. Find out why" in " ".join(told.split()), told
-    assert "longest gap" not in told
+    assert f"there is no backup set of {', '.join(gap)}. Find out why" in " ".join(returned.split()), returned
+    assert "longest gap" not in returned
     # Asked for less than where the gap is, or for nothing.
     assert verified(folder_store, tmp_path, recovery_days_present=8)[0]
     sources = [{"name": "studio", "days_present": 0}, {"name": "nobody"}]
     assert verified(folder_store, tmp_path, recovery_sources=sources)[0]
     assert verified(folder_store, tmp_path, verify_level="weekly")[0]
     month([20, 19, 8])
-    passed, told = verified(folder_store, tmp_path)
-    assert passed, told
-    assert "was chosen by the seed" in told
+    passed, returned = verified(folder_store, tmp_path)
+    assert passed, returned
+    assert "was chosen by the seed" in returned
 
 
 def test_a_young_source_a_weekly_one_and_a_broken_set(month: Month, folder_store: Options, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a set names as not held, and what it says about a set of an earlier version."""
+"""Objects that a set names as not held, and the report on a set of an earlier version."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of several scenarios ask of the containers."""
+"""Questions to the containers that tests of several scenarios share."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def sql(host: Host, database: str, query: str) -> str:
 
 
 def nothing_left(host: Host) -> bool:
-    """Whether no folder of ours is left behind."""
+    """Whether no folder of the collection is left behind."""
     return host.run("ls -d /tmp/lifeline-*").rc != 0
 
 
 def arrived(host: Host, file: str) -> list[dict[str, t.Any]]:
-    """What the servers for messages took: C(requests.jsonl) or C(letters.jsonl)."""
+    """The messages that the servers received: C(requests.jsonl) or C(letters.jsonl)."""
     return [json.loads(line) for line in host.file(f"{SINKS}/{file}").content_string.splitlines()]
 
 
 def runs(host: Host, unit: str) -> str:
-    """What the runs of one of our services said."""
+    """The log of the runs of one service of the collection."""
     return str(host.run(f"journalctl --no-pager --namespace=lifeline -t {unit}").stdout)

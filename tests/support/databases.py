@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dumps and restores databases by plain pg_dump and pg_restore, and compares them as a restore of ours does."""
+"""Dumps and restores databases by plain pg_dump and pg_restore, and compares them as the collection does."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.support.servers.postgres import PostgresServer
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a set knows of a database: its fingerprint and its table of contents; folder holds the whole dump."""
+    """The facts of a set about a database: fingerprint and table of contents; folder holds the complete dump."""
 
     fingerprint: Fingerprint
     folder: Path
 
     def differences(self, server: PostgresServer, database: str, **rules: t.Any) -> list[str]:
-        """What the comparison names, after the state of a database was compared with this one."""
+        """The differences of the comparison of a database with this state."""
         return [item.what for item in self.compare(server, database, **rules).differences]
 
     def compare(self, server: PostgresServer, database: str, **rules: t.Any) -> Comparison:

@@ -20,7 +20,7 @@ from tests.support.data.drill_reports import sample_evidence
 
 
 def drill(tmp_path, **facts):
-    """A request whose journal tells of a recovery that just took twenty seconds."""
+    """A request whose journal records a recovery that just took twenty seconds."""
     journal = str(tmp_path / "drill.journal")
     now = moment_now()
     if not os.path.exists(journal):

@@ -112,7 +112,7 @@ def _literal(text: str) -> t.Any:
 
 def _meaning(option: dict[str, t.Any]) -> str:
     text = _CODE.sub(r"`\1`", _text(option))
-    choices = [f"`{_shown(choice)}`" for choice in option.get("choices", ()) if choice != ""]
+    choices = [f"`{_shown(allowed)}`" for allowed in option.get("choices", ()) if allowed != ""]
     return f"{text} One of {', '.join(choices)}." if choices else text
 
 
@@ -121,8 +121,8 @@ def _text(option: dict[str, t.Any]) -> str:
     return description if isinstance(description, str) else " ".join(description)
 
 
-def _shown(choice: t.Any) -> str:
-    return json.dumps(choice) if isinstance(choice, (bool, int)) else str(choice)
+def _shown(allowed: t.Any) -> str:
+    return json.dumps(allowed) if isinstance(allowed, (bool, int)) else str(allowed)
 
 
 def _cell(text: str) -> str:

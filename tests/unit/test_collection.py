@@ -130,11 +130,11 @@ def documented_options(source: str) -> t.Iterator[tuple[str, str]]:
 
 def test_an_option_of_two_modules_is_documented_in_a_fragment() -> None:
     files = [*(ROOT / "plugins/modules").glob("*.py"), *(ROOT / "plugins/doc_fragments").glob("*.py")]
-    places: dict[tuple[str, str], list[str]] = {}
+    positions: dict[tuple[str, str], list[str]] = {}
     for path in files:
         for option in documented_options(path.read_text(encoding="utf-8")):
-            places.setdefault(option, []).append(path.stem)
-    assert {name: found for (name, _text), found in places.items() if len(found) > 1} == {}
+            positions.setdefault(option, []).append(path.stem)
+    assert {name: found for (name, _text), found in positions.items() if len(found) > 1} == {}
 
 
 def test_every_dependency_is_used() -> None:

@@ -32,7 +32,7 @@ def of(verb: str, check_mode: bool = False, /, kind: str = "postgresql", **chang
 
 
 @pytest.mark.parametrize(
-    ("fingerprint", "words"),
+    ("fingerprint", "text"),
     [
         (EQUAL, "every row of 2 tables (7 rows) equal to the set"),
         ({**EQUAL, "mode": "counts"}, "row counts of 2 tables"),
@@ -41,17 +41,17 @@ def of(verb: str, check_mode: bool = False, /, kind: str = "postgresql", **chang
         ({}, "not compared"),
     ],
 )
-def test_proof_prints_equal_only_for_compared_data(fingerprint: dict[str, t.Any], words: str) -> None:
-    assert words in of("restore", fingerprint=fingerprint)[1]
-    assert ("every row" in of("restore", fingerprint=fingerprint)[1]) is (words.startswith("every"))
+def test_proof_prints_equal_only_for_compared_data(fingerprint: dict[str, t.Any], text: str) -> None:
+    assert text in of("restore", fingerprint=fingerprint)[1]
+    assert ("every row" in of("restore", fingerprint=fingerprint)[1]) is (text.startswith("every"))
 
 
 def pasted(line: str) -> dict[str, t.Any]:
     """The variables of a command as a shell and Ansible read them."""
-    words = shlex.split(line.removeprefix("Back:"))
-    assert words[0] == "ansible-playbook"
+    parts = shlex.split(line.removeprefix("Back:"))
+    assert parts[0] == "ansible-playbook"
     given: dict[str, t.Any] = {}
-    for option, value in zip(words[2::2], words[3::2]):
+    for option, value in zip(parts[2::2], parts[3::2]):
         assert option == "-e"
         given.update(yaml.safe_load(value) if value.startswith("{") else parse_kv(value))
     return given

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-#: As D1's export writes it: rows before a later table, infinities as words, counters of a table that is not there.
+#: As D1's export writes it: rows before a later table, infinities as words, counters of a missing table.
 EXPORT = """PRAGMA defer_foreign_keys=TRUE;
 CREATE TABLE booking (id INTEGER PRIMARY KEY, tenant TEXT REFERENCES tenant(id), price REAL);
 INSERT INTO "booking" VALUES(1,'t1',Infinity);

@@ -61,16 +61,16 @@ CHECKS: t.Tuple[t.Dict[str, t.Any], ...] = (
 )
 
 SELF_TESTS = (
-    ("flipped_byte", "The stored bytes of public.lessons have another digest than the manifest says."),
-    ("truncated", "The object of public.lessons has 1183402 bytes, and the manifest says 2366805."),
+    ("flipped_byte", "The stored bytes of public.lessons have another digest than its entry in the manifest."),
+    ("truncated", "The object of public.lessons has 1183402 bytes, and by the manifest 2366805."),
     ("missing", "The object of public.lessons is missing."),
-    ("empty_but_valid", "public.lessons holds 0 rows, and the fingerprint says 412800."),
-    ("dropped_rows", "public.lessons holds 412799 rows, and the fingerprint says 412800."),
+    ("empty_but_valid", "public.lessons holds 0 rows, and by the fingerprint 412800."),
+    ("dropped_rows", "public.lessons holds 412799 rows, and by the fingerprint 412800."),
 )
 
 
 def sample_evidence(incident: datetime = INCIDENT, slower: float = 1.0) -> Evidence:
-    """A drill in which all went well; slower stretches what came after the incident."""
+    """A drill that passed; slower stretches the phases after the incident."""
     phases = tuple(_phase(incident, name, offset, seconds, slower) for name, offset, seconds in PHASES)
     newest = incident - timedelta(seconds=24)
     return Evidence(
@@ -198,7 +198,7 @@ def _crowded(evidence: Evidence) -> Evidence:
             "status": statuses[number % len(statuses)],
             "expected": {"rows": number, "columns": ["id"] * (number % 9)},
             "actual": {"rows": number},
-            "message": "What was found is not what was expected.",
+            "message": "The result differs from the expectation.",
         }
         for number in range(40)
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A database whose ordinary user attacks whoever touches its tables with more rights than its own."""
+"""A database whose ordinary user attacks every role that touches its tables with more rights."""
 
 from __future__ import annotations
 

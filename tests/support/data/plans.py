@@ -21,7 +21,7 @@ from tests.support.runner.modules import ROOT
 
 PLATFORMS = ("learnplay", "vibecraft", "inner_odyssey", "heypeter", "studio")
 TODAY = date(2026, 3, 1)
-#: What stands for "take this key away".
+#: The value that removes a key.
 GONE = object()
 
 

@@ -118,7 +118,7 @@ TYPES: dict[str, t.Callable[[random.Random], str]] = {
     "price[]": lambda rng: rng.choice(("{1}", "{2}", "{1,2}")),
 }
 
-#: Conditions over the columns of table_of_conditions that PostgreSQL prints in other words than they were written.
+#: Conditions over the columns of table_of_conditions that PostgreSQL prints in other names than they were written.
 CONDITIONS = (
     "status IN ('RUNNING', 'COMPLETED', 'UNKNOWN')", "status NOT IN ('a', 'b')", "status = ANY (ARRAY['x', 'y'])",
     "c5 IN ('a', 'b')", "n IN (1, 2, 3)", "m IN (1, 2.5)", "m BETWEEN 0 AND 1000", "d > '2000-01-01'",
@@ -198,5 +198,5 @@ def _default(rng: random.Random) -> str:
 
 def _of_new(condition: str) -> str:
     """The condition about the new row of a trigger."""
-    names = [words[0] for words in map(str.split, _COLUMNS.split(",")) if len(words) > 1]
+    names = [names[0] for names in map(str.split, _COLUMNS.split(",")) if len(names) > 1]
     return re.sub(rf"(?<![\w'%\".])\b({'|'.join(names)})\b(?![\w'(])", r"NEW.\1", condition)

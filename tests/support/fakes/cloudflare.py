@@ -104,7 +104,7 @@ def lock_api() -> t.Iterator[LockApi]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Tests tell what they see."""
+            """Tests report what they see."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

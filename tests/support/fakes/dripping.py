@@ -18,7 +18,7 @@ LARGE = HEADERS + b"Content-Length: 50000000\r\n\r\n"
 
 @contextlib.contextmanager
 def dripping_server(quick: bytes) -> t.Iterator[str]:
-    """The URL of a server that answers quick at once, and then one byte each 100 ms for ever."""
+    """The URL of a server that answers quick immediately, and then one byte each 100 ms for ever."""
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
 

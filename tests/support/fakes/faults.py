@@ -24,7 +24,7 @@ from tests.support.servers.s3 import S3Server
 
 @dataclass(frozen=True)
 class Fault:
-    """What befalls a request.
+    """A fault of a request.
 
     answer is sent in the server's stead, which never sees the request; it may be made of the request's body.
     cut_after and lost end the server's answer early or swallow it, rewrite makes another of it. Only requests
@@ -48,7 +48,7 @@ def refusal(status: int, code: str) -> Fault:
     return Fault(answer=_answer_with(f"{status} {code}", body))
 
 
-#: Says that it stored what it throws away.
+#: Answers that it stored bytes that it drops.
 ACCEPTED_AND_LOST = Fault(answer=lambda body: _answer_with("200 OK", b"", etag=hashlib.md5(body).hexdigest()))
 
 
@@ -94,8 +94,10 @@ def clock_wrong_by(difference: timedelta) -> Fault:
     def rewrite(answer: bytes) -> bytes:
         head, _blank, body = answer.partition(b"\r\n\r\n")
         head = re.sub(rb"(?im)^((?:date|last-modified): *)([^\r]+)", shifted_header, head)
-        whole = head + b"\r\n\r\n" + body
-        return _with_body(whole, lambda data: re.sub(rb"<LastModified>([^<]+)</LastModified>", shifted_element, data))
+        complete = head + b"\r\n\r\n" + body
+        return _with_body(
+            complete, lambda data: re.sub(rb"<LastModified>([^<]+)</LastModified>", shifted_element, data)
+        )
 
     return Fault(rewrite=rewrite)
 
@@ -107,10 +109,10 @@ def without_etags(*, in_listings: bool = True, of_objects: bool = True) -> Fault
         head, blank, body = answer.partition(b"\r\n\r\n")
         if of_objects:
             head = re.sub(rb"(?im)^etag:[^\r]*\r\n", b"", head)
-        whole = head + blank + body
+        complete = head + blank + body
         if not in_listings or b"<ListBucketResult" not in body:
-            return whole
-        return _with_body(whole, lambda data: re.sub(rb"<ETag>[^<]*</ETag>", b"", data))
+            return complete
+        return _with_body(complete, lambda data: re.sub(rb"<ETag>[^<]*</ETag>", b"", data))
 
     return Fault(rewrite=rewrite)
 
@@ -218,7 +220,7 @@ def _serve(client: socket.socket, upstream: t.Any, fault_for: Rule) -> None:
             server.sendall(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             threading.Thread(target=_pump, args=(client, server), daemon=True).start()
             _answer(server, client, fault)
-            # Closing alone tells the client nothing while the other thread still reads from it.
+            # Closing alone sends the client nothing while the other thread still reads from it.
             client.shutdown(socket.SHUT_RDWR)
 
 
@@ -237,13 +239,13 @@ def _body_of(client: socket.socket, head: bytes) -> bytes:
 
 
 def _answer(server: socket.socket, client: socket.socket, fault: Fault | None) -> None:
-    left, whole = fault.cut_after if fault else None, b""
+    left, complete = fault.cut_after if fault else None, b""
     while left is None or left > 0:
         data = server.recv(65536)
         if fault and fault.rewrite and not data.startswith(b"HTTP/1.1 100"):
-            whole += data
+            complete += data
             if not data:
-                client.sendall(fault.rewrite(whole))
+                client.sendall(fault.rewrite(complete))
                 return
             continue
         if not data or (fault and fault.lost and not data.startswith(b"HTTP/1.1 100")):
@@ -273,7 +275,7 @@ def _kept(found: re.Match[bytes], pattern: str) -> bytes:
 
 
 def _with_body(answer: bytes, change: t.Callable[[bytes], bytes]) -> bytes:
-    """The answer with another body and the length of that; one that comes in chunks is made whole."""
+    """The answer with another body and the length of that; one that comes in chunks is made complete."""
     head, blank, body = answer.partition(b"\r\n\r\n")
     if re.search(rb"(?im)^transfer-encoding: *chunked", head):
         body = _without_chunks(body)
@@ -285,12 +287,12 @@ def _with_body(answer: bytes, change: t.Callable[[bytes], bytes]) -> bytes:
 
 
 def _without_chunks(body: bytes) -> bytes:
-    whole = b""
+    complete = b""
     while body:
         size, _end, rest = body.partition(b"\r\n")
         length = int(size.partition(b";")[0], 16)
         if length == 0:
             break
-        whole += rest[:length]
+        complete += rest[:length]
         body = rest[length + 2 :]
-    return whole
+    return complete

@@ -28,7 +28,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Reply:
-    """What a request gets. reset: the connection is torn; slow: seconds before the answer."""
+    """The answer to a request. reset: the connection is torn; slow: seconds before the answer."""
 
     status: int = 200
     headers: t.Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class HttpSink:
     replies: dict[str, list[Reply]] = field(default_factory=dict)
 
     def at(self, path: str) -> list[Seen]:
-        """What came to a path or below it."""
+        """The requests to a path or below it."""
         return [one for one in self.seen if one.path.startswith(path)]
 
     def reply_to(self, path: str) -> Reply:
@@ -97,7 +97,7 @@ class SmtpSink:
 
 @contextlib.contextmanager
 def http_sink(
-    port: int = 0, tls: ssl.SSLContext | None = None, told: t.Callable[[Seen], None] = lambda _one: None
+    port: int = 0, tls: ssl.SSLContext | None = None, keep: t.Callable[[Seen], None] = lambda _one: None
 ) -> t.Iterator[HttpSink]:
     lock = threading.Lock()
 
@@ -110,7 +110,7 @@ def http_sink(
             with lock:
                 sink.seen.append(one)
                 reply = sink.reply_to(self.path)
-            told(one)
+            keep(one)
             time.sleep(reply.slow)
             if reply.reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -147,9 +147,9 @@ def smtp_sink(
     tls: ssl.SSLContext | None = None,
     *,
     implicit: bool = False,
-    told: t.Callable[[Letter], None] = lambda _one: None,
+    keep: t.Callable[[Letter], None] = lambda _one: None,
 ) -> t.Iterator[SmtpSink]:
-    """With tls it offers STARTTLS, or speaks TLS from the start when implicit."""
+    """With tls it offers STARTTLS, or uses TLS from the start when implicit."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -182,7 +182,7 @@ def smtp_sink(
             elif verb == "RCPT TO":
                 self.accept(line[8:].split()[0].strip("<>"))
             elif verb == "DATA":
-                self.say("354 go on")
+                self.say("354 send the text")
                 self.keep()
             else:
                 self.say("250 ok")
@@ -199,7 +199,7 @@ def smtp_sink(
             data = "".join(line[1:] if line.startswith("..") else line for line in lines)
             one = Letter(self.sender, self.recipients, data, self.user, self.secure)
             sink.letters.append(one)
-            told(one)
+            keep(one)
             self.say("250 taken")
 
         def protect(self) -> None:
@@ -243,7 +243,7 @@ def main(http_port: int, smtp_port: int, folder: Path) -> None:
 
         return write
 
-    with http_sink(http_port, told=keep("requests.jsonl")), smtp_sink(smtp_port, told=keep("letters.jsonl")):
+    with http_sink(http_port, keep=keep("requests.jsonl")), smtp_sink(smtp_port, keep=keep("letters.jsonl")):
         threading.Event().wait()
 
 

@@ -13,7 +13,7 @@ import typing as t
 
 
 class StallingProxy:
-    """Forwards to a port of this host until told to stall.
+    """Forwards to a port of this host until it is set to stall.
 
     budget and upload_budget: bytes from and to the server after which a connection stalls; None for no limit. A
     connection stalls for ever, new ones are forwarded while their budget is large enough, unless stall_all is set.

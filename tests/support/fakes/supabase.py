@@ -4,8 +4,8 @@
 
 """A project of Supabase to test against: its database is a SQLite file whose history is kept by the second.
 
-What the Management API asks and answers is held against its document by tests/contract. How a restore goes on, what is
-refused in which words, and that restore points can be undone, nobody told but that document and recorded answers.
+Requests and answers are held against the document of the Management API by tests/contract. The steps of a restore, the
+text of refusals and the undo of restore points are known from that document and from recorded answers only.
 Needs only Python, so that it runs in a container too: supabase.py PORT FOLDER TOKEN.
 """
 
@@ -33,7 +33,7 @@ _Answer = tuple[int, t.Any]
 
 @dataclass
 class Fault:
-    """What befalls the next requests that begin with match, such as C(POST restore-pitr).
+    """A fault of the next requests that begin with match, such as C(POST restore-pitr).
 
     before and after are states that are answered instead of the work or after it; C(drop) closes the connection there.
     """
@@ -98,13 +98,13 @@ class SupabaseServer:
         return {"project_ref": REF, "access_token": self.token, "api_url": self.api_url, **more}
 
     def run(self, sql: str, at: int) -> None:
-        """What an application did at a time."""
+        """A write of an application at a time."""
         self.history.append((at, sql))
         self._rebuild(self.history)
 
     def rows(self, sql: str) -> list[t.Any]:
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as live:
-            return live.execute(sql).fetchall()
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as file:
+            return file.execute(sql).fetchall()
 
     def writes(self) -> list[str]:
         return [item for item in self.requests if not item.startswith("GET")]
@@ -256,9 +256,9 @@ class SupabaseServer:
 
     def _rebuild(self, history: list[tuple[int, str]]) -> None:
         self.database.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(self.database)) as live:
+        with contextlib.closing(sqlite3.connect(self.database)) as file:
             for _at, sql in history:
-                live.executescript(sql)
+                file.executescript(sql)
 
 
 def _text(seconds: int) -> str:
@@ -316,7 +316,7 @@ def serving(api: _Server, port: int = 0) -> t.Iterator[_Server]:
             self.wfile.write(text)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Tests tell what they see."""
+            """Tests report what they see."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -66,7 +66,7 @@ def module_server() -> WarmServer:
 
 
 def _run_warm(program: str, given: int, errors: int) -> bytes:
-    """What a run printed; it has ended, and so has all that it started and that could still print."""
+    """The output of a run; it has ended, and so has every process that it started and that could still print."""
     run = describe_run(module=program)
     run["environment"] = _with_tree()
     ours, theirs = os.pipe()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.support.servers.postgres import PostgresServer, as_server_user, find_bin_dir, give_to_server, postgres_server
 
-PASSPHRASE = "a passphrase that nobody may see 4711"
+PASSPHRASE = "a passphrase that no output may show 4711"
 _CONFIG = """[global]
 log-path={root}/log
 lock-path={root}/lock
@@ -36,7 +36,7 @@ pg1-socket-path={socket}
 pg1-user=postgres
 """
 
-#: What was true at the known moments, by the words that tests use.
+#: The state at the known moments, by the names that tests use.
 Moments = t.Dict[str, t.Any]
 
 

@@ -98,7 +98,7 @@ class PostgresServer:
         )
 
     def plain_dump(self, database: str) -> list[str]:
-        """What pg_dump writes of a database, but for the random key of each dump."""
+        """The output of pg_dump for a database, without the random key of each dump."""
         text = subprocess.run(
             [str(self.bin_dir / "pg_dump")], env=self.options(database).environment(), check=True, capture_output=True
         ).stdout.decode()

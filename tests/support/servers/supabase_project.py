@@ -5,7 +5,7 @@
 """The database of a Supabase project: the roles, schemas and objects that the platform makes, and an application.
 
 Shape: migrations of supabase/postgres (2024-10), with the restriction of the role postgres of 2025-04
-(https://github.com/supabase/postgres/pull/994). What the extension supautils allows the role postgres is granted
+(https://github.com/supabase/postgres/pull/994). Rights that the extension supautils gives the role postgres are granted
 by PostgreSQL's own means where these exist; policies on storage.objects need RESTRICTED to be left out.
 """
 
@@ -218,7 +218,7 @@ _DEFAULT_PRIVILEGES = "\n".join(
     for kind in ("TABLES", "FUNCTIONS", "SEQUENCES")
 )
 
-#: What a later release of the platform adds; a column with a default and a table that the older one has not.
+#: Additions of a later release of the platform: a column with a default and a table that the older one lacks.
 _NEWER = """
 ALTER TABLE auth.users ADD COLUMN is_sso_user boolean NOT NULL DEFAULT false;
 ALTER TABLE storage.buckets ADD COLUMN type text NOT NULL DEFAULT 'STANDARD';
@@ -279,7 +279,7 @@ INSERT INTO public.api_keys DEFAULT VALUES;
 INSERT INTO storage.buckets (id, name, public) VALUES ('avatars', 'avatars', true), ('lessons', 'lessons', false);
 INSERT INTO storage.objects (bucket_id, name, owner_id, metadata)
     SELECT 'avatars', id || '/face.png', id, '{{"size": 1234, "mimetype": "image/png"}}' FROM auth.users;
--- What users of the application may write: names that are paths, templates, statements and marks of COPY.
+-- Text that users of the application may write: names that are paths, templates, statements and marks of COPY.
 INSERT INTO storage.buckets (id, name, public) VALUES ('b"; DROP SCHEMA public; --', E'../\\n%s', true);
 UPDATE storage.objects o SET bucket_id = 'b"; DROP SCHEMA public; --', name = h.name
     FROM (VALUES (1, '../../../etc/cron.d/x'), (2, E'line\nbreak'), (3, '{{{{ lookup("pipe", "id") }}}}'),

@@ -164,20 +164,20 @@ class TestTelling:
     def test_page_of_a_drill_without_estimate_mentions_none(self):
         assert "estimate" not in re.sub(r"<style>.*?</style>", "", render_page(sample_report()), flags=re.DOTALL)
 
-    @pytest.mark.parametrize(("count", "words"), [(0, "there is none"), (1, "there is 1"), (4, "there are 4")])
-    def test_page_counts_drills_below_the_minimum(self, count, words):
+    @pytest.mark.parametrize(("count", "message"), [(0, "there is none"), (1, "there is 1"), (4, "there are 4")])
+    def test_page_counts_drills_below_the_minimum(self, count, message):
         report = {**sample_report(), **proposal(runs(*range(1, count + 1)))}
 
-        assert f"proposed from 5 passed drills on; {words}." in render_page(report)
+        assert f"proposed from 5 passed drills on; {message}." in render_page(report)
 
-    @pytest.mark.parametrize(("high", "words"), [(20, f"warning: {SENTENCE}"), (60, "estimate 5 s to 1 min")])
-    def test_junit_has_a_case_that_never_fails(self, high, words):
+    @pytest.mark.parametrize(("high", "message"), [(20, f"warning: {SENTENCE}"), (60, "estimate 5 s to 1 min")])
+    def test_junit_has_a_case_that_never_fails(self, high, message):
         (case,) = ET.fromstring(drill_junit(sample_report(estimated(5, high))).encode()).iterfind(
             ".//testcase[@name='estimate']"
         )
 
         assert [child.tag for child in case] == ["system-out"]
-        assert words in case[0].text
+        assert message in case[0].text
 
     def test_the_metrics_have_both_ends_and_whether_it_was_exceeded(self):
         def values(report):
@@ -264,7 +264,7 @@ class TestDrawing:
         )
 
     @pytest.mark.parametrize(
-        ("ends", "edges", "words"),
+        ("ends", "edges", "message"),
         [
             ((None, 20), (0, 59.52), "estimate at most 20 s"),
             ((20, None), (59.52, 100), "estimate at least 20 s →"),
@@ -272,11 +272,11 @@ class TestDrawing:
             ((1200, 3600), (100, 100), "estimate 20 min to 1 h →"),
         ],
     )
-    def test_an_end_that_is_open_or_far_away_reaches_to_the_edge(self, ends, edges, words):
+    def test_an_end_that_is_open_or_far_away_reaches_to_the_edge(self, ends, edges, message):
         left, right, label = self.band(ends)
 
         assert (left, right) == pytest.approx(edges, abs=0.01)
-        assert label == words
+        assert label == message
 
     def test_without_an_estimate_nothing_is_drawn_and_no_room_is_kept(self):
         plain = draw_objective("rto", "Recovery time", [("recovered", 5)], 30)

@@ -28,7 +28,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.tags, self.attributes, self.ids, self.words = [], [], [], [], []
+        self.open, self.tags, self.attributes, self.ids, self.message = [], [], [], [], []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -47,11 +47,11 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self.open and self.open[-1] != "style":
-            self.words.append(data)
+            self.message.append(data)
 
     @property
     def text(self):
-        return " ".join(self.words)
+        return " ".join(self.message)
 
 
 def page(name):
@@ -123,22 +123,22 @@ def test_text_from_outside_stays_text(name, poison):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("passed", "✓ Passed"), ("failed", "✕ Failed"), ("error", "! Could not be verified")]
+    ("name", "message"), [("passed", "✓ Passed"), ("failed", "✕ Failed"), ("error", "! Could not be verified")]
 )
-def test_the_verdict_stands_first_in_words_and_sign(name, words):
+def test_the_verdict_stands_first_in_words_and_sign(name, message):
     text = re.sub(r"\s+", " ", page(name).text.split("Recovery drill", 1)[1])
     if name == "error":
         report = sample_report()
         report["verdict"] = "error"
         text = re.sub(r"\s+", " ", Page(render_page(report)).text)
-    assert words in text
-    assert text.index(words) < text.index("Recovery time (RTO)")
+    assert message in text
+    assert text.index(message) < text.index("Recovery time (RTO)")
 
 
 def test_all_reasons_are_shown():
     report, earlier, broken = variant("failed")
 
-    shown = Page(render_page(report, earlier, broken)).words
+    shown = Page(render_page(report, earlier, broken)).message
 
     assert set(report["reasons"]) <= set(shown)
 
@@ -148,10 +148,10 @@ def test_failed_checks_come_first():
     text = render_page(report, earlier, broken)
     table = text[text.index("<tbody>") : text.index("</tbody>")]
 
-    words = re.findall(r'class="pill \w+">\S+ ([a-z ]+)<', table)
+    message = re.findall(r'class="pill \w+">\S+ ([a-z ]+)<', table)
     order = ["failed", "not verified", "warning", "skipped", "passed"]
-    assert len(words) == 40
-    assert words == sorted(words, key=order.index)
+    assert len(message) == 40
+    assert message == sorted(message, key=order.index)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -210,7 +210,7 @@ class TestMarkup:
         assert joined(None, ["a", ["b", None]], "&") == "ab&amp;"
 
 
-class TestWords:
+class TestTexts:
     @pytest.mark.parametrize(
         ("seconds", "text"),
         [

@@ -35,11 +35,11 @@ def test_every_mistake_is_reported_with_its_index():
     )
 
     assert [index for index, _text in found] == [0, 0, 0, 2, 3]
-    told = " / ".join(text for _index, text in found)
-    assert "table is required" in told
-    assert "min must be a number" in told
-    assert "unknown option 'tabel' (did you mean 'table'?)" in told
-    assert "did you mean 'row_count'?" in told
+    returned = " / ".join(text for _index, text in found)
+    assert "table is required" in returned
+    assert "min must be a number" in returned
+    assert "unknown option 'tabel' (did you mean 'table'?)" in returned
+    assert "did you mean 'row_count'?" in returned
 
 
 def test_no_check_at_all_is_refused():

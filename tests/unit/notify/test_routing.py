@@ -64,8 +64,8 @@ def test_next_level_is_notified_once_after_its_time(minutes: int) -> None:
 
 def test_ten_failures_are_one_incident_with_one_end() -> None:
     desk = Desk(channel("duty"), channel("lead", after_seconds=3600))
-    told = [desk.tell(event(), after=timedelta(minutes=one)) for one in range(10)]
-    assert told == [["duty:backup.failed"]] + [[]] * 9
+    returned = [desk.tell(event(), after=timedelta(minutes=one)) for one in range(10)]
+    assert returned == [["duty:backup.failed"]] + [[]] * 9
     assert desk.tell(event(resolved=True), after=timedelta(minutes=20)) == ["duty:backup.failed:end"]
     assert desk.memory == {}
     assert desk.tell(event(resolved=True)) == []
@@ -85,8 +85,8 @@ def test_success_ends_the_incident_for_notified_channels() -> None:
 
 def test_incident_is_sent_again_only_if_it_gets_worse() -> None:
     desk = Desk(channel("duty"))
-    for severity, told in [("warning", 1), ("critical", 1), ("warning", 0), ("critical", 0)]:
-        assert len(desk.tell(event("storage.full", severity=severity))) == told, severity
+    for severity, returned in [("warning", 1), ("critical", 1), ("warning", 0), ("critical", 0)]:
+        assert len(desk.tell(event("storage.full", severity=severity))) == returned, severity
 
 
 def test_channel_of_higher_severity_is_notified_when_it_is_reached() -> None:

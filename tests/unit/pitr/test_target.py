@@ -102,15 +102,15 @@ def test_a_backup_of_another_branch_is_never_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "words"),
+    ("kind", "value", "message"),
     [
         ("time", "2026-03-01T11:59:59Z", "before the end of the oldest backup"),
         ("time", "2026-03-02T00:00:00Z", "in the future"),
         ("lsn", "0/2000100", "before the end of the oldest backup"),
     ],
 )
-def test_impossible_target_is_refused_before_planning(kind: str, value: str, words: str) -> None:
-    with pytest.raises(RecoveryError, match=words):
+def test_impossible_target_is_refused_before_planning(kind: str, value: str, message: str) -> None:
+    with pytest.raises(RecoveryError, match=message):
         refuse_impossible(parse_target(kind, value, inclusive=False), stanza(EARLY), NOON + timedelta(hours=1))
 
 

@@ -44,8 +44,8 @@ def test_changes_of_a_transaction_are_counted_by_relation() -> None:
 
 
 def test_rows_of_several_are_counted_in_the_words_of_old_and_new_versions() -> None:
-    for words in ("MULTI_INSERT 57 tuples flags 0x02", "MULTI_INSERT+INIT ntuples: 57, flags: 0x02, offsets: [1, 2]"):
-        line = heap(9, "0A000010", words).replace("rmgr: Heap ", "rmgr: Heap2")
+    for text in ("MULTI_INSERT 57 tuples flags 0x02", "MULTI_INSERT+INIT ntuples: 57, flags: 0x02, offsets: [1, 2]"):
+        line = heap(9, "0A000010", text).replace("rmgr: Heap ", "rmgr: Heap2")
         (transaction,) = parse_waldump([line, ended(9, "0A000020")]).transactions
         assert transaction.changes == (Change("1663/5/16411", inserts=57),)
 

@@ -52,11 +52,11 @@ def test_a_trap_is_found_where_it_was_seen(trap: str) -> None:
 
 
 def test_the_contradictions_of_objectives_are_these() -> None:
-    told = {
+    returned = {
         platform: [finding.message for finding in judge(plan_of(platform)) if finding.trap == "T9"]
         for platform in PLATFORMS
     }
-    assert told == {
+    assert returned == {
         "learnplay": ["courses may lose 1 h, but its versions are stored in learnplay, which loses 24 h."],
         "vibecraft": [
             "vibecraft may lose 1 h, but its backups leave gaps of 24 h.",

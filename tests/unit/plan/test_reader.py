@@ -68,19 +68,19 @@ def problems_of(document: t.Any) -> list[str]:
     return [str(problem) for problem in read_plan(document).problems]
 
 
-@pytest.mark.parametrize(("changes", "told"), [*WRONG, *WRONG_FOR_THE_READER])
-def test_problem_is_reported_with_its_path(changes: dict[str, t.Any], told: str) -> None:
-    assert problems_of(changed(sound(), changes)) == [told]
+@pytest.mark.parametrize(("changes", "returned"), [*WRONG, *WRONG_FOR_THE_READER])
+def test_problem_is_reported_with_its_path(changes: dict[str, t.Any], returned: str) -> None:
+    assert problems_of(changed(sound(), changes)) == [returned]
 
 
 def test_unknown_step_is_reported_with_the_nearest() -> None:
-    (told,) = problems_of(changed(sound(), {"methods[0].steps[0]": "promotee"}))
-    assert told.startswith("methods[0].steps[0]: must be one of dump, ")
-    assert told.endswith("not 'promotee', did you mean promote?")
+    (returned,) = problems_of(changed(sound(), {"methods[0].steps[0]": "promotee"}))
+    assert returned.startswith("methods[0].steps[0]: must be one of dump, ")
+    assert returned.endswith("not 'promotee', did you mean promote?")
 
 
 def test_all_problems_are_reported_together() -> None:
-    everything = {key: value for changes, _told in WRONG[:5] for key, value in changes.items()}
+    everything = {key: value for changes, _reported in WRONG[:5] for key, value in changes.items()}
     everything.update({"contacts[0].rol": 1, "stores[0].provider": "floppy", "drills[0].every": GONE})
     assert len(problems_of(changed(sound(), everything))) == 7
 
@@ -150,7 +150,7 @@ def test_the_json_schema_takes_what_the_reader_takes(platform: str) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(plain(document))] == []
 
 
-@pytest.mark.parametrize("changes", [changes for changes, _told in WRONG])
+@pytest.mark.parametrize("changes", [changes for changes, _reported in WRONG])
 def test_the_json_schema_refuses_what_the_reader_refuses(changes: dict[str, t.Any]) -> None:
     assert list(VALIDATOR.iter_errors(plain(changed(sound(), changes)))) != []
 

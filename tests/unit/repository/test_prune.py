@@ -47,7 +47,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory
 from tests.support.sets import NOW, back_up, no_facts
 
 
-def require_whole(store: DirectoryStore) -> None:
+def require_complete(store: DirectoryStore) -> None:
     for name in list_sets(store):
         for entry in load_set(store, name).objects:
             assert len(read_object(store, entry)) == entry.plain_size
@@ -69,11 +69,11 @@ def test_a_set_that_survives_restores_and_nothing_stays_that_is_not_needed(
     foreseen = prune(store, replace(request, check_mode=True), NOW)
     first = prune(store, request, NOW)
     assert [vars(item) for item in foreseen.sets] == [vars(item) for item in first.sets]
-    require_whole(store)
+    require_complete(store)
     assert prune(store, request, NOW).changed is False
     # A day later, what was put aside is swept.
     prune(store, request, datetime.now(timezone.utc) + timedelta(days=2))
-    require_whole(store)
+    require_complete(store)
     needed = {entry.key for name in list_sets(store) for entry in load_set(store, name).objects}
     assert {item.key for item in store.list() if "/objects/" in item.key} == needed
     assert not [item.key for item in store.list() if "/pruned/" in item.key]
@@ -94,7 +94,7 @@ def test_a_pruned_set_can_be_taken_back_for_a_day(tmp_path: Path) -> None:
     assert (result.kept, result.removed) == (1, 3)
     oldest = SetName("school", "daily", compact_instant(NOW - timedelta(days=40)))
     os.rename(Path(store.location) / pruned_key(*oldest), Path(store.location) / set_key(*oldest))
-    require_whole(store)
+    require_complete(store)
     assert len(list_sets(store)) == 2
 
 
@@ -112,7 +112,7 @@ def test_a_backup_that_reuses_what_is_being_pruned_is_complete(tmp_path: Path) -
         assert prune(store, ONE, NOW).removed == 3
         prune(store, ONE, NOW)
         writer.commit(no_facts(NOW), {})
-    require_whole(store)
+    require_complete(store)
 
 
 def test_the_newest_verified_set_stays_until_a_newer_one_is_verified(tmp_path: Path) -> None:

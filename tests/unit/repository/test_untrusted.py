@@ -54,14 +54,14 @@ ODD: t.Sequence[t.Any] = (
 )
 
 
-def places(document: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
+def positions(document: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
     """The path of every value of a document."""
     yield path
     items = (
         document.items() if isinstance(document, dict) else enumerate(document if isinstance(document, list) else ())
     )
     for name, value in items:
-        yield from places(value, (*path, name))
+        yield from positions(value, (*path, name))
 
 
 def changed(document: t.Any, path: tuple[t.Any, ...], value: t.Any, *, remove: bool) -> t.Any:
@@ -90,7 +90,7 @@ def mutated(draw: st.DrawFn, data: bytes) -> bytes:
     if how == "twice":
         return data.rstrip()[:-1] + b',"schema":"x","schema":"y"}'
     document = json.loads(data)
-    path = draw(st.sampled_from(list(places(document))))
+    path = draw(st.sampled_from(list(positions(document))))
     value = draw(st.sampled_from(ODD))
     return json.dumps(changed(document, path, value, remove=how == "remove")).encode()
 

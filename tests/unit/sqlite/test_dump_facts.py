@@ -26,7 +26,7 @@ def facts_of(tmp_path: Path, text: str) -> DumpFacts:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("CREATE TABLE t (x);\nINSERT INTO t VALUES (1);\n", None),
         ("CREATE TABLE t (x);\n-- the end\n", None),
@@ -41,10 +41,10 @@ def facts_of(tmp_path: Path, text: str) -> DumpFacts:
         ("BEGIN TRANSACTION;\nCREATE TABLE t (x);\nROLLBACK; -- due to errors\n", "ROLLBACK"),
     ],
 )
-def test_truncated_dump_is_detected(tmp_path: Path, text: str, words: str | None) -> None:
+def test_truncated_dump_is_detected(tmp_path: Path, text: str, message: str | None) -> None:
     found = facts_of(tmp_path, text).cut_off
-    assert (words is None) is (found is None), found
-    assert words is None or words in str(found)
+    assert (message is None) is (found is None), found
+    assert message is None or message in str(found)
 
 
 def test_tables_are_counted_whatever_their_names_are_written_in(tmp_path: Path) -> None:
@@ -104,17 +104,17 @@ def test_a_text_with_nul_comes_back_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("ATTACH '{folder}/other.sqlite' AS other;\nCREATE TABLE other.t (x);\n", "no place"),
         ("BEGIN;\nCREATE TABLE t (x);\nROLLBACK; -- due to errors\n", "ROLLBACK"),
         ("CREATE TABLE t (x);\n\nINSERT INTO t VALUES ('cut", "in line 3"),
     ],
 )
-def test_a_dump_that_reaches_beyond_itself_or_gave_up_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_a_dump_that_reaches_beyond_itself_or_gave_up_is_refused(tmp_path: Path, text: str, message: str) -> None:
     dump = tmp_path / "dump.sql"
     dump.write_text(text.format(folder=tmp_path))
-    with pytest.raises(RecoveryError, match=words) as caught:
+    with pytest.raises(RecoveryError, match=message) as caught:
         open_dump(str(dump), str(tmp_path))
     assert caught.value.kind == ErrorKind.DAMAGED
     assert not (tmp_path / "other.sqlite").exists()

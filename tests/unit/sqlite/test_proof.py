@@ -128,8 +128,8 @@ def test_rows_without_parents_and_rows_that_break_rules_are_reported(tmp_path: P
     )
     result, opened = backed_up(path, tmp_path)
     assert result.rows == 4
-    (told,) = [text for text in noted if text.startswith("D1 refuses rows of")]
-    assert "2 rows of c refer to missing rows of p." in told
+    (returned,) = [text for text in noted if text.startswith("D1 refuses rows of")]
+    assert "2 rows of c refer to missing rows of p." in returned
     assert any(text.startswith("Rows of k break a CHECK") for text in noted)
     assert opened.unchecked == ("k",)
 

@@ -41,7 +41,7 @@ def test_the_end_of_a_statement_is_where_sqlite_sees_it(pieces: list[tuple[str, 
         assert seen.is_complete is bool(sqlite3.complete_statement(text))
 
 
-WHOLE = [
+COMPLETE = [
     "CREATE TABLE t (a, b DEFAULT ';')",
     "INSERT INTO t VALUES ('it''s; -- no comment', 1)",
     'SELECT "a;b" FROM t -- why; not\n WHERE a = 1',
@@ -52,7 +52,7 @@ WHOLE = [
 ]
 
 
-@given(st.lists(st.sampled_from(WHOLE), max_size=6), st.sampled_from([";", ";\n", " ;; \n", ";--x\n"]))
+@given(st.lists(st.sampled_from(COMPLETE), max_size=6), st.sampled_from([";", ";\n", " ;; \n", ";--x\n"]))
 def test_joined_statements_are_split_again(statements: list[str], between: str) -> None:
     found = [item.text for item in split_statements(between.join(statements))]
     assert found == [item.removeprefix("/* ; */ ") for item in statements]

@@ -150,8 +150,8 @@ def test_two_places_have_two_keys() -> None:
 def test_every_event_can_happen() -> None:
     """Every severity belongs to an event that can be reported."""
     changes = [mark.args[1] for mark in test_a_threshold_is_where_the_plan_has_it.pytestmark]  # type: ignore[attr-defined]
-    told = {event for cases in changes for _change, expected in cases for event, _severity in expected}
-    assert told | {"store.unreachable", "store.behind"} == set(EVENTS)
+    returned = {event for cases in changes for _change, expected in cases for event, _severity in expected}
+    assert returned | {"store.unreachable", "store.behind"} == set(EVENTS)
 
 
 def test_unknown_values_have_no_sample() -> None:
@@ -160,10 +160,11 @@ def test_unknown_values_have_no_sample() -> None:
     assert "lifeline_backup" not in text
     assert "source_reachable" not in text
     assert text.endswith("# EOF\n")
-    whole = status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)
-    assert 'lifeline_status_level{source="school",level="ok"} 1' in whole
+    complete = status_metrics(SOUND, LIMITS, judge(SOUND, LIMITS, NOW), NOW)
+    assert 'lifeline_status_level{source="school",level="ok"} 1' in complete
     assert (
-        f'lifeline_backup_recovery_point_timestamp_seconds{{source="school"}} {int(NOW.timestamp()) - 36000}' in whole
+        f'lifeline_backup_recovery_point_timestamp_seconds{{source="school"}} {int(NOW.timestamp()) - 36000}'
+        in complete
     )
 
 

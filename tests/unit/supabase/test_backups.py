@@ -20,7 +20,9 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 PROJECT = {"ref": "a" * 20, "name": "learning", "status": "ACTIVE_HEALTHY", "created_at": "2026-02-20T00:00:00.1Z"}
 
 
-def told(hours: t.Sequence[float], *, pitr: bool = False, window: tuple[int, int] | None = None) -> dict[str, t.Any]:
+def returned(
+    hours: t.Sequence[float], *, pitr: bool = False, window: tuple[int, int] | None = None
+) -> dict[str, t.Any]:
     """Completed backups of so many hours ago; window is in hours ago, the earliest first."""
     names = ("earliest_physical_backup_date_unix", "latest_physical_backup_date_unix")
     instants = [int((NOW - timedelta(hours=ago)).timestamp()) for ago in window or ()]
@@ -39,13 +41,13 @@ def judged(document: dict[str, t.Any], **wanted: t.Any) -> Judgement:
 
 
 def test_both_ends_of_the_window_and_fractions_can_be_restored() -> None:
-    backups = read_backups(told([], pitr=True, window=(48, 1)))
+    backups = read_backups(returned([], pitr=True, window=(48, 1)))
     assert backups.window is not None
-    for instant, whole in (
+    for instant, complete in (
         (backups.window.earliest, backups.window.earliest),
         (backups.window.latest + timedelta(milliseconds=999), backups.window.latest),
     ):
-        assert step_to_instant("a", backups, instant).body == {"recovery_time_target_unix": int(whole.timestamp())}
+        assert step_to_instant("a", backups, instant).body == {"recovery_time_target_unix": int(complete.timestamp())}
     for instant in (backups.window.earliest - timedelta(milliseconds=1), backups.window.latest + timedelta(seconds=1)):
         with pytest.raises(RecoveryError, match="instant that a can be restored to") as caught:
             step_to_instant("a", backups, instant)
@@ -54,7 +56,7 @@ def test_both_ends_of_the_window_and_fractions_can_be_restored() -> None:
 
 @pytest.mark.parametrize("physical", [None, {}, {"earliest_physical_backup_date_unix": 5}])
 def test_a_project_without_a_window_has_no_instant(physical: t.Any) -> None:
-    backups = read_backups({**told([], pitr=True), "physical_backup_data": physical})
+    backups = read_backups({**returned([], pitr=True), "physical_backup_data": physical})
     with pytest.raises(RecoveryError) as caught:
         step_to_instant("a", backups, NOW)
     assert caught.value.kind == "outside_window"
@@ -63,15 +65,15 @@ def test_a_project_without_a_window_has_no_instant(physical: t.Any) -> None:
 @pytest.mark.parametrize(
     ("document", "wanted", "codes"),
     [
-        (told([10, 34, 58]), {"rpo": 86400, "window_days": 2}, []),
-        (told([10, 34, 59]), {"rpo": 86400}, ["gap_too_long"]),
-        (told([25]), {"rpo": 86400}, ["too_old"]),
-        (told([10], pitr=True, window=(168, 0)), {"rpo": 60, "window_days": 7, "pitr": True}, []),
-        (told([10, 400], pitr=True, window=(168, 0)), {"rpo": 60}, []),
-        (told([10], pitr=True, window=(168, 2)), {"rpo": 3600}, ["too_old"]),
-        (told([10], pitr=True), {"rpo": 3600, "pitr": True}, ["too_old"]),
-        (told([]), {"rpo": 60, "window_days": 7, "pitr": True}, ["no_backups", "pitr_disabled"]),
-        (told([10, 34]), {"window_days": 7}, ["window_short"]),
+        (returned([10, 34, 58]), {"rpo": 86400, "window_days": 2}, []),
+        (returned([10, 34, 59]), {"rpo": 86400}, ["gap_too_long"]),
+        (returned([25]), {"rpo": 86400}, ["too_old"]),
+        (returned([10], pitr=True, window=(168, 0)), {"rpo": 60, "window_days": 7, "pitr": True}, []),
+        (returned([10, 400], pitr=True, window=(168, 0)), {"rpo": 60}, []),
+        (returned([10], pitr=True, window=(168, 2)), {"rpo": 3600}, ["too_old"]),
+        (returned([10], pitr=True), {"rpo": 3600, "pitr": True}, ["too_old"]),
+        (returned([]), {"rpo": 60, "window_days": 7, "pitr": True}, ["no_backups", "pitr_disabled"]),
+        (returned([10, 34]), {"window_days": 7}, ["window_short"]),
     ],
 )
 def test_findings_are_exactly_the_violations(
@@ -83,7 +85,7 @@ def test_findings_are_exactly_the_violations(
 
 
 def test_project_younger_than_the_window_is_reported() -> None:
-    (finding,) = judged(told([10]), window_days=14).findings
+    (finding,) = judged(returned([10]), window_days=14).findings
     assert finding.message.endswith("The project itself is younger than that.")
-    (finding,) = judged(told([10]), window_days=7).findings
+    (finding,) = judged(returned([10]), window_days=7).findings
     assert "younger" not in finding.message

@@ -44,7 +44,7 @@ class D1Server:
         }
 
     def rules(self, *rules: dict[str, t.Any]) -> None:
-        """What befalls requests from now on: C(at) counts them from 1, or is C(always); C(every) is each third, say.
+        """Faults of requests from now on: C(at) counts them from 1, or is C(always); C(every) is such as each third.
 
         C(before) and C(after) name a fault of the service, answered instead of the work or after it. C(drop) closes
         the connection C(before) or C(after) the work. C(slow) is for how many seconds an
@@ -53,7 +53,7 @@ class D1Server:
         self._control({"rules": list(rules)})
 
     def requests(self) -> list[str]:
-        """What was asked since rules were set, as C(POST raw)."""
+        """The requests since rules were set, as C(POST raw)."""
         return t.cast("list[str]", self._control({})["log"])
 
     def copy(self, database: str, file: Path) -> None:
@@ -65,19 +65,19 @@ class D1Server:
         self._control({"record": True})
 
     def exchanges(self) -> list[dict[str, t.Any]]:
-        """What was asked and answered since then; nothing is kept any more."""
+        """The requests and answers since then; no later ones are kept."""
         return t.cast("list[dict[str, t.Any]]", self._control({"record": False})["exchanges"])
 
-    def _control(self, told: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _control(self, sent: dict[str, t.Any]) -> dict[str, t.Any]:
         url = self.api_url.partition("/client")[0] + "/control"
-        request = urllib.request.Request(url, data=json.dumps(told).encode(), method="POST")
+        request = urllib.request.Request(url, data=json.dumps(sent).encode(), method="POST")
         with urllib.request.build_opener().open(request) as answer:
             return t.cast("dict[str, t.Any]", json.load(answer))
 
 
 @contextlib.contextmanager
 def d1_server() -> t.Iterator[D1Server]:
-    """Started in less than a second once its packages are there."""
+    """Started in less than a second once its packages are installed."""
     with tempfile.TemporaryDirectory(prefix="lifeline-d1-double-") as home:
         yield from _served(home)
 
@@ -114,7 +114,7 @@ def object_id(namespace: str, name: str) -> str:
 
 
 def node_modules(package: Path, folder: Path) -> Path:
-    """The packages, installed when they are not those that are wanted. Several test processes may ask at once."""
+    """The packages, installed when they are not the wanted ones. Several test processes may ask in parallel."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = package.read_text()
     with open(folder / "lock", "w", encoding="utf-8") as lock:

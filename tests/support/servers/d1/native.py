@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""D1's own export and import by plain calls of its API, to set ours against."""
+"""D1's own export and import by plain calls of its API, to compare the collection with."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Answer = dict[str, t.Any]
 
 
 class Refused(Exception):
-    """What the service says; whole is its answer, or what a job ended with."""
+    """An error of the service; complete is its answer, or the end of a job."""
 
-    def __init__(self, whole: Answer) -> None:
-        super().__init__(whole.get("error") or "; ".join(item["message"] for item in whole["errors"]))
-        self.whole = whole
+    def __init__(self, complete: Answer) -> None:
+        super().__init__(complete.get("error") or "; ".join(item["message"] for item in complete["errors"]))
+        self.complete = complete
 
 
 class NativeD1:
@@ -61,7 +61,7 @@ class NativeD1:
             return t.cast("bytes", answer.read())
 
     def import_file(self, database: str, file: Path) -> Answer:
-        """Have a file run by D1; what it tells at the end. Raises Refused."""
+        """Import a file into D1; the last answer. Raises Refused."""
         with file.open("rb") as stream:
             etag = hashlib.file_digest(stream, "md5").hexdigest()
         path = f"/{database}/import"
@@ -75,12 +75,12 @@ class NativeD1:
             begun = self.call("POST", path, {"action": "ingest", "etag": etag, "filename": begun["filename"]})
         return self._ended(path, begun, {"action": "poll"})
 
-    def _ended(self, path: str, told: Answer, asked: Answer) -> Answer:
-        while told["status"] == "active":
-            told = self.call("POST", path, {**asked, "current_bookmark": told["at_bookmark"]})
-        if told["status"] == "error":
-            raise Refused(told)
-        return told
+    def _ended(self, path: str, answered: Answer, asked: Answer) -> Answer:
+        while answered["status"] == "active":
+            answered = self.call("POST", path, {**asked, "current_bookmark": answered["at_bookmark"]})
+        if answered["status"] == "error":
+            raise Refused(answered)
+        return answered
 
 
 def _opened(request: urllib.request.Request) -> t.Any:
