@@ -4,8 +4,7 @@
 
 """Check that text and names of this repository are plain operator's English.
 
-Run without arguments, it checks every tracked file and fails if a file has more hits than plain_english.baseline
-allows, or fewer. With --write it lowers the baseline. With --all or with paths it prints every hit.
+It prints the hits in every tracked file, or in the files whose paths are given, and fails if there are any.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-BASELINE = Path(__file__).with_suffix(".baseline")
 FOLDERS = ("plugins", "roles", "playbooks", "docs", "changelogs/fragments", "tests", "molecule", "inventories", "meta")
 PAGES = ("README.md", "TESTING.md", "Makefile")
 READ = (".py", ".yml", ".yaml", ".md", ".sh", "Makefile")
@@ -327,66 +325,21 @@ def tracked() -> list[str]:
     ]
 
 
-def read_baseline() -> dict[str, int]:
-    """The number of hits that each file may have. Git merges the lines of both sides; the smaller number counts."""
-    baseline: dict[str, int] = {}
-    lines = BASELINE.read_text(encoding="utf-8").splitlines() if BASELINE.exists() else []
-    for number, path in (line.split() for line in lines if not line.startswith("#")):
-        baseline[path] = min(int(number), baseline.get(path, int(number)))
-    return baseline
-
-
-def lowered(baseline: dict[str, int], found: dict[str, int]) -> dict[str, int]:
-    """The hits of each file, if their sum is within the baseline; else the baseline. Code may move between files."""
-    numbers = {path: number for path, number in found.items() if number}
-    return numbers if sum(numbers.values()) <= sum(baseline.values()) else baseline
-
-
-def write_baseline(baseline: dict[str, int]) -> None:
-    """Write the file, or remove it when nothing is allowed."""
-    if not baseline:
-        BASELINE.unlink(missing_ok=True)
-        return
-    header = "".join(Path(__file__).read_text(encoding="utf-8").splitlines(keepends=True)[:3])
-    lines = (f"{number} {path}\n" for path, number in sorted(baseline.items()))
-    BASELINE.write_text(header + "".join(lines), encoding="utf-8")
-
-
 def main(arguments: list[str]) -> int:
-    """Run the check; the exit status is 1 if a file differs from its baseline."""
+    """Run the check; the exit status is 1 if there is a hit."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("paths", nargs="*", help="print the hits of these files only")
-    parser.add_argument("--write", action="store_true", help="lower the baseline to the hits of the files")
-    parser.add_argument("--all", action="store_true", help="print all hits and their number per rule")
-    options = parser.parse_args(arguments)
-    paths = [path for path in tracked() if not options.paths or path.startswith(tuple(options.paths))]
-    found = {path: hits(path, (ROOT / path).read_text(encoding="utf-8")) for path in paths}
-    if options.all or options.paths:
-        every = [hit for of_file in found.values() for hit in of_file]
-        print("\n".join(map(str, every)))
-        for rule, number in Counter(hit.rule for hit in every).most_common():
-            print(f"{number:6} {rule}", file=sys.stderr)
-        return 1 if every else 0
-    numbers = {path: len(of_file) for path, of_file in found.items()}
-    baseline = read_baseline()
-    if options.write:
-        baseline = lowered(baseline, numbers)
-        write_baseline(baseline)
-    return report(found, baseline)
-
-
-def report(found: dict[str, list[Hit]], baseline: dict[str, int]) -> int:
-    """Print the difference of the files and their baseline."""
-    differing = {path for path in {*found, *baseline} if len(found.get(path, ())) != baseline.get(path, 0)}
-    above = sum(map(len, found.values())) - sum(baseline.values())
-    if above > 0:
-        for path in sorted(path for path in differing if len(found.get(path, ())) > baseline.get(path, 0)):
-            print("\n".join(map(str, found[path])))
-            print(f"{path}: {len(found[path])} hits, {baseline.get(path, 0)} allowed")
-        print(f"There are {above} hits more than {BASELINE.name} allows.")
-    elif differing:
-        print(f"{BASELINE.name} is not up to date with {min(differing)}. Run plain_english.py --write.")
-    return 1 if differing else 0
+    parser.add_argument("paths", nargs="*", help="check these files or folders only")
+    paths = tuple(parser.parse_args(arguments).paths) or ("",)
+    found = [
+        hit
+        for path in tracked()
+        if path.startswith(paths)
+        for hit in hits(path, (ROOT / path).read_text(encoding="utf-8"))
+    ]
+    print("".join(f"{hit}\n" for hit in found), end="")
+    for rule, number in Counter(hit.rule for hit in found).most_common():
+        print(f"{number:6} {rule}", file=sys.stderr)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

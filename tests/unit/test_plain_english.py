@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.tools import plain_english
@@ -196,26 +198,14 @@ def test_code_of_a_page_is_not_checked() -> None:
     assert found("docs/a.md", "```\nx\n```\n\nIt is told.\n") == [(5, "tell")]
 
 
-@pytest.mark.parametrize(
-    ("baseline", "status", "advice"),
-    [
-        ({"docs/a.md": 2}, 0, ""),
-        ({"docs/a.md": 1}, 1, "1 hits more"),
-        ({"docs/a.md": 1, "docs/other.md": 0}, 1, "docs/a.md:1: tell"),
-        ({"docs/a.md": 3}, 1, "--write"),
-        ({"docs/a.md": 2, "docs/removed.md": 1}, 1, "--write"),
-        ({"docs/renamed.md": 2}, 1, "--write"),
-    ],
-)
-def test_check_fails_if_files_differ_from_their_baseline(
-    baseline: dict[str, int], status: int, advice: str, capsys: pytest.CaptureFixture[str]
+def test_the_check_fails_on_a_hit_and_prints_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hits = {"docs/a.md": plain_english.hits("docs/a.md", "Nobody is told.\n"), "docs/b.md": []}
-    assert plain_english.report(hits, baseline) == status
-    assert advice in capsys.readouterr().out
-
-
-def test_baseline_follows_code_that_moves_and_its_sum_never_rises() -> None:
-    baseline = {"a": 3, "removed": 2}
-    assert plain_english.lowered(baseline, {"a": 0, "b": 0, "c": 4}) == {"c": 4}
-    assert plain_english.lowered(baseline, {"a": 2, "b": 4}) == baseline
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.md").write_text("Nobody is told.\n")
+    (tmp_path / "docs/b.md").write_text("The operator is notified.\n")
+    monkeypatch.setattr(plain_english, "ROOT", tmp_path)
+    monkeypatch.setattr(plain_english, "tracked", lambda: ["docs/a.md", "docs/b.md"])
+    assert plain_english.main([]) == 1
+    assert "docs/a.md:1: tell" in capsys.readouterr().out
+    assert plain_english.main(["docs/b.md"]) == 0

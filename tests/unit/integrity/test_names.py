@@ -27,7 +27,7 @@ PARTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
         ("App.Bookings", ("App", "Bookings")),
         ("my table", ("public", "my table")),
         ('"Sch ema"."Ta.ble"', ("Sch ema", "Ta.ble")),
-        ('app."say ""hi"""', ("app", 'say "hi"')),
+        ('app."print ""hi"""', ("app", 'print "hi"')),
         ('"Ta.ble"', ("public", "Ta.ble")),
         (' app . "T" ', ("app", "T")),
         ('" padded "', ("public", " padded ")),
