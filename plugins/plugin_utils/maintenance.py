@@ -70,6 +70,7 @@ def _planned(step: Result, host: str) -> dict[str, t.Any]:
 def states(done: t.Sequence[Result]) -> dict[str, t.Any]:
     """The states of the steps, from two dry runs of each: one that would begin the step, and one that would end it.
 
+    A dry run of the role is never changed; unchanged is null in the result of a module that would change something.
     in_effect: whether all steps are in effect. A step that is in effect without a stored state was not begun by us.
     """
     found: dict[str, dict[str, bool]] = {}
@@ -77,10 +78,10 @@ def states(done: t.Sequence[Result]) -> dict[str, t.Any]:
         result = one["result"]
         if one["state"] == "begun":
             # A new session alone does not allow writes again.
-            changes = result["statements"] if "statements" in result else result["changed"]
+            changes = result["statements"] if "statements" in result else result["unchanged"] is None
             found.setdefault(one["label"], {})["in_effect"] = not changes
         else:
-            found.setdefault(one["label"], {})["stored"] = bool(result["changed"])
+            found.setdefault(one["label"], {})["stored"] = result["unchanged"] is None
     steps = [{"label": label, **state} for label, state in found.items()]
     in_effect = [step["in_effect"] for step in steps]
     return {

@@ -27,8 +27,8 @@ STEPS = [
 
 def read(label: str, in_effect: bool, stored: bool) -> list[dict[str, t.Any]]:
     return [
-        {"label": label, "state": "begun", "result": {"changed": not in_effect}},
-        {"label": label, "state": "ended", "result": {"changed": stored}},
+        {"label": label, "state": "begun", "result": {"unchanged": {} if in_effect else None}},
+        {"label": label, "state": "ended", "result": {"unchanged": None if stored else {}}},
     ]
 
 
@@ -65,7 +65,7 @@ def test_the_state_of_a_maintenance_is_that_of_all_steps() -> None:
     assert (cut_off["in_effect"], cut_off["begun"]) == (False, True)
     assert states(read("page", False, False))["summary"] == "The maintenance is not in effect."
     # A session that waits to be ended does not mean that writes are allowed.
-    waiting = {"label": "writes", "state": "begun", "result": {"changed": True, "statements": []}}
+    waiting = {"label": "writes", "state": "begun", "result": {"unchanged": None, "statements": []}}
     assert states([waiting, *read("writes", True, True)[1:]])["in_effect"] is True
     assert any("begun, but not in effect" in text for text in outcome_lines(cut_off, False, "app"))
 
