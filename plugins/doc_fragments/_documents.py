@@ -11,6 +11,26 @@ class ModuleDocFragment:
     # Where versioned documents live: tables and a bucket.
     DOCUMENTATION = r"""
 options:
+  json_schema:
+    description:
+      - A JSON Schema that the content of a valid version matches. If it is unset, every JSON text is valid.
+      - References within the schema are resolved; references to other schemas are refused, and never requested.
+    type: dict
+  run_as:
+    description:
+      - The PostgreSQL role whose rights the work on the tables has. If it is unset, documents are read by a role that may only read,
+        and restored as the owner of the tables.
+    type: str
+  parallel_files:
+    description:
+      - How many published copies are read in parallel.
+    type: int
+    default: 8
+"""
+
+    # The tables of versions and of documents.
+    TABLES = r"""
+options:
   versions:
     description:
       - The table of versions, which has one row for each version of a document, and the names of its columns.
@@ -95,21 +115,6 @@ options:
           - Column of the instant of the last publication.
         type: str
         default: updated_at
-  json_schema:
-    description:
-      - A JSON Schema that the content of a valid version matches. If it is unset, every JSON text is valid.
-      - References within the schema are resolved; references to other schemas are refused, and never requested.
-    type: dict
-  run_as:
-    description:
-      - The PostgreSQL role whose rights the work on the tables has. If it is unset, documents are read by a role that may only read,
-        and restored as the owner of the tables.
-    type: str
-  parallel_files:
-    description:
-      - How many published copies are read in parallel.
-    type: int
-    default: 8
 """
 
     # The published copies in a bucket.

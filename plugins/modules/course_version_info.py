@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres.client
   - lifeline.recovery._files
   - lifeline.recovery._documents
+  - lifeline.recovery._documents.tables
   - lifeline.recovery._documents.copies
 attributes:
   check_mode:

@@ -42,6 +42,12 @@ options:
       - How many of the newest former copies of each document stay, whatever their age.
     type: int
     default: 1
+  keep_forever:
+    description:
+      - Whether no former copy is deleted, whatever O(keep_days) and O(minimum) are. No module of this collection deletes versions; the module
+        M(lifeline.recovery.course_version_safeguards) keeps other programs from deleting them.
+    type: bool
+    default: false
 seealso:
   - module: lifeline.recovery.course_version_restore
   - module: lifeline.recovery.backup_prune

@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - lifeline.recovery._store
   - lifeline.recovery._store.audited
   - lifeline.recovery._documents
+  - lifeline.recovery._documents.tables
   - lifeline.recovery._documents.copies
 attributes:
   check_mode:

@@ -85,8 +85,26 @@ def _lines(*texts: str) -> list[str]:
     return [line(title, text) for title, text in zip(("Done", "Proof", "Lost", "Back", "Next"), texts)]
 
 
+def safeguards(result: Result, check_mode: bool, source: str) -> list[str]:
+    """result: that of course_version_safeguards."""
+    if result["unchanged"]:
+        return _unchanged(result["unchanged"])
+    if check_mode:
+        return _lines(result["summary"], "nothing was changed", "nothing", "nothing was changed", same_command())
+    refused = [f"{one['statement']} as {one['role']} was refused" for one in result["probes"]]
+    proof = first_of(refused, 2 * _SHOWN) or "the catalogs were read again; the table has no version to try to change"
+    absent = result["state"] == "absent"
+    state = "present" if absent else "absent"
+    back = command("protect_course_versions", recovery_source=source, recovery_state=state)
+    after = "no action is needed"
+    if result["not_held"]:
+        after = f"give {', '.join(result['not_held'])} no right to act as the owner of the table"
+    return _lines(result["summary"], "the catalogs were read again" if absent else proof, "nothing", back, after)
+
+
 RECOVERIES: dict[str, t.Callable[[Result, bool, str], list[str]]] = {
     "recover_courses": courses,
     "recover_course_versions": course_versions,
+    "protect_course_versions": safeguards,
     "maintenance": outcome_lines,
 }

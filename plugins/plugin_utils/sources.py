@@ -72,6 +72,7 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "cluster_port": ((POSTGRESQL,), ""),
     "socket_directory": ((POSTGRESQL,), ""),
     "courses": ((POSTGRESQL,), {}),
+    "course_safeguards": ((POSTGRESQL,), {}),
     "kept_copies": ((POSTGRESQL,), {}),
     "maintenance_steps": (KINDS, []),
     "tags": ((POSTGRESQL,), {}),

@@ -746,6 +746,8 @@ def test_former_copies_are_pruned_by_age_and_the_newest_of_each_document_stays(p
     arguments = {"files": platform.options["files"]}
     planned = run_module("course_version_prune", arguments, check_mode=True)
     assert stored() == keys
+    run_module("course_version_prune", {**arguments, "minimum": 0, "keep_forever": True})
+    assert stored() == keys
     done = run_module("course_version_prune", arguments)
     removed = {"algebra.json.before-20200101T000000Z", "algebra.json.before-20200102T000000Z"}
     assert set(planned["removed"]) == set(done["removed"]) == removed

@@ -58,7 +58,7 @@ VERBS = frozenset(
         empty enable encrypt end ensure enter estimate evaluate execute expire export fail fetch fill find
         finish format gather generate get give grant group identify import include initialize inject insert
         inspect install interrupt judge keep kill limit link list load lock mark measure merge migrate mount
-        move name notify open pack parse pause plan point prepare print promote provision prune publish query
+        move name notify open pack parse pause plan point prepare print promote protect provision prune publish query
         quiesce raise read rebuild receive record recover redirect refresh refuse register rehearse reject
         release reload remove rename render repair repeat replace replay report request require reserve reset
         resolve restart restore restrict resume retrieve retry return revoke roll rotate run sample save scan

@@ -24,6 +24,7 @@ _PLAYBOOKS = {
     "bucket_backup": "backup",
     "bucket_restore": "restore",
     "course_version_restore": "recover_courses",
+    "course_version_safeguards": "protect_course_versions",
     "d1_backup": "backup",
     "d1_restore": "restore",
     "d1_restore_rows": "restore_rows",

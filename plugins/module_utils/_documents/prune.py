@@ -22,13 +22,17 @@ from .published import KeptCopy, PublishedCopies
 
 @dataclass(frozen=True)
 class CopiesPruneRequest:
-    """Delete copies that are older than keep_days, but not the newest of each document, as many as minimum."""
+    """Delete copies that are older than keep_days, but not the newest of each document, as many as minimum.
+
+    keep_forever: delete none.
+    """
 
     files: ObjectStore = field(metadata=INTERNAL)
     safeguards: Safeguards = field(metadata=INTERNAL)
     key: str = field(default="{document}.json", metadata=option(shown=True))
     keep_days: float = 30
     minimum: int = 1
+    keep_forever: bool = False
     source: t.Optional[str] = None
 
 
@@ -66,7 +70,7 @@ class CopiesPrune(Change[CopiesPruneResult]):
         oldest = compact_instant(self._now - timedelta(days=request.keep_days))
         left = Counter(one.document for one in self._kept)
         for one in self._kept:
-            if one.instant < oldest and left[one.document] > request.minimum:
+            if not request.keep_forever and one.instant < oldest and left[one.document] > request.minimum:
                 left[one.document] -= 1
                 self._planned.append(one)
         return ChangePlan(

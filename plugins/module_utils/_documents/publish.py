@@ -61,6 +61,8 @@ class TransactionPublisher:
             outside = ObjectChanges(self._copies)
             with _put_back_after_failure(outside):
                 restored = self._write(conn, tables, target, before, seen, outside)
+                # Deferred triggers of the application would run with the rights of this session at the commit.
+                run(session, "SET CONSTRAINTS ALL IMMEDIATE")
                 drop_role(conn, session.role)
                 require_nothing_deferred(conn)
             self._commit(conn, target, outside)

@@ -71,6 +71,10 @@ _BY_EVENT = (
         "Check whether the damage still exists; if so, list the versions of the course with course_version_info.",
     ),
     (
+        ("protect_course_versions.",),
+        "Versions can be changed and deleted unless earlier safeguards exist; correct the cause, and run it again.",
+    ),
+    (
         ("recover_courses.", "recover_course_versions."),
         "Courses that the message does not name are unchanged; run the playbook again when its cause is corrected.",
     ),
