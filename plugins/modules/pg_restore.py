@@ -358,6 +358,12 @@ not_restored:
     - object: materialized view public.totals
       reason: 'it is without rows, because its refresh failed: could not connect to server "archive"'
       statement: REFRESH MATERIALIZED VIEW public.totals;
+replaced_equal:
+  description:
+    - With O(mode=in_place), whether the replaced content was equal to the set, so that no change was lost. Null if it was not compared.
+  type: bool
+  returned: success
+  sample: false
 not_covered:
   description: Content that the set does not hold, as text; other backups must hold it.
   type: list

@@ -94,9 +94,9 @@ def _restore(
 ) -> t.List[str]:
     if check_mode:
         sessions = 0 if terminate_sessions else (result.get("plan") or {}).get("sessions") or 0
-        return _planned(result, _lost(result), _planned_way_back(result), confirm, sessions)
+        return _planned(result, _lost(result, database), _planned_way_back(result), confirm, sessions)
     back = _way_back(result, source, database, terminate_sessions)
-    return _lines(result["summary"], _proof(result), _lost(result), back, _after(result, database))
+    return _lines(result["summary"], _proof(result), _lost(result, database), back, _after(result, database))
 
 
 def _rows(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
@@ -123,7 +123,9 @@ def _rows(result: Result, check_mode: bool, target: str, source: str, confirm: s
 
 
 def _lost_rows(result: Result) -> str:
-    parts = [f"changes of these rows after {result['recovery_point']}"]
+    parts = [f"changes of these rows after {result['recovery_point']}, if there were any"]
+    replaced = sum(table.get("updates", 0) + table.get("deletes", 0) for table in result.get("tables") or ())
+    parts += [f"the former values of {counted(replaced, 'row')}, which the undo set holds"] * bool(replaced)
     differing = sum(table.get("differing", 0) for table in result.get("tables") or ())
     parts += [f"{differing} rows that differ were left; recovery_mode=merge restores them"] * bool(differing)
     missing = {
@@ -134,7 +136,8 @@ def _lost_rows(result: Result) -> str:
 
 
 def _bucket(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
-    lost = f"changes after the set {result['set_id']}"
+    lost = f"changes after the set {result['set_id']}, if there were any"
+    lost += f"; the former content of {counted(result['replaced'], 'file')}" * bool(result.get("replaced"))
     lost += f"; {counted(result['refused'], 'file')} that the target cannot hold" if result.get("refused") else ""
     if not result["changed"]:
         return _unchanged(result)
@@ -153,7 +156,7 @@ def _bucket(result: Result, check_mode: bool, target: str, source: str, confirm:
 
 def _d1(result: Result, check_mode: bool, target: str, source: str, confirm: str) -> t.List[str]:
     point = result.get("recovery_point") or (f"the set {result['set_id']}" if result.get("set_id") else "the dump")
-    lost = f"changes after {point}"
+    lost = f"changes after {point}, if there were any"
     if not result["changed"]:
         return _unchanged(result)
     if check_mode:
@@ -240,6 +243,7 @@ def _cluster(result: Result, check_mode: bool, target: str, source: str, confirm
         after = same_command() if check_mode else "no action is needed"
         return _lines(result["summary"], "the directory is that of a side-by-side restore", "nothing", back, after)
     lost = f"changes after the target: {result['target']}" if result["target"] else "changes since the recovery"
+    lost = f"nothing; the copy does not hold {lost}" if mode == "side_by_side" else f"{lost}, if there were any"
     if check_mode:
         first = "the data directory is kept under another name"
         back = "the running cluster is not changed" if mode == "side_by_side" else first
@@ -305,10 +309,21 @@ def _proof(result: Result) -> str:
     return f"{compared} of {found.get('tables')} tables ({found.get('rows')} rows) equal to the set"
 
 
-def _lost(result: Result) -> str:
+def _lost(result: Result, database: str) -> str:
+    undo, target = result.get("undo") or {}, result["target_db"]
     if result["mode"] == "undo":
-        return f"changes since the restore stay in the database {(result.get('undo') or {}).get('undo_db', '')}".strip()
-    parts = [f"changes after {result['recovery_point']}" if result.get("recovery_point") else "changes after the dump"]
+        return f"changes since the restore stay in the database {undo.get('undo_db', '')}".strip()
+    after = f"changes after {result.get('recovery_point') or 'the dump'}"
+    if result["mode"] == "new" and database and database != target:
+        parts = [f"nothing; the copy {target} lacks {after}"]
+    elif result.get("replaced_equal"):
+        parts = ["nothing; the replaced content was equal to the set"]
+    elif result.get("replaced_equal") is False:
+        parts = [after]
+    else:
+        # The replaced content was not compared.
+        parts = [f"{after}, if there were any"]
+        parts += [f"the database {undo.get('undo_db')} holds them"] * bool(undo.get("undo_db"))
     missing = [item["object"] for item in result.get("not_restored") or ()]
     parts += [f"{counted(len(missing), 'object')} not or only in part restored: {_some(missing)}"] * bool(missing)
     parts += [f"not in the set: {_some(result['not_covered'])}"] * bool(result.get("not_covered"))

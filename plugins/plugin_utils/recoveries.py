@@ -61,7 +61,11 @@ def course_versions(result: Result, check_mode: bool, source: str) -> list[str]:
     repair = command("recover_courses", recovery_source=source, recovery_documents="damaged")
     lost = "versions that neither the set nor the bucket has"
     if rebuilt.get("rebuilt"):
-        lost = f"the earlier versions of {counted(rebuilt['rebuilt'], 'rebuilt course')}; {lost}"
+        behind = rebuilt.get("behind")
+        lost = f"the earlier versions of {counted(behind or rebuilt['rebuilt'], 'rebuilt course')}"
+        lost += "" if behind else ", if there were any"
+    elif documents.get("damaged_count") == 0:
+        lost = "nothing; the newest version of each course agrees with the table of courses"
     return _lines(
         result["summary"] if result["changed"] else "every published course has a version already",
         documents.get("summary") or "nothing was compared",

@@ -164,7 +164,8 @@ def test_the_playbook_restores_an_old_dump_as_its_error_proposes(
     assert "set `recovery_object_errors` to report" in play().replace("Set", "set")
     done = play("-e", "recovery_object_errors=report")
     assert "Proof: not compared" in done
-    assert "Lost: changes after the dump; 2 objects not or only in part restored" in done
+    assert "Lost: nothing; the copy" in done or "Lost: changes after the dump, if there were any" in done
+    assert "; 2 objects not or only in part restored" in done
     assert f"drop the database {project.copy}" in done
     for table in ("profile", "note", "plain"):
         assert project.value(f"SELECT count(*) > 0 FROM public.{table}", project.copy)

@@ -108,6 +108,44 @@ def test_missing_items_are_counted_and_the_first_are_named() -> None:
     assert "not in the set: roles" in lost
 
 
+def test_lost_names_a_gap_only_where_one_was_found_or_can_be() -> None:
+    point = "changes after 2026-03-01T02:00:00Z"
+    assert of("restore")[2] == f"Lost:  {point}, if there were any; the database school_before holds them"
+    undo = {"set": "20260301T020000Z"}
+    for equal, lost in ((True, "nothing; the replaced content was equal to the set"), (False, point)):
+        assert of("restore", mode="in_place", undo=undo, replaced_equal=equal)[2] == f"Lost:  {lost}"
+    restored = {**RESTORED, "mode": "new", "undo": {}}
+    copied = outcome({**restored, "target_db": "copy"}, "restore", False, source="school", database="school")
+    assert copied[2] == f"Lost:  nothing; the copy copy lacks {point}"
+    assert outcome(restored, "restore", False, source="school", database="school")[2] == (
+        f"Lost:  {point}, if there were any"
+    )
+    rows = {"tables": [{"inserts": 2, "updates": 3, "deletes": 1}], "undo": undo}
+    assert of("restore_rows", **rows)[2] == (
+        "Lost:  changes of these rows after 2026-03-01T02:00:00Z, if there were any; "
+        "the former values of 4 rows, which the undo set holds"
+    )
+    assert "former" not in of("restore_rows", tables=[{"inserts": 2}], undo={})[2]
+    assert of_cluster(mode="side_by_side", undo=None, port=None, socket_directory=None)[2] == (
+        "Lost:  nothing; the copy does not hold changes after the target: just before transaction 746"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rebuilt", "damaged", "lost"),
+    [
+        ({}, 0, "nothing; the newest version of each course agrees with the table of courses"),
+        ({}, 2, "versions that neither the set nor the bucket has"),
+        ({"rebuilt": 9}, 0, "the earlier versions of 9 rebuilt courses, if there were any"),
+        ({"rebuilt": 9, "behind": 3}, 0, "the earlier versions of 3 rebuilt courses"),
+    ],
+)
+def test_recovered_versions_name_the_courses_that_lack_versions(rebuilt: t.Any, damaged: int, lost: str) -> None:
+    documents = {"damaged_count": damaged, "summary": "compared"}
+    result = {"changed": True, "summary": "Restored.", "rows": {}, "rebuilt": rebuilt, "documents": documents}
+    assert outcome(result, "recover_course_versions", False, source="learnplay")[2] == f"Lost:  {lost}"
+
+
 def test_a_dry_run_proves_nothing_and_prints_how_to_run() -> None:
     lines = of("restore", True, fingerprint={})
     assert "nothing was changed; plan digest: 0123" in lines[1]

@@ -70,6 +70,7 @@ class DatabaseRestore(Change[RestoreResult]):
         self.unpopulated: t.List[ObjectFailure] = []
         self.properties: t.Dict[str, t.Any] = {"of": "none", "equal": None, "differences": []}
         self.proof = Proof()
+        self.replaced_equal: t.Optional[bool] = None
         self.loading = Loading(
             owner=request.owner,
             privileges=request.privileges,
@@ -344,6 +345,7 @@ class DatabaseRestore(Change[RestoreResult]):
             bytes_fetched=self.fetched,
             roles_created=self.roles_created,
             fingerprint=proof.fingerprint,
+            replaced_equal=self.replaced_equal,
             foreign_keys=proof.foreign_keys,
             properties=self.properties,
             not_restored=[asdict(failure) for failure in self.not_restored],

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 
 from ...._core.errors import ErrorKind, RecoveryError, guaranteed
 from ...._repository.engine import prepared, take_undo_set
+from ...._repository.fingerprint import compare
 from ...._store.base import ObjectStore, seal_for
 from ..archive.load import archive_script
 from ..archive.object_errors import ObjectFailure
@@ -101,6 +102,11 @@ class InPlaceRestore(DatabaseRestore):
         self._unchanged = (
             f"The database {self.request.target_db!r} is unchanged; the undo set {undo.set_id} was stored."
         )
+        recorded = self.manifest.fingerprint if self.manifest else None
+        if recorded is not None and recorded.mode == "full":
+            with contextlib.suppress(RecoveryError):
+                # Fingerprints of other algorithms are not compared.
+                self.replaced_equal = compare(recorded, undo.fingerprint, views_refreshed=True).equal
         return {"mode": "in_place", "set": undo.set_id, "tier": "undo"}
 
     def act(self) -> None:

@@ -62,7 +62,8 @@ class RestoreResult(Outcome):
 
     properties: of (where the expected properties come from), equal, differences, changed_since_backup.
     not_restored: objects of the set that the database lacks or has only in part, with the reason.
-    not_covered: what the set does not hold, in words.
+    not_covered: what the set does not hold, in words. replaced_equal: whether the replaced content was equal to the
+    set; None if it was not compared.
     """
 
     mode: str
@@ -73,6 +74,7 @@ class RestoreResult(Outcome):
     bytes_fetched: int
     roles_created: t.Sequence[str]
     fingerprint: t.Mapping[str, t.Any]
+    replaced_equal: t.Optional[bool]
     foreign_keys: t.Mapping[str, t.Any]
     properties: t.Mapping[str, t.Any]
     not_restored: t.Sequence[t.Mapping[str, str]]
