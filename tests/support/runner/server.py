@@ -42,7 +42,7 @@ class WarmServer:
 
     def start(self, run: t.Mapping[str, t.Any], files: t.Sequence[int]) -> socket.socket:
         """Start a run with these standard files. The exit status is what the connection receives."""
-        return start_run(self.path, run, files)
+        return socket.socket(fileno=start_run(self.path, dict(run), files).detach())
 
     def _end(self) -> None:
         os.close(self._writer)

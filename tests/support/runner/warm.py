@@ -14,7 +14,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import json
+import marshal
 import os
 import pkgutil
 import resource
@@ -55,7 +55,7 @@ def _entered(connection: socket.socket) -> _Run:
     """Receive the run and become what a new process with its environment would be."""
     _byte, files, _flags, _address = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as sent:
-        run: _Run = json.load(sent)
+        run: _Run = marshal.load(sent)
     os.setsid()
     for number, file in enumerate(files):
         os.dup2(file, number)

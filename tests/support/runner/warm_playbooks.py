@@ -24,13 +24,13 @@ from ansible import constants, context
 from ansible.cli import playbook
 from ansible.executor import module_common
 from ansible.module_utils.common.json import Direction, get_module_encoder
+from ansible.plugins import loader
 from ansible.utils.path import cleanup_tmp_file
 
 from tests.support.runner.warm import serve
 
 _ROOT = Path(__file__).resolve().parents[3]
-_PLUGINS = ("action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup", "shell",
-            "strategy", "test", "vars")  # fmt: skip
+_PLUGINS = ("action", "callback", "connection", "inventory", "lookup", "shell", "strategy")
 
 _RUN_TASK = """
 import sys
@@ -42,13 +42,22 @@ _packed = module_common._find_module_utils
 
 
 def _load_plugins() -> None:
-    """Import the plugins of Ansible, which its loader then takes from the imported ones."""
-    for kind in _PLUGINS:
-        package = importlib.import_module(f"ansible.plugins.{kind}")
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            # A module of this name exists for old plugins only and warns.
-            if not found.name.endswith(".base"):
-                importlib.import_module(found.name)
+    """Import what runs load: the plugins of Ansible with their options, and those of the collection.
+
+    Ansible loads all filters of a collection, and what they import, in the process of each task that names one.
+    """
+    loader.init_plugin_loader()
+    # A run has the paths of this process, because its settings are equal.
+    loader._configure_collection_loader = lambda *_: None
+    for _name, plugins in loader.get_all_plugin_loaders():
+        if plugins.type in _PLUGINS:
+            for path in plugins.all(path_only=True):
+                plugins.get(Path(path).stem, class_only=True)
+    for kind in ("module_utils", "plugin_utils", "lookup", "filter"):
+        package = importlib.import_module(f"ansible_collections.lifeline.recovery.plugins.{kind}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    loader.filter_loader.get("lifeline.recovery.outcome")
 
 
 def _module_to_run(tasks: str) -> t.Callable[..., module_common._BuiltModule]:
