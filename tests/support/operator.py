@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.runner.modules import ROOT
+from tests.support.playbooks import run_playbook
+from tests.support.runner.server import ROOT, Interpreter
 
 _USER = "nobody"
 
@@ -30,12 +31,15 @@ class Operator:
     """Runs playbooks of the installed collection in a clean environment.
 
     home is writable by the user and is the working directory; the collection is not writable.
+    If warm is set, playbooks run in a process of the user that has loaded Ansible and the installed collection.
     """
 
     home: Path
     collections: Path
     python: Path
     identity: t.Mapping[str, t.Any]
+    runner: Path
+    warm: bool = False
 
     def play(
         self,
@@ -56,7 +60,21 @@ class Operator:
         (folder / "group_vars/all.yml").write_text(yaml.safe_dump(dict(inventory)))
         self._own(folder)
         playbook = name if "/" in name else f"lifeline.recovery.{name}"
-        return self._run("ansible-playbook", "-i", str(folder), playbook, *arguments, environment=environment)
+        given = {
+            "HOME": str(self.home), "USER": _USER, "LOGNAME": _USER, "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1",
+            "PATH": f"{self.python.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
+            "ANSIBLE_REMOTE_TEMP": str(self.home / ".ansible/tmp"),
+            **(environment or {}),
+        }  # fmt: skip
+        options = ["-i", str(folder), playbook, *arguments]
+        if self.warm:
+            by = Interpreter(self.python, self.runner, self.identity.get("user"), self.identity.get("group"))
+            return run_playbook(options, self.home, given, by)
+        return subprocess.run(
+            [str(self.python), str(self.python.parent / "ansible-playbook"), *options],
+            capture_output=True, text=True, check=False, cwd=self.home, env=given, **self.identity,
+        )  # fmt: skip
 
     def write(self, name: str, content: t.Any) -> Path:
         """A file of variables in the home of the operator, for `-e @file`."""
@@ -64,21 +82,6 @@ class Operator:
         file.write_text(yaml.safe_dump(content))
         self._own(file)
         return file
-
-    def _run(
-        self, program: str, *arguments: str, environment: t.Mapping[str, str] | None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.python), str(self.python.parent / program), *arguments],
-            capture_output=True, text=True, check=False, cwd=self.home, **self.identity,
-            env={
-                "HOME": str(self.home), "USER": _USER, "LOGNAME": _USER, "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1",
-                "PATH": f"{self.python.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-                "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
-                "ANSIBLE_REMOTE_TEMP": str(self.home / ".ansible/tmp"),
-                **(environment or {}),
-            },
-        )  # fmt: skip
 
     def _own(self, path: Path) -> None:
         if self.identity:
@@ -97,7 +100,8 @@ def installed_operator() -> t.Iterator[Operator]:
         if os.geteuid() == 0:
             entry = pwd.getpwnam(_USER)
             identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        operator = Operator(root / "home", _installed(root), _reachable_python(root, identity), identity)
+        python = _reachable_python(root, identity)
+        operator = Operator(root / "home", _installed(root), python, identity, _copied_runner(root))
         operator.home.mkdir(mode=0o700)
         operator._own(operator.home)
         yield operator
@@ -117,6 +121,12 @@ def _installed(root: Path) -> Path:
     with tarfile.open(archive) as packed:
         packed.extractall(place)
     return root / "collections"
+
+
+def _copied_runner(root: Path) -> Path:
+    """What runs playbooks in a warm process, where the user can read it."""
+    shutil.copytree(ROOT / "tests/support/runner", root / "runner/tests/support/runner")
+    return root / "runner"
 
 
 def _reachable_python(root: Path, identity: dict[str, t.Any]) -> Path:

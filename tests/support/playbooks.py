@@ -10,14 +10,13 @@ import functools
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import typing as t
 from pathlib import Path
 
 from tests.support.runner.modules import ROOT, module_server, tree
 from tests.support.runner.run import describe_run
-from tests.support.runner.server import WarmServer
+from tests.support.runner.server import Interpreter, WarmServer
 
 # Ansible reads its settings while it is imported.
 _SETTINGS = ("ANSIBLE_", "PYTHON", "LC_", "LANG", "HOME", "USER", "TERM", "COLUMNS", "NO_COLOR", "PAGER", "EDITOR")
@@ -45,17 +44,25 @@ def command_environment() -> dict[str, str]:
     }
 
 
-def run_playbook(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run ansible-playbook in a folder, as `subprocess.run` does, in a process that has loaded Ansible."""
+def run_playbook(
+    arguments: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    by: Interpreter = Interpreter(),  # noqa: B008
+) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook in a folder, as `subprocess.run` does, in a process that has loaded Ansible.
+
+    The collections are those of ANSIBLE_COLLECTIONS_PATH, and no file of them changes after the first run.
+    """
     settings = tuple(sorted((name, value) for name, value in environment.items() if name.startswith(_SETTINGS)))
-    program = [str(Path(sys.executable).parent / "ansible-playbook"), *arguments]
+    program = [str(by.python.parent / "ansible-playbook"), *arguments]
     run = {
-        **describe_run(arguments=program, tasks=module_server().path),
+        **describe_run(arguments=program, tasks=module_server(environment["ANSIBLE_COLLECTIONS_PATH"], by).path),
         "cwd": str(folder),
         "environment": environment,
     }
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        with _server(settings).start(run, [0, output.fileno(), errors.fileno()]) as connection:
+        with _server(settings, by).start(run, [0, output.fileno(), errors.fileno()]) as connection:
             status = connection.recv(1)
         output.seek(0)
         errors.seek(0)
@@ -66,6 +73,5 @@ def run_playbook(arguments: list[str], folder: Path, environment: dict[str, str]
 
 
 @functools.lru_cache(maxsize=None)
-def _server(settings: tuple[tuple[str, str], ...]) -> WarmServer:
-    others = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
-    return WarmServer("warm_playbooks.py", {**others, **dict(settings)})
+def _server(settings: tuple[tuple[str, str], ...], by: Interpreter) -> WarmServer:
+    return WarmServer("warm_playbooks.py", {**dict(settings), "PATH": os.environ["PATH"]}, by)

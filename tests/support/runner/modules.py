@@ -17,9 +17,8 @@ import typing as t
 from pathlib import Path
 
 from tests.support.runner.run import describe_run
-from tests.support.runner.server import WarmServer
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.runner.server import ROOT as ROOT
+from tests.support.runner.server import Interpreter, WarmServer
 
 
 class ModuleFailed(Exception):
@@ -60,9 +59,11 @@ def start_module(name: str, arguments: t.Mapping[str, t.Any], *, check_mode: boo
 
 
 @functools.lru_cache(maxsize=None)
-def module_server() -> WarmServer:
-    """The process that runs modules, also those of playbooks."""
-    return WarmServer("warm.py", _with_tree())
+def module_server(collections: str, by: Interpreter = Interpreter()) -> WarmServer:  # noqa: B008
+    """The process that runs the modules of these collections, also those of tasks of playbooks."""
+    others = os.environ if by.user is None else {}
+    path = os.pathsep.join([collections, others.get("PYTHONPATH", "")])
+    return WarmServer("warm.py", {**others, "PYTHONPATH": path}, by)
 
 
 def _run_warm(program: str, given: int, errors: int) -> bytes:
@@ -72,7 +73,7 @@ def _run_warm(program: str, given: int, errors: int) -> bytes:
     ours, theirs = os.pipe()
     with open(ours, "rb") as output:
         try:
-            connection = module_server().start(run, [given, theirs, errors])
+            connection = module_server(str(tree())).start(run, [given, theirs, errors])
         finally:
             os.close(theirs)
         with connection:

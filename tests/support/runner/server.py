@@ -14,17 +14,32 @@ import subprocess
 import sys
 import tempfile
 import typing as t
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.runner.run import start_run
 
-_ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python that runs warm processes, as which user, and where that user finds this package."""
+
+    python: Path = Path(sys.executable)
+    root: Path = ROOT
+    user: int | None = None
+    group: int | None = None
+
+    @property
+    def identity(self) -> dict[str, t.Any]:
+        return {} if self.user is None else {"user": self.user, "group": self.group, "extra_groups": []}
 
 
 class WarmServer:
     """A process that has loaded the imports of its program and runs it in children."""
 
-    def __init__(self, program: str, environment: t.Mapping[str, str]) -> None:
+    def __init__(self, program: str, environment: t.Mapping[str, str], by: Interpreter) -> None:
         self._folder = tempfile.mkdtemp(prefix="lifeline-warm-", dir="/tmp")
         self.path = f"{self._folder}/runs"
         # The end of this process closes its end of the pipe, also when it is killed.
@@ -32,10 +47,13 @@ class WarmServer:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(self.path)
             listening.listen(64)
+            if by.user is not None:
+                os.chown(self._folder, by.user, -1)
+                os.chown(self.path, by.user, -1)
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name(program)), str(alive)],
-                stdin=listening.fileno(), stdout=subprocess.DEVNULL, pass_fds=[alive],
-                env={**environment, "PYTHONPATH": os.pathsep.join([str(_ROOT), environment.get("PYTHONPATH", "")])},
+                [str(by.python), str(by.root / "tests/support/runner" / program), str(alive)],
+                stdin=listening.fileno(), stdout=subprocess.DEVNULL, pass_fds=[alive], cwd=self._folder, **by.identity,
+                env={**environment, "PYTHONPATH": os.pathsep.join([str(by.root), environment.get("PYTHONPATH", "")])},
             )  # fmt: skip
         os.close(alive)
         atexit.register(self._end)
