@@ -124,7 +124,7 @@ def _installed(root: Path) -> Path:
 
 
 def _copied_runner(root: Path) -> Path:
-    """What runs playbooks in a warm process, where the user can read it."""
+    """Copy the warm process to a folder that the user can read."""
     shutil.copytree(ROOT / "tests/support/runner", root / "runner/tests/support/runner")
     return root / "runner"
 
