@@ -15,6 +15,7 @@ from .recoveries import RECOVERIES
 from .releases import RELEASES
 from .repairs import REPAIRS
 from .reports import REPORTS, line
+from .stages import outcome_lines as stages
 
 Result = t.Mapping[str, t.Any]
 _TITLES = ("Done", "Proof", "Lost", "Back", "Next")
@@ -46,6 +47,8 @@ def outcome(
         return REPORTS[verb](result, check_mode)
     if verb in RECOVERIES:
         return RECOVERIES[verb](result, check_mode, source)
+    if verb == "recover_everything":
+        return stages(result, check_mode, source, confirm)
     if verb in REPAIRS:
         return REPAIRS[verb](result, check_mode, source, target, confirm)
     if verb in RELEASES:

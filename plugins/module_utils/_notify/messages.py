@@ -83,6 +83,14 @@ _BY_EVENT = (
         "Check whether the damage still exists; if so, run the checks of the source with check.yml.",
     ),
     (
+        ("recover_everything.unchanged",),
+        "Every stage was found done; check the application, and the monitoring that reported the incident.",
+    ),
+    (
+        ("recover_everything.",),
+        "Stages before a failed one stay in effect; run the playbook again when its cause is corrected.",
+    ),
+    (
         ("recover_tags.", "recover_organization.", "recover_media."),
         "Steps before a failed one stay in effect; run the playbook again when its cause is corrected.",
     ),
