@@ -220,6 +220,25 @@ def test_the_code_of_another_session_gets_no_right_of_the_owner(courses: Courses
     )
 
 
+def test_a_deferred_trigger_runs_with_the_rights_of_the_owner_of_its_table(courses: Courses) -> None:
+    courses.keep()
+    courses.publish({"v": 1})
+    courses.publish({"v": 2})
+    courses.run(f"CREATE SCHEMA own AUTHORIZATION {courses.role('owner')}")
+    courses.run(
+        "CREATE TABLE own.seen AS SELECT current_user::text AS role; "
+        "CREATE FUNCTION own.look() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RESET ROLE; RETURN NULL; EXCEPTION WHEN OTHERS THEN "
+        "INSERT INTO own.seen VALUES (current_user); RETURN NULL; END $$; "
+        "CREATE CONSTRAINT TRIGGER look AFTER UPDATE ON public.course_metadata DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION own.look()",
+        "owner",
+    )
+    options = {**courses.server.module_options(courses.database), "documents": ["algebra"], "version": "1"}
+    run_module("course_version_restore", {**options, "recovery_environment": "sandbox"})
+    assert courses.run("SELECT * FROM own.seen") == [(courses.role("owner"),)] * 2
+
+
 @pytest.mark.parametrize("session", ["", "restore"])
 def test_a_restored_version_is_kept_once(courses: Courses, session: str) -> None:
     courses.keep(require_version=True)

@@ -317,7 +317,11 @@ class VersionSafeguards(Change[SafeguardsResult]):
                 ]
         passed = [one for one in self._probes if not one.refused]
         if left or passed:
-            why = f"{left[0]} had no effect" if left else f"{passed[0].statement} passes for the role {passed[0].role}"
+            why = (
+                f"{left[0].splitlines()[0]} had no effect"
+                if left
+                else f"{passed[0].statement} passes for the role {passed[0].role}"
+            )
             raise RecoveryError(
                 ErrorKind.CHECK_FAILED, f"The versions are not protected: {why}.", left="The statements ran."
             )
