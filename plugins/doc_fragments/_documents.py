@@ -60,7 +60,7 @@ options:
         default: snapshot
       storage_path:
         description:
-          - Column of the key, below the prefix of O(files), of an object that holds the content of a version whose row has no content.
+          - Column of the key, below the prefix of the bucket, of an object that holds the content of a version whose row has no content.
             A restored version has the same object. Metadata of a version in another column is never read as its content.
         type: str
         default: storage_path
