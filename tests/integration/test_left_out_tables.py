@@ -83,11 +83,12 @@ def test_partitions_and_inheritance_children_are_left_out_with_their_table(
         server.drop_database(source)
 
 
+@pytest.mark.parametrize("option", ["exclude_table_data", "exclude_tables"])
 def test_rows_of_a_partition_that_is_left_out_are_not_restored_as_missing(
-    postgres: PostgresServer, database: str, folder_store: Options
+    postgres: PostgresServer, database: str, folder_store: Options, option: str
 ) -> None:
     postgres.psql(database, _TABLES)
-    taken = backup(postgres, database, folder_store, exclude_table_data=["app.events_1"])
+    taken = backup(postgres, database, folder_store, **{option: ["app.events_1"]})
     assert taken["rows"] == 28 - 9
     before = rows_by_table(postgres, database)
     with pytest.raises(ModuleFailed) as caught:

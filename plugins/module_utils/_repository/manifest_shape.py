@@ -105,8 +105,9 @@ _COVERAGE = record(
         "files": optional(integer()),
         "undo_of": optional(text()),
         "headers": list_of(text(longest=100), longest=100),
+        "missing_partitions": mapping_of(text()),
     },
-    may_lack=("tables", "rows", "files", "undo_of", "headers"),
+    may_lack=("tables", "rows", "files", "undo_of", "headers", "missing_partitions"),
     others=anything,
 )
 

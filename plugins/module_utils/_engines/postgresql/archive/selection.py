@@ -23,7 +23,7 @@ _CHILDREN_SINCE = 16
 
 #: The kinds that pg_dump applies patterns for tables to.
 _RELATIONS = """
-    SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.oid, n.nspname, c.relname, c.relispartition FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ORDER BY n.nspname, c.relname
@@ -49,12 +49,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class Relations:
-    """The relations of a database. children: the partitions and inheritance children of each. path: search path."""
+    """The relations of a database. children: the partitions and inheritance children of each. path: search path.
+
+    partitions: the relations that are partitions.
+    """
 
     names: t.Mapping[int, QualifiedName]
     children: t.Mapping[int, t.Sequence[int]]
     schemas: t.Sequence[str]
     path: t.Sequence[str]
+    partitions: t.AbstractSet[int] = frozenset()
 
     def with_children(self, oids: t.Iterable[int]) -> t.Set[int]:
         """These relations, their children, and the children of those."""
@@ -73,11 +77,13 @@ def read_relations(conn: Connection, path: t.Sequence[str]) -> Relations:
     children: t.Dict[int, t.List[int]] = {}
     for parent, child in fetch_all(conn, _CHILDREN):
         children.setdefault(parent, []).append(child)
+    found = fetch_all(conn, _RELATIONS)
     return Relations(
-        {oid: QualifiedName(schema, name) for oid, schema, name in fetch_all(conn, _RELATIONS)},
+        {oid: QualifiedName(schema, name) for oid, schema, name, _is_partition in found},
         children,
         [row[0] for row in fetch_all(conn, _SCHEMAS)],
         path,
+        frozenset(row[0] for row in found if row[3]),
     )
 
 
@@ -128,6 +134,23 @@ class DumpScope:
     def missing_rows(self) -> t.List[QualifiedName]:
         """The tables, partitions and children included, whose definitions are dumped without their rows."""
         return sorted(name for name in self._rows.names if self.is_dumped(*name))
+
+    def missing_partitions(self) -> t.Dict[QualifiedName, QualifiedName]:
+        """The dumped tables that have partitions without definition in the dump, each with one of these."""
+        names, known = self._relations.names, self._relations
+        parents = {
+            child: parent for parent, found in known.children.items() for child in found if child in known.partitions
+        }
+        missing: t.Dict[QualifiedName, QualifiedName] = {}
+        for child in sorted(known.partitions & set(parents)):
+            if self.is_dumped(*names[child]):
+                continue
+            parent: t.Optional[int] = parents[child]
+            while parent is not None and parent in names:
+                if self.is_dumped(*names[parent]):
+                    missing.setdefault(names[parent], names[child])
+                parent = parents.get(parent)
+        return missing
 
     def require_known(self, named: Selection) -> t.List[str]:
         """Notes on patterns of named that match nothing; a name that matches nothing is refused.

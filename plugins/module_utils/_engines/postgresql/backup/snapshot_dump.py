@@ -137,6 +137,7 @@ class SnapshotDump:
             "roles": self._roles_refused is None,
             "profile": self._profile,
             "excluded": asdict(self._held.scope.selection),
+            "missing_partitions": {str(one): str(part) for one, part in self._held.scope.missing_partitions().items()},
             "not_covered": missing,
             "notes": [*self._held.notes, *(f"Not in the set: {rows}." for rows in left_out)],
         }

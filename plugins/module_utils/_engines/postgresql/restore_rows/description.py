@@ -128,8 +128,14 @@ def describe(manifest: Manifest, toc: Toc) -> Description:
         {name: SetTable(name, columns.get(name, ()), keys.get(name, ()), tuple(found)) for name, found in rows.items()},
         tuple(reference for reference in references if reference),
         partitions,
-        incomplete=_incomplete(toc, rows, partitions),
+        incomplete={**_missing_partitions(manifest), **_incomplete(toc, rows, partitions)},
     )
+
+
+def _missing_partitions(manifest: Manifest) -> t.Dict[QualifiedName, QualifiedName]:
+    """Partitioned tables with a partition that the backup left out with its definition."""
+    recorded = manifest.coverage.get("missing_partitions", {})
+    return {parse_qualified_name(table): parse_qualified_name(partition) for table, partition in recorded.items()}
 
 
 def _incomplete(
