@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.fakes.sinks import HttpSink, Reply, http_sink
+from tests.support.fakes.supabase_functions import FunctionsServer, functions_server
+from tests.support.git import Repository
 from tests.support.playbooks import play
 from tests.support.runner.modules import ROOT, run_module
 from tests.support.servers.postgres import PostgresServer
@@ -30,6 +32,9 @@ FRONTEND = """---
 """
 
 
+HELLO = "supabase/functions/hello/index.ts"
+
+
 @dataclass
 class Platform:
     """A database, a bucket and a frontend, with backup sets of the first two."""
@@ -38,6 +43,8 @@ class Platform:
     database: str
     folder: Path
     web: HttpSink
+    functions: FunctionsServer
+    repository: Repository
 
     @property
     def media(self) -> Path:
@@ -56,6 +63,10 @@ class Platform:
                 {"name": "page", "flag_file": {"path": str(self.page)}, "state_dir": str(self.folder / "states")},
                 {"name": "writes", "writes": {"roles": ["missing"], "means": ["nologin"]}},
             ],
+            "functions": [self.functions.options(
+                remote=str(self.repository.bare), ref="main", functions=["hello"], keep_dir=str(self.folder / "kept"),
+                poll_seconds=0.02,
+            )],
             "buckets": [{"source": "media", "files": self.files}],
             "frontend": str(self.folder / "frontend.yml"),
             "checks": [{"type": "sql", "name": "rows", "query": "SELECT count(*) FROM organizations", "equals": 1}],
@@ -74,7 +85,9 @@ class Platform:
             "recovery_sources": [self.source], "recovery_source": "app", "recovery_store": self.store,
             "recovery_status_pages": [{"name": "supabase", "url": f"{self.web.url}/supabase"}],
         }  # fmt: skip
-        return play("recover_everything", inventory, self.folder, *arguments)
+        done = play("recover_everything", inventory, self.folder, *arguments)
+        assert self.functions.options()["access_token"] not in done.stdout + done.stderr
+        return done
 
     def rows(self) -> list[tuple[t.Any, ...]] | None:
         """The content of the database; None if the database does not exist."""
@@ -95,8 +108,11 @@ class Platform:
 
 @pytest.fixture
 def platform(postgres: PostgresServer, database: str, tmp_path: Path) -> t.Iterator[Platform]:
-    with http_sink() as web:
-        found = Platform(postgres, database, tmp_path, web)
+    with http_sink() as web, functions_server(tmp_path / "api") as functions:
+        functions.deploy("hello", {HELLO: 'export const BUILD = "old";'})
+        repository = Repository.create(tmp_path)
+        repository.commit("Release 1", {HELLO: 'export const BUILD = "1";\n'})
+        found = Platform(postgres, database, tmp_path, web, functions, repository)
         found.media.parent.mkdir()
         found.media.write_bytes(b"cover")
         (tmp_path / "frontend.yml").write_text(FRONTEND.format(folder=tmp_path))
@@ -124,14 +140,15 @@ def test_stages_stop_at_a_failure_and_a_second_run_finds_done_stages(platform: P
     platform.provider("none")
     planned = platform.recover("--check")
     assert planned.returncode == 0, planned.stdout
-    assert "Done: would recover database, buckets" in flat(planned)
+    assert "Done: would recover database, buckets, functions" in flat(planned)
     assert (platform.rows(), platform.media.exists(), platform.page.exists()) == (None, False, False)
 
     failed = platform.recover()
     assert failed.returncode == 2, failed.stdout
-    stages = "done: provider status, maintenance, database, buckets; failed: frontend; not run: checks"
+    stages = "done: provider status, maintenance, database, buckets, functions; failed: frontend; not run: checks"
     assert stages in flat(failed), failed.stdout
     assert (platform.rows(), platform.media.read_bytes()) == ([(7,)], b"cover")
+    assert '"1"' in platform.functions.files("hello")[HELLO]
     # The frontend was built during the maintenance, which ended with the run.
     assert (platform.folder / "shown").exists() and not platform.page.exists()
 
@@ -140,7 +157,8 @@ def test_stages_stop_at_a_failure_and_a_second_run_finds_done_stages(platform: P
     assert again.returncode == 0, again.stdout
     text = flat(again)
     assert "Stage: database: found done." in text and "Stage: buckets: found done." in text
-    assert "Skip: not declared: functions" in text and "Done: every stage was found done" in text
+    assert "Stage: functions: found done." in text
+    assert "Skip: no stage was skipped" in text and "Done: every stage was found done" in text
     assert not platform.page.exists()
 
 
@@ -155,6 +173,7 @@ def test_a_database_that_differs_is_replaced_only_on_request(platform: Platform)
     steps = json.dumps({"recovery_maintenance_steps": []})
     swapped = platform.recover("-e", steps, "-e", "recovery_mode=swap")
     assert swapped.returncode == 0, swapped.stdout
+    assert "Skip: not declared: maintenance" in flat(swapped)
     assert platform.rows() == [(7,)]
     (undo,) = re.findall(r"recovery_undo_db=(\w+)", flat(swapped).rpartition("Back:")[2])
     with platform.server.session(undo) as cursor:
