@@ -106,7 +106,8 @@ def owner_of(conn: Connection, tables: t.Sequence[Table], *, super_session: bool
             f"The tables of versions and documents must have one owner, got {' and '.join(sorted(found))}.",
             next_step="Give both tables the same owner.",
         )
-    ((name, (is_own, may)),) = found.items()
+    name = next(iter(found))
+    is_own, may = found[name]
     if not (super_session or is_own or may):
         raise RecoveryError(
             ErrorKind.ACCESS_DENIED,
