@@ -10,7 +10,6 @@ import json
 import re
 import shutil
 import typing as t
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ from tests.support.runner.modules import run_module
 from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
-
-
-@pytest.fixture
-def operator(operator: Operator) -> Operator:
-    """The operator whose playbooks run by the command itself, as a new process."""
-    return replace(operator, warm=False)
 
 
 def flat(text: str) -> str:

@@ -7,11 +7,20 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
+
+import pytest
 
 from tests.support.fakes.sinks import http_sink
 from tests.support.operator import Operator
 from tests.support.runner.modules import run_module
 from tests.support.servers.postgres import PostgresServer
+
+
+@pytest.fixture
+def operator(operator: Operator) -> Operator:
+    """The operator whose playbooks run in a process that has loaded Ansible and the installed collection."""
+    return replace(operator, warm=True)
 
 
 def test_the_sql_for_roles_is_printed_and_not_executed(
