@@ -27,12 +27,14 @@ _REQUESTS = (
     *("location", "accept_identity", "export_path", "prefixes"),
     *("documents", "version", "version_above", "etag_above", "max_documents"),
     *("state", "migrations", "without_transaction", "include_older", "maintenance"),
+    *("roll_back", "ref", "kept", "delete_functions", "commits"),
 )
 # Requests that mean something for one source only.
 _OF_ONE_SOURCE = (
     *("set", "to", "target", "into", "undo_db", "archive", "confirm", "tables", "keys", "where", "tenant_table"),
     *("accept_identity", "documents", "version"),
     *("migrations", "without_transaction"),
+    *("ref", "kept", "delete_functions", "commits"),
 )
 # Options that identify a source: on the command line they would replace those of several sources.
 _IDENTITIES = (

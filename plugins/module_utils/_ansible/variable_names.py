@@ -29,6 +29,8 @@ _PLAYBOOKS = {
     "d1_restore": "restore",
     "d1_restore_rows": "restore_rows",
     "d1_time_travel": "restore",
+    "frontend_deployment": "roll_back",
+    "git_revert": "roll_back",
     "integrity_check": "check",
     "media_reconcile": "recover_media",
     "pg_array_references": "recover_tags",
@@ -37,6 +39,7 @@ _PLAYBOOKS = {
     "pg_required_rows": "recover_organization",
     "pg_restore": "restore",
     "pg_restore_table": "restore_rows",
+    "supabase_function": "roll_back",
 }
 #: Parts of the connection and the store, which are one variable each.
 _WITHIN = re.compile(r"login_|ssl_|ca_cert$|dsn$|connect_timeout$|stall_timeout$|client_bin_dir$")

@@ -106,6 +106,11 @@ _BY_EVENT = (
         ("maintenance_off.",),
         "The application may still be stopped; correct the cause, and run maintenance.yml with maintenance_action=off.",
     ),
+    (("roll_back.unchanged",), "Check that the release to go back to is another one than the current release."),
+    (
+        ("roll_back.",),
+        "Parts that the message does not name are unchanged; run roll_back.yml again when the cause is corrected.",
+    ),
     (("migrate.unchanged",), "Check that the files of the release are in the folder of the migrations."),
     (
         ("migrate.",),
