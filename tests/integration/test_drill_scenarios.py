@@ -65,7 +65,7 @@ def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["rows_deleted", POINT_IN_TIME, *D1_SCENARIOS])
+@pytest.mark.parametrize("scenario", ["rows_deleted", POINT_IN_TIME, *D1_SCENARIOS, *APPLICATION_SCENARIOS])
 def test_a_drill_that_recovers_nothing_fails(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_recover=False)
     assert code != 0
