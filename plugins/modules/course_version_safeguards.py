@@ -11,7 +11,8 @@ short_description: Keep a version of each publication, and refuse changes of ver
 version_added: 1.0.0
 description:
   - With O(state=present), triggers refuse DELETE, UPDATE and TRUNCATE of the table of versions for all roles but O(restore_roles), also with
-    C(session_replication_role=replica), and also if the row of a document is deleted with its versions. New versions are accepted, and so is the deletion of a document without versions.
+    C(session_replication_role=replica), and also if the row of a document is deleted with its versions. New versions are accepted, and so is
+    the deletion of a document without versions.
   - With O(content_column), each publication of a document keeps a version in the same transaction, unless the application inserts the version
     itself in that transaction. A publication is a change of the column O(metadata.version). A change of the content without a new version is
     refused, because the former content would be lost; this also refuses the second of two publications that compute the same version.

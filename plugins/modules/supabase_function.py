@@ -82,7 +82,7 @@ options:
     type: str
   kept:
     description:
-      - Folder that a former run returned as RV(undo.kept).
+      - Folder that a former run returned as C(kept).
     type: path
   keep_dir:
     description:

@@ -75,10 +75,10 @@ def _ways_back(parts: t.Mapping[str, Result], source: str) -> t.Iterator[str]:
         elif undo.get("commits"):
             commits = list(undo["commits"])
             yield command("roll_back", recovery_source=source, recovery_roll_back=kind, recovery_commits=commits)
-        elif undo:
-            provider, options = next(iter(undo.items()))
-            named = ", ".join(f"{option} {value}" for option, value in options.items())
-            yield f"run frontend_deployment with {provider}: {named}"
+        else:
+            for provider, options in undo.items():
+                named = ", ".join(f"{option} {value}" for option, value in options.items())
+                yield f"run frontend_deployment with {provider}: {named}"
 
 
 RELEASES: dict[str, t.Callable[[Result, bool, str, str], list[str]]] = {

@@ -21,7 +21,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.benchmark.measure import PeakMemory
-from tests.support.runner.modules import ROOT, parse_result, start_module
+from tests.support.runner.modules import parse_result, start_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.s3 import S3Server, rclone_server
 
 _FOLDERS = 200

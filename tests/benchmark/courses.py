@@ -20,7 +20,8 @@ from pathlib import Path
 from tests.benchmark.buckets import Done, note, rclone_remotes, report
 from tests.benchmark.measure import PeakMemory
 from tests.support.data.learnplay import PUBLISHER, SCHEMA
-from tests.support.runner.modules import ROOT, parse_result, start_module
+from tests.support.runner.modules import parse_result, start_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.postgres import PostgresServer, available_versions, postgres_server
 from tests.support.servers.s3 import S3Server, rclone_server
 

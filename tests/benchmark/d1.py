@@ -23,7 +23,8 @@ import psutil
 
 from tests.benchmark.measure import PeakMemory
 from tests.support.data.torture import TORTURE
-from tests.support.runner.modules import ROOT, parse_result, run_module, start_module
+from tests.support.runner.modules import parse_result, run_module, start_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.d1 import D1Server, d1_server, node_modules, object_id, program
 from tests.support.servers.d1.native import NativeD1
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.benchmark.measure import Measured
 from tests.benchmark.workload import CHANGED
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 PLAN, BARE, BARE_PLAIN = "plan: pg_dump | gzip, sha256, upload", "pg_dump -Fd -j2", "pg_dump -Fd -j2 -Z0"
 PGBACKREST, PGBACKREST_S3 = "pgBackRest full, zst, 2, local folder", "pgBackRest full, zst, 2, S3 over TLS"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.d1 import find_wrangler
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 pytestmark = pytest.mark.slow
 

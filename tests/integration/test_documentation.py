@@ -23,7 +23,8 @@ import pytest
 from tests.support.data.identity import make_identity
 from tests.support.data.school import load_school
 from tests.support.documentation import commands_of
-from tests.support.runner.modules import ROOT, run_module, tree
+from tests.support.runner.modules import run_module, tree
+from tests.support.runner.server import ROOT
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.s3 import S3Server
 

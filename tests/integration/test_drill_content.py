@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.application import DATABASE, ApplicationSandbox, application_sandbox
 
 VARIABLES = yaml.safe_load((ROOT / "roles/drill/vars/main.yml").read_text())

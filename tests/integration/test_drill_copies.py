@@ -18,7 +18,8 @@ import pytest
 
 from tests.support.data.school import load_school
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]

@@ -23,7 +23,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._engines.postgre
 from ansible_collections.lifeline.recovery.plugins.module_utils._repository.fingerprint import Fingerprint, compare
 from tests.support.data.school import load_school
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT, run_module
+from tests.support.runner.modules import run_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.archived import can_run
 from tests.support.servers.d1 import ACCOUNT, D1Server
 from tests.support.servers.postgres import PostgresServer

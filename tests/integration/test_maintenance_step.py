@@ -33,7 +33,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._operations.chan
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.fakes.systemctl import Systemctl
 from tests.support.kills import Call, killed_at
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.d1 import node_modules
 
 Options = dict[str, t.Any]

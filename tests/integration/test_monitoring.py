@@ -26,7 +26,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetr
 from tests.support.data.facts import LIMITS, NOW, SOUND
 from tests.support.fakes.sinks import http_sink
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT, run_module
+from tests.support.runner.modules import run_module
+from tests.support.runner.server import ROOT
 
 ROLE = ROOT / "roles/monitoring"
 CACHED = ROOT / ".cache/bin/promtool"

@@ -25,7 +25,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel 
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import parse_event
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.transport import Patience, Undelivered, bring
 from tests.support.fakes.sinks import HttpSink, Reply, SmtpSink, http_sink, smtp_sink
-from tests.support.runner.modules import ROOT, ModuleFailed, parse_result, run_module, start_module, tree
+from tests.support.runner.modules import ModuleFailed, parse_result, run_module, start_module, tree
+from tests.support.runner.server import ROOT
 from tests.support.servers.certificate import make_certificate
 
 SECRET = "T0K3N-0f-n0b0dy"

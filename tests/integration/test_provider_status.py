@@ -23,7 +23,8 @@ import yaml
 
 from tests.support.fakes.sinks import HttpSink, Reply, http_sink
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module, tree
+from tests.support.runner.modules import ModuleFailed, run_module, tree
+from tests.support.runner.server import ROOT
 
 RECORDED = {
     name: (ROOT / f"tests/data/status_pages/{name}.json").read_text() for name in ("supabase", "github", "cloudflare")

@@ -19,7 +19,8 @@ from tests.support.fakes.sinks import HttpSink, Reply, http_sink
 from tests.support.fakes.supabase_functions import FunctionsServer, functions_server
 from tests.support.git import Repository
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT, run_module
+from tests.support.runner.modules import run_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]

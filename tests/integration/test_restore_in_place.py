@@ -105,7 +105,7 @@ def test_rows_written_right_after_the_commit_are_no_difference(
         assert value(server, database, "SELECT sum(count) FROM public.total") == 201
         assert value(server, database, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^lifeline_'") == 0
         monkeypatch.undo()
-        assert [in_place(server.options(database), store).replaced_equal for _ in range(2)] == [False, True]
+        assert [in_place(server.options(database), store).replaced_equal for _run in range(2)] == [False, True]
     finally:
         server.drop_database(database)
 

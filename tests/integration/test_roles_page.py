@@ -14,7 +14,8 @@ import typing as t
 import psycopg2
 import pytest
 
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.runner.server import ROOT
 from tests.support.servers.postgres import PostgresServer, available_versions
 
 

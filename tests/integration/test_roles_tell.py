@@ -15,7 +15,7 @@ import yaml
 
 from tests.support.fakes.sinks import HttpSink, http_sink
 from tests.support.playbooks import play
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 Options = dict[str, t.Any]
 

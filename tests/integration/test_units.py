@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.filter.host_jobs import host_jobs
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 STORE = {"provider": "directory", "path": "/srv/sets", "copies": [{"path": "/mnt/copy"}, {"bucket": "b"}]}
 TIMES = {"calendar": {"daily": "*-*-* 02:00:00 UTC"}, "drills": {"x": "Fri"}, "reports_dir": "/reports"}

@@ -19,7 +19,8 @@ import yaml
 
 from tests.support.data.plans import PLATFORMS, changed, plain, plan_of, sound
 from tests.support.fakes.sinks import http_sink
-from tests.support.runner.modules import ROOT, ModuleFailed, run_module, tree
+from tests.support.runner.modules import ModuleFailed, run_module, tree
+from tests.support.runner.server import ROOT
 
 NOW = "2026-03-01T00:00:00Z"
 

@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 from tests.support.playbooks import command_environment, play
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 SHELL = "umask; ulimit -n; pwd; env | grep -v -e ^_= -e ^SHLVL= -e ^PWD= -e ^OLDPWD= | sort; stat -Lc %F /dev/stdin"
 PLAYBOOK = [

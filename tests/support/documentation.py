@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 
 def commands_of(page: str, number: int) -> list[str]:

@@ -14,9 +14,9 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from tests.support.runner.modules import ROOT, module_server, tree
+from tests.support.runner.modules import module_server, tree
 from tests.support.runner.run import describe_run
-from tests.support.runner.server import Interpreter, WarmServer
+from tests.support.runner.server import ROOT, Interpreter, WarmServer
 
 # Ansible reads its settings while it is imported.
 _SETTINGS = ("ANSIBLE_", "PYTHON", "LC_", "LANG", "HOME", "USER", "TERM", "COLUMNS", "NO_COLOR", "PAGER", "EDITOR")

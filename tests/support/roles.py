@@ -10,7 +10,7 @@ import typing as t
 
 import yaml
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 Options = dict[str, dict[str, t.Any]]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.tools.module_page import module_page
 from tests.tools.plan_pages import plan_pages
 from tests.tools.report_pages import write_report_pages

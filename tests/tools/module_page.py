@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.tools.marked import with_part
 
 PAGE = ROOT / "docs/modules.md"

@@ -17,7 +17,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._plan.model impo
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import FORMAT_VERSION
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import SUBJECTS, TRAPS
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.steps import STEPS
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.tools.marked import with_part
 
 PAGE = "docs/recovery-plan.md"

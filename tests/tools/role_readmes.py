@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from tests.support.roles import entry_points_of, options_of
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.tools.marked import with_part
 
 #: A default that reads another variable first: the variable, and what stands in default(), if anything.

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.lifeline.recovery.plugins.doc_fragments._store import ModuleDocFragment
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.tools.marked import with_part
 from tests.tools.role_readmes import option_rows
 

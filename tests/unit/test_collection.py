@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.support import roles
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 #: The role common has no argument specification, because only other roles include it.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.tools.generate import stale
 from tests.tools.marked import with_part
 from tests.tools.plan_pages import SCHEMA, json_schema

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 #: The user who publishes; the schema inserts their row.
 PUBLISHER = "11111111-1111-1111-1111-111111111111"

@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.check import find
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.findings import Finding
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.reader import read_plan
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 PLATFORMS = ("learnplay", "vibecraft", "inner_odyssey", "heypeter", "studio")
 TODAY = date(2026, 3, 1)

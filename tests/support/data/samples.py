@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 _CACHE = ROOT / ".cache" / "samples"
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 from tests.support.servers.postgres import PostgresServer
 
 

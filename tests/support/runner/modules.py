@@ -17,7 +17,6 @@ import typing as t
 from pathlib import Path
 
 from tests.support.runner.run import describe_run
-from tests.support.runner.server import ROOT as ROOT
 from tests.support.runner.server import Interpreter, WarmServer
 
 

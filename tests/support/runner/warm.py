@@ -43,7 +43,7 @@ def serve(run: t.Callable[[_Run], None]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while alive not in select.select([listening, alive], [], [])[0]:
-        connection, _ = listening.accept()
+        connection, _address = listening.accept()
         if os.fork() == 0:
             listening.close()
             os.close(alive)

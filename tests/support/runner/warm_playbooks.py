@@ -76,7 +76,7 @@ def _module_to_run(tasks: str) -> t.Callable[..., module_common._BuiltModule]:
             module_common._compile_module_ast(given["module_name"], given["b_module_data"])
         )
         interpreter, arguments = module_common._extract_interpreter(given["b_module_data"])
-        shebang, _ = module_common._get_shebang(
+        shebang, _program = module_common._get_shebang(
             interpreter or "/usr/bin/python", given["task_vars"], given["templar"], arguments, remote_is_local=True
         )
         profile = metadata.serialization_profile

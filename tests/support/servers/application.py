@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg2
 from jinja2 import Environment, FileSystemLoader
 
-from tests.support.runner.modules import ROOT, run_module
+from tests.support.runner.modules import run_module
+from tests.support.runner.server import ROOT
 
 DATABASE = "learnplay"
 _TEMPLATE = "sample"

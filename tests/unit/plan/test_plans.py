@@ -11,7 +11,7 @@ import yaml
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._plan.registry import TRAPS
 from tests.support.data.plans import PLATFORMS, judge, plan_of
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 EXPECTED = yaml.safe_load((ROOT / "tests/data/plans/findings.yml").read_text(encoding="utf-8"))
 #: In whose plan each trap was first seen.

@@ -31,7 +31,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._providers.statu
     parse_summary,
     read_summary,
 )
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 NOW = datetime(2026, 3, 1, 2, 40, tzinfo=timezone.utc)
 BEGAN = "2026-03-01T02:04:00.000+00:00"

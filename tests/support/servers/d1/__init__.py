@@ -21,7 +21,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.runner.modules import ROOT
+from tests.support.runner.server import ROOT
 
 _HERE = Path(__file__).parent
 ACCOUNT = "0123456789abcdef0123456789abcdef"
