@@ -79,7 +79,6 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "organization": ((POSTGRESQL,), {}),
     "media": ((POSTGRESQL,), {}),
     "buckets": ((POSTGRESQL,), []),
-    "functions": ((POSTGRESQL,), []),
     "frontend": ((POSTGRESQL,), ""),
     "git": ((POSTGRESQL,), {}),
     "edge_functions": ((POSTGRESQL,), {}),

@@ -64,10 +64,10 @@ class Platform:
                 {"name": "page", "flag_file": {"path": str(self.page)}, "state_dir": str(self.folder / "states")},
                 {"name": "writes", "writes": {"roles": ["missing"], "means": ["nologin"]}},
             ],
-            "functions": [self.functions.options(
-                remote=str(self.repository.bare), ref="main", functions=["hello"], keep_dir=str(self.folder / "kept"),
-                poll_seconds=0.02,
-            )],
+            "git": {"remote": str(self.repository.bare), "branch": "main"},
+            "edge_functions": self.functions.options(
+                functions=["hello"], keep_dir=str(self.folder / "kept"), poll_seconds=0.02
+            ),
             "buckets": [{"source": "media", "files": self.files}],
             "frontend": str(self.folder / "frontend.yml"),
             "checks": [{"type": "sql", "name": "rows", "query": "SELECT count(*) FROM organizations", "equals": 1}],

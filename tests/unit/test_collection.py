@@ -162,7 +162,7 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     assert list(specification) == list(defaults)
     # A default in the specification is printed when another argument is wrong, and these hold secrets.
     kinds = ("connection", "store", "files", "channels", "sources", "bucket_locks", "repository", "cipher_pass")
-    kinds = (*kinds, "courses", "media", "steps", "functions", "git", "edge_functions", "frontend_hosting")
+    kinds = (*kinds, "courses", "media", "steps", "git", "edge_functions", "frontend_hosting")
     secret = {f"{role}_{kind}" for kind in (*kinds, "check_files", "check_secrets", "secrets")}
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}

@@ -14,8 +14,9 @@ from tests.support.containers import in_store, nothing_left
 def test_the_newest_commit_reverts_the_bad_release(host: Host) -> None:
     commits = host.run("git --git-dir /srv/studio.git log --format=%s main").stdout.splitlines()
     assert commits == ['Revert "Release 2"', "Release 2", "Release 1"]
-    assert host.run("git --git-dir /srv/studio.git show main:index.html").stdout == "<h1>1</h1>\n"
-    assert host.file("/srv/studio/index.html").content_string == "<h1>2</h1>\n"
+    assert host.run("git --git-dir /srv/studio.git show main:index.html").stdout == "Release 1\n"
+    assert host.file("/srv/www/index.html").content_string == "Release 1\n"
+    assert host.file("/srv/studio/index.html").content_string == "Release 2\n"
 
 
 def test_the_rollback_is_recorded(host: Host) -> None:
