@@ -75,6 +75,13 @@ options:
       - With O(sync=true), also delete objects or files of the target that the origin does not have.
     type: bool
     default: false
+  prefixes:
+    description:
+      - Download with O(sync=true) only objects whose keys begin with one of these. The keys are those within the bucket of O(files).
+      - It cannot be combined with O(delete).
+    type: list
+    elements: str
+    default: []
   archived:
     description:
       - How a download with O(sync=true) treats objects in an archive storage class, which cannot be read. V(fail) refuses

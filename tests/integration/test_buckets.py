@@ -381,6 +381,17 @@ def test_a_set_in_an_archive_is_made_readable_first(tmp_path: Path) -> None:
     assert (files / "a").read_text() == "a" * 100
 
 
+def test_a_download_of_prefixes_leaves_other_objects_out(s3: S3Server, tmp_path: Path) -> None:
+    folder, files = tmp_path / "files", s3.store_options(prefix=tmp_path.name)
+    for key in ("a/1", "a/2", "ab", "b/1"):
+        s3.client().put_object(Bucket=s3.bucket, Key=f"{tmp_path.name}/{key}", Body=b"x")
+    arguments = {"key": "", "dest": str(folder), "sync": True, "files": files, "prefixes": ["a/", "b/"]}
+    done = run_module("r2_object", arguments)
+    assert done["created"] == [str(folder / name) for name in ("a/1", "a/2", "b/1")]
+    with pytest.raises(ModuleFailed, match="`prefixes` selects objects of a download"):
+        run_module("r2_object", {**arguments, "delete": True})
+
+
 def test_a_download_leaves_archived_files_out_only_where_that_is_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     with moto_server() as server:

@@ -32,14 +32,16 @@ from .local import DIGEST, PARTIAL, Digests, digests_of, is_same, local_digests,
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """Options of a transfer. if_none_match refuses to replace an object; delete and archived are for sync only.
+    """Options of a transfer. if_none_match refuses to replace an object; the next three are for sync only.
 
-    archived: C(skip) leaves out objects in an archive storage class, C(fail) refuses them before a file is written.
+    prefixes: only objects whose keys begin with one of these are downloaded. archived: C(skip) leaves out objects in an
+    archive storage class, C(fail) refuses them before a file is written.
     """
 
     headers: Headers = field(default_factory=Headers)
     if_none_match: bool = False
     delete: bool = False
+    prefixes: t.Sequence[str] = ()
     archived: t.Literal["fail", "skip"] = "fail"
     parallel: int = field(default=8, metadata=option("parallel_files"))
     check_mode: bool = False
@@ -294,7 +296,8 @@ def sync_down(
     prefix = _as_folder(prefix)
     result = TransferResult(path=folder, key=prefix)
     # An object of no bytes whose name ends so is a folder that some consoles make.
-    listed = {item.key[len(prefix) :]: item for item in store.list(prefix) if item.size or not item.key.endswith("/")}
+    chosen = (item for item in store.list(prefix) if item.key.startswith(tuple(options.prefixes) or ""))
+    listed = {item.key[len(prefix) :]: item for item in chosen if item.size or not item.key.endswith("/")}
     _refuse_names(listed, folder)
     there = {os.path.join(folder, *name.split("/")): item for name, item in listed.items()}
     refuse_way_out(folder, there)

@@ -67,7 +67,13 @@ def _transfer(
 ) -> TransferResult:
     if request.state == "absent":
         return _delete(store, request, options)
-    if (request.direction or ("download" if request.dest else "upload")) == "download":
+    is_download = (request.direction or ("download" if request.dest else "upload")) == "download"
+    if options.prefixes and (options.delete or not (is_download and request.sync)):
+        raise _invalid(
+            "`prefixes` selects objects of a download of a folder that deletes nothing.",
+            "Set sync and dest, and leave delete out.",
+        )
+    if is_download:
         return _download(store, request, options, progress)
     if request.dest:
         raise _invalid("dest is for downloads.", "Leave direction out, or give src.")
