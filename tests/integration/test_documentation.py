@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.data.identity import make_identity
 from tests.support.data.school import load_school
@@ -189,25 +190,17 @@ def school(postgres: PostgresServer) -> t.Iterator[str]:
 def test_the_readme_leads_from_a_backup_to_a_swap(
     postgres: PostgresServer, school: str, store: dict[str, t.Any], tmp_path: Path
 ) -> None:
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    (block,) = [one for one in blocks if "ANSIBLE_INVENTORY" in one]
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"```console\n(.*?)```", page, re.DOTALL) if "ANSIBLE_INVENTORY" in one]
+    (described,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert block.count("ansible-playbook") >= 5
     login = postgres.module_options()
     login.pop("login_db")
     folder = tmp_path / "inventories/production"
     (folder / "group_vars").mkdir(parents=True)
     shutil.copy(ROOT / "inventories/sandbox/hosts.yml", folder)
-    (folder / "group_vars/all.yml").write_text(
-        json.dumps(
-            {
-                "recovery_environment": "production",
-                "recovery_source": school,
-                "recovery_database": school,
-                "recovery_connection": login,
-                "recovery_store": store,
-            }
-        )
-    )
+    given = {"recovery_connection": login, "recovery_restore_connection": login, "recovery_store": store}
+    (folder / "group_vars/all.yml").write_text(json.dumps({**yaml.safe_load(described), **given}))
     done = subprocess.run(
         ["bash", "-ec", block], capture_output=True, text=True, check=False, cwd=tmp_path,
         env={
