@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bad release is taken back once by a new commit, and the clone of the developer stays unchanged."""
+"""A bad release is reverted once by a new commit, and the clone of the developer stays unchanged."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def test_the_newest_commit_reverts_the_bad_release(host: Host) -> None:
 
 def test_each_run_is_recorded(host: Host) -> None:
     records = in_store(host).run("find /srv/s3/backups/roll_back/studio/audit -name '*.json'").stdout.split()
-    # The second run of the scenario found the release taken back.
+    # The second run of the scenario finds the release reverted.
     assert len(records) == 2
     assert nothing_left(host)

@@ -145,7 +145,7 @@ class Rebuild(Change[RebuildResult]):
         self._outdated.update(document for document in wanted if known[document].version is not None)
         if reader.tables.metadata is not None:
             self._without_row += [document for document in documents if document not in known]
-            self._metadata.update(reader.tables.metadata_of(wanted))
+            self._metadata.update((one, guaranteed(known[one].metadata)) for one in wanted)
             self._behind += sum(map(self._is_behind, wanted))
 
     def _is_behind(self, document: str) -> bool:

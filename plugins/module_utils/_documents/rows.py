@@ -52,10 +52,15 @@ class NewVersion(t.NamedTuple):
 
 
 class Known(t.NamedTuple):
-    """A document that exists. version: its newest one, or None. current: that of the table of documents, or None."""
+    """A document that exists. version: its newest one, or None. metadata: None if there is no table of documents."""
 
     version: t.Optional[int]
-    current: t.Optional[int]
+    metadata: t.Optional[MetadataRow]
+
+    @property
+    def current(self) -> t.Optional[int]:
+        """The version by the table of documents, or None."""
+        return self.metadata.version if self.metadata else None
 
     @property
     def is_complete(self) -> bool:
@@ -104,7 +109,7 @@ class DocumentTables:
         newest = {row[0]: _integer(row[1]) for row in rows}
         if self.metadata is None:
             return {one: Known(newest.get(one), None) for one in documents}
-        return {one: Known(newest.get(one), row.version) for one, row in self.metadata_of(documents).items()}
+        return {one: Known(newest.get(one), row) for one, row in self.metadata_of(documents).items()}
 
     def newest(self, documents: t.Sequence[str]) -> t.List[Newest]:
         """The newest version and the metadata of these documents."""

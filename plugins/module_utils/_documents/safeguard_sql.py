@@ -18,13 +18,12 @@ from dataclasses import dataclass
 
 from .._engines.postgresql.server.connection import quote_identifier, quote_literal
 from .._engines.postgresql.server.names import QualifiedName
+from .._engines.postgresql.writes.triggers import PASS_EXEMPT, PROBE
 from .tables import Table
 
 SCHEMA = "lifeline_safeguards"
 #: The comment by which the schema, a function and a constraint are known to be made by this file.
 MARK = "lifeline.recovery: safeguards of versions"
-#: A session of an exempt role sets this to on to be refused as well: a probe proves what other roles get.
-PROBE = "lifeline.write_probe"
 #: The names of triggers. A version is kept before it is required: those of one event run in the order of their names.
 GUARD, TRUNCATE_GUARD = "lifeline_refuse_change", "lifeline_refuse_truncate"
 KEEPER, REQUIREMENT = "lifeline_keep_version", "lifeline_require_version"
@@ -33,20 +32,14 @@ REFUSED = "42501"
 #: SQLSTATE of a publication that would lose a version: integrity_constraint_violation.
 LOST = "23000"
 
-_GUARD = """
-BEGIN
-  IF session_user = ANY (ARRAY[{exempt}]::name[])
-     AND coalesce(current_setting('{probe}', true), '') <> 'on' THEN
-    IF TG_LEVEL = 'ROW' AND TG_OP = 'DELETE' THEN
-      RETURN OLD;
-    END IF;
-    RETURN NEW;
-  END IF;
-  RAISE EXCEPTION USING ERRCODE = '{refused}',
+_GUARD = (
+    PASS_EXEMPT
+    + """  RAISE EXCEPTION USING ERRCODE = '{refused}',
     MESSAGE = format('%s of %I.%I is refused: versions are kept for ever', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
     HINT = 'Publish an earlier version again as a new version.';
 END
 """
+)
 
 _KEEP = """
 BEGIN

@@ -26,10 +26,11 @@ from .._engines.postgresql.server.connection import (
 from .._engines.postgresql.server.driver import psycopg2
 from .._engines.postgresql.server.refusals import query_error, server_message
 from .._engines.postgresql.writes.apply import transaction
+from .._engines.postgresql.writes.triggers import PROBE
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._store.base import ObjectStore
 from .safeguard_catalog import Found, constraint_name, owner_of, removers
-from .safeguard_sql import MARK, PROBE, REFUSED, SCHEMA, Safeguard, guard, keeper, requirement
+from .safeguard_sql import MARK, REFUSED, SCHEMA, Safeguard, guard, keeper, requirement
 from .tables import MetadataTable, Table, VersionsTable, find_table
 
 PRESENT, ABSENT = "present", "absent"

@@ -49,14 +49,14 @@ class Means(abc.ABC):
         """Restore the state before."""
 
 
-def wait_until(seconds: float, why_not: t.Callable[[], str]) -> str:
+def wait_until(seconds: float, why_not: t.Callable[[], str], poll: float = _LOOK) -> str:
     """Look until there is no reason left, or the time is over; the last reason."""
     deadline = time.monotonic() + seconds
     while True:
         reason = why_not()
         if not reason or time.monotonic() >= deadline:
             return reason
-        time.sleep(_LOOK)
+        time.sleep(poll)
 
 
 def run_program(

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import Applied, ErrorKind, RecoveryError
 from .._core.options import FAMILY, option
+from .._maintenance.means import wait_until
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._store.base import ObjectStore
 from .hosting import Deployment, Hosting
@@ -74,6 +74,7 @@ class FrontendSwitch(Change[FrontendResult]):
         self._target: t.Optional[Deployment] = None
         self._facts: t.Mapping[str, t.Any] = {}
         self._is_sent = False
+        self._is_settled = False
         self._is_proved = False
         self._is_answer_lost = False
 
@@ -113,28 +114,25 @@ class FrontendSwitch(Change[FrontendResult]):
         self._is_sent = True
 
     def verify(self) -> None:
-        request, hosting = self._request, self._hosting
-        deadline = time.monotonic() + request.deploy_timeout
+        request = self._request
         with self.timings.phase("verify"):
-            is_settled = False
-            while True:
-                try:
-                    if not is_settled and not self._is_elsewhere():
-                        hosting.settle(self._target)
-                        is_settled = True
-                    problem = hosting.why_not_current(self._target)
-                except RecoveryError as error:
-                    if error.kind not in _PASSING:
-                        raise
-                    problem = error.what.rstrip(".")
-                if not problem:
-                    break
-                if time.monotonic() >= deadline:
-                    raise self._too_long(problem)
-                time.sleep(request.poll)
+            problem = wait_until(request.deploy_timeout, self._why_not_current, request.poll)
+        if problem:
+            raise self._too_long(problem)
         with self.timings.phase("prove"):
             wait = request.deploy_timeout if self._target is None else request.health.health_timeout
             self._is_proved = request.health.require_proof(request.poll, at_most=wait)
+
+    def _why_not_current(self) -> str:
+        try:
+            if not self._is_settled and not self._is_elsewhere():
+                self._hosting.settle(self._target)
+                self._is_settled = True
+            return self._hosting.why_not_current(self._target)
+        except RecoveryError as error:
+            if error.kind not in _PASSING:
+                raise
+            return error.what.rstrip(".")
 
     def _is_elsewhere(self) -> bool:
         """Whether production serves another deployment than the target."""

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import Secret
+from .._maintenance.means import wait_until
 from .._maintenance.requests import contains, request, require_url
 
 _LONGEST_REQUEST = 30.0
@@ -71,15 +71,11 @@ class Health:
         if not self.is_set:
             return False
         limit = self.health_timeout if at_most is None else at_most
-        deadline = time.monotonic() + limit
-        while True:
-            problem = self.problem()
-            if not problem:
-                return True
-            if time.monotonic() >= deadline:
-                raise RecoveryError(
-                    ErrorKind.CHECK_FAILED,
-                    f"`health_url` was not as expected within {limit:g} seconds: {problem}.",
-                    next_step="Check the answer of `health_url`, then run it again.",
-                )
-            time.sleep(poll)
+        problem = wait_until(limit, self.problem, poll)
+        if problem:
+            raise RecoveryError(
+                ErrorKind.CHECK_FAILED,
+                f"`health_url` was not as expected within {limit:g} seconds: {problem}.",
+                next_step="Check the answer of `health_url`, then run it again.",
+            )
+        return True

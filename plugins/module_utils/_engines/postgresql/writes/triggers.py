@@ -31,7 +31,8 @@ PROBE = "lifeline.write_probe"
 #: SQLSTATE of a write in a read-only transaction: applications know that it is no error of their statement.
 REFUSED = "25006"
 
-_BODY = """
+#: The start of a trigger that refuses: sessions of exempt roles pass, unless they probe.
+PASS_EXEMPT = """
 BEGIN
   IF session_user = ANY (ARRAY[{exempt}]::name[])
      AND coalesce(current_setting('{probe}', true), '') <> 'on' THEN
@@ -40,10 +41,15 @@ BEGIN
     END IF;
     RETURN NEW;
   END IF;
-  RAISE EXCEPTION USING ERRCODE = '{refused}',
+"""
+
+_BODY = (
+    PASS_EXEMPT
+    + """  RAISE EXCEPTION USING ERRCODE = '{refused}',
     MESSAGE = format('writes to %I.%I are stopped for maintenance', TG_TABLE_SCHEMA, TG_TABLE_NAME);
 END
 """
+)
 
 _COMMENT = f"SELECT obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE n.nspname = '{SCHEMA}'"
 
