@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin/zstd]=zstd [/usr/bin/git]=git
     [/usr/bin/age]=age [/usr/bin/aws]=awscli [/usr/bin/sqlite3]=sqlite3 [/usr/bin/pgbackrest]=pgbackrest
     [/usr/lib/postgresql/15/lib/pg_cron.so]=postgresql-15-cron
-    [/usr/sbin/pgbouncer]=pgbouncer)
+    [/usr/sbin/pgbouncer]=pgbouncer [/usr/sbin/named]=bind9)
 missing=()
 for file in "${!wanted[@]}"; do [ -e "$file" ] || missing+=("${wanted[$file]}"); done
 # A newer Node than the system's may lie elsewhere, and brings its own npm.

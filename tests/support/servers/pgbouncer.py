@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 import typing as t
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -21,9 +22,25 @@ from tests.support.servers.postgres import PostgresServer, as_server_user, free_
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 
+@dataclass
+class Pooler:
+    """A running pooler: its port, its configuration file and its process."""
+
+    port: int
+    ini: Path
+    process: subprocess.Popen[bytes]
+
+
 @contextlib.contextmanager
 def pgbouncer(server: PostgresServer, mode: str, **settings: t.Any) -> t.Iterator[int]:
     """The port of a pooler in that pool_mode; settings are lines of its configuration."""
+    with pooler(server, mode, **settings) as started:
+        yield started.port
+
+
+@contextlib.contextmanager
+def pooler(server: PostgresServer, mode: str, databases: t.Sequence[str] = (), **settings: t.Any) -> t.Iterator[Pooler]:
+    """A pooler in that pool_mode; databases are lines of its section before the one of all other databases."""
     root = Path(tempfile.mkdtemp(prefix="lifeline-pgbouncer-", dir="/tmp"))
     port = free_port()
     values = {
@@ -38,7 +55,10 @@ def pgbouncer(server: PostgresServer, mode: str, **settings: t.Any) -> t.Iterato
     (root / "users").write_text(f'"postgres" "{server.password}"\n')
     lines = [f"{name} = {value}\n" for name, value in values.items()]
     (root / "ini").write_text(
-        f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n{''.join(lines)}", encoding="utf-8"
+        "[databases]\n"
+        + "".join(f"{line}\n" for line in databases)
+        + f"* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n{''.join(lines)}",
+        encoding="utf-8",
     )
     for path in (root, *root.iterdir()):
         give_to_server(path)
@@ -47,7 +67,7 @@ def pgbouncer(server: PostgresServer, mode: str, **settings: t.Any) -> t.Iterato
     )
     try:
         _wait(server, port)
-        yield port
+        yield Pooler(port, root / "ini", process)
     finally:
         process.terminate()
         process.wait(10)
