@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from ansible_collections.lifeline.recovery.plugins.filter.missing_collections im
 from ansible_collections.lifeline.recovery.plugins.filter.usable_channels import misspelt_channels, usable_channels
 from ansible_collections.lifeline.recovery.plugins.filter.user_path import user_path
 from ansible_collections.lifeline.recovery.plugins.module_utils._sandbox.programs import PostgresPrograms, nearest_first
+from tests.support.runner.server import ROOT
 
 
 @pytest.mark.parametrize(
@@ -101,3 +104,17 @@ def test_a_channel_with_an_unknown_option_is_left_out_and_named_without_the_valu
     assert usable_channels({"name": "x"}, options) == {"name": "x"}
     with pytest.raises(TypeError):
         misspelt_channels(5, options)
+
+
+def test_filters_import_packages_of_the_modules_only_when_they_are_called() -> None:
+    # Ansible imports every filter file in each task that names one filter of the collection.
+    names = [path.stem for path in (ROOT / "plugins/filter").glob("*.py")]
+    code = (
+        "import importlib, sys\n"
+        "package = 'ansible_collections.lifeline.recovery.plugins'\n"
+        f"for name in {names!r}: importlib.import_module(f'{{package}}.filter.{{name}}')\n"
+        "prefix = package + '.module_utils._'\n"
+        "print({name[len(prefix):].split('.')[0] for name in sys.modules if name.startswith(prefix)})"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "{'core'}"
