@@ -290,3 +290,11 @@ def test_the_built_collection_works_without_the_repository(tmp_path: Path) -> No
             [str(tools / "ansible-playbook"), "--syntax-check", "-i", "localhost,", name],
             check=True, capture_output=True, env=environment,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", sorted(path.parent.name for path in (ROOT / "molecule").glob("*/converge.yml")))
+def test_a_scenario_of_molecule_keeps_its_files_apart(scenario: str) -> None:
+    """All scenarios run in the same containers, one after another."""
+    files = [path for path in (ROOT / "molecule" / scenario).rglob("*") if path.suffix in (".yml", ".py")]
+    used = {name for path in files for name in re.findall(r"/srv/(\w+)", path.read_text(encoding="utf-8"))}
+    assert used <= {"s3", scenario}

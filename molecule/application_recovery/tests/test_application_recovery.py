@@ -20,8 +20,8 @@ def test_versions_come_from_the_set_and_from_the_published_copy(host: Host) -> N
 
 
 def test_the_damaged_copy_was_replaced_and_kept(host: Host) -> None:
-    assert json.loads(host.file("/srv/courses/algebra.json").content_string) == {"v": 2}
-    assert host.run("cat /srv/courses/algebra.json.before-*").stdout == '{"v": 2'
+    assert json.loads(host.file("/srv/application_recovery/courses/algebra.json").content_string) == {"v": 2}
+    assert host.run("cat /srv/application_recovery/courses/algebra.json.before-*").stdout == '{"v": 2'
     assert nothing_left(host)
 
 
@@ -29,7 +29,7 @@ def test_organizations_tags_and_media_are_as_before(host: Host) -> None:
     tag = "00000000-0000-0000-0000-00000000000"
     assert sql(host, "learnplay", "SELECT DISTINCT tag_ids FROM course_metadata") == f"{{{tag}4,{tag}3}}"
     assert sql(host, "learnplay", "SELECT slug || ' ' || role FROM organizations, user_roles") == "learnplay viewer"
-    assert host.file("/srv/media/cover.png").content_string == "cover"
+    assert host.file("/srv/application_recovery/media/cover.png").content_string == "cover"
     assert (
         sql(host, "learnplay", "SELECT string_agg(path, ' ' ORDER BY path) FROM media_assets") == "cover.png orphan.png"
     )

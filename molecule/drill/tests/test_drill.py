@@ -14,7 +14,7 @@ from tests.support.containers import nothing_left
 
 
 def test_the_drill_passed_and_its_sandbox_is_gone(host: Host) -> None:
-    report = json.loads(host.file("/srv/reports/latest/report.json").content_string)
+    report = json.loads(host.file("/srv/drill/reports/latest/report.json").content_string)
     assert (report["verdict"], report["fingerprint"]["equal"]) == ("passed", True)
     assert nothing_left(host)
-    assert host.file("/srv/reports/latest/report.html").size > 10000
+    assert host.file("/srv/drill/reports/latest/report.html").size > 10000

@@ -118,15 +118,15 @@ def test_stopped_store_is_reported_and_its_return_as_well(backed_up: Host) -> No
 
 @contextlib.contextmanager
 def filled(host: Host, megabytes: int) -> t.Iterator[None]:
-    host.run_expect([0], f"dd if=/dev/zero of=/srv/small/file bs=1M count={megabytes} status=none")
+    host.run_expect([0], f"dd if=/dev/zero of=/srv/monitoring/small/file bs=1M count={megabytes} status=none")
     try:
         yield
     finally:
-        host.run_expect([0], "rm /srv/small/file")
+        host.run_expect([0], "rm /srv/monitoring/small/file")
 
 
 def test_full_disk_is_reported_and_its_emptying_as_well(backed_up: Host) -> None:
-    key = "school/storage.full:/srv/small"
+    key = "school/storage.full:/srv/monitoring/small"
     during, _after = falls_and_rises(backed_up, filled(backed_up, 10), key, "critical")
     assert level(during) == "critical"
 

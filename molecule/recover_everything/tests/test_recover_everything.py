@@ -13,9 +13,9 @@ from tests.support.containers import nothing_left, sql
 
 def test_database_and_files_are_as_before_the_loss(host: Host) -> None:
     assert sql(host, "everything", "SELECT count(*) || ' ' || max(title) FROM tracks") == "100 Track 99"
-    assert host.file("/srv/everything/files/cover.png").content_string == "cover"
+    assert host.file("/srv/recover_everything/files/cover.png").content_string == "cover"
 
 
 def test_the_maintenance_is_over(host: Host) -> None:
-    assert not host.file("/srv/everything/maintenance.html").exists
+    assert not host.file("/srv/recover_everything/maintenance.html").exists
     assert nothing_left(host)

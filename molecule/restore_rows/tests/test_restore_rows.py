@@ -29,7 +29,7 @@ def test_deleted_rows_are_restored(host: Host, query: str) -> None:
 
 def test_the_tenant_of_the_file_is_restored_and_no_other_is_touched(host: Host) -> None:
     query = "SELECT b.id, t.id FROM bookings b JOIN tenants t ON t.id = b.tenant_id"
-    rows = host.run(f"sqlite3 /srv/studio.sqlite '{query}'")
+    rows = host.run(f"sqlite3 /srv/restore_rows.sqlite '{query}'")
     assert rows.stdout.split() == ["1|north", "2|south"]
 
 

@@ -12,11 +12,11 @@ from tests.support.containers import in_store, nothing_left
 
 
 def test_the_newest_commit_reverts_the_bad_release(host: Host) -> None:
-    commits = host.run("git --git-dir /srv/studio.git log --format=%s main").stdout.splitlines()
+    commits = host.run("git --git-dir /srv/roll_back/studio.git log --format=%s main").stdout.splitlines()
     assert commits == ['Revert "Release 2"', "Release 2", "Release 1"]
-    assert host.run("git --git-dir /srv/studio.git show main:index.html").stdout == "Release 1\n"
-    assert host.file("/srv/www/index.html").content_string == "Release 1\n"
-    assert host.file("/srv/studio/index.html").content_string == "Release 2\n"
+    assert host.run("git --git-dir /srv/roll_back/studio.git show main:index.html").stdout == "Release 1\n"
+    assert host.file("/srv/roll_back/www/index.html").content_string == "Release 1\n"
+    assert host.file("/srv/roll_back/studio/index.html").content_string == "Release 2\n"
 
 
 def test_each_run_is_recorded(host: Host) -> None:
