@@ -57,7 +57,7 @@ def pooler(server: PostgresServer, mode: str, databases: t.Sequence[str] = (), *
     (root / "ini").write_text(
         "[databases]\n"
         + "".join(f"{line}\n" for line in databases)
-        + f"* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n{''.join(lines)}",
+        + f"* = host={server.address} port={server.port}\n[pgbouncer]\n{''.join(lines)}",
         encoding="utf-8",
     )
     for path in (root, *root.iterdir()):
@@ -78,7 +78,7 @@ def _wait(server: PostgresServer, port: int) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
-            psycopg2.connect(**{**server.options().keywords, "port": str(port)}).close()
+            psycopg2.connect(**{**server.options().keywords, "host": "127.0.0.1", "port": str(port)}).close()
             return
         except psycopg2.OperationalError:
             if time.monotonic() > deadline:

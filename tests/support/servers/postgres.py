@@ -39,6 +39,7 @@ class PostgresServer:
     port: int
     data_dir: Path
     password: str = field(repr=False)
+    address: str = "127.0.0.1"
     _databases: t.List[str] = field(default_factory=list)
 
     def options(
@@ -46,7 +47,7 @@ class PostgresServer:
     ) -> ConnectionOptions:
         return ConnectionOptions(
             keywords={
-                "host": "127.0.0.1",
+                "host": self.address,
                 "port": str(self.port),
                 "user": user,
                 "password": self.password if password is None else password,
@@ -58,7 +59,7 @@ class PostgresServer:
     def module_options(self, database: str = "postgres") -> dict[str, t.Any]:
         """The same as options of our modules."""
         return {
-            "login_host": "127.0.0.1",
+            "login_host": self.address,
             "login_port": self.port,
             "login_user": "postgres",
             "login_password": self.password,
