@@ -21,16 +21,7 @@ requirements:
 extends_documentation_fragment:
   - lifeline.recovery._attributes
   - lifeline.recovery._attributes.info_module
-options:
-  data_dir:
-    description:
-      - Data directory of the cluster.
-    type: path
-    required: true
-  client_bin_dir:
-    description:
-      - Folder of the programs of PostgreSQL. If it is unset, the folders of the distributions are searched.
-    type: path
+  - lifeline.recovery._cluster
 seealso:
   - module: lifeline.recovery.pg_promote
 """

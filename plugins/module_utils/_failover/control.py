@@ -40,26 +40,33 @@ def read_control(request: ControlRequest) -> ControlResult:
 
     Raises RecoveryError(target_missing, access_denied, client_missing, damaged).
     """
-    major = _major(request.data_dir)
-    owner = owner_to_run_as(request.data_dir, None)
-    cluster = Cluster(request.data_dir, find_server(major, request.client_bin_dir), owner, Login())
+    cluster = cluster_at(request.data_dir, request.client_bin_dir)
     # The postmaster writes "shut down" before its last processes end, so the process is looked for afterwards.
     control = cluster.control()
     running = cluster.running() is not None
     if control is None or not control.checkpoint_lsn:
         raise RecoveryError(
             ErrorKind.DAMAGED,
-            f"pg_controldata cannot read the control file of {request.data_dir}.",
+            f"pg_controldata cannot read the control file of {cluster.data}.",
             next_step="Run pg_controldata as the owner of the directory and read its message.",
         )
     stopped = StoppedPrimary(
         control.system_identifier, control.timeline, control.state, running, control.checkpoint_lsn
     )
     limits = {name: int(value) for name, value in control.limits.items()}
-    return ControlResult(stopped, stopped.is_clean, limits, str(major))
+    return ControlResult(stopped, stopped.is_clean, limits, str(major_of(cluster.data)))
 
 
-def _major(data_dir: str) -> int:
+def cluster_at(data_dir: str, client_bin_dir: t.Optional[str]) -> Cluster:
+    """The cluster with the programs of its version, which root runs as the owner of the directory.
+
+    Raises RecoveryError(target_missing, access_denied, client_missing, invalid_options).
+    """
+    programs = find_server(major_of(data_dir), client_bin_dir)
+    return Cluster(data_dir, programs, owner_to_run_as(data_dir, None), Login())
+
+
+def major_of(data_dir: str) -> int:
     """The major version of a data directory."""
     path = os.path.join(data_dir, "PG_VERSION")
     try:

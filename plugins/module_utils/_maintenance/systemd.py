@@ -10,10 +10,11 @@ import contextlib
 import os
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError
 from .._core.files import replace_file
+from .._core.options import INTERNAL
 from .means import Before, Means, run_program
 
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,250}")
@@ -25,19 +26,25 @@ _RUNS = ("active", "activating", "reloading")
 #: A mask in this folder has no effect on units in /etc, which precedes it; a drop-in has, and a reboot removes it.
 #: https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html#Unit%20File%20Load%20Path
 RUNTIME = "/run/systemd/system"
+#: Drop-ins that survive a reboot.
+PERSISTENT = "/etc/systemd/system"
 _DROP_IN = "90-lifeline-maintenance.conf"
 #: The file system always has a root, so that this never holds and each start of the unit fails.
-_REFUSAL = "# lifeline.recovery: starts are refused during maintenance.\n[Unit]\nAssertPathExists=!/\n"
+_REFUSAL = "# lifeline.recovery: starts are refused during {reason}.\n[Unit]\nAssertPathExists=!/\n"
 
 _PROPERTIES = "Id,LoadState,ActiveState,TriggeredBy"
 
 
 @dataclass(frozen=True)
 class SystemdOptions:
-    """units: names; a name without a type is a service. refuse_starts: until the end, or until the host restarts."""
+    """units: names; a name without a type is a service. refuse_starts: until the end, or until the host restarts.
+
+    persistent: refuse starts also after the host has restarted.
+    """
 
     units: t.Tuple[str, ...]
     refuse_starts: bool = False
+    persistent: bool = field(default=False, metadata=INTERNAL)
 
     def require_valid(self) -> None:
         """Raise RecoveryError(invalid_options)."""
@@ -81,21 +88,29 @@ class Systemd(Means):
         for unit in self._units():
             if unit.runs:
                 return f"the unit {unit.name} is {unit.state}"
-            if self._options.refuse_starts and not os.path.exists(_drop_in(unit.name)):
+            if self._options.refuse_starts and not os.path.exists(self._drop_in(unit.name)):
                 return f"starts of the unit {unit.name} are not refused"
         return ""
 
     def begin(self, before: Before) -> None:
-        units = {unit.name: unit for unit in (*self._show(list(before["units"])), *self._units())}
+        units = self._concerned(before)
         if self._options.refuse_starts:
-            self._refuse_starts(list(units))
+            self._refuse_starts([unit.name for unit in units])
         # A socket or a timer that runs would start its service again.
         for triggers in (True, False):
-            self._run_for("stop", [unit.name for unit in units.values() if unit.is_trigger is triggers])
+            names = [unit.name for unit in units if unit.is_trigger is triggers]
+            self._run_for("stop", names, waits=not self._options.persistent)
+
+    def states(self) -> t.Dict[str, str]:
+        """The state of each unit of the options, for example C(active) or C(deactivating)."""
+        return {unit.name: unit.state for unit in self._units()}
+
+    def _concerned(self, before: Before) -> t.List[Unit]:
+        return list({unit.name: unit for unit in (*self._show(list(before["units"])), *self._units())}.values())
 
     def why_not_ended(self, before: Before) -> str:
         for unit in self._show(list(before["units"])):
-            if _remains(unit.name) is not None:
+            if self._remains(unit.name) is not None:
                 return f"starts of the unit {unit.name} are still refused"
             if before["units"][unit.name] and not unit.runs:
                 return f"the unit {unit.name} is {unit.state}"
@@ -146,10 +161,11 @@ class Systemd(Means):
 
     def _refuse_starts(self, names: t.Sequence[str]) -> None:
         for name in names:
-            path = _drop_in(name)
+            path = self._drop_in(name)
+            reason = "a fence" if self._options.persistent else "maintenance"
             try:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-                replace_file(path, _REFUSAL, 0o644)
+                replace_file(path, _REFUSAL.format(reason=reason), 0o644)
             except OSError as error:
                 raise RecoveryError(
                     ErrorKind.ACCESS_DENIED, f"{path} cannot be written: {error.strerror}.", next_step="Run it as root."
@@ -158,34 +174,32 @@ class Systemd(Means):
 
     def _accept_starts(self, names: t.Iterable[str]) -> None:
         for name in names:
-            folder = os.path.dirname(_drop_in(name))
-            for remaining in _remains(name) or ():
+            folder = os.path.dirname(self._drop_in(name))
+            for remaining in self._remains(name) or ():
                 os.unlink(os.path.join(folder, remaining))
             # A drop-in of another program keeps the folder.
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
         self._run("daemon-reload")
 
-    def _run_for(self, verb: str, names: t.Sequence[str]) -> None:
+    def _run_for(self, verb: str, names: t.Sequence[str], *, waits: bool = True) -> None:
         if names:
-            self._run(verb, "--", *names)
+            self._run(verb, *([] if waits else ["--no-block"]), "--", *names)
 
     def _run(self, *arguments: str) -> str:
         return run_program(["systemctl", *arguments], timeout=self._timeout)[1]
 
+    def _drop_in(self, unit: str) -> str:
+        return os.path.join(PERSISTENT if self._options.persistent else RUNTIME, f"{unit}.d", _DROP_IN)
 
-def _drop_in(unit: str) -> str:
-    return os.path.join(RUNTIME, f"{unit}.d", _DROP_IN)
+    def _remains(self, unit: str) -> t.Optional[t.List[str]]:
+        """The files of this module in the folder of drop-ins, also one that a killed run left; None without any.
 
-
-def _remains(unit: str) -> t.Optional[t.List[str]]:
-    """The files of this module in the folder of drop-ins, also one that a killed run left; None without any.
-
-    An empty folder is one that a killed run made.
-    """
-    try:
-        found = os.listdir(os.path.dirname(_drop_in(unit)))
-    except FileNotFoundError:
-        return None
-    own = [name for name in found if name.lstrip(".").startswith(_DROP_IN)]
-    return own if own or not found else None
+        An empty folder is one that a killed run made.
+        """
+        try:
+            found = os.listdir(os.path.dirname(self._drop_in(unit)))
+        except FileNotFoundError:
+            return None
+        own = [name for name in found if name.lstrip(".").startswith(_DROP_IN)]
+        return own if own or not found else None

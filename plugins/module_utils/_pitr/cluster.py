@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -93,6 +94,9 @@ class Cluster:
                 alive = "postgres" in stream.read()
         except (OSError, ValueError):
             return None
+        # After a crash of the host, the process with the number of a former server may be of another cluster.
+        with contextlib.suppress(PermissionError):
+            alive = alive and os.path.exists(f"/proc/{pid}/cwd") and os.path.samefile(f"/proc/{pid}/cwd", self.data)
         return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
 
     def query(self, sql: str, database: t.Optional[str] = None) -> str:
@@ -158,6 +162,10 @@ class Cluster:
             elif not word.startswith(("-D", "--data-directory")):
                 kept.append(word)
         return kept
+
+    def request_stop(self) -> None:
+        """Begin a fast shutdown without waiting for its end; nothing for a server that has ended."""
+        self._run(["pg_ctl", "stop", "-s", "-W", "-m", "fast", "-D", self.data])
 
     def stop(self, timeout: int) -> None:
         """Stop it with a fast shutdown. Raises RecoveryError(service_failed) if it does not end."""
