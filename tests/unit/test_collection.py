@@ -62,6 +62,7 @@ LAYERS = [
     "_migrations",
     "_operations",
     "_failover",
+    "_redirect",
     "_sandbox",
     "_drill",
     "_status",

@@ -1,0 +1,275 @@
+#!/usr/bin/python
+# Copyright (c) 2026 lifeline.recovery contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redirect
+short_description: Lead clients to another database server, if they are led to the expected one now
+version_added: 1.0.0
+description:
+  - Exchanges the value that leads clients to the writer - the server of a pooler, a variable in a file, or a value that programs set.
+  - If the value is neither O(expected) nor O(value), nothing is changed, and the error has the kind C(conflict).
+  - The result is proved as clients see it. The page C(docs/redirecting.md) lists the proof of each way.
+  - A second run changes nothing, and proves the result again. To go back, exchange O(expected) and O(value).
+author:
+  - lifeline.recovery contributors (@lifeline-recovery)
+requirements:
+  - psycopg2 (for O(pgbouncer))
+extends_documentation_fragment:
+  - lifeline.recovery._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The value is read and compared, and the answers that clients get now are returned.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  expected:
+    description:
+      - The value before the change. For O(pgbouncer), a connection string with the same keywords as O(value).
+    type: str
+    required: true
+  value:
+    description:
+      - The new value. For O(pgbouncer), the keywords of the line to set, for example V(host=10.2.0.10 port=5432). Other keywords stay.
+    type: str
+    required: true
+  verify_seconds:
+    description:
+      - Seconds until every answer must be the new value.
+    type: float
+    default: 60
+  timeout:
+    description:
+      - Seconds of each request and program.
+    type: float
+    default: 30
+  pgbouncer:
+    description:
+      - A database in the section C([databases]) of pgbouncer. The rest of the file stays the same bytes. RELOAD leads new connections to the new
+        server. Without M(lifeline.recovery.pgbouncer_pause) and a fence, clients write to the old server until they end their transactions.
+    type: dict
+    suboptions:
+      ini:
+        description:
+          - Absolute path of the file with the line of the database, on the host of the pooler.
+        type: path
+        required: true
+      database:
+        description:
+          - Name of the database, as clients use it. V(*) is refused.
+        type: str
+        required: true
+      admin:
+        description:
+          - Login to the admin console.
+        type: dict
+        required: true
+        suboptions: &login
+          host:
+            description:
+              - Name, address, or folder of the socket of the pooler.
+            type: str
+            default: 127.0.0.1
+          port:
+            description:
+              - Port of the pooler.
+            type: int
+            default: 6432
+          user:
+            description:
+              - Role of the login. For the console, one of C(admin_users).
+            type: str
+            default: postgres
+          password:
+            description:
+              - Password of the role.
+            type: str
+          sslmode:
+            description:
+              - Whether the connection is encrypted, as libpq defines it.
+            type: str
+            default: prefer
+      client:
+        description:
+          - Login of a client to the database. If it is set and the database is not paused, the server that new clients reach must be a primary.
+            If it is unset, the proof is what the console shows.
+        type: dict
+        suboptions: *login
+  env_file:
+    description:
+      - A variable in a file of C(KEY=value) lines. The quotes of the value and the rest of the file stay. A value that programs would read in
+        different ways is refused. Restart the application afterwards.
+    type: dict
+    suboptions:
+      path:
+        description:
+          - Absolute path of the file.
+        type: path
+        required: true
+      key:
+        description:
+          - Name of the variable. The file must have one line for it.
+        type: str
+        required: true
+      hidden:
+        description:
+          - Whether results show no values, because they may hold a password.
+        type: bool
+        default: true
+  command:
+    description:
+      - Programs that read and set the value. No shell is used.
+    type: dict
+    suboptions:
+      read:
+        description:
+          - Program that prints the value, with its arguments.
+        type: list
+        elements: str
+        required: true
+      write:
+        description:
+          - Program that sets the value, with its arguments. It gets the new value in E(LIFELINE_VALUE) and the value before in
+            E(LIFELINE_EXPECTED).
+        type: list
+        elements: str
+        required: true
+      hidden:
+        description:
+          - Whether results show no values, because they may hold a password.
+        type: bool
+        default: true
+seealso:
+  - module: lifeline.recovery.pgbouncer_pause
+  - module: lifeline.recovery.pg_promote
+"""
+
+EXAMPLES = r"""
+- name: Redirect new connections of pgbouncer to the server in the west
+  lifeline.recovery.redirect:
+    expected: host=10.1.0.10 port=5432
+    value: host=10.2.0.10 port=5432
+    pgbouncer:
+      ini: /etc/pgbouncer/pgbouncer.ini
+      database: app
+      admin:
+        user: pgbouncer
+        password: "{{ vault_pgbouncer_password }}"
+  become: true
+
+- name: Show the change of a variable that the application reads when it starts
+  lifeline.recovery.redirect:
+    expected: 10.1.0.10
+    value: 10.2.0.10
+    env_file:
+      path: /etc/learnplay/environment
+      key: DB_HOST
+      hidden: false
+  become: true
+  check_mode: true
+  diff: true
+
+- name: Set the server of HAProxy by programs of the operator
+  lifeline.recovery.redirect:
+    expected: east
+    value: west
+    command:
+      read: [/usr/local/bin/writer, get]
+      write: [/usr/local/bin/writer, set]
+      hidden: false
+"""
+
+RETURN = r"""
+target:
+  description: The changed database, variable or value.
+  type: str
+  returned: success
+  sample: the database app in /etc/pgbouncer/pgbouncer.ini
+before:
+  description: The value before, and facts that a restore needs. Secrets are removed.
+  type: dict
+  returned: success
+  sample: {value: host=10.1.0.10 port=5432}
+current:
+  description: The value now. Secrets are removed.
+  type: str
+  returned: success
+  sample: host=10.2.0.10 port=5432
+answers:
+  description: The answers that clients get. Empty if none was asked for.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    server:
+      description: The server, file or program that was asked.
+      type: str
+    value:
+      description: The answer. Empty if there was none.
+      type: str
+  sample: [{server: "127.0.0.1:6432", value: host=10.2.0.10 port=5432}]
+undo:
+  description: Always empty, because the same module with O(expected) and O(value) exchanged goes back.
+  type: dict
+  returned: success
+  sample: {}
+plan_digest:
+  description: Digest of the change.
+  type: str
+  returned: success
+  sample: 96348ae91561bf1b
+unchanged:
+  description: Why nothing was changed, as C(reason) and C(next_step); null if something was.
+  type: dict
+  returned: success
+  sample: null
+timings:
+  description: Seconds per phase.
+  type: dict
+  returned: success
+  sample: {read: 0.1, write: 0.1, verify: 0.2, total: 0.4}
+summary:
+  description: The result in one sentence.
+  type: str
+  returned: success
+  sample: Changed the database app in /etc/pgbouncer/pgbouncer.ini from host=10.1.0.10 port=5432 to host=10.2.0.10 port=5432.
+error_kind:
+  description: Stable name of the error.
+  type: str
+  returned: failure
+  sample: conflict
+"""
+
+from ..module_utils._ansible.ansible_module import create_module, run_module
+from ..module_utils._ansible.options import request_of, spec_of
+from ..module_utils._ansible.redirect_requests import redirect_way, show_values, ways_spec
+from ..module_utils._operations.change import perform
+from ..module_utils._redirect.change import Redirect, RedirectRequest, RedirectResult
+from ..module_utils._repository.change import Safeguards
+
+SPEC = spec_of(RedirectRequest).merge(ways_spec())
+
+
+def main() -> None:
+    module = create_module(SPEC)
+    params = module.params
+
+    def work() -> RedirectResult:
+        safeguards = Safeguards(check_mode=module.check_mode)
+        request = request_of(RedirectRequest, params, check_mode=module.check_mode, safeguards=safeguards)
+        change = Redirect(request, redirect_way(params))
+        show_values(module, change.way)
+        return perform(change)
+
+    run_module(module, work)
+
+
+if __name__ == "__main__":
+    main()
