@@ -10,7 +10,7 @@ module: redirect
 short_description: Lead clients to another database server, if they are led to the expected one now
 version_added: 1.0.0
 description:
-  - Exchanges the value that leads clients to the writer - the server of a pooler, a variable in a file, or a value that programs set.
+  - Exchanges the value that leads clients to the writer - a record of DNS, the server of a pooler, a variable in a file, or a value that programs set.
   - If the value is neither O(expected) nor O(value), nothing is changed, and the error has the kind C(conflict).
   - The result is proved as clients see it. The page C(docs/redirecting.md) lists the proof of each way.
   - A second run changes nothing, and proves the result again. To go back, exchange O(expected) and O(value).
@@ -18,6 +18,7 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2 (for O(pgbouncer))
+  - dnspython (for O(rfc2136))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
 attributes:
@@ -50,6 +51,68 @@ options:
       - Seconds of each request and program.
     type: float
     default: 30
+  rfc2136:
+    description:
+      - A record of DNS that a server changes by a signed update. The expected values and the change are one message, so that a change of another
+        client is never overwritten. For V(A) and V(AAAA), O(expected) and O(value) are addresses, separated by blanks.
+    type: dict
+    suboptions:
+      server:
+        description:
+          - Name or address of the primary server of the zone.
+        type: str
+        required: true
+      port:
+        description:
+          - Port of O(rfc2136.server).
+        type: int
+        default: 53
+      zone:
+        description:
+          - Name of the zone.
+        type: str
+        required: true
+      record:
+        description:
+          - Complete name of the record. The record must exist.
+        type: str
+        required: true
+      type:
+        description:
+          - Type of the record.
+        type: str
+        choices: [A, AAAA, CNAME, SRV]
+        default: CNAME
+      ttl:
+        description:
+          - Time to live in seconds. If it is unset, that of the record is kept. If the record has the value already, only its TTL is changed.
+        type: int
+      key_name:
+        description:
+          - Name of the TSIG key that signs the update.
+        type: str
+      key_secret:
+        description:
+          - Secret of the TSIG key in base64.
+        type: str
+      key_algorithm:
+        description:
+          - Algorithm of the TSIG key.
+        type: str
+        choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512]
+        default: hmac-sha256
+      authoritative:
+        description:
+          - Further servers of the zone, as addresses with or without a port. Each must answer the new value.
+        type: list
+        elements: str
+        default: []
+      resolvers:
+        description:
+          - Resolvers of the clients, as addresses with or without a port. Each must answer the new value, which takes up to the TTL before.
+        type: list
+        elements: str
+        default: []
   pgbouncer:
     description:
       - A database in the section C([databases]) of pgbouncer. The rest of the file stays the same bytes. RELOAD leads new connections to the new
@@ -152,6 +215,21 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Redirect the name of the writer to the west
+  lifeline.recovery.redirect:
+    expected: east.example.test.
+    value: west.example.test.
+    rfc2136:
+      server: 10.1.0.53
+      zone: example.test
+      record: db.example.test
+      ttl: 30
+      key_name: failover
+      key_secret: "{{ vault_dns_key }}"
+      authoritative: [10.2.0.53]
+      resolvers: [10.3.0.53]
+  delegate_to: localhost
+
 - name: Redirect new connections of pgbouncer to the server in the west
   lifeline.recovery.redirect:
     expected: host=10.1.0.10 port=5432
