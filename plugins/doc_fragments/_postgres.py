@@ -144,3 +144,59 @@ options:
           - Key of O(peer.ssl_cert).
         type: path
 """
+
+    # The server after its promotion, in modules that log in to no other server.
+    PROMOTED = r"""
+options:
+  peer:
+    description:
+      - The login to the server that becomes the primary. If it is set, the module proves that a commit on the server returns.
+    type: dict
+    suboptions:
+      dsn:
+        description:
+          - Connection string of libpq, instead of O(peer.login_host) and the other connection options.
+        type: str
+      login_host:
+        description:
+          - Host of the server.
+        type: str
+      login_port:
+        description:
+          - Port of the server.
+        type: int
+        default: 5432
+      login_unix_socket:
+        description:
+          - Folder of a local socket, instead of O(peer.login_host).
+        type: str
+      login_user:
+        description:
+          - Role to log in as. If it is unset, the name of the operating system user is used.
+        type: str
+      login_password:
+        description:
+          - Password of the role. If it is unset, the password file of libpq is used.
+        type: str
+      login_db:
+        description:
+          - Database to connect to. If it is unset, V(postgres) is used.
+        type: str
+      ssl_mode:
+        description:
+          - C(sslmode) of the connection. If it is unset, V(prefer) is used.
+        type: str
+        choices: [allow, disable, prefer, require, verify-ca, verify-full]
+      ca_cert:
+        description:
+          - File of certificate authorities that must have signed the certificate of the server.
+        type: path
+      ssl_cert:
+        description:
+          - Certificate of the client.
+        type: path
+      ssl_key:
+        description:
+          - Key of O(peer.ssl_cert).
+        type: path
+"""

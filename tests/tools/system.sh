@@ -17,19 +17,24 @@ for file in "${!wanted[@]}"; do [ -e "$file" ] || missing+=("${wanted[$file]}");
 # A newer Node than the system's may lie elsewhere, and brings its own npm.
 for program in node npm; do command -v "$program" >/dev/null || missing+=("${program/%node/nodejs}"); done
 
-# Of Prometheus only the program that checks rules is wanted, and no server that starts with the system.
-bring_promtool() {
-    command -v promtool >/dev/null || [ -x .cache/bin/promtool ] || ! command -v apt-get >/dev/null && return
+# Of Prometheus and etcd only a program is wanted, and no server that starts with the system.
+bring_program() { # PROGRAM PACKAGE PURPOSE
+    command -v "$1" >/dev/null || [ -x ".cache/bin/$1" ] || ! command -v apt-get >/dev/null && return
     local folder
     folder=$(mktemp -d)
-    (cd "$folder" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . &&
-        mkdir -p "$OLDPWD/.cache/bin" && cp usr/bin/promtool "$OLDPWD/.cache/bin/") ||
-        echo "Not found: promtool. Rules of Prometheus are not run in tests; apt-get install prometheus brings it."
+    (cd "$folder" && apt-get download -q "$2" >/dev/null 2>&1 && dpkg-deb -x "$2"_*.deb . &&
+        mkdir -p "$OLDPWD/.cache/bin" && cp "usr/bin/$1" "$OLDPWD/.cache/bin/") ||
+        echo "Not found: $1. $3 apt-get install $2 brings it."
     rm -rf "$folder"
 }
 
+bring_programs() {
+    bring_program promtool prometheus "Rules of Prometheus are not run in tests;"
+    bring_program etcd etcd-server "Tests of Patroni are skipped;"
+}
+
 if [ ${#missing[@]} -eq 0 ]; then
-    bring_promtool
+    bring_programs
     exit 0
 fi
 
@@ -39,7 +44,7 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     # Only the programs are used; a cluster of the system is neither needed nor wanted.
     mkdir -p /etc/postgresql-common && [ -e /etc/postgresql-common/createcluster.conf ] ||
         echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && bring_promtool && exit 0
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && bring_programs && exit 0
 fi
 echo "Not installed: ${missing[*]}. Tests on PostgreSQL 15 are left out without postgresql-15; those on 16 and 18 run."
 echo "To install them: sudo apt-get install ${missing[*]}"

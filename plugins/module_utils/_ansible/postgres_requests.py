@@ -81,6 +81,20 @@ def peer_options(params: Params) -> t.Optional[ConnectionOptions]:
     return ConnectionOptions(keywords={**shared, **own.keywords}, stall_timeout=params["stall_timeout"])
 
 
+def promoted_options(params: Params) -> t.Optional[ConnectionOptions]:
+    """The server that the option peer describes, in a module that logs in to no other server."""
+    unset = ("dsn", "login_host", "login_unix_socket", "login_user", "login_password", "ca_cert", "ssl_cert", "ssl_key")
+    defaults = {
+        "login_db": "postgres",
+        "login_port": 5432,
+        "ssl_mode": "prefer",
+        "connect_timeout": 10,
+        "stall_timeout": 300,
+        "client_bin_dir": None,
+    }
+    return peer_options({**dict.fromkeys(unset), **defaults, "peer": params["peer"]})
+
+
 def maintenance_options(params: Params) -> ConnectionOptions:
     """As connection_options, with the database postgres where none is named."""
     options = connection_options(params)

@@ -41,7 +41,7 @@ class Manager:
 
 
 _COMMANDS = {
-    "Patroni": "patronictl switchover",
+    "Patroni": "the module patroni_switchover or patronictl switchover",
     "repmgr": "repmgr standby switchover",
     "pg_auto_failover": "pg_autoctl perform switchover",
     "CloudNativePG": "kubectl cnpg promote",
