@@ -107,7 +107,7 @@ def test_the_action_group_of_a_family_has_the_modules_that_take_its_options(fami
 READERS = {
     "postgres_spec": (
         r"\b(connection_options|maintenance_options|check_target|layout_of|restore_request|repair_request"
-        r"|media_restore_request|migrations_request|status_request|pitr(_info)?_request)\b"
+        r"|media_restore_request|migrations_request|status_request|pitr(_info)?_request|probe_logins)\b"
     ),
     "store_spec": r"\b(opened_store|readable_store|audit_store|checked_locations|check_recorder|status_request)\b",
     "files_spec": (
