@@ -184,6 +184,11 @@ replayed_lsn:
   type: str
   returned: success
   sample: 0/4012C00
+loss:
+  description: The loss of the promotion in a sentence.
+  type: str
+  returned: success
+  sample: "No commit is lost: the standby has replayed the shutdown checkpoint of the primary."
 loss_is_proven:
   description: Whether the end of the WAL of the old primary is known, so that RV(loss_bytes) is exact.
   type: bool

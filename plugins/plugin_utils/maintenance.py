@@ -47,10 +47,11 @@ def mistakes(steps: t.Any) -> list[str]:
 
 def plan(steps: t.Sequence[Result], groups: t.Mapping[str, t.Sequence[str]]) -> list[dict[str, t.Any]]:
     """Each step for each of its hosts, in order. means: the name of its means; host: empty for the host of the play."""
-    return [_planned(step, host) for step in steps for host in _hosts(step, groups)]
+    return [_planned(step, host) for step in steps for host in hosts_of(step, groups)]
 
 
-def _hosts(step: Result, groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+def hosts_of(step: Result, groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """The hosts of a step and of its groups, each once; an empty name for the host of the play."""
     named = [host for name in step.get("hosts") or () for host in groups.get(name, [name])]
     return list(dict.fromkeys(named)) or [""]
 

@@ -10,6 +10,7 @@ import functools
 import typing as t
 
 from ..module_utils._core.sizes import counted, first_of
+from . import failover
 from .commands import command, same_command
 from .recoveries import RECOVERIES
 from .releases import RELEASES
@@ -49,6 +50,10 @@ def outcome(
         return RECOVERIES[verb](result, check_mode, source)
     if verb == "recover_everything":
         return stages(result, check_mode, source, confirm)
+    if verb == "failover":
+        return failover.outcome_lines(result, check_mode, source, confirm)
+    if verb == "prepare_failover":
+        return failover.readiness(result, check_mode, source)
     if verb in REPAIRS:
         return REPAIRS[verb](result, check_mode, source, target, confirm)
     if verb in RELEASES:

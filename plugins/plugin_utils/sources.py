@@ -18,6 +18,8 @@ KINDS = (POSTGRESQL, BUCKET, D1, SUPABASE)
 _DATABASES = (POSTGRESQL, D1)
 #: Kinds whose backup sets are in a store. Supabase keeps the backups of a project itself.
 _SETS = (POSTGRESQL, BUCKET, D1)
+#: Kinds that another site can take over.
+_MOVED = (*_DATABASES, SUPABASE)
 #: Each option of a source with its kinds and the value that stands for "unset". The variable recovery_<option> of the
 #: inventory is the default of all sources.
 _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
@@ -86,6 +88,18 @@ _OPTIONS: dict[str, tuple[t.Sequence[str], t.Any]] = {
     "migrations_path": ((POSTGRESQL,), ""),
     "ledger": ((POSTGRESQL,), "supabase_migrations.schema_migrations"),
     "ignored_ledgers": ((POSTGRESQL,), []),
+    "failover_way": (_MOVED, "postgresql"),
+    "sites": (_MOVED, []),
+    "redirects": (_MOVED, []),
+    "poolers": (_MOVED, []),
+    "client_connection": (_MOVED, {}),
+    "vantage_points": (_MOVED, []),
+    "quorum": (_MOVED, 0),
+    "failover_window": (_MOVED, {}),
+    "failover_approval": (_MOVED, {}),
+    "failover_deploy": (_MOVED, ""),
+    "smoke_checks": (_MOVED, []),
+    "step_seconds": (_MOVED, {}),
     "sandbox_path": (_SETS, ""),
     "sql_name": ((D1,), ""),
     "location": ((D1,), ""),

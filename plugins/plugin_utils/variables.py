@@ -28,6 +28,8 @@ _REQUESTS = (
     *("documents", "version", "version_above", "etag_above", "max_documents"),
     *("state", "migrations", "without_transaction", "include_older", "maintenance"),
     *("roll_back", "ref", "kept", "delete_functions", "commits"),
+    *("from_site", "to_site", "abort", "takeover", "down_since"),
+    *("accept_answering", "accept_split_brain", "override_window", "override_cooldown"),
 )
 # Requests that mean something for one source only.
 _OF_ONE_SOURCE = (
@@ -35,10 +37,11 @@ _OF_ONE_SOURCE = (
     *("accept_identity", "documents", "version"),
     *("migrations", "without_transaction"),
     *("ref", "kept", "delete_functions", "commits"),
+    *("from_site", "to_site", "abort", "takeover", "down_since"),
 )
 # Options that identify a source: on the command line they would replace those of several sources.
 _IDENTITIES = (
-    *("database", "connection", "restore_connection", "files", "restore_files", "sql_name"),
+    *("sites", "database", "connection", "restore_connection", "files", "restore_files", "sql_name"),
     *("stanza", "pgbackrest_config", "data_directory", "settings_file", "service", "migrations_path"),
 )
 _PREFIX = "recovery_"

@@ -48,7 +48,6 @@ LAYERS = [
     "_engines.postgresql.server",
     "_engines.postgresql.archive",
     "_engines.postgresql.foreign",
-    "_engines.postgresql.neutral",
     "_engines.postgresql.backup",
     "_engines.postgresql.restore",
     "_engines.postgresql.restore_rows",
@@ -167,6 +166,7 @@ def test_a_role_documents_what_it_takes(role: str) -> None:
     # A default in the specification is printed when another argument is wrong, and these hold secrets.
     kinds = ("connection", "store", "files", "channels", "sources", "bucket_locks", "repository", "cipher_pass")
     kinds = (*kinds, "courses", "media", "steps", "git", "edge_functions", "frontend_hosting")
+    kinds = (*kinds, "sites", "poolers", "redirects", "client_connection")
     secret = {f"{role}_{kind}" for kind in (*kinds, "check_files", "check_secrets", "secrets")}
     assert [name for name in secret if "default" in specification.get(name, {})] == []
     plain = {name: option["default"] for name, option in specification.items() if name not in secret}

@@ -73,6 +73,7 @@ class PromoteResult(Outcome):
     timeline_before: t.Optional[int]
     timeline: t.Optional[int]
     replayed_lsn: str
+    loss: str
     loss_is_proven: bool
     loss_bytes: t.Optional[int]
     loss_seconds: t.Optional[float]
@@ -159,6 +160,7 @@ class Promotion(Change[PromoteResult]):
             timeline_before=before.timeline if before else None,
             timeline=self._after.timeline if self._after else None,
             replayed_lsn=format_position(before.replayed if before else None) or "unknown",
+            loss=self._loss.sentence,
             loss_is_proven=self._loss.is_proven,
             loss_bytes=self._loss.bytes,
             loss_seconds=self._loss.seconds,
@@ -234,7 +236,9 @@ class Promotion(Change[PromoteResult]):
     def _settled(self, conn: Connection, standby: Server) -> Server:
         """The standby after it has replayed all WAL that it can still get."""
         request = self._request
-        end = time.monotonic() + (request.wait_seconds if self.safeguards.acts else request.settle_seconds)
+        # The plan of a fenced primary is the last gate before the promotion, so it waits as the promotion does.
+        waits = self.safeguards.acts or bool(request.stopped_primary or request.fenced_by)
+        end = time.monotonic() + (request.wait_seconds if waits else request.settle_seconds)
         stable_since, seen = time.monotonic(), standby.received
         while True:
             now = time.monotonic()

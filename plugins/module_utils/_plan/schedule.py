@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The longest gap of a schedule between two runs. Pure: it counts days and reads no clock."""
+"""The longest gap of a schedule between two runs, and whether a window is open. Pure: it reads no clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import functools
 import re
 import typing as t
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 
 _SHORTHANDS = {
     "hourly": "*-*-* *:00:00",
@@ -63,6 +63,23 @@ def longest_gap(expression: str) -> float:
     if runs < 2:
         raise ValueError("never runs twice")
     return float(max(longest, within))
+
+
+def is_open(expression: str, length_seconds: float, now: datetime) -> bool:
+    """Whether a window that begins by the schedule, in UTC, and lasts so many seconds is open at the instant now.
+
+    Raises ValueError as longest_gap does.
+    """
+    calendar = _parse(expression)
+    now = now.astimezone(timezone.utc)
+    for back in range(int(length_seconds // 86400) + 2):
+        day = now.date() - timedelta(days=back)
+        midnight = datetime.combine(day, time(), timezone.utc)
+        if calendar.has(day) and any(
+            0 <= (now - midnight).total_seconds() - second < length_seconds for second in calendar.seconds
+        ):
+            return True
+    return False
 
 
 def _parse(expression: str) -> _Calendar:

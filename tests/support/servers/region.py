@@ -39,7 +39,7 @@ ZONE = "example.test"
 #: The name through which clients look for the writer.
 WRITER = f"db.{ZONE}"
 DATABASE = "app"
-#: What a client of the socket records as its server.
+#: The server in records of a client of the socket.
 LOCAL = "local:0"
 #: Of both servers. Rows that were acknowledged survive a kill, and a lost peer is noticed soon.
 SETTINGS = {

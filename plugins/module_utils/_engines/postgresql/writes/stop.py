@@ -16,8 +16,7 @@ from ..server.catalog import server_facts
 from ..server.confined import run
 from ..server.connection import Connection, connection
 from ..server.refusals import NO_RIGHT, query_error
-from ..server.transaction import transaction
-from .apply import apply_to_tables, end_sessions, lock_maintenance
+from .apply import apply_to_tables, end_sessions, lock_maintenance, transaction
 from .catalog import Table, sessions_elsewhere
 from .probe import Probe, Write, prove_statements, require_login, try_login, write_of
 from .request import WritesRequest, WritesResult
