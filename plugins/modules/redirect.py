@@ -18,7 +18,8 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2 (for O(pgbouncer))
-  - dnspython (for O(rfc2136))
+  - dnspython (for O(rfc2136) and O(route53))
+  - boto3 (for O(route53) and O(ssm))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
 attributes:
@@ -113,6 +114,103 @@ options:
         type: list
         elements: str
         default: []
+  route53:
+    description:
+      - A simple record of Amazon Route 53. One change batch deletes exactly the record that was read and creates the new one, so that a change of
+        another client is never overwritten. An alias and a weighted or routed set are refused.
+    type: dict
+    suboptions:
+      zone_id:
+        description:
+          - Id of the hosted zone.
+        type: str
+        required: true
+      record:
+        description:
+          - Complete name of the record. The record must exist.
+        type: str
+        required: true
+      type:
+        description:
+          - Type of the record.
+        type: str
+        choices: [A, AAAA, CNAME, SRV]
+        default: CNAME
+      ttl:
+        description:
+          - Time to live in seconds. If it is unset, that of the record is kept. If the record has the value already, only its TTL is changed.
+        type: int
+      authoritative:
+        description:
+          - Servers of the zone, as addresses with or without a port. Each must answer the new value.
+        type: list
+        elements: str
+        default: []
+      resolvers:
+        description:
+          - Resolvers of the clients, as addresses with or without a port. Each must answer the new value, which takes up to the TTL before.
+        type: list
+        elements: str
+        default: []
+      region:
+        description:
+          - Region of AWS. If it is unset, boto3 finds it.
+        type: str
+      access_key:
+        description:
+          - Access key. If it is unset, boto3 finds the keys in the environment, the profile or the role of the instance.
+        type: str
+      secret_key:
+        description:
+          - Secret key.
+        type: str
+      session_token:
+        description:
+          - Token of a temporary session.
+        type: str
+      endpoint_url:
+        description:
+          - Address of the service, if it is not that of AWS.
+        type: str
+      ca_bundle:
+        description:
+          - File of certificate authorities, if the address is not that of AWS.
+        type: path
+  ssm:
+    description:
+      - A parameter of AWS Systems Manager. Its type, its key and its tier stay. The value of a C(SecureString) is never shown. Systems Manager
+        cannot compare and set; a version that another client wrote during the run is reported as C(conflict) after the write.
+    type: dict
+    suboptions:
+      name:
+        description:
+          - Name of the parameter.
+        type: str
+        required: true
+      region:
+        description:
+          - Region of AWS. If it is unset, boto3 finds it.
+        type: str
+      access_key:
+        description:
+          - Access key. If it is unset, boto3 finds the keys in the environment, the profile or the role of the instance.
+        type: str
+      secret_key:
+        description:
+          - Secret key.
+        type: str
+      session_token:
+        description:
+          - Token of a temporary session.
+        type: str
+      endpoint_url:
+        description:
+          - Address of the service, if it is not that of AWS.
+        type: str
+      ca_bundle:
+        description:
+          - File of certificate authorities, if the address is not that of AWS.
+        type: path
   pgbouncer:
     description:
       - A database in the section C([databases]) of pgbouncer. The rest of the file stays the same bytes. RELOAD leads new connections to the new
@@ -230,6 +328,26 @@ EXAMPLES = r"""
       resolvers: [10.3.0.53]
   delegate_to: localhost
 
+- name: Redirect the name of the writer in Route 53, and ask the resolver of the clients
+  lifeline.recovery.redirect:
+    expected: db-east.example.com.
+    value: db-west.example.com.
+    verify_seconds: 120
+    route53:
+      zone_id: Z0123456789ABCDEFGHIJ
+      record: db.example.com
+      resolvers: [10.2.0.2]
+  delegate_to: localhost
+
+- name: Set the connection string in a parameter of Systems Manager
+  lifeline.recovery.redirect:
+    expected: "{{ vault_database_url_east }}"
+    value: "{{ vault_database_url_west }}"
+    ssm:
+      name: /learnplay/database_url
+      region: eu-west-1
+  delegate_to: localhost
+
 - name: Redirect new connections of pgbouncer to the server in the west
   lifeline.recovery.redirect:
     expected: host=10.1.0.10 port=5432
@@ -343,8 +461,10 @@ def main() -> None:
         safeguards = Safeguards(check_mode=module.check_mode)
         request = request_of(RedirectRequest, params, check_mode=module.check_mode, safeguards=safeguards)
         change = Redirect(request, redirect_way(params))
-        show_values(module, change.way)
-        return perform(change)
+        try:
+            return perform(change)
+        finally:
+            show_values(module, change.way)
 
     run_module(module, work)
 

@@ -48,6 +48,7 @@ LAYERS = [
     "_engines.postgresql.server",
     "_engines.postgresql.archive",
     "_engines.postgresql.foreign",
+    "_engines.postgresql.neutral",
     "_engines.postgresql.backup",
     "_engines.postgresql.restore",
     "_engines.postgresql.restore_rows",

@@ -44,7 +44,7 @@ _POSTGRES_OPTIONS: t.Dict[str, t.Any] = {
 }
 
 
-def peer_spec() -> ArgumentSpec:
+def peer_spec(name: str = "peer") -> ArgumentSpec:
     """A second server, whose connection is that of the first but for what is given."""
     names = ("login_user", "login_password", "login_db", "ca_cert", "ssl_cert", "ssl_key")
     own = {name: {key: value for key, value in _POSTGRES_OPTIONS[name].items() if key != "fallback"} for name in names}
@@ -55,7 +55,7 @@ def peer_spec() -> ArgumentSpec:
         "login_unix_socket": {"type": "str"},
         "ssl_mode": {"type": "str", "choices": _POSTGRES_OPTIONS["ssl_mode"]["choices"]},
     }
-    return ArgumentSpec({"peer": {"type": "dict", "options": {**place, **own}}})
+    return ArgumentSpec({name: {"type": "dict", "options": {**place, **own}}})
 
 
 def d1_spec() -> ArgumentSpec:

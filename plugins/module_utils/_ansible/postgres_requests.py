@@ -55,14 +55,14 @@ def login_options(params: Params, login: Params) -> ConnectionOptions:
     return replace(options, keywords=keywords)
 
 
-def peer_options(params: Params) -> t.Optional[ConnectionOptions]:
-    """The server that the option peer describes; what it leaves out is that of the first, but for the place."""
-    peer = params["peer"]
+def peer_options(params: Params, name: str = "peer") -> t.Optional[ConnectionOptions]:
+    """The server that the option describes; what it leaves out is that of the first, but for the place."""
+    peer = params[name]
     if not peer:
         return None
     if not (peer["dsn"] or peer["login_host"] or peer["login_unix_socket"]):
         raise RecoveryError(
-            ErrorKind.INVALID_OPTIONS, "The option peer names no server.", next_step="Give it login_host or dsn."
+            ErrorKind.INVALID_OPTIONS, f"The option {name} names no server.", next_step="Give it login_host or dsn."
         )
     shared = {
         keyword: value

@@ -12,12 +12,16 @@ from .._redirect.command import Command, CommandOptions
 from .._redirect.env_file import EnvFile, EnvFileOptions
 from .._redirect.pgbouncer import Pgbouncer, PgbouncerOptions
 from .._redirect.rfc2136 import Rfc2136, Rfc2136Options
+from .._redirect.route53 import Route53, Route53Options
+from .._redirect.ssm import Ssm, SsmOptions
 from .._redirect.way import Way
 from .options import ArgumentSpec, request_of, spec_of
 from .requests import Params
 
 _WAYS: t.Mapping[str, t.Tuple[t.Any, t.Callable[[t.Any, float], Way]]] = {
     "rfc2136": (Rfc2136Options, Rfc2136),
+    "route53": (Route53Options, Route53),
+    "ssm": (SsmOptions, Ssm),
     "pgbouncer": (PgbouncerOptions, Pgbouncer),
     "env_file": (EnvFileOptions, EnvFile),
     "command": (CommandOptions, Command),

@@ -25,7 +25,7 @@ from .._engines.postgresql.server.connection import (
 )
 from .._engines.postgresql.server.driver import psycopg2
 from .._engines.postgresql.server.refusals import query_error, server_message
-from .._engines.postgresql.writes.apply import transaction
+from .._engines.postgresql.server.transaction import transaction
 from .._engines.postgresql.writes.triggers import PROBE
 from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchanged
 from .._store.base import ObjectStore

@@ -15,8 +15,9 @@ from ...._store.base import ObjectStore
 from ..server.catalog import server_facts
 from ..server.confined import is_superuser, run
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all
+from ..server.transaction import transaction
 from . import means as of
-from .apply import apply_to_tables, lock_maintenance, transaction
+from .apply import apply_to_tables, lock_maintenance
 from .probe import Probe, prove_statements, try_login, write_of
 from .request import WritesRequest, WritesResult
 from .state import ALLOWED, WritesLog, require_server

@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import typing as t
 
 from ...._core.errors import ErrorKind, RecoveryError
 from ...._core.notices import note
-from ..server.confined import is_superuser, run
+from ..server.confined import run
 from ..server.connection import Connection, fetch_all
 from ..server.driver import psycopg2
 from ..server.refusals import query_error
+from ..server.transaction import transaction
 from ..server.work_lock import lock_work
 from .catalog import Session, Table
 
@@ -49,22 +49,6 @@ def lock_maintenance(conn: Connection, source: str) -> None:
 
     for text in lock_work(conn, "maintenance", source, running):
         note(text)
-
-
-@contextlib.contextmanager
-def transaction(conn: Connection, *, lock_timeout: float) -> t.Iterator[None]:
-    """A transaction in which event triggers of the database do not act if the session is a superuser's."""
-    run(conn, "BEGIN")
-    try:
-        run(conn, f"SET LOCAL lock_timeout = '{max(1, int(lock_timeout * 1000))}ms'")
-        if is_superuser(conn):
-            run(conn, "SET LOCAL session_replication_role = replica")
-        yield
-        run(conn, "COMMIT")
-    except BaseException:
-        with contextlib.suppress(psycopg2.Error):
-            run(conn, "ROLLBACK")
-        raise
 
 
 def apply_to_tables(

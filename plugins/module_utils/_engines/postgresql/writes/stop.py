@@ -16,7 +16,8 @@ from ..server.catalog import server_facts
 from ..server.confined import run
 from ..server.connection import Connection, connection
 from ..server.refusals import NO_RIGHT, query_error
-from .apply import apply_to_tables, end_sessions, lock_maintenance, transaction
+from ..server.transaction import transaction
+from .apply import apply_to_tables, end_sessions, lock_maintenance
 from .catalog import Table, sessions_elsewhere
 from .probe import Probe, Write, prove_statements, require_login, try_login, write_of
 from .request import WritesRequest, WritesResult
