@@ -199,6 +199,11 @@ options:
         description:
           - Key of O(peer.ssl_cert).
         type: path
+  write_seconds:
+    description:
+      - Timeout in seconds of the commit on O(peer).
+    type: float
+    default: 15
 """
 
     # The live database, beside a copy of it.

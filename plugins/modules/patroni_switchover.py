@@ -68,11 +68,6 @@ options:
       - Timeout in seconds, each for the readiness of the candidate and for the operation.
     type: float
     default: 120
-  write_seconds:
-    description:
-      - Timeout in seconds of the commit on O(peer).
-    type: float
-    default: 15
 seealso:
   - module: lifeline.recovery.patroni_info
   - module: lifeline.recovery.pg_promote

@@ -65,6 +65,7 @@ LAYERS = [
     "_failover",
     "_redirect",
     "_patroni",
+    "_rds",
     "_sandbox",
     "_drill",
     "_status",
