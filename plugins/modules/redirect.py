@@ -18,7 +18,7 @@ author:
   - lifeline.recovery contributors (@lifeline-recovery)
 requirements:
   - psycopg2 (for O(pgbouncer))
-  - dnspython (for O(rfc2136) and O(route53))
+  - dnspython (for O(rfc2136), O(route53) and O(cloudflare))
   - boto3 (for O(route53) and O(ssm))
 extends_documentation_fragment:
   - lifeline.recovery._attributes
@@ -176,6 +176,53 @@ options:
         description:
           - File of certificate authorities, if the address is not that of AWS.
         type: path
+  cloudflare:
+    description:
+      - A record of a zone of Cloudflare. Its API cannot compare and set, so that the record is read again before and after the write.
+    type: dict
+    suboptions:
+      zone_id:
+        description:
+          - Id of the zone.
+        type: str
+        required: true
+      record:
+        description:
+          - Complete name of the record. The zone must have one record of this name and type.
+        type: str
+        required: true
+      type:
+        description:
+          - Type of the record.
+        type: str
+        choices: [A, AAAA, CNAME]
+        default: CNAME
+      ttl:
+        description:
+          - Time to live in seconds, or 1 for automatic. If it is unset, that of the record is kept. If the record has the value already, only its
+            TTL is changed.
+        type: int
+      api_token:
+        description:
+          - Token with the right to edit DNS of the zone. If it is unset, E(CLOUDFLARE_API_TOKEN) is used.
+        type: str
+      api_url:
+        description:
+          - Address of the API of Cloudflare.
+        type: str
+        default: https://api.cloudflare.com/client/v4
+      authoritative:
+        description:
+          - Servers of the zone, as addresses with or without a port. Each must answer the new value.
+        type: list
+        elements: str
+        default: []
+      resolvers:
+        description:
+          - Resolvers of the clients, as addresses with or without a port. Each must answer the new value, which takes up to the TTL before.
+        type: list
+        elements: str
+        default: []
   ssm:
     description:
       - A parameter of AWS Systems Manager. Its type, its key and its tier stay. The value of a C(SecureString) is never shown. Systems Manager
@@ -211,6 +258,41 @@ options:
         description:
           - File of certificate authorities, if the address is not that of AWS.
         type: path
+  kubernetes_secret:
+    description:
+      - A key of a Kubernetes secret. The API server refuses the change after that of another client. Values are never shown. Environment variables
+        of running pods do not change, so that they must be restarted.
+    type: dict
+    suboptions:
+      api_url:
+        description:
+          - Address of the API server, with C(https://).
+        type: str
+        required: true
+      token:
+        description:
+          - Bearer token with the rights to get and patch the secret.
+        type: str
+        required: true
+      ca_file:
+        description:
+          - File of the certificate authority of the API server. If it is unset, the authorities of the host are used.
+        type: path
+      namespace:
+        description:
+          - Namespace of the secret.
+        type: str
+        default: default
+      name:
+        description:
+          - Name of the secret.
+        type: str
+        required: true
+      key:
+        description:
+          - Key of the value in the secret.
+        type: str
+        required: true
   pgbouncer:
     description:
       - A database in the section C([databases]) of pgbouncer. The rest of the file stays the same bytes. RELOAD leads new connections to the new

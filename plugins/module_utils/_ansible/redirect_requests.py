@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._redirect.cloudflare import Cloudflare, CloudflareOptions
 from .._redirect.command import Command, CommandOptions
 from .._redirect.env_file import EnvFile, EnvFileOptions
+from .._redirect.kubernetes_secret import KubernetesSecret, KubernetesSecretOptions
 from .._redirect.pgbouncer import Pgbouncer, PgbouncerOptions
 from .._redirect.rfc2136 import Rfc2136, Rfc2136Options
 from .._redirect.route53 import Route53, Route53Options
@@ -21,7 +23,9 @@ from .requests import Params
 _WAYS: t.Mapping[str, t.Tuple[t.Any, t.Callable[[t.Any, float], Way]]] = {
     "rfc2136": (Rfc2136Options, Rfc2136),
     "route53": (Route53Options, Route53),
+    "cloudflare": (CloudflareOptions, Cloudflare),
     "ssm": (SsmOptions, Ssm),
+    "kubernetes_secret": (KubernetesSecretOptions, KubernetesSecret),
     "pgbouncer": (PgbouncerOptions, Pgbouncer),
     "env_file": (EnvFileOptions, EnvFile),
     "command": (CommandOptions, Command),

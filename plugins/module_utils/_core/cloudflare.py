@@ -82,15 +82,32 @@ def call_envelope(
     repeatable: bool = True,
 ) -> t.Dict[str, t.Any]:
     """As call, with what surrounds the result."""
-    service = Service(account.api_url, account.api_token, account.timeout, _LIMIT_SECONDS)
     full_path = f"accounts/{urllib.parse.quote(account.account_id, safe='')}/{path}"
+    return call_path(
+        account, method, full_path, query=query, body=body, headers=headers, what=what, repeatable=repeatable
+    )
+
+
+def call_path(
+    account: Account,
+    method: str,
+    path: str,
+    *,
+    query: t.Optional[t.Mapping[str, t.Any]] = None,
+    body: t.Optional[t.Mapping[str, t.Any]] = None,
+    headers: t.Optional[t.Mapping[str, str]] = None,
+    what: str = "",
+    repeatable: bool = True,
+) -> t.Dict[str, t.Any]:
+    """As call_envelope, with a path below that of the API, for example of a zone."""
+    service = Service(account.api_url, account.api_token, account.timeout, _LIMIT_SECONDS)
 
     def judge(answer: Reply) -> t.Optional[Refusal]:
         document = answer.document if isinstance(answer.document, dict) else {}
         return None if document.get("success") and answer.status < 400 else _refused(document, answer.status, what)
 
     options: t.Dict[str, t.Any] = {"query": query, "body": body, "headers": headers, "repeatable": repeatable}
-    return dict(ask(service, method, full_path, judge, **options))
+    return dict(ask(service, method, path, judge, **options))
 
 
 def upload_file(url: str, path: str, md5: str, *, timeout: float) -> None:

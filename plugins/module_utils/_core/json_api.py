@@ -35,7 +35,7 @@ class Service:
     """A service. url has no slash at its end; timeout is in seconds for one answer.
 
     After too many requests the service accepts requests again within limit_seconds. without_body: the statuses with
-    which a good answer may be empty.
+    which a good answer may be empty. ca_bundle: a file of certificate authorities, instead of those of the system.
     """
 
     url: str
@@ -43,6 +43,7 @@ class Service:
     timeout: float = 60
     limit_seconds: float = 360
     without_body: t.Tuple[int, ...] = ()
+    ca_bundle: t.Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _request(
 
 def _once(service: Service, request: urllib.request.Request, judge: Judge, binary: bool) -> t.Any:
     try:
-        given = exchange(request, timeout=service.timeout, largest=LARGEST_ANSWER)
+        given = exchange(request, timeout=service.timeout, largest=LARGEST_ANSWER, ca_bundle=service.ca_bundle)
     except NoAnswer as error:
         begun = Begun.MAYBE if error.begun else Begun.NO
         raise _failure(f"cannot be reached ({error.reason})", service, begun) from None
