@@ -127,7 +127,7 @@ class Fence(Change[FenceResult]):
         if stored is not None and stored.phase == FENCED and not has_signal(self._data):
             # An administrator lifted the fence, or the cluster was built again.
             stored = self._stored = None
-        self._require_unmanaged()
+        require_unmanaged(self._data)
         self._require_primary(stored)
         running = server_processes(self._data)
         self._before = stored.before if stored else self._read_before(running)
@@ -147,16 +147,6 @@ class Fence(Change[FenceResult]):
     def _read_before(self, running: t.Sequence[ServerProcess]) -> Before:
         arguments = tuple(self._cluster.arguments()) if running else ()
         return Before(bool(running), arguments, self._unit.read()["units"] if self._unit else {})
-
-    def _require_unmanaged(self) -> None:
-        for name, (manager, next_step) in _MANAGERS.items():
-            if os.path.lexists(os.path.join(self._data, name)):
-                raise RecoveryError(
-                    ErrorKind.MANAGED,
-                    f"The server of {self._data} belongs to {manager}, as the file {name} shows; it would start the "
-                    "server again.",
-                    next_step=next_step,
-                )
 
     def _require_primary(self, stored: t.Optional[FenceState]) -> None:
         """A signal file is that of the fence, unless the cluster has followed another server since."""
@@ -328,6 +318,18 @@ class Fence(Change[FenceResult]):
         request = ControlRequest(self._data, self._request.client_bin_dir)
         # A child of a postmaster that was killed counts as well.
         return replace(read_control(request).control, running=bool(server_processes(self._data)))
+
+
+def require_unmanaged(data_dir: str) -> None:
+    """Raise RecoveryError(managed) if a cluster manager owns the server of the data directory."""
+    for name, (manager, next_step) in _MANAGERS.items():
+        if os.path.lexists(os.path.join(data_dir, name)):
+            raise RecoveryError(
+                ErrorKind.MANAGED,
+                f"The server of {data_dir} belongs to {manager}, as the file {name} shows; it would start the server "
+                "again.",
+                next_step=next_step,
+            )
 
 
 def unclean_reason(control: StoppedPrimary) -> str:

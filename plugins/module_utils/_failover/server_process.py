@@ -15,7 +15,7 @@ import typing as t
 #: The state of /proc/PID/stat follows the name of the program, which may contain parentheses and blanks.
 _STATE = re.compile(r"\) ([A-Za-z]) ")
 #: A title is "postgres: 15/main: archiver failed on 000000010000000000000003"; cluster_name is before the role.
-_ROLE = re.compile(r"^postgres: (?:.*: )?(walsender|archiver|checkpointer)\b")
+_ROLE = re.compile(r"^postgres: (?:.*: )?(walsender|walreceiver|archiver|checkpointer)\b")
 _FROZEN = "T"
 
 
@@ -28,7 +28,7 @@ class ServerProcess(t.NamedTuple):
 
     @property
     def role(self) -> str:
-        """C(walsender), C(archiver) or C(checkpointer); empty for another process."""
+        """C(walsender), C(walreceiver), C(archiver) or C(checkpointer); empty for another process."""
         found = _ROLE.match(self.title)
         return found[1] if found else ""
 
@@ -51,11 +51,16 @@ def server_processes(data_dir: str) -> t.List[ServerProcess]:
 
 
 def postmaster_status(data_dir: str) -> str:
-    """C(starting), C(ready), C(standby) or C(stopping), as the postmaster writes it; empty without a pid file."""
+    """C(starting), C(ready), C(standby) or C(stopping), as the postmaster writes it; empty if it does not run.
+
+    A standby that accepts sessions is ready as well. The file of a postmaster that was killed stays.
+    """
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8", errors="replace") as stream:
             lines = stream.read().splitlines()
-    except OSError:
+        if not os.path.samestat(os.stat(f"/proc/{int(lines[0])}/cwd"), os.stat(data_dir)):
+            return ""
+    except (OSError, ValueError, IndexError):
         return ""
     return lines[7].strip() if len(lines) > 7 else "starting"
 

@@ -34,11 +34,19 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class ControlFile:
+    """can_rewind: whether the files record their changes, by checksums of pages or by wal_log_hints.
+
+    replayed_lsn: the position up to which a standby has replayed WAL, on replayed_timeline; C(0/0) for a primary.
+    """
+
     system_identifier: str
     timeline: int
     state: str
     checkpoint_lsn: str
     limits: t.Mapping[str, str]
+    can_rewind: bool = False
+    replayed_lsn: str = "0/0"
+    replayed_timeline: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,10 @@ class Cluster:
             state=facts.get("Database cluster state", ""),
             checkpoint_lsn=facts.get("Latest checkpoint location", ""),
             limits={name: facts[label] for name, label in _LIMITS.items() if label in facts},
+            can_rewind=facts.get("wal_log_hints setting") == "on"
+            or facts.get("Data page checksum version", "0") != "0",
+            replayed_lsn=facts.get("Minimum recovery ending location", "0/0"),
+            replayed_timeline=int(facts.get("Min recovery ending loc's timeline", "0")),
         )
 
     def running(self) -> t.Optional[Running]:
