@@ -37,6 +37,8 @@ def ways_spec() -> ArgumentSpec:
     options: t.Dict[str, t.Any] = {
         name: {"type": "dict", "options": spec_of(request).options} for name, (request, _way) in _WAYS.items()
     }
+    # Its name looks like that of a secret, and its secrets are suboptions.
+    options["kubernetes_secret"]["no_log"] = False
     options["timeout"] = {"type": "float", "default": 30}
     return ArgumentSpec(options, mutually_exclusive=[list(_WAYS)], required_one_of=[list(_WAYS)])
 
