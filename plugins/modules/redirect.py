@@ -345,6 +345,12 @@ options:
             If it is unset, the proof is what the console shows.
         type: dict
         suboptions: *login
+      kill_seconds:
+        description:
+          - Seconds after which connections that still lead to the server before are dropped, with every other connection of the database. Set it in
+            an unplanned failover, where transactions hang on a server that is lost. If it is unset, they are never dropped, and the proof fails while
+            they last.
+        type: float
   env_file:
     description:
       - A variable in a file of C(KEY=value) lines. The quotes of the value and the rest of the file stay. A value that programs would read in
@@ -493,6 +499,12 @@ answers:
       description: The answer. Empty if there was none.
       type: str
   sample: [{server: "127.0.0.1:6432", value: host=10.2.0.10 port=5432}]
+silent:
+  description: Servers of DNS that gave no answer. They lead no client to the value before, and fail the proof only if every server is silent.
+  type: list
+  elements: str
+  returned: success
+  sample: ["10.1.0.53:53"]
 undo:
   description: Always empty, because the same module with O(expected) and O(value) exchanged goes back.
   type: dict

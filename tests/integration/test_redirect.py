@@ -114,6 +114,28 @@ def test_a_client_that_keeps_its_old_server_fails_the_proof(
         assert "clients still use 1 connections to the server before" in result["msg"]
 
 
+def test_connections_that_hang_on_the_old_server_are_dropped_on_request(
+    front: tuple[Pooler, Options, str], postgres: PostgresServer
+) -> None:
+    started, way, value = front
+    elsewhere = f"host=localhost port={postgres.port}"
+    way["pgbouncer"].update(kill_seconds=0.5, client=way["pgbouncer"]["admin"])
+    redirect("host=127.0.0.9 port=1", value, **way)
+    with contextlib.closing(app(postgres, started)) as client, client.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT 1")
+        assert redirect(value, elsewhere, **way)["changed"] is True
+        with pytest.raises(psycopg2.Error):
+            cursor.execute("SELECT 1")
+    assert ask(postgres, started) == 1
+    # A run that was killed after RELOAD leaves such a connection to the next run.
+    with contextlib.closing(app(postgres, started)) as client, client.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT 1")
+        with pytest.raises(ModuleFailed):
+            redirect(elsewhere, value, verify_seconds=0.5, pgbouncer={**way["pgbouncer"], "kill_seconds": None})
+        assert redirect(elsewhere, value, **way)["changed"] is True
+    assert redirect(elsewhere, value, **way)["changed"] is False
+
+
 def test_paused_clients_continue_at_the_new_server_without_an_error(
     front: tuple[Pooler, Options, str], postgres: PostgresServer
 ) -> None:

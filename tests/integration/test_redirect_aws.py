@@ -148,6 +148,8 @@ def test_resolvers_must_answer_the_value(zone: Zone) -> None:
     with dns.dns_server("db CNAME east") as stale:
         result = zone.refused(EAST, WEST, resolvers=[stale.endpoint])
         assert (result["error_kind"], f"{stale.endpoint} answers {EAST}" in result["msg"]) == ("check_failed", True)
+        # The only server that clients ask is silent.
+        assert zone.refused(EAST, WEST, resolvers=["127.0.0.9:9"])["error_kind"] == "check_failed"
         assert zone.redirect(WEST, EAST, resolvers=[stale.endpoint])["answers"] == [
             {"server": stale.endpoint, "value": EAST}
         ]

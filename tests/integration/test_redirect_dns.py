@@ -147,7 +147,11 @@ def test_every_authoritative_server_and_resolver_must_have_the_value(server: Dns
         # The change is made, and the run is repeated until every server has it.
         result = refused(server, "east.example.test.", "west.example.test.", authoritative=[stale.endpoint])
         assert (result["error_kind"], f"{stale.endpoint} answers east" in result["msg"]) == ("check_failed", True)
+        silent = ["127.0.0.9:9"]
+        assert refused(server, "east.example.test.", "west.example.test.", authoritative=[stale.endpoint, *silent])
         put(stale, "60 CNAME west.example.test.")
+        done = redirect(server, "east.example.test.", "west.example.test.", resolvers=[*silent, stale.endpoint])
+        assert (done["silent"], f"No answer: {silent[0]}." in done["summary"]) == (silent, True)
         assert (
             redirect(server, "east.example.test.", "west.example.test.", authoritative=[stale.endpoint])["changed"]
             is False

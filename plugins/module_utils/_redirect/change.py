@@ -35,12 +35,16 @@ class RedirectRequest:
 
 @dataclass(frozen=True)
 class RedirectResult(Outcome):
-    """before: the value and the facts that a restore needs. current: the value now. answers: what clients get."""
+    """before: the value and the facts that a restore needs. current: the value now. answers: those that clients get.
+
+    silent: servers of DNS without an answer.
+    """
 
     target: str
     before: t.Mapping[str, t.Any]
     current: str
     answers: t.Sequence[Answer]
+    silent: t.Sequence[str]
     diff: t.Mapping[str, str]
     summary: str
     timings: t.Mapping[str, float]
@@ -123,6 +127,8 @@ class Redirect(Change[RedirectResult]):
         else:
             verb = "Changed" if acted else "Would change"
             summary = f"{verb} {way.target} from {way.shown(state.value)} to {way.shown(value)}."
+        if self._look.silent:
+            summary += f" No answer: {', '.join(self._look.silent)}."
         after = value if outcome.changed else state.value
         return RedirectResult(
             **vars(outcome),
@@ -130,6 +136,7 @@ class Redirect(Change[RedirectResult]):
             before={"value": way.shown(state.value), **state.facts},
             current=way.shown(value if acted else state.value),
             answers=[Answer(one.server, way.shown(one.value)) for one in self._look.answers],
+            silent=list(self._look.silent),
             diff={"before": f"{way.shown(state.value)}\n", "after": f"{way.shown(after)}\n"},
             summary=summary,
             timings=self.timings.as_dict(),

@@ -114,7 +114,7 @@ class Cloudflare(Way):
         if not is_same_record:
             return Look(answers, "another client replaced the record")
         asked = self._record.look(self._servers, value, self._timeout)
-        return Look((*answers, *asked.answers), asked.reason)
+        return Look((*answers, *asked.answers), asked.reason, asked.silent)
 
     @property
     def _path(self) -> str:

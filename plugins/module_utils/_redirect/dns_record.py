@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import typing as t
 from dataclasses import dataclass
@@ -146,17 +147,32 @@ class Record:
         )
 
     def look(self, servers: t.Iterable[t.Tuple[Endpoint, bool]], value: str, timeout: float) -> Look:
-        """Ask each server, which is recursive or not, and report the first one without the value."""
+        """Ask each server, which is recursive or not, and report the first one with another answer.
+
+        A server that is silent, for example one of a lost region, is no reason unless every server is.
+        """
         answers: t.List[Answer] = []
-        reason = ""
+        silent: t.List[str] = []
+        reason = failure = ""
         for server, recursive in servers:
-            given = ""
-            failure = f"{server} has no record {self}"
             try:
-                given = self.lookup(server, timeout, recursive=recursive).value
+                given = self._answer(server, timeout, recursive=recursive)
             except RecoveryError as error:
                 failure = error.what.rstrip(".")
+                if error.kind == ErrorKind.UNREACHABLE:
+                    silent.append(str(server))
+                else:
+                    reason = reason or failure
+                continue
             answers.append(Answer(str(server), given))
-            if not reason and not self.is_same(given, value):
-                reason = f"{server} answers {given}" if given else failure
-        return Look(tuple(answers), reason)
+            if not self.is_same(given, value):
+                reason = reason or (f"{server} answers {given}" if given else f"{server} has no record {self}")
+        if silent and not answers:
+            reason = reason or failure
+        return Look(tuple(answers), reason, tuple(silent))
+
+    def _answer(self, server: Endpoint, timeout: float, *, recursive: bool) -> str:
+        """The values of a server, which is asked twice, because a packet can be lost."""
+        with contextlib.suppress(RecoveryError):
+            return self.lookup(server, timeout, recursive=recursive).value
+        return self.lookup(server, timeout, recursive=recursive).value

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._core.options import SUBOPTIONS, FilePath
+from .._maintenance.means import wait_until
 from .host_file import HostFile
 from .pgbouncer_ini import database_pairs, keywords_of, quoted
 from .pooler import Console, PoolerLogin, ask_through, console
@@ -27,15 +28,23 @@ _TIMES = 3
 
 @dataclass(frozen=True)
 class PgbouncerOptions:
-    """ini: the file with the line of the database. admin: login to the console. client: login to the database."""
+    """ini: the file with the line of the database. admin: login to the console. client: login to the database.
+
+    kill_seconds: after so many seconds, connections to the server before are dropped, with all others.
+    """
 
     ini: FilePath
     database: str
     admin: PoolerLogin = field(metadata=SUBOPTIONS)
     client: t.Optional[PoolerLogin] = field(default=None, metadata=SUBOPTIONS)
+    kill_seconds: t.Optional[float] = None
 
     def require_valid(self) -> None:
         """Raise RecoveryError(invalid_options)."""
+        if self.kill_seconds is not None and self.kill_seconds < 0:
+            raise RecoveryError(
+                ErrorKind.INVALID_OPTIONS, f"`pgbouncer.kill_seconds` must be at least 0, got {self.kill_seconds:g}."
+            )
         require_database(self.database, "pgbouncer.database")
 
 
@@ -89,13 +98,27 @@ class Pgbouncer(Way):
     def why_pending(self, state: State, value: str) -> str:
         """The file has the value, but a run that was killed before RELOAD leaves the old one in the pooler."""
         with console(self._options.admin, self._timeout) as session:
-            return self._why_not_loaded(session, value)
+            return self._why_not_loaded(session, value) or self._why_to_kill(session)
 
     def write(self, state: State, value: str) -> None:
         with console(self._options.admin, self._timeout) as session:
             if not self.is_same(state.value, value):
                 self._edit(value)
             session.command("RELOAD")
+            seconds = self._options.kill_seconds
+            if seconds is not None and wait_until(seconds, lambda: self._why_to_kill(session)):
+                was_paused = session.database(self._options.database)["paused"]
+                session.command("KILL", self._options.database)
+                if not was_paused:
+                    session.command("RESUME", self._options.database)
+
+    def _why_to_kill(self, session: Console) -> str:
+        """The reason for which connections may be dropped; empty without the option."""
+        return "" if self._options.kill_seconds is None else self._why_old(session)
+
+    def _why_old(self, session: Console) -> str:
+        old = [one for one in session.servers(self._options.database) if one.get("close_needed")]
+        return f"clients still use {len(old)} connections to the server before" if old else ""
 
     def _edit(self, value: str) -> None:
         file, wanted = guaranteed(self._file), keywords_of(value, "value")
@@ -111,10 +134,7 @@ class Pgbouncer(Way):
         with console(options.admin, self._timeout) as session:
             row = session.database(options.database)
             answers = [Answer(options.admin.address, f"host={row['host']} port={row['port']}")]
-            reason = self._why_not_loaded(session, value)
-            old = [one for one in session.servers(options.database) if one.get("close_needed")]
-        if not reason and old:
-            reason = f"clients still use {len(old)} connections to the server before"
+            reason = self._why_not_loaded(session, value) or self._why_old(session)
         if reason or row["paused"] or options.client is None:
             return Look(tuple(answers), reason)
         found, reason = self._ask(options.client)

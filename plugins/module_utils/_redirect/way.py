@@ -34,10 +34,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Look:
-    """answers: of each server. reason: why clients are not led to the value yet, as a clause; empty if they are."""
+    """answers: of each server. reason: why clients are not led to the value yet, as a clause; empty if they are.
+
+    silent: servers without an answer, which lead no client to the value before.
+    """
 
     answers: t.Tuple[Answer, ...] = ()
     reason: str = ""
+    silent: t.Tuple[str, ...] = ()
 
 
 class Way(abc.ABC):
