@@ -394,11 +394,11 @@ def test_playbooks_name_what_is_left_out(media: Media, operator: Operator) -> No
     failed = operator.play("backup", inventory=inventory)
     assert failed.returncode != 0
     assert "recovery_archived" in failed.stdout
-    taken = operator.play("backup", "-e", "recovery_archived=skip", inventory=inventory)
+    taken = operator.cold.play("backup", "-e", "recovery_archived=skip", inventory=inventory)
     assert taken.returncode == 0, taken.stdout + taken.stderr
     assert "1 archived files were left out" in taken.stdout
     inventory["recovery_files"] = {"provider": "directory", "path": str(folder)}
-    restored = operator.play("restore", inventory=inventory)
+    restored = operator.cold.play("restore", inventory=inventory)
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "'b//c.txt' (the name has an empty part)" in restored.stdout
     assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "z.txt"]

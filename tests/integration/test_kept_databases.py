@@ -142,7 +142,7 @@ def test_prune_drops_what_swaps_kept_after_a_confirmation(
     assert refused.returncode != 0
     assert f"This drops {old}, which restores kept of '{database}' in production" in " ".join(refused.stdout.split())
     assert old in names(postgres)
-    done = operator.play("prune", "-e", f"recovery_confirm={database}", inventory=inventory)
+    done = operator.cold.play("prune", "-e", f"recovery_confirm={database}", inventory=inventory)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Dropped 1 of 2 databases that restores of '{database}' kept: {old}" in " ".join(done.stdout.split())
     assert old not in names(postgres)

@@ -162,7 +162,7 @@ def test_playbooks_set_the_safe_rule_and_report_the_other(backups: Backups, oper
     pruned = operator.play("prune", "-e", "recovery_abort_uploads_days=7", inventory=inventory)
     assert pruned.returncode == 0, pruned.stdout + pruned.stderr
     assert [one["AbortIncompleteMultipartUpload"] for one in backups.rules()] == [{"DaysAfterInitiation": 7}]
-    verified = operator.play("verify", "-e", "verify_level=daily", inventory=inventory)
+    verified = operator.cold.play("verify", "-e", "verify_level=daily", inventory=inventory)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     backups.set_rules(EXPIRING["of the store"])
     verified = operator.play("verify", "-e", "verify_level=daily", inventory=inventory)

@@ -49,7 +49,7 @@ def test_a_release_is_applied_after_an_emergency_set(
     assert planned.returncode == 0, planned.stdout
     assert "Would apply 1 migration: 1_courses.sql" in planned.stdout and "CREATE TABLE COURSES" in planned.stdout
     assert (sets(), tables()) == ([], 0)
-    done = operator.play("migrate", inventory=inventory)
+    done = operator.cold.play("migrate", inventory=inventory)
     assert done.returncode == 0, done.stdout
     assert (sets(), tables()) == (["emergency"], 1)
     assert "recovery_tier=emergency" in done.stdout and "passed" in done.stdout

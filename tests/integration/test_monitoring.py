@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._status.judge im
 from ansible_collections.lifeline.recovery.plugins.module_utils._status.openmetrics import status_metrics
 from tests.support.data.facts import LIMITS, NOW, SOUND
 from tests.support.fakes.sinks import http_sink
-from tests.support.playbooks import play
+from tests.support.playbooks import command_environment, play, run_playbook
 from tests.support.runner.modules import run_module
 from tests.support.runner.server import ROOT
 
@@ -71,11 +70,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
     }
     (folder / "play.yml").write_text(json.dumps([task]))
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
-        cwd=folder, check=False, capture_output=True, text=True,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-    )  # fmt: skip
+    done = run_playbook(["-i", "localhost,", "-c", "local", "play.yml"], folder, command_environment())
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "rules.yml"
 

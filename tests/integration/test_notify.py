@@ -25,7 +25,8 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._notify.channel 
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.event import parse_event
 from ansible_collections.lifeline.recovery.plugins.module_utils._notify.transport import Patience, Undelivered, bring
 from tests.support.fakes.sinks import HttpSink, Reply, SmtpSink, http_sink, smtp_sink
-from tests.support.runner.modules import ModuleFailed, parse_result, run_module, start_module, tree
+from tests.support.playbooks import command_environment, run_playbook
+from tests.support.runner.modules import ModuleFailed, parse_result, run_module, start_module
 from tests.support.runner.server import ROOT
 from tests.support.servers.certificate import make_certificate
 
@@ -298,25 +299,30 @@ def test_the_examples_run() -> None:
         assert result["sent"]
 
 
+def play(playbook: str, variables: dict[str, t.Any], folder: Path) -> tuple[int, str]:
+    done = run_playbook(_arguments(playbook, variables, folder), folder, command_environment())
+    return done.returncode, done.stdout + done.stderr
+
+
 def start_play(playbook: str, variables: dict[str, t.Any], folder: Path, *more: str) -> subprocess.Popen[str]:
-    file = folder / "variables.json"
-    file.write_text(json.dumps({"ansible_python_interpreter": sys.executable, **variables}))
     return subprocess.Popen(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", playbook,
-         "-e", f"@{file}", *more],
+        [str(Path(sys.executable).parent / "ansible-playbook"), *_arguments(playbook, variables, folder), *more],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, start_new_session=True,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree()),
-            "ANSIBLE_NOCOLOR": "1",
-        },
+        env=command_environment(),
     )  # fmt: skip
 
 
-def play(playbook: str, variables: dict[str, t.Any], folder: Path, *more: str) -> tuple[int, str]:
-    with start_play(playbook, variables, folder, *more) as process:
+def play_verbosely(playbook: str, variables: dict[str, t.Any], folder: Path) -> tuple[int, str]:
+    """Run the command itself, which at this level prints the process of each module."""
+    with start_play(playbook, variables, folder, "-vvv") as process:
         output, _none = process.communicate()
     return process.returncode, output
+
+
+def _arguments(playbook: str, variables: dict[str, t.Any], folder: Path) -> list[str]:
+    file = folder / "variables.json"
+    file.write_text(json.dumps({"ansible_python_interpreter": sys.executable, **variables}))
+    return ["-i", "localhost,", "-c", "local", playbook, "-e", f"@{file}"]
 
 
 #: A job as roles write it: the block is the work, and the event at its end depends on its result.
@@ -385,7 +391,7 @@ def test_wrong_channels_are_seen_and_fail_no_work(tmp_path: Path) -> None:
       vars: {notify_event: backup.failed, notify_channels: "{{ wrong[item] }}"}
       loop: "{{ range(wrong | length) | list }}"
 """)
-    code, output = play(str(tmp_path / "all.yml"), {"wrong": wrong}, tmp_path, "-vvv")
+    code, output = play_verbosely(str(tmp_path / "all.yml"), {"wrong": wrong}, tmp_path)
     assert code == 0, output
     for said in (
         "urll",
@@ -418,7 +424,7 @@ def test_the_test_of_alerts_reaches_every_channel_and_names_who_failed(
     assert [one.json["event_action"] for one in web.at("/duty")] == ["trigger", "resolve"]
     assert [len(web.at("/hook")), len(post.letters)] == [1, 1]
     web.replies["/hook"] = [Reply(404)]
-    code, output = play(name, {"recovery_channels": channels}, tmp_path, "-vvv")
+    code, output = play_verbosely(name, {"recovery_channels": channels}, tmp_path)
     assert code == 2
     assert "Channel hook was not notified of notify.test: HTTP 404." in output
     assert SECRET not in output

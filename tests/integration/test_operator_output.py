@@ -37,7 +37,7 @@ def test_a_drill_of_sample_data_reports_where_it_was_started_and_is_no_rehearsal
     (tmp_path / "files/first").write_text("first")
     files = {"provider": "directory", "path": str(tmp_path / "files")}
     run_module("bucket_backup", {"source": "media", "files": files, "store": store})
-    done = operator.play(
+    done = operator.cold.play(
         "drill", "-e", "drill_scenario=d1_loss", "-e", "drill_rows=1000", "-e", "drill_source=media",
         inventory={"recovery_environment": "sandbox", "recovery_store": store},
     )  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_drill_of_sample_data_reports_where_it_was_started_and_is_no_rehearsal
 
 def test_a_drill_without_its_collections_starts_nothing(operator: Operator) -> None:
     sandbox = operator.home / "sandbox-of-a-drill"
-    done = operator.play(
+    done = operator.cold.play(
         "drill", inventory={"recovery_environment": "sandbox", "drill_sandbox_path": str(sandbox)},
         environment={"ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"},
     )  # fmt: skip
@@ -89,7 +89,7 @@ def test_an_export_takes_the_sources_of_the_inventory_to_a_relative_path(
         "recovery_store": store,
         "recovery_export_path": "out",
     }  # fmt: skip
-    done = operator.play("export", inventory=inventory)
+    done = operator.cold.play("export", inventory=inventory)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"exported school, media to {operator.home}/out" in flat(done.stdout)
     returned = json.loads((operator.home / "out/export.json").read_text())
@@ -116,7 +116,7 @@ def test_a_misspelt_check_is_a_fault_of_the_configuration_and_no_damage(operator
             "recovery_store": store,
             "recovery_channels": [{"name": "hook", "type": "webhook", "url": f"{web.url}/hook", "details": True}],
         }  # fmt: skip
-        done = operator.play("check", inventory=inventory)
+        done = operator.cold.play("check", inventory=inventory)
         assert done.returncode != 0
         (returned,) = [one.json for one in web.at("/hook")]
     assert "did you mean 'row_count'?" in flat(done.stdout + done.stderr)
@@ -136,7 +136,7 @@ def test_backup_host_shows_in_check_mode_what_it_would_do_on_a_new_host(operator
         "backup_host_config": "/etc/lifeline-of-nobody",
         "ansible_become": False,
     }
-    done = operator.play("backup_host", "--check", "-e", "recovery_hosts=localhost", inventory=inventory)
+    done = operator.cold.play("backup_host", "--check", "-e", "recovery_hosts=localhost", inventory=inventory)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "This host is new. A run would also install the collection" in flat(done.stdout)
     wrong = [{**inventory["recovery_sources"][0], "checks": [{"type": "row_cuont"}]}]
@@ -156,7 +156,7 @@ def test_sets_lists_what_is_selected_in_a_table_that_fits(operator: Operator, st
         for source, tier in (("media", "daily"), ("media", "emergency"), ("other", "daily"))
     }
     ids = {name: result["set_id"] for name, result in made.items()}
-    done = operator.play("sets", inventory={"recovery_store": store})
+    done = operator.cold.play("sets", inventory={"recovery_store": store})
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.strip(' ",') for line in done.stdout.splitlines()]
     assert {"media: 2 sets", "other: 1 set"} <= set(lines)
@@ -183,7 +183,7 @@ def test_status_looks_at_the_selected_source_with_the_objective_of_the_inventory
     run_module("bucket_backup", {"source": "media", "files": files, "store": store})
     sources = [{"name": "media", "kind": "bucket"}, {"name": "other", "kind": "bucket"}]
     inventory = {"recovery_store": store, "recovery_sources": sources, "recovery_rpo_seconds": 1}
-    done = operator.play("status", "-e", "recovery_source=media", inventory=inventory)
+    done = operator.cold.play("status", "-e", "recovery_source=media", inventory=inventory)
     assert done.returncode != 0
     assert "media critical - " in flat(done.stdout)
     assert re.search(r"media backup \d{4}-\d\d-\d\d \d\d:\d\d succeeded", flat(done.stdout)), done.stdout

@@ -9,11 +9,8 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 import typing as t
 from pathlib import Path
@@ -22,8 +19,8 @@ import pytest
 import yaml
 
 from tests.support.fakes.sinks import HttpSink, Reply, http_sink
-from tests.support.playbooks import play
-from tests.support.runner.modules import ModuleFailed, run_module, tree
+from tests.support.playbooks import command_environment, play, run_playbook
+from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.runner.server import ROOT
 
 RECORDED = {
@@ -354,8 +351,6 @@ def test_an_installed_host_asks_the_same_pages(tmp_path: Path) -> None:
         "tasks": [{"ansible.builtin.copy": content, "vars": task["vars"]}],
     }
     (tmp_path / "play.yml").write_text(json.dumps([given]))
-    subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
-        cwd=tmp_path, check=True, capture_output=True, env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tree())},
-    )  # fmt: skip
+    done = run_playbook(["-i", "localhost,", "-c", "local", "play.yml"], tmp_path, command_environment())
+    assert done.returncode == 0, done.stdout + done.stderr
     assert yaml.safe_load((tmp_path / "kept.yml").read_text())["recovery_status_pages"] == pages

@@ -147,7 +147,7 @@ def test_tags_are_restored_and_only_ids_that_no_set_has_are_removed(
     assert "Would restore rows of" in planned
     assert application.run("SELECT to_regclass('tags')") == [(None,)]
 
-    unconfirmed = succeeded(operator.play("recover_tags", inventory=inventory))
+    unconfirmed = succeeded(operator.cold.play("recover_tags", inventory=inventory))
     kept = application.content()
     assert kept["tags"] == [row for row in before["tags"] if later not in row[0]]
     assert kept["course_metadata"] == before["course_metadata"]
@@ -205,7 +205,7 @@ def test_organizations_return_with_their_rows_and_users_without_a_role_get_one(
     }
     application.run("DELETE FROM organizations")
     assert not application.content()["tags"]
-    done = operator.play("recover_organization", inventory=application.inventory)
+    done = operator.cold.play("recover_organization", inventory=application.inventory)
     succeeded(done)
     role = (f"({other},{ORGANIZATION},viewer)",)
     after = {**before, "user_roles": sorted([*before["user_roles"], role])}
@@ -250,7 +250,7 @@ def test_media_return_from_sets_and_what_no_set_has_is_listed(operator: Operator
 
     client.create_bucket(Bucket=application.name)
     client.put_object(Bucket=application.name, Key="orphan.png", Body=b"no row", ContentType="image/png")
-    done = succeeded(operator.play("recover_media", inventory=application.inventory))
+    done = succeeded(operator.cold.play("recover_media", inventory=application.inventory))
     assert application.objects() == {"orphan.png": b"no row", **{key: FILES[key] for key in list(FILES)[:2]}}
     assert [json.loads(line)["path"] for line in listed.read_text().splitlines()] == ["lost.png"]
     assert "1 file that no backup set has: lost.png" in done and f"{listed} lists them" in done

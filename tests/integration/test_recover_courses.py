@@ -84,7 +84,7 @@ def test_damaged_courses_are_planned_restored_and_recorded(
     assert '+ "items": [' in printed(planned)
     assert platform.everything() == before
 
-    done = operator.play("recover_courses", "-e", "recovery_documents=damaged", inventory=given)
+    done = operator.cold.play("recover_courses", "-e", "recovery_documents=damaged", inventory=given)
     assert done.returncode == 0, done.stdout
     assert "tables and published copy of 1 course read again" in printed(done)
     assert platform.versions("algebra")[-1] == (3, {"items": [2]})
@@ -114,7 +114,7 @@ def test_lost_versions_come_from_the_set_and_then_from_published_copies(
     planned = operator.play("recover_course_versions", "--check", inventory=given)
     assert planned.returncode == 0, planned.stdout
     assert platform.run("SELECT to_regclass('course_versions')") == [(None,)]
-    done = operator.play("recover_course_versions", inventory=given)
+    done = operator.cold.play("recover_course_versions", inventory=given)
     assert done.returncode == 0, done.stdout
     assert platform.versions("algebra") == [(1, {"v": 1}), (2, {"v": 2})]
     assert platform.versions("biology") == [(1, {"title": "It's new"})]

@@ -7,20 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
-
-import pytest
 
 from tests.support.fakes.sinks import http_sink
 from tests.support.operator import Operator
 from tests.support.runner.modules import run_module
 from tests.support.servers.postgres import PostgresServer
-
-
-@pytest.fixture
-def operator(operator: Operator) -> Operator:
-    """The operator whose playbooks run in a process that has loaded Ansible and the installed collection."""
-    return replace(operator, warm=True)
 
 
 def test_the_sql_for_roles_is_printed_and_not_executed(
@@ -51,7 +42,7 @@ def test_the_sql_for_roles_that_do_not_exist_yet_runs_as_it_was_written(
         "recovery_admin_connection": {"login_user": login["login_user"]},
         "recovery_sql_path": str(operator.home / "roles.sql"),
     }
-    done = operator.play("database_roles", inventory=inventory)
+    done = operator.cold.play("database_roles", inventory=inventory)
     assert done.returncode == 0, done.stdout
     assert "unsafe" not in done.stdout + done.stderr
     try:
@@ -126,7 +117,7 @@ def test_a_refused_restore_leaves_no_set_and_an_unchanged_one_is_no_success(
         # A copy of the damage is newer than the set that is needed.
         run_module("pg_backup", {**backup, "tier": "emergency"})
         confirmed = {**inventory, "recovery_confirm": database}
-        done = operator.play("restore_rows", inventory=confirmed)
+        done = operator.cold.play("restore_rows", inventory=confirmed)
         assert done.returncode == 0, done.stdout
         assert wrong() == 0
         assert tiers() == ["undo", "emergency", "emergency", "daily"]

@@ -92,9 +92,9 @@ def test_a_release_is_rolled_back_proved_and_undone(
             "recovery_source": "learnplay",
         }
 
-        def play(*extra: str) -> subprocess.CompletedProcess[str]:
+        def play(*extra: str, by: Operator = operator) -> subprocess.CompletedProcess[str]:
             given = [part for one in extra for part in (("-e", one) if "=" in one else (one,))]
-            return operator.play("roll_back", *given, inventory=inventory)
+            return by.play("roll_back", *given, inventory=inventory)
 
         part, delete = "recovery_roll_back=function", "recovery_delete_functions=hello-v2"
         refused = play()
@@ -109,13 +109,13 @@ def test_a_release_is_rolled_back_proved_and_undone(
         assert (refused.returncode, supabase.functions["hello"]["version"]) == (2, 1)
         assert "Set recovery_confirm to 'hello-v2'" in printed(refused), refused.stdout
 
-        done = play(part, "recovery_ref=main~1", delete, "recovery_confirm=hello-v2")
+        done = play(part, "recovery_ref=main~1", delete, "recovery_confirm=hello-v2", by=operator.cold)
         assert done.returncode == 0, done.stdout
         assert (supabase.files("hello"), set(supabase.functions)) == ({PATH: SOURCE.format("1")}, {"hello"})
         assert "1 of 1 function with the digest of the planned bundle" in printed(done)
         assert supabase.token not in done.stdout
 
-        frontend = play("recovery_roll_back=frontend", "recovery_commits=HEAD")
+        frontend = play("recovery_roll_back=frontend", "recovery_commits=HEAD", by=operator.cold)
         assert frontend.returncode == 0, frontend.stdout
         # The repository belongs to the operator, and git reads those of other users only by name.
         newest = git(repository.bare, "-c", "safe.directory=*", "log", "-1", "--format=%s", "main")

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.lifeline.recovery.plugins.filter.host_jobs import host_jobs
+from tests.support.playbooks import command_environment, run_playbook
 from tests.support.runner.server import ROOT
 
 STORE = {"provider": "directory", "path": "/srv/sets", "copies": [{"path": "/mnt/copy"}, {"bucket": "b"}]}
@@ -48,11 +46,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
     }  # fmt: skip
     (folder / "play.yml").write_text(json.dumps([play]))
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"],
-        cwd=folder, check=False, capture_output=True, text=True,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-    )  # fmt: skip
+    done = run_playbook(["-i", "localhost,", "-c", "local", "play.yml"], folder, command_environment())
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -19,7 +17,8 @@ import yaml
 
 from tests.support.data.plans import PLATFORMS, changed, plain, plan_of, sound
 from tests.support.fakes.sinks import http_sink
-from tests.support.runner.modules import ModuleFailed, run_module, tree
+from tests.support.playbooks import command_environment, run_playbook
+from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.runner.server import ROOT
 
 NOW = "2026-03-01T00:00:00Z"
@@ -28,12 +27,8 @@ NOW = "2026-03-01T00:00:00Z"
 def ansible(folder: Path, playbook: str, variables: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
     file = folder / "variables.json"
     file.write_text(json.dumps(plain(variables)))
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories/sandbox"), playbook,
-         "-e", f"@{file}"],
-        capture_output=True, text=True, check=False, cwd=folder,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tree()), "ANSIBLE_NOCOLOR": "1"},
-    )  # fmt: skip
+    arguments = ["-i", str(ROOT / "inventories/sandbox"), playbook, "-e", f"@{file}"]
+    return run_playbook(arguments, folder, command_environment())
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 import pytest
 
@@ -20,12 +19,6 @@ SOURCES = [
     {"name": "media", "kind": "bucket", "files": {"provider": "directory", "path": "/nowhere"}},
 ]
 NOWHERE = {"provider": "directory", "path": "/nowhere"}
-
-
-@pytest.fixture
-def operator(operator: Operator) -> Operator:
-    """The operator whose playbooks run in a process that has loaded Ansible and the installed collection."""
-    return replace(operator, warm=True)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -31,7 +31,8 @@ class Operator:
     """Runs playbooks of the installed collection in a clean environment.
 
     home is writable by the user and is the working directory; the collection is not writable.
-    If warm is set, playbooks run in a process of the user that has loaded Ansible and the installed collection.
+    Playbooks run in a process of the user that has loaded Ansible and the installed collection. Each playbook has one
+    run by cold in the tests.
     """
 
     home: Path
@@ -39,7 +40,12 @@ class Operator:
     python: Path
     identity: t.Mapping[str, t.Any]
     runner: Path
-    warm: bool = False
+    warm: bool = True
+
+    @property
+    def cold(self) -> Operator:
+        """The operator whose playbooks are run by the command itself, in a new process each."""
+        return replace(self, warm=False)
 
     def play(
         self,
