@@ -101,6 +101,8 @@ def _replace_local_folder() -> None:
 
 def _run(run: dict[str, t.Any]) -> None:
     _replace_local_folder()
+    # As in ansible.cfg, which the installed collection does not have.
+    constants.DEFAULT_INTERNAL_POLL_INTERVAL = 0.01
     module_common._find_module_utils = _module_to_run(run["tasks"])
     sys.argv = run["arguments"]
     playbook.main()
