@@ -33,8 +33,8 @@ drill: $(VENV)/run ## rehearse a recovery in a sandbox, SCENARIO=database_loss, 
 	@echo "The report: $$(cd reports/latest && pwd -P)/report.html"
 
 .PHONY: test
-test: ## everything: gates, then all tests against real servers
-	@tests/tools/stages.sh system lint 'containers&' sanity unit contract integration
+test: $(VENV)/dev ## everything: gates, then all tests against real servers
+	@tests/tools/stages.sh system 'containers&' lint sanity unit contract integration
 
 .PHONY: system
 system: ## install the system parts that tests use, where that is possible
