@@ -92,6 +92,13 @@ def test_a_run_that_was_killed_before_reload_is_completed(front: tuple[Pooler, O
     assert redirect("host=127.0.0.9 port=1", value, **way)["changed"] is False
 
 
+def test_pgbouncer_loads_a_quoted_value(front: tuple[Pooler, Options, str], database: str) -> None:
+    _started, way, _value = front
+    odd = "dbname='it''s a \"database\"; %x'"
+    assert redirect(f"dbname={database}", odd, **way)["changed"] is True
+    assert redirect(odd, f"dbname={database}", **way)["changed"] is True
+
+
 def test_a_password_of_a_connection_string_is_in_no_result(front: tuple[Pooler, Options, str]) -> None:
     _started, way, _value = front
     old = f"host=127.0.0.9 password='{way['pgbouncer']['admin']['password']}'"
