@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 import typing as t
@@ -31,7 +32,7 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.cluster im
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
 from tests.support.fakes.systemctl import Systemctl
 from tests.support.kills import Call, killed_at
-from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module, tree
 from tests.support.servers.postgres import PostgresServer, as_server_user, postgres_server
 from tests.support.servers.standby import standby_of, until, value
 
@@ -189,6 +190,21 @@ def host(primary: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(systemd, "run_program", systemctl.run)
     monkeypatch.setattr(systemd, "PERSISTENT", str(tmp_path / "persistent"))
     return Host(primary, systemctl)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up a capability")
+def test_root_of_a_container_sees_the_processes_of_the_server(primary: PostgresServer) -> None:
+    count = (
+        "import sys; from ansible_collections.lifeline.recovery.plugins.module_utils._failover.server_process "
+        "import server_processes; print(len(server_processes(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", count, str(primary.data_dir)]
+    environment = {**os.environ, "PYTHONPATH": str(tree())}
+    seen = [
+        int(subprocess.run([*prefix, *command], env=environment, check=True, capture_output=True, text=True).stdout)
+        for prefix in ([], ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"])
+    ]
+    assert seen[0] == seen[1] > 1
 
 
 def test_a_killed_run_is_continued_or_taken_back(host: Host) -> None:

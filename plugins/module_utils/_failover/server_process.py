@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import signal
+import subprocess
 import typing as t
+
+from .._core.errors import ErrorKind, RecoveryError
+from .._core.process import as_user
 
 #: The state of /proc/PID/stat follows the name of the program, which may contain parentheses and blanks.
 _STATE = re.compile(r"\) ([A-Za-z]) ")
@@ -39,15 +44,54 @@ def server_processes(data_dir: str) -> t.List[ServerProcess]:
     A child of a postmaster that was killed can still commit, so the pid file does not prove that a server has ended.
     """
     wanted = os.stat(data_dir)
-    found = []
+    found, hidden = [], []
     for entry in os.listdir("/proc"):
         # A process may end while it is read.
         with contextlib.suppress(OSError):
-            if entry.isdigit() and os.path.samestat(os.stat(f"/proc/{entry}/cwd"), wanted):
-                process = _read(int(entry))
-                if process is not None:
+            process = _read(int(entry)) if entry.isdigit() else None
+            if process is None:
+                continue
+            try:
+                if os.path.samestat(os.stat(f"/proc/{entry}/cwd"), wanted):
                     found.append(process)
-    return found
+            except PermissionError:
+                # PostgreSQL runs as the owner of its data directory only.
+                if os.stat(f"/proc/{entry}").st_uid == wanted.st_uid:
+                    hidden.append(process)
+    return found + (_shown_to_owner(hidden, wanted) if hidden else [])
+
+
+def _shown_to_owner(processes: t.Sequence[ServerProcess], wanted: os.stat_result) -> t.List[ServerProcess]:
+    """The processes that work in this directory, asked as their owner.
+
+    Without CAP_SYS_PTRACE, which root of a container lacks, the kernel shows the working directory of a process to its
+    owner only (proc(5)). A process that cannot be judged may be a writer. Raises RecoveryError(access_denied).
+    """
+    names = {f"/proc/{process.pid}/cwd": process for process in processes}
+    owner = None
+    with contextlib.suppress(KeyError):
+        owner = pwd.getpwuid(wanted.st_uid).pw_name if os.geteuid() == 0 else None
+    done = subprocess.run(
+        ["stat", "-L", "-c", "%n %d %i", *names], capture_output=True, text=True, check=False, **as_user(owner)
+    )
+    shown = [line.split() for line in done.stdout.splitlines()]
+    seen = {name for name, _device, _number in shown}
+    for name, process in names.items():
+        if name not in seen and _runs(process.pid):
+            raise RecoveryError(
+                ErrorKind.ACCESS_DENIED,
+                f"The working directory of the process {process.pid} cannot be read, so its data directory is unknown.",
+                next_step="Run it as root with CAP_SYS_PTRACE, or as the owner of the data directory.",
+            )
+    here = (str(wanted.st_dev), str(wanted.st_ino))
+    return [names[name] for name, device, number in shown if (device, number) == here]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return _read(pid) is not None
+    except OSError:
+        return False
 
 
 def postmaster_status(data_dir: str) -> str:
