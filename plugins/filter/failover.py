@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils import failover
+from ..plugin_utils import failover, failover_managers
 
 
 class FilterModule:
@@ -18,6 +18,8 @@ class FilterModule:
             "failover_failure": failover.failure,
             "failover_leads_to": failover.leads_to,
             "failover_mistakes": failover.mistakes,
+            "failover_patroni": failover_managers.patroni_assessment,
+            "failover_patroni_states": failover_managers.patroni_states,
             "failover_plan": failover.plan,
             "failover_proofs": failover.proofs,
             "failover_record": failover.record,

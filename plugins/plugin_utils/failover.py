@@ -13,6 +13,7 @@ from ..module_utils._core.clock import parse_instant
 from ..module_utils._core.confirmation import plan_digest
 from ..module_utils._core.nearest import nearest
 from ..module_utils._core.sizes import counted, first_of, readable_seconds, readable_size
+from . import failover_managers
 from .commands import command, same_command
 from .maintenance import hosts_of
 from .reports import line
@@ -75,6 +76,8 @@ def _site_mistakes(sites: t.Any, way: str) -> t.Iterator[str]:
             yield f"The site {site.get('name')} must have connection, the direct address of its server."
         if site.get("data_dir") and not site.get("host"):
             yield f"The site {site.get('name')} must have host, the inventory host of its data_dir."
+    for site in sites:
+        yield from failover_managers.mistakes(site, way)
 
 
 def _redirect_mistakes(redirect: Values, sites: t.Sequence[t.Any]) -> t.Iterator[str]:

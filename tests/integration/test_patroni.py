@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.playbooks import play
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.patroni import MISSING, PatroniCluster, patroni_cluster, until
 
@@ -156,3 +157,42 @@ def test_a_failover_works_without_a_leader(cluster: PatroniCluster) -> None:
     finally:
         os.kill(member.process.pid, signal.SIGCONT)
     assert switch(cluster, **lost)["changed"] is False
+
+
+def sites(cluster: PatroniCluster) -> list[dict[str, t.Any]]:
+    login = {"username": cluster.username, "password": cluster.password}
+    return [
+        {
+            "name": f"site-{name}",
+            "member": name,
+            "patroni": {"endpoints": [member.url], **login},
+            "connection": peer(cluster, name),
+        }
+        for name, member in cluster.members.items()
+    ]
+
+
+def test_the_playbooks_switch_the_cluster_over_and_back(cluster: PatroniCluster, tmp_path: Path) -> None:
+    leader, other = pair(cluster)
+    store = {"provider": "directory", "path": str(tmp_path / "store")}
+    (tmp_path / "store").mkdir()
+    variables = {
+        "recovery_source": "school",
+        "recovery_failover_way": "patroni",
+        "recovery_sites": sites(cluster),
+        "recovery_from_site": f"site-{leader}",
+        "recovery_to_site": f"site-{other}",
+        "recovery_store": store,
+        "recovery_reason": "a test",
+        "recovery_environment": "production",
+        "recovery_client_connection": peer(cluster, other),
+        "recovery_cooldown_seconds": 0,
+    }
+    made = play("switchover", {**variables, "recovery_confirm": f"site-{other}"}, tmp_path)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert (f"site-{other} is the writer" in made.stdout, cluster.leader()) == (True, other)
+    assert "No commit is lost" in made.stdout
+    back = {**variables, "recovery_from_site": "", "recovery_to_site": "", "recovery_confirm": f"site-{leader}"}
+    returned = play("failback", {**back, "recovery_client_connection": peer(cluster, leader)}, tmp_path)
+    assert returned.returncode == 0, returned.stdout + returned.stderr
+    assert cluster.leader() == leader

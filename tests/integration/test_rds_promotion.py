@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fakes.rds import AWAY, HOME, READER_ARN, REPLICA_ARN, SOURCE_ARN, WRITER_ARN, FakeRds, fake_rds
+from tests.support.playbooks import play
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import PostgresServer
 
@@ -180,3 +181,36 @@ def test_an_aurora_failover_needs_a_reason_and_a_switchover_needs_replication(rd
     done = move(rds, "aurora_failover", allow_data_loss="the region is lost")
     ((action, _region, given),) = rds.calls
     assert (action, given["AllowDataLoss"], done["changed"]) == ("FailoverGlobalCluster", "true", True)
+
+
+def test_the_playbook_promotes_after_the_fence_and_without_loss(
+    rds: FakeRds, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    fence = tmp_path / "fenced"
+    api = {"endpoint_url": rds.url, "access_key": "AKIDEXAMPLE", "secret_key": "not-a-secret"}
+    times = {"settle_seconds": 0.2, "poll_seconds": 0.1}
+    login = {name: value for name, value in postgres.module_options().items() if name.startswith("login_")}
+    steps = {"path": str(fence)}
+    sites = [
+        {
+            "name": "ireland",
+            "rds": {"region": HOME, "arn": SOURCE_ARN, **api},
+            "fences": [{"name": "security-group", "flag_file": steps, "state_dir": str(tmp_path / "state")}],
+        },
+        {"name": "frankfurt", "rds": {"region": AWAY, "arn": REPLICA_ARN, **api, **times}, "connection": login},
+    ]
+    variables = {
+        "recovery_source": "school",
+        "recovery_failover_way": "rds",
+        "recovery_sites": sites,
+        "recovery_store": {"provider": "directory", "path": str(tmp_path / "store")},
+        "recovery_reason": "a test",
+        "recovery_environment": "production",
+        "recovery_confirm": "frankfurt",
+    }
+    # The first values of the lag are measured before the fence, so the run waits for a later one.
+    rds.lag_age = 3
+    made = play("switchover", variables, tmp_path)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert (rds.actions, fence.exists(), "No commit is lost" in made.stdout) == (PROMOTED, True, True)
