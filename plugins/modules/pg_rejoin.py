@@ -17,8 +17,9 @@ description:
     network, all its tables are compared with those of the new primary, and the rows that differ are saved in O(rows_dir) as text of COPY with a
     manifest. Rows that were changed or removed on the new primary since the promotion are among them.
   - A cluster that can be neither attached nor rewound is refused with the error C(not_ready), for example if it has neither data checksums nor
-    C(wal_log_hints), or if the new primary has removed WAL. Build it again with the role P(lifeline.recovery.standby#role).
-  - The slot is created on the new primary first. C(pg_rewind) runs after a checkpoint of the new primary. Configuration files in the data directory
+    C(wal_log_hints), or if a server has removed WAL since the last checkpoint before the promotion. The setting C(wal_keep_size) of both servers
+    keeps that WAL; set it, and checksums or C(wal_log_hints), when the standby is built. Build it again with the role P(lifeline.recovery.standby#role).
+  - The slot is created on the new primary first. C(pg_rewind) runs after the first checkpoint since the promotion. Configuration files in the data directory
     are saved and restored. C(primary_conninfo) is written to C(postgresql.auto.conf) only.
   - A run that is cut off leaves no server that accepts writes of clients. If C(pg_rewind) was cut off, each later run is refused, because only a
     new copy of the primary repairs the directory.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -14,12 +15,19 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+import psycopg2
 import pytest
 
-from ansible_collections.lifeline.recovery.plugins.module_utils._failover.server_process import (
-    postmaster_status,
-    server_processes,
-)
+from ansible_collections.lifeline.recovery.plugins.module_utils._failover import isolated, rewind
+from ansible_collections.lifeline.recovery.plugins.module_utils._failover.follow import Replication
+from ansible_collections.lifeline.recovery.plugins.module_utils._failover.rejoin import Rejoin, RejoinRequest
+from ansible_collections.lifeline.recovery.plugins.module_utils._failover.rejoin_log import RejoinLog
+from ansible_collections.lifeline.recovery.plugins.module_utils._failover.server_process import server_processes
+from ansible_collections.lifeline.recovery.plugins.module_utils._operations.change import perform
+from ansible_collections.lifeline.recovery.plugins.module_utils._pitr.cluster import Cluster
+from ansible_collections.lifeline.recovery.plugins.module_utils._repository.change import Safeguards
+from ansible_collections.lifeline.recovery.plugins.module_utils._store.directory import DirectoryStore
+from tests.support.kills import Call, killed_at
 from tests.support.runner.modules import ModuleFailed, run_module
 from tests.support.servers.postgres import (
     PostgresServer,
@@ -71,8 +79,8 @@ class Pair(t.NamedTuple):
         assert self.b.password not in json.dumps(caught.value.result)
         return caught.value.result
 
-    def accepts_writes(self) -> bool:
-        return postmaster_status(str(self.a.data_dir)) == "ready"
+    def signal(self) -> bool:
+        return (self.a.data_dir / "standby.signal").exists()
 
 
 @contextlib.contextmanager
@@ -102,6 +110,10 @@ def execute(server: PostgresServer, *statements: str) -> None:
     with server.session() as session:
         for statement in statements:
             session.execute(statement)
+
+
+def slots(server: PostgresServer) -> t.Any:
+    return value(server, "SELECT count(*) FROM pg_replication_slots")
 
 
 def rows(server: PostgresServer) -> t.Any:
@@ -189,11 +201,67 @@ def test_a_rewind_saves_the_rows_that_only_the_old_primary_has(version: str, tmp
 
 
 def test_a_primary_that_cannot_be_rewound_is_refused(tmp_path: Path) -> None:
-    with pair_of("15", tmp_path, wal_log_hints="off", max_wal_size="32MB", min_wal_size="32MB") as pair:
+    with pair_of("15", tmp_path, wal_log_hints="off") as pair:
         diverge(pair)
         pair.fence()
         refused = pair.refused()
         assert (refused["error_kind"], refused["way"]) == ("not_ready", "reseed")
         assert "wal_log_hints" in refused["msg"] and "standby.yml" in refused["next_step"]
-        assert pair.accepts_writes() is False
-        assert value(pair.b, "SELECT count(*) FROM pg_replication_slots") == 0
+        assert (server_processes(str(pair.a.data_dir)), slots(pair.b)) == ([], 0)
+
+
+def test_a_rewind_without_the_wal_of_the_new_primary_is_refused(tmp_path: Path) -> None:
+    with pair_of("15", tmp_path, min_wal_size="32MB", max_wal_size="32MB") as pair:
+        diverge(pair)
+        kill(pair.a)
+        for _number in range(4):
+            execute(pair.b, "INSERT INTO log VALUES ('x')", "SELECT pg_switch_wal()", "CHECKPOINT")
+        pair.fence()
+        refused = pair.refused()
+        assert (refused["error_kind"], "removed WAL" in refused["msg"]) == ("not_ready", True)
+        assert (server_processes(str(pair.a.data_dir)), pair.signal(), slots(pair.b)) == ([], True, 0)
+        # The rows are saved nonetheless.
+        assert [path.name for path in (tmp_path / "rows").glob("*/manifest.json")] == ["manifest.json"]
+
+
+def test_a_killed_run_leaves_no_server_that_accepts_writes(tmp_path: Path) -> None:
+    with pair_of("15", tmp_path, wal_keep_size="256MB") as pair:
+        diverge(pair)
+        kill(pair.a)
+        pair.fence()
+        states = DirectoryStore(str(tmp_path / "states"))
+        log = RejoinLog(states, str(pair.a.data_dir))
+
+        def run() -> None:
+            request = RejoinRequest(
+                server=pair.b.options(), data_dir=str(pair.a.data_dir), slot="a", client_bin_dir=str(pair.a.bin_dir),
+                replication=Replication("127.0.0.1", "postgres", pair.b.password, pair.b.port),
+                rows_dir=str(tmp_path / "rows"), safeguards=Safeguards(confirm=str(pair.a.data_dir)),
+            )  # fmt: skip
+            perform(Rejoin(request, states))
+
+        calls = (
+            Call(DirectoryStore, "put"),
+            Call(isolated, "remove_signal"),
+            Call(Cluster, "start"),
+            Call(Cluster, "request_stop"),
+            Call(rewind, "_pg_rewind"),
+        )
+        phases = []
+        # The moment after a call is the one before the next call.
+        for moment in itertools.count(1, 2):
+            assert killed_at(moment, run, calls), moment
+            with pytest.raises(psycopg2.OperationalError), pair.a.session():
+                pass
+            guarded = "nonexistent" in (pair.a.data_dir / "postgresql.auto.conf").read_text()
+            assert pair.signal() or guarded, moment
+            state = log.last()
+            phases.append(state.phase if state else "")
+            if phases[-1] == "rewinding":
+                break
+        assert phases.count("saving") > 4
+        refused = pair.refused()
+        assert (refused["error_kind"], "cut off" in refused["msg"]) == ("not_ready", True)
+        given = {"data_dir": str(pair.a.data_dir), "client_bin_dir": str(pair.a.bin_dir), "state": "released"}
+        assert run_module("pg_fence", {**given, "state_dir": str(tmp_path / "states")})["changed"] is False
+        assert pair.signal()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -19,6 +20,8 @@ from .._core.options import FilePath, Secret
 #: postgresql.auto.conf overrides the other files, so that a value in them has no effect.
 _FILE = "postgresql.auto.conf"
 _OURS = re.compile(r"\s*(primary_conninfo|primary_slot_name)\s*=?\s", re.IGNORECASE)
+#: A start without another hba_file on the command line fails with this one.
+_GUARD = "hba_file = '/nonexistent/lifeline.recovery-saves-rows-of-this-cluster'\n"
 _HOST, _NAME = re.compile(r"[A-Za-z0-9_.:/-]+"), re.compile(r"[A-Za-z0-9_]+")
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")
 
@@ -63,8 +66,7 @@ def write_follow_settings(data_dir: str, replication: Replication, slot: str) ->
         f"host={replication.host} port={replication.port} user={replication.user} sslmode={replication.sslmode} "
         f"application_name={slot}"
     )
-    path = os.path.join(data_dir, _FILE)
-    try:
+    with _file_errors(data_dir):
         if replication.password is not None:
             passfile = replication.passfile or f"{data_dir.rstrip('/')}.pgpass"
             fields = (replication.host, str(replication.port), "*", replication.user, replication.password)
@@ -72,14 +74,42 @@ def write_follow_settings(data_dir: str, replication: Replication, slot: str) ->
             replace_file(passfile, f"{line}\n", 0o600)
             _give_to_owner(passfile, data_dir)
             conninfo += f" passfile={_quoted(passfile)}"
-        try:
-            with open(path, encoding="utf-8") as stream:
-                kept = [line for line in stream if not _OURS.match(line)]
-        except FileNotFoundError:
-            kept = []
         settings = {"primary_conninfo": conninfo, "primary_slot_name": slot}
         ours = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
-        replace_file(path, [*kept, *ours], 0o600)
+        kept = [line for line in _lines(data_dir) if not _OURS.match(line) and line != _GUARD]
+        replace_file(os.path.join(data_dir, _FILE), [*kept, *ours], 0o600)
+
+
+def add_guard(data_dir: str) -> None:
+    """Make each regular start of the cluster fail. Raises RecoveryError: access_denied, damaged."""
+    with _file_errors(data_dir):
+        lines = _lines(data_dir)
+        if _GUARD not in lines:
+            replace_file(os.path.join(data_dir, _FILE), [*lines, _GUARD], 0o600)
+
+
+def remove_guard(data_dir: str) -> None:
+    """Raises RecoveryError: access_denied, damaged."""
+    with _file_errors(data_dir):
+        lines = _lines(data_dir)
+        if _GUARD in lines:
+            replace_file(os.path.join(data_dir, _FILE), [line for line in lines if line != _GUARD], 0o600)
+
+
+def _lines(data_dir: str) -> t.List[str]:
+    try:
+        with open(os.path.join(data_dir, _FILE), encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        return []
+    return f"{text}\n".splitlines(keepends=True) if text and not text.endswith("\n") else text.splitlines(keepends=True)
+
+
+@contextlib.contextmanager
+def _file_errors(data_dir: str) -> t.Iterator[None]:
+    path = os.path.join(data_dir, _FILE)
+    try:
+        yield
     except UnicodeDecodeError:
         raise RecoveryError(
             ErrorKind.DAMAGED, f"{path} is not UTF-8.", next_step="Write its settings in UTF-8, then run this again."

@@ -17,6 +17,7 @@ from .._engines.postgresql.server.connection import ConnectionOptions, connectio
 from .._maintenance.means import wait_until
 from .._pitr.cluster import Cluster, as_options
 from .fence import create_signal, remove_signal
+from .follow import add_guard, remove_guard
 from .server_process import end_orphans, postmaster_status, server_processes
 
 _PORT = 5432
@@ -47,8 +48,9 @@ def isolated_server(
 ) -> t.Iterator[ConnectionOptions]:
     """The connection to the database postgres of the isolated server, as its first superuser.
 
-    standby.signal is missing only from the start until the server is ready, because with it the server would not end
-    its recovery. At the end the server is stopped, and the signal is in place. Raises RecoveryError(service_failed).
+    standby.signal is missing from the start until the server is ready, because with it the server would not end its
+    recovery. During that time a setting makes each other start fail. At the end the server is stopped, and the signal exists.
+    Raises RecoveryError(service_failed).
     """
     with scratch_folder("lifeline-rejoin-", "/tmp") as folder:
         rules = os.path.join(folder, "pg_hba.conf")
@@ -57,12 +59,13 @@ def isolated_server(
         settings = {**_SETTINGS, "unix_socket_directories": folder, "hba_file": rules}
         log = os.path.join(folder, "server.log")
         try:
+            add_guard(cluster.data)
             remove_signal(cluster.data)
             cluster.start([*arguments, *as_options(settings)], log, {})
             reason = wait_until(timeout, lambda: _why_not_ready(cluster.data))
             if reason:
                 raise _failed(cluster, reason, log)
-            create_signal(cluster.data)
+            _protect(cluster)
             yield _login(folder, role)
         finally:
             stop_isolated(cluster)
@@ -70,7 +73,7 @@ def isolated_server(
 
 def stop_isolated(cluster: Cluster) -> None:
     """Stop the server, also one that a killed run left, and create the signal. Raises RecoveryError(service_failed)."""
-    create_signal(cluster.data)
+    _protect(cluster)
     running = server_processes(cluster.data)
     if not running:
         return
@@ -89,6 +92,12 @@ def stop_isolated(cluster: Cluster) -> None:
             left="It is a server without a network, and standby.signal exists.",
             next_step="Stop it with pg_ctl, then run this again.",
         )
+
+
+def _protect(cluster: Cluster) -> None:
+    """A server reads the signal when it starts, so that it is created while the server runs."""
+    create_signal(cluster.data)
+    remove_guard(cluster.data)
 
 
 def _why_not_ready(data_dir: str) -> str:

@@ -56,6 +56,7 @@ _STREAM = """
 SELECT r.state = 'streaming' AND r.replay_lsn >= %s::pg_lsn
 FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = %s
 """
+_CONTROL_TIMELINE = "SELECT timeline_id FROM pg_control_checkpoint()"
 _RECEIVER = "SELECT status || ' ' || received_tli FROM pg_catalog.pg_stat_wal_receiver"
 #: libpq's variables of a login to the standby, which has the roles of the primary.
 _LOGIN: t.Sequence[str] = ("PGUSER", "PGPASSWORD")
@@ -281,15 +282,21 @@ class Rejoin(Change[RejoinResult]):
                 self._checkpoint(conn)
 
     def _checkpoint(self, conn: Connection) -> None:
-        """pg_rewind reads the control file of the source, which has the new timeline only after a checkpoint."""
-        with conn.cursor() as cursor:
-            cursor.execute("CHECKPOINT")
-        timeline = fetch_value(conn, "SELECT timeline_id FROM pg_control_checkpoint()")
-        if timeline != guaranteed(self._new).timeline:
+        """pg_rewind reads the control file of the source, which has the new timeline only after a checkpoint.
+
+        A checkpoint that is not necessary would remove WAL that the rewind needs.
+        """
+        new = guaranteed(self._new)
+        timeline = fetch_value(conn, _CONTROL_TIMELINE)
+        if timeline != new.timeline:
+            with conn.cursor() as cursor:
+                cursor.execute("CHECKPOINT")
+            timeline = fetch_value(conn, _CONTROL_TIMELINE)
+        if timeline != new.timeline:
             raise RecoveryError(
                 ErrorKind.NOT_READY,
                 f"The control file of the new primary shows timeline {timeline} after a checkpoint, its WAL "
-                f"{guaranteed(self._new).timeline}.",
+                f"{new.timeline}.",
                 next_step="Wait until the promotion has ended, then run it again.",
             )
 
