@@ -122,6 +122,75 @@ options:
     type: list
     elements: str
     default: []
+  neutralize:
+    description:
+      - Whether a copy gets no effect outside it. Jobs of pg_cron, triggers, rules and event triggers that send requests, and subscriptions are
+        disabled, as by M(lifeline.recovery.pg_neutralize). RV(neutralized) lists them.
+      - A copy is a new database whose name is not the one of the source, and, unless O(recovery_environment=production), a database that is not
+        the live one of the source. The live database is never changed in this way.
+      - With V(new) and V(swap), this happens after the comparison, and before the database has its name. With V(in_place), jobs are deactivated
+        before the commit, and the other objects after the definitions were compared.
+      - To restore the state before, restore the set with V(false).
+    type: bool
+    default: true
+  neutralize_rules:
+    description:
+      - Changes of a copy in addition. They are made only if O(neutralize=true) and the database is a copy.
+    type: dict
+    suboptions:
+      settings:
+        description:
+          - Rows of tables of settings to change, as O(lifeline.recovery.pg_neutralize#module:settings).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          table:
+            description:
+              - Table, as C(schema.table).
+            type: str
+            required: true
+          where:
+            description:
+              - Values of columns that select the rows. If it is empty, all rows.
+            type: dict
+            default: {}
+          set:
+            description:
+              - Values of columns to set.
+            type: dict
+            required: true
+      statements:
+        description:
+          - SQL statements to run, as O(lifeline.recovery.pg_neutralize#module:statements).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description:
+              - Name of the statement.
+            type: str
+            required: true
+          sql:
+            description:
+              - The statement.
+            type: str
+            required: true
+          role:
+            description:
+              - Role whose rights the statement has.
+            type: str
+            required: true
+          only_if:
+            description:
+              - Query. The statement runs only if the query returns a row.
+            type: str
+      drop_passwords:
+        description:
+          - Whether passwords are removed from user mappings of foreign servers.
+        type: bool
+        default: false
   undo_db:
     description:
       - The kept database that O(mode=undo) goes back to.
@@ -364,6 +433,14 @@ replaced_equal:
   type: bool
   returned: success
   sample: false
+neutralized:
+  description:
+    - Objects that were disabled because the database is a copy, as RV(lifeline.recovery.pg_neutralize#module:neutralized).
+    - Empty in check mode, because the objects are known only after the restore.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
 not_covered:
   description: Content that the set does not hold, as text; other backups must hold it.
   type: list

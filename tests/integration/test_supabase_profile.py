@@ -135,9 +135,13 @@ def test_jobs_are_scheduled_by_the_functions_of_pg_cron(
     old: PostgresServer, new: PostgresServer, backed_up: tuple[Options, Options]
 ) -> None:
     jobs = "SELECT row(jobname, schedule, command, database, username, active)::text FROM cron.job ORDER BY 1"
-    restore(new, backed_up[0])
+    restore(new, backed_up[0], neutralize=False)
     assert query(new, jobs) == query(old, jobs)
     assert len(query(new, jobs)) == 2
+    restored = restore(new, backed_up[0])
+    jobs_disabled = [one["name"] for one in restored["neutralized"] if one["kind"] == "cron_job"]
+    assert len(jobs_disabled) == query(old, "SELECT count(*) FROM cron.job WHERE active")[0] > 0
+    assert query(new, "SELECT count(*) FROM cron.job WHERE active") == [0]
 
 
 def test_job_of_another_role_is_named(new: PostgresServer, old: PostgresServer, folder_store: Options) -> None:

@@ -114,7 +114,7 @@ def read_actors(
     """The objects that can act, active or not; and those that are only listed. Needs an open transaction."""
     oids = list(functions)
     triggers, of_views = _triggers(conn, functions, oids)
-    actors = [*_cron_jobs(conn), *triggers, *_event_triggers(conn, functions, oids), *_subscriptions(conn)]
+    actors = [*read_jobs(conn), *triggers, *_event_triggers(conn, functions, oids), *_subscriptions(conn)]
     mappings = [_mapping(*row) for row in fetch_all(conn, _MAPPINGS)] if drop_passwords else []
     return [*actors, *mappings], of_views
 
@@ -174,7 +174,8 @@ def _mapping(server: str, role: str, is_public: bool, secrets: t.List[str]) -> A
     return Actor(USER_MAPPING, (server, role), name, {"secrets": secrets}, bool(secrets), off, reason, restorable=False)
 
 
-def _cron_jobs(conn: Connection) -> t.Iterator[Actor]:
+def read_jobs(conn: Connection) -> t.Iterator[Actor]:
+    """The jobs of pg_cron, of its extension or of a table of that name. Needs an open transaction."""
     table = fetch_value(conn, _CRON_TABLE)
     if table is None or not fetch_value(conn, _MAY_SEE, (table,)):
         return

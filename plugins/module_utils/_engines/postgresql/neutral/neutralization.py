@@ -10,11 +10,11 @@ import typing as t
 
 from ...._core.errors import ErrorKind, RecoveryError
 from ..server.confined import drop_role, is_superuser, run, writing_role
-from ..server.connection import Connection, fetch_value
+from ..server.connection import Connection, ConnectionOptions, connection, fetch_value
 from ..server.driver import psycopg2
 from ..server.refusals import NO_RIGHT, query_error
 from ..server.transaction import transaction
-from .actors import Actor, Listed, hidden_jobs, read_actors
+from .actors import Actor, Listed, hidden_jobs, read_actors, read_jobs
 from .functions import outbound_functions
 from .listed import CRON_DATABASE, read_listed
 from .request import Neutralized, NeutralRules
@@ -51,8 +51,9 @@ class Neutralization:
     @property
     def found(self) -> t.List[Neutralized]:
         """The objects that are disabled, and the changes of rows."""
-        actors = [Neutralized(one.kind, one.name, one.state, one.reason) for one in self.acting]
-        return actors + [Neutralized(one.kind, one.name, one.before) for one in self.works]
+        return [neutralized(one) for one in self.acting] + [
+            Neutralized(one.kind, one.name, one.before) for one in self.works
+        ]
 
     def run(self) -> None:
         """Disable everything. Raises RecoveryError(check_failed) if something still acts; nothing is changed then."""
@@ -96,8 +97,36 @@ def _run(conn: Connection, actor: Actor, statement: str) -> None:
         return
     # The scheduler reads its table again because a trigger of pg_cron fires, whose library must be loaded.
     fires = actor.way == "cron" and is_superuser(conn) and fetch_value(conn, CRON_DATABASE) is not None
+    former = fetch_value(conn, "SELECT current_setting('session_replication_role')")
     if fires:
         run(conn, "SET LOCAL session_replication_role = origin")
     run(conn, statement)
     if fires:
-        run(conn, "SET LOCAL session_replication_role = replica")
+        run(conn, f"SET LOCAL session_replication_role = {former}")
+
+
+def deactivate_jobs(conn: Connection) -> t.List[Neutralized]:
+    """Deactivate the jobs of pg_cron in the open transaction, so that the scheduler does not see them active."""
+    jobs = [one for one in read_jobs(conn) if one.acts]
+    run_for(conn, [(one, statement) for one in jobs for statement in one.off], "disable")
+    return [neutralized(one) for one in jobs]
+
+
+def neutralized(actor: Actor) -> Neutralized:
+    return Neutralized(actor.kind, actor.name, actor.state, actor.reason)
+
+
+def neutralize_copy(
+    options: ConnectionOptions, rules: NeutralRules, *, lock_timeout: float, left: str
+) -> t.List[Neutralized]:
+    """Disable the objects of a copy that was just restored. left: for errors."""
+    rules.require_valid()
+    try:
+        with connection(options, application="lifeline.recovery neutralize") as conn:
+            objects = Neutralization(conn, rules, lock_timeout=lock_timeout)
+            found = objects.found
+            if found:
+                objects.run()
+            return found
+    except RecoveryError as error:
+        raise error.restated(left=left) from None

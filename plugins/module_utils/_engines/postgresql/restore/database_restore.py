@@ -14,11 +14,11 @@ from dataclasses import asdict, replace
 from ...._core.clock import compact_instant, utc_now
 from ...._core.errors import ErrorKind, RecoveryError, guaranteed
 from ...._core.process import scratch_folder
-from ...._core.sizes import counted, readable_size
+from ...._core.sizes import counted, first_of, readable_size
 from ...._repository.catalogue import find_set
 from ...._repository.change import Change, ChangePlan, Outcome
 from ...._repository.fetch import fetch_objects, proved_rows
-from ...._repository.identity import elsewhere, identity_in, known_identity
+from ...._repository.identity import Identity, elsewhere, identity_in, known_identity
 from ...._repository.manifest import DATABASE_ENGINE, Manifest
 from ...._store.base import ObjectStore
 from ..archive.dump import TOC_NAME, read_toc
@@ -28,6 +28,8 @@ from ..archive.roles import create_roles, missing_roles, require_right_to_create
 from ..archive.toc import Toc, TocEntry
 from ..foreign.archive import ForeignDump, inspect_content, inspect_dump
 from ..foreign.script import ScriptFacts
+from ..neutral.neutralization import neutralize_copy
+from ..neutral.request import Neutralized, NeutralRules
 from ..server import catalog
 from ..server.client import find_client
 from ..server.connection import ConnectionOptions, connection
@@ -40,6 +42,8 @@ from .restore_request import RestoreRequest, RestoreResult
 
 #: Shown parts of a plan that its digest leaves out: a confirmation stays valid when sessions connect and write.
 _OF_THE_MOMENT = ("replaces", "sessions")
+#: Names in a summary.
+_SHOWN = 3
 
 #: A set is judged by these objects before it is fetched: its table of contents, and the properties of the database.
 _DESCRIPTIONS = (TOC_NAME, PROPERTIES_FILE)
@@ -71,6 +75,7 @@ class DatabaseRestore(Change[RestoreResult]):
         self.properties: t.Dict[str, t.Any] = {"of": "none", "equal": None, "differences": []}
         self.proof = Proof()
         self.replaced_equal: t.Optional[bool] = None
+        self.neutralized: t.List[Neutralized] = []
         self.loading = Loading(
             owner=request.owner,
             privileges=request.privileges,
@@ -183,6 +188,7 @@ class DatabaseRestore(Change[RestoreResult]):
             "set_id": self.manifest.set_id if self.manifest else None,
             "archive": request.archive,
             "undo_db": request.undo_db,
+            "neutralize": self.is_neutralized,
             "replaces": readable_size(databases.size(admin, request.target_db)) if there else None,
             "sessions": sum(
                 len(databases.sessions(admin, name))
@@ -194,10 +200,39 @@ class DatabaseRestore(Change[RestoreResult]):
     def _elsewhere(self) -> t.Optional[str]:
         """Why the target is not the database of the set, or of the source whose restore is undone; else None."""
         request = self.request
+        target = identity_of(catalog.server_facts(self.admin), request.connection, request.target_db)
+        return elsewhere(self._known_identity(), target)
+
+    def _known_identity(self) -> t.Optional[Identity]:
         known = identity_in(self.manifest) if self.manifest else None
-        if known is None and self.store is not None and request.source:
-            known = known_identity(self.store, request.source, DATABASE_ENGINE)
-        return elsewhere(known, identity_of(catalog.server_facts(self.admin), request.connection, request.target_db))
+        if known is None and self.store is not None and self.request.source:
+            known = known_identity(self.store, self.request.source, DATABASE_ENGINE)
+        return known
+
+    @property
+    def is_neutralized(self) -> bool:
+        """Whether the target is a copy that must not act outside, and not the live database of the source."""
+        request = self.request
+        if not request.neutralize or request.mode == "undo":
+            return False
+        known = self._known_identity()
+        if request.mode == "new" and known is not None and known.database != request.target_db:
+            return True
+        if request.safeguards.environment == "production":
+            return False
+        return request.mode == "new" if known is None else self._elsewhere() is not None
+
+    def neutralize(self, options: ConnectionOptions, left: str) -> None:
+        """Disable the objects of the copy that act outside it, before the copy gets its name if that is possible."""
+        if self.is_neutralized:
+            with self.timings.phase("neutralize"):
+                self.neutralized += neutralize_copy(
+                    options,
+                    self.request.neutralize_rules or NeutralRules(),
+                    lock_timeout=self.request.lock_timeout,
+                    left=left,
+                )
+            self.details["neutralized"] = [f"{one.kind} {one.name}" for one in self.neutralized]
 
     def prepare(self) -> None:
         """Fetch the set without the rows, which go from the store into the tables."""
@@ -332,6 +367,9 @@ class DatabaseRestore(Change[RestoreResult]):
         if self.not_restored:
             ending += "; " + counted(len(self.not_restored), "object") + " not or only in part restored: "
             ending += ", ".join(failure.object for failure in self.not_restored[:3])
+        if self.neutralized:
+            ending += f"; {counted(len(self.neutralized), 'object')} of the copy disabled: "
+            ending += first_of([f"{one.kind.replace('_', ' ')} {one.name}" for one in self.neutralized], _SHOWN)
         done, ending = "Restored", f" in {timings['total']:.1f} s; {ending}"
         if not self.safeguards.acts:
             done, ending = "Would restore", "; nothing was changed"
@@ -350,6 +388,7 @@ class DatabaseRestore(Change[RestoreResult]):
             properties=self.properties,
             not_restored=[asdict(failure) for failure in self.not_restored],
             not_covered=list(manifest.coverage.get("not_covered", ())) if manifest else [],
+            neutralized=self.neutralized,
             plan=self._plan,
             timings=timings,
             summary=f"{done} {origin} as {request.target_db!r} ({request.mode}){ending}.",

@@ -28,6 +28,8 @@ from ..archive.toc import Toc, TocEntry, write_list
 from ..archive.validated import add_validated, split_validated
 from ..foreign.run_script import run_statements
 from ..foreign.script import GuardedScript
+from ..neutral.neutralization import deactivate_jobs
+from ..neutral.request import Neutralized
 from ..server.client import ClientPrograms
 from ..server.confined import is_superuser
 from ..server.connection import Connection, ConnectionOptions, connection, fetch_all, quote_identifier
@@ -132,6 +134,10 @@ class LockedDatabase:
     ) -> t.Tuple[Content, Proof]:
         """The content as the transaction sees it, which no other session can write, compared with the set."""
         return compare_content(self._conn, manifest, store, rules)
+
+    def deactivate_jobs(self) -> t.List[Neutralized]:
+        """Deactivate the jobs of pg_cron before the commit, because the scheduler reads them after it."""
+        return deactivate_jobs(self._conn)
 
     def commit(self) -> None:
         self._run(("COMMIT",))

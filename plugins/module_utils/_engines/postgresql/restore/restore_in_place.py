@@ -124,6 +124,8 @@ class InPlaceRestore(DatabaseRestore):
 
     def settle(self) -> t.Mapping[str, t.Any]:
         request = self.request
+        if self.is_neutralized:
+            self.neutralized += self._locked.deactivate_jobs()
         self._locked.commit()
         self._lock.close()
         left = (
@@ -142,6 +144,7 @@ class InPlaceRestore(DatabaseRestore):
             ],
         }
         self.prove(self._options, left, self._content)
+        self.neutralize(self._options, left)
         return {}
 
     def _replace(self) -> t.Tuple[ObjectFailure, ...]:

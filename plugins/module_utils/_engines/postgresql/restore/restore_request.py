@@ -10,10 +10,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ...._core.clock import PhaseListener
-from ...._core.options import FAMILY, INTERNAL, FilePath, option
+from ...._core.options import FAMILY, INTERNAL, SUBOPTIONS, FilePath, option
 from ...._repository.change import Outcome, Safeguards
 from ...._repository.recovery_points import Selection
 from ..foreign.preparation import Preparation
+from ..neutral.request import Neutralized, NeutralRules
 from ..server.connection import ConnectionOptions
 
 MODES = ("new", "swap", "in_place", "undo")
@@ -50,6 +51,8 @@ class RestoreRequest:
     fingerprint: t.Literal["full", "counts", "none"] = "full"
     skip_database_statements: bool = False
     terminate_sessions: bool = False
+    neutralize: bool = True
+    neutralize_rules: t.Optional[NeutralRules] = field(default=None, metadata=SUBOPTIONS)
     safeguards: Safeguards = field(default_factory=Safeguards, metadata=FAMILY)
     spool_dir: t.Optional[FilePath] = None
     parallel: int = field(default=4, metadata=INTERNAL)
@@ -63,7 +66,7 @@ class RestoreResult(Outcome):
     properties: of (where the expected properties come from), equal, differences, changed_since_backup.
     not_restored: objects of the set that the database lacks or has only in part, with the reason.
     not_covered: what the set does not hold, in words. replaced_equal: whether the replaced content was equal to the
-    set; None if it was not compared.
+    set; None if it was not compared. neutralized: objects that were disabled because the target is a copy.
     """
 
     mode: str
@@ -79,6 +82,7 @@ class RestoreResult(Outcome):
     properties: t.Mapping[str, t.Any]
     not_restored: t.Sequence[t.Mapping[str, str]]
     not_covered: t.Sequence[str]
+    neutralized: t.Sequence[Neutralized]
     plan: t.Mapping[str, t.Any]
     timings: t.Mapping[str, float]
     summary: str

@@ -115,6 +115,7 @@ class SideBySideRestore(DatabaseRestore):
     def settle(self) -> t.Mapping[str, t.Any]:
         """Give the copy its properties and the name of the target."""
         request, admin, current = self.request, self.admin, self._current
+        self.neutralize(self._copy, self._kept)
         with self.timings.phase("swap" if request.mode == "swap" else "rename"):
             self._apply_properties()
             restored = databases.find(admin, self._copy.database)
