@@ -263,3 +263,39 @@ options:
           - Key of O(original.ssl_cert).
         type: path
 """
+
+    # Statements of the operator, in modules that run them in one transaction.
+    STATEMENTS = r"""
+options:
+  statements:
+    description:
+      - SQL statements to run. Names in them must have schemas, because C(search_path) is C(pg_catalog).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the statement, for results and messages.
+        type: str
+        required: true
+      sql:
+        description:
+          - The statement.
+        type: str
+        required: true
+      role:
+        description:
+          - Role whose rights the statement has.
+        type: str
+        required: true
+      only_if:
+        description:
+          - Query. The statement runs only if the query returns a row, and afterwards the query must return none.
+        type: str
+  lock_timeout:
+    description:
+      - Seconds to wait for objects that other sessions have locked.
+    type: float
+    default: 30
+"""

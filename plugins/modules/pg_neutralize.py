@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - lifeline.recovery._postgres
   - lifeline.recovery._postgres.client
   - lifeline.recovery._postgres.original
+  - lifeline.recovery._postgres.statements
   - lifeline.recovery._store
 attributes:
   check_mode:
@@ -85,42 +86,11 @@ options:
           - Values of columns to set.
         type: dict
         required: true
-  statements:
-    description:
-      - SQL statements to run. Names in them must have schemas, because C(search_path) is C(pg_catalog).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description:
-          - Name of the statement, for results and messages.
-        type: str
-        required: true
-      sql:
-        description:
-          - The statement.
-        type: str
-        required: true
-      role:
-        description:
-          - Role whose rights the statement has.
-        type: str
-        required: true
-      only_if:
-        description:
-          - Query. The statement runs only if the query returns a row, and afterwards the query must return none.
-        type: str
   drop_passwords:
     description:
       - Whether passwords are removed from user mappings of foreign servers. They are not stored, and must be set again.
     type: bool
     default: false
-  lock_timeout:
-    description:
-      - Seconds to wait for objects that other sessions have locked.
-    type: float
-    default: 30
 seealso:
   - module: lifeline.recovery.pg_restore
   - module: lifeline.recovery.pg_pitr

@@ -11,6 +11,7 @@ import typing as t
 from ..module_utils._core.sizes import counted, first_of
 from .commands import command, same_command
 from .maintenance import outcome_lines
+from .ransomware import outcome_lines as ransomware
 from .reports import line
 
 Result = t.Mapping[str, t.Any]
@@ -111,4 +112,5 @@ RECOVERIES: dict[str, t.Callable[[Result, bool, str], list[str]]] = {
     "recover_course_versions": course_versions,
     "protect_course_versions": safeguards,
     "maintenance": outcome_lines,
+    "ransomware": ransomware,
 }

@@ -77,7 +77,7 @@ CREATE SUBSCRIPTION {odd} CONNECTION 'host=127.0.0.1 port=1 dbname=live password
 CREATE EXTENSION dblink;
 CREATE FUNCTION linked() RETURNS text LANGUAGE sql AS $$ SELECT dblink_exec('a', 'b') $$;
 CREATE SERVER other FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '10.1.0.9', dbname 'live');
-CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (user 'app', password 'hush42');
+CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (password 'hush42', user 'app');
 """
 )
 
@@ -338,3 +338,73 @@ def control(server: PostgresServer, *arguments: str) -> None:
         [str(server.bin_dir / "pg_ctl"), "-w", "-s", "-D", str(server.data_dir), *arguments],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, **as_server_user(),
     )  # fmt: skip
+
+
+def restore(copy: Copy, target: str, **options: t.Any) -> Options:
+    given = {"source": "shop", "store": copy.store, "target_db": target, "client_bin_dir": str(copy.server.bin_dir)}
+    place = copy.server.module_options("postgres")
+    return run_module("pg_restore", {**place, **given, "recovery_environment": "production", **options})
+
+
+def test_restored_copy_is_neutralized_and_the_live_database_is_not(copy: Copy, sink: HttpSink) -> None:
+    copy.run(f"ALTER SUBSCRIPTION {QUOTED} SET (slot_name = NONE); DROP SUBSCRIPTION {QUOTED}")
+    run_module("pg_backup", {**copy.server.module_options(copy.database), "source": "shop", "store": copy.store})
+    before, target = copy.states(), f"{copy.database}_copy"
+    mail = {"table": "public.settings", "where": {"name": "smtp_host"}, "set": {"value": "localhost"}}
+    made = Copy(copy.server, target, copy.database, copy.store)
+    try:
+        done = restore(copy, target, neutralize_rules={"settings": [mail]})
+        assert done["fingerprint"]["equal"] is True
+        kinds = [one["kind"] for one in done["neutralized"]]
+        assert kinds == ["trigger"] * 4 + ["rule", "event_trigger", "setting"]
+        assert "objects of the copy disabled" in done["summary"]
+        assert called(made, sink) == set()
+        assert made.run("SELECT value FROM settings WHERE name = 'smtp_host'") == [("localhost",)]
+        swapped = restore(copy, copy.database, mode="swap", recovery_confirm=copy.database, terminate_sessions=True)
+        try:
+            assert (swapped["neutralized"], copy.states()) == ([], before)
+            assert called(copy, sink) == set(FIRES)
+        finally:
+            copy.server.drop_database(swapped["undo"]["undo_db"])
+        # Another server of the same source is a copy in a sandbox, and here the database is the live one.
+        same = restore(copy, copy.database, mode="in_place", recovery_environment="sandbox", terminate_sessions=True)
+        assert (same["neutralized"], copy.states()) == ([], before)
+        planned = {"mode": "in_place", "recovery_environment": "sandbox", "terminate_sessions": True}
+        done = restore(copy, target, **planned)
+        assert [one["kind"] for one in done["neutralized"]] == ["trigger"] * 4 + ["rule", "event_trigger"]
+        assert called(made, sink) == set()
+        copy.server.drop_database(target)
+        assert restore(copy, target, neutralize=False)["neutralized"] == []
+        assert called(made, sink) == set(FIRES)
+    finally:
+        copy.server.drop_database(target)
+
+
+def test_statements_run_together_with_the_rights_of_their_roles(copy: Copy) -> None:
+    role = f"shop_{secrets.token_hex(4)}"
+    copy.run(
+        f"CREATE ROLE {role}; ALTER TABLE settings OWNER TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+    )
+    title = {"name": "title", "role": role, "sql": "UPDATE public.settings SET value = '' WHERE name = 'title'",
+             "only_if": "SELECT 1 FROM public.settings WHERE name = 'title' AND value <> ''"}  # fmt: skip
+
+    def execute(*statements: Options, check_mode: bool = False, **options: t.Any) -> Options:
+        given = {"statements": list(statements), "recovery_confirm": copy.database, **options}
+        return run_module("pg_execute", {**copy.server.module_options(copy.database), **given}, check_mode=check_mode)
+
+    try:
+        foreign = {"name": "orders", "role": role, "sql": "DELETE FROM public.orders"}
+        reset = {"name": "reset", "role": role, "sql": "SELECT pg_catalog.set_config('role', 'postgres', false)"}
+        for refused in (foreign, reset):
+            with pytest.raises(ModuleFailed):
+                execute(title, refused)
+            assert copy.run("SELECT value FROM settings WHERE name = 'title'") == [("Shop",)]
+        with pytest.raises(ModuleFailed) as caught:
+            execute(title, recovery_confirm="")
+        assert caught.value.result["error_kind"] == "confirmation_required"
+        assert execute(title, check_mode=True)["statements"] == ["title"]
+        assert execute(title)["statements"] == ["title"]
+        assert copy.run("SELECT value FROM settings WHERE name = 'title'") == [("",)]
+        assert execute(title)["changed"] is False
+    finally:
+        copy.run(f"DROP TABLE settings; REVOKE ALL ON SCHEMA public FROM {role}; DROP ROLE {role}")

@@ -91,6 +91,10 @@ _BY_EVENT = (
         "Stages before a failed one stay in effect; run the playbook again when its cause is corrected.",
     ),
     (
+        ("ransomware.",),
+        "Keep the application stopped; the attacked database still exists. Correct the cause, then run it again.",
+    ),
+    (
         ("recover_tags.", "recover_organization.", "recover_media."),
         "Steps before a failed one stay in effect; run the playbook again when its cause is corrected.",
     ),
