@@ -181,7 +181,8 @@ def _outage(seen: Values, limits: Values, reasons: Values) -> t.Iterator[str]:
         )
     down, voters = len(seen["silent"]) + len(seen["refused"]), sum(len(hosts) for hosts in seen.values())
     quorum = int(limits.get("quorum") or voters // 2 + 1)
-    if down < quorum and not seen["accepts"]:
+    # Without a vantage point, the writer is no server that can be probed.
+    if voters and down < quorum and not seen["accepts"]:
         yield (
             f"{counted(down, 'vantage point')} of {voters} report that the writer is down, recovery_quorum requires "
             f"{quorum}; {first_of(seen['lost'], _SHOWN) or 'none'} could not be asked."
@@ -422,7 +423,8 @@ def status_table(sites: t.Sequence[Values], run: Values | None, redirects: t.Seq
         for site in sites
     ]
     writers = [site["name"] for site in sites if site["state"] == "primary"]
-    if len(writers) != 1:
+    probed = [site for site in sites if site["state"] != "not probed"]
+    if probed and len(writers) != 1:
         lines.append(line("Alarm", f"{counted(len(writers), 'site')} accept writes, expected 1"))
     lines += [line("Leads", f"{one['name']} to {one['site']}") for one in redirects]
     lines += [

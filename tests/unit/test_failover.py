@@ -244,9 +244,7 @@ def test_more_or_less_than_one_writer_is_an_alarm() -> None:
 def test_a_part_that_was_not_tried_is_no_proof() -> None:
     tried = {
         "fence": {"skipped": True},
-        "redirect": {
-            "results": [{"item": {"label": "dns"}, "summary": "Would change."}, {"msg": "No."}]
-        },
+        "redirect": {"results": [{"item": {"label": "dns"}, "summary": "Would change."}, {"msg": "No."}]},
     }
     assert proofs(tried) == [
         {"name": "redirect dns", "ok": True, "message": "Would change."},
