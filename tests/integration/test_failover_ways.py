@@ -99,11 +99,11 @@ def test_the_newest_set_becomes_the_writer_of_the_other_site(
 
 
 def test_a_new_database_of_d1_takes_over(folder_store: Options, tmp_path: Path) -> None:
-    live = tmp_path / "live.sqlite"
-    with sqlite3.connect(live) as database:
+    first = tmp_path / "live.sqlite"
+    with sqlite3.connect(first) as database:
         database.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)")
         database.executemany("INSERT INTO notes VALUES (?, ?)", [(number, f"note {number}") for number in range(50)])
-    run_module("d1_backup", {"path": str(live), "source": "school", "store": folder_store})
+    run_module("d1_backup", {"path": str(first), "source": "school", "store": folder_store})
     other, binding = tmp_path / "other.sqlite", tmp_path / "binding"
     binding.write_text("DATABASE=live\n")
     switch = (
@@ -113,7 +113,7 @@ def test_a_new_database_of_d1_takes_over(folder_store: Options, tmp_path: Path) 
     )
     fence = {"name": "worker", "command": dict(zip(("stop", "start", "status"), switch))}
     sites = [
-        {"name": "east", "connection": {"path": str(live)}, "fences": [fence]},
+        {"name": "east", "connection": {"path": str(first)}, "fences": [fence]},
         {"name": "west", "connection": {"path": str(other)}},
     ]
     redirect = {
