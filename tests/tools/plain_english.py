@@ -53,9 +53,9 @@ VERBS = frozenset(
         r"\w+",
         """
         abort acquire add allow apply archive assemble assert assess attach back begin build calculate call cancel
-        change check choose clean close collect compare compute configure confirm connect continue convert copy count create
-        damage decide decrypt delete deploy describe detach detect determine disable discard download drop
-        empty enable encrypt end ensure enter estimate evaluate execute expire export fail fence fetch fill find
+        change check choose clean close collect compare compute configure confirm connect continue convert copy count
+        create damage decide decrypt delete deploy describe detach detect determine disable discard download
+        drop empty enable encrypt end ensure enter estimate evaluate execute expire export fail fence fetch fill find
         finish format gather generate get give grant group identify import include initialize inject insert
         inspect install interrupt judge keep kill limit link list load lock mark measure merge migrate mount
         move name notify open pack parse pause plan point prepare print promote protect provision prune publish query
