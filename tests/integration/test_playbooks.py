@@ -585,6 +585,7 @@ def test_a_drill_that_misses_its_objective_fails(tmp_path: Path) -> None:
         "drill_sandbox_path": f"/tmp/{tmp_path.parent.name}-{os.getpid()}-late",
         "drill_rto_seconds": 1,
         "drill_rows": 1000,
+        "drill_scenario": "d1_loss",
     }
     done = play("drill", variables, tmp_path)
     assert done.returncode != 0
