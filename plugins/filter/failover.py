@@ -18,6 +18,7 @@ class FilterModule:
             "failover_failure": failover.failure,
             "failover_leads_to": failover.leads_to,
             "failover_mistakes": failover.mistakes,
+            "failover_options": failover.options,
             "failover_patroni": failover_managers.patroni_assessment,
             "failover_patroni_states": failover_managers.patroni_states,
             "failover_plan": failover.plan,

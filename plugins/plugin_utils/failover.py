@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime, timezone
 
@@ -129,22 +130,21 @@ def direction(
 
 
 def targets(means: t.Sequence[Values], groups: t.Mapping[str, t.Sequence[str]]) -> list[dict[str, t.Any]]:
-    """Each element for each of its hosts: name, label, host, options of the module, and values_of each site."""
+    """Each element for each of its hosts: name, label, host, and index of the element.
+
+    Ansible prints the item of a loop when its task fails, so that an item must hold no option and no value.
+    """
     found = []
-    for one in means:
-        options = {key: value for key, value in one.items() if key not in ("name", "hosts", "values")}
+    for index, one in enumerate(means):
         for host in hosts_of(one, groups):
             label = f"{one['name']} on {host}" if host else str(one["name"])
-            found.append(
-                {
-                    "name": one["name"],
-                    "label": label,
-                    "host": host,
-                    "options": options,
-                    "values_of": one.get("values", {}),
-                }
-            )
+            found.append({"name": one["name"], "label": label, "host": host, "index": index})
     return found
+
+
+def options(means: t.Sequence[Values], index: int) -> dict[str, t.Any]:
+    """The options of the module that an element has."""
+    return {key: value for key, value in means[index].items() if key not in ("name", "hosts", "values")}
 
 
 def votes(results: t.Sequence[Values]) -> dict[str, list[str]]:
@@ -223,9 +223,12 @@ def plan(
 ) -> dict[str, t.Any]:
     """facts and digest of a run, and the steps. Lag and time are no part of it, because they change while it is read.
 
+    The digest is of the values of redirects, and the facts hide values that can hold a secret.
+
     between: from and to. means: poolers, redirects and limits.
     """
     source_site, target_site = between["from"]["name"], between["to"]["name"]
+    redirects = means.get("redirects") or ()
     facts: dict[str, t.Any] = {
         "kind": kind,
         "source": source,
@@ -238,12 +241,26 @@ def plan(
         "poolers": [one["name"] for one in means.get("poolers") or ()],
         "redirects": [
             {"name": one["name"], "before": one["values"][source_site], "after": one["values"][target_site]}
-            for one in means.get("redirects") or ()
+            for one in redirects
         ],
         "limits": dict(means.get("limits") or {}),
         "reasons": dict(reasons),
     }
-    return {"facts": facts, "digest": plan_digest(facts)}
+    shown = [
+        {"name": one["name"], "before": _shown(one, source_site), "after": _shown(one, target_site)}
+        for one in redirects
+    ]
+    return {"facts": {**facts, "redirects": shown}, "digest": plan_digest(facts)}
+
+
+def _shown(redirect: Values, site: str) -> str:
+    """The value of a redirect for a site, as the module redirect shows it."""
+    value = str(redirect["values"][site])
+    way = next(way for way in REDIRECT_WAYS if way in redirect)
+    if way == "pgbouncer":
+        return re.sub(r"(password\s*=\s*)('(?:[^']|'')*'|\S*)", r"\1(hidden)", value)
+    is_shown = way in ("rfc2136", "route53", "cloudflare") or redirect[way].get("hidden") is False
+    return value if is_shown else "(hidden)"
 
 
 def record(run: Values, budgets: Values, client_seconds: t.Any = None) -> dict[str, t.Any]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime, timezone
 
@@ -17,6 +18,7 @@ from ansible_collections.lifeline.recovery.plugins.plugin_utils.failover import 
     failure,
     leads_to,
     mistakes,
+    options,
     plan,
     proofs,
     record,
@@ -26,6 +28,7 @@ from ansible_collections.lifeline.recovery.plugins.plugin_utils.failover import 
     targets,
     votes,
 )
+from tests.support.runner.server import ROOT
 
 SITES: list[dict[str, t.Any]] = [
     {"name": "east", "connection": {"login_host": "10.1.0.10"}},
@@ -170,7 +173,7 @@ def test_a_window_can_be_longer_than_a_day() -> None:
 
 def test_the_digest_of_a_plan_covers_what_is_changed_and_no_lag() -> None:
     between = direction(SITES, "failover", None)
-    redirects = [{"name": "dns", "values": {"east": "a.example.", "west": "b.example."}}]
+    redirects = [{"name": "dns", "rfc2136": {}, "values": {"east": "a.example.", "west": "b.example."}}]
 
     def digest(assessment: dict[str, t.Any], means: dict[str, t.Any], **reasons: str) -> str:
         return str(plan("failover", "school", "postgresql", between, assessment, means, reasons)["digest"])
@@ -189,8 +192,38 @@ def test_a_redirect_runs_on_each_host_of_its_groups() -> None:
     redirect = {"name": "env", "env_file": {"path": "/etc/app.env"}, "values": {"east": "a"}, "hosts": ["apps", "cron"]}
     found = targets([redirect], {"apps": ["app1", "app2"]})
     assert [one["label"] for one in found] == ["env on app1", "env on app2", "env on cron"]
-    assert found[0]["options"] == {"env_file": {"path": "/etc/app.env"}}
-    assert found[0]["values_of"] == {"east": "a"}
+    assert options([redirect], found[2]["index"]) == {"env_file": {"path": "/etc/app.env"}}
+
+
+def test_a_plan_hides_values_that_can_hold_a_secret_and_its_digest_does_not() -> None:
+    def planned(password: str, **way: t.Any) -> dict[str, t.Any]:
+        values = {"east": f"host=a password='{password}' port=1", "west": f"host=b password={password} port=1"}
+        redirects = [{"name": "r", "values": values, **way}]
+        return plan(
+            "failover", "school", "postgresql", {"from": SITES[0], "to": SITES[1]}, READY, {"redirects": redirects}, {}
+        )
+
+    for way in (
+        {"pgbouncer": {}},
+        {"env_file": {"hidden": True}},
+        {"ssm": {}},
+        {"kubernetes_secret": {}},
+        {"command": {}},
+    ):
+        first = planned("s3cret", **way)
+        assert "s3cret" not in str(first["facts"])
+        assert first["digest"] != planned("other", **way)["digest"]
+    assert planned("s3cret", pgbouncer={})["facts"]["redirects"][0]["before"] == "host=a password=(hidden) port=1"
+    assert "s3cret" in str(planned("s3cret", env_file={"hidden": False})["facts"])
+
+
+def test_a_loop_over_means_or_sites_has_no_secret_in_its_items() -> None:
+    # Ansible prints the item when the task fails.
+    found = targets([{"name": "east", "connection": {"login_password": "x"}, "values": {"east": "x"}}], {})
+    assert found == [{"name": "east", "label": "east", "host": "", "index": 0}]
+    secret = re.compile(r"loop: .*failover_(sites|redirects|poolers|site_fences)(?! \| (lifeline.recovery.fail|map))")
+    tasks = {path: path.read_text(encoding="utf-8") for path in (ROOT / "roles/failover/tasks").rglob("*.yml")}
+    assert [str(path) for path, text in tasks.items() if secret.search(text)] == []
 
 
 def step(name: str, started: str, ended: str | None, **facts: t.Any) -> dict[str, t.Any]:

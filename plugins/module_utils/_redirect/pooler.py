@@ -157,4 +157,4 @@ def _identifier(name: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason"])[-1].strip().rstrip(".")[:200]
+    return (str(error).strip().splitlines() or ["no reason"])[0].strip().rstrip(".")[:200]
