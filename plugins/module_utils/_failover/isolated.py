@@ -49,8 +49,8 @@ def isolated_server(
     """The connection to the database postgres of the isolated server, as its first superuser.
 
     standby.signal is missing from the start until the server is ready, because with it the server would not end its
-    recovery. During that time a setting makes each other start fail. At the end the server is stopped, and the signal exists.
-    Raises RecoveryError(service_failed).
+    recovery. During that time a setting makes each other start fail. At the end the server is stopped, and the signal
+    exists. Raises RecoveryError(service_failed).
     """
     with scratch_folder("lifeline-rejoin-", "/tmp") as folder:
         rules = os.path.join(folder, "pg_hba.conf")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -148,7 +149,9 @@ class Rejoin(Change[RejoinResult]):
             if state is not None and state.phase == REWINDING:
                 raise RecoveryError(
                     ErrorKind.NOT_READY,
-                    f"A rewind of {self._data} was cut off; its files are neither the old nor the new ones.",
+                    f"A rewind of {self._data} was cut off; its files are neither the old nor the new ones."
+                    f"{_saved_in(state)}",
+                    left="Nothing was changed. standby.signal exists." if has_signal(self._data) else "",
                     next_step=_BUILD_AGAIN,
                 )
             require_unmanaged(self._data)
@@ -387,6 +390,12 @@ class Rejoin(Change[RejoinResult]):
                     next_step="Read the log of the server. If the primary removed WAL that it needs: " + _BUILD_AGAIN,
                 )
             self._require_timeline()
+        slots = sorted(os.listdir(os.path.join(self._data, "pg_replslot")))
+        if slots:
+            self._findings.append(
+                f"Replication slots of the old primary hold back WAL on this standby: {', '.join(slots)}. Drop those "
+                "that no server uses."
+            )
 
     def _streams(self, conn: Connection, position: str) -> bool:
         """By the sender, and by the process of this data directory: another standby may use a slot of this name."""
@@ -419,16 +428,19 @@ class Rejoin(Change[RejoinResult]):
             )
 
     def settle(self) -> t.Mapping[str, t.Any]:
-        if self._log.last() is not None:
+        state = self._log.last()
+        if state is not None:
             self._log.write(RejoinState(DONE, ()))
+            if state.configuration:
+                shutil.rmtree(state.configuration, ignore_errors=True)
         return {}
 
     def put_back(self, error: RecoveryError) -> RecoveryError:
         state = self._log.last()
         if state is not None and state.phase == REWINDING:
-            saved = f" Its configuration files are in {state.configuration}." if state.configuration else ""
             return error.restated(
-                left=f"The rewind of {self._data} was begun; standby.signal exists.{saved}", next_step=_BUILD_AGAIN
+                left=f"The rewind of {self._data} was begun; standby.signal exists.{_saved_in(state)}",
+                next_step=_BUILD_AGAIN,
             )
         if self._made_slot and (state is None or state.phase == SAVING) and not server_processes(self._data):
             # An unused slot would hold back WAL on the new primary.
@@ -471,3 +483,7 @@ class Rejoin(Change[RejoinResult]):
             rows = self._rows
             saved = f" {counted(rows.rows, 'row')} that only the old primary had are in {rows.folder}."
         return f"{done} {self._data}; it streams on timeline {guaranteed(self._new).timeline}.{saved}"
+
+
+def _saved_in(state: RejoinState) -> str:
+    return f" Its configuration files are in {state.configuration}." if state.configuration else ""
