@@ -78,7 +78,8 @@ def test_a_record_is_exchanged_with_its_ttl_and_back(server: DnsServer) -> None:
     assert done["before"] == {"value": "east.example.test.", "ttl": 300}
     assert done["answers"] == [{"server": server.endpoint, "value": "west.example.test."}]
     assert redirect(server, "east.example.test", "west.example.test")["changed"] is False
-    assert redirect(server, "west.example.test", "west.example.test", ttl=30)["changed"] is True
+    lowered = redirect(server, "west.example.test", "west.example.test", ttl=30)
+    assert lowered["summary"] == f"Changed the record {NAME} CNAME, because the TTL is 300."
     assert (server.ask(NAME, "CNAME"), server.ttl(NAME, "CNAME")) == (["west.example.test."], 30)
     assert redirect(server, "west.example.test", "east.example.test", ttl=60)["changed"] is True
     assert (server.ask(NAME, "CNAME"), server.ttl(NAME, "CNAME")) == (["east.example.test."], 60)

@@ -68,13 +68,15 @@ class Redirect(Change[RedirectResult]):
         self.way = way
         self._before: t.Optional[State] = None
         self._look = Look()
+        self._pending = ""
 
     def plan(self) -> ChangePlan:
         way, value = self.way, self._request.value
         with self.timings.phase("read"):
             self._before = state = way.read()
             if way.is_same(state.value, value):
-                changes = bool(way.why_pending(state, value))
+                self._pending = way.why_pending(state, value)
+                changes = bool(self._pending)
             elif way.is_same(state.value, self._request.expected):
                 changes = True
             else:
@@ -126,7 +128,8 @@ class Redirect(Change[RedirectResult]):
             summary = outcome.unchanged.reason
         else:
             verb = "Changed" if acted else "Would change"
-            summary = f"{verb} {way.target} from {way.shown(state.value)} to {way.shown(value)}."
+            how = f"from {way.shown(state.value)} to {way.shown(value)}"
+            summary = f"{verb} {way.target}{f', because {self._pending}' if self._pending else f' {how}'}."
         if self._look.silent:
             summary += f" No answer: {', '.join(self._look.silent)}."
         after = value if outcome.changed else state.value
