@@ -194,17 +194,20 @@ def host(primary: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up a capability")
 def test_root_of_a_container_sees_the_processes_of_the_server(primary: PostgresServer) -> None:
-    count = (
-        "import sys; from ansible_collections.lifeline.recovery.plugins.module_utils._failover.server_process "
-        "import server_processes; print(len(server_processes(sys.argv[1])))"
+    package = "ansible_collections.lifeline.recovery.plugins.module_utils"
+    look = (
+        f"import sys; from {package}._failover.server_process import postmaster_status, server_processes; "
+        f"from {package}._pitr.cluster import Cluster, Login; data, programs = sys.argv[1:]; "
+        "print(len(server_processes(data)), postmaster_status(data), Cluster(data, programs, None, Login()).running())"
     )
-    command = [sys.executable, "-c", count, str(primary.data_dir)]
+    command = [sys.executable, "-c", look, str(primary.data_dir), str(primary.bin_dir)]
     environment = {**os.environ, "PYTHONPATH": str(tree())}
     seen = [
-        int(subprocess.run([*prefix, *command], env=environment, check=True, capture_output=True, text=True).stdout)
+        subprocess.run([*prefix, *command], env=environment, check=True, capture_output=True, text=True).stdout.split()
         for prefix in ([], ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"])
     ]
-    assert seen[0] == seen[1] > 1
+    assert seen[0] == seen[1]
+    assert (int(seen[0][0]) > 1, seen[0][1], seen[0][2].startswith("Running(")) == (True, "ready", True)
 
 
 def test_a_killed_run_is_continued_or_taken_back(host: Host) -> None:

@@ -102,7 +102,7 @@ def postmaster_status(data_dir: str) -> str:
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8", errors="replace") as stream:
             lines = stream.read().splitlines()
-        if not os.path.samestat(os.stat(f"/proc/{int(lines[0])}/cwd"), os.stat(data_dir)):
+        if int(lines[0]) not in {process.pid for process in server_processes(data_dir)}:
             return ""
     except (OSError, ValueError, IndexError):
         return ""

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -107,8 +106,13 @@ class Cluster:
         except (OSError, ValueError):
             return None
         # After a crash of the host, the process with the number of a former server may be of another cluster.
-        with contextlib.suppress(PermissionError):
-            alive = alive and os.path.exists(f"/proc/{pid}/cwd") and os.path.samefile(f"/proc/{pid}/cwd", self.data)
+        try:
+            alive = alive and os.path.samefile(f"/proc/{pid}/cwd", self.data)
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            # Root of a container may lack CAP_SYS_PTRACE; the name of the program has to do.
+            pass
         return Running(pid, int(lines[3] or 5432), lines[4], lines[5]) if alive else None
 
     def query(self, sql: str, database: t.Optional[str] = None) -> str:
