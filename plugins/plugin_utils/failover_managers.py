@@ -73,7 +73,7 @@ def patroni_assessment(
         "lag_seconds": lag_seconds if is_judged else 0.0,
         "replayed_at": str(replication.get("replayed_at") or ""),
         "findings": found,
-        "loss": "an unknown number of commits" if kind == "failover" and leader != candidate else loss,
+        "loss": "an unknown number of commits" if kind == "failover" else loss,
     }
 
 

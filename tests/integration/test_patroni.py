@@ -172,23 +172,27 @@ def sites(cluster: PatroniCluster) -> list[dict[str, t.Any]]:
     ]
 
 
-def test_the_playbooks_switch_the_cluster_over_and_back(cluster: PatroniCluster, tmp_path: Path) -> None:
-    leader, other = pair(cluster)
-    store = {"provider": "directory", "path": str(tmp_path / "store")}
+def variables_of(cluster: PatroniCluster, writer: str, target: str, tmp_path: Path) -> dict[str, t.Any]:
     (tmp_path / "store").mkdir()
-    variables = {
+    return {
         "recovery_source": "school",
         "recovery_failover_way": "patroni",
         "recovery_sites": sites(cluster),
-        "recovery_from_site": f"site-{leader}",
-        "recovery_to_site": f"site-{other}",
-        "recovery_store": store,
+        "recovery_from_site": f"site-{writer}",
+        "recovery_to_site": f"site-{target}",
+        "recovery_store": {"provider": "directory", "path": str(tmp_path / "store")},
         "recovery_reason": "a test",
         "recovery_environment": "production",
-        "recovery_client_connection": peer(cluster, other),
+        "recovery_confirm": f"site-{target}",
+        "recovery_client_connection": peer(cluster, target),
         "recovery_cooldown_seconds": 0,
     }
-    made = play("switchover", {**variables, "recovery_confirm": f"site-{other}"}, tmp_path)
+
+
+def test_the_playbooks_switch_the_cluster_over_and_back(cluster: PatroniCluster, tmp_path: Path) -> None:
+    leader, other = pair(cluster)
+    variables = variables_of(cluster, leader, other, tmp_path)
+    made = play("switchover", variables, tmp_path)
     assert made.returncode == 0, made.stdout + made.stderr
     assert (f"site-{other} is the writer" in made.stdout, cluster.leader()) == (True, other)
     assert "No commit is lost" in made.stdout
@@ -196,3 +200,18 @@ def test_the_playbooks_switch_the_cluster_over_and_back(cluster: PatroniCluster,
     returned = play("failback", {**back, "recovery_client_connection": peer(cluster, leader)}, tmp_path)
     assert returned.returncode == 0, returned.stdout + returned.stderr
     assert cluster.leader() == leader
+
+
+def test_the_playbook_completes_a_failover_that_patroni_made_itself(cluster: PatroniCluster, tmp_path: Path) -> None:
+    leader, other = pair(cluster)
+    variables = variables_of(cluster, leader, other, tmp_path)
+    cluster.members[leader].stop()
+    try:
+        until(lambda: cluster.leader() == other)
+        made = play("failover", {**variables, "recovery_rejoin": "none"}, tmp_path)
+    finally:
+        cluster.members[leader].start()
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert (f"site-{other} is the writer" in made.stdout, cluster.leader()) == (True, other)
+    assert f"Patroni has made {other} the leader already" in made.stdout
+    assert "An unknown number of commits is lost" in made.stdout

@@ -74,6 +74,7 @@ def test_a_replica_is_promoted_with_backups_and_awaited(rds: FakeRds, postgres: 
         ("PromoteReadReplica", AWAY, {"DBInstanceIdentifier": "school-replica", "BackupRetentionPeriod": "7"}),
     ]
     assert done["states"] == ["available", "modifying", "rebooting", "available"]
+    assert rds.instances[REPLICA_ARN]["StatusInfos"] is None
     assert (done["retention_days"], done["arn"], done["write_seconds"] is not None) == (7, REPLICA_ARN, True)
     (written,) = run_module("audit_info", record)["records"]
     assert (written["operation_type"], written["details"]["states"]) == ("promote", done["states"])
@@ -187,16 +188,13 @@ def test_the_playbook_promotes_after_the_fence_and_without_loss(
     rds: FakeRds, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     (tmp_path / "store").mkdir()
-    fence = tmp_path / "fenced"
     api = {"endpoint_url": rds.url, "access_key": "AKIDEXAMPLE", "secret_key": "not-a-secret"}
     times = {"settle_seconds": 0.2, "poll_seconds": 0.1}
     login = {name: value for name, value in postgres.module_options().items() if name.startswith("login_")}
-    steps = {"path": str(fence)}
     sites = [
         {
             "name": "ireland",
-            "rds": {"region": HOME, "arn": SOURCE_ARN, **api},
-            "fences": [{"name": "security-group", "flag_file": steps, "state_dir": str(tmp_path / "state")}],
+            "rds": {"region": HOME, "arn": SOURCE_ARN, "fence_groups": ["sg-fence"], **api, **times},
         },
         {"name": "frankfurt", "rds": {"region": AWAY, "arn": REPLICA_ARN, **api, **times}, "connection": login},
     ]
@@ -213,4 +211,48 @@ def test_the_playbook_promotes_after_the_fence_and_without_loss(
     rds.lag_age = 3
     made = play("switchover", variables, tmp_path)
     assert made.returncode == 0, made.stdout + made.stderr
-    assert (rds.actions, fence.exists(), "No commit is lost" in made.stdout) == (PROMOTED, True, True)
+    fencing = ["AddTagsToResource", "ModifyDBInstance", "RebootDBInstance", "AddTagsToResource"]
+    assert (rds.actions, "No commit is lost" in made.stdout) == ([*fencing, *PROMOTED], True)
+
+
+def fence(rds: FakeRds, *, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    given = {
+        "region": HOME,
+        "endpoint_url": rds.url,
+        "access_key": "AKIDEXAMPLE",
+        "secret_key": "not-a-secret",
+        "instance": "school",
+        "security_groups": ["sg-fence"],
+        "recovery_confirm": "school",
+        "wait_seconds": 10,
+        "poll_seconds": 0.02,
+    }
+    return run_module("rds_fence", {**given, **options}, check_mode=check_mode)
+
+
+def groups(rds: FakeRds) -> list[str]:
+    return [one["VpcSecurityGroupId"] for one in rds.instances[SOURCE_ARN]["VpcSecurityGroups"]]
+
+
+def test_a_fence_by_security_groups_ends_sessions_and_is_released_by_a_later_run(rds: FakeRds) -> None:
+    assert (fence(rds, check_mode=True)["changed"], rds.calls) == (True, [])
+    done = fence(rds)
+    assert (done["before"], done["current"], done["rebooted"], groups(rds)) == (
+        ["sg-home"],
+        ["sg-fence"],
+        True,
+        ["sg-fence"],
+    )
+    fencing = ["AddTagsToResource", "ModifyDBInstance", "RebootDBInstance", "AddTagsToResource"]
+    assert rds.actions == fencing
+    assert fence(rds)["changed"] is False
+    # A run that was killed before the restart is continued.
+    rds.instances[SOURCE_ARN]["TagList"].pop()
+    continued = fence(rds)
+    assert (continued["changed"], continued["rebooted"], continued["before"]) == (True, True, ["sg-home"])
+    released = fence(rds, **done["undo"])
+    assert (released["current"], rds.instances[SOURCE_ARN]["TagList"]) == (["sg-home"], [])
+    assert fence(rds, state="released")["changed"] is False
+    with pytest.raises(ModuleFailed) as caught:
+        fence(rds, security_groups=["sg-home"])
+    assert caught.value.result["error_kind"] == "conflict"

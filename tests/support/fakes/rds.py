@@ -37,6 +37,8 @@ _PROMOTION: t.Sequence[dict[str, t.Any]] = (
     {"ReadReplicaSourceDBInstanceIdentifier": None},
     {"DBInstanceStatus": "rebooting"},
     {"DBInstanceStatus": "available"},
+    # Longer than a run waits after the end.
+    *({} for _look in range(10)),
     {"StatusInfos": None},
 )
 #: The same after a move of the writer of a global database.
@@ -101,6 +103,7 @@ class FakeRds:
     _steps: list[dict[str, t.Any]] = field(default_factory=list)
     _moves: list[str] = field(default_factory=list)
     _coming: str = ""
+    _changes: dict[str, list[dict[str, t.Any]]] = field(default_factory=dict)
 
     @property
     def actions(self) -> list[str]:
@@ -127,6 +130,8 @@ class FakeRds:
         found = self.instances.get(arn)
         if found is None:
             return _error(404, "DBInstanceNotFound", f"DBInstance {given['DBInstanceIdentifier']} not found.")
+        if self._changes.get(arn):
+            found.update(self._changes[arn].pop(0))
         if arn == REPLICA_ARN and self._steps:
             found.update(self._steps.pop(0))
         shown = {name: value for name, value in found.items() if value is not None}
@@ -134,8 +139,29 @@ class FakeRds:
 
     def do_AddTagsToResource(self, _region: str, given: dict[str, str]) -> tuple[int, str]:
         tag = {"Key": given["Tags.Tag.1.Key"], "Value": given["Tags.Tag.1.Value"]}
-        self.instances[given["ResourceName"]]["TagList"] = _List("Tag", [tag])
+        found = self.instances[given["ResourceName"]]
+        found["TagList"] = [one for one in found.get("TagList") or [] if one["Key"] != tag["Key"]] + [tag]
         return _result("AddTagsToResource", {})
+
+    def do_RemoveTagsFromResource(self, _region: str, given: dict[str, str]) -> tuple[int, str]:
+        keys = {value for name, value in given.items() if name.startswith("TagKeys.")}
+        found = self.instances[given["ResourceName"]]
+        found["TagList"] = [one for one in found.get("TagList") or [] if one["Key"] not in keys]
+        return _result("RemoveTagsFromResource", {})
+
+    def do_ModifyDBInstance(self, region: str, given: dict[str, str]) -> tuple[int, str]:
+        arn = f"arn:aws:rds:{region}:{ACCOUNT}:db:{given['DBInstanceIdentifier']}"
+        wanted = [value for name, value in given.items() if name.startswith("VpcSecurityGroupIds.")]
+        groups = [{"VpcSecurityGroupId": one, "Status": "active"} for one in wanted]
+        # The group that is removed is listed until it is not in effect.
+        removing = [{**one, "Status": "removing"} for one in self.instances[arn]["VpcSecurityGroups"]]
+        self._changes[arn] = [{"VpcSecurityGroups": groups + removing}, {"VpcSecurityGroups": groups}]
+        return _result("ModifyDBInstance", {"DBInstance": {"DBInstanceIdentifier": given["DBInstanceIdentifier"]}})
+
+    def do_RebootDBInstance(self, region: str, given: dict[str, str]) -> tuple[int, str]:
+        arn = f"arn:aws:rds:{region}:{ACCOUNT}:db:{given['DBInstanceIdentifier']}"
+        self._changes[arn] = [{}, {"DBInstanceStatus": "rebooting"}, {}, {"DBInstanceStatus": "available"}]
+        return _result("RebootDBInstance", {"DBInstance": {"DBInstanceIdentifier": given["DBInstanceIdentifier"]}})
 
     def do_PromoteReadReplica(self, region: str, given: dict[str, str]) -> tuple[int, str]:
         found = self.instances[f"arn:aws:rds:{region}:{ACCOUNT}:db:{given['DBInstanceIdentifier']}"]
@@ -233,6 +259,7 @@ class _List:
 _ELEMENTS = {
     "DBParameterGroups": "DBParameterGroup",
     "OptionGroupMemberships": "OptionGroupMembership",
+    "TagList": "Tag",
     "VpcSecurityGroups": "VpcSecurityGroupMembership",
     "StatusInfos": "DBInstanceStatusInfo",
     "ReadReplicaDBInstanceIdentifiers": "ReadReplicaDBInstanceIdentifier",
