@@ -234,14 +234,21 @@ def test_one_value_is_changed_and_every_other_byte_stays(tmp_path: Path, line: b
     path.write_bytes(line.join(around))
     link.symlink_to(path)
     os.chmod(path, 0o604)
+    with contextlib.suppress(OSError):
+        os.setxattr(path, "user.label", b"x")
+    labels = os.listxattr(path)
     os.chown(path, 65534, 65534)
     way = {"env_file": {"path": str(link), "key": "DB_HOST"}}
+    leftover = tmp_path / ".environment.lifeline-0123abcd"
+    leftover.write_text("of a run that was killed")
+    os.utime(leftover, (0, 0))
     assert redirect("east", "west", check_mode=True, **way)["changed"] is True
     assert path.read_bytes() == line.join(around)
     done = redirect("east", "west", **way)
     assert (path.read_bytes(), link.is_symlink(), done["changed"]) == (new.join(around), True, True)
     found = path.stat()
     assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o604, 65534, 65534)
+    assert os.listxattr(path) == labels
     assert redirect("east", "west", **way)["changed"] is False
     assert sorted(one.name for one in tmp_path.iterdir()) == ["environment", "link"]
     redirect("west", "east", **way)

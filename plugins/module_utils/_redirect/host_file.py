@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
-import shutil
+import stat
+import time
+import typing as t
 
 from .._core.errors import ErrorKind, RecoveryError
 from .way import changed_meanwhile
 
 #: Configuration files are smaller; a larger one is another file.
 _LARGEST = 16 * 1024 * 1024
+#: Seconds after which the temporary file of another run is a leftover.
+_LONGEST_RUN = 60
 
 
 class HostFile:
@@ -35,8 +40,10 @@ class HostFile:
 
     def replace(self, text: str) -> None:
         """Replace the content, if it is still the one that was read. Raises RecoveryError: conflict, access_denied."""
-        temporary = f"{os.path.dirname(self.path)}/.{os.path.basename(self.path)}.{secrets.token_hex(4)}"
+        folder, name = os.path.split(self.path)
+        temporary = os.path.join(folder, f".{name}.lifeline-{secrets.token_hex(4)}")
         try:
+            _remove_leftovers(folder, name)
             found = os.stat(self.path)
             if os.geteuid() not in (0, found.st_uid):
                 raise self._failed("belongs to another user")
@@ -45,13 +52,13 @@ class HostFile:
                 stream.write(text.encode("utf-8", "surrogateescape"))
                 stream.flush()
                 os.fchown(descriptor, found.st_uid, found.st_gid)
-                shutil.copystat(self.path, temporary)
-                os.utime(descriptor)
+                os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+                _copy_attributes(self.path, descriptor)
                 os.fsync(descriptor)
             if self._bytes() != self._content:
                 raise changed_meanwhile(f"the file {self.path}")
             os.replace(temporary, self.path)
-            _sync_folder(os.path.dirname(self.path))
+            _sync_folder(folder)
         except OSError as error:
             raise self._failed(f"cannot be replaced: {error.strerror}") from None
         finally:
@@ -84,6 +91,27 @@ class HostFile:
             next_step="Run the module as root or as the owner of the file and its folder. A file that is mounted by "
             "itself cannot be replaced; mount its folder.",
         )
+
+
+def _copy_attributes(path: str, descriptor: int) -> None:
+    """Copy labels and access lists to an open file; a path could be a link of the owner of the folder by now."""
+    names: t.List[str] = []
+    # Not every file system has them.
+    with contextlib.suppress(OSError):
+        names = os.listxattr(path, follow_symlinks=False)
+    for name in names:
+        # The system sets some of them itself.
+        with contextlib.suppress(OSError):
+            os.setxattr(descriptor, name, os.getxattr(path, name, follow_symlinks=False))
+
+
+def _remove_leftovers(folder: str, name: str) -> None:
+    """Remove files of runs that were killed, because they can hold a password; a younger one is of another run."""
+    leftover = re.compile(rf"\.{re.escape(name)}\.lifeline-[0-9a-f]{{8}}")
+    for one in os.listdir(folder):
+        path = os.path.join(folder, one)
+        if leftover.fullmatch(one) and time.time() - os.lstat(path).st_mtime > _LONGEST_RUN:
+            os.unlink(path)
 
 
 def _sync_folder(folder: str) -> None:
