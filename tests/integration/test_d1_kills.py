@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from tests.support.runner.modules import parse_result, run_module, start_module
+from tests.support.runner.modules import WarmProcess, parse_result, run_module
 
 Options = dict[str, t.Any]
 
@@ -59,19 +57,17 @@ def run(where: Options, sql: str) -> list[Options]:
 
 def killed_at(name: str, options: Options, seconds: float) -> bool:
     """Whether the module was still running then."""
-    with start_module(name, options) as process:
-        time.sleep(seconds)
-        running = process.poll() is None
-        if running:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    process = WarmProcess(name, options)
+    time.sleep(seconds)
+    running = process.poll() is None
+    process.kill(group=True)
+    process.communicate()
     return running
 
 
 def timed(name: str, options: Options) -> float:
     began = time.monotonic()
-    with start_module(name, options) as process:
-        parse_result(*process.communicate())
+    parse_result(*WarmProcess(name, options).communicate())
     return time.monotonic() - began
 
 
@@ -93,8 +89,7 @@ def test_a_killed_restore_leaves_the_database_before_or_after(
     for number in range(_KILLS):
         run(target, DAMAGE)
         assert run(target, SUMS) == damaged
-        # Later runs are quicker than the first; most of their time goes into starting.
-        running = killed_at(module, requested, took * (0.2 + 0.8 * number / _KILLS))
+        running = killed_at(module, requested, took * (0.1 + 0.9 * number / _KILLS))
         left = run(target, SUMS)
         assert left in (damaged, after), (number, running)
         run_module(module, requested)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import signal
 import threading
 import time
 import typing as t
@@ -18,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.runner.modules import ModuleFailed, run_module, start_module
+from tests.support.runner.modules import ModuleFailed, WarmProcess, run_module
 from tests.support.servers.postgres import PostgresServer
 
 Options = dict[str, t.Any]
@@ -65,7 +64,7 @@ def test_killed_backups_leave_no_set_that_does_not_verify(postgres: PostgresServ
     chance = random.Random(20260301)
     completed = 1
     for number in range(KILLS):
-        process = start_module("pg_backup", arguments)
+        process = WarmProcess("pg_backup", arguments)
         time.sleep(chance.uniform(0.05, length * 1.1))
         completed += kill_something(process, complete=number % 2 == 0)
         wait_until_quiet(postgres, spool)
@@ -81,11 +80,14 @@ def test_killed_backups_leave_no_set_that_does_not_verify(postgres: PostgresServ
         )
 
 
-def kill_something(process: t.Any, *, complete: bool) -> int:
+def kill_something(process: WarmProcess, *, complete: bool) -> int:
     """Kill the module, or one of its children; 1 when the backup was complete nevertheless."""
-    children = [child for child in psutil.Process(process.pid).children(recursive=True) if _is_dump(child)]
+    children = []
+    # It may have ended by itself.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = [child for child in psutil.Process(process.pid).children(recursive=True) if _is_dump(child)]
     if complete or not children:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
     else:
         # It may end by itself just now; then the backup continues.
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -134,9 +136,9 @@ def test_a_killed_restore_leaves_nothing_and_the_next_one_works(
     }  # fmt: skip
     chance = random.Random(7)
     for _number in range(4):
-        process = start_module("pg_restore", arguments)
-        time.sleep(chance.uniform(0.4, 1.2))
-        os.kill(process.pid, signal.SIGKILL)
+        process = WarmProcess("pg_restore", arguments)
+        time.sleep(chance.uniform(0.1, 1.2))
+        process.kill()
         process.communicate()
         wait_until_quiet(postgres, spool)
         postgres.drop_database(target)

@@ -5,8 +5,9 @@
 """A process that has loaded imports and forks for each run; tests/support/runner/server.py starts it.
 
 Its standard input is the socket that it listens on. A client connects, sends three files that become the run's standard
-ones, then the run as JSON (tests/support/runner/run.py), and receives the exit status as one byte. A run that crashed
-sends none. The process ends when the pipe whose number is its first argument has no writer.
+ones, then the run (tests/support/runner/run.py), and receives the exit status as one byte. If the run is announced, the
+number of its process comes first, in four bytes. A run that crashed sends no status. The process ends when the pipe
+whose number is its first argument has no writer.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def _entered(connection: socket.socket) -> _Run:
     with connection.makefile("rb") as sent:
         run: _Run = marshal.load(sent)
     os.setsid()
+    if run.get("announced"):
+        connection.sendall(os.getpid().to_bytes(4, "big"))
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
