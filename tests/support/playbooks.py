@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -32,6 +33,34 @@ def play(name: str, variables: dict[str, t.Any], folder: Path, *extra: str) -> s
         folder,
         command_environment(),
     )  # fmt: skip
+
+
+class Killed(Exception):
+    """The playbook was killed before the task that was named."""
+
+
+@contextlib.contextmanager
+def killed_at_task(name: str) -> t.Iterator[None]:
+    """Kill each playbook that is run within this block where the task begins; requires that one is killed."""
+    settings = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/support/callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "killed_at_task",
+        "LIFELINE_TEST_KILLED_AT": name,
+    }
+    before = {key: os.environ.get(key) for key in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    except Killed:
+        pass
+    else:
+        raise AssertionError(f"The task {name!r} did not begin.")
+    finally:
+        for key, old in before.items():
+            if old is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = old
 
 
 def command_environment() -> dict[str, str]:
@@ -67,6 +96,8 @@ def run_playbook(
         output.seek(0)
         errors.seek(0)
         printed, complained = output.read().decode(), errors.read().decode()
+    if not status and "LIFELINE_TEST_KILLED_AT" in environment:
+        raise Killed
     if not status:
         raise AssertionError(f"ansible-playbook crashed: {printed}{complained}")
     return subprocess.CompletedProcess(program, status[0], printed, complained)

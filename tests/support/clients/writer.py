@@ -6,6 +6,7 @@
 
 It runs alone, in tests and in containers: C(writer.py RECORD HOST PORT [RESOLVER:PORT]). Login, database and
 password are those of libpq's environment. If a resolver is given, it is asked for HOST before each connection.
+WRITER_PATIENCE is the number of seconds that the client waits for a reply; a pooler holds clients back for long.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import psycopg2
 from psycopg2 import extensions
 
 #: The client waits this many seconds for a connection or for a reply.
-PATIENCE = 3.0
+PATIENCE = float(os.environ.get("WRITER_PATIENCE", "3"))
 #: Seconds between two rows.
 PACE = 0.02
 INSERT = (

@@ -75,6 +75,15 @@ class Region:
     def west(self) -> PostgresServer:
         return self.servers["west"]
 
+    @property
+    def rows_dir(self) -> Path:
+        """Where a rewind saves the rows that only the old primary has."""
+        return self.root / "rows"
+
+    def saved_rows(self) -> set[Row]:
+        files = [file.read_text().splitlines() for file in self.rows_dir.glob("*/*.copy")]
+        return {(line.split("\t")[0], int(line.split("\t")[1])) for lines in files for line in lines}
+
     def sites(self) -> list[dict[str, t.Any]]:
         """The variable recovery_sites."""
         return [
@@ -83,6 +92,9 @@ class Region:
                 "host": f"db-{name}",
                 "connection": server.module_options(),
                 "data_dir": str(server.data_dir),
+                "client_bin_dir": str(server.bin_dir),
+                "rows_dir": str(self.rows_dir),
+                "become": False,
                 "replication": {
                     "host": server.address,
                     "port": server.port,
@@ -111,11 +123,21 @@ class Region:
         ]
 
     def pooler_admin(self) -> dict[str, t.Any]:
+        return {"port": self.pooler.port, "password": self.east.password}
+
+    def variables(self) -> dict[str, t.Any]:
+        """The variables of the role failover."""
         return {
-            "login_host": "127.0.0.1",
-            "login_port": self.pooler.port,
-            "login_user": "postgres",
-            "login_password": self.east.password,
+            "recovery_sites": self.sites(),
+            "recovery_redirects": self.redirects(),
+            "recovery_poolers": [{"name": "pooler", "database": DATABASE, "admin": self.pooler_admin()}],
+            "recovery_client_connection": {
+                "login_host": "127.0.0.1",
+                "login_port": self.pooler.port,
+                "login_user": "app",
+                "login_password": self.application_password,
+                "login_db": DATABASE,
+            },
         }
 
     @contextlib.contextmanager
@@ -132,10 +154,13 @@ class Region:
             conn.close()
 
     @contextlib.contextmanager
-    def clients(self, *, local: str = "") -> t.Iterator[None]:
-        """Clients that write: C(by-name) through DNS, C(by-pooler), and C(local) on the host of that server."""
+    def clients(self, *, local: str = "", patience: float = 3) -> t.Iterator[None]:
+        """Clients that write: C(by-name) through DNS, C(by-pooler), and C(local) on the host of that server.
+
+        patience: seconds that the client of the pooler waits for a reply, as a pooler that pauses holds it back.
+        """
         self.start_client("by-name", WRITER, self.east.port, f"{self.dns.address}:{self.dns.port}")
-        self.start_client("by-pooler", "127.0.0.1", self.pooler.port)
+        self.start_client("by-pooler", "127.0.0.1", self.pooler.port, patience=patience)
         self._local = local
         if local:
             self.start_client("local", str(self.servers[local].data_dir.parent), self.servers[local].port)
@@ -146,10 +171,11 @@ class Region:
         finally:
             self.stop_clients()
 
-    def start_client(self, name: str, host: str, port: int, *resolver: str) -> None:
+    def start_client(self, name: str, host: str, port: int, *resolver: str, patience: float = 3) -> None:
         command = [sys.executable, writer.__file__, str(self.record(name)), host, str(port), *resolver]
         login = {"PGUSER": "app", "PGPASSWORD": self.application_password, "PGDATABASE": DATABASE}
-        self._running[name] = subprocess.Popen(command, env={**os.environ, **login})
+        limit = {"WRITER_PATIENCE": str(patience)}
+        self._running[name] = subprocess.Popen(command, env={**os.environ, **login, **limit})
 
     def stop_clients(self) -> None:
         for process in self._running.values():
