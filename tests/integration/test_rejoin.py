@@ -249,7 +249,8 @@ def test_a_killed_run_leaves_no_server_that_accepts_writes(tmp_path: Path) -> No
             Call(Cluster, "request_stop"),
             Call(rewind, "_pg_rewind"),
         )
-        phases = []
+        phases: list[str] = []
+        fences = 0
         # The moment after a call is the one before the next call.
         for moment in itertools.count(1, 2):
             assert killed_at(moment, run, calls), moment
@@ -259,9 +260,15 @@ def test_a_killed_run_leaves_no_server_that_accepts_writes(tmp_path: Path) -> No
             assert pair.signal() or guarded, moment
             state = log.last()
             phases.append(state.phase if state else "")
+            if server_processes(str(pair.a.data_dir)) or not pair.signal():
+                # The fence stops the isolated server, and keeps the state before of the regular one.
+                before = pair.fence()["before"]
+                assert (before["running"], server_processes(str(pair.a.data_dir)), pair.signal()) == (False, [], True)
+                assert "nonexistent" not in (pair.a.data_dir / "postgresql.auto.conf").read_text()
+                fences += 1
             if phases[-1] == "rewinding":
                 break
-        assert phases.count("saving") > 4
+        assert (phases.count("saving") > 4, fences > 1) == (True, True)
         refused = pair.refused()
         assert (refused["error_kind"], "cut off" in refused["msg"]) == ("not_ready", True)
         given = {"data_dir": str(pair.a.data_dir), "client_bin_dir": str(pair.a.bin_dir), "state": "released"}

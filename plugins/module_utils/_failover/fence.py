@@ -25,7 +25,9 @@ from .._repository.change import Change, ChangePlan, Outcome, Safeguards, Unchan
 from .._store.base import ObjectStore
 from .control import ControlRequest, cluster_at, read_control
 from .fence_log import FENCED, FENCING, RELEASED, RELEASING, Before, FenceLog, FenceState
+from .follow import remove_guard
 from .losses import StoppedPrimary
+from .rejoin_log import RejoinLog
 from .server_process import ServerProcess, end_orphans, postmaster_status, server_processes, why_it_waits
 
 SIGNAL = "standby.signal"
@@ -97,7 +99,7 @@ class Fence(Change[FenceResult]):
         super().__init__(request.safeguards, None, None)
         request.require_valid()
         self._request = request
-        self._log = FenceLog(states, request.data_dir)
+        self._states, self._log = states, FenceLog(states, request.data_dir)
         self._cluster: Cluster = cluster_at(request.data_dir, request.client_bin_dir)
         options = SystemdOptions((request.service,) if request.service else (), refuse_starts=True, persistent=True)
         self._unit = Systemd(options, request.timeout) if request.service else None
@@ -124,14 +126,15 @@ class Fence(Change[FenceResult]):
 
     def _plan_fence(self) -> bool:
         stored = self._stored
-        if stored is not None and stored.phase == FENCED and not has_signal(self._data):
+        rejoin = RejoinLog(self._states, self._data).last()
+        if stored is not None and stored.phase == FENCED and not has_signal(self._data) and rejoin is None:
             # An administrator lifted the fence, or the cluster was built again.
             stored = self._stored = None
         require_unmanaged(self._data)
         self._require_primary(stored)
         running = server_processes(self._data)
         self._before = stored.before if stored else self._read_before(running)
-        if stored is None or stored.phase != FENCED or running:
+        if stored is None or stored.phase != FENCED or running or not has_signal(self._data):
             return True
         return self._unit is not None and bool(self._unit.why_not_begun())
 
@@ -187,6 +190,8 @@ class Fence(Change[FenceResult]):
                 self._stop()
             with self.timings.phase("signal"):
                 create_signal(self._data)
+                # Of a rejoin that was killed before it began the rewind.
+                remove_guard(self._data)
         else:
             with self.timings.phase("start"):
                 self._start()

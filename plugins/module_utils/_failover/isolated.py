@@ -21,6 +21,7 @@ from .follow import add_guard, remove_guard
 from .server_process import end_orphans, postmaster_status, server_processes
 
 _PORT = 5432
+_PREFIX, _PARENT = "lifeline-rejoin-", "/tmp"
 #: Programs and workers that would act on the world or reach the archive, and files of the regular server.
 _SETTINGS = {
     "listen_addresses": "",
@@ -52,7 +53,7 @@ def isolated_server(
     recovery. During that time a setting makes each other start fail. At the end the server is stopped, and the signal
     exists. Raises RecoveryError(service_failed).
     """
-    with scratch_folder("lifeline-rejoin-", "/tmp") as folder:
+    with scratch_folder(_PREFIX, _PARENT) as folder:
         rules = os.path.join(folder, "pg_hba.conf")
         replace_file(rules, "local all all trust\n", 0o600)
         give_to(cluster.user, folder, rules)
@@ -69,6 +70,12 @@ def isolated_server(
             yield _login(folder, role)
         finally:
             stop_isolated(cluster)
+
+
+def is_isolated(cluster: Cluster) -> bool:
+    """Whether the running server is one that a killed run started in isolation, by the folder of its socket."""
+    server = cluster.running()
+    return server is not None and server.socket_dir.startswith(os.path.join(_PARENT, _PREFIX))
 
 
 def stop_isolated(cluster: Cluster) -> None:

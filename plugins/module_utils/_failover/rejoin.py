@@ -45,7 +45,7 @@ from .control import cluster_at, major_of
 from .fence import create_signal, has_signal, require_unmanaged
 from .fence_log import RELEASED, FenceLog
 from .follow import Replication, require_slot, write_follow_settings
-from .isolated import isolated_server, stop_isolated
+from .isolated import is_isolated, isolated_server, stop_isolated
 from .lost_rows import LostRows, LostTable, save_lost_rows
 from .probe import probe_write
 from .rejoin_log import DONE, REWINDING, REWOUND, SAVING, RejoinLog, RejoinState
@@ -227,8 +227,7 @@ class Rejoin(Change[RejoinResult]):
 
     def _require_no_primary(self, old: OldCluster) -> None:
         """A server that a killed run started in isolation is stopped later; another one must be a standby."""
-        isolated = self._state is not None and self._state.phase == SAVING
-        if not server_processes(self._data) or isolated:
+        if not server_processes(self._data) or is_isolated(self._cluster):
             return
         if old.state == _RUNS or not has_signal(self._data):
             raise RecoveryError(
