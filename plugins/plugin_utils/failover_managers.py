@@ -66,6 +66,7 @@ def patroni_assessment(
     loss = "no commit; Patroni stops the leader before it promotes the standby"
     return {
         "system_identifier": cluster["system_identifier"],
+        "leader": leader,
         "server": f"{candidate} of {cluster['scope']}",
         "blockers": blockers,
         "streaming": not is_judged or member.get("state") == "streaming",

@@ -141,7 +141,10 @@ def test_promotion_behind_the_back_of_patroni_is_refused(cluster: PatroniCluster
     with pytest.raises(ModuleFailed) as caught:
         options = {"fenced_by": "a test", "recovery_confirm": f"127.0.0.1:{server.port}"}
         run_module("pg_promote", {**server.module_options(), **options})
-    assert (caught.value.result["error_kind"], "patroni_switchover" in caught.value.result["msg"]) == ("managed", True)
+    assert (caught.value.result["error_kind"], "recovery_failover_way=patroni" in caught.value.result["msg"]) == (
+        "managed",
+        True,
+    )
 
 
 def test_a_failover_works_without_a_leader(cluster: PatroniCluster) -> None:

@@ -41,12 +41,12 @@ class Manager:
 
 
 _COMMANDS = {
-    "Patroni": "the module patroni_switchover or patronictl switchover",
+    "Patroni": "recovery_failover_way=patroni, the module patroni_switchover, or patronictl switchover",
     "repmgr": "repmgr standby switchover",
     "pg_auto_failover": "pg_autoctl perform switchover",
     "CloudNativePG": "kubectl cnpg promote",
     "Stolon": "stolonctl failkeeper",
-    "Amazon RDS": "aws rds promote-read-replica",
+    "Amazon RDS": "recovery_failover_way=rds, the module rds_promotion, or aws rds promote-read-replica",
 }
 #: The beginning of the names of slots and sessions.
 _PREFIXES = {
