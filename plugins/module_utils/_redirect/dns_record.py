@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ErrorKind, RecoveryError
+from .._core.parallel import in_order
 from .way import Answer, Look
 
 try:
@@ -29,7 +30,7 @@ except ImportError:
     dns = None  # type: ignore[assignment]
 
 #: No server is waited for longer in a single question, in seconds.
-_LONGEST_ANSWER = 5.0
+_LONGEST_ANSWER = 2.0
 
 
 def require_dnspython() -> None:
@@ -151,15 +152,15 @@ class Record:
 
         A server that is silent, for example one of a lost region, is no reason unless every server is.
         """
+        asked = list(servers)
+        found = in_order(asked, lambda one: self._answer(*one, timeout), parallel=max(1, len(asked)), name="dns")
         answers: t.List[Answer] = []
         silent: t.List[str] = []
         reason = failure = ""
-        for server, recursive in servers:
-            try:
-                given = self._answer(server, timeout, recursive=recursive)
-            except RecoveryError as error:
-                failure = error.what.rstrip(".")
-                if error.kind == ErrorKind.UNREACHABLE:
+        for (server, _recursive), given in zip(asked, found):
+            if isinstance(given, RecoveryError):
+                failure = given.what.rstrip(".")
+                if given.kind == ErrorKind.UNREACHABLE:
                     silent.append(str(server))
                 else:
                     reason = reason or failure
@@ -171,8 +172,11 @@ class Record:
             reason = reason or failure
         return Look(tuple(answers), reason, tuple(silent))
 
-    def _answer(self, server: Endpoint, timeout: float, *, recursive: bool) -> str:
-        """The values of a server, which is asked twice, because a packet can be lost."""
+    def _answer(self, server: Endpoint, recursive: bool, timeout: float) -> t.Union[str, RecoveryError]:
+        """The values of a server, or its error. It is asked twice, because a packet can be lost."""
         with contextlib.suppress(RecoveryError):
             return self.lookup(server, timeout, recursive=recursive).value
-        return self.lookup(server, timeout, recursive=recursive).value
+        try:
+            return self.lookup(server, timeout, recursive=recursive).value
+        except RecoveryError as error:
+            return error
