@@ -11,7 +11,6 @@ from datetime import datetime
 
 from .._core.clock import PhaseListener, parse_instant
 from .._core.errors import ErrorKind, RecoveryError
-from .._drill.journal import JournalEvent, append_event, moment_now
 
 #: The options of a module, as Ansible read them.
 Params = t.Mapping[str, t.Any]
@@ -33,6 +32,8 @@ def journal_listener(path: t.Optional[str]) -> t.Optional[PhaseListener]:
     """Notes each phase in the journal at path, if there is one."""
     if not path:
         return None
+    # Only modules in a drill have a journal. This import takes 20 ms.
+    from .._drill.journal import JournalEvent, append_event, moment_now
 
     def note(name: str, event: str) -> None:
         if event == "start":
