@@ -13,6 +13,7 @@ import secrets
 import ssl
 import subprocess
 import sys
+import typing as t
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -22,9 +23,9 @@ from ansible_collections.lifeline.recovery.plugins.module_utils._integrity impor
 from ansible_collections.lifeline.recovery.plugins.module_utils._integrity.run import IntegrityRequest, check_integrity
 from ansible_collections.lifeline.recovery.plugins.module_utils._store.open import StoreOptions, open_store
 from tests.support.fakes.sinks import Reply, http_sink
-from tests.support.runner.modules import ModuleFailed, run_module
+from tests.support.runner.modules import ModuleFailed, run_module, start_module
 from tests.support.servers.certificate import make_certificate
-from tests.support.servers.postgres import available_versions
+from tests.support.servers.postgres import PostgresServer, available_versions
 
 ODD = '''"Sch ema"."Ta.ble %s ""q"""'''
 
@@ -1200,3 +1201,24 @@ def test_json_files_are_read_and_compared_with_their_shape_and_name(run, tmp_pat
         "other.json": "id is not the name of the file",
         "scalar.json": "$ is of type integer, not object",
     }
+
+
+def test_comparison_with_a_set_ends_on_each_version(
+    servers: t.Callable[[str], PostgresServer], folder_store: dict[str, t.Any]
+) -> None:
+    """From PostgreSQL 16 on, roles that are created in two sessions wait for each other."""
+    server = servers(available_versions()[-1])
+    database = server.create_database()
+    try:
+        server.psql(database, "CREATE TABLE notes AS SELECT generate_series(1, 9) AS id")
+        login = {**server.module_options(database), "source": "notes", "store": folder_store}
+        run_module("pg_backup", login)
+        checks = [{"type": "fingerprint"}, {"type": "row_count", "table": "notes", "equals": 9}]
+        process = start_module("integrity_check", {**login, "checks": checks})
+        try:
+            output, _errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+        assert json.loads(output)["verdict"] == "passed"
+    finally:
+        server.drop_database(database)

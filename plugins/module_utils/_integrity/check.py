@@ -112,6 +112,9 @@ class Check(abc.ABC):
 
     #: Whether it reads the database of the run, which is opened only for such checks.
     needs_database: t.ClassVar[bool] = True
+    #: Whether the check reads in the transaction of a role that can only read. From PostgreSQL 16 on, the creation of
+    #: that role makes other sessions that create such a role wait for the end of the transaction.
+    needs_transaction: t.ClassVar[bool] = True
 
     @classmethod
     @abc.abstractmethod

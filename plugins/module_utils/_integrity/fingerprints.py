@@ -24,6 +24,9 @@ class Fingerprint(Check):
     replayed: the server was recovered from WAL, which lacks unlogged tables and records sequences in advance.
     """
 
+    #: The comparison opens sessions of its own.
+    needs_transaction = False
+
     replayed: bool = False
 
     @classmethod

@@ -144,7 +144,7 @@ def run_check(dialect: Dialect, plan: PlannedCheck, context: Context, timeout: i
     sample: t.Sequence[t.Mapping[str, t.Any]] = ()
     try:
         with contextlib.ExitStack() as stack:
-            if plan.check.needs_database:
+            if plan.check.needs_database and plan.check.needs_transaction:
                 session = stack.enter_context(dialect.transaction(context.connection, timeout, context.run_as))
                 context = replace(context, connection=session)
             finding = plan.check.run(context)
