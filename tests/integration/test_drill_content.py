@@ -37,6 +37,11 @@ DAMAGE = {
         "Triggers and row security",
         "catalog/tag-9", "catalog/own-tag-1",
     },
+    "ransomware": {
+        "Current content of each course", "Published versions", "Users", "Organizations", "Columns and constraints",
+        "Triggers and row security", "organization/learnplay", "organization/o-brien",
+        "login/editor@example.org", "login/user1@example.org",
+    },
     "everything_lost": {
         *(query["name"] for query in VARIABLES["drill_application_queries"]), *VARIABLES["drill_application_pages"],
     },

@@ -92,6 +92,14 @@ FAULTS: t.Mapping[str, Fault] = {
             "INSERT INTO supabase_migrations.schema_migrations (version, name) VALUES ('20260301120000', 'cleanup')",
         )
     ),
+    # An attacker who encrypts rows and drops a table.
+    "ransomware": Fault(
+        (
+            "UPDATE auth.users SET email = md5(email)",
+            "UPDATE public.course_versions SET snapshot = to_jsonb(md5(snapshot::text))",
+            "DROP TABLE public.organizations CASCADE",
+        )
+    ),
     "everything_lost": Fault(objects=(ObjectDamage("courses"), ObjectDamage("media")), drops_database=True),
 }
 
