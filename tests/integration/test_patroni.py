@@ -147,7 +147,7 @@ def test_promotion_behind_the_back_of_patroni_is_refused(cluster: PatroniCluster
     )
 
 
-def test_a_failover_works_without_a_leader(cluster: PatroniCluster) -> None:
+def test_a_failover_succeeds_while_patroni_of_the_leader_is_frozen(cluster: PatroniCluster) -> None:
     leader, other = pair(cluster)
     member = cluster.members[leader]
     assert member.process is not None
