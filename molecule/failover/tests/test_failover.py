@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import json
-import time
+import typing as t
 
 import pytest
 from testinfra.host import Host
 
-from tests.support.clients.judge import Attempt, Row, read
+from tests.support.clients.judge import Attempt, Row, judge, read
 from tests.support.containers import sql
 
 CLIENTS = ("by-name", "by-pooler")
+#: In their order; each ends with the other site as the writer.
+EVENTS = ("switchover", "failback")
 EAST, WEST = "172.31.77.10:5432", "172.31.77.20:5432"
 
 
@@ -32,19 +34,35 @@ def rows(host: Host, site: str) -> set[Row]:
     return {(client, number) for client, number in json.loads(found)}
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_client_writes_through_its_own_way(host: Host, client: str) -> None:
-    before = len(attempts(host, client))
-    deadline = time.monotonic() + 30
-    while not any(attempt.server == EAST for attempt in attempts(host, client)[before:]):
-        assert time.monotonic() < deadline, attempts(host, client)[-1]
-        time.sleep(0.5)
+def event(host: Host, name: str) -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", json.loads(host.file(f"/srv/failover/{name}.json").content_string))
 
 
-def test_standby_of_the_other_region_streams(host: Host) -> None:
-    assert sql(named(host, "west"), "postgres", "SELECT pg_is_in_recovery()") == "t"
-    written = rows(host, "east")
-    deadline = time.monotonic() + 30
-    while not written <= rows(host, "west"):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+@pytest.fixture(scope="module")
+def found(host: Host) -> list[Attempt]:
+    """The attempts of both clients until now."""
+    return [attempt for client in CLIENTS for attempt in attempts(host, client)]
+
+
+def test_clients_reach_one_writer_after_the_other(host: Host, found: list[Attempt]) -> None:
+    verdict = judge(found, rows(host, "east"))
+    assert verdict.acknowledged > 100
+    assert verdict.writers == [EAST, WEST] * (len(EVENTS) // 2) + [EAST]
+
+
+def test_planned_runs_lose_no_row(host: Host, found: list[Attempt]) -> None:
+    assert judge(found, rows(host, "east")).lost == []
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_outage_of_the_record_is_that_of_the_clients(host: Host, found: list[Attempt], name: str) -> None:
+    run = event(host, name)
+    # The clients were without service from up to some seconds before the run, because the loss came first.
+    near = [one for one in found if one.client == "by-pooler" and run["began"] - 10 < one.ended < run["ended"] + 10]
+    assert abs(judge(near, ()).outage - run["record"]["outage_seconds"]) < 10
+    assert all(phase["seconds"] is not None for phase in run["record"]["phases"])
+
+
+def test_each_site_has_its_part_at_the_end(host: Host) -> None:
+    assert sql(named(host, "east"), "postgres", "SELECT pg_is_in_recovery()") == "f"
+    assert sql(named(host, "west"), "postgres", "SELECT status FROM pg_stat_wal_receiver") == "streaming"
