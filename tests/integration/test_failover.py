@@ -27,7 +27,7 @@ from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.region import DATABASE, WRITER, ZONE, Region, answered_by, region, start, written
 from tests.support.servers.standby import until, value
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")]
 
 CLIENTS = ("by-name", "by-pooler")
 STEPS = ("hold", "fence", "promote", "writable", "verify", "redirect", "clients", "deploy", "smoke", "reprotect")
