@@ -40,10 +40,13 @@ options:
       - In the sample C(application), V(courses_damaged) overwrites and deletes published courses in the bucket, V(course_versions_lost)
         drops the table of versions, V(tags_lost) deletes all tags and leaves the rows that name them, V(organization_lost) deletes all
         organizations with the roles of their users, and V(media_lost) deletes all objects of the bucket C(media). V(bad_migration) drops a
-        column and a function, and overwrites rows. V(ransomware) encrypts rows and drops a table. V(everything_lost) drops the database and deletes all objects of both buckets.
+        column and a function, and overwrites rows. V(ransomware) encrypts rows and drops a table. V(everything_lost) drops the database
+        and deletes all objects of both buckets.
+      - V(region_outage) and V(provider_exit) kill the PostgreSQL server of the sandbox with all its processes.
     type: str
     choices: [database_loss, rows_deleted, table_truncated, table_dropped, bad_update, tenant_deleted, point_in_time, courses_damaged,
-              course_versions_lost, tags_lost, organization_lost, media_lost, bad_migration, ransomware, everything_lost]
+              course_versions_lost, tags_lost, organization_lost, media_lost, bad_migration, ransomware,
+              region_outage, provider_exit, everything_lost]
     default: database_loss
   database:
     description:

@@ -86,6 +86,13 @@ options:
       - If it is empty, the sandbox runs no application. It is set when the sandbox is created.
     type: str
     default: ""
+  peer:
+    description:
+      - A second PostgreSQL server, as the other site of a failover. V(standby) streams from the first one, V(server) is empty. It is set when
+        the sandbox is created.
+    type: str
+    choices: [none, standby, server]
+    default: none
 seealso:
   - module: lifeline.recovery.pg_backup
 """
@@ -143,6 +150,12 @@ archive:
   type: dict
   returned: when started with O(wal_archive)
   sample: {stanza: sandbox, config: /var/tmp/lifeline-sandbox/postgres/archive/pgbackrest.conf, environment: {}}
+sites:
+  description: Both servers, as C(failover_sites) of the role C(failover). Null without a second server. It holds passwords.
+  type: list
+  elements: dict
+  returned: success
+  sample: null
 application:
   description: The application. Its options C(files) hold the key, so register the result with C(no_log).
   type: dict

@@ -36,6 +36,7 @@ D1_SCENARIOS = ["d1_loss", "d1_tenant_deleted", "d1_bad_migration"]
 #: Scenarios that differ in their fault and in the tables that are restored and compared, by name.
 VARIABLES = yaml.safe_load((ROOT / "roles/drill/vars/main.yml").read_text())
 ROW_SCENARIOS: dict[str, dict[str, t.Any]] = VARIABLES["drill_row_scenarios"]
+SITE_SCENARIOS: list[str] = list(VARIABLES["drill_site_scenarios"])
 APPLICATION_SCENARIOS: list[str] = list(VARIABLES["drill_application_scenarios"])
 
 
@@ -44,6 +45,8 @@ def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str,
     variables = {
         "drill_scenario": scenario,
         "drill_rows": 2000,
+        # For a slow machine; these tests concern no objective.
+        "drill_rto_seconds": 900,
         "drill_reports_dir": str(folder / "reports"),
         "drill_sandbox_path": f"/tmp/{folder.parent.name}-{os.getpid()}-{scenario}",
         **options,
@@ -53,7 +56,7 @@ def drill(scenario: str, folder: Path, **options: t.Any) -> tuple[int, dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [*ROW_SCENARIOS, POINT_IN_TIME, *D1_SCENARIOS, "courses_damaged"])
+@pytest.mark.parametrize("scenario", [*ROW_SCENARIOS, POINT_IN_TIME, *D1_SCENARIOS, *SITE_SCENARIOS, "courses_damaged"])
 def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_estimate_seconds={"max": "0.01 s"})
     assert (code, report["verdict"], report["scenario"]) == (0, "passed", scenario)
@@ -66,7 +69,9 @@ def test_a_drill_of_lost_rows_passes(scenario: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["rows_deleted", POINT_IN_TIME, *D1_SCENARIOS, "courses_damaged"])
+@pytest.mark.parametrize(
+    "scenario", ["rows_deleted", POINT_IN_TIME, *D1_SCENARIOS, *SITE_SCENARIOS, *APPLICATION_SCENARIOS]
+)
 def test_a_drill_that_recovers_nothing_fails(scenario: str, tmp_path: Path) -> None:
     code, report = drill(scenario, tmp_path, drill_recover=False)
     assert code != 0

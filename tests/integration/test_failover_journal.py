@@ -59,6 +59,10 @@ def test_a_second_run_is_refused_until_it_takes_over(journal: Journal) -> None:
     journal.write("step", "b", step="promote", status="started", beyond_return=True)
     assert journal.write("step", "b", step="promote")["run"]["beyond_return"] is True
     assert journal.write("end", "b")["run"]["state"] == "done"
+    (written,) = run_module("audit_info", journal.common)["records"]
+    assert (written["operation_type"], written["status"]) == ("failover", "succeeded")
+    assert written["details"]["reasons"] == {"split_brain": "the region is lost"}
+    assert set(written["details"]["seconds"]) == {"fence", "promote"}
     assert journal.refusal("step", "b", step="redirect")["error_kind"] == "conflict"
 
 

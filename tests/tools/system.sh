@@ -8,7 +8,7 @@ set -uo pipefail
 
 cd "$(dirname "$0")/../.."
 
-declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin/zstd]=zstd [/usr/bin/git]=git
+declare -A wanted=([/usr/lib/postgresql/15/bin/postgres]=postgresql-15 [/usr/bin/zstd]=zstd [/usr/bin/git]=git [/usr/bin/ssh-keygen]=openssh-client
     [/usr/bin/age]=age [/usr/bin/aws]=awscli [/usr/bin/sqlite3]=sqlite3 [/usr/bin/pgbackrest]=pgbackrest
     [/usr/lib/postgresql/15/lib/pg_cron.so]=postgresql-15-cron
     [/usr/sbin/pgbouncer]=pgbouncer [/usr/sbin/named]=bind9)

@@ -17,7 +17,7 @@ from .._core.options import FilePath, option
 from .._engines.postgresql.restore import databases
 from .._engines.postgresql.server.catalog import server_facts
 from .._engines.postgresql.server.connection import ConnectionOptions, connection
-from .._sandbox.sandbox import sandbox_store
+from .._sandbox.sandbox import kill_server, sandbox_store
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class ObjectDamage:
 
 @dataclass(frozen=True)
 class Fault:
-    """statements: run in the database of the sandbox, as one transaction."""
+    """statements: run in the database of the sandbox, as one transaction. kills_server: its PostgreSQL is killed."""
 
     statements: t.Sequence[str] = ()
     objects: t.Sequence[ObjectDamage] = ()
     drops_database: bool = False
+    kills_server: bool = False
 
 
 #: Faults in the content of the samples of the sandbox, school and application.
@@ -100,6 +101,8 @@ FAULTS: t.Mapping[str, Fault] = {
             "DROP TABLE public.organizations CASCADE",
         )
     ),
+    "region_outage": Fault(kills_server=True),
+    "provider_exit": Fault(kills_server=True),
     "everything_lost": Fault(objects=(ObjectDamage("courses"), ObjectDamage("media")), drops_database=True),
 }
 
@@ -155,14 +158,20 @@ def inject(request: FaultRequest) -> FaultResult:
             cursor.execute("; ".join(fault.statements))
     for damage in fault.objects:
         _damage(request, damage)
+    if fault.kills_server and not request.check_mode:
+        kill_server(_folder(request))
     changed = there or bool(fault.objects)
     return FaultResult(changed=changed, fault=request.fault, database=request.database, incident_at=incident_at)
 
 
-def _damage(request: FaultRequest, damage: ObjectDamage) -> None:
+def _folder(request: FaultRequest) -> str:
     if not request.sandbox_path:
-        raise refused("sandbox_path, the folder of the sandbox whose objects the fault damages, is not set")
-    with contextlib.closing(sandbox_store(request.sandbox_path, damage.bucket)) as store:
+        raise refused("sandbox_path, the folder of the sandbox that the fault damages, is not set")
+    return request.sandbox_path
+
+
+def _damage(request: FaultRequest, damage: ObjectDamage) -> None:
+    with contextlib.closing(sandbox_store(_folder(request), damage.bucket)) as store:
         if request.check_mode:
             return
         if damage.content is None:

@@ -19,6 +19,7 @@ from .._core.errors import ErrorKind, RecoveryError
 from .._core.options import option
 from .._core.shapes import anything, flag, instant, list_of, mapping_of, one_of, optional, record, text
 from .._core.sizes import readable_seconds
+from .._repository.audit import write_audit
 from .._repository.state_log import StateLog
 from .._store.base import ObjectStore
 
@@ -104,6 +105,18 @@ def write_journal(store: ObjectStore, request: JournalRequest) -> JournalResult:
     return _Journal(store, request).complete()
 
 
+def _record(run: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The details of the audit record: the run with the seconds of its steps, and the facts of the promotion."""
+    named = ("id", "owner", "from_site", "to_site", "plan_digest", "started_at", "ended_at", "reasons")
+    seconds = {
+        step["name"]: round((parse_instant(step["ended_at"]) - parse_instant(step["started_at"])).total_seconds(), 3)
+        for step in run["steps"]
+        if step["ended_at"]
+    }
+    promotion = [step["facts"] for step in run["steps"] if step["name"] == "promote"]
+    return {**{name: run[name] for name in named}, "seconds": seconds, "promotion": promotion[0] if promotion else {}}
+
+
 class _Journal:
     def __init__(self, store: ObjectStore, request: JournalRequest) -> None:
         self._store, self._request = store, request
@@ -121,7 +134,12 @@ class _Journal:
         run = self._own(last)
         if request.action == "step":
             return self._append(self._with_step(run))
-        return self._append({**run, "state": request.outcome, "ended_at": format_instant(self._now)})
+        ended = {**run, "state": request.outcome, "ended_at": format_instant(self._now)}
+        result = self._append(ended)
+        if not request.check_mode:
+            status = "succeeded" if request.outcome == DONE else ABORTED
+            write_audit(self._store, request.source, run["kind"], status, _record(ended))
+        return result
 
     def _begin(self, last: t.Optional[t.Dict[str, t.Any]]) -> JournalResult:
         request = self._request

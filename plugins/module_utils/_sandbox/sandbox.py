@@ -27,7 +27,7 @@ from .._engines.postgresql.server.driver import require_psycopg2
 from .._store.base import ObjectStore
 from .._store.open import StoreOptions, open_store
 from .._store.s3_client import require_boto3
-from . import application, archiving
+from . import application, archiving, sites
 from .archiving import newest_version
 from .programs import PostgresPrograms, find_postgres, find_rclone, reachable_copy
 from .state import SandboxState, ServerState, is_running, load_state, process_start, save_state, stop_process
@@ -45,6 +45,7 @@ class SandboxRequest:
     source_version: the server that the data come from, whose major version C(auto) prefers.
     postgres, s3: the servers of the sandbox. wal_archive: PostgreSQL archives with pgBackRest.
     application_database: the database that the application reads; without it there is no application.
+    peer: a second PostgreSQL server, as the other site of a failover.
     """
 
     path: FilePath
@@ -56,6 +57,7 @@ class SandboxRequest:
     postgres_bin_dir: t.Optional[FilePath] = None
     bucket: str = "backups"
     application_database: str = ""
+    peer: t.Literal["none", "standby", "server"] = "none"
     check_mode: bool = False
 
 
@@ -64,7 +66,7 @@ class SandboxResult:
     """connection holds login options of our modules, store their option store; both empty unless it runs.
 
     archive holds the options of its stanza, application the C(url) of the application and the option files of each of
-    its buckets.
+    its buckets. sites holds both servers as the role failover describes sites, if there is a second one.
     """
 
     changed: bool
@@ -76,6 +78,7 @@ class SandboxResult:
     store: t.Optional[t.Mapping[str, t.Any]] = None
     archive: t.Optional[t.Mapping[str, t.Any]] = None
     application: t.Optional[t.Mapping[str, t.Any]] = None
+    sites: t.Optional[t.Sequence[t.Mapping[str, t.Any]]] = None
 
 
 def start(request: SandboxRequest) -> SandboxResult:
@@ -93,6 +96,9 @@ def start(request: SandboxRequest) -> SandboxResult:
         state = _create(request)
     if request.postgres and not is_running(state.postgres):
         _start_postgres(request, state)
+    if request.postgres and state.peer != "none" and not state.peer_port:
+        sites.add_peer(request.path, state, _server_user())
+        save_state(request.path, state)
     if request.s3 and not is_running(state.s3):
         _start_s3(request, state)
     if state.database and not is_running(state.application):
@@ -166,6 +172,38 @@ def remove(request: SandboxRequest) -> SandboxResult:
     return SandboxResult(changed=True, state="absent", removed=gone)
 
 
+def kill_server(path: str) -> None:
+    """Kill the PostgreSQL of a sandbox with all its processes, as the loss of its host does.
+
+    Raises RecoveryError(not_a_sandbox).
+    """
+    state = load_state(path)
+    if state is None:
+        raise RecoveryError(ErrorKind.NOT_A_SANDBOX, f"{path} is not the folder of a sandbox.")
+    if not is_running(state.postgres):
+        return
+    # First the postmaster, which would otherwise start others.
+    family = [state.postgres.pid, *_children(state.postgres.pid)]
+    for pid in family:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _children(parent: int) -> t.List[int]:
+    found = []
+    for file in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(file, encoding="ascii", errors="replace") as stream:
+                pid, _separator, rest = stream.read().partition(" ")
+        except OSError:
+            continue
+        if rest.rpartition(")")[2].split()[1] == str(parent):
+            found.append(int(pid))
+    return found
+
+
 def _restored_servers(path: str) -> t.List[ServerState]:
     """Servers that were restored into the sandbox: each process whose working directory has its marker file."""
     found = []
@@ -203,6 +241,7 @@ def _create(request: SandboxRequest) -> SandboxState:
         bucket=request.bucket,
         wal_archive=request.wal_archive,
         database=request.application_database,
+        peer=request.peer,
     )
     save_state(request.path, state)
     return state
@@ -241,7 +280,11 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
     if state.wal_archive:
         settings.update(archiving.prepare(request.path, state, lambda path: give_to(user, path)))
     arguments = [os.path.join(programs.bin_dir, "postgres"), "-D", data]
-    arguments += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    if state.peer == "none":
+        arguments += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    else:
+        # A failover stops and starts the servers, so that the settings must be in their files.
+        sites.configure(data, {**settings, **sites.SETTINGS}, user)
     log = os.path.join(request.path, "postgres.log")
     process = _spawn(arguments, log, dict(os.environ), user)
     _settle(request, state, state.postgres, process, log, lambda: _answers_postgres(state))
@@ -287,6 +330,8 @@ def _initialise(bin_dir: str, folder: str, data: str, password: str, user: t.Opt
         "--auth-local=scram-sha-256",
         f"--pwfile={password_file}",
         "--no-sync",
+        # A rewind needs them.
+        "--data-checksums",
     ]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, check=False, **_lent(user))
@@ -392,6 +437,7 @@ def _running(request: SandboxRequest, state: SandboxState, *, changed: bool) -> 
         store=store,
         archive=archiving.archive_options(request.path) if state.wal_archive else None,
         application=_application(request.path, state) if state.database else None,
+        sites=sites.describe(request.path, state, login) if state.peer_port else None,
     )
 
 

@@ -29,7 +29,10 @@ class ServerState:
 
 @dataclass
 class SandboxState:
-    """database: the one that the application reads; empty without an application."""
+    """database: the one that the application reads; empty without an application.
+
+    peer: C(standby) or C(server) if the sandbox has a second PostgreSQL server, at peer_port.
+    """
 
     postgres_password: str = field(repr=False)
     access_key: str
@@ -40,6 +43,8 @@ class SandboxState:
     socket_dir: str = ""
     wal_archive: bool = False
     database: str = ""
+    peer: str = "none"
+    peer_port: int = 0
     postgres: ServerState = field(default_factory=ServerState)
     s3: ServerState = field(default_factory=ServerState)
     application: ServerState = field(default_factory=ServerState)
