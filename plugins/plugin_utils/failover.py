@@ -56,6 +56,10 @@ def mistakes(sites: t.Any, redirects: t.Any, poolers: t.Any, way: str) -> list[s
         found += [
             f"{label} has two elements named {name}." for name in sorted({n for n in own if n and own.count(n) > 1})
         ]
+        if label.startswith("fences "):
+            # The state of a fence is stored under its name.
+            wrong = [name for name in own if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}", str(name))]
+            found += [f"{label} must have names of letters, digits, dots and hyphens, got {name!r}." for name in wrong]
         if label == "recovery_redirects":
             found += [sentence for one in given or [] for sentence in _redirect_mistakes(one, names)]
     return found

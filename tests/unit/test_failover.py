@@ -105,6 +105,10 @@ def test_mistakes_of_sites_and_means_are_named() -> None:
         "The site west must have connection, the direct address of its server.",
         "The site west must have host, the inventory host of its data_dir.",
     ]
+    named = [{**SITES[0], "fences": [{"name": "power off"}, {"name": "power"}]}, SITES[1]]
+    assert mistakes(named, [], [], "postgresql") == [
+        "fences of the site east must have names of letters, digits, dots and hyphens, got 'power off'."
+    ]
     assert mistakes([], [], [], "postgresql") == ["recovery_sites must be a list of at least two sites."]
     assert mistakes(SITES, [], [], "postgresql") == []
 
