@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from datetime import datetime
 
 import pytest
 from testinfra.host import Host
@@ -17,7 +18,8 @@ from tests.support.containers import sql
 
 CLIENTS = ("by-name", "by-pooler")
 #: In their order; each ends with the other site as the writer.
-EVENTS = ("switchover", "failback")
+EVENTS = ("switchover", "failback", "killed", "return", "cut", "again")
+UNPLANNED = ("killed", "cut")
 EAST, WEST = "172.31.77.10:5432", "172.31.77.20:5432"
 
 
@@ -50,8 +52,15 @@ def test_clients_reach_one_writer_after_the_other(host: Host, found: list[Attemp
     assert verdict.writers == [EAST, WEST] * (len(EVENTS) // 2) + [EAST]
 
 
-def test_planned_runs_lose_no_row(host: Host, found: list[Attempt]) -> None:
-    assert judge(found, rows(host, "east")).lost == []
+def test_planned_runs_lose_no_row_and_unplanned_ones_no_more_than_stated(host: Host, found: list[Attempt]) -> None:
+    present = rows(host, "east")
+    lost = [attempt for attempt in found if attempt.server and attempt.row not in present]
+    for name in UNPLANNED:
+        (promote,) = [step for step in event(host, name)["run"]["steps"] if step["name"] == "promote"]
+        down = datetime.fromisoformat(event(host, name)["run"]["steps"][1]["facts"]["down_since"]).timestamp()
+        stated = promote["facts"]["loss_seconds"]
+        lost = [attempt for attempt in lost if not down - stated <= attempt.ended <= event(host, name)["ended"]]
+    assert lost == []
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -66,3 +75,9 @@ def test_outage_of_the_record_is_that_of_the_clients(host: Host, found: list[Att
 def test_each_site_has_its_part_at_the_end(host: Host) -> None:
     assert sql(named(host, "east"), "postgres", "SELECT pg_is_in_recovery()") == "f"
     assert sql(named(host, "west"), "postgres", "SELECT status FROM pg_stat_wal_receiver") == "streaming"
+
+
+def test_rows_that_only_the_isolated_primary_accepted_were_never_on_the_other(host: Host) -> None:
+    isolated = read("local", named(host, "east").run("cat /srv/failover/local.jsonl").stdout)
+    present = rows(host, "east")
+    assert [attempt for attempt in isolated if attempt.server and attempt.row not in present]
