@@ -21,6 +21,7 @@ description:
   - With O(state=released), exactly the state before the fence is restored, also by another run after a crash. A server that did not run before is
     not started. The release is refused if the cluster was started after it was fenced. Never release a primary after another server was
     promoted; attach it to the new primary instead.
+  - If a base backup of another server replaced the fenced cluster, the release allows its start as a standby and does not start it.
   - A second run with the same state changes nothing.
   - Refuses the data directory of a standby, and a server of Patroni, pg_auto_failover or Stolon.
 author:

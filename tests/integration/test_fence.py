@@ -108,6 +108,28 @@ def test_a_release_restores_the_state_before(primary: PostgresServer, tmp_path: 
     assert (server_processes(str(primary.data_dir)), (primary.data_dir / fence.SIGNAL).exists()) == ([], False)
 
 
+def test_a_release_of_a_directory_that_was_built_again_leaves_a_standby(
+    primary: PostgresServer, tmp_path: Path
+) -> None:
+    copy = primary.data_dir.parent / "copy"
+    subprocess.run(
+        [str(primary.bin_dir / "pg_basebackup"), "-D", str(copy), "-R", "--no-sync", "--checkpoint=fast"],
+        check=True,
+        env=primary.options().environment(),
+        **as_server_user(),
+    )
+    fenced(primary, tmp_path)
+    aside = primary.data_dir.rename(primary.data_dir.with_name("aside"))
+    copy.rename(primary.data_dir)
+    released = fenced(primary, tmp_path, "released")
+    assert (released["changed"], released["before"]["running"]) == (True, False)
+    assert (primary.data_dir / "standby.signal").exists()
+    assert fenced(primary, tmp_path, "released")["changed"] is False
+    # The same directory without a base backup is the fenced primary, and starts as one.
+    primary.data_dir.rename(copy)
+    aside.rename(primary.data_dir)
+
+
 def test_a_standby_and_a_managed_server_are_refused(primary: PostgresServer, tmp_path: Path) -> None:
     with standby_of(primary) as standby:
         refused = refusal(standby, tmp_path)

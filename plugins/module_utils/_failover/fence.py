@@ -143,7 +143,9 @@ class Fence(Change[FenceResult]):
         if stored is None:
             return False
         self._before = stored.before
-        if stored.phase == FENCED:
+        if is_rebuilt(self._data):
+            self._before = Before(False, (), dict.fromkeys(stored.before.units, False))
+        elif stored.phase == FENCED:
             self._require_unchanged(guaranteed(stored.control))
         return True
 
@@ -235,7 +237,7 @@ class Fence(Change[FenceResult]):
         if postmaster_status(self._data) == "stopping":
             # A fence that was cut off; its stop cannot be taken back.
             wait_until(self._request.timeout, lambda: "it stops" if server_processes(self._data) else "", _POLL)
-        if not server_processes(self._data):
+        if not server_processes(self._data) and not is_rebuilt(self._data):
             remove_signal(self._data)
         if self._unit is not None:
             self._unit.end({"units": self._before.units})
@@ -348,6 +350,11 @@ def unclean_reason(control: StoppedPrimary) -> str:
 
 def has_signal(data_dir: str) -> bool:
     return any(os.path.lexists(os.path.join(data_dir, name)) for name in _SIGNALS)
+
+
+def is_rebuilt(data_dir: str) -> bool:
+    """Whether a base backup of another server replaced the fenced cluster. Its first start as a standby is to come."""
+    return has_signal(data_dir) and os.path.lexists(os.path.join(data_dir, "backup_label"))
 
 
 def create_signal(data_dir: str) -> None:
