@@ -204,7 +204,7 @@ def _answers(url: str) -> bool:
 
 @contextlib.contextmanager
 def _etcd(root: Path) -> t.Iterator[str]:
-    client, peer = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    client, peer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [
             str(ETCD), "--data-dir", str(root / "etcd"), "--unsafe-no-fsync",

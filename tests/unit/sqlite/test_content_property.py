@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lifeline.recovery.plugins.module_utils._core.errors import ErrorKind, RecoveryError
@@ -137,6 +137,8 @@ def test_no_difference_of_rows_goes_unnoticed(table: str, rows: list[list[str]],
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(TABLES), st.lists(st.lists(VALUES, min_size=4, max_size=4), max_size=8))
+# SQLite before 3.43 reads the shortest digits of this number as another number.
+@example("CREATE TABLE t(a, b, c)", [["NULL", "NULL", "6.14267019065948609e-298", "-6.14267019065948609e-298"]])
 def test_a_dump_that_is_loaded_shows_no_difference(table: str, rows: list[list[str]]) -> None:
     with database() as path:
         fill(path, table, rows)

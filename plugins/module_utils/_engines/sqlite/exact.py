@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+import threading
 import typing as t
 
 #: So many columns a statement may give in D1, the types of the others among them.
@@ -17,6 +19,10 @@ _TOGETHER = 40
 
 #: Beyond it JSON readers round.
 LARGEST_EXACT = 2**53
+
+#: Reads numbers as a restore on this host does; threads take turns.
+_READER = sqlite3.connect(":memory:", check_same_thread=False)
+_READING = threading.Lock()
 
 
 class NotText(bytes):
@@ -79,9 +85,35 @@ def literal(value: t.Any) -> str:
     if isinstance(value, float):
         if math.isinf(value):
             return "9.0e+999" if value > 0 else "-9.0e+999"
-        return repr(value)
+        return _real(value)
     digits = f"x'{value.hex()}'"
     return f"CAST({digits} AS TEXT)" if isinstance(value, NotText) else digits
+
+
+def _real(value: float) -> str:
+    """A finite number, as a product if the SQLite of this host reads its digits as another number.
+
+    Before 3.43 (https://sqlite.org/releaselog/3_43_0.html) that is one of 100,000 numbers, and one of 100 below 1e-290.
+    """
+    digits = repr(value)
+    # At most 15 digits and no power of ten, which every version reads exactly.
+    if len(digits) <= 16 and "e" not in digits:
+        return digits
+    with _READING:
+        (read,) = _READER.execute(f"SELECT {digits}").fetchone()
+    return digits if read == value else _product(value)
+
+
+def _product(value: float) -> str:
+    """The integer mantissa and powers of two, each of which is read exactly, and whose products are exact."""
+    fraction, exponent = math.frexp(value)
+    factors = [f"{int(fraction * 2**53)}.0"]
+    exponent -= 53
+    while exponent:
+        step = min(52, abs(exponent))
+        factors.append(f"{'*' if exponent > 0 else '/'}{2**step}.0")
+        exponent += -step if exponent > 0 else step
+    return f"({''.join(factors)})"
 
 
 def _decoded(value: t.Any, kind: str) -> t.Any:

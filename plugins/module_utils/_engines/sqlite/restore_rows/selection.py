@@ -303,7 +303,10 @@ def read_touched(folder: str) -> t.Dict[str, Touched]:
 
 #: The output of literal() of _engines/sqlite/exact.py; no expression.
 _BYTES = r"x'(?:[0-9a-f]{2})*'"
-_LITERAL = rf"NULL|-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|'(?:[^']|'')*'|{_BYTES}|CAST\({_BYTES} AS TEXT\)"
+#: A number as the product of numbers that every version of SQLite reads exactly.
+_PRODUCT = r"\(-?[0-9]+\.0(?:[*/][0-9]+\.0)+\)"
+_NUMBER = rf"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|{_PRODUCT}"
+_LITERAL = rf"NULL|{_NUMBER}|'(?:[^']|'')*'|{_BYTES}|CAST\({_BYTES} AS TEXT\)"
 
 
 def _key(value: t.Any, place: str) -> None:
