@@ -101,7 +101,7 @@ def _meant(name: str, known: t.Sequence[str]) -> str:
 def direction(
     sites: t.Sequence[Values], kind: str, run: Values | None, from_site: str = "", to_site: str = ""
 ) -> dict[str, t.Any]:
-    """The site that is the writer and the one that becomes it, or mistake, a sentence.
+    """The names of the site that is the writer and of the one that becomes it, or mistake, a sentence.
 
     run: the last one in the journal. An open run decides; after a run that was completed, its target is the writer.
     """
@@ -129,8 +129,7 @@ def direction(
         return {"mistake": f"recovery_to_site must be another site than {source}, which is the writer."}
     if {source, target} - set(names):
         return {"mistake": f"The journal names the sites {source} and {target}, recovery_sites has {', '.join(names)}."}
-    by_name = {site["name"]: site for site in sites}
-    return {"mistake": "", "from": by_name[source], "to": by_name[target]}
+    return {"mistake": "", "from": source, "to": target}
 
 
 def targets(means: t.Sequence[Values], groups: t.Mapping[str, t.Sequence[str]]) -> list[dict[str, t.Any]]:

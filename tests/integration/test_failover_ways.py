@@ -74,17 +74,22 @@ def test_the_newest_set_becomes_the_writer_of_the_other_site(
     }
     given = variables(folder_store, "backup", sites, recovery_redirects=[redirect])
 
-    planned = play("switchover", given, tmp_path)
+    def run(name: str) -> subprocess.CompletedProcess[str]:
+        done = play(name, given, tmp_path, "-vv")
+        assert not any(server.password in done.stdout for server in servers)
+        return done
+
+    planned = run("switchover")
     assert (planned.returncode, "has no planned run" in planned.stdout) == (2, True)
-    answers = play("failover", given, tmp_path)
+    answers = run("failover")
     assert (answers.returncode, "The writer accepts commits" in answers.stdout) == (2, True)
     kill(east)
-    lost = play("failover", given, tmp_path)
+    lost = run("failover")
     assert (lost.returncode, "recovery_max_loss_seconds allows 0" in lost.stdout) == (2, True)
     assert file.read_text() == f"PORT={east.port}\n"
 
     given["recovery_allow_data_loss"] = "the region is gone"
-    done = play("failover", given, tmp_path)
+    done = run("failover")
     assert done.returncode == 0, done.stdout[-3000:]
     with west.session("school") as cursor:
         cursor.execute("SELECT count(*), max(id) FROM notes")
@@ -92,6 +97,9 @@ def test_the_newest_set_becomes_the_writer_of_the_other_site(
     assert file.read_text() == f"PORT={west.port}\n"
     assert "are lost." in lines(done, "Lost")[-1]
     assert lines(done, "Open")
+    requests = ("recovery_confirm", "recovery_reason", "recovery_allow_data_loss")
+    state = {name: one for name, one in given.items() if name not in requests}
+    assert "east: no answer" in play("failover_status", state, tmp_path).stdout
     (source,) = run_module("backup_info", {"source": "school", "store": folder_store})["sources"]
     assert source["sets"] == 2
     run = run_module("failover_journal", {"source": "school", "action": "read", "store": folder_store})["run"]
