@@ -10,11 +10,14 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,30 @@ def operator(tmp_path: Path) -> t.Iterator[Operator]:
         yield Operator(found, tmp_path)
 
 
+@pytest.fixture
+def page(tmp_path: Path) -> t.Iterator[str]:
+    """The address of an application that answers."""
+    (tmp_path / "www").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def with_every_step(operator: Operator, page: str) -> Operator:
+    """The operator of a source whose runs have work in each step."""
+    tasks = operator.folder / "deploy.yml"
+    tasks.write_text(json.dumps([{"name": "Deploy the application", "ansible.builtin.meta": "noop"}]))
+    work = {
+        "recovery_checks": [{"name": "rows", "type": "row_count", "table": "public.written", "min": 1}],
+        "recovery_failover_deploy": str(tasks),
+        "recovery_smoke_checks": [{"name": "page", "type": "http", "url": page}],
+    }
+    return replace(operator, variables={**operator.variables, **work})
+
+
 def journal(operator: Operator) -> dict[str, t.Any]:
     """The last run of the source."""
     read = run_module("failover_journal", {"source": "app", "action": "read", "store": operator.store})
@@ -149,8 +176,8 @@ def test_planned_runs_lose_no_row_and_the_journal_has_the_outage(operator: Opera
     assert abs(back - held - waited) < 5
 
 
-def test_killed_run_is_completed_after_each_step_with_the_same_end(operator: Operator) -> None:
-    found = operator.region
+def test_killed_run_is_completed_after_each_step_with_the_same_end(operator: Operator, page: str) -> None:
+    operator, found = with_every_step(operator, page), operator.region
     with found.clients():
         for step in ("hold", "fence"):
             with killed_at_task(f"Record the end of the step {step}"):
