@@ -190,7 +190,7 @@ rows_folder:
   description: Folder with the saved rows and C(manifest.json). Null if nothing was rewound, and in check mode.
   type: str
   returned: success
-  sample: /var/lib/lifeline-lost-rows/main-20260301T124000Z
+  sample: /var/lib/lifeline-lost-rows/main-20260301T124000.104711Z
 tables:
   description: The tables with saved rows.
   type: list

@@ -10,6 +10,7 @@ import functools
 import itertools
 import os
 import signal
+import traceback
 import typing as t
 
 
@@ -35,6 +36,9 @@ def killed_at(moment: int, change: t.Callable[[], t.Any], calls: t.Sequence[Call
             setattr(call.owner, call.name, _watched(getattr(call.owner, call.name), call.counts, die))
         try:
             change()
+        except BaseException:
+            # Otherwise a change that failed looks like one that has fewer moments.
+            traceback.print_exc()
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])

@@ -33,7 +33,7 @@ def attempts(host: Host, client: str) -> list[Attempt]:
 
 def rows(host: Host, site: str) -> set[Row]:
     found = sql(named(host, site), "app", "SELECT json_agg(json_build_array(client, number)) FROM written")
-    return {(client, number) for client, number in json.loads(found)}
+    return set(map(tuple, json.loads(found)))
 
 
 def event(host: Host, name: str) -> dict[str, t.Any]:

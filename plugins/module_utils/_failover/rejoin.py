@@ -17,7 +17,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._core.clock import compact_instant, utc_now
+from .._core.clock import utc_now
 from .._core.errors import ErrorKind, RecoveryError, guaranteed
 from .._core.options import FAMILY, INTERNAL, SUBOPTIONS, FilePath
 from .._core.sizes import counted
@@ -323,7 +323,8 @@ class Rejoin(Change[RejoinResult]):
 
     def _rewind(self, arguments: t.Tuple[str, ...]) -> None:
         request, cluster = self._request, self._cluster
-        stamp = compact_instant(utc_now())
+        # With microseconds: a run that was killed and its repetition each have a folder.
+        stamp = utc_now().strftime("%Y%m%dT%H%M%S.%fZ")
         folder = os.path.join(guaranteed(request.rows_dir), f"{os.path.basename(self._data.rstrip('/'))}-{stamp}")
         state = RejoinState(SAVING, arguments, rows_folder=folder)
         self._log.write(state)
