@@ -97,7 +97,7 @@ def start(request: SandboxRequest) -> SandboxResult:
     if request.postgres and not is_running(state.postgres):
         _start_postgres(request, state)
     if request.postgres and state.peer != "none" and not state.peer_port:
-        sites.add_peer(request.path, state, _server_user())
+        _start_peer(request, state)
         save_state(request.path, state)
     if request.s3 and not is_running(state.s3):
         _start_s3(request, state)
@@ -288,6 +288,14 @@ def _start_postgres(request: SandboxRequest, state: SandboxState) -> None:
     log = os.path.join(request.path, "postgres.log")
     process = _spawn(arguments, log, dict(os.environ), user)
     _settle(request, state, state.postgres, process, log, lambda: _answers_postgres(state))
+
+
+def _start_peer(request: SandboxRequest, state: SandboxState) -> None:
+    user = _server_user()
+    if state.peer == "server":
+        folder, data = os.path.join(request.path, "postgres"), sites.peer_data(request.path)
+        _initialise(state.bin_dir, folder, data, state.postgres_password, user)
+    sites.add_peer(request.path, state, user)
 
 
 def _start_s3(request: SandboxRequest, state: SandboxState) -> None:

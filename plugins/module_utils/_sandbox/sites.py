@@ -35,28 +35,13 @@ def configure(data: str, settings: t.Mapping[str, str], user: t.Optional[str]) -
 
 
 def add_peer(path: str, state: SandboxState, user: t.Optional[str]) -> None:
-    """Create and start the second server. Raises RecoveryError(service_failed)."""
-    data = _data(path, "west")
+    """Start the second server; a standby is created first. Raises RecoveryError(service_failed)."""
+    data = peer_data(path)
     port = free_port(_HOST)
-    secret = {"PGPASSWORD": state.postgres_password}
     if state.peer == "standby":
         login = f"host={_HOST} port={state.postgres.port} user=postgres application_name=west"
         copy = ("-D", data, "-d", login, "-R", "-C", "-S", "west", "--no-sync", "--checkpoint=fast", "-X", "stream")
-        _run(state, user, secret, "pg_basebackup", *copy)
-    else:
-        passfile = f"{data}.password"
-        handle = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(state.postgres_password)
-        give_to(user, passfile)
-        try:
-            _run(
-                state, user, {}, "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
-                "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", f"--pwfile={passfile}", "--no-sync",
-                "--data-checksums",
-            )  # fmt: skip
-        finally:
-            os.unlink(passfile)
+        _run(state, user, {"PGPASSWORD": state.postgres_password}, "pg_basebackup", *copy)
     settings = {"listen_addresses": _HOST, "unix_socket_directories": state.socket_dir, "fsync": "off"}
     configure(data, {**settings, **SETTINGS, "port": str(port)}, user)
     log = os.path.join(path, "postgres", "west.log")
@@ -64,25 +49,29 @@ def add_peer(path: str, state: SandboxState, user: t.Optional[str]) -> None:
     state.peer_port = port
 
 
+def peer_data(path: str) -> str:
+    """The data directory of the second server."""
+    return os.path.join(path, "postgres", "west")
+
+
 def describe(path: str, state: SandboxState, login: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
     """Both servers as sites, the first one first. login: options of a connection to the first one."""
-    ports = {"east": state.postgres.port, "west": state.peer_port}
+    servers = {
+        "east": (state.postgres.port, os.path.join(path, "postgres", "data")),
+        "west": (state.peer_port, peer_data(path)),
+    }
     return [
         {
             "name": name,
             "host": "localhost",
             "connection": {**login, "login_port": port},
-            "data_dir": _data(path, name),
+            "data_dir": data,
             "client_bin_dir": state.bin_dir,
             "rows_dir": os.path.join(path, "postgres", "rows"),
             "replication": {"host": _HOST, "port": port, "user": "postgres", "password": state.postgres_password},
         }
-        for name, port in ports.items()
+        for name, (port, data) in servers.items()
     ]
-
-
-def _data(path: str, site: str) -> str:
-    return os.path.join(path, "postgres", "data" if site == "east" else site)
 
 
 def _run(
